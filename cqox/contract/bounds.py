@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
 __all__ = ["MAX_SHOWN_CHARACTERS", "MOST_COLUMNS", "MOST_ITEMS", "MOST_VALUES", "check_size", "shortened"]
@@ -38,21 +39,22 @@ def check_size(body: Mapping[str, JsonValue]) -> None:
             continue
         most = MOST_COLUMNS if isinstance(value, list) and where.startswith("mapping") else MOST_ITEMS
         if len(value) > most:
-            what = "items" if isinstance(value, list) else "members"
-            raise InvalidRequest(
-                f"{f"'{where}'" if where else 'The body'} has {len(value):,} {what}; at most {most:,} are accepted.",
-                field=where,
-            )
+            raise InvalidRequest(_too_many(where, value, most), field=where)
         found += len(value)
         if found > MOST_VALUES:
-            raise InvalidRequest(
-                f"The body has more than the {MOST_VALUES:,} values that are accepted, counted up to '{where}'.",
-                field=where,
-            )
+            raise InvalidRequest(Message("request.too-many-values", field=where, most=MOST_VALUES), field=where)
         parts = value.items() if isinstance(value, dict) else ((str(number), each) for number, each in enumerate(value))
         inner = [(shortened(name), each) for name, each in parts if isinstance(each, dict | list)]
         # Put back to front, so that it is the first in the body that is named.
         waiting += [(f"{where}.{name}" if where else name, each) for name, each in reversed(inner)]
+
+
+def _too_many(where: str, value: Mapping[str, JsonValue] | list[JsonValue], most: int) -> Message:
+    if not where:
+        return Message("request.too-many-members-of-the-body", members=len(value), most=most)
+    if isinstance(value, list):
+        return Message("request.too-many-items", field=where, items=len(value), most=most)
+    return Message("request.too-many-members", field=where, members=len(value), most=most)
 
 
 def shortened(word: str) -> str:

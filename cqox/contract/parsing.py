@@ -4,35 +4,44 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from cqox.contract.bounds import check_size, shortened
+from cqox.contract.json_kinds import json_kind
+from cqox.contract.messages import Message, of
 from cqox.contract.request import AnalyzeRequest, Assignment, Options
 from cqox.contract.words import near_words, unknown_word
 from cqox.errors import InvalidRequest
 
 __all__ = ["parse_model"]
 
-_MAPPING = 'Send an object such as {"y": "sales", "treatment": "campaign"}, or a list of {"role": …, "column": …}.'
+_FIELD = Message("request.word-field")
 _QUOTED = re.compile(r"'([^']*)'")
 
-_TAKES: Mapping[str, str] = {
-    "string_type": "text", "list_type": "a list", "tuple_type": "a list", "bool_type": "true or false",
-    "bool_parsing": "true or false", "int_type": "a whole number", "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number of less size", "int_from_float": "a whole number", "float_type": "a number",
-    "float_parsing": "a number", "finite_number": "a finite number", "model_type": "an object",
-}  # fmt: skip
+_TEXT, _BOOLEAN = Message("request.text"), Message("request.a-boolean")
+_NUMBER, _WHOLE_NUMBER = Message("request.a-number"), Message("request.a-whole-number")
+
+_TAKES: Mapping[str, Message] = {
+    "string_type": _TEXT,
+    "list_type": Message("request.a-list"),
+    "tuple_type": Message("request.a-list"),
+    "bool_type": _BOOLEAN,
+    "bool_parsing": _BOOLEAN,
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": Message("request.a-smaller-whole-number"),
+    "int_from_float": _WHOLE_NUMBER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": Message("request.a-finite-number"),
+    "model_type": Message("request.an-object"),
+}
 """What a field takes, by the error that another value is."""
 
-_BOUNDS: Mapping[str, tuple[str, str]] = {
-    "greater_than": ("a number above", "gt"),
-    "greater_than_equal": ("a number from", "ge"),
-    "less_than": ("a number below", "lt"),
-    "less_than_equal": ("a number up to", "le"),
-}
-_TYPES: Mapping[str, str] = {"str": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
+_TYPES: Mapping[str, Message] = {"str": _TEXT, "float": _NUMBER, "int": _WHOLE_NUMBER, "bool": _BOOLEAN}
 """The types of a union as pydantic ends the place of an error with them."""
 
 
@@ -44,7 +53,7 @@ def parse_model[M: BaseModel](model: type[M], body: JsonValue) -> M:
             names where a field or a value is unknown.
     """
     if not isinstance(body, dict):
-        raise InvalidRequest(f"The body must be a JSON object, not {_json_kind(body)}.")
+        raise InvalidRequest(Message("request.body-is-no-object", kind=json_kind(body)))
     check_size(body)
     try:
         return model.model_validate(body)
@@ -64,40 +73,65 @@ def _translated(
     if first["type"] == "extra_forbidden":
         return _of_extra(model, path, where)
     if first["type"] == "missing":
-        return InvalidRequest(f"The field '{where}' is missing.", field=where)
+        return InvalidRequest(Message("request.missing-field", field=where), field=where)
     if first["type"] == "literal_error":
-        choices = _QUOTED.findall(first["ctx"]["expected"])
-        near = near_words(str(first["input"]), choices)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        return InvalidRequest(
-            f"'{where}' cannot be used: it takes one of {', '.join(choices)}, not {_shown(first['input'])}.{hint}",
-            field=where,
-            choices=[*near, *(choice for choice in choices if choice not in near)],
-        )
+        return _of_choice(first, where)
     if path[-1] in _TYPES:
         where = ".".join(shortened(part) for part in path[:-1])
         names = [str(error["loc"][-1]) for error in errors if error["loc"][:-1] == first["loc"][:-1]]
-        takes = " or ".join(_TYPES.get(name, name) for name in names)
-        return InvalidRequest(f"'{where}' cannot be used: it takes {takes}, not {_shown(first['input'])}.", field=where)
-    return InvalidRequest(f"'{where}' cannot be used: {_why(first)}.", field=where)
+        takes = Message("request.alternatives", alternatives=[_TYPES.get(name, name) for name in names])
+        why = Message("request.takes-other", given=_shown(first["input"]), takes=takes)
+        return InvalidRequest(Message("request.unusable-field", field=where, why=why), field=where)
+    return InvalidRequest(Message("request.unusable-field", field=where, why=_why(first)), field=where)
 
 
-def _why(error: ErrorDetails) -> str:
-    kind, given = error["type"], error["input"]
-    if kind in ("too_short", "too_long") and "actual_length" in error["ctx"]:
-        bound = "min_length" if kind == "too_short" else "max_length"
-        return f"it takes {error['ctx'][bound]} values, not {error['ctx']['actual_length']}"
-    if kind in ("string_too_short", "string_too_long"):
-        bound = "min_length" if kind == "string_too_short" else "max_length"
-        return f"it takes text of {'at least' if bound == 'min_length' else 'at most'} {error['ctx'][bound]} characters"
-    if kind in _BOUNDS:
-        words, bound = _BOUNDS[kind]
-        return f"it takes {words} {error['ctx'][bound]:g}{' on' if bound == 'ge' else ''}, not {_shown(given)}"
-    if kind == "list_type" and isinstance(given, str | int | float):
-        return f"it takes a list, such as [{_shown(given)}]"
-    if kind in _TAKES:
-        return f"it takes {_TAKES[kind]}, not {_shown(given)}"
-    return error["msg"].removeprefix("Value error, ")
+def _of_choice(error: ErrorDetails, where: str) -> InvalidRequest:
+    choices = _QUOTED.findall(error["ctx"]["expected"])
+    near = near_words(str(error["input"]), choices)
+    given = _shown(error["input"])
+    detail = (
+        Message("request.no-such-choice-with-near", choices=choices, field=where, given=given, near=near)
+        if near
+        else Message("request.no-such-choice", choices=choices, field=where, given=given)
+    )
+    return InvalidRequest(detail, field=where, choices=[*near, *(choice for choice in choices if choice not in near)])
+
+
+def _why(error: ErrorDetails) -> Message:
+    """Return why a value is not accepted, as a clause."""
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    match kind:
+        case "too_short" | "too_long" if "actual_length" in context:
+            count = context["min_length" if kind == "too_short" else "max_length"]
+            return Message("request.takes-values", count=count, given=context["actual_length"])
+        case "string_too_short":
+            return Message("request.takes-text-of-at-least", characters=context["min_length"])
+        case "string_too_long":
+            return Message("request.takes-text-of-at-most", characters=context["max_length"])
+        case "list_type" if isinstance(given, str | int | float):
+            return Message("request.takes-list-such-as", item=_shown(given))
+        case "value_error":
+            said = context["error"].args
+            return said[0] if said and isinstance(said[0], Message) else of(error["msg"].removeprefix("Value error, "))
+        case _:
+            takes = _TAKES.get(kind) or _bounded(kind, context)
+            return (
+                of(error["msg"]) if takes is None else Message("request.takes-other", given=_shown(given), takes=takes)
+            )
+
+
+def _bounded(kind: str, context: Mapping[str, Any]) -> Message | None:
+    match kind:
+        case "greater_than":
+            return Message("request.a-number-above", bound=context["gt"])
+        case "greater_than_equal":
+            return Message("request.a-number-from", bound=context["ge"])
+        case "less_than":
+            return Message("request.a-number-below", bound=context["lt"])
+        case "less_than_equal":
+            return Message("request.a-number-up-to", bound=context["le"])
+        case _:
+            return None
 
 
 def _of_extra(model: type[BaseModel], path: Sequence[str], where: str) -> InvalidRequest:
@@ -108,9 +142,9 @@ def _of_extra(model: type[BaseModel], path: Sequence[str], where: str) -> Invali
             owner = annotation
     word, valid = path[-1], sorted(owner.model_fields)
     if owner is AnalyzeRequest and word in Options.model_fields:
-        cure = f'It is an option: send it as {{"options": {{"{word}": …}}}}.'
-        return unknown_word("field", word, valid, field=where, cure=cure)
-    return unknown_word("option" if owner is Options else "field", word, valid, field=where)
+        cure = Message("request.send-as-option", option=word)
+        return unknown_word(_FIELD, word, valid, field=where, cure=cure)
+    return unknown_word(Message("request.word-option") if owner is Options else _FIELD, word, valid, field=where)
 
 
 def _of_mapping(mapping: JsonValue) -> InvalidRequest:
@@ -118,27 +152,36 @@ def _of_mapping(mapping: JsonValue) -> InvalidRequest:
     if isinstance(mapping, dict):
         for role, given in mapping.items():
             if not _is_mapped(given):
-                return _of_mapped(f"The role '{shortened(role)}'", given, f"mapping.{shortened(role)}")
-        return InvalidRequest(f"'mapping' cannot be used. {_MAPPING}", field="mapping")
+                what = Message("request.the-role", role=shortened(role))
+                return _of_mapped(what, given, f"mapping.{shortened(role)}")
+        return InvalidRequest(Message("request.unusable-mapping"), field="mapping")
     if not isinstance(mapping, list):
-        return InvalidRequest(f"'mapping' cannot be used as {_json_kind(mapping)}. {_MAPPING}", field="mapping")
+        return _of_kind("mapping", mapping)
     for place, item in enumerate(mapping):
         where = f"mapping.{place}"
         if not isinstance(item, dict):
-            return InvalidRequest(f"'{where}' cannot be used as {_json_kind(item)}. {_MAPPING}", field=where)
+            return _of_kind(where, item)
         for name in item:
             if name not in Assignment.model_fields:
-                return unknown_word("field", name, sorted(Assignment.model_fields), field=f"{where}.{shortened(name)}")
+                return unknown_word(_FIELD, name, sorted(Assignment.model_fields), field=f"{where}.{shortened(name)}")
         for name in Assignment.model_fields:
             if name not in item:
-                return InvalidRequest(f"The field '{where}.{name}' is missing.", field=f"{where}.{name}")
+                return InvalidRequest(
+                    Message("request.missing-field", field=f"{where}.{name}"), field=f"{where}.{name}"
+                )
         if not isinstance(item["role"], str):
+            why = Message("request.takes-other", given=_shown(item["role"]), takes=_TEXT)
             return InvalidRequest(
-                f"'{where}.role' cannot be used: it takes text, not {_shown(item['role'])}.", field=f"{where}.role"
+                Message("request.unusable-field", field=f"{where}.role", why=why), field=f"{where}.role"
             )
         if not _is_mapped(item["column"]):
-            return _of_mapped(f"'{where}.column'", item["column"], f"{where}.column")
-    return InvalidRequest(f"'mapping' cannot be used. {_MAPPING}", field="mapping")
+            what = Message("request.the-field", field=f"{where}.column")
+            return _of_mapped(what, item["column"], f"{where}.column")
+    return InvalidRequest(Message("request.unusable-mapping"), field="mapping")
+
+
+def _of_kind(where: str, value: JsonValue) -> InvalidRequest:
+    return InvalidRequest(Message("request.unusable-as-mapping", field=where, kind=json_kind(value)), field=where)
 
 
 def _is_mapped(given: JsonValue) -> bool:
@@ -147,36 +190,19 @@ def _is_mapped(given: JsonValue) -> bool:
     return isinstance(given, str) or (isinstance(given, int | float) and abs(given) <= sys.float_info.max)
 
 
-def _of_mapped(what: str, given: JsonValue, where: str) -> InvalidRequest:
+def _of_mapped(what: Message, given: JsonValue, where: str) -> InvalidRequest:
     if isinstance(given, list):
         wrong = next(each for each in given if not isinstance(each, str))
-        return InvalidRequest(f"{what} takes names of columns, and its list holds {_shown(wrong)}.", field=where)
+        return InvalidRequest(Message("request.list-holds-no-names", given=_shown(wrong), what=what), field=where)
     if isinstance(given, int | float):
-        return InvalidRequest(f"{what} takes no number of that size.", field=where)
-    away = " Leave out a role that no column plays." if given is None else ""
-    return InvalidRequest(
-        f"{what} takes the name of a column, or a list of them, not {_shown(given)}.{away}", field=where
-    )
+        return InvalidRequest(Message("request.number-too-large", what=what), field=where)
+    if given is None:
+        return InvalidRequest(Message("request.null-for-a-column", what=what), field=where)
+    return InvalidRequest(Message("request.takes-columns", given=_shown(given), what=what), field=where)
 
 
 def _shown(value: object) -> str:
     """The value as JSON, or what it is where that would be long."""
     if isinstance(value, list | dict):
-        return _json_kind(value)
+        return json_kind(value)
     return shortened(json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{shortened(value)}"')
-
-
-def _json_kind(value: JsonValue) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case dict():
-            return "an object"
-        case list():
-            return "an array"
-        case str():
-            return "a string"
-        case _:
-            return "a number"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, field_validator
 
 from cqox.contract.bounds import MAX_SHOWN_CHARACTERS, MOST_COLUMNS, shortened
 from cqox.contract.estimators import ESTIMATORS, near_estimators
+from cqox.contract.messages import Message, of
 from cqox.contract.roles import ROLES, ROLES_IN_WORDS, canonical_role, near_roles
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
@@ -30,7 +31,7 @@ type RoleMapping = Mapping[str, Mapped]
 _Names = Annotated[list[str], FailFast()]
 """Stops at the first error of a list: ten thousand items that are wrong in the same way give one error."""
 
-_REPEATED_TOLD = 5
+_MOST_SHOWN = 5
 _LOOSE_DATE = re.compile(r"^(\d{4})(?:[-/.]|年\s*)(\d{1,2})(?:(?:[-/.]|月\s*)(\d{1,2})日?|月)?(?=$|[T\s])")
 """Years, months and days as columns of dates have them; a month without a day is its first day."""
 
@@ -149,7 +150,7 @@ class EstimationOptions(_Strict):
     @classmethod
     def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not value[0] < value[1]:
-            raise ValueError("the first number must be below the second")
+            raise ValueError(Message("request.range-not-ascending"))
         return value
 
 
@@ -196,7 +197,7 @@ class Options(EstimationOptions):
     @classmethod
     def _known(cls, value: list[str] | None) -> list[str] | None:
         if value == []:
-            raise ValueError("it names no estimator; leave it out to run all that apply")
+            raise ValueError(Message("request.names-no-estimator"))
         for name in value or ():
             _check_estimator(name, field="options.estimators")
         return value
@@ -211,7 +212,7 @@ class Options(EstimationOptions):
     @field_validator("categorical")
     @classmethod
     def _once(cls, value: list[str] | None) -> list[str] | None:
-        _check_repeated("options.categorical", value or (), field="options.categorical")
+        _check_repeated(of("options.categorical"), value or (), field="options.categorical")
         return value or None
 
 
@@ -242,15 +243,15 @@ class AnalyzeRequest(_Strict):
         for word, value in given:
             name = canonical_role(word)
             if name is None:
-                raise unknown_word("role", word, sorted(ROLES), field="mapping", near=near_roles(word))
+                raise unknown_word(
+                    Message("request.word-role"), word, sorted(ROLES), field="mapping", near=near_roles(word)
+                )
             if name != word:
                 aliases[word] = name
             if ROLES[name].arity == "columns":
                 several.setdefault(name, []).extend(_columns(name, value))
             elif name in single:
-                raise InvalidRequest(
-                    f"The role '{name}' is mapped twice; keep one column for it.", field=f"mapping.{name}"
-                )
+                raise InvalidRequest(Message("request.role-mapped-twice", role=name), field=f"mapping.{name}")
             else:
                 single[name] = _one(name, value)
         for name, columns in several.items():
@@ -268,18 +269,23 @@ class InferRequest(_Strict):
 def _check_columns(name: str, columns: Sequence[str]) -> None:
     if len(columns) > MOST_COLUMNS:
         raise InvalidRequest(
-            f"The role '{name}' names {len(columns):,} columns; at most {MOST_COLUMNS:,} are accepted.",
+            Message("request.too-many-columns", columns=len(columns), most=MOST_COLUMNS, role=name),
             field=f"mapping.{name}",
         )
-    _check_repeated(f"The role '{name}'", columns, field=f"mapping.{name}")
+    _check_repeated(Message("request.the-role", role=name), columns, field=f"mapping.{name}")
 
 
-def _check_repeated(what: str, columns: Sequence[str], *, field: str) -> None:
+def _check_repeated(what: Message, columns: Sequence[str], *, field: str) -> None:
     repeated = sorted(column for column, count in Counter(columns).items() if count > 1)
     if repeated:
-        told = ", ".join(shortened(column) for column in repeated[:_REPEATED_TOLD])
-        more = f" and {len(repeated) - _REPEATED_TOLD:,} others" if len(repeated) > _REPEATED_TOLD else ""
-        raise InvalidRequest(f"{what} names {told}{more} more than once; name each column once.", field=field)
+        shown = [shortened(column) for column in repeated[:_MOST_SHOWN]]
+        more = len(repeated) - len(shown)
+        detail = (
+            Message("request.repeated-columns-and-others", columns=shown, others=more, what=what)
+            if more
+            else Message("request.repeated-columns", columns=shown, what=what)
+        )
+        raise InvalidRequest(detail, field=field)
 
 
 def _columns(name: str, value: str | float | list[str]) -> list[str]:
@@ -287,33 +293,28 @@ def _columns(name: str, value: str | float | list[str]) -> list[str]:
         return [value]
     if isinstance(value, list):
         return value
-    raise InvalidRequest(
-        f"The role '{name}' takes a column name or a list of them, not the number {value:g}.", field=f"mapping.{name}"
-    )
+    raise InvalidRequest(Message("request.number-for-columns", number=value, role=name), field=f"mapping.{name}")
 
 
 def _one(name: str, value: str | float | list[str]) -> str | float:
     arity = ROLES[name].arity
     if isinstance(value, list):
         if len(value) != 1:
-            raise InvalidRequest(
-                f"The role '{name}' takes one {'number' if arity == 'scalar' else 'column'}, not {len(value)}.",
-                field=f"mapping.{name}",
+            detail = (
+                Message("request.takes-one-number", given=len(value), role=name)
+                if arity == "scalar"
+                else Message("request.takes-one-column", given=len(value), role=name)
             )
+            raise InvalidRequest(detail, field=f"mapping.{name}")
         value = value[0]
     if arity == "scalar":
         scalar = _scalar(value)
         if scalar is None:
-            raise InvalidRequest(
-                f"The role '{name}' takes a finite number or a date like 2024-07-01, on the scale of its variable, not "
-                f"{shortened(value) if isinstance(value, str) else value!r}.",
-                field=f"mapping.{name}",
-            )
+            given = shortened(value) if isinstance(value, str) else value
+            raise InvalidRequest(Message("request.no-scalar", given=given, role=name), field=f"mapping.{name}")
         return scalar
     if not isinstance(value, str):
-        raise InvalidRequest(
-            f"The role '{name}' takes a column name, not the number {value:g}.", field=f"mapping.{name}"
-        )
+        raise InvalidRequest(Message("request.number-for-a-column", number=value, role=name), field=f"mapping.{name}")
     return value
 
 
@@ -346,4 +347,4 @@ def _check_estimator(name: str, *, field: str) -> None:
     # No ValueError: pydantic would take it for its own, and the valid names would be lost.
     if name not in ESTIMATORS:
         word = shortened(name)
-        raise unknown_word("estimator", word, ESTIMATORS, field=field, near=near_estimators(word))
+        raise unknown_word(Message("request.word-estimator"), word, ESTIMATORS, field=field, near=near_estimators(word))

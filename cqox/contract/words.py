@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from cqox.contract.bounds import MAX_SHOWN_CHARACTERS, shortened
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
 __all__ = ["near_words", "unknown_word"]
@@ -26,22 +27,33 @@ def near_words(word: str, valid: Sequence[str]) -> list[str]:
 
 
 def unknown_word(
-    what: str, word: str, valid: Sequence[str], *, field: str, near: Sequence[str] | None = None, cure: str = ""
+    what: Message,
+    word: str,
+    valid: Sequence[str],
+    *,
+    field: str,
+    near: Sequence[str] | None = None,
+    cure: Message | None = None,
 ) -> InvalidRequest:
     """Describe an unknown word and its nearest valid ones.
 
     Args:
-        what: what it should stand for: a role, an option.
+        what: what it should stand for: a role, an option; the noun alone.
         word: as it was written.
         valid: the words that there are.
         field: where it stands in the request.
         near: those that may have been meant, where a rule of its own finds them.
-        cure: what to change, where that is known better than a near word.
+        cure: what to change, as a sentence, where that is known better than a near word.
     """
     near = near_words(word, valid) if near is None else near
-    hint = cure or (f"Did you mean {' or '.join(near)}?" if near else "")
-    ordered = [*near, *(name for name in valid if name not in near)]
-    return InvalidRequest(f"There is no {what} '{shortened(word)}'. {hint}".rstrip(), field=field, choices=ordered)
+    shown = shortened(word)
+    if cure is not None:
+        detail = Message("request.unknown-word-with-cure", cure=cure, what=what, word=shown)
+    elif near:
+        detail = Message("request.unknown-word-with-near", near=near, what=what, word=shown)
+    else:
+        detail = Message("request.unknown-word", what=what, word=shown)
+    return InvalidRequest(detail, field=field, choices=[*near, *(name for name in valid if name not in near)])
 
 
 def _folded(word: str) -> str:

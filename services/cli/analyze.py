@@ -19,7 +19,7 @@ from rich.text import Text
 from cqox.analysis.local import LocalAnalysis, analyze_file
 from cqox.analysis.service import Bounds
 from cqox.contract import ROLES, Options
-from cqox.contract.messages import Language
+from cqox.contract.messages import Language, Message
 from cqox.datasets import ReadOptions
 from cqox.errors import CqoxError, InputError, InvalidRequest
 from services.cli.report import show_report
@@ -96,7 +96,8 @@ def mapping_of(roles: Mapping[str, Sequence[str]]) -> dict[str, JsonValue]:
         if ROLES[name].arity == "columns":
             mapping[name] = [column.strip() for row in csv.reader(given, skipinitialspace=True) for column in row]
         elif len(given) > 1:
-            raise InvalidRequest(f"--{name.replace('_', '-')} was given {len(given)} times; it takes one column.")
+            flag = f"--{name.replace('_', '-')}"
+            raise InvalidRequest(Message("request.flag-of-one-column", flag=flag, given=len(given)))
         else:
             mapping[name] = given[0]
     return mapping
@@ -113,7 +114,7 @@ def pairs_of(given: Sequence[str], flag: str) -> dict[str, str]:
         name, found, value = text.partition("=")
         if not found:
             known = sorted(Options.model_fields) if flag == "--option" else ()
-            raise InvalidRequest(f"{flag} takes name=value, not '{text}'.", choices=known)
+            raise InvalidRequest(Message("request.flag-takes-pairs", flag=flag, given=text), choices=known)
         pairs[name.strip()] = value
     return pairs
 
@@ -172,7 +173,7 @@ def _read_options(given: Sequence[str]) -> dict[str, JsonValue]:
     options: dict[str, JsonValue] = {}
     for name, value in pairs_of(given, "--read").items():
         if name not in known:
-            raise InvalidRequest(f"There is no read option '{name}'.", choices=known)
+            raise InvalidRequest(Message("request.no-such-read-option", option=name), choices=known)
         options[name] = [word.strip() for word in value.split(",")] if name == "na" else value
     return options
 

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from quart import Response
 
 from cqox.contract import InferRequest, parse_model, shortened
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes, no_content
@@ -61,7 +62,7 @@ def handlers(state: State) -> dict[str, Handler]:
         erase = query_of("delete_dataset").get("erase")
         if erase not in (None, "reports"):
             raise InvalidRequest(
-                f"'erase' says what else is deleted, and can be 'reports', not '{shortened(erase)}'.",
+                Message("request.cannot-erase", given=shortened(erase)),
                 field="erase",
                 choices=["reports"],
             )
@@ -87,7 +88,9 @@ def _read_options(fields: Mapping[str, str]) -> dict[str, JsonValue]:
     unknown = sorted(fields.keys() - set(_READ_OPTIONS))
     if unknown:
         raise InvalidRequest(
-            f"There is no read option '{unknown[0]}'.", field=unknown[0], choices=["name", *_READ_OPTIONS]
+            Message("request.no-such-read-option", option=unknown[0]),
+            field=unknown[0],
+            choices=["name", *_READ_OPTIONS],
         )
     options: dict[str, JsonValue] = dict(fields)
     if "na" in fields:

@@ -8,6 +8,7 @@ import trio
 from quart import Response
 
 from cqox.analysis.jobs import Job, JobEvent
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from services.engine.listeners import Listener
 from services.http.request.request import IncomingRequest
@@ -83,7 +84,7 @@ def last_seen(header: str | None) -> int:
     if not header:
         return 0
     if not header.isascii() or not header.isdigit():
-        raise InvalidRequest(f"Last-Event-ID is the number of an event, not '{header[:50]}'.", field="Last-Event-ID")
+        raise InvalidRequest(Message("request.no-event-number", given=header[:50]), field="Last-Event-ID")
     # No job has as many events as the largest number that is parsed here.
     digits = header.lstrip("0")
     return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS

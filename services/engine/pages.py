@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cqox.contract import shortened
+from cqox.contract.messages import Message
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 from services.http.contract.api import operation
@@ -29,8 +30,8 @@ def query_of(name: str) -> Mapping[str, str]:
     known = [each.name for each in operation(name).parameters if each.where == "query"]
     for given in query:
         if given not in (*known, LANGUAGE_PARAMETER):
-            cure = "" if known else "The path takes no query."
-            raise unknown_word("query parameter", given, known, field=shortened(given), cure=cure)
+            cure = None if known else Message("request.path-takes-no-query")
+            raise unknown_word(Message("request.word-query-parameter"), given, known, field=shortened(given), cure=cure)
     return query
 
 
@@ -46,7 +47,7 @@ def page_limit(given: str) -> int:
         limit = 0
     if not 1 <= limit <= _MOST_ROWS_OF_A_PAGE:
         raise InvalidRequest(
-            f"'limit' is a whole number from 1 to {_MOST_ROWS_OF_A_PAGE}, not '{shortened(given)}'.", field="limit"
+            Message("request.limit-out-of-bounds", given=shortened(given), most=_MOST_ROWS_OF_A_PAGE), field="limit"
         )
     return limit
 
@@ -61,10 +62,7 @@ def page_before(given: str | None) -> str | None:
         return None
     time, _, identity = given.rpartition("|")
     if not identity or not _is_time(time):
-        raise InvalidRequest(
-            f"'before' is the 'next' of the page before, not '{shortened(given)}'; leave it out for the first page.",
-            field="before",
-        )
+        raise InvalidRequest(Message("request.before-is-no-next", given=shortened(given)), field="before")
     return given
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import hmac
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 
@@ -18,6 +18,7 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import NotFound as NoSuchPath
 
 from cqox.contract import parse_model, shortened
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, NotFound
 from cqox.resilience import Registry, registry
 from services.http.contract.admin_models import PolicyChange
@@ -82,9 +83,11 @@ def _admit(app: App, request: IncomingRequest) -> None:
 def _steer(body: Mapping[str, JsonValue]) -> None:
     change = parse_model(PolicyChange, dict(body))
     if change.policy not in registry:
-        raise NotFound(f"There is no policy '{change.policy[:100]}'.", field="policy", choices=registry.keys())
+        raise NotFound(
+            Message("request.no-such-policy", policy=change.policy[:100]), field="policy", choices=registry.keys()
+        )
     if (change.action is None) == (change.settings is None):
-        raise InvalidRequest("Give either an 'action' or 'settings'.", field="action", choices=[*_ACTIONS])
+        raise InvalidRequest(Message("request.neither-action-nor-settings"), field="action", choices=[*_ACTIONS])
     try:
         if change.action is not None:
             _ACTIONS[change.action](registry, change.policy)
@@ -93,7 +96,8 @@ def _steer(body: Mapping[str, JsonValue]) -> None:
             registry.reconfigure(change.policy, **change.settings or {})
         _log.warning("a policy was steered", **change.model_dump(exclude_none=True))
     except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"{error}.", field="settings" if change.action is None else "action") from error
+        detail = Message("request.unusable-settings", reason=str(error))
+        raise InvalidRequest(detail, field="settings" if change.action is None else "action") from error
 
 
 def _check_names(policy: str, settings: Mapping[str, JsonValue]) -> None:
@@ -102,11 +106,14 @@ def _check_names(policy: str, settings: Mapping[str, JsonValue]) -> None:
     known = {each.rpartition(".")[2] for each in takes}
     for name in settings:
         if name.rpartition(".")[2] not in known:
-            why = " outside of its code" if name.rpartition(".")[2] in _OF_CODE else ""
-            raise InvalidRequest(
-                f"'{policy}' has no setting '{shortened(name)}' to change{why}; it has: {', '.join(takes) or 'none'}.",
-                field="settings",
-            )
+            raise InvalidRequest(_no_setting(policy, name, takes), field="settings")
+
+
+def _no_setting(policy: str, name: str, takes: Sequence[str]) -> Message:
+    known = Message("request.names", names=takes) if takes else Message("request.no-names")
+    if name.rpartition(".")[2] in _OF_CODE:
+        return Message("request.setting-of-code", known=known, policy=policy, setting=shortened(name))
+    return Message("request.no-such-setting", known=known, policy=policy, setting=shortened(name))
 
 
 def _listing(app: App) -> TrioResponse:

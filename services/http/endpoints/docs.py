@@ -12,6 +12,7 @@ from quart import redirect, request
 from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 
+from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from services.http.server.app import App
 
@@ -41,7 +42,7 @@ def add_docs(app: App) -> None:
 
     async def page(name: str = "index.html") -> TrioResponse:
         if name not in _FILES:
-            raise NotFound(f"The documentation has no file '{name}'.", choices=list(_FILES))
+            raise NotFound(Message("request.no-such-docs-file", name=name), choices=list(_FILES))
         media, path = _FILES[name]
         body = await trio.to_thread.run_sync(_read, path)
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}

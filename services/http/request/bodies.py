@@ -5,16 +5,18 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import trio
 from pydantic import JsonValue
 from werkzeug.exceptions import RequestTimeout
 
+from cqox.contract.json_kinds import json_kind
+from cqox.contract.messages import Message
 from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded, Shed
 from services.config.body_pace import BodyPace
 from services.http.request.digests import CONTENT_DIGEST, sha256_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_PACE",
+    "ContentKind",
     "NotJson",
     "chunks_of",
     "declared_length",
@@ -35,6 +38,9 @@ __all__ = [
     "read_json_bytes",
     "too_large",
 ]
+
+type ContentKind = Literal["body", "file", "form"]
+"""What is received, as messages name it."""
 
 DEFAULT_PACE = BodyPace()
 """The default transfer rate bounds."""
@@ -64,12 +70,18 @@ _CHARSETS = frozenset(
     }
 )
 
+_CONTENTS: Mapping[ContentKind, Message] = {
+    "body": Message("request.word-body"),
+    "file": Message("request.word-file"),
+    "form": Message("request.word-form"),
+}
+
 
 class NotJson(InputError):
     """The operation takes JSON, and the request has another media type."""
 
 
-def declared_length(request: "IncomingRequest", *, max_bytes: int, what: str) -> int | None:
+def declared_length(request: "IncomingRequest", *, max_bytes: int, what: ContentKind) -> int | None:
     """Return the request's Content-Length, None where it has none.
 
     Raises:
@@ -86,7 +98,7 @@ async def chunks_of(
     *,
     max_bytes: int,
     pace: BodyPace = DEFAULT_PACE,
-    what: str = "body",
+    what: ContentKind = "body",
     stalled: Callable[[], None] | None = None,
 ) -> AsyncGenerator[bytes]:
     """Yield the body in chunks as it arrives, tiny ones merged; close it with `aclosing` unless it is exhausted.
@@ -126,7 +138,7 @@ async def chunks_of(
         yield data
 
 
-async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: str, before: float) -> None:
+async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: ContentKind, before: float) -> None:
     if watch.is_over(trio.current_time()):
         raise _too_slow(watch, pace, what, over=True)
     if not await _arrives(request, before + watch.patience(before)):
@@ -203,7 +215,7 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPac
     given = request.headers.getlist(CONTENT_DIGEST)
     announced = sha256_of(", ".join(given)) if given else None
     if announced is not None and announced != hashlib.sha256(body).digest():
-        raise BodyCorrupted(f"The body does not match its {CONTENT_DIGEST}; send it again.")
+        raise BodyCorrupted(Message("request.digest-mismatch", header=CONTENT_DIGEST))
     return body
 
 
@@ -260,18 +272,17 @@ def decode_json(body: bytes, *, charset: str = "") -> dict[str, JsonValue]:
     """
     text = _decoded(body, charset)
     if not text.strip():
-        raise InvalidRequest("The body is empty; send a JSON object.")
+        raise InvalidRequest(Message("request.empty-body"))
     _check_shape(text)
     try:
         value: JsonValue = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidRequest(f"The body is not JSON: {error.msg.lower()} at {where}.") from None
+        detail = Message("request.body-is-not-json", column=error.colno, line=error.lineno, reason=error.msg.lower())
+        raise InvalidRequest(detail) from None
     except ValueError as error:
-        raise InvalidRequest(f"The body holds a number that cannot be read: {error}.") from None
+        raise InvalidRequest(Message("request.unreadable-number", reason=str(error))) from None
     if not isinstance(value, dict):
-        kind = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
-        raise InvalidRequest(f"The body must be a JSON object, not {kind.get(type(value), 'a number')}.")
+        raise InvalidRequest(Message("request.body-is-no-object", kind=json_kind(value)))
     _check_characters(text, value)
     return value
 
@@ -282,17 +293,22 @@ def _decoded(body: bytes, charset: str) -> str:
         # Editors write a byte order mark even where the charset is declared.
         return body.decode(encoding).removeprefix("\ufeff")
     except UnicodeError as error:
-        at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
-        raise InvalidRequest(f"The body is not {charset or 'UTF-8'}{at}; send JSON as UTF-8.") from None
+        name = charset or "UTF-8"
+        detail = (
+            Message("request.wrong-charset-at-byte", byte=error.start, charset=name)
+            if isinstance(error, UnicodeDecodeError)
+            else Message("request.wrong-charset", charset=name)
+        )
+        raise InvalidRequest(detail) from None
 
 
 def _known(charset: str) -> str:
     try:
         name = codecs.lookup(charset).name
     except (LookupError, ValueError):
-        raise InvalidRequest(f"There is no charset '{charset[:50]}'; send UTF-8.") from None
+        raise InvalidRequest(Message("request.no-such-charset", charset=charset[:50])) from None
     if name not in _CHARSETS:
-        raise InvalidRequest(f"The charset '{charset[:50]}' is not accepted; send UTF-8.")
+        raise InvalidRequest(Message("request.unaccepted-charset", charset=charset[:50]))
     return name
 
 
@@ -309,11 +325,11 @@ def _check_shape(text: str) -> None:
         if token in "[{":
             depth += 1
             if depth > _MOST_LEVELS:
-                raise InvalidRequest(f"The body is nested more than {_MOST_LEVELS} levels deep.")
+                raise InvalidRequest(Message("request.nested-too-deep", most=_MOST_LEVELS))
         elif token in "]}":
             depth -= 1
     if wide:
-        raise InvalidRequest(f"The body has more than {_MOST_SEPARATORS:,} commas and brackets; name fewer columns.")
+        raise InvalidRequest(Message("request.too-many-separators", most=_MOST_SEPARATORS))
 
 
 def _check_characters(text: str, value: JsonValue) -> None:
@@ -322,43 +338,41 @@ def _check_characters(text: str, value: JsonValue) -> None:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise InvalidRequest("The body holds half of a surrogate pair (\\ud800 to \\udfff alone).") from None
+            raise InvalidRequest(Message("request.lone-surrogate")) from None
 
 
 def _without_repeats(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise InvalidRequest(f"The key '{twice}' appears twice in one object; keep one of the two.", field=twice)
+        raise InvalidRequest(Message("request.repeated-key", key=twice), field=twice)
     return found
 
 
 def _refuse_constant(name: str) -> JsonValue:
-    raise InvalidRequest(f"The body holds {name}, which is not JSON; leave the field out or use null.")
+    raise InvalidRequest(Message("request.no-json-number", name=name))
 
 
 def _not_json(given: str) -> NotJson:
-    said = f"says that it is {given[:100]!r}" if given else "has no Content-Type"
-    return NotJson(
-        f"The body {said}; send JSON with the header 'Content-Type: application/json'. With curl: "
-        "curl -H 'Content-Type: application/json' -d @request.json and the address.",
-        field="Content-Type",
-    )
+    detail = Message("request.other-media-type", media=given[:100]) if given else Message("request.no-media-type")
+    return NotJson(detail, field="Content-Type")
 
 
-def _too_slow(watch: PaceWatch, pace: BodyPace, what: str, *, over: bool) -> RequestTimeout:
+def _too_slow(watch: PaceWatch, pace: BodyPace, what: ContentKind, *, over: bool) -> RequestTimeout:
     if over:
-        return RequestTimeout(f"The {what} took more than {pace.most_seconds:g} s; send less at once, or compress it.")
+        return RequestTimeout(Message("request.took-too-long", seconds=pace.most_seconds, what=_CONTENTS[what]))
     return RequestTimeout(
-        f"The {what} came too slowly: {watch.window_bytes:,.0f} bytes in {pace.window_seconds:g} s, where "
-        f"{pace.window_bytes:,.0f} are the least. Send it when it is there, without pauses."
+        Message(
+            "request.came-too-slowly",
+            least=pace.window_bytes,
+            received=watch.window_bytes,
+            seconds=pace.window_seconds,
+            what=_CONTENTS[what],
+        )
     )
 
 
-def too_large(what: str, max_bytes: int) -> LimitExceeded:
+def too_large(what: ContentKind, max_bytes: int) -> LimitExceeded:
     """Return the error for a body, form or file of more than `max_bytes`, which names the setting."""
     setting = "CQOX_MAX_BODY_BYTES" if what == "body" else "CQOX_MAX_UPLOAD_BYTES"
-    return LimitExceeded(
-        f"The {what} is larger than the {max_bytes:,} bytes that are accepted. Send less at once, or have {setting} of "
-        "the service raised."
-    )
+    return LimitExceeded(Message("request.too-large", most=max_bytes, setting=setting, what=_CONTENTS[what]))

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from cqox.contract.messages import Message
 from cqox.errors import InputError, InvalidRequest
 from services.config.hosts import SETTING, AllowedHosts, Authority, ForeignHost, parse_authority
 from services.http.request.origin import SAFE_METHODS, CrossSiteRequest, is_cross_site
@@ -59,16 +60,13 @@ class Guard:
         if given is None:
             if request.http_version == "1.0":
                 return None
-            return InvalidRequest("The request must have one Host header.", field="Host")
+            return InvalidRequest(Message("request.no-single-host"), field="Host")
         if host is None:
-            return InvalidRequest(
-                "The Host header must be a host name or an address, and may have a port.", field="Host"
-            )
+            return InvalidRequest(Message("request.malformed-host"), field="Host")
         if self._allowed.answers_to(host):
             return None
         return ForeignHost(
-            f"The {self._service} does not answer to the name '{host.host}'. If it should, add the name to "
-            f"{SETTING} of the {self._service}.",
+            Message("request.foreign-host", host=host.host, service=self._service, setting=SETTING),
             field="Host",
         )
 
@@ -76,13 +74,9 @@ class Guard:
         if (origin is None and site is None) or not is_cross_site(origin, site, host, self._allowed):
             return None
         # An opaque origin, such as that of a local file, has no host that could be listed.
-        cure = (
-            f"If its host belongs to this service, add the host to {SETTING} of the {self._service}"
+        detail = (
+            Message("request.page-of-another-host", service=self._service, setting=SETTING)
             if origin is not None and b"://" in origin
-            else f"Open the page at an address of the {self._service}, or at a host in its {SETTING}"
+            else Message("request.page-without-host", service=self._service, setting=SETTING)
         )
-        return CrossSiteRequest(
-            f"A web page of another origin may not change anything here. {cure}; a program must send neither Origin "
-            "nor Sec-Fetch-Site.",
-            field="Origin" if origin is not None else "Sec-Fetch-Site",
-        )
+        return CrossSiteRequest(detail, field="Origin" if origin is not None else "Sec-Fetch-Site")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 from werkzeug.http import parse_options_header
 
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, LimitExceeded
 
 __all__ = ["Content", "FormFile", "MultipartReader", "Part", "file_of_form"]
@@ -85,14 +86,12 @@ class MultipartReader:
     def _part(self, segment: MultipartSegment) -> Part:
         self._parts += 1
         if self._parts > _MOST_PARTS:
-            raise LimitExceeded(f"The form has more than {_MOST_PARTS} parts.")
+            raise LimitExceeded(Message("request.too-many-parts", most=_MOST_PARTS))
         # The package does not support `filename*`.
         value = segment.header(_DISPOSITION, "").encode("latin1").decode("utf-8", "replace")
         _, options = parse_options_header(value.strip())
         if "name" not in options:
-            raise InvalidRequest(
-                f"A part of the form has no {_DISPOSITION} with a name; let the client library write it."
-            )
+            raise InvalidRequest(Message("request.part-without-name", header=_DISPOSITION))
         return Part(name=options["name"], filename=options.get("filename"))
 
 
@@ -130,15 +129,15 @@ class FormFile:
                         self._hold(held.setdefault(self._seen[-1], bytearray()), event.data)
         self._reader.end()
         if _FILE not in self._seen:
-            raise InvalidRequest(f"The form has no field '{_FILE}'.", field=_FILE, choices=self._seen)
+            raise InvalidRequest(Message("request.form-without-file", field=_FILE), field=_FILE, choices=self._seen)
         self.fields = {name: bytes(data).decode("utf-8", "replace") for name, data in held.items()}
 
     def _begin(self, part: Part) -> None:
         if part.name in self._seen:
-            raise InvalidRequest(f"The form has the field '{part.name}' more than once.", field=part.name)
+            raise InvalidRequest(Message("request.repeated-form-field", field=part.name), field=part.name)
         if part.filename is not None and part.name != _FILE:
             raise InvalidRequest(
-                f"The form's file is in the field '{part.name}'; send it as '{_FILE}'.", field=part.name
+                Message("request.file-in-other-field", expected=_FILE, field=part.name), field=part.name
             )
         if part.name == _FILE:
             self.filename = part.filename or ""
@@ -147,7 +146,7 @@ class FormFile:
     def _hold(self, held: bytearray, data: bytes) -> None:
         held += data
         if len(held) > _MOST_FIELD_BYTES:
-            raise LimitExceeded(f"The field '{self._seen[-1]}' is larger than {_MOST_FIELD_BYTES:,} bytes.")
+            raise LimitExceeded(Message("request.form-field-too-large", field=self._seen[-1], most=_MOST_FIELD_BYTES))
 
 
 def file_of_form(chunks: AsyncGenerator[bytes], boundary: str) -> FormFile:
@@ -157,7 +156,7 @@ def file_of_form(chunks: AsyncGenerator[bytes], boundary: str) -> FormFile:
         InvalidRequest: the content type has no boundary.
     """
     if not boundary:
-        raise InvalidRequest("The content type multipart/form-data names no boundary; let the client library set it.")
+        raise InvalidRequest(Message("request.no-boundary"))
     return FormFile(chunks, boundary.encode("latin1", "replace"))
 
 
@@ -168,11 +167,10 @@ def _translated_errors() -> Iterator[None]:
         yield
     except ParserLimitReached:
         raise LimitExceeded(
-            f"A part of the form has a head of more than {_MOST_LINES} lines, or a line of more than "
-            f"{_MOST_LINE_BYTES:,} bytes."
+            Message("request.part-head-too-large", most_bytes=_MOST_LINE_BYTES, most_lines=_MOST_LINES)
         ) from None
     except MultipartError as error:
-        raise InvalidRequest(f"The multipart form is cut off or broken ({_plain(error)}); send it whole.") from None
+        raise InvalidRequest(Message("request.broken-form", reason=_plain(error))) from None
 
 
 def _plain(error: MultipartError) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import trio
 import trio.to_thread
 
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from services.config.body_pace import BodyPace
 from services.http.request.bodies import DEFAULT_PACE, chunks_of, too_large
@@ -100,7 +101,7 @@ async def receive_upload(
             name = name or form.filename
             fields |= form.fields
         if not size_bytes:
-            raise InvalidRequest("The file is empty." if form else "The body is empty; send the file in it.")
+            raise InvalidRequest(Message("request.empty-file") if form else Message("request.empty-upload"))
         yield Upload(path=path, name=_base(name), size_bytes=size_bytes, digest=digest, fields=fields)
     finally:
         with trio.CancelScope(shield=True):
@@ -162,7 +163,7 @@ def _query_of(request: "IncomingRequest") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, values in request.args.lists():
         if len(values) > 1:
-            raise InvalidRequest(f"'{key}' is in the address {len(values)} times; keep one.", field=key)
+            raise InvalidRequest(Message("request.repeated-in-query", count=len(values), name=key), field=key)
         found[key] = values[0]
     # It concerns the response.
     found.pop(LANGUAGE_PARAMETER, None)
