@@ -216,24 +216,9 @@ class NotFound(InputError):
 class KeyReused(InputError):
     """An idempotency key was reused with another body."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(
-            f"The Idempotency-Key '{key[:100]}' was sent before with another body. A key stands for one request: send "
-            "the same body again, or a new key.",
-            field="Idempotency-Key",
-        )
-        self.args = (key,)
-
 
 class RunsElsewhere(InputError):
     """Another engine runs the job; only that engine can stream its events or cancel it."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(
-            f"The job '{job_id[:100]}' runs on another engine; only that engine can stream its events or cancel it. "
-            "Ask a gateway that reaches all engines."
-        )
-        self.args = (job_id,)
 
 
 class ServiceError(CqoxError):

@@ -5,12 +5,13 @@ import pickle
 
 import pytest
 
+from cqox.contract.messages import Message, of
 from cqox.errors import InputError, InvalidRequest, KeyReused, RunsElsewhere
 
 ERRORS = [
     InvalidRequest("No column is called 'yy'.", field="mapping.y", choices=["y"]),
-    KeyReused("monday-7"),
-    RunsElsewhere("job-1"),
+    KeyReused(Message("request.key-reused", key="monday-7"), field="Idempotency-Key"),
+    RunsElsewhere(Message("request.job-runs-elsewhere", job_id="job-1")),
 ]
 
 
@@ -24,3 +25,4 @@ def test_a_copy_has_the_same_message(error: InputError) -> None:
             error.field,
             error.choices,
         )
+        assert of(other.detail).code == of(error.detail).code

@@ -69,13 +69,13 @@ class IdempotencyKeys:
         name = f"key-{digest(key.encode())}"
         known = self._bodies.get(name)
         if known is not None and known[0] != body:
-            raise KeyReused(key)
+            raise _reused(key)
         self._bodies[name] = (body, self._now() + self._seconds)
         self._bodies.move_to_end(name)
         if not await self._cache.claim(name, token=body, seconds=self._seconds):
             # A concurrent call may have bound this key meanwhile.
             self._bodies.pop(name, None)
-            raise KeyReused(key)
+            raise _reused(key)
 
     async def _forget_some(self) -> None:
         now = self._now()
@@ -90,3 +90,7 @@ class IdempotencyKeys:
 def job_id(key: str, body: str) -> str:
     """Return the id of the job for this key and body, the same on every engine at any time."""
     return digest(f"{key}\n{body}".encode())
+
+
+def _reused(key: str) -> KeyReused:
+    return KeyReused(Message("request.key-reused", key=key[:100]), field="Idempotency-Key")

@@ -10,6 +10,7 @@ from quart import Response
 from cqox.analysis.jobs import Ending, Job
 from cqox.analysis.key import canonical_json
 from cqox.contract import shortened
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, RunsElsewhere, StoreUnavailable
 from cqox.storage import JobRecord, JobStatus
 from services.engine.answers import json_answer
@@ -54,7 +55,7 @@ def handlers(state: State) -> dict[str, Handler]:
             return _second_hand(json_answer(recorded(record)))
         if job.done:
             if state.analyses.records.is_waiting(job_id):
-                raise StoreUnavailable("The end of the job is not recorded yet, so the job cannot be deleted.")
+                raise StoreUnavailable(Message("problems.job-end-not-recorded-to-delete"))
             if job.recorded:
                 await state.analyses.store.delete_job(job_id)
             state.jobs.forget(job_id)
@@ -63,7 +64,7 @@ def handlers(state: State) -> dict[str, Handler]:
         async for _ in job.listen(len(job.messages)):
             pass
         if job.state == "cancelled" and state.analyses.records.is_waiting(job_id):
-            raise StoreUnavailable("The job has ended, which could not be recorded yet: recording is retried.")
+            raise StoreUnavailable(Message("problems.job-end-not-recorded"))
         return json_answer(described(job))
 
     async def job_events(job_id: str) -> Response:
@@ -145,14 +146,14 @@ def recorded(record: JobRecord) -> dict[str, object]:
 async def _ended(state: State, job_id: str) -> JobRecord:
     record = await state.analyses.job(job_id)
     if record.status == "running":
-        raise RunsElsewhere(job_id)
+        raise RunsElsewhere(Message("request.job-runs-elsewhere", job_id=job_id[:100]))
     return record
 
 
 def _status(given: str | None) -> JobStatus | None:
     if given is not None and given not in JOB_STATUSES:
         raise InvalidRequest(
-            f"'status' is the state of a job, and '{shortened(given)}' is no such state.",
+            Message("request.no-such-job-state", given=shortened(given)),
             field="status",
             choices=list(JOB_STATUSES),
         )
