@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cqox.contract.messages import Message
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage.private import private_folder
 
@@ -26,7 +27,6 @@ LEAST_FREE_BYTES = 64 * 2**20
 """The disk of a data directory counts as full below this much free space, or below a twentieth of a small disk."""
 
 _LEAST_FREE_SHARE = 20
-_MAKE_ROOM = "Delete data sets or analyses, or free space on that disk."
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -47,14 +47,12 @@ def unavailable(error: OSError) -> StoreUnavailable:
     """Translate a failed file operation in the data directory into an error without paths."""
     said = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _FULL:
-        return StorageFull(f"The disk of the data directory is full ({said}): nothing was stored. {_MAKE_ROOM}")
+        return StorageFull(Message("storage.disk-full", reason=said))
     if error.errno in _CLOSED:
-        return StoreUnavailable(f"The data directory cannot be written to ({said}): nothing was stored.")
+        return StoreUnavailable(Message("storage.directory-not-writable", reason=said))
     if error.errno in _GONE:
-        return StoreUnavailable(
-            f"The data directory is missing or was replaced ({said}); restart its engine once it is back."
-        )
-    return StoreUnavailable(f"The data directory cannot be used ({said}).")
+        return StoreUnavailable(Message("storage.directory-missing", reason=said))
+    return StoreUnavailable(Message("storage.directory-unusable", reason=said))
 
 
 @contextmanager
@@ -111,18 +109,17 @@ def check_room(
         raise StorageFull(_shortage(free=free, wanted=wanted_bytes, reserve=reserve, ballast=ballast))
 
 
-def _shortage(*, free: int, wanted: int, reserve: int, ballast: int) -> str:
-    state = "has no space for that" if wanted else "is nearly full" if free else "is full"
-    shares = [f"{_size(free)} are free" if free else "nothing is free"]
+def _shortage(*, free: int, wanted: int, reserve: int, ballast: int) -> Message:
+    shares = [Message("storage.bytes-free", size=_size(free)) if free else Message("storage.nothing-free")]
     if wanted:
-        shares.append(f"{_size(wanted)} are to be written")
+        shares.append(Message("storage.bytes-to-write", size=_size(wanted)))
     if reserve:
-        shares.append(f"{_size(reserve)} must stay free (CQOX_DISK_RESERVE_BYTES)")
+        shares.append(Message("storage.bytes-reserved", size=_size(reserve)))
     if ballast:
-        shares.append(f"{_size(ballast)} are to be reserved for deletions")
-    *first, last = shares
-    listed = f"{', '.join(first)} and {last}" if first else last
-    return f"The disk of the data directory {state}: {listed}. {_MAKE_ROOM}"
+        shares.append(Message("storage.bytes-for-deletions", size=_size(ballast)))
+    if wanted:
+        return Message("storage.disk-has-no-space-for-that", shares=shares)
+    return Message("storage.disk-nearly-full", shares=shares) if free else Message("storage.disk-at-end", shares=shares)
 
 
 def _size(size_bytes: int) -> str:

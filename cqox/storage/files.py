@@ -27,6 +27,7 @@ from pathlib import Path
 
 from anyio import CancelScope, CapacityLimiter, Lock, to_thread
 
+from cqox.contract.messages import Message
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord
@@ -398,7 +399,7 @@ class FileStore:
         return view / TABLE
 
     def _link(self, place: Path, view: Path) -> None:
-        gone = NotFound(f"The files of data set '{place.name}' no longer exist; upload it again.")
+        gone = NotFound(Message("storage.files-gone", dataset=place.name))
         try:
             # All names are resolved in one open folder, even if another one is moved into its place meanwhile.
             handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
@@ -434,12 +435,12 @@ class FileStore:
 
 def _checked(part: str) -> str:
     if not _SAFE.fullmatch(part):
-        raise NotFound(f"There is nothing under the name '{part[:80]}'.")
+        raise NotFound(Message("storage.no-such-name", name=part[:80]))
     return part
 
 
 def _damaged(place: Path) -> NotFound:
-    return NotFound(f"The files of data set '{place.name}' were damaged and are removed; upload it again.")
+    return NotFound(Message("storage.files-damaged", dataset=place.name))
 
 
 def _is_intact(folder: Path, place: Path) -> bool:

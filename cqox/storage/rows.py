@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 
@@ -86,7 +87,7 @@ def verified(found: Loaded | None) -> StoredReport | None:
     if not found.is_intact:
         identity = found.report.analysis_id
         _logger.error("The stored analysis %s is damaged: its bytes do not match its digest.", identity)
-        raise StoreUnavailable(f"The stored analysis {identity} is damaged.")
+        raise StoreUnavailable(Message("storage.analysis-damaged", analysis=identity))
     return found.report
 
 

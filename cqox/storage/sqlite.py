@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
@@ -260,7 +261,9 @@ class SqliteStore(SqliteRetention):
         """
         await self._row("SELECT count(*) FROM sqlite_schema")
         if self._connections.damage:
-            raise StoreUnavailable(f"The result store {self._path.name} is damaged: {self._connections.damage}.")
+            raise StoreUnavailable(
+                Message("storage.sqlite-damaged", damage=self._connections.damage, name=self._path.name)
+            )
         if self._unwritten:
             raise StoreUnavailable(self._unwritten)
 
@@ -304,7 +307,7 @@ class SqliteStore(SqliteRetention):
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
             if is_damage(error):
                 self._connections.damage = damage_of(error)
-            message = f"The result store {self._path.name} failed: {damage_of(error)}."
+            message = Message("storage.sqlite-failed", name=self._path.name, reason=damage_of(error))
             if not is_disk_fault(error):
                 raise StoreUnavailable(message) from error
             self._unwritten = message

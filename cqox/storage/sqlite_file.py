@@ -9,6 +9,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
 
+from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
 from cqox.storage.private import private_opener, tighten_one
 
@@ -145,7 +146,7 @@ def is_disk_fault(error: BaseException | None) -> bool:
 
 def damage_of(error: BaseException) -> str:
     """Describe the damage of the file, without any of its content."""
-    return "a text column contains bytes that are not UTF-8" if _is_no_text(error) else str(error)
+    return Message("storage.text-is-not-utf8") if _is_no_text(error) else str(error)
 
 
 def _is_no_text(error: BaseException | None) -> bool:
@@ -170,13 +171,15 @@ def check_sqlite(path: Path, *, damaged: bool = True) -> None:
             applied(connection)
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"The result store {path} cannot be used. {error}") from error
+        raise StoreUnavailable(
+            Message("storage.sqlite-unusable-because", path=str(path), reason=error.args[0])
+        ) from error
     except sqlite3.Error as error:
         busy = code_of(error) == sqlite3.SQLITE_BUSY
         # A file that a full or read-only disk keeps from opening may still be readable.
         closed = is_disk_fault(error) and path.is_file() and os.access(path, os.R_OK)
         if not busy and not closed and not (damaged and is_damage(error)):
-            raise StoreUnavailable(f"The result store {path} cannot be used: {error}.") from error
+            raise StoreUnavailable(Message("storage.sqlite-unusable", path=str(path), reason=str(error))) from error
 
 
 class Use:
@@ -278,8 +281,5 @@ def migrate(connection: sqlite3.Connection) -> int:
 def applied(connection: sqlite3.Connection) -> int:
     number = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if number > len(MIGRATIONS):
-        raise StoreUnavailable(
-            f"The file has schema step {number}, and this version of CQOx knows {len(MIGRATIONS)}: "
-            "run the newer version."
-        )
+        raise StoreUnavailable(Message("storage.file-of-newer-version", found=number, known=len(MIGRATIONS)))
     return number

@@ -7,6 +7,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL
 
+from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
 from cqox.storage.schema import MigrationStatus
 
@@ -169,10 +170,7 @@ def _applied(connection: psycopg.Connection[TupleRow]) -> int:
     row = connection.execute("SELECT coalesce(max(number), 0) FROM cqox_migrations").fetchone()
     number = 0 if row is None else int(row[0])
     if number > len(MIGRATIONS):
-        raise StoreUnavailable(
-            f"The database has schema step {number}, and this version of CQOx knows {len(MIGRATIONS)}: "
-            "run the newer version."
-        )
+        raise StoreUnavailable(Message("storage.database-of-newer-version", found=number, known=len(MIGRATIONS)))
     return number
 
 

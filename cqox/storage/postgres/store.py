@@ -10,6 +10,7 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time, to_thread
 from psycopg.rows import TupleRow
 
+from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
@@ -313,14 +314,14 @@ class PostgresStore(PostgresRetention):
                 done = await (self._run_briefly if brief else self._run)(asking, migrated=migrated)
                 self._connections.silent = False
                 return done
-            raise StoreUnavailable("PostgreSQL failed: it has stopped answering.")
+            raise StoreUnavailable(Message("storage.postgres-stopped-answering"))
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
             # A timeout while waiting for a free connection is no evidence about the server.
             if isinstance(error, AttemptTimeout) and (asked or not self._connections.exhausted):
                 self._mark_silent()
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             unavailable = StorageFull if isinstance(error, psycopg.errors.DiskFull) else StoreUnavailable
-            raise unavailable(f"PostgreSQL failed: {reason}.") from error
+            raise unavailable(Message("storage.postgres-failed", reason=reason)) from error
         finally:
             del self._waiting[scope]
 

@@ -14,6 +14,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import StoredReport
@@ -150,7 +151,7 @@ class RedisCache:
                 await self._call(erase)
         except (redis.RedisError, AttemptTimeout, Rejected) as error:
             reason = str(error).rstrip(".") or type(error).__name__
-            raise StoreUnavailable(f"Redis may still hold reports to be deleted: {reason}.") from error
+            raise StoreUnavailable(Message("storage.redis-may-hold-reports", reason=reason)) from error
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
         """Acquire or renew the lease to compute this report; return whether the token holds it now."""
@@ -181,7 +182,7 @@ class RedisCache:
         try:
             await self._call(ping)
         except (redis.RedisError, AttemptTimeout, Rejected) as error:
-            raise StoreUnavailable(f"Redis does not answer: {error}.") from error
+            raise StoreUnavailable(Message("storage.redis-does-not-answer", reason=str(error))) from error
 
     def pool_use(self) -> PoolUse:
         """Return the utilisation of the pool; safe from any thread."""
