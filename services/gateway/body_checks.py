@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Protocol
 
+from cqox.contract.messages import Message
 from services.http.request.digests import CONTENT_DIGEST, sha256_of
 from services.http.response.checksums import CHECKSUM, EACH_EVENT, BodyChecksum, CheckedEvents, EventMismatch
 
@@ -14,7 +15,15 @@ _CHECKSUM = CHECKSUM.lower().encode()
 
 
 class BodyMismatch(Exception):
-    """The body differs from the one that the engine sent for this request."""
+    """The body differs from the one that the engine sent for this request.
+
+    Attributes:
+        why: how that shows, as a clause.
+    """
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class BodyCheck(Protocol):
@@ -61,7 +70,7 @@ class _ChecksumCheck:
 
     def finish(self) -> None:
         if str(self._received) != self._announced:
-            raise BodyMismatch("the body of its answer does not match its checksum")
+            raise BodyMismatch(Message("problems.answer-unlike-checksum"))
 
 
 class _DigestCheck:
@@ -75,7 +84,7 @@ class _DigestCheck:
 
     def finish(self) -> None:
         if self._received.digest() != self._announced:
-            raise BodyMismatch("the body of its answer does not match its Content-Digest")
+            raise BodyMismatch(Message("problems.answer-unlike-digest"))
 
 
 class _EventsCheck:
@@ -86,10 +95,10 @@ class _EventsCheck:
         try:
             return self._events.take(data)
         except EventMismatch as error:
-            raise BodyMismatch(str(error)) from None
+            raise BodyMismatch(error.why) from None
 
     def finish(self) -> None:
         try:
             self._events.finish()
         except EventMismatch as error:
-            raise BodyMismatch(str(error)) from None
+            raise BodyMismatch(error.why) from None

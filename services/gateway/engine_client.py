@@ -13,6 +13,7 @@ from typing import Self
 
 import httpx
 
+from cqox.contract.messages import Message
 from cqox.errors import EngineUnavailable
 from cqox.resilience.propagation.http import propagate
 from cqox.telemetry.http_client import TracedTransport
@@ -73,7 +74,7 @@ class AnswerTooLarge(EngineUnavailable):
     """The response body exceeds the gateway's buffer limit; the connection is closed."""
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"The engine's answer is larger than the {max_bytes:,} bytes that are held.")
+        super().__init__(Message("problems.answer-too-large", most=max_bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import httpx
 
+from cqox.contract.messages import Message, of
 from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry.retry_after import retry_after_of
 from services.gateway.engine_client import Reply, ResponseContract
 from services.gateway.response_contract import problem_of, violation
 from services.gateway.transport import ForeignAnswer
+from services.http.response.error_details import detail_of
 
 __all__ = [
     "FAIR_SHARE_SECONDS",
@@ -71,8 +73,11 @@ class EngineFailed(EngineUnavailable):
 
     def __init__(self, reply: Reply) -> None:
         request_id = reply.header(b"x-request-id")
-        where = f"its log has the request id {request_id}" if request_id else "it did not say to which request"
-        super().__init__(f"The engine failed with {reply.status}; {where}.")
+        super().__init__(
+            Message("problems.engine-failed", request_id=request_id, status=reply.status)
+            if request_id
+            else Message("problems.engine-failed-without-id", status=reply.status)
+        )
         self.reply = reply
         self.response = ResponseHead(reply)
         self.retry_after = retry_after_of(self) or 0.0
@@ -81,8 +86,8 @@ class EngineFailed(EngineUnavailable):
 class AnswerUnusable(EngineUnavailable):
     """The engine, or another server on its port, sent a response that does not fit the request."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"The engine's answer cannot be used: {why}.")
+    def __init__(self, why: Message) -> None:
+        super().__init__(Message("problems.answer-unusable", why=why))
 
 
 class EngineLost(EngineUnavailable):
@@ -101,17 +106,14 @@ class EngineUnasked(ServiceError):
     """An engine that might hold the resource could not be queried. Not counted by circuits: the others are healthy."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(f"No engine that answers knows of it, and one could not be asked: {error}")
+        super().__init__(Message("problems.engine-unasked", reason=detail_of(error, of(str(error)))))
 
 
 class EngineMisdirected(ServiceError):
     """The engine does not accept the host name in the gateway's URL. Not counted by circuits: it is healthy."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(
-            f"The engine refuses requests for the host '{host}', which is in ENGINE_URL of the gateway: add it to "
-            "CQOX_ALLOWED_HOSTS of the engine."
-        )
+        super().__init__(Message("problems.engine-misdirected", host=host))
 
 
 class EngineBusy(CqoxError):
@@ -179,18 +181,14 @@ def checked(
         raise EngineMisdirected(host)
     if status == 400 and problem_of(reply).get("type") in (_CORRUPTED, _NOT_HTTP):
         # The gateway verified the client's body, so it was changed between gateway and engine.
-        raise AnswerUnusable("it received another body than was sent")
+        raise AnswerUnusable(Message("problems.engine-received-other-body"))
     if 400 <= status < 500:
         return reply
     if 500 <= status < 600:
         return _excused(reply, seconds=seconds, answers_others=answers_others)
-    why = (
-        f"it has the status {status}"
-        if not 200 <= status < 300
-        else ""
-        if contract is None
-        else violation(reply, contract)
-    )
+    if not 200 <= status < 300:
+        raise AnswerUnusable(Message("problems.answer-of-status", status=status))
+    why = "" if contract is None else violation(reply, contract)
     if why:
         raise AnswerUnusable(why)
     return reply
@@ -212,12 +210,16 @@ def _excused(reply: Reply, *, seconds: float, answers_others: bool) -> Reply:
 def translate(error: httpx.TransportError) -> EngineUnavailable:
     """Translate an httpx transport error into an error of the gateway."""
     if isinstance(error, ForeignAnswer):
-        return AnswerUnusable(str(error))
+        return AnswerUnusable(error.why)
     if isinstance(error, httpx.ConnectTimeout):
-        return EngineUnreached("The engine did not accept a connection in time.")
+        return EngineUnreached(Message("problems.engine-unreached-in-time"))
     if isinstance(error, httpx.ConnectError):
-        return EngineUnreached(f"The engine cannot be reached: {error or type(error).__name__}.")
-    return EngineLost(f"The engine was lost before its answer was whole: {error or type(error).__name__}.")
+        return EngineUnreached(Message("problems.engine-unreached", reason=_reason(error)))
+    return EngineLost(Message("problems.engine-lost", reason=_reason(error)))
+
+
+def _reason(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__
 
 
 def is_retryable(error: Exception) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import structlog
 import trio
 
+from cqox.contract.messages import Message
 from cqox.errors import DeadlineExceeded, EngineUnavailable
 from cqox.resilience import (
     CircuitBreaker,
@@ -182,7 +183,9 @@ class EnginePolicies:
         if not await self._any_lives():
             count = len(self._replicas.all())
             raise EngineUnavailable(
-                "The engine does not answer." if count == 1 else f"None of {count} engines answers."
+                Message("problems.engine-does-not-answer")
+                if count == 1
+                else Message("problems.no-engine-answers", count=count)
             )
 
     @asynccontextmanager

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import trio
 
+from cqox.contract.messages import Message
 from cqox.errors import DeadlineExceeded, EngineUnavailable
 from cqox.resilience import CircuitBreaker, remaining
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient, Reply, Streamed
@@ -201,10 +202,10 @@ class Replica:
                 self._waiting.discard(scope)
         if scope.cancelled_caught:
             if trio.current_time() < scope.deadline:
-                raise EngineStalled("The engine stopped answering while it had a request to answer.")
+                raise EngineStalled(Message("problems.engine-stalled"))
             if seconds < FAIR_SHARE_SECONDS or self._answered_at > began:
                 raise EngineOutOfTime
-            raise EngineSilent("The engine answered nobody until the time was up.")
+            raise EngineSilent(Message("problems.engine-silent"))
 
     async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         while True:

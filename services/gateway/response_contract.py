@@ -5,7 +5,9 @@ A captive portal, a proxy or a broken engine may listen on the engine's port. It
 
 import json
 from collections.abc import Mapping
+from typing import Literal
 
+from cqox.contract.messages import Message
 from services.gateway.engine_client import Reply, ResponseContract
 from services.http.contract.api import Operation
 from services.http.request.digests import CONTENT_DIGEST, sha256_of
@@ -56,7 +58,7 @@ def problem_of(reply: Reply) -> Mapping[str, object]:
     return found if isinstance(found, dict) and isinstance(found.get("type"), str) else {}
 
 
-def violation(reply: Reply, contract: ResponseContract) -> str:
+def violation(reply: Reply, contract: ResponseContract) -> Message | Literal[""]:
     """Return how a response below 400 violates the contract, as a clause; empty where it does not.
 
     JSON is parsed where it is short or delimited by the end of the connection; of a longer body only the first and
@@ -64,16 +66,20 @@ def violation(reply: Reply, contract: ResponseContract) -> str:
     """
     media = contract.get(reply.status)
     if media is None:
-        return f"it has the status {reply.status}, which the contract does not have"
+        return Message("problems.answer-of-status-not-in-contract", status=reply.status)
     if not media:
         return ""
     given = media_of(reply)
     if given not in media:
-        return f"it is {given[:50] or 'of no type'} and not {' or '.join(media)}"
+        return (
+            Message("problems.answer-of-other-type", allowed=media, given=given[:50])
+            if given
+            else Message("problems.answer-of-no-type", allowed=media)
+        )
     if given == _JSON and not _is_json(reply):
-        return "its JSON is cut or broken"
+        return Message("problems.answer-of-broken-json")
     # The transport has verified the digest where there is one.
-    return "" if sha256_of(reply.header(_DIGEST)) is not None else "its body comes without its Content-Digest"
+    return "" if sha256_of(reply.header(_DIGEST)) is not None else Message("problems.answer-without-digest")
 
 
 def _is_json(reply: Reply) -> bool:

@@ -10,6 +10,7 @@ from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
+from cqox.contract.messages import Message
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
@@ -177,10 +178,7 @@ def _call(request: IncomingRequest, body: bytes, contract: ResponseContract) -> 
         len(scope["raw_path"]) + len(query) + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     )
     if size_bytes > _HEAD_BYTES:
-        raise RequestHeaderFieldsTooLarge(
-            f"The head of the request has more than the {_HEAD_BYTES:,} bytes that are forwarded; send fewer or "
-            "shorter header fields."
-        )
+        raise RequestHeaderFieldsTooLarge(Message("request.head-too-large-to-forward", most=_HEAD_BYTES))
     own = [(b"x-request-id", request.request_id.encode())]
     if request.method == "POST" and "Idempotency-Key" not in request.headers:
         own.append((b"idempotency-key", own_key().encode()))

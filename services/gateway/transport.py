@@ -23,6 +23,7 @@ import httpx
 import structlog
 import trio
 
+from cqox.contract.messages import Message
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
 from services.gateway.tls import TlsStream
 from services.http.request.propagation import EXCHANGE, RECEIVED, Received
@@ -40,7 +41,15 @@ _UNATTRIBUTED_HEADERS = frozenset({b"retry-after"})
 
 
 class ForeignAnswer(httpx.RemoteProtocolError):
-    """The response belongs to another request, or was changed on the way."""
+    """The response belongs to another request, or was changed on the way.
+
+    Attributes:
+        why: how that shows, as a clause.
+    """
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class EngineTransport(httpx.AsyncBaseTransport):
@@ -316,7 +325,7 @@ class _Body(httpx.AsyncByteStream):
                 return self._check.take(data)
             self._check.finish()
         except BodyMismatch as mismatch:
-            error = ForeignAnswer(str(mismatch))
+            error = ForeignAnswer(mismatch.why)
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
@@ -346,18 +355,21 @@ def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection)
     if not repeated and head.status_code >= 500:
         return False
     if repeated != [sent]:
-        whose = "is one to another request" if repeated else "does not say to which request"
-        raise ForeignAnswer(f"its answer with the status {head.status_code} {whose}")
+        raise ForeignAnswer(
+            Message("problems.answer-to-other-request", status=head.status_code)
+            if repeated
+            else Message("problems.answer-without-exchange", status=head.status_code)
+        )
     good = head.status_code < 400
     if connection.sending:
         if good:
-            raise ForeignAnswer(f"it answered {head.status_code} before the request was sent whole")
+            raise ForeignAnswer(Message("problems.answer-before-request", status=head.status_code))
         return True
     received = [value for name, value in head.headers if name == _RECEIVED]
     # A rejection need not have read the body, and a handler that uses no body does not read it.
     needed = good and request.method == "POST" and connection.sent
     if (received or needed) and received != [str(connection.sent).encode()]:
-        raise ForeignAnswer(f"it answered {head.status_code} to another body than was sent")
+        raise ForeignAnswer(Message("problems.answer-to-other-body", status=head.status_code))
     return True
 
 

@@ -6,6 +6,7 @@ from typing import Self
 
 import h11
 
+from cqox.contract.messages import Message
 from services.http.request.targets import InvalidTarget, Target, parse_target, why_unsupported
 
 __all__ = ["RefusedRequest", "RequestLine", "check_head", "has_body"]
@@ -22,7 +23,7 @@ class RefusedRequest(Exception):
         detail: the change that the client has to make.
     """
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: Message) -> None:
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
@@ -69,20 +70,18 @@ def check_head(request: h11.Request, *, probes_only: bool) -> Target:
         RefusedRequest: the request is rejected with a problem, and the connection closed.
     """
     if not request.http_version.startswith(b"1."):
-        raise RefusedRequest(505, "The service speaks HTTP/1.1; send the request in that version.")
+        raise RefusedRequest(505, Message("request.other-http-version"))
     names = [name for name, _ in request.headers]
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
-        raise RefusedRequest(
-            400, "Transfer-Encoding excludes Content-Length and HTTP/1.0: send one of the two lengths."
-        )
+        raise RefusedRequest(400, Message("request.two-lengths"))
     if unsupported := why_unsupported(request.method):
         raise RefusedRequest(501, unsupported)
     try:
         target = parse_target(request.method.decode("ascii"), request.target)
     except InvalidTarget as error:
-        raise RefusedRequest(400, str(error)) from None
+        raise RefusedRequest(400, error.detail) from None
     if probes_only and not target.path.startswith((b"/health/", b"/api/health")):
-        raise RefusedRequest(503, "Every connection of the service is at work; try again in a moment.")
+        raise RefusedRequest(503, Message("problems.no-free-connection"))
     return target
 
 
@@ -92,17 +91,17 @@ def has_body(request: h11.Request) -> bool:
     return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in fields)
 
 
-def _explain(status: int, said: str, max_head_bytes: int) -> str:
+def _explain(status: int, said: str, max_head_bytes: int) -> Message:
     if status == 431:
-        return f"The head of the request has more than {max_head_bytes:,} bytes; send fewer or shorter header fields."
+        return Message("request.head-too-large", most=max_head_bytes)
     if status == 501:
-        return "The body comes in a Transfer-Encoding other than 'chunked'."
+        return Message("request.other-transfer-encoding")
     if "Host: header" in said:
-        return "The request must have one Host header."
+        return Message("request.no-single-host")
     if "chunk" in said:
-        return "The body is announced as chunked, and what came is no chunk."
+        return Message("request.malformed-chunk")
     if "Content-Length" in said:
-        return "The Content-Length must be one number of bytes."
+        return Message("request.malformed-content-length")
     if "closed" in said:
-        return "The connection was closed before the whole request had come."
-    return "What came is no HTTP/1.1 request."
+        return Message("request.incomplete-request")
+    return Message("request.no-http-request")

@@ -6,6 +6,7 @@ Pure functions: bytes in, a `Target` or an error out.
 import re
 from dataclasses import dataclass
 
+from cqox.contract.messages import Message
 from services.config.hosts import parse_authority
 
 __all__ = ["InvalidTarget", "Target", "parse_target", "why_unsupported"]
@@ -15,7 +16,15 @@ _VISIBLE = re.compile(rb"[!-~]+")
 
 
 class InvalidTarget(ValueError):
-    """The target is neither a path nor an absolute URL; the message says what to change."""
+    """The target is neither a path nor an absolute URL.
+
+    Attributes:
+        detail: what to change.
+    """
+
+    def __init__(self, detail: Message) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +42,17 @@ class Target:
     authority: bytes | None = None
 
 
-def why_unsupported(method: bytes) -> str:
-    """Return why a method is not supported; empty where it may be.
+def why_unsupported(method: bytes) -> Message | None:
+    """Return why a method is not supported; None where it may be.
 
     Methods are case-sensitive (RFC 9110, section 9.1); the framework would route `get` as GET.
     """
     if method == b"CONNECT":
-        return "The service is no proxy: CONNECT is not supported."
+        return Message("request.no-proxy")
     if method != method.upper():
         said = method[:20].decode("ascii", "backslashreplace")
-        return f"Methods are case-sensitive, and there is no method '{said}': send {said.upper()}."
-    return ""
+        return Message("request.no-such-method", method=said, upper=said.upper())
+    return None
 
 
 def parse_target(method: str, target: bytes) -> Target:
@@ -57,9 +66,9 @@ def parse_target(method: str, target: bytes) -> Target:
         InvalidTarget: it is of no form that the method allows.
     """
     if not _VISIBLE.fullmatch(target):
-        raise InvalidTarget("The target of the request holds a character that no URL may hold; percent-encode it.")
+        raise InvalidTarget(Message("request.target-not-encoded"))
     if b"#" in target:
-        raise InvalidTarget("The target of the request holds a '#'; send it without the fragment.")
+        raise InvalidTarget(Message("request.target-with-fragment"))
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
         return Target(path=_checked(path), query=query)
@@ -67,11 +76,11 @@ def parse_target(method: str, target: bytes) -> Target:
         return Target(path=b"/*", query=b"")
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
-        raise InvalidTarget("The target of the request must be a path that begins with '/', or an absolute URL.")
+        raise InvalidTarget(Message("request.malformed-target"))
     if absolute["scheme"].lower() not in (b"http", b"https"):
-        raise InvalidTarget("The scheme of the requested URL must be http or https.")
+        raise InvalidTarget(Message("request.target-of-other-scheme"))
     if parse_authority(absolute["authority"]) is None:
-        raise InvalidTarget("The requested URL has no valid host.")
+        raise InvalidTarget(Message("request.target-without-host"))
     path, _, query = absolute["rest"].partition(b"?")
     return Target(path=_checked(path) or b"/", query=query, authority=absolute["authority"])
 
@@ -79,5 +88,5 @@ def parse_target(method: str, target: bytes) -> Target:
 def _checked(path: bytes) -> bytes:
     # Clients resolve dot segments before sending, and services behind a proxy must parse the same path as the proxy.
     if b"/." in path and not {b".", b".."}.isdisjoint(path.split(b"/")):
-        raise InvalidTarget("The path of the request has a segment '.' or '..'; send the path that it means.")
+        raise InvalidTarget(Message("request.path-with-dots"))
     return path

@@ -12,6 +12,8 @@ import re
 import zlib
 from collections.abc import AsyncGenerator
 
+from cqox.contract.messages import Message
+
 __all__ = ["CHECKSUM", "EACH_EVENT", "BodyChecksum", "CheckedEvents", "EventMismatch", "with_checks"]
 
 CHECKSUM = "X-Cqox-Checksum"
@@ -53,7 +55,15 @@ class BodyChecksum:
 
 
 class EventMismatch(Exception):
-    """An event is not the next one of this exchange, or the stream ended early."""
+    """An event is not the next one of this exchange, or the stream ended early.
+
+    Attributes:
+        why: how that shows, as a clause.
+    """
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 async def with_checks(events: AsyncGenerator[bytes], exchange: str) -> AsyncGenerator[bytes]:
@@ -104,7 +114,7 @@ class CheckedEvents:
             passed += self._checked(block)
         self._searched = max(0, len(self._pending) - 1)
         if len(self._pending) > _MAX_EVENT_BYTES:
-            raise EventMismatch(f"an event has more than {_MAX_EVENT_BYTES:,} bytes")
+            raise EventMismatch(Message("problems.event-too-large", most=_MAX_EVENT_BYTES))
         return bytes(passed)
 
     def finish(self) -> None:
@@ -114,12 +124,12 @@ class CheckedEvents:
             EventMismatch: the stream ended before its end mark.
         """
         if not self.is_whole or self._pending:
-            raise EventMismatch("its stream of events ended before the last one")
+            raise EventMismatch(Message("problems.events-incomplete"))
 
     def _checked(self, block: bytes) -> bytes:
         line, _, event = block.partition(b"\n")
         if self.is_whole or line + b"\n" != _check_line(self._exchange, self._number, event):
-            raise EventMismatch(f"event {self._number + 1} of its stream is not the one that this exchange expects")
+            raise EventMismatch(Message("problems.event-of-other-exchange", number=self._number + 1))
         self._number += 1
         if event != _END:
             return event

@@ -22,6 +22,7 @@ import structlog
 import trio
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope, Scope
 
+from cqox.contract.messages import Message
 from services.http.request.heads import RefusedRequest, RequestLine, check_head, has_body
 from services.http.request.request_ids import request_id_from
 from services.http.request.targets import Target
@@ -138,7 +139,7 @@ class Http1Connection:
         except Exception:  # noqa: BLE001 - the root of one request: the connection cannot be reused after a failure
             if not self._over:
                 _log.exception("the application failed")
-            await self._refuse(500, "The service failed; its log has the cause under this request id.")
+            await self._refuse(500, Message("problems.cause-in-log-of-service"))
             return False
         if self._over or not self._is_done():
             return False
@@ -174,7 +175,7 @@ class Http1Connection:
         # The keep-alive timeout has passed, or the server is closing.
         self._idle = None
         if self._head and not self._closing():
-            raise RefusedRequest(408, f"The head of the request did not arrive within {HEAD_SECONDS:g} s.")
+            raise RefusedRequest(408, Message("request.head-too-slow", seconds=HEAD_SECONDS))
         return None
 
     async def _first_bytes(self) -> bytes | None:
@@ -265,9 +266,7 @@ class Http1Connection:
         self._chunks += event.chunk_end
         self._body_bytes += len(event.data)
         if self._chunks > _FREE_CHUNKS and self._body_bytes < _LEAST_CHUNK_BYTES * self._chunks:
-            raise RefusedRequest(
-                400, f"The chunks of the body hold fewer than {_LEAST_CHUNK_BYTES} bytes each; send larger chunks."
-            )
+            raise RefusedRequest(400, Message("request.chunks-too-small", least=_LEAST_CHUNK_BYTES))
 
     async def _read(self) -> bytes | None:
         """Read from the client; return empty bytes at the end of its input, None for a broken connection."""
@@ -353,7 +352,7 @@ class Http1Connection:
         except h11.LocalProtocolError as error:
             # The application sends an invalid response: a header that HTTP does not allow, or a body of another length.
             _log.error("an answer cannot be sent: %s", error)
-            await self._refuse(500, "The service failed; its log has the cause under this request id.")
+            await self._refuse(500, Message("problems.cause-in-log-of-service"))
 
     async def _begin_answer(self, status: int, headers: object, held: bool) -> None:
         assert self._request is not None
@@ -397,7 +396,7 @@ class Http1Connection:
                 # Part of it may have been sent: the client would read further bytes as the rest.
                 self._over = self._over or not sent
 
-    async def _refuse(self, status: int, detail: str) -> None:
+    async def _refuse(self, status: int, detail: Message) -> None:
         """Send a problem, unless a response has begun, and close the connection."""
         if self._over or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self._over = self._unread = True

@@ -18,6 +18,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.utils import parse_socket_addr
 
+from cqox.contract.messages import Message
 from cqox.telemetry import metric_definitions, metrics
 from services.http.response.problems import refused
 from services.http.server.connection_limits import ConnectionLimits, Place
@@ -192,7 +193,7 @@ class _Connection:
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "refused"})
         if secured:
             return
-        body = refused(503, "Every connection of the service is at work; try again.", instance="", request_id="-")
+        body = refused(503, Message("problems.no-free-connection-at-all"), instance="", request_id="-")
         head = (
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
             f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
