@@ -8,6 +8,7 @@ without their values. Only what that takes of [MS-CFB] and [MS-XLS] is read here
 import struct
 from collections.abc import Iterator
 
+from cqox.contract.messages import Message
 from cqox.datasets.limits import Limits
 from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
@@ -41,7 +42,7 @@ def check_biff(source: Source, limits: Limits) -> None:
     try:
         book = _Compound(content).stream(("Workbook", "Book"))
     except (struct.error, IndexError) as error:
-        raise UnreadableFile("The workbook is damaged: its table of contents leads outside the file.") from error
+        raise UnreadableFile(Message("datasets.workbook-leads-outside")) from error
     rows = columns = 0
     for kind, body in _records(book):
         if kind == _BEGIN:
@@ -66,7 +67,7 @@ def _claimed(body: bytes) -> tuple[int, int]:
         if len(body) >= struct.calcsize(form) + 2:
             first_row, end_row, first_column, end_column = struct.unpack_from(form, body)
             if first_row > max(end_row - 1, 0) or first_column > max(end_column - 1, 0):
-                raise UnreadableFile("The workbook is damaged: a sheet ends before it begins.")
+                raise UnreadableFile(Message("datasets.workbook-ends-before-it-begins"))
             return end_row - first_row, end_column - first_column
     return 0, 0
 
@@ -86,7 +87,7 @@ class _Compound:
         self._content = content
         (shift, self._small_shift) = struct.unpack_from("<HH", content, 30)
         if shift not in (9, 12) or self._small_shift > 12:
-            raise UnreadableFile("The workbook is damaged: its sectors have a size that no Office program writes.")
+            raise UnreadableFile(Message("datasets.workbook-sector-size"))
         self._sector = 1 << shift
         counts = (*struct.unpack_from("<2I", content, 40), *struct.unpack_from("<I4xI", content, 64))
         self._refuse_size(max(counts) * self._sector)
@@ -103,7 +104,7 @@ class _Compound:
                 if size >= _SMALL_STREAM_BYTES or root is None:
                     return self._chain(start)[:size]
                 return self._small_chain(start, self._chain(root[2]))[:size]
-        raise UnreadableFile("The workbook is damaged: it lists no stream of cells.")
+        raise UnreadableFile(Message("datasets.workbook-no-stream-of-cells"))
 
     def _read_table(self, more: int) -> tuple[int, ...]:
         sectors = list(struct.unpack_from("<109I", self._content, 76))
@@ -141,7 +142,7 @@ class _Compound:
             parts.append(container[sector * size : (sector + 1) * size])
             sector = self._small_table[sector]
             if len(parts) > len(self._small_table):
-                raise UnreadableFile("The workbook is damaged: its small sectors are chained in a loop.")
+                raise UnreadableFile(Message("datasets.workbook-small-sectors-loop"))
         return b"".join(parts)
 
     def _read_sector(self, sector: int) -> bytes:
@@ -153,11 +154,11 @@ class _Compound:
     def _refuse_size(self, size: int) -> None:
         # The reader reserves memory for each part by the size that the file states for it.
         if size > len(self._content) + self._sector:
-            raise UnreadableFile("The workbook is damaged or cut short: it lists more than it holds.")
+            raise UnreadableFile(Message("datasets.workbook-cut-short"))
 
     def _refuse_loop(self, steps: int) -> None:
         if steps * self._sector > len(self._content) + self._sector:
-            raise UnreadableFile("The workbook is damaged: its sectors are chained in a loop.")
+            raise UnreadableFile(Message("datasets.workbook-sectors-loop"))
 
 
 def _numbers(block: bytes) -> tuple[int, ...]:

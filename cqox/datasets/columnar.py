@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.dates import within_calendar
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits
@@ -74,10 +75,10 @@ def _guarded(read: Callable[[], pl.DataFrame], format_: str) -> pl.DataFrame:
     try:
         return read()
     except pl.exceptions.PanicException as error:
-        raise UnreadableFile(f"The file starts like {format_} but cannot be read; it may be damaged.") from error
+        raise UnreadableFile(Message("datasets.starts-like-but-damaged", format=format_)) from error
     except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableFile(f"The file starts like {format_} but cannot be read: {reason}.") from error
+        raise UnreadableFile(Message("datasets.starts-like-but-unreadable", format=format_, reason=reason)) from error
 
 
 def _raw(frame: pl.DataFrame, format_: str) -> Raw:
@@ -87,6 +88,5 @@ def _raw(frame: pl.DataFrame, format_: str) -> Raw:
         column, outside = within_calendar(series) if series.dtype in (pl.Date, pl.Datetime) else (series, 0)
         columns.append(column.alias(header.name))
         if outside:
-            what = "1 cell" if outside == 1 else f"{outside:,} cells"
-            notes = (*notes, f"'{header.name}': {what} outside the years 1 to 9999 taken as missing.")
+            notes = (*notes, Message("datasets.outside-the-calendar", cells=outside, column=header.name))
     return Raw(headers=headers, frame=pl.DataFrame(columns), format=format_, notes=notes, first_row=1)

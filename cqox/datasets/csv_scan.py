@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.temp_files import BLOCK_BYTES, Source
 from cqox.errors import LimitExceeded
@@ -67,10 +68,11 @@ def scan(source: Source, delimiter: str, width: int, limits: Limits) -> Shape:
     for block in _lines(source, limits):
         longest = scanner.feed(block)
         if longest > limits.max_field_bytes:
-            hint = " Perhaps a quotation mark is never closed." if shape.quoted else ""
+            row, most_bytes = shape.records + 1, limits.max_field_bytes
             raise LimitExceeded(
-                f"A cell near row {shape.records + 1:,} is longer than {limits.max_field_bytes:,} bytes.{hint} "
-                "Shorten it, or ask the operator for a higher limit."
+                Message("datasets.long-cell-perhaps-unclosed", most=most_bytes, row=row)
+                if shape.quoted
+                else Message("datasets.long-cell", most=most_bytes, row=row)
             )
         rows = shape.records - 1 - len(shape.blank)
         if rows > most:
@@ -91,7 +93,7 @@ def _lines(source: Source, limits: Limits) -> Iterator[bytes]:
         else:
             rest += block
         if len(rest) > longest:
-            raise LimitExceeded(f"A line is longer than {longest:,} bytes; a table has one record in a line.")
+            raise LimitExceeded(Message("datasets.long-line", most=longest))
     if rest:
         yield rest + b"\n"
 

@@ -10,6 +10,8 @@ from operator import or_
 
 import polars as pl
 
+from cqox.contract.messages import Message
+
 __all__ = [
     "Dates", "compact_dates", "compact_months", "dates_at_midnight", "first_days", "read_dates", "within_calendar",
 ]  # fmt: skip
@@ -50,10 +52,10 @@ class Dates:
     """
 
     values: pl.Series
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
-def read_dates(texts: pl.Series) -> tuple[Dates | None, str]:
+def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
     """The texts as dates, if all of them are; else why a column that looks like dates is none, if it does.
 
     Args:
@@ -61,37 +63,36 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, str]:
     """
     numbered = texts.head(_SAMPLE).str.contains(r"[0-9０-９元]")
     if texts.is_empty() or int(numbered.sum()) < _NEARLY_ALL * numbered.len():
-        return None, ""
+        return None, None
     narrow = texts.str.replace_many(list(_NARROW), list(_NARROW.values()))
     if not numbered.all():
         return None, _why_none(texts, narrow)
     for read in (_iso, _months, _eras, _english):
         dates = read(narrow)
         if dates is not None:
-            return dates, ""
+            return dates, None
     dates, why = _year_last(narrow)
     return dates, why if why or dates is not None else _why_none(texts, narrow)
 
 
-def _why_none(texts: pl.Series, narrow: pl.Series) -> str:
-    """Explain why texts that are nearly all dates are kept as text, with examples; empty for other texts."""
+def _why_none(texts: pl.Series, narrow: pl.Series) -> Message | None:
+    """Explain why texts that are nearly all dates are kept as text, with examples; None for other texts."""
     styles = [narrow.str.contains(style) for style in (_ISO, _MONTH, _ERA, _LAST)]
     dated = reduce(or_, styles)
     if int(dated.sum()) < _NEARLY_ALL * dated.len():
-        return ""
+        return None
     strays = texts.filter(~dated).head(_SHOWN).to_list()
     if strays:
-        return f"Kept as text: almost all values are dates, but not {', '.join(f"'{text}'" for text in strays)}."
+        return Message("datasets.note-almost-dates", values=strays)
     used = [texts.filter(style)[0] for style in styles if style.any()]
     if len(used) > 1:
-        written = ", ".join(f"'{text}'" for text in used)
-        return f"Kept as text: dates in several styles ({written}); write all of them as year-month-day."
+        return Message("datasets.note-dates-in-several-styles", values=used)
     parts = narrow.str.extract_groups(_ISO).struct.unnest()
     days = (parts["y"] + "-" + parts["m"].str.zfill(2) + "-" + parts["d"].str.zfill(2)).str.to_date(strict=False)
     odd = texts.filter(styles[0] & days.is_null())
     if odd.len():
-        return f"Kept as text: dates, but '{odd[0]}' is no day of the calendar."
-    return "Kept as text: dates that cannot all be read; write them as year-month-day, all or none with a time zone."
+        return Message("datasets.note-no-day-of-the-calendar", value=odd[0])
+    return Message("datasets.note-unreadable-dates")
 
 
 def compact_dates(whole: pl.Series) -> pl.Series | None:
@@ -181,10 +182,10 @@ def _moments(parts: pl.DataFrame) -> Dates | None:
     moments = clock.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
     if moments.null_count():
         return None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     if zoned.any():
         moments = moments - _offsets(parts["zone"])
-        notes = ("Moments were converted to UTC.",)
+        notes = (Message("datasets.note-utc"),)
     return Dates(values=dates_at_midnight(moments), notes=notes)
 
 
@@ -200,7 +201,7 @@ def _months(texts: pl.Series) -> Dates | None:
         return None
     parts = texts.str.extract_groups(_MONTH).struct.unnest()
     day = _day(parts["y"], parts["m"], pl.Series(["1"]).new_from_index(0, texts.len()))
-    return None if day is None else Dates(values=day, notes=("Months are kept as their first day.",))
+    return None if day is None else Dates(values=day, notes=(Message("datasets.note-months"),))
 
 
 def _eras(texts: pl.Series) -> Dates | None:
@@ -210,7 +211,7 @@ def _eras(texts: pl.Series) -> Dates | None:
     start = parts["era"].replace_strict(_ERA_START, return_dtype=pl.Int64)
     year = start + parts["ey"].replace({"元": "1"}).cast(pl.Int64)
     day = _day(year.cast(pl.String), parts["m"], parts["d"])
-    return None if day is None else Dates(values=day, notes=("Years of Japanese eras were converted.",))
+    return None if day is None else Dates(values=day, notes=(Message("datasets.note-eras"),))
 
 
 def _english(texts: pl.Series) -> Dates | None:
@@ -223,25 +224,25 @@ def _english(texts: pl.Series) -> Dates | None:
     return None
 
 
-def _year_last(texts: pl.Series) -> tuple[Dates | None, str]:
+def _year_last(texts: pl.Series) -> tuple[Dates | None, Message | None]:
     if not texts.head(_SAMPLE).str.contains(_LAST).all():
-        return None, ""
+        return None, None
     parts = texts.str.extract_groups(_LAST).struct.unnest()
     if parts["y"].null_count():
-        return None, ""
+        return None, None
     first, second = parts["a"].cast(pl.Int64), parts["b"].cast(pl.Int64)
     dotted = (parts["sep"] == ".").all()
     if (first > 12).any() or dotted:
-        order, note = ("b", "a"), "Dates were read as day, month, year."
+        order, note = ("b", "a"), Message("datasets.note-day-month-year")
     elif (second > 12).any():
-        order, note = ("a", "b"), "Dates were read as month, day, year."
+        order, note = ("a", "b"), Message("datasets.note-month-day-year")
     else:
-        return None, "Kept as text: dates whose day and month are ambiguous; write them as year-month-day."
+        return None, Message("datasets.note-ambiguous-dates")
     month, day = order
     dates = _moments(parts.with_columns(parts[month].alias("m"), parts[day].alias("d")))
     if dates is None:
-        return None, ""
-    return Dates(values=dates.values, notes=(note, *dates.notes)), ""
+        return None, None
+    return Dates(values=dates.values, notes=(note, *dates.notes)), None
 
 
 def _day(year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series | None:

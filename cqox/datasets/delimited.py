@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.csv_scan import Ragged, Shape, scan
 from cqox.datasets.dialect import Dialect, find_dialect
-from cqox.datasets.headers import name_columns
+from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
 from cqox.datasets.temp_files import Source
@@ -51,13 +52,13 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
     originals, titles = dialect.header, _titles(dialect.header, frame)
     if titles:
         originals, frame = frame.row(titles - 1), frame.slice(titles)
-        notes = (f"The first {'row was' if titles == 1 else f'{titles} rows were'} taken as a title.", *notes)
+        notes = (*title_note(titles), *notes)
     headers, named = name_columns(originals)
     frame.columns = [header.name for header in headers]
     return Raw(
         headers=headers,
         frame=frame,
-        format=f"delimited text ({dialect.name})",
+        format=Message("datasets.delimited-text", delimiter=dialect.name),
         notes=(*named, *_looks_like_data(originals), *notes),
         first_row=titles + 2,
     )
@@ -78,7 +79,7 @@ def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
     return 0
 
 
-def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[Message, ...]]:
     width = len(dialect.header)
     shape = scan(source, dialect.delimiter, width, limits)
     if shape.odd_quotes or shape.unclosed or (shape.blank and shape.blank[0] <= 1):
@@ -122,13 +123,11 @@ def _at_the_end(shape: Shape) -> int:
     return count
 
 
-def _blank_note(count: int) -> tuple[str, ...]:
-    if not count:
-        return ()
-    return ("1 blank line was skipped." if count == 1 else f"{count:,} blank lines were skipped.",)
+def _blank_note(count: int) -> tuple[Message, ...]:
+    return (Message("datasets.blank-lines", lines=count),) if count else ()
 
 
-def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[Message, ...]]:
     csv.field_size_limit(max(limits.max_field_bytes, 1))
     records = _Records(dialect, limits)
     try:
@@ -142,7 +141,7 @@ def _slowly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFr
             frame = _Records(dialect, limits).read(source, csv.QUOTE_NONE)
         except UnreadableFile:
             raise refused from cause
-        return frame, (f"Double quotes were taken literally: row {records.row + 1:,} has one without its counterpart.",)
+        return frame, (Message("datasets.literal-quotes", row=records.row + 1),)
     raise refused from cause
 
 
@@ -225,39 +224,30 @@ def _schema(width: int) -> dict[str, type[pl.DataType]]:
 
 def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) -> UnreadableFile:
     if width == 1:
+        first = ragged[0]
         return UnreadableFile(
-            f"The first row has one cell and row {ragged[0].row:,} has {ragged[0].fields:,}, cut at each "
-            f"{dialect.name}: it seems to be a title. Remove all that stands above the row with the names of the "
-            "columns, or name the right delimiter."
+            Message("datasets.first-row-is-title", delimiter=dialect.name, fields=first.fields, row=first.row)
         )
-    shown = ", ".join(f"row {record.row:,} has {record.fields:,}" for record in ragged)
-    more = f" and {count - len(ragged):,} more rows" if count > len(ragged) else ""
+    shown = [Message("datasets.row-has-fields", fields=record.fields, row=record.row) for record in ragged]
+    more = count - len(ragged)
     return UnreadableFile(
-        f"The rows have different numbers of fields. The header (row 1) has {width:,}, cut at each {dialect.name}; "
-        f"{shown}{more}. Put cells that contain the delimiter in double quotes, remove titles above the header, or "
-        "name the right delimiter."
+        Message("datasets.ragged-rows-and-more", delimiter=dialect.name, more=more, rows=shown, width=width)
+        if more > 0
+        else Message("datasets.ragged-rows", delimiter=dialect.name, rows=shown, width=width)
     )
 
 
 def _malformed(error: csv.Error, records: _Records, limits: Limits) -> UnreadableFile | LimitExceeded:
     if "field larger" in str(error):
-        return exceeded("bytes in one cell", limits.max_field_bytes, limits.max_field_bytes, at_least=True)
+        return exceeded("cell bytes", limits.max_field_bytes, limits.max_field_bytes, at_least=True)
     if "unexpected end" in str(error):
-        return UnreadableFile(
-            f"A double quote is opened in row {records.row + 1:,} and never closed: the text ends at line "
-            f"{records.line:,} inside that cell. Close it, or write a quote inside a cell as two."
-        )
-    return UnreadableFile(
-        f"The quotes in line {records.line:,} are malformed ({error}). Put the whole cell in double quotes, and write "
-        "a quote inside it as two."
-    )
+        return UnreadableFile(Message("datasets.unclosed-quote", line=records.line, row=records.row + 1))
+    return UnreadableFile(Message("datasets.malformed-quotes", line=records.line, reason=str(error)))
 
 
-def _looks_like_data(header: Sequence[str]) -> tuple[str, ...]:
+def _looks_like_data(header: Sequence[str]) -> tuple[Message, ...]:
     if len(header) > 1 and all(_is_number(cell) for cell in header):
-        return (
-            "The first row was read as the header although every cell of it is a number; add a header if it is data.",
-        )
+        return (Message("datasets.header-of-numbers"),)
     return ()
 
 

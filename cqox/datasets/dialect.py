@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 
+from cqox.contract.messages import Message
 from cqox.datasets.limits import Limits, exceeded
 from cqox.errors import UnreadableFile
 
@@ -13,7 +14,12 @@ __all__ = ["Dialect", "find_dialect"]
 _DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE_RECORDS = 200
 _SAMPLE_CHARACTERS = 1 << 18
-_NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+_NAMES = {
+    ",": Message("datasets.word-comma"),
+    "\t": Message("datasets.word-tab"),
+    ";": Message("datasets.word-semicolon"),
+    "|": Message("datasets.word-vertical-bar"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,7 @@ class Dialect:
     bare_returns: bool
 
     @property
-    def name(self) -> str:
+    def name(self) -> Message:
         """The delimiter in words."""
         return _NAMES[self.delimiter]
 
@@ -53,15 +59,12 @@ def find_dialect(head: str, *, complete: bool, asked: str | None, limits: Limits
         LimitExceeded: too many columns.
     """
     if not complete and "\n" not in head and "\r" not in head:
-        raise UnreadableFile(
-            f"The first {len(head):,} characters hold no line end, so there is no header to read; a table has one "
-            "record in a line."
-        )
+        raise UnreadableFile(Message("datasets.no-line-end", characters=len(head)))
     candidates = (asked,) if asked is not None else _DELIMITERS
     best = max(candidates, key=lambda delimiter: _evenness(head, delimiter, complete))
     first = _records(head, best, complete, 1)
     if not first:
-        raise UnreadableFile("The file holds blank lines only; it has no header and no rows.")
+        raise UnreadableFile(Message("datasets.blank-lines-only"))
     if len(first[0]) > limits.max_columns:
         raise exceeded("columns", len(first[0]), limits.max_columns)
     return Dialect(delimiter=best, header=tuple(first[0]), bare_returns="\n" not in head and "\r" in head)

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cqox.contract.messages import Message
 from cqox.datasets.kanji import is_common
 from cqox.datasets.signatures import TRIED
 from cqox.datasets.temp_files import Scratch, Source
@@ -62,7 +63,7 @@ class TextEncoding:
 
     name: str
     mark_bytes: int = 0
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class _Failure:
     encoding: str
     offset: int
 
-    def __str__(self) -> str:
-        return f"{self.encoding} (fails at byte {self.offset:,})"
+    def described(self) -> Message:
+        return Message("datasets.fails-at-byte", encoding=self.encoding, offset=self.offset)
 
 
 def find_encoding(source: Source, asked: str | None = None) -> TextEncoding:
@@ -124,8 +125,7 @@ def _asked(source: Source, head: bytes, asked: str) -> TextEncoding:
     failure = _failure(source, name, skip=mark)
     if failure is not None:
         raise UnreadableFile(
-            f"The file cannot be decoded as {asked}, the encoding asked for: {_excerpt(source, failure)}. "
-            "Leave the encoding out to have it found by content.",
+            Message("datasets.undecodable-as-asked", encoding=asked, where=_excerpt(source, failure)),
             field="encoding",
         )
     return TextEncoding(name=name, mark_bytes=mark)
@@ -136,7 +136,7 @@ def _found(source: Source, head: bytes) -> TextEncoding:
         if head.startswith(mark):
             failure = _failure(source, name, skip=len(mark))
             if failure is not None:
-                raise _undecodable(source, [failure], f"Its byte order mark says {name}. ")
+                raise _undecodable(source, [failure], mark=name)
             return TextEncoding(name=name, mark_bytes=len(mark))
     # Text in UTF-16 has a zero byte in every comma, digit and line end; a stray one in other text is no sign of it.
     if head.count(0) * _WIDE_SHARE >= len(head):
@@ -166,11 +166,8 @@ def _wide(source: Source, head: bytes) -> TextEncoding:
     for name in candidates:
         narrow = name.startswith("utf-16") and min(little, big) * 10 > max(little, big)
         if not narrow and _failure(source, name) is None and (zeros * 5 >= len(head) or _reads_well(source, name)):
-            return TextEncoding(name=name, notes=(f"No byte order mark; read as {name} by its zero bytes.",))
-    raise UnreadableFile(
-        f"This file is binary: it holds zero bytes (the first at byte offset {head.index(0):,}), is no UTF-16 text, "
-        f"and starts like no format that is read. Tried by content: {TRIED}."
-    )
+            return TextEncoding(name=name, notes=(Message("datasets.no-byte-order-mark", encoding=name),))
+    raise UnreadableFile(Message("datasets.binary-by-zero-bytes", offset=head.index(0), tried=TRIED))
 
 
 def _reads_well(source: Source, encoding: str) -> bool:
@@ -185,18 +182,11 @@ def _cp932_or_euc(source: Source) -> TextEncoding:
     if runs and _failure(source, "euc_jp") is None:
         plausible = not _reads_well(source, "euc_jp") and _plausible_katakana(runs) and not _USER_DEFINED.search(text)
         chosen, other = ("cp932", "euc_jp") if plausible else ("euc_jp", "cp932")
-        note = (
-            f"The bytes are valid in cp932 and in EUC-JP; read as {chosen}. If the words look wrong, set encoding to "
-            f"{other}."
-        )
+        note = Message("datasets.cp932-or-euc-jp", encoding=chosen, other=other)
         return TextEncoding(name=chosen, notes=(note,))
     foreign = sum(1 for character in text if character > "\x7f")
     if foreign and 3 * len(_LATIN_WORD.findall(text)) > 2 * foreign:
-        note = (
-            "Read as cp932, but its Japanese characters stand inside Latin words. If the words look wrong, set "
-            "encoding to cp1252 or another Western one."
-        )
-        return TextEncoding(name="cp932", notes=(note,))
+        return TextEncoding(name="cp932", notes=(Message("datasets.cp932-inside-latin-words"),))
     return TextEncoding(name="cp932")
 
 
@@ -238,10 +228,7 @@ def _failure(source: Source, encoding: str, *, skip: int = 0) -> _Failure | None
     try:
         for block in source.blocks(skip=skip):
             if narrow and b"\x00" in block:
-                raise UnreadableFile(
-                    f"The file holds a zero byte at byte offset {position + block.index(0):,}; text has none. "
-                    "If the rest is a table, remove it and send the file again."
-                )
+                raise UnreadableFile(Message("datasets.zero-byte", offset=position + block.index(0)))
             if not (stateless and not pending and block.isascii()):
                 text = decoder.decode(block)
                 stray = _CP932_STRAY.search(text) if encoding == "cp932" else None
@@ -256,30 +243,29 @@ def _failure(source: Source, encoding: str, *, skip: int = 0) -> _Failure | None
     return None
 
 
-def _undecodable(source: Source, failures: list[_Failure], why: str = "") -> UnreadableFile:
-    furthest = max(failures, key=lambda failure: failure.offset)
-    return UnreadableFile(
-        f"The file is text in no encoding that was tried. {why}Tried: {', '.join(map(str, failures))}. "
-        f"Longest reading: {_excerpt(source, furthest)}. Save it as UTF-8, or name its encoding.",
-        field="encoding",
+def _undecodable(source: Source, failures: list[_Failure], *, mark: str = "") -> UnreadableFile:
+    furthest = _excerpt(source, max(failures, key=lambda failure: failure.offset))
+    tried = [failure.described() for failure in failures]
+    detail = (
+        Message("datasets.undecodable-with-mark", furthest=furthest, mark=mark, tried=tried)
+        if mark
+        else Message("datasets.undecodable", furthest=furthest, tried=tried)
     )
+    return UnreadableFile(detail, field="encoding")
 
 
-def _excerpt(source: Source, failure: _Failure) -> str:
+def _excerpt(source: Source, failure: _Failure) -> Message:
     with open(source.path, "rb") as file:
         file.seek(failure.offset)
         bad = file.read(4)
     shown = " ".join(f"0x{byte:02X}" for byte in bad)
-    return f"{failure.encoding} stops at byte offset {failure.offset:,}" + (
-        f" ({shown})" if shown else " (end of file)"
-    )
+    if not shown:
+        return Message("datasets.stops-at-end", encoding=failure.encoding, offset=failure.offset)
+    return Message("datasets.stops-at", encoding=failure.encoding, found=shown, offset=failure.offset)
 
 
 def _refuse_binary(source: Source, head: bytes, encoding: TextEncoding) -> None:
     text = codecs.getincrementaldecoder(encoding.name)("strict").decode(head[encoding.mark_bytes :])
     control = _CONTROL.findall(text.removesuffix(_DOS_END.decode()))
     if len(control) > _MAX_CONTROL_SHARE * len(text):
-        raise UnreadableFile(
-            f"This file is binary: it is full of control characters such as 0x{ord(control[0]):02X}, and it starts "
-            f"like no format that is read. Tried by content: {TRIED}."
-        )
+        raise UnreadableFile(Message("datasets.binary-by-control-characters", character=ord(control[0]), tried=TRIED))

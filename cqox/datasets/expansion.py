@@ -10,6 +10,7 @@ from typing import Protocol
 
 import zstandard
 
+from cqox.contract.messages import Message
 from cqox.datasets.limits import Limits
 from cqox.datasets.signatures import Compression, archive_kind, compression, container
 from cqox.datasets.temp_files import BLOCK_BYTES, Scratch, Source
@@ -49,9 +50,7 @@ def expand(source: Source, scratch: Scratch, limits: Limits) -> tuple[Source, tu
     inner = source
     while (layer := _layer(inner)) is not None:
         if len(layers) == _MAX_LAYERS:
-            raise UnreadableFile(
-                f"The file is compressed more than {_MAX_LAYERS} times over; expand it before sending."
-            )
+            raise UnreadableFile(Message("datasets.too-many-layers", most=_MAX_LAYERS))
         inner = _expanded(inner, layer, scratch, limits, sent_bytes=source.size)
         layers.append(layer)
     return inner, tuple(layers)
@@ -73,20 +72,21 @@ def _expanded(source: Source, layer: Compression, scratch: Scratch, limits: Limi
             _check(size, sent_bytes, limits)
             file.write(block)
     except _DAMAGE as error:
-        raise UnreadableFile(f"The {layer} data are damaged after {size:,} expanded bytes: {error}.") from error
+        reason = error.args[0] if error.args and isinstance(error.args[0], Message) else str(error)
+        raise UnreadableFile(
+            Message("datasets.damaged-compression", compression=layer, reason=reason, size=size)
+        ) from error
     return scratch.source(file)
 
 
 def _check(size: int, sent_bytes: int, limits: Limits) -> None:
     if size > limits.max_expanded_bytes:
         raise LimitExceeded(
-            f"The file expands to more than {limits.max_expanded_bytes:,} bytes (it was sent as {sent_bytes:,}); "
-            "expanding was stopped there. Send less, or have CQOX_MAX_EXPANDED_BYTES of the engine raised."
+            Message("datasets.expands-to-too-many-bytes", most=limits.max_expanded_bytes, sent=sent_bytes)
         )
     if size > _RATIO_FLOOR_BYTES and size > limits.max_expansion_ratio * sent_bytes:
         raise LimitExceeded(
-            f"The file expands to more than {limits.max_expansion_ratio} times its size ({sent_bytes:,} bytes sent); "
-            "expanding was stopped there. Send it uncompressed if it really is a table."
+            Message("datasets.expands-too-many-times", most=limits.max_expansion_ratio, sent=sent_bytes)
         )
 
 
@@ -121,7 +121,7 @@ def _streams(source: Source, new: Callable[[], _Decompressor]) -> Iterator[bytes
             if decompressor.eof and not decompressor.unused_data:
                 break
     if not decompressor.eof:
-        raise EOFError("the file ends too early")
+        raise EOFError(Message("datasets.ends-too-early"))
 
 
 def _zstd(source: Source) -> Iterator[bytes]:
@@ -135,4 +135,4 @@ def _zstd(source: Source) -> Iterator[bytes]:
             yield frame.decompress(data)
             data = frame.unused_data
     if not frame.eof:
-        raise EOFError("the file ends too early")
+        raise EOFError(Message("datasets.ends-too-early"))

@@ -5,8 +5,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Header", "name_columns", "unnamed_note"]
+from cqox.contract.messages import Message
 
+__all__ = ["Header", "name_columns", "title_note", "unnamed_note"]
+
+_MOST_LISTED = 10
 _SPACE = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0e-\x1f\x7f]")
 
@@ -19,7 +22,7 @@ class Header:
     original: str
 
 
-def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[str, ...]]:
+def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[Message, ...]]:
     """The headers by which columns are known, and a note on repeated ones.
 
     Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`.
@@ -28,23 +31,30 @@ def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[st
     taken = {name for name in cleaned if name}
     seen: set[str] = set()
     headers: list[Header] = []
-    repeated: list[str] = []
+    repeated: list[Message] = []
     for position, (original, name) in enumerate(zip(originals, cleaned, strict=True), start=1):
         unique = name
         if not name:
             unique = _free(f"column_{position}", taken | seen)
         elif name in seen:
             unique = _free(name, taken | seen, start=2)
-            repeated.append(f"'{name}' (column {position}) is now '{unique}'")
+            repeated.append(Message("datasets.renamed-header", name=name, new_name=unique, position=position))
         seen.add(unique)
         headers.append(Header(unique, original))
-    return tuple(headers), (f"Repeated headers were numbered: {_listed(repeated)}.",) if repeated else ()
+    return tuple(headers), (Message("datasets.repeated-headers", renamed=_listed(repeated)),) if repeated else ()
 
 
-def unnamed_note(headers: Sequence[Header]) -> tuple[str, ...]:
+def unnamed_note(headers: Sequence[Header]) -> tuple[Message, ...]:
     """A note on the columns that had no header, if there are any."""
     unnamed = [header.name for header in headers if not _clean(header.original)]
-    return (f"Columns without a header were named {_listed(unnamed)}.",) if unnamed else ()
+    return (Message("datasets.unnamed-columns", names=_listed(unnamed)),) if unnamed else ()
+
+
+def title_note(titles: int) -> tuple[Message, ...]:
+    """A note on the rows above the header that were skipped, if there are any."""
+    if not titles:
+        return ()
+    return (Message("datasets.one-title-row") if titles == 1 else Message("datasets.title-rows", rows=titles),)
 
 
 def _clean(original: str) -> str:
@@ -61,5 +71,8 @@ def _free(name: str, taken: set[str], start: int = 1) -> str:
     return candidate
 
 
-def _listed(items: Sequence[str]) -> str:
-    return ", ".join(items[:10]) + (f" and {len(items) - 10} more" if len(items) > 10 else "")
+def _listed(items: Sequence[str]) -> Message:
+    more = len(items) - _MOST_LISTED
+    if more > 0:
+        return Message("datasets.names-and-more", more=more, names=items[:_MOST_LISTED])
+    return Message("datasets.names", names=items)

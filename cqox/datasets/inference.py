@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cqox.contract import ROLES
-from cqox.datasets.table import Column
+from cqox.contract.messages import Message
+from cqox.datasets.table import Column, Kind
 from cqox.datasets.vocabulary import match_role, names_codes, said_after_treatment, said_before_treatment
 
 __all__ = ["Inference", "RoleCandidate", "infer_roles"]
@@ -55,6 +56,14 @@ _SHOWN_ONLY = frozenset(
     | {"proxy_treatment", "proxy_outcome", "latitude", "longitude", "weights", "pscore", "log_propensity", "cluster"}
 )
 
+_LEFT_BY_KIND: Mapping[Kind, Message] = {
+    "id": Message("datasets.left-identifiers"),
+    "date": Message("datasets.left-dates"),
+    "text": Message("datasets.left-free-text"),
+}
+"""Kinds of columns that are not suggested as covariates, with what such columns are called."""
+_TWO_LEVELS = Message("datasets.has-two-levels")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleCandidate:
@@ -68,7 +77,7 @@ class RoleCandidate:
 
     column: str
     confidence: float
-    reasons: tuple[str, ...]
+    reasons: tuple[Message, ...]
 
     def to_json(self) -> dict[str, object]:
         """The candidate as `cqox.contract.RoleCandidate` has it."""
@@ -128,8 +137,8 @@ def infer_roles(columns: Sequence[Column]) -> Inference:
             by_kind = tuple(sorted(by_kind, key=lambda one: one.column not in latest))
         candidates[role] = candidates[role] or by_kind
     if claimed:
-        listed = ", ".join(f"{column} ({role})" for column, role in claimed.items())
-        notes.append(f"Left for you to map, because their names suggest other roles: {listed}.")
+        shown = [Message("datasets.column-of-role", column=column, role=role) for column, role in claimed.items()]
+        notes.append(Message("datasets.left-to-map", columns=shown))
     most = {role: len(columns) if role == "covariates" else _MAX_CANDIDATES for role in ROLES}
     return Inference(
         mapping={role: mapping[role] for role in ROLES if role in mapping},
@@ -158,7 +167,7 @@ def _assigned(
 def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[RoleCandidate, ...]:
     """Columns that could be the outcome or the treatment, going by their values alone."""
     kinds = ("real", "count", "binary") if role == "y" else ("binary",)
-    why = "No name says so; it has numbers or two levels." if role == "y" else "No name says so; it has two levels."
+    why = Message("datasets.numbers-without-a-name") if role == "y" else Message("datasets.two-levels-without-a-name")
     return tuple(
         RoleCandidate(column=column.name, confidence=_BY_KIND, reasons=(why,))
         for column in columns
@@ -166,7 +175,7 @@ def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[Rol
     )
 
 
-def _latest_of_series(columns: Sequence[Column], taken: set[str]) -> dict[str, str]:
+def _latest_of_series(columns: Sequence[Column], taken: set[str]) -> dict[str, Message]:
     """Columns that are the latest of a series such as re74, re75, re78, with a sentence that says so.
 
     Where no name suggests an outcome, the latest measurement of something is more likely that than a covariate.
@@ -177,7 +186,7 @@ def _latest_of_series(columns: Sequence[Column], taken: set[str]) -> dict[str, s
         if match and column.kind in ("real", "count", "binary") and column.name not in taken:
             series.setdefault(match[1], []).append((int(match[2]), column.name))
     return {
-        max(members)[1]: f"It is the latest of {', '.join(name for _, name in sorted(members))}; it may be the outcome."
+        max(members)[1]: Message("datasets.latest-of-series", names=[name for _, name in sorted(members)])
         for members in series.values()
         if len(members) > 1 and min(members)[0] >= _LEAST_YEAR
     }
@@ -210,49 +219,53 @@ def _candidate(role: str, column: Column) -> RoleCandidate | None:
     return RoleCandidate(
         column=column.name,
         confidence=round(confidence * factor, 2),
-        reasons=(why, *((fit,) if fit else ())),
+        reasons=(why,) if fit is None else (why, fit),
     )
 
 
-def _fit(role: str, column: Column) -> tuple[float, str]:
+def _fit(role: str, column: Column) -> tuple[float, Message | None]:
     """Score how well the values suit the role, between 0 and 1, with the reason in words."""
     kind = column.kind
     match role:
         case "treatment" | "instrument":
             if kind == "binary":
-                return 1.0, "It has two levels."
+                return 1.0, _TWO_LEVELS
             if role == "treatment" and kind in ("category", "count") and (column.distinct or 99) <= 5:
-                return 0.85, f"It has {column.distinct} levels."
+                return 0.85, Message("datasets.has-levels", levels=column.distinct)
             if kind in ("real", "count"):
-                return (1.0, "") if role == "instrument" else (0.7, "It is an amount, not a choice of levels.")
-            return 0.2, f"Its kind, {kind}, does not suit."
+                return (1.0, None) if role == "instrument" else (0.7, Message("datasets.is-an-amount"))
+            return 0.2, Message("datasets.kind-does-not-suit", kind=kind)
         case "y":
             if kind in ("real", "count", "binary"):
-                return 1.0, "It has numbers or two levels."
-            return 0.1, f"Its kind, {kind}, is no outcome."
+                return 1.0, Message("datasets.has-numbers-or-two-levels")
+            return 0.1, Message("datasets.kind-is-no-outcome", kind=kind)
         case "post" | "sample":
-            return (1.0, "It has two levels.") if kind == "binary" else (0.2, "It has other than two levels.")
+            return (1.0, _TWO_LEVELS) if kind == "binary" else (0.2, Message("datasets.has-other-than-two-levels"))
         case "time":
             if kind in ("date", "count", "category", "id"):
-                return 1.0, "It is a date." if kind == "date" else ""
-            return 0.6 if kind in ("binary", "real") else 0.2, ""
+                return 1.0, Message("datasets.is-a-date") if kind == "date" else None
+            return 0.6 if kind in ("binary", "real") else 0.2, None
         case "unit_id" | "cluster":
-            return (0.2, "It is a measurement.") if kind in ("real", "date") else (1.0, "")
+            return (0.2, Message("datasets.is-a-measurement")) if kind in ("real", "date") else (1.0, None)
         case "pscore":
             inside = _between(column, 0.0, 1.0) and kind == "real"
-            return (1.0, "Its values lie between 0 and 1.") if inside else (0.0, "")
+            return (1.0, Message("datasets.values-between-0-and-1")) if inside else (0.0, None)
         case "log_propensity":
-            return (1.0, "Its values are at most 0.") if _between(column, None, 0.0) and kind == "real" else (0.0, "")
+            return (
+                (1.0, Message("datasets.values-at-most-0"))
+                if _between(column, None, 0.0) and kind == "real"
+                else (0.0, None)
+            )
         case "weights":
-            return (1.0, "") if kind in ("real", "count", "binary") and _between(column, 0.0, None) else (0.0, "")
+            return (1.0, None) if kind in ("real", "count", "binary") and _between(column, 0.0, None) else (0.0, None)
         case "latitude":
-            return (1.0, "") if kind in ("real", "count") and _between(column, -90.0, 90.0) else (0.0, "")
+            return (1.0, None) if kind in ("real", "count") and _between(column, -90.0, 90.0) else (0.0, None)
         case "longitude":
-            return (1.0, "") if kind in ("real", "count") and _between(column, -180.0, 360.0) else (0.0, "")
+            return (1.0, None) if kind in ("real", "count") and _between(column, -180.0, 360.0) else (0.0, None)
         case "cohort":
-            return (1.0, "") if kind in ("count", "date", "real", "binary") else (0.2, "")
+            return (1.0, None) if kind in ("count", "date", "real", "binary") else (0.2, None)
         case _:
-            return (1.0, "") if kind not in ("text", "id") else (0.2, "")
+            return (1.0, None) if kind not in ("text", "id") else (0.2, None)
 
 
 def _between(column: Column, low: float | None, high: float | None) -> bool:
@@ -285,17 +298,17 @@ def _claimed(candidates: Mapping[str, tuple[RoleCandidate, ...]], taken: set[str
 
 
 def _covariates(
-    columns: Sequence[Column], claimed: set[str], latest: Mapping[str, str]
-) -> tuple[tuple[RoleCandidate, ...], tuple[RoleCandidate, ...], list[str]]:
+    columns: Sequence[Column], claimed: set[str], latest: Mapping[str, Message]
+) -> tuple[tuple[RoleCandidate, ...], tuple[RoleCandidate, ...], list[Message]]:
     """Columns to adjust for, columns that may be measured too late, and what was left out."""
     sure: list[RoleCandidate] = []
     doubtful: list[RoleCandidate] = []
-    left: dict[str, list[str]] = {}
+    left: dict[Message, list[str]] = {}
     for column in columns:
         if column.name in claimed:
             continue
         reason = _no_covariate(column)
-        if reason:
+        if reason is not None:
             left.setdefault(reason, []).append(column.name)
             continue
         if column.name in latest:
@@ -303,34 +316,25 @@ def _covariates(
             continue
         after = said_after_treatment(column.name)
         if after:
-            warning = (
-                f"Its name ('{after}') says that it may be measured after the treatment; adjusting for it can bias."
-            )
+            warning = Message("datasets.measured-after-treatment", part=after)
             doubtful.append(RoleCandidate(column=column.name, confidence=0.2, reasons=(warning,)))
             continue
         named = match_role("covariates", column.name)
-        confidence, why = named or (0.5, f"A column of kind {column.kind} that plays no other role.")
+        confidence, why = named or (0.5, Message("datasets.plays-no-other-role", kind=column.kind))
         sure.append(RoleCandidate(column=column.name, confidence=confidence, reasons=(why,)))
-    notes = [f"Not suggested as covariates, {reason}: {', '.join(names)}." for reason, names in left.items()]
+    notes = [Message("datasets.no-covariates", columns=names, reason=reason) for reason, names in left.items()]
     if doubtful:
-        listed = ", ".join(candidate.column for candidate in doubtful)
-        notes.append(f"Left out because they may be measured after the treatment, or be the outcome: {listed}.")
+        notes.append(Message("datasets.left-out-as-late", columns=[candidate.column for candidate in doubtful]))
     suggested = {candidate.column for candidate in sure}
     coded = [column.name for column in columns if column.name not in claimed and _looks_coded(column)]
     entering = [name for name in coded if name in suggested]
     if entering:
-        notes.append(
-            f"By their names these whole numbers may be codes of categories: {', '.join(entering)}. They enter as "
-            "amounts unless options.categorical names them."
-        )
-    kept_out = [name for name in coded if name in left.get("identifiers", ())]
+        notes.append(Message("datasets.perhaps-codes", columns=entering))
+    kept_out = [name for name in coded if name in left.get(_LEFT_BY_KIND["id"], ())]
     if kept_out:
-        notes.append(
-            f"Codes of categories among the identifiers ({', '.join(kept_out)} may be some) can be covariates: map "
-            "them, and name them in options.categorical."
-        )
+        notes.append(Message("datasets.codes-among-identifiers", columns=kept_out))
     if sure:
-        notes.append("Take out of the covariates whatever was measured after the treatment or changed by it.")
+        notes.append(Message("datasets.take-out-later-covariates"))
     return tuple(sorted(sure, key=lambda one: -one.confidence)), tuple(doubtful), notes
 
 
@@ -338,9 +342,9 @@ def _looks_coded(column: Column) -> bool:
     return column.dtype == "int64" and 2 < column.distinct <= column.count / 2 and names_codes(column.name)
 
 
-def _no_covariate(column: Column) -> str:
+def _no_covariate(column: Column) -> Message | None:
     if column.distinct is not None and column.distinct <= 1:
-        return "constant"
+        return Message("datasets.left-constant")
     if column.kind == "category" and not column.levels:
-        return "too many levels"
-    return {"id": "identifiers", "date": "dates", "text": "free text"}.get(column.kind, "")
+        return Message("datasets.left-many-levels")
+    return _LEFT_BY_KIND.get(column.kind)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.dates import dates_at_midnight, read_dates
 from cqox.datasets.missing import tokens_for
 from cqox.datasets.numbers import Numbers, decimal_comma_only, read_numbers
@@ -31,7 +32,7 @@ class Interpreted:
     values: pl.Series
     infinite: tuple[int, ...] = ()
     is_code: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def interpret(cells: pl.Series, *, decimal: str = ".", na_tokens: Sequence[str] | None = None) -> Interpreted:
@@ -60,7 +61,7 @@ def interpret(cells: pl.Series, *, decimal: str = ".", na_tokens: Sequence[str] 
         return _moment(cells)
     if cells.dtype == pl.Duration:
         seconds = cells.cast(pl.Duration("us")).dt.total_microseconds() / 1e6
-        return _real(seconds, "Durations are in seconds.")
+        return _real(seconds, Message("datasets.note-durations"))
     return _other(cells, decimal, na_tokens)
 
 
@@ -90,14 +91,14 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
     cells, notes = _tidy(cells)
     distinct = cells.drop_nulls().unique(maintain_order=True)
     if distinct.is_empty():
-        return Interpreted(values=cells, notes=(*notes, "Every cell is empty."))
+        return Interpreted(values=cells, notes=(*notes, Message("datasets.note-all-empty")))
     tokens = tokens_for(distinct, na_tokens)
     if tokens.always:
         notes.append(_missing_note(cells, tokens.always))
         cells = _without(cells, tokens.always)
         distinct = distinct.filter(~distinct.is_in(list(tokens.always)))
     if distinct.is_empty():
-        return Interpreted(values=cells, notes=(*notes, "Every cell is missing."))
+        return Interpreted(values=cells, notes=(*notes, Message("datasets.note-all-missing")))
     candidates = distinct.filter(~distinct.is_in(list(tokens.among_numbers)))
     reading = read_numbers(candidates, decimal=decimal)
     if reading.numbers is not None:
@@ -111,8 +112,9 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
     if reading.is_code:
         notes += _words_note(cells, tokens.among_numbers)
         codes = _without(cells, tokens.among_numbers)
-        return Interpreted(values=codes, is_code=True, notes=(*notes, reading.note))
-    notes += [note for note in (reading.note, why) if note]
+        notes += _given(reading.note)
+        return Interpreted(values=codes, is_code=True, notes=tuple(notes))
+    notes += _given(reading.note, why)
     if distinct.len() <= _SPELLINGS and all(text.lower() in ("true", "false") for text in distinct.to_list()):
         cells = cells.str.to_lowercase()
     return Interpreted(values=cells, notes=tuple(notes))
@@ -138,23 +140,23 @@ def _plain(cells: pl.Series, decimal: str) -> Interpreted | None:
     return Interpreted(values=_whole_if_exact(real))
 
 
-def _tidy(cells: pl.Series) -> tuple[pl.Series, list[str]]:
+def _tidy(cells: pl.Series) -> tuple[pl.Series, list[Message]]:
     """Texts without space around them, in NFC, with empty ones as null."""
     notes = []
     stripped = cells.str.strip_chars()
     changed = (stripped != cells).sum()
     stripped = stripped.to_frame("t").select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
     if changed and stripped.null_count() - cells.null_count() < changed:
-        notes.append("Space around values was removed.")
+        notes.append(Message("datasets.note-space-removed"))
     if stripped.str.len_bytes().sum() != stripped.str.len_chars().sum():
         composed = stripped.str.normalize("NFC")
         if (composed != stripped).any():
-            notes.append("Values were put in one Unicode form (NFC).")
+            notes.append(Message("datasets.note-unicode-form"))
             stripped = composed
     return stripped.alias(cells.name), notes
 
 
-def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[str]) -> Interpreted:
+def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[Message]) -> Interpreted:
     values = cells.replace_strict(texts, numbers.values, default=None, return_dtype=numbers.values.dtype)
     infinite: tuple[int, ...] = ()
     if numbers.infinite.any():
@@ -166,15 +168,15 @@ def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[st
     return Interpreted(values=values, infinite=infinite, notes=(*notes, *numbers.notes))
 
 
-def _whole(cells: pl.Series, *notes: str) -> Interpreted:
+def _whole(cells: pl.Series, *notes: Message) -> Interpreted:
     whole = cells.cast(pl.Int64, strict=False)
     if whole.null_count() == cells.null_count() and _is_exact(whole):
         return Interpreted(values=whole, notes=notes)
-    long = "Whole numbers of more than 15 digits were kept as text."
+    long = Message("datasets.note-long-numbers")
     return Interpreted(values=cells.cast(pl.String), is_code=True, notes=(*notes, long))
 
 
-def _real(cells: pl.Series, *notes: str) -> Interpreted:
+def _real(cells: pl.Series, *notes: Message) -> Interpreted:
     infinite = cells.is_infinite().fill_null(value=False)
     odd = (~cells.is_finite()).fill_null(value=False)
     if odd.any():
@@ -183,10 +185,10 @@ def _real(cells: pl.Series, *notes: str) -> Interpreted:
 
 
 def _moment(cells: pl.Series) -> Interpreted:
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     if getattr(cells.dtype, "time_zone", None) is not None:
         cells = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        notes = ("Moments were converted to UTC.",)
+        notes = (Message("datasets.note-utc"),)
     return Interpreted(values=dates_at_midnight(cells.cast(pl.Datetime("us"))), notes=notes)
 
 
@@ -195,11 +197,11 @@ def _other(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> I
         try:
             return _text(cells.cast(pl.String), decimal, na_tokens)
         except pl.exceptions.PolarsError:
-            return Interpreted(values=cells.bin.encode("hex"), notes=("Bytes are shown in hexadecimal.",))
+            return Interpreted(values=cells.bin.encode("hex"), notes=(Message("datasets.note-hexadecimal"),))
     whole = cells.alias("value").to_frame().select(pl.struct("value").struct.json_encode()).to_series()
     inner = whole.str.slice(len('{"value":')).str.head(-1)
     inner = inner.to_frame("t").select(pl.when(pl.col("t") != "null").then(pl.col("t"))).to_series()
-    return Interpreted(values=inner.alias(cells.name), notes=("Nested values were kept as JSON text.",))
+    return Interpreted(values=inner.alias(cells.name), notes=(Message("datasets.note-nested-values"),))
 
 
 def _is_exact(whole: pl.Series) -> bool:
@@ -224,24 +226,33 @@ def _without(cells: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
     return frame.to_series().alias(cells.name)
 
 
-def _without_numbers(cells: pl.Series, na_tokens: Sequence[str] | None) -> tuple[pl.Series, list[str]]:
+def _without_numbers(cells: pl.Series, na_tokens: Sequence[str] | None) -> tuple[pl.Series, list[Message]]:
     """Numbers of a format that has them as such, without those that the client's texts for missing values spell."""
     asked = pl.Series(list(na_tokens or ()), dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
     absent = cells.cast(pl.Float64).is_in(asked.drop_nulls().to_list()).fill_null(value=False)
     if not absent.any():
         return cells, []
     counts = cells.filter(absent).value_counts().sort(cells.name).rows()
-    note = f"Read as missing: {', '.join(f"'{number:g}' ({count:,})" for number, count in counts[:_SHOWN])}."
+    shown = [Message("datasets.token-count", count=count, token=f"{number:g}") for number, count in counts[:_SHOWN]]
+    note = Message("datasets.note-read-as-missing", tokens=shown)
     kept = cells.to_frame("t").select(pl.when(~absent).then(pl.col("t"))).to_series().alias(cells.name)
     return kept, [note]
 
 
-def _words_note(cells: pl.Series, tokens: tuple[str, ...]) -> list[str]:
+def _given(*notes: Message | None) -> list[Message]:
+    return [note for note in notes if note is not None]
+
+
+def _words_note(cells: pl.Series, tokens: tuple[str, ...]) -> list[Message]:
     return [_missing_note(cells, tokens)] if tokens else []
 
 
-def _missing_note(cells: pl.Series, tokens: tuple[str, ...]) -> str:
-    counts = [(int((cells == token).sum()), token) for token in sorted(tokens)[:_SHOWN]]
-    shown = ", ".join(f"'{token}' ({count:,})" for count, token in counts)
-    more = f" and {len(tokens) - _SHOWN} more" if len(tokens) > _SHOWN else ""
-    return f"Read as missing: {shown}{more}."
+def _missing_note(cells: pl.Series, tokens: tuple[str, ...]) -> Message:
+    shown = [
+        Message("datasets.token-count", count=int((cells == token).sum()), token=token)
+        for token in sorted(tokens)[:_SHOWN]
+    ]
+    more = len(tokens) - _SHOWN
+    if more > 0:
+        return Message("datasets.note-read-as-missing-and-more", more=more, tokens=shown)
+    return Message("datasets.note-read-as-missing", tokens=shown)

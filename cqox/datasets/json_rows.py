@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
@@ -55,11 +56,11 @@ def read_json(source: Source, limits: Limits) -> Raw:
     with open(source.path, encoding="utf-8", newline="") as file:
         first = next((line for line in file if line.strip()), "").lstrip()
     if first.startswith("["):
-        columns, layout = _gather(_array(_text(source)), limits), "JSON array"
+        columns, layout = _gather(_array(_text(source)), limits), Message("datasets.json-array")
     elif _is_object(first):
-        columns, layout = _gather(_lines(source), limits), "JSON lines"
+        columns, layout = _gather(_lines(source), limits), Message("datasets.json-lines")
     else:
-        columns, layout = _object(source, limits), "JSON object of arrays"
+        columns, layout = _object(source, limits), Message("datasets.json-object-of-arrays")
     return columns.finish(layout)
 
 
@@ -85,9 +86,11 @@ def _decoded(text: str, *, line: int) -> _Cell:
     try:
         value: _Cell = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise UnreadableFile(f"Line {line:,} is not valid JSON: {error.msg} (character {error.pos + 1:,}).") from error
+        raise UnreadableFile(
+            Message("datasets.line-is-not-json", character=error.pos + 1, line=line, reason=error.msg)
+        ) from error
     except RecursionError as error:
-        raise UnreadableFile(f"The JSON in line {line:,} is nested too deeply for a table.") from error
+        raise UnreadableFile(Message("datasets.line-nested-too-deep", line=line)) from error
     return value
 
 
@@ -98,7 +101,7 @@ def _lines(source: Source) -> Iterator[Mapping[str, _Cell]]:
                 continue
             value = _decoded(line, line=number)
             if not isinstance(value, dict):
-                raise UnreadableFile(f"Line {number:,} is not a JSON object; each line has to be one row as an object.")
+                raise UnreadableFile(Message("datasets.line-is-no-object", line=number))
             yield value
 
 
@@ -113,16 +116,17 @@ def _array(text: str) -> Iterator[Mapping[str, _Cell]]:
         position = _skip(text, position)
         separator = text[position : position + 1]
         if separator not in (",", "]"):
-            found = f"found {separator!r} where a comma or ] belongs" if separator else "it ends too early"
             raise UnreadableFile(
-                f"The JSON array is malformed after element {row:,}, at character {position + 1:,}: {found}."
+                Message("datasets.array-malformed", character=position + 1, element=row, found=separator)
+                if separator
+                else Message("datasets.array-cut-short", character=position + 1, element=row)
             )
         more = separator == ","
         if more:
             position = _skip(text, position + 1)
     rest = _skip(text, position + 1)
     if rest < len(text):
-        raise UnreadableFile(f"There is text behind the end of the JSON array, at character {rest + 1:,}.")
+        raise UnreadableFile(Message("datasets.text-behind-array", character=rest + 1))
 
 
 def _element(text: str, position: int, row: int) -> tuple[Mapping[str, _Cell], int]:
@@ -130,12 +134,12 @@ def _element(text: str, position: int, row: int) -> tuple[Mapping[str, _Cell], i
         value, end = _DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
         raise UnreadableFile(
-            f"Element {row:,} of the JSON array is malformed: {error.msg} (character {error.pos + 1:,})."
+            Message("datasets.element-malformed", character=error.pos + 1, element=row, reason=error.msg)
         ) from error
     except RecursionError as error:
-        raise UnreadableFile(f"Element {row:,} of the JSON array is nested too deeply for a table.") from error
+        raise UnreadableFile(Message("datasets.element-nested-too-deep", element=row)) from error
     if not isinstance(value, dict):
-        raise UnreadableFile(f"Element {row:,} of the JSON array is not an object; each has to be one row.")
+        raise UnreadableFile(Message("datasets.element-is-no-object", element=row))
     return value, end
 
 
@@ -147,14 +151,13 @@ def _skip(text: str, position: int) -> int:
 def _object(source: Source, limits: Limits) -> "_Columns":
     value = _decoded(_text(source), line=1)
     if not isinstance(value, dict) or not _is_columnar(value):
-        raise UnreadableFile(
-            "This JSON is one object, not a table. Send an array of objects, one object in a line, or an object whose "
-            "values are equally long arrays."
-        )
+        raise UnreadableFile(Message("datasets.json-is-one-object"))
     lengths = {key: len(cells) for key, cells in value.items() if isinstance(cells, list)}
     if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"'{key}' {length:,}" for key, length in list(lengths.items())[:8])
-        raise UnreadableFile(f"The arrays of the JSON object have different lengths: {shown}.")
+        shown = [
+            Message("datasets.array-of-length", length=length, name=key) for key, length in list(lengths.items())[:8]
+        ]
+        raise UnreadableFile(Message("datasets.arrays-of-different-lengths", arrays=shown))
     limits.check_shape(next(iter(lengths.values())), len(lengths))
     keys = list(value)
     arrays = [cells for cells in value.values() if isinstance(cells, list)]
@@ -181,10 +184,7 @@ class _Columns:
                 key.encode()
                 parts.append(pl.Series([self._written(key, row.get(key)) for row in chunk], dtype=pl.String))
             except UnicodeEncodeError as error:
-                raise UnreadableFile(
-                    f"The values of '{ascii(key)[1:-1]}' hold half a surrogate pair (\\ud800 to \\udfff), which is no "
-                    "character; write both halves or none."
-                ) from error
+                raise UnreadableFile(Message("datasets.lone-surrogate", name=ascii(key)[1:-1])) from error
         self._rows += len(chunk)
 
     def _written(self, key: str, cell: _Cell) -> str | None:
@@ -197,13 +197,12 @@ class _Columns:
         self._nested.add(key)
         return _nested_text(cell)
 
-    def finish(self, layout: str) -> Raw:
+    def finish(self, layout: Message) -> Raw:
         """All rows as one table."""
         headers, notes = name_columns(list(self._parts))
         columns = [pl.concat(parts) if parts else pl.Series(dtype=pl.String) for parts in self._parts.values()]
         if self._nested:
-            shown = ", ".join(f"'{key}'" for key in sorted(self._nested)[:10])
-            notes = (*notes, f"Nested values were kept as JSON text in {shown}.")
+            notes = (*notes, Message("datasets.nested-values-in", names=sorted(self._nested)[:10]))
         named = [column.alias(header.name) for column, header in zip(columns, headers, strict=True)]
         return Raw(headers=headers, frame=pl.DataFrame(named), format=layout, notes=notes, first_row=1)
 
@@ -214,7 +213,7 @@ def _gather(rows: Iterable[Mapping[str, _Cell]], limits: Limits, keys: Sequence[
     for row in rows:
         for cell in row.values():
             if isinstance(cell, str) and len(cell) > limits.max_field_bytes:
-                raise exceeded("characters in one cell", len(cell), limits.max_field_bytes)
+                raise exceeded("cell characters", len(cell), limits.max_field_bytes)
         chunk.append(row)
         if len(chunk) == _CHUNK_ROWS:
             columns.add(chunk, limits)
@@ -225,7 +224,7 @@ def _gather(rows: Iterable[Mapping[str, _Cell]], limits: Limits, keys: Sequence[
 
 def _nested_text(cell: _Cell, depth: int = 0) -> str:
     if depth > _MAX_DEPTH:
-        raise UnreadableFile(f"A JSON value is nested more than {_MAX_DEPTH} levels deep, too deeply for a table.")
+        raise UnreadableFile(Message("datasets.value-nested-too-deep", most=_MAX_DEPTH))
     if isinstance(cell, dict):
         pairs = (
             f"{json.dumps(key, ensure_ascii=False)}: {_nested_text(value, depth + 1)}" for key, value in cell.items()

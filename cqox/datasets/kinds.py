@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.dates import compact_dates
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted
@@ -57,24 +58,21 @@ def describe_column(
         days = compact_dates(values)
         if days is not None:
             values = days.alias(header.name)
-            notes.append("Eight digits were read as year, month and day.")
+            notes.append(Message("datasets.note-compact-dates"))
     count = values.len() - values.null_count()
     distinct = values.drop_nulls().n_unique() if count else 0
     kind = _kind(values, header.name, count, distinct, limits, is_code=interpreted.is_code)
     if values.dtype.is_numeric():
         notes += sentinel_note(values)
     if distinct == 1 and count > 1:
-        notes.append("Constant: every row that has a value has the same one.")
+        notes.append(Message("datasets.note-constant"))
     if kind in ("binary", "category") and values.dtype == pl.String:
         values = values.cast(pl.Enum(values.drop_nulls().unique().sort()))
     levels, level_counts = (
         _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
     )
     if kind == "category" and not levels:
-        notes.append(
-            f"{distinct:,} levels are too many for indicator columns (at most {limits.max_levels}); usable as unit_id, "
-            "cluster or fixed effect."
-        )
+        notes.append(Message("datasets.note-too-many-levels", levels=distinct, most=limits.max_levels))
     return values, Column(
         name=header.name,
         original_name=header.original,
@@ -158,10 +156,11 @@ def _mean(values: pl.Series) -> float | None:
     return float(mean) if isinstance(mean, int | float) else None
 
 
-def _infinite_note(rows: Sequence[int], first_row: int) -> list[str]:
+def _infinite_note(rows: Sequence[int], first_row: int) -> list[Message]:
     if not rows:
         return []
-    shown = ", ".join(f"{row + first_row:,}" for row in rows[:_SHOWN_ROWS])
-    more = f" and {len(rows) - _SHOWN_ROWS:,} more" if len(rows) > _SHOWN_ROWS else ""
-    cells = "1 infinite cell is" if len(rows) == 1 else f"{len(rows):,} infinite cells are"
-    return [f"{cells} taken as missing: row {shown}{more}."]
+    shown = [f"{row + first_row:,}" for row in rows[:_SHOWN_ROWS]]
+    more = len(rows) - _SHOWN_ROWS
+    if more > 0:
+        return [Message("datasets.note-infinite-cells-and-more", cells=len(rows), more=more, rows=shown)]
+    return [Message("datasets.note-infinite-cells", cells=len(rows), rows=shown)]

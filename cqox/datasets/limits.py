@@ -3,7 +3,9 @@
 import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
+from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, LimitExceeded
 
 __all__ = ["Limits", "ReadOptions", "exceeded"]
@@ -13,6 +15,17 @@ _NOT_OF_FILES = frozenset({"punycode", "idna", "unicode_escape", "raw_unicode_es
 """Codecs that no file of a table is written in; decoding the first two takes the square of the bytes."""
 
 _MIB = 1 << 20
+
+type Counted = Literal["rows", "columns", "cells", "cell bytes", "cell characters"]
+
+_COUNTED: Mapping[Counted, tuple[Message, str]] = {
+    "rows": (Message("datasets.word-rows"), "CQOX_MAX_ROWS"),
+    "columns": (Message("datasets.word-columns"), "CQOX_MAX_COLUMNS"),
+    "cells": (Message("datasets.word-cells"), ""),
+    "cell bytes": (Message("datasets.word-bytes-in-one-cell"), ""),
+    "cell characters": (Message("datasets.word-characters-in-one-cell"), ""),
+}
+"""What is counted, as messages name it, and the setting of its limit where it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +66,14 @@ class Limits:
             raise exceeded("cells", rows * columns, self.max_cells)
 
 
-def exceeded(what: str, found: int, limit: int, *, at_least: bool = False) -> LimitExceeded:
+def exceeded(what: Counted, found: int, limit: int, *, at_least: bool = False) -> LimitExceeded:
     """The error for `found` of something where at most `limit` are read."""
-    setting = {"rows": "CQOX_MAX_ROWS", "columns": "CQOX_MAX_COLUMNS"}.get(what)
-    raised = f"have {setting} of the engine raised" if setting else "ask the operator for a higher limit"
+    noun, setting = _COUNTED[what]
+    remedy = Message("datasets.raise-the-setting", setting=setting) if setting else Message("datasets.ask-the-operator")
     return LimitExceeded(
-        f"The table has {'at least ' if at_least else ''}{found:,} {what}; at most {limit:,} are read. "
-        f"Send fewer, or {raised}."
+        Message("datasets.at-least-too-many", found=found, limit=limit, remedy=remedy, what=noun)
+        if at_least
+        else Message("datasets.too-many", found=found, limit=limit, remedy=remedy, what=noun)
     )
 
 
@@ -84,26 +98,28 @@ class ReadOptions:
     def __post_init__(self) -> None:
         for option in ("encoding", "delimiter", "decimal"):
             if not isinstance(getattr(self, option), str | None):
-                raise InvalidRequest(f"The read option '{option}' takes a text.", field=option)
+                raise InvalidRequest(Message("datasets.option-takes-text", option=option), field=option)
         if isinstance(self.sheet, bool) or not isinstance(self.sheet, str | int | None):
-            raise InvalidRequest("The read option 'sheet' takes the name of a sheet or its position.", field="sheet")
+            raise InvalidRequest(Message("datasets.sheet-takes-name-or-position"), field="sheet")
         if self.na is not None:
             given: object = (self.na,) if isinstance(self.na, str) else self.na
             if not isinstance(given, list | tuple) or not all(isinstance(token, str) for token in given):
-                raise InvalidRequest("The read option 'na' takes a list of texts.", field="na")
+                raise InvalidRequest(Message("datasets.na-takes-list"), field="na")
             object.__setattr__(self, "na", tuple(given))
         if self.delimiter is not None and self.delimiter not in _DELIMITERS:
             raise InvalidRequest(
-                f"The delimiter {self.delimiter!r} is not supported.", field="delimiter", choices=_DELIMITERS
+                Message("datasets.unsupported-delimiter", delimiter=self.delimiter),
+                field="delimiter",
+                choices=_DELIMITERS,
             )
         if self.decimal is not None and self.decimal not in (".", ","):
             raise InvalidRequest(
-                f"The decimal mark {self.decimal!r} is neither a point nor a comma.",
+                Message("datasets.unsupported-decimal-mark", decimal=self.decimal),
                 field="decimal",
                 choices=(".", ","),
             )
         if self.decimal is not None and self.decimal == self.delimiter:
-            raise InvalidRequest("The decimal mark and the delimiter cannot be the same.", field="decimal")
+            raise InvalidRequest(Message("datasets.decimal-mark-is-delimiter"), field="decimal")
         if self.encoding is not None:
             _check_encoding(self.encoding)
 
@@ -130,7 +146,7 @@ def _check_encoding(name: str) -> None:
         "a".encode(codec)
     except (LookupError, ValueError):
         raise InvalidRequest(
-            f"There is no text encoding '{name}'.",
+            Message("datasets.no-such-encoding", encoding=name),
             field="encoding",
             choices=("utf-8", "cp932", "euc_jp", "iso2022_jp", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"),
         ) from None

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from cqox.contract.messages import Message
+
 __all__ = ["Numbers", "Reading", "decimal_comma_only", "read_numbers"]
 
 _MAX_EXACT = 2**53
+_LEADING_ZEROS_NOTE = Message("datasets.note-leading-zeros")
 _SAMPLE = 400
 _MOSTLY = 0.8
 _FULL_WIDTH = {chr(0xFF01 + i): chr(0x21 + i) for i in range(94)}
@@ -66,7 +69,7 @@ class Numbers:
 
     values: pl.Series
     infinite: pl.Series
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ class Reading:
 
     numbers: Numbers | None = None
     is_code: bool = False
-    note: str = ""
+    note: Message | None = None
 
 
 def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
@@ -121,18 +124,18 @@ def _plain(texts: pl.Series) -> Reading | None:
     whole = texts.cast(pl.Int64, strict=False)
     if whole.null_count() == 0:
         if texts.str.contains(_LEADING_ZERO).any():
-            return Reading(is_code=True, note="Digits with leading zeros were kept as text.")
+            return Reading(is_code=True, note=_LEADING_ZEROS_NOTE)
         if _inexact(whole):
-            return Reading(is_code=True, note="Whole numbers of more than 15 digits were kept as text.")
+            return Reading(is_code=True, note=Message("datasets.note-long-numbers"))
         return Reading(numbers=Numbers(values=whole, infinite=_none(texts)))
     real = texts.cast(pl.Float64, strict=False)
     if real.null_count() or real.is_nan().any():
         return None
     if texts.str.contains(_LEADING_ZERO).any():
-        return Reading(is_code=True, note="Digits with leading zeros were kept as text.")
+        return Reading(is_code=True, note=_LEADING_ZEROS_NOTE)
     digits = texts.str.contains(r"^[-+]?\d{16,}$")
     if digits.any() and _long(texts.filter(digits)):
-        return Reading(is_code=True, note="Whole numbers of more than 15 digits were kept as text.")
+        return Reading(is_code=True, note=Message("datasets.note-long-numbers"))
     infinite = real.is_infinite()
     return Reading(numbers=Numbers(values=_set_null(real, infinite), infinite=infinite))
 
@@ -166,10 +169,12 @@ def _numbers(texts: pl.Series, narrow: pl.Series, parsed: pl.DataFrame, *, swapp
     kinds = set(units.drop_nulls().unique().to_list())
     unbalanced = known.select((pl.col("open").is_null() != pl.col("close").is_null()).any()).item()
     if len(kinds) > 1 or unbalanced or ("%" in kinds and units.null_count()):
-        shown = ", ".join(sorted(kinds)) if len(kinds) > 1 else "some with and some without %"
-        return Reading(note=f"Kept as text: numbers in different units ({shown})." if not unbalanced else "")
+        if unbalanced:
+            return Reading()
+        several = Message("datasets.note-different-units", units=sorted(kinds))
+        return Reading(note=several if len(kinds) > 1 else Message("datasets.note-some-percentages"))
     if known["unit"].null_count() == known.height and known["digits"].str.contains(_LEADING_ZERO).any():
-        return Reading(is_code=True, note="Digits with leading zeros were kept as text.")
+        return Reading(is_code=True, note=_LEADING_ZEROS_NOTE)
     exponent = _exponents(parsed)
     canonical = (
         _signs(parsed)
@@ -203,36 +208,36 @@ def _signs(parsed: pl.DataFrame) -> pl.Series:
 
 def _notes(
     texts: pl.Series, narrow: pl.Series, known: pl.DataFrame, kinds: set[str], *, swapped: bool
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     notes = []
     if (texts != narrow).any() and texts.str.contains("[０-９．，－]").any():
-        notes.append("Full-width digits were read as digits.")
+        notes.append(Message("datasets.note-full-width-digits"))
     if known["digits"].str.contains(",", literal=True).any():
         notes.append(
-            "Points were read as thousands separators." if swapped else "Commas were read as thousands separators."
+            Message("datasets.note-points-of-thousands") if swapped else Message("datasets.note-commas-of-thousands")
         )
     if swapped:
-        notes.append("The comma was read as the decimal mark.")
+        notes.append(Message("datasets.note-decimal-comma"))
     if "%" in kinds:
-        notes.append("Percentages were read as fractions: 5% is 0.05.")
+        notes.append(Message("datasets.note-percentages"))
     elif kinds:
-        notes.append(f"The unit '{next(iter(kinds))}' was removed.")
+        notes.append(Message("datasets.note-unit-removed", unit=next(iter(kinds))))
     if known["scale"].null_count() < known.height:
-        scales = ", ".join(sorted(known["scale"].drop_nulls().unique().to_list()))
-        notes.append(f"Numbers with {scales} were multiplied out.")
+        scales = sorted(known["scale"].drop_nulls().unique().to_list())
+        notes.append(Message("datasets.note-scales", scales=scales))
     if known["open"].null_count() < known.height:
-        notes.append("Numbers in parentheses were read as negative.")
+        notes.append(Message("datasets.note-parentheses"))
     if texts.str.contains("[▲△]").any():
-        notes.append("▲ and △ were read as minus signs.")
+        notes.append(Message("datasets.note-triangles"))
     return tuple(notes)
 
 
-def _almost(texts: pl.Series, good: pl.Series) -> str:
+def _almost(texts: pl.Series, good: pl.Series) -> Message | None:
     share = good.mean()
     if not isinstance(share, float) or share < _MOSTLY or texts.len() < 3:
-        return ""
-    shown = ", ".join(f"'{text[:40]}'" for text in texts.filter(~good).sort().head(5).to_list())
-    return f"Kept as text: almost all values are numbers, but not {shown}."
+        return None
+    shown = [text[:40] for text in texts.filter(~good).sort().head(5).to_list()]
+    return Message("datasets.note-almost-numbers", values=shown)
 
 
 def _inexact(whole: pl.Series) -> bool:

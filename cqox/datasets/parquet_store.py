@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.table import Description, Table
 from cqox.errors import InvalidRequest
 
@@ -102,7 +103,5 @@ def _checked(path: Path, names: Sequence[str]) -> Description:
     existing = [column.name for column in described.columns]
     for name in names:
         if name not in existing:
-            raise InvalidRequest(
-                f"The data set has no column '{name}'. It has: {', '.join(existing)}.", choices=existing
-            )
+            raise InvalidRequest(Message("datasets.no-such-column", columns=existing, name=name), choices=existing)
     return described

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.headers import Header
 
 __all__ = ["Raw"]
@@ -24,5 +25,5 @@ class Raw:
     headers: tuple[Header, ...]
     frame: pl.DataFrame
     format: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     first_row: int = 2

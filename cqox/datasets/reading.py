@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.columnar import read_arrow_file, read_arrow_stream, read_parquet
 from cqox.datasets.delimited import read_delimited
 from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
@@ -25,6 +26,7 @@ __all__ = ["read_table"]
 
 # Spreadsheet programs write the delimiter into a line of its own above the header.
 _SEPARATOR_LINE = re.compile(r'"?sep=([,\t;|])"?\r?\n', re.IGNORECASE)
+_MOST_SHOWN = 20
 _DEFAULT_LIMITS = Limits()
 _DEFAULT_OPTIONS = ReadOptions()
 
@@ -57,17 +59,15 @@ def read_table(
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        raise NotFound(f"There is no file '{name}'.") from None
+        raise NotFound(Message("datasets.no-such-file", name=name)) from None
     if size == 0:
-        raise UnreadableFile("The file is empty: it has no bytes. Send a table with a header and at least one row.")
+        raise UnreadableFile(Message("datasets.empty-file"))
     if size > limits.max_bytes:
-        raise LimitExceeded(f"The file has {size:,} bytes; at most {limits.max_bytes:,} are read.")
+        raise LimitExceeded(Message("datasets.file-too-large", most=limits.max_bytes, size=size))
     with Scratch(scratch) as files:
         source, layers = expand(Source(path=str(path), size=size), files, limits)
         if source.size == 0:
-            raise UnreadableFile(
-                "The compressed file is empty inside. Send a table with a header and at least one row."
-            )
+            raise UnreadableFile(Message("datasets.empty-inside"))
         raw, encoding = _read(source, files, limits, options)
     return _typed(
         _without_empty_margins(raw),
@@ -98,7 +98,7 @@ def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOpti
     text = as_utf8(source, encoding, files)
     head = text.head(4096).decode(errors="ignore")
     if not head.strip():
-        raise UnreadableFile("The file holds white space only. Send a table with a header and at least one row.")
+        raise UnreadableFile(Message("datasets.white-space-only"))
     if options.delimiter is None and looks_like_json(head):
         return read_json(text, limits), encoding
     line = _SEPARATOR_LINE.match(head)
@@ -121,16 +121,13 @@ def _without_empty_margins(raw: Raw) -> Raw:
     ]
     if empty and len(empty) < frame.width:
         frame = frame.drop(empty)
-        what = "1 column" if len(empty) == 1 else f"{len(empty):,} columns"
-        notes.append(f"{what} with neither a header nor a value {'was' if len(empty) == 1 else 'were'} left out.")
+        notes.append(Message("datasets.empty-columns", columns=len(empty)))
     rows = frame.height
     if rows and all(value is None for value in frame.row(-1)):
         filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
         frame = frame.head(int(filled[-1]) + 1 if filled.len() else 0)
         lost = rows - frame.height
-        notes.append(
-            f"{lost:,} empty {'row' if lost == 1 else 'rows'} at the end {'was' if lost == 1 else 'were'} left out."
-        )
+        notes.append(Message("datasets.empty-rows", rows=lost))
     headers = tuple(header for header in raw.headers if header.name in frame.columns)
     notes = [*unnamed_note(headers), *notes]
     return Raw(headers=headers, frame=frame, format=raw.format, notes=tuple(notes), first_row=raw.first_row)
@@ -146,9 +143,9 @@ def _typed(
     compression: str | None,
 ) -> Table:
     if raw.frame.height == 0:
-        shown = ", ".join(header.name for header in raw.headers[:20])
+        names = [header.name for header in raw.headers[:_MOST_SHOWN]]
         raise UnusableData(
-            f"The file has a header but no rows (columns: {shown or 'none'}). Send at least one row of data."
+            Message("datasets.header-without-rows", columns=names) if names else Message("datasets.no-columns-no-rows")
         )
     _check_cells(raw.frame, limits)
     decimal = options.decimal or _decimal(raw.frame)
@@ -186,13 +183,10 @@ def _check_cells(frame: pl.DataFrame, limits: Limits) -> None:
             total += int(sizes.sum() or 0)
             if isinstance(longest, int) and longest > limits.max_field_bytes:
                 raise LimitExceeded(
-                    f"A cell of column '{series.name}' has {longest:,} bytes; at most {limits.max_field_bytes:,} are "
-                    "read."
+                    Message("datasets.cell-too-large", column=series.name, most=limits.max_field_bytes, size=longest)
                 )
     if total > limits.max_expanded_bytes:
-        raise LimitExceeded(
-            f"The texts of the table have {total:,} bytes; at most {limits.max_expanded_bytes:,} are read."
-        )
+        raise LimitExceeded(Message("datasets.texts-too-large", most=limits.max_expanded_bytes, size=total))
 
 
 def _decimal(frame: pl.DataFrame) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.errors import NotFound
 
 __all__ = ["EFFECTS", "SEEDS", "sample_names", "sample_path", "simulate"]
@@ -42,7 +43,7 @@ def sample_path(name: str) -> Path:
         NotFound: there is none of this name.
     """
     if name not in SEEDS:
-        raise NotFound(f"There is no built-in data set '{name[:100]}'.", choices=sample_names())
+        raise NotFound(Message("datasets.no-such-sample", name=name[:100]), choices=sample_names())
     return Path(__file__).with_name("data") / f"{name}.csv"
 
 

@@ -5,6 +5,8 @@ They are reported and never changed: a client who means them names them in `na`.
 
 import polars as pl
 
+from cqox.contract.messages import Message
+
 __all__ = ["sentinel_note"]
 
 _LONGEST = 7
@@ -15,7 +17,7 @@ _FEWEST = 2
 """Rows with a code below which it may be an odd value."""
 
 
-def sentinel_note(values: pl.Series) -> list[str]:
+def sentinel_note(values: pl.Series) -> list[Message]:
     """A note on the numbers of a column that look like codes for a missing value; none where there are none.
 
     A code of sevens, eights or nines alone looks so where at least two rows have it and it lies beyond all that is no
@@ -37,12 +39,8 @@ def sentinel_note(values: pl.Series) -> list[str]:
     found = [(int(code), rows) for code, rows in counts if rows >= _FEWEST and _is_beyond(code, least, most)]
     if not found:
         return []
-    told = " and ".join(f"{code} ({rows:,} rows)" for code, rows in found)
-    return [
-        f"Numbers like {told} stand for a missing value in some files; all others are from {least:g} to {most:g}. If "
-        "they do here, leave those cells empty, or name them and every other mark of a missing value in the read "
-        "option 'na'."
-    ]
+    codes = [Message("datasets.code-of-rows", code=code, rows=rows) for code, rows in found]
+    return [Message("datasets.note-codes-of-missing-values", codes=codes, least=least, most=most)]
 
 
 def _is_beyond(code: float, least: float, most: float) -> bool:

@@ -4,6 +4,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Literal
 
+from cqox.contract.messages import Message
 from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
 
@@ -12,10 +13,8 @@ __all__ = ["TRIED", "Compression", "Container", "archive_kind", "container", "no
 type Compression = Literal["gzip", "bzip2", "zstd", "xz", "zip"]
 type Container = Literal["parquet", "arrow file", "arrow stream", "spreadsheet", "zip archive", "text"]
 
-TRIED = (
-    "Parquet, Arrow (file and stream), Excel (xlsx, xlsb, xls), OpenDocument, JSON (lines and array), delimited text "
-    "(comma, tab, semicolon, vertical bar), and any of them compressed by gzip, bzip2, zstd, xz or zip"
-)
+TRIED = Message("datasets.formats")
+"""The formats that are read."""
 
 _COMPRESSIONS: tuple[tuple[bytes, Compression], ...] = (
     (b"\x1f\x8b\x08", "gzip"),
@@ -24,38 +23,39 @@ _COMPRESSIONS: tuple[tuple[bytes, Compression], ...] = (
     (b"\xfd7zXZ\x00", "xz"),
 )
 _OTHERS = (
-    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF87a", "a GIF image"),
-    (b"GIF89a", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"RIFF", "a RIFF media file"),
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript document"),
-    (b"{\\rtf", "an RTF document"),
-    (b"\x7fELF", "a Linux program"),
-    (b"MZ\x90\x00", "a Windows program"),
-    (b"\xcf\xfa\xed\xfe", "a macOS program"),
-    (b"SQLite format 3\x00", "an SQLite database"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"RDX2\n", "an R data file"),
-    (b"RDX3\n", "an R data file"),
-    (b"X\n\x00\x00\x00\x02", "an R object (rds)"),
-    (b"X\n\x00\x00\x00\x03", "an R object (rds)"),
-    (b"<stata_dta>", "a Stata data set"),
-    (b"$FL2", "an SPSS data set"),
-    (b"$FL3", "an SPSS data set"),
-    (b"Obj\x01", "an Avro file"),
-    (b"ORC", "an ORC file"),
-    (b"FEA1", "a Feather file of version 1 (version 2 is read)"),
-    (b"PARE", "an encrypted Parquet file"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"OggS", "an Ogg media file"),
-    (b"ID3", "an MP3 file"),
+    (b"\x89PNG\r\n\x1a\n", Message("datasets.a-png-image")),
+    (b"\xff\xd8\xff", Message("datasets.a-jpeg-image")),
+    (b"GIF87a", Message("datasets.a-gif-image")),
+    (b"GIF89a", Message("datasets.a-gif-image")),
+    (b"II*\x00", Message("datasets.a-tiff-image")),
+    (b"MM\x00*", Message("datasets.a-tiff-image")),
+    (b"RIFF", Message("datasets.a-riff-media-file")),
+    (b"%PDF", Message("datasets.a-pdf-document")),
+    (b"%!PS", Message("datasets.a-postscript-document")),
+    (b"{\\rtf", Message("datasets.an-rtf-document")),
+    (b"\x7fELF", Message("datasets.a-linux-program")),
+    (b"MZ\x90\x00", Message("datasets.a-windows-program")),
+    (b"\xcf\xfa\xed\xfe", Message("datasets.a-macos-program")),
+    (b"SQLite format 3\x00", Message("datasets.an-sqlite-database")),
+    (b"\x89HDF\r\n\x1a\n", Message("datasets.an-hdf5-file")),
+    (b"\x93NUMPY", Message("datasets.a-numpy-array")),
+    (b"RDX2\n", Message("datasets.an-r-data-file")),
+    (b"RDX3\n", Message("datasets.an-r-data-file")),
+    (b"X\n\x00\x00\x00\x02", Message("datasets.an-r-object")),
+    (b"X\n\x00\x00\x00\x03", Message("datasets.an-r-object")),
+    (b"<stata_dta>", Message("datasets.a-stata-data-set")),
+    (b"$FL2", Message("datasets.an-spss-data-set")),
+    (b"$FL3", Message("datasets.an-spss-data-set")),
+    (b"Obj\x01", Message("datasets.an-avro-file")),
+    (b"ORC", Message("datasets.an-orc-file")),
+    (b"FEA1", Message("datasets.a-feather-file-of-version-1")),
+    (b"PARE", Message("datasets.an-encrypted-parquet-file")),
+    (b"7z\xbc\xaf\x27\x1c", Message("datasets.a-7-zip-archive")),
+    (b"Rar!\x1a\x07", Message("datasets.a-rar-archive")),
+    (b"OggS", Message("datasets.an-ogg-media-file")),
+    (b"ID3", Message("datasets.an-mp3-file")),
 )
+_MOST_SHOWN = 10
 _CFB = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -67,9 +67,9 @@ class _Archive:
     what: str = ""
 
 
-def not_a_table(what: str) -> UnreadableFile:
+def not_a_table(what: Message) -> UnreadableFile:
     """The error for a file that was recognised as something else."""
-    return UnreadableFile(f"This file is {what}, not a table. Tried by content: {TRIED}.")
+    return UnreadableFile(Message("datasets.not-a-table", tried=TRIED, what=what))
 
 
 def compression(head: bytes) -> Compression | None:
@@ -104,14 +104,14 @@ def container(source: Source) -> Container:
         if head.startswith(magic):
             raise not_a_table(what)
     if head[4:8] == b"ftyp":
-        raise not_a_table("a media file")
+        raise not_a_table(Message("datasets.a-media-file"))
     if head[257:262] == b"ustar":
-        raise not_a_table("a tar archive; send one of the files in it")
+        raise not_a_table(Message("datasets.a-tar-archive"))
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        raise not_a_table("an HTML page, perhaps a login or error page saved in place of the data")
+        raise not_a_table(Message("datasets.an-html-page"))
     if start.startswith(b"<?xml"):
-        raise not_a_table("an XML document")
+        raise not_a_table(Message("datasets.an-xml-document"))
     return "text"
 
 
@@ -127,21 +127,25 @@ def archive_kind(source: Source) -> _Archive:
             names = {info.filename for info in members}
             mimetype = archive.read("mimetype")[:80] if "mimetype" in names else b""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise UnreadableFile(f"This file starts like a zip archive but cannot be opened: {error}.") from error
+        raise UnreadableFile(Message("datasets.broken-zip-archive", reason=str(error))) from error
     if any(name.startswith("xl/") for name in names):
         return _Archive(kind="spreadsheet")
     if mimetype.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return _Archive(kind="spreadsheet")
     if any(name.startswith("word/") for name in names):
-        raise not_a_table("a Word document")
+        raise not_a_table(Message("datasets.a-word-document"))
     if any(name.startswith("ppt/") for name in names):
-        raise not_a_table("a PowerPoint presentation")
+        raise not_a_table(Message("datasets.a-powerpoint-presentation"))
     files = [info for info in members if not info.filename.startswith(("__MACOSX/", ".")) and info.file_size]
     if len(files) != 1:
-        shown = ", ".join(sorted(info.filename for info in files)[:10]) or "nothing"
-        raise not_a_table(f"a zip archive of {len(files)} files ({shown}); send one of them")
+        names_shown = sorted(info.filename for info in files)[:_MOST_SHOWN]
+        raise not_a_table(
+            Message("datasets.zip-archive-of-files", count=len(files), names=names_shown)
+            if files
+            else Message("datasets.zip-archive-of-nothing")
+        )
     if files[0].flag_bits & 1:
-        raise not_a_table("a zip archive locked by a password")
+        raise not_a_table(Message("datasets.a-zip-archive-locked-by-a-password"))
     return _Archive(kind="single", member=files[0].filename)
 
 
@@ -151,7 +155,7 @@ def _compound(source: Source) -> Container:
         if stream.encode("utf-16-le") in content:
             return "spreadsheet"
     if "EncryptedPackage".encode("utf-16-le") in content:
-        raise not_a_table("an Office document locked by a password")
+        raise not_a_table(Message("datasets.an-office-document-locked-by-a-password"))
     return _workbook_far_in(source)
 
 
@@ -163,4 +167,4 @@ def _workbook_far_in(source: Source) -> Container:
         if sought in tail + block:
             return "spreadsheet"
         tail = block[-len(sought) :]
-    raise not_a_table("an old Office document without a workbook")
+    raise not_a_table(Message("datasets.an-old-office-document-without-a-workbook"))

@@ -13,8 +13,9 @@ from typing import Literal
 import fastexcel
 import polars as pl
 
+from cqox.contract.messages import Message
 from cqox.datasets.biff import check_biff
-from cqox.datasets.headers import name_columns
+from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
 from cqox.datasets.temp_files import BLOCK_BYTES, Source
@@ -49,7 +50,7 @@ def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None 
     names, chosen, cells, others = _opened(source, sheet)
     cells = _without_margins(cells)
     if cells.height == 0:
-        raise UnreadableFile(f"The sheet '{chosen}' is empty. The workbook has: {', '.join(names)}.", choices=names)
+        raise UnreadableFile(Message("datasets.empty-sheet", names=names, sheet=chosen), choices=names)
     limits.check_shape(cells.height - 1, cells.width)
     titles = _title_rows(cells)
     cells = cells.slice(titles)
@@ -57,11 +58,10 @@ def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None 
     headers, notes = name_columns(originals)
     frame = cells.slice(1)
     frame.columns = [header.name for header in headers]
-    if titles:
-        notes = (f"The first {'row was' if titles == 1 else f'{titles} rows were'} taken as a title.", *notes)
+    notes = (*title_note(titles), *notes)
     if others:
-        notes = (f"The sheet '{chosen}' was read. Others with content: {', '.join(others)}.", *notes)
-    format_ = f"spreadsheet (sheet '{chosen}')"
+        notes = (Message("datasets.other-sheets", others=others, sheet=chosen), *notes)
+    format_ = Message("datasets.spreadsheet", sheet=chosen)
     return Raw(headers=headers, frame=frame, format=format_, notes=notes, first_row=titles + 2)
 
 
@@ -72,12 +72,12 @@ def _opened(source: Source, sheet: str | int | None) -> tuple[list[str], str, pl
         names = list(book.sheet_names)
         return names, *_choose(book, names, sheet)
     except fastexcel.FastExcelError as error:
-        raise UnreadableFile(f"The workbook cannot be read: {_reason(error)}.") from error
+        raise UnreadableFile(Message("datasets.unreadable-workbook", reason=_reason(error))) from error
     except BaseException as error:
         # A panic of the reader's Rust side is a class of its own that no module exports.
         if type(error).__name__ != "PanicException":
             raise
-        raise UnreadableFile("The workbook cannot be read; it may be damaged.") from error
+        raise UnreadableFile(Message("datasets.unreadable-workbook-perhaps-damaged")) from error
 
 
 def _title_rows(cells: pl.DataFrame) -> int:
@@ -91,13 +91,13 @@ def _choose(
     book: fastexcel.ExcelReader, names: Sequence[str], asked: str | int | None
 ) -> tuple[str, pl.DataFrame, list[str]]:
     if not names:
-        raise UnreadableFile("The workbook has no sheets.")
+        raise UnreadableFile(Message("datasets.workbook-without-sheets"))
     if asked is not None:
         if isinstance(asked, str) and asked not in names and asked.isdecimal():
             asked = int(asked)
         known = asked in names if isinstance(asked, str) else 0 <= asked < len(names)
         if not known:
-            raise InvalidRequest(f"The workbook has no sheet {asked!r}.", field="sheet", choices=names)
+            raise InvalidRequest(Message("datasets.no-such-sheet", sheet=asked), field="sheet", choices=names)
         name = asked if isinstance(asked, str) else names[asked]
         return name, _cells(book, name), []
     filled = [name for name in names if _is_filled(book, name)]
@@ -163,14 +163,12 @@ def _check_archive(source: Source, limits: Limits) -> None:
                             corner.see(block)
                 corner.check(limits)
     except _DAMAGE as error:
-        raise UnreadableFile(f"The workbook is damaged or locked: {error}.") from error
+        raise UnreadableFile(Message("datasets.damaged-or-locked-workbook", reason=str(error))) from error
 
 
 def _check_size(total: int, sent: int, limits: Limits) -> None:
     if total > limits.max_expanded_bytes or (total > _RATIO_FLOOR_BYTES and total > limits.max_expansion_ratio * sent):
-        raise LimitExceeded(
-            f"The workbook expands to more than {total:,} bytes ({sent:,} sent); expanding was stopped there."
-        )
+        raise LimitExceeded(Message("datasets.workbook-expands-too-far", sent=sent, total=total))
 
 
 class _Corner:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from cqox.contract import ALIASES
+from cqox.contract.messages import Message
 from cqox.datasets.kinds import names_an_id
 
 __all__ = ["match_role", "names_codes", "said_after_treatment", "said_before_treatment"]
@@ -140,12 +141,12 @@ def _known() -> dict[str, dict[str, float]]:
 _KNOWN = _known()
 
 
-def match_role(role: str, name: str) -> tuple[float, str] | None:
+def match_role(role: str, name: str) -> tuple[float, Message] | None:
     """Score how likely a column of this name has this role, with the reason; None if the name does not say."""
     folded = _folded(name).translate(_SEPARATORS)
     sure = _KNOWN.get(role, {}).get(folded)
     if sure is not None:
-        return sure, f"The name '{name}' is a word for {role}."
+        return sure, Message("datasets.name-is-word-for-role", name=name, role=role)
     # "sales_before" and 前年売上 are measured too early to be what the treatment changed, or to be the treatment.
     if role not in _WORDS or (role in ("y", "treatment") and _BEFORE.search(folded)):
         return None
@@ -156,10 +157,10 @@ def match_role(role: str, name: str) -> tuple[float, str] | None:
     weaker = 0.25 if role == "time" else 0.0
     for word in _WORDS[role].split():
         if word in (words[-1:] if role == "time" else words):
-            return round(_WORD - weaker, 2), f"The name '{name}' holds the word '{word}'."
+            return round(_WORD - weaker, 2), Message("datasets.name-holds-word", name=name, word=word)
     for part in _PARTS[role].split():
         if part in folded:
-            return round(_PART - weaker, 2), f"The name '{name}' holds '{part}'."
+            return round(_PART - weaker, 2), Message("datasets.name-holds-part", name=name, part=part)
     return None
 
 
