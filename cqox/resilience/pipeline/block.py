@@ -6,8 +6,8 @@ from copy import copy
 from types import TracebackType
 from typing import Self
 
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, seconds_at_work
-from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
+from cqox.resilience.runtime.ambient_deadline import Ambient, unexpired
 
 __all__ = ["GuardedBlock"]
 
@@ -43,12 +43,12 @@ class GuardedBlock:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        deadline = _deadline()
+        deadline = unexpired()
         self._push(self.admit(deadline) or self.admit_blocking(deadline), deadline)
         return self
 
     async def __aenter__(self) -> Self:
-        deadline = _deadline()
+        deadline = unexpired()
         self._push(self.admit(deadline) or await self.admit_waiting(deadline), deadline)
         return self
 
@@ -58,11 +58,8 @@ class GuardedBlock:
         block = self._pop()
         if error is None:
             block.permit.succeed(NO_RESULT)
-        elif block.deadline is None:
-            block.permit.fail(error)
         else:
-            seconds = seconds_at_work(block.deadline, block.began, error)
-            block.permit.fail_within_deadline(TimeSpent(block.deadline, seconds, math.inf), error)
+            fail_permits([block.permit], 0, error, time_spent(block.deadline, block.began, math.inf, error))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -87,8 +84,3 @@ class GuardedBlock:
             below = entered
         _entered.set(below)
         return block
-
-
-def _deadline() -> Ambient | None:
-    innermost = ambient.get()
-    return None if innermost is None else innermost.or_raise()

@@ -9,17 +9,17 @@ them and can only exit after them: it is disarmed when the opening has succeeded
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncContextDecorator, ContextDecorator
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
-from cqox.resilience.pipeline.executor import bind_async, bind_blocking, fail_permits
+from cqox.resilience.pipeline.executor import bind_async, bind_blocking
+from cqox.resilience.pipeline.opening import Opened, opening_stage
 from cqox.resilience.pipeline.part import Limit
-from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit, TimeSpent
+from cqox.resilience.pipeline.permit import NO_RESULT, fail_permits
 from cqox.resilience.pipeline.plan import Stage
-from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+from cqox.resilience.runtime.ambient_deadline import Ambient, unexpired
 
 __all__ = ["bind_async_context", "bind_context"]
 
@@ -35,7 +35,7 @@ def bind_context(
 
     opening: Callable[..., _Opened] = open_context
     for stage in reversed(stages):
-        opening = bind_blocking(_bounded(opening, stage.limit), _opening_stage(stage))
+        opening = bind_blocking(_bounded(opening, stage.limit), opening_stage(stage))
     return lambda *args, **kwargs: _Context(lambda: opening(*args, **kwargs))
 
 
@@ -50,7 +50,7 @@ def bind_async_context(
 
     opening: Callable[..., Awaitable[_Opened]] = open_context
     for stage in reversed(stages):
-        opening = bind_async(_bounded_async(opening, stage.limit), _opening_stage(stage))
+        opening = bind_async(_bounded_async(opening, stage.limit), opening_stage(stage))
     return lambda *args, **kwargs: _AsyncContext(lambda: opening(*args, **kwargs))
 
 
@@ -88,8 +88,7 @@ def _bounded_async(
 
 
 def _deadline() -> tuple[Ambient | None, float]:
-    innermost = ambient.get()
-    deadline = None if innermost is None else innermost.or_raise()
+    deadline = unexpired()
     return deadline, 0.0 if deadline is None else deadline.clock()
 
 
@@ -124,16 +123,16 @@ class _OpeningLimit:
         return True
 
 
-class _Opened:
-    """An open context with the permits and disarmed limits that it holds until it closes."""
+class _Opened(Opened):
+    """An open context with the disarmed limits that it holds until it closes."""
 
-    __slots__ = ("bounds", "context", "kept", "value")
+    __slots__ = ("bounds", "context", "value")
 
     def __init__(self, context: Any, value: object) -> None:  # noqa: ANN401 - of either kind
+        super().__init__()
         self.context = context
         self.value = value
         self.bounds: list[Ambient] = []
-        self.kept: list[Permit] = []
 
     def end(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -165,7 +164,6 @@ class _Opened:
             for bound in self.bounds:
                 bound.leave(error)
         finally:
-            self.kept.reverse()
             if error is not None:
                 fail_permits(self.kept, 0, error)
             while self.kept:
@@ -209,56 +207,3 @@ class _AsyncContext(AbstractAsyncContextManager[Any], AsyncContextDecorator):
     ) -> bool | None:
         assert self._opened is not None
         return await self._opened.end_async(kind, error, traceback)
-
-
-def _opening_stage(stage: Stage) -> Stage:
-    return replace(
-        stage,
-        outer=tuple(_OpeningAdmission(gate) for gate in stage.outer),
-        inner=tuple(_OpeningAdmission(gate) for gate in stage.inner),
-        limit=None,
-    )
-
-
-class _OpeningAdmission:
-    """An admission whose permits treat success as the opening of a context."""
-
-    __slots__ = ("_gate",)
-
-    def __init__(self, gate: Admission) -> None:
-        self._gate = gate
-
-    def admit(self, deadline: Ambient | None) -> Permit | None:
-        permit = self._gate.admit(deadline)
-        return None if permit is None else _OpeningPermit(permit)
-
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
-        return _OpeningPermit(await self._gate.admit_waiting(deadline))
-
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
-        return _OpeningPermit(self._gate.admit_blocking(deadline))
-
-
-class _OpeningPermit(Permit):
-    """A permit that moves to the open context where it is lasting, and is settled otherwise."""
-
-    __slots__ = ("_permit", "single_attempt")
-
-    def __init__(self, permit: Permit) -> None:
-        self._permit = permit
-        self.single_attempt = permit.single_attempt
-
-    def succeed(self, value: object) -> None:
-        if self._permit.lasting and isinstance(value, _Opened):
-            value.kept.append(self._permit)
-        else:
-            self._permit.succeed(NO_RESULT)
-
-    def fail(self, error: BaseException) -> None:
-        self._permit.fail(error)
-
-    def fail_within_deadline(self, spent: TimeSpent, error: BaseException) -> None:
-        self._permit.fail_within_deadline(spent, error)
-
-    def is_current(self) -> bool:
-        return self._permit.is_current()

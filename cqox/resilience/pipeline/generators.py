@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, nullcontext
 from typing import Any
 
-from cqox.resilience.pipeline.executor import Published, fail_permits, judge_call, time_spent
-from cqox.resilience.pipeline.part import Judge
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent
+from cqox.resilience.pipeline.executor import bind_async
+from cqox.resilience.pipeline.opening import Opened, opening_stage
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage
-from cqox.resilience.runtime.ambient_deadline import Ambient, ambient
+from cqox.resilience.runtime.ambient_deadline import Ambient, unexpired
 
 __all__ = ["bind_async_generator"]
 
@@ -22,10 +22,17 @@ type Generate = Callable[..., AsyncGenerator[Any, Any]]
 def bind_async_generator(function: Generate, stage: Stage) -> Generate:
     """Wrap `function` in an async generator function that iterates it through `stage`."""
 
+    async def first_item(*args: Any, **kwargs: Any) -> _Stream:  # noqa: ANN401 - the callee's signature
+        stream = _Stream(function(*args, **kwargs), stage)
+        await stream.step(None, None)
+        return stream
+
+    opening = bind_async(first_item, opening_stage(stage))
+
     async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - the callee's signature
-        stream = _Stream(stage)
+        stream: _Stream = await opening(*args, **kwargs)
         try:
-            async with aclosing(await stream.start(lambda: function(*args, **kwargs))) as items:
+            async with aclosing(stream.items):
                 while not stream.exhausted:
                     sent: object = None
                     thrown: BaseException | None = None
@@ -35,7 +42,7 @@ def bind_async_generator(function: Generate, stage: Stage) -> Generate:
                         raise
                     except BaseException as error:  # noqa: BLE001 - forwarded to the callee, as `yield from` does
                         thrown = error
-                    await stream.step(items, sent, thrown)
+                    await stream.step(sent, thrown)
         except BaseException as error:
             stream.fail(error)
             raise
@@ -44,85 +51,47 @@ def bind_async_generator(function: Generate, stage: Stage) -> Generate:
     return guarded
 
 
-class _Stream:
+class _Stream(Opened):
     """One generator in progress."""
 
-    __slots__ = ("_began", "_deadline", "_held", "_stage", "_thrown", "exhausted", "item")
+    __slots__ = ("_began", "_deadline", "_stage", "_thrown", "exhausted", "item", "items")
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, items: AsyncGenerator[Any, Any], stage: Stage) -> None:
+        super().__init__()
+        self.items = items
+        self.item: object = None
+        self.exhausted = False
         self._stage = stage
-        self._held: list[Permit] = []
         self._thrown: BaseException | None = None
         self._deadline: Ambient | None = None
         self._began: float | None = None
-        self.item: object = None
-        self.exhausted = False
 
-    async def start(self, make: Callable[[], AsyncGenerator[Any, Any]]) -> AsyncGenerator[Any, Any]:
-        """Admit the call and fetch its first item, retrying as configured."""
-        stage, held = self._stage, self._held
-        deadline = _deadline()
-        for gate in stage.outer:
-            held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
-        published = Published(stage, held) if stage.publishes else None
-        judge: Judge | None = None
-        begun = None if stage.retry is None else stage.retry.begin(stage.facts)
-        try:
-            base = len(held)
-            while True:
-                items = make()
-                self._began = None
-                try:
-                    for gate in stage.inner:
-                        held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
-                    await self.step(items, None, None)
-                    return items
-                except Exception as error:
-                    if stage.retry is None:
-                        raise
-                    fail_permits(held, base, error, self._spent(error))
-                    judge = judge or judge_call(stage, held)
-                    delay = judge.after(error, called=self._began is not None)
-                    if delay is None:
-                        raise
-                await judge.pause(delay)
-        finally:
-            # No context variable stays set while the consumer runs.
-            if judge is not None:
-                judge.end()
-            for setting in (begun, published):
-                if setting is not None:
-                    setting.succeed(NO_RESULT)
+    def keeps(self, permit: Permit) -> bool:
+        """Keep every permit, as the outcome is known at the end."""
+        return True
 
-    async def step(self, items: AsyncGenerator[Any, Any], sent: object, thrown: BaseException | None) -> None:
+    async def step(self, sent: object, thrown: BaseException | None) -> None:
         """Fetch the next item, or set `exhausted`."""
         limit = self._stage.limit
         self._thrown, self._began = thrown, None
-        self._deadline = deadline = _deadline()
+        self._deadline = deadline = unexpired()
         self._began = began = 0.0 if deadline is None else deadline.clock()
         bound = None if limit is None else limit.bound(deadline, began)
         try:
             with bound or nullcontext():
-                self.item = await (items.asend(sent) if thrown is None else items.athrow(thrown))
+                self.item = await (self.items.asend(sent) if thrown is None else self.items.athrow(thrown))
         except StopAsyncIteration:
             self.exhausted = True
 
     def succeed(self) -> None:
         """Settle all permits as succeeded."""
-        while self._held:
-            self._held.pop().succeed(NO_RESULT)
+        while self.kept:
+            self.kept.pop().succeed(NO_RESULT)
 
     def fail(self, error: BaseException) -> None:
         """Settle all permits as failed; an exception thrown in by the consumer says nothing about the callee."""
         if error is self._thrown or isinstance(error, GeneratorExit):
-            fail_permits(self._held, 0, GeneratorExit())
+            fail_permits(self.kept, 0, GeneratorExit())
         else:
-            fail_permits(self._held, 0, error, self._spent(error))
-
-    def _spent(self, error: BaseException) -> TimeSpent | None:
-        return time_spent(self._deadline, self._began, self._stage.facts, error)
-
-
-def _deadline() -> Ambient | None:
-    innermost = ambient.get()
-    return None if innermost is None else innermost.or_raise()
+            timeout = self._stage.facts.attempt_timeout
+            fail_permits(self.kept, 0, error, time_spent(self._deadline, self._began, timeout, error))

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
-from cqox.resilience.runtime.ambient_deadline import LONGEST_FAIR_SHARE, Ambient, is_fair
+from cqox.resilience.runtime.ambient_deadline import Ambient, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 
-__all__ = ["LONGEST_FAIR_SHARE", "NO_RESULT", "Admission", "Permit", "TimeSpent", "seconds_at_work"]
+__all__ = ["NO_RESULT", "Admission", "Permit", "TimeSpent", "fail_permits", "time_spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,19 @@ class TimeSpent:
         return self.deadline.passed(self.deadline.clock())
 
 
-def seconds_at_work(deadline: Ambient, began: float, error: BaseException) -> float:
-    """Return the seconds that a callee called at `began` took; 0.0 where `error` ended it in a queue."""
-    if ended_in_queue(error):
-        return 0.0
-    return max(0.0, deadline.clock() - began - seconds_in_queues(deadline.clock, began))
+def time_spent(
+    deadline: Ambient | None, began: float | None, attempt_timeout: float, error: BaseException
+) -> TimeSpent | None:
+    """Return the time that a callee called at `began` took until it raised `error`, 0 s where `error` ended a queue.
+
+    None where it was not called or no deadline is in force.
+    """
+    if deadline is None or began is None:
+        return None
+    seconds = 0.0
+    if not ended_in_queue(error):
+        seconds = max(0.0, deadline.clock() - began - seconds_in_queues(deadline.clock, began))
+    return TimeSpent(deadline, seconds, attempt_timeout)
 
 
 class _NoResult:
@@ -83,6 +91,27 @@ class Permit:
     def is_current(self) -> bool:
         """Return False once the gate has changed its state since the admission; a retry then gives up."""
         return True
+
+
+def fail_permits(held: list[Permit], base: int, error: BaseException, spent: TimeSpent | None = None) -> None:
+    """Settle the permits above `base` as failed, all of them even if one raises.
+
+    Args:
+        held: permits of the call; it is truncated to `base`.
+        base: number of permits that stay.
+        error: exception that ended the call or the attempt.
+        spent: time that the callee had, where a deadline is in force.
+    """
+    try:
+        while len(held) > base:
+            permit = held.pop()
+            if spent is None:
+                permit.fail(error)
+            else:
+                permit.fail_within_deadline(spent, error)
+    finally:
+        if len(held) > base:
+            fail_permits(held, base, error, spent)
 
 
 class Admission(Protocol):

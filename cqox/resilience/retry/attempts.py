@@ -10,8 +10,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Token
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cqox.errors import Rejected
 from cqox.resilience.deadlines.deadline import remaining
@@ -103,7 +102,7 @@ class RetryJudge(Judge):
             self._retry.tell_start(self._facts, self._attempt)
 
     def _reason_to_stop_now(self) -> "_StopReason | None":
-        if not all(permit.is_current() for permit in self._outer):
+        if self._outer and not all(permit.is_current() for permit in self._outer):
             return _StopReason("an enclosing circuit has changed its state")
         return _StopReason("the deadline has passed") if remaining() <= 0 else None
 
@@ -114,9 +113,9 @@ class RetryJudge(Judge):
             return _StopReason("it is not one to retry", noted=False, logged=False)
         if self._attempt >= settings.max_attempts:
             return _StopReason(f"{self._attempt} attempts were made", noted=False)
-        if any(permit.single_attempt for permit in self._outer):
+        if self._outer and any(permit.single_attempt for permit in self._outer):
             return _StopReason("a probe makes one attempt")
-        if not all(permit.is_current() for permit in self._outer):
+        if self._outer and not all(permit.is_current() for permit in self._outer):
             return _StopReason("an enclosing circuit has changed its state")
         if serves_a_retry():
             return _StopReason("the request in hand is itself a retry")
@@ -221,8 +220,7 @@ def _one_line(error: Exception) -> str:
         return type(error).__name__
 
 
-@dataclass(frozen=True, slots=True)
-class _StopReason:
+class _StopReason(NamedTuple):
     """Reason to give up, and whether it is noted on the exception and logged."""
 
     reason: str

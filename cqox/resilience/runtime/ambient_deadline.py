@@ -18,7 +18,7 @@ from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 from cqox.tasks import bind_to_group
 
-__all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "Ambient", "ambient", "in_force", "is_fair"]
+__all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "Ambient", "ambient", "in_force", "is_fair", "unexpired"]
 
 LONGEST_FAIR_SHARE: Final = 1.0
 """Upper bound of a callee's fair share of time, in seconds."""
@@ -220,6 +220,16 @@ def is_fair(seconds: float, attempt_timeout: float) -> bool:
 
 ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)
 """The innermost deadline, in force or not; use `in_force` to check."""
+
+
+def unexpired() -> Ambient | None:
+    """Return the deadline in force before a call; None where there is none.
+
+    Raises:
+        DeadlineExceeded: it has passed; the callee must not be called.
+    """
+    innermost = ambient.get()
+    return None if innermost is None else innermost.or_raise()
 
 
 def in_force() -> Ambient | None:

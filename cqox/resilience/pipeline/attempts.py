@@ -1,0 +1,127 @@
+"""The attempts of one call after its first failure: one decision, and one loop for tasks and threads each.
+
+`Attempts` decides without waiting or calling; `repeat` and `repeat_blocking` wait and call. The first attempt is made
+in the frame of the call (`executor`), so that a call that succeeds pays for none of this. Attempts run outside of any
+`except` block, so that a rejection has no context and a failed attempt keeps nothing alive.
+"""
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cqox.resilience.pipeline.part import Judge
+from cqox.resilience.pipeline.permit import Permit, TimeSpent, fail_permits, time_spent
+from cqox.resilience.pipeline.plan import Stage, enclosing
+from cqox.resilience.runtime.ambient_deadline import Ambient
+
+__all__ = ["Attempts", "repeat", "repeat_blocking"]
+
+
+class Attempts:
+    """The failed attempts of one call, and whether another follows.
+
+    Attributes:
+        stage: the stage of the call.
+        deadline: the deadline in force.
+        held: permits of the call; those of the current attempt come last.
+        spent: time that the callee had in all attempts; None without a deadline, and while another attempt follows.
+        delay: pause before the next attempt, in seconds.
+    """
+
+    __slots__ = ("_base", "_worked", "deadline", "delay", "held", "judge", "spent", "stage")
+
+    def __init__(self, stage: Stage, deadline: Ambient | None, held: list[Permit], base: int) -> None:
+        """Args:
+        stage: the stage of the call.
+        deadline: the deadline in force.
+        held: permits of the call.
+        base: number of permits that every attempt leaves in place.
+        """
+        self.stage = stage
+        self.deadline = deadline
+        self.held = held
+        self.spent: TimeSpent | None = None
+        self.delay = self._worked = 0.0
+        self._base = base
+        self.judge: Judge | None = None
+
+    def failed(self, error: BaseException, began: float | None) -> bool:
+        """Settle the permits of an attempt that ended with `error`, and return whether another follows after `delay`.
+
+        Args:
+            error: exception that ended the attempt.
+            began: time at which the callee was called, None where it was not.
+        """
+        stage, spent = self.stage, None
+        if self.deadline is not None and (
+            spent := time_spent(self.deadline, began, stage.facts.attempt_timeout, error)
+        ):
+            self._worked += spent.seconds
+            self.spent = replace(spent, seconds=self._worked)
+        if len(self.held) > self._base:
+            fail_permits(self.held, self._base, error, spent)
+        if stage.retry is None or not isinstance(error, Exception):
+            return False
+        if self.judge is None:
+            further_out = () if stage.first else enclosing.get()
+            self.judge = stage.retry.judge((*itertools.chain(*further_out), *self.held), stage.facts, stage.function)
+        delay = self.judge.after(error, called=began is not None)
+        if delay is None:
+            return False
+        self.delay, self.spent = delay, None
+        return True
+
+
+async def repeat(
+    attempts: Attempts, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:  # noqa: ANN401 - the callee's result
+    """Make further attempts until one succeeds, whose permits stay held, or none may follow."""
+    deadline, held, judge = attempts.deadline, attempts.held, attempts.judge
+    inner, limit = attempts.stage.inner, attempts.stage.limit
+    assert judge is not None
+    try:
+        while True:
+            await judge.pause(attempts.delay)
+            began = None
+            try:
+                for gate in inner:
+                    held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
+                began = 0.0 if deadline is None else deadline.clock()
+                bound = None if limit is None else limit.bound(deadline, began)
+                if bound is None:
+                    return await function(*args, **kwargs)
+                with bound:
+                    return await function(*args, **kwargs)
+            except BaseException as error:
+                if not attempts.failed(error, began):
+                    raise
+    finally:
+        judge.end()
+
+
+def repeat_blocking(
+    attempts: Attempts, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:  # noqa: ANN401 - the callee's result
+    """Synchronous twin of `repeat`."""
+    deadline, held, judge = attempts.deadline, attempts.held, attempts.judge
+    inner, limit = attempts.stage.inner, attempts.stage.limit
+    assert judge is not None
+    try:
+        while True:
+            judge.pause_blocking(attempts.delay)
+            began = None
+            try:
+                for gate in inner:
+                    held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
+                began = 0.0 if deadline is None else deadline.clock()
+                bound = None if limit is None else limit.bound_blocking(deadline, began)
+                if bound is None:
+                    return function(*args, **kwargs)
+                with bound:
+                    return function(*args, **kwargs)
+            except BaseException as error:
+                if not attempts.failed(error, began):
+                    raise
+    finally:
+        judge.end()
