@@ -1,10 +1,9 @@
-"""The circuit breaker. States, health and windows are pure; `controller` adds the lock, the clock and the events."""
+"""The circuit breaker. `state` is the state machine, `admission` its permits, `health` what opens it."""
 
 from cqox.resilience.circuit.breaker import CircuitBreaker, GuardedFunction
 from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.settings import CircuitSettings
-from cqox.resilience.circuit.state import CircuitState
-from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot
+from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, CircuitState
 
 __all__ = [
     "CircuitBreaker",

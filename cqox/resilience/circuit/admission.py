@@ -1,25 +1,28 @@
-"""Admission of calls to a circuit: directly where it is closed, as a probe or after one where it is half-open."""
+"""Admission of calls to a circuit, and their permits with the classification of outcomes.
+
+A call is admitted directly where the circuit is closed, and as a probe or after one where it is half-open.
+"""
 
 import inspect
 import math
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from types import CoroutineType
-from typing import Protocol
+from typing import Protocol, cast
 
-from cqox.errors import CircuitOpen
-from cqox.resilience.circuit.controller import Circuit, Refusal
-from cqox.resilience.circuit.permits import CallPermit, SharedPermit, is_timeout_or_cancellation
-from cqox.resilience.circuit.settings import Probe
-from cqox.resilience.circuit.state import Closed, Lease, Phase
+from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Rejected
+from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe
+from cqox.resilience.circuit.state import Circuit, Closed, Lease, Phase
+from cqox.resilience.circuit.statistics import Outcome
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import CallRejected, ProbeFailed
 from cqox.resilience.pipeline.part import Facts
-from cqox.resilience.pipeline.permit import Permit, TimeSpent
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, is_timeout_or_cancellation
 from cqox.resilience.runtime.ambient_deadline import Ambient
 from cqox.resilience.runtime.event_loop import current_loop
+from cqox.resilience.runtime.queueing import seconds_in_queues
 
-__all__ = ["CircuitAdmission", "check_probe"]
+__all__ = ["CircuitAdmission", "SharedPermit", "check_probe"]
 
 # A lease outlives its call: the outcome of a call that ends exactly at its timeout must still count.
 _LEASE_MARGIN = 1.0
@@ -94,25 +97,25 @@ class CircuitAdmission:
         now = circuit.clock.checked_now()
         entered = circuit.enter(now, lease_seconds)
         circuit.outbox.deliver()
-        if isinstance(entered, Refusal):
+        if not isinstance(entered, tuple):
             return self._refused(entered, now), circuit.phase, None
         phase, lease = entered
         settings = circuit.settings
         if isinstance(phase, Closed) and settings.slow_call_seconds is None:
-            return circuit.share(SharedPermit(circuit, phase, settings)), phase, None
+            return circuit.share(SharedPermit(circuit, phase, settings), phase, settings), phase, None
         return CallPermit(circuit, phase, lease, now), phase, lease
 
-    def _refused(self, refusal: Refusal, now: float) -> Permit:
+    def _refused(self, retry_after: float, now: float) -> Permit:
         circuit = self._circuit
         if not circuit.observing:
-            return self._refuse(circuit.refuse(refusal))
+            return self._refuse(circuit.refuse(retry_after))
         if events.listeners or circuit.outbox.subscribers:
             circuit.outbox.put(
                 CallRejected(
                     name=circuit.name,
                     at=now,
                     kind="CircuitBreaker",
-                    retry_after=refusal.retry_after,
+                    retry_after=retry_after,
                     enforced=False,
                 )
             )
@@ -156,7 +159,7 @@ class CircuitAdmission:
         now = circuit.clock.checked_now()
         if not circuit.may_be_half_open():
             return self._enter(self._lease_seconds(deadline))[0]
-        return self._refused(Refusal(circuit.retry_after(now)), now)
+        return self._refused(circuit.retry_after(now), now)
 
 
 def check_probe(probe: Probe | None) -> None:
@@ -175,3 +178,146 @@ class _ProbeResult:
     def __init__(self) -> None:
         self.passed = False
         self.error: Exception | None = None
+
+
+class _CircuitPermit(Permit):
+    """Base of both permits: classification of a failure, and validity of the permit."""
+
+    __slots__ = ("_circuit", "phase")
+
+    def __init__(self, circuit: Circuit, phase: Phase) -> None:
+        self._circuit = circuit
+        self.phase = phase
+
+    def fail(self, error: BaseException) -> None:
+        """See `Permit.fail`."""
+        try:
+            outcome = _outcome_of(self._circuit, error)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(outcome)
+
+    def fail_within_deadline(self, spent: TimeSpent, error: BaseException) -> None:
+        """See `Permit.fail_within_deadline`."""
+        try:
+            outcome = _outcome_within_deadline(self._circuit, spent, error)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(outcome)
+
+    def is_current(self) -> bool:
+        """See `Permit.is_current`."""
+        return self._circuit.phase is self.phase
+
+    def _leave(self, outcome: Outcome) -> None:
+        """Report the outcome of the call to the circuit."""
+
+
+class SharedPermit(_CircuitPermit):
+    """Permit shared by all calls of a closed circuit that keeps no state per call."""
+
+    __slots__ = ("_count", "_failure_if", "settings")
+
+    phase: Closed
+
+    def __init__(self, circuit: Circuit, phase: Closed, settings: CircuitSettings) -> None:
+        super().__init__(circuit, phase)
+        self.settings = settings
+        self._count = circuit.totals.quiet.add
+        self._failure_if = settings.failure_if
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        circuit, phase = self._circuit, self.phase
+        if self._failure_if is not None and value is not NO_RESULT and self._is_failure(value):
+            self._leave(Outcome.FAILURE)
+            return
+        health = phase.health
+        now = circuit.clock.now() if health.needs_time else 0.0
+        if now < health.quiet_until and circuit.phase is phase:
+            self._count()
+        else:
+            circuit.leave(phase, None, Outcome.SUCCESS, now=now, slow=False)
+
+    def _is_failure(self, value: object) -> bool:
+        assert self._failure_if is not None
+        try:
+            return self._failure_if(value)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+
+    def _leave(self, outcome: Outcome) -> None:
+        circuit = self._circuit
+        circuit.leave(self.phase, None, outcome, now=circuit.clock.checked_now(), slow=False)
+
+
+class CallPermit(_CircuitPermit):
+    """Permit of one call: a probe, or a call whose duration is measured."""
+
+    __slots__ = ("_lease", "_started", "single_attempt")
+
+    def __init__(self, circuit: Circuit, phase: Phase, lease: Lease | None, started: float) -> None:
+        super().__init__(circuit, phase)
+        self._lease = lease
+        self._started = started
+        self.single_attempt = lease is not None
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        failure_if = self._circuit.settings.failure_if
+        try:
+            failed = failure_if is not None and value is not NO_RESULT and failure_if(value)
+        except BaseException:
+            self._leave(Outcome.IGNORED)
+            raise
+        self._leave(Outcome.FAILURE if failed else Outcome.SUCCESS)
+
+    def _leave(self, outcome: Outcome) -> None:
+        circuit = self._circuit
+        now = circuit.clock.checked_now()
+        threshold = circuit.settings.slow_call_seconds
+        slow = threshold is not None and now - self._started >= threshold
+        if slow and threshold is not None:
+            slow = now - self._started - seconds_in_queues(circuit.clock.now, self._started) >= threshold
+        circuit.leave(self.phase, self._lease, outcome, now=now, slow=slow)
+
+
+def _outcome_of(circuit: Circuit, error: BaseException) -> Outcome:
+    """Classify the exception of a call, without regard to time; a group is a failure if one of its leaves is."""
+    if not isinstance(error, Exception):
+        return Outcome.CANCELLED
+    return Outcome.FAILURE if _counts_as_failure(circuit.settings.failures, error) else Outcome.IGNORED
+
+
+def _counts_as_failure(failures: Failures, error: Exception) -> bool:
+    # The dependency was not called: an inner part rejected the call, or its time had already passed.
+    if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded | AttemptTimeout) and error.before_call):
+        return False
+    leaves = _leaves(error)
+    if leaves and not _lists_group_class(failures, error):
+        return any(_counts_as_failure(failures, leaf) for leaf in leaves)
+    return failures(error) if callable(failures) else isinstance(error, failures)
+
+
+def _leaves(error: Exception) -> tuple[Exception, ...]:
+    return cast("ExceptionGroup[Exception]", error).exceptions if isinstance(error, ExceptionGroup) else ()
+
+
+def _lists_group_class(failures: Failures, group: BaseException) -> bool:
+    """Return whether `failures` lists an exception group class that `group` is an instance of."""
+    if callable(failures):
+        return False
+    return any(issubclass(kind, BaseExceptionGroup) and isinstance(group, kind) for kind in failures)
+
+
+def _outcome_within_deadline(circuit: Circuit, spent: TimeSpent, error: BaseException) -> Outcome:
+    """Classify the exception of a call under a deadline; expiry is a failure only after a fair share of time."""
+    outcome = _outcome_of(circuit, error)
+    if outcome is Outcome.IGNORED or not is_timeout_or_cancellation(error):
+        return outcome
+    if isinstance(error, Exception):  # a deadline, or a group of deadlines
+        return outcome if spent.was_fair else Outcome.IGNORED
+    return Outcome.FAILURE if spent.was_fair and spent.is_over else outcome

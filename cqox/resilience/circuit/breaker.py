@@ -1,21 +1,20 @@
 """The circuit breaker: a part for policies, a decorator, and a guard for blocks."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Concatenate, Protocol, Self, Unpack, cast, overload
+from weakref import ref
 
 from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
-from cqox.resilience.circuit.controller import Circuit
 from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Failures, Probe
-from cqox.resilience.circuit.state import CircuitState
-from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot
-from cqox.resilience.circuit.uses import Uses
+from cqox.resilience.circuit.state import Circuit
+from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, CircuitState
 from cqox.resilience.pipeline.decorate import expose, guard
 from cqox.resilience.pipeline.events import Listener
-from cqox.resilience.pipeline.part import Changes, Facts, Gate
+from cqox.resilience.pipeline.part import Changes, Facts, Gate, Limit
 from cqox.resilience.pipeline.permit import Admission, Permit
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.runtime.ambient_deadline import Ambient
@@ -249,7 +248,7 @@ class CircuitBreaker(Gate):
 
     def _initialize(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
         self.name = check_name(name)
-        self._uses = Uses()
+        self._uses = _Uses()
         self._circuit = Circuit(name, settings, bind_clock(f"circuit breaker {name}", clock))
         registry.add(key, self)
 
@@ -272,3 +271,39 @@ class CircuitBreaker(Gate):
             self.refuse(rejection, self._circuit.clock.now)
         finally:
             del rejection  # see `Gate.refuse`
+
+
+# Dead uses that accumulate before they are purged.
+_SPARE = 64
+
+
+class _Uses:
+    """Attempt limits behind one breaker, held weakly, and the kinds of its callees.
+
+    Attributes:
+        blocking: True once it has guarded a plain function.
+    """
+
+    __slots__ = ("_limits", "_look_at", "blocking")
+
+    def __init__(self) -> None:
+        self.blocking = False
+        self._look_at = _SPARE
+        self._limits: dict[tuple[int, ...], tuple[ref[Limit], ...]] = {}
+
+    def add(self, facts: Facts) -> None:
+        """Record one more use."""
+        self.blocking = self.blocking or not facts.asynchronous
+        if not facts.limits:
+            return
+        self._limits[tuple(map(id, facts.limits))] = tuple(ref(limit) for limit in facts.limits)
+        if len(self._limits) > self._look_at:
+            alive = {key: used for key, used in self._limits.items() if all(limit() is not None for limit in used)}
+            self._limits, self._look_at = alive, 2 * len(alive) + _SPARE
+
+    def attempt_timeouts(self, pending: Changes) -> Iterator[float]:
+        """Yield the attempt timeout of each use once `pending` is applied, in seconds."""
+        for limits in tuple(self._limits.values()):
+            alive = [limit for reference in limits if (limit := reference()) is not None]
+            if len(alive) == len(limits):
+                yield min((limit.seconds_in(pending) for limit in alive), default=math.inf)

@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health
-from cqox.resilience.circuit.window import Window, new_window
+from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health, Window, new_window
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.ranges import check_callable, check_count, check_exceptions, check_kind, check_seconds
 

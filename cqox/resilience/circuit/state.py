@@ -1,4 +1,4 @@
-"""States of a circuit: small pure types; time is an argument.
+"""The state machine of a circuit: states as small pure types, and the lock, totals and events around them.
 
     Closed ──threshold────▶ Open ──recovery over, next call──▶ HalfOpen ──as many successes as permits──▶ Closed
                                ▲                                     │
@@ -6,29 +6,35 @@
     Isolated, Disabled: forced by an operator, left only by `reset`
 
 Each transition creates a new state object. The object is the generation: the outcome of a call that was admitted under
-another object is stale.
+another object is stale. Clocks, predicates, probes and listeners are user code and run outside of the lock.
 """
 
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Lock
 from typing import Final
 
+from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.health import Health
+from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings
+from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, CircuitState, Outcome, Totals
+from cqox.resilience.pipeline.events import (
+    CircuitClosed,
+    CircuitDisabled,
+    CircuitHalfOpened,
+    CircuitIsolated,
+    CircuitObserved,
+    CircuitOpened,
+    Event,
+    Outbox,
+)
+from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.runtime.clock import BoundClock
 
-__all__ = ["CircuitState", "Closed", "Disabled", "HalfOpen", "Isolated", "Lease", "Open", "Phase"]
+__all__ = ["Circuit", "Closed", "HalfOpen", "Lease", "Open", "Phase"]
 
 # Rounding of sums: a clock advanced ten times by 0.1 s must have reached 1 s.
 _ROUNDING: Final = 1e-9
-
-
-class CircuitState(StrEnum):
-    """State of a circuit."""
-
-    CLOSED = "closed"
-    """Calls pass. A disabled circuit reports this too."""
-    OPEN = "open"
-    """Calls are rejected until the recovery timeout is over. An isolated circuit reports this too."""
-    HALF_OPEN = "half_open"
-    """Probes pass."""
 
 
 class Phase:
@@ -36,6 +42,8 @@ class Phase:
 
     __slots__ = ()
     state: CircuitState
+    mode: CircuitMode | None = None
+    """The mode of a state that an operator forced."""
 
 
 class Closed(Phase):
@@ -99,8 +107,8 @@ class HalfOpen(Phase):
         return lease.expires_at - now > _ROUNDING
 
     def seconds_left(self, now: float) -> float:
-        """Return the seconds until the first lease expires."""
-        return max(0.0, min(lease.expires_at for lease in self.leases) - now)
+        """Return the seconds until the first lease expires; 0.0 where there is none."""
+        return max(0.0, min((lease.expires_at for lease in self.leases), default=now) - now)
 
 
 class Isolated(Phase):
@@ -108,6 +116,7 @@ class Isolated(Phase):
 
     __slots__ = ()
     state = CircuitState.OPEN
+    mode = CircuitMode.ISOLATED
 
 
 class Disabled(Phase):
@@ -115,3 +124,188 @@ class Disabled(Phase):
 
     __slots__ = ()
     state = CircuitState.CLOSED
+    mode = CircuitMode.DISABLED
+
+
+_EVENTS: Final[dict[type[Phase], Callable[..., Event]]] = {
+    Closed: CircuitClosed,
+    Open: CircuitOpened,
+    HalfOpen: CircuitHalfOpened,
+    Isolated: CircuitIsolated,
+    Disabled: CircuitDisabled,
+}
+_FORCED: Final[dict[CircuitMode, type[Phase]]] = {CircuitMode.ISOLATED: Isolated, CircuitMode.DISABLED: Disabled}
+
+
+class Circuit:
+    """The state that every call through one breaker shares.
+
+    Attributes:
+        phase: the current state object; its identity is the generation.
+        shared: permit shared by all calls in the current state, None where each call needs its own.
+        settings: immutable; replaced as a whole.
+        lock: guards phase, totals and their contents.
+        outbox: events queued under the lock; call `outbox.deliver()` after releasing it.
+    """
+
+    __slots__ = ("clock", "lock", "name", "observing", "outbox", "phase", "settings", "shared", "totals")
+
+    def __init__(self, name: str, settings: CircuitSettings, clock: BoundClock) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = clock
+        self.lock = Lock()
+        self.outbox = Outbox()
+        self.totals = Totals()
+        self.observing = False
+        self.phase: Phase = Closed(settings.new_health(self.totals.quiet))
+        self.shared: Permit | None = None
+
+    def enter(self, now: float, lease_seconds: float) -> tuple[Phase, Lease | None] | float:
+        """Admit a call in the current state.
+
+        Returns:
+            The state and the lease of a probe; for a rejection, which is not yet counted, the seconds until the next
+            probe, 0.0 where they are unknown.
+        """
+        with self.lock:
+            phase = self.phase
+            if isinstance(phase, Open):
+                left = phase.seconds_left(now, self.settings.recovery_timeout)
+                if left > 0:
+                    return left
+                phase = self._transition_to(HalfOpen(), now)
+            if isinstance(phase, HalfOpen):
+                lease = phase.take(now, lease_seconds, self.settings.half_open_max_calls)
+                return phase.seconds_left(now) if lease is None else (phase, lease)
+            return 0.0 if isinstance(phase, Isolated) else (phase, None)
+
+    def share[P: Permit](self, permit: P, phase: Phase, settings: CircuitSettings) -> P:
+        """Share `permit` between all calls for as long as the `phase` and `settings` that it was made for last."""
+        with self.lock:
+            if self.phase is phase and self.settings is settings:
+                self.shared = permit
+        return permit
+
+    def may_be_half_open(self) -> bool:
+        """Return whether the next call may find the circuit half-open."""
+        return isinstance(self.phase, Open | HalfOpen)
+
+    def refuse(self, retry_after: float) -> CircuitOpen:
+        """Count a rejection and build its exception."""
+        with self.lock:
+            self.totals.rejected += 1
+        return CircuitOpen(self.name, retry_after=retry_after)
+
+    def leave(self, phase: Phase, lease: Lease | None, outcome: Outcome, *, now: float, slow: bool) -> None:
+        """Record the outcome of a call that was admitted under `phase`."""
+        with self.lock:
+            if not self._is_current(phase, lease, now):
+                self.totals.stale += 1
+                return
+            self.totals.count(outcome)
+            if outcome is Outcome.SUCCESS or outcome is Outcome.FAILURE:
+                self._record(phase, lease, now, failed=outcome is Outcome.FAILURE, slow=slow)
+        self.outbox.deliver()
+
+    def conclude_probe(self, phase: Phase, lease: Lease, *, now: float, failed: bool) -> None:
+        """Record the outcome of a `probe`, which is not counted as a call."""
+        with self.lock:
+            if self._is_current(phase, lease, now):
+                if failed:
+                    self._open(now, "the probe failed")
+                else:
+                    self._close(now, "recovered")
+        self.outbox.deliver()
+
+    def release(self, phase: Phase, lease: Lease, now: float, *, hung: bool) -> None:
+        """Release the lease of a cancelled `probe` and its waiting call; a probe that `hung` counts as failed."""
+        with self.lock:
+            current = self._is_current(phase, lease, now)
+            self.totals.count(Outcome.CANCELLED if current else Outcome.STALE)
+            if current and hung:
+                self._open(now, "the probe was still under way at the deadline")
+        self.outbox.deliver()
+
+    def force(self, mode: CircuitMode, now: float) -> None:
+        """Enter `mode`. Normal mode closes the circuit in any case; observe-only closes it where it was forced."""
+        with self.lock:
+            observed, self.observing = self.observing, mode is CircuitMode.OBSERVE_ONLY
+            forced = _FORCED.get(mode)
+            if forced is not None:
+                if not isinstance(self.phase, forced):
+                    self._transition_to(forced(), now)
+            elif not self.observing or self.phase.mode is not None:
+                self._close(now, "reset")
+            if self.observing and not observed and self.outbox.wanted:
+                self.outbox.put(CircuitObserved(name=self.name, at=now))
+        self.outbox.deliver()
+
+    def reconfigure(self, changes: CircuitChanges) -> None:
+        """Change settings and keep the state."""
+        with self.lock:
+            self.settings = settings = replace(self.settings, **changes)
+            if isinstance(self.phase, Closed):
+                # In place: the generation stays, so that calls in progress still count.
+                self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)
+                self.shared = None
+
+    def snapshot(self, now: float) -> CircuitSnapshot:
+        """Return the current state and totals."""
+        with self.lock:
+            phase, totals = self.phase, self.totals
+            calls, failures, slow = phase.health.recent(now) if isinstance(phase, Closed) else (0, 0, 0)
+            return CircuitSnapshot(
+                name=self.name,
+                state=phase.state,
+                mode=phase.mode or (CircuitMode.OBSERVE_ONLY if self.observing else CircuitMode.NORMAL),
+                retry_after=self._recovery_left(now),
+                recent_calls=calls,
+                recent_failures=failures,
+                recent_slow=slow,
+                success=totals.success + totals.quiet.value(),
+                failure=totals.failure,
+                ignored=totals.ignored,
+                cancelled=totals.cancelled,
+                rejected=totals.rejected,
+                stale=totals.stale,
+            )
+
+    def retry_after(self, now: float) -> float:
+        """Return the seconds until the next probe, 0.0 where that is unknown."""
+        with self.lock:
+            return self.phase.seconds_left(now) if isinstance(self.phase, HalfOpen) else self._recovery_left(now)
+
+    def _recovery_left(self, now: float) -> float:
+        phase = self.phase
+        return phase.seconds_left(now, self.settings.recovery_timeout) if isinstance(phase, Open) else 0.0
+
+    def _is_current(self, phase: Phase, lease: Lease | None, now: float) -> bool:
+        if self.phase is not phase:
+            return False
+        return lease is None or (isinstance(phase, HalfOpen) and phase.release(lease, now))
+
+    def _record(self, phase: Phase, lease: Lease | None, now: float, *, failed: bool, slow: bool) -> None:
+        if isinstance(phase, Closed):
+            if phase.health.record(now, failed, slow) and phase.health.reached():
+                self._open(now, phase.health.reason())
+        elif isinstance(phase, HalfOpen) and lease is not None:
+            if failed or slow:
+                self._open(now, "a probe failed" if failed else "a probe was slow")
+                return
+            phase.successes += 1
+            if phase.successes >= self.settings.half_open_max_calls:
+                self._close(now, "recovered")
+
+    def _open(self, now: float, reason: str) -> None:
+        self._transition_to(Open(now), now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
+
+    def _close(self, now: float, reason: str) -> None:
+        self._transition_to(Closed(self.settings.new_health(self.totals.quiet)), now, reason=reason)
+
+    def _transition_to[P: Phase](self, phase: P, now: float, **data: object) -> P:
+        """Enter `phase` and queue its event; a closed circuit that is reset starts another generation without one."""
+        before, self.phase, self.shared = self.phase, phase, None
+        if self.outbox.wanted and type(before) is not type(phase):
+            self.outbox.put(_EVENTS[type(phase)](name=self.name, at=now, **data))
+        return phase

@@ -1,12 +1,22 @@
-"""Outcomes of calls, their totals, and the snapshot of a circuit."""
+"""States, modes and outcomes as an operator sees them, their totals, and the snapshot of a circuit."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cqox.resilience.circuit.state import CircuitState
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 
-__all__ = ["CircuitMode", "CircuitSnapshot", "Outcome", "Totals"]
+__all__ = ["CircuitMode", "CircuitSnapshot", "CircuitState", "Outcome", "Totals"]
+
+
+class CircuitState(StrEnum):
+    """State of a circuit."""
+
+    CLOSED = "closed"
+    """Calls pass. A disabled circuit reports this too."""
+    OPEN = "open"
+    """Calls are rejected until the recovery timeout is over. An isolated circuit reports this too."""
+    HALF_OPEN = "half_open"
+    """Probes pass."""
 
 
 class Outcome(StrEnum):

@@ -6,10 +6,9 @@ This module adjusts the limit; slots and their queue are in `slot_gate`.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cqox.resilience.circuit.permits import is_timeout_or_cancellation
 from cqox.resilience.limits.slot_gate import SlotGate
 from cqox.resilience.pipeline.part import Permit
-from cqox.resilience.pipeline.permit import TimeSpent
+from cqox.resilience.pipeline.permit import TimeSpent, is_timeout_or_cancellation
 from cqox.resilience.retry.classification import is_overload
 from cqox.resilience.runtime.clock import Clock, TimeSource
 from cqox.resilience.runtime.queueing import seconds_in_queues

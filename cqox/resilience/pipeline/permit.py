@@ -1,12 +1,14 @@
 """Permits of admitted calls, and the admissions that grant them."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, cast
 
+from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.ambient_deadline import Ambient, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 
-__all__ = ["NO_RESULT", "Admission", "Permit", "TimeSpent", "fail_permits", "time_spent"]
+__all__ = ["NO_RESULT", "Admission", "Permit", "TimeSpent", "fail_permits", "is_timeout_or_cancellation", "time_spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,17 @@ def time_spent(
     if not ended_in_queue(error):
         seconds = max(0.0, deadline.clock() - began - seconds_in_queues(deadline.clock, began))
     return TimeSpent(deadline, seconds, attempt_timeout)
+
+
+def is_timeout_or_cancellation(error: BaseException) -> bool:
+    """Return whether `error` is a cancellation of asyncio or Trio, a deadline, or a group of only these."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_timeout_or_cancellation, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+    if isinstance(error, asyncio.CancelledError | DeadlineExceeded):
+        return True
+    # Trio is never imported here: its cancellation class is recognised by name.
+    kind = type(error)
+    return kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio"
 
 
 class _NoResult:

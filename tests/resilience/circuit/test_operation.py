@@ -8,8 +8,7 @@ import pytest
 from cqox.errors import CircuitOpen
 from cqox.resilience import CircuitBreaker, CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitState, FailureRate
 from cqox.resilience.circuit import CircuitMode
-from cqox.resilience.circuit.controller import Circuit
-from cqox.resilience.circuit.permits import SharedPermit
+from cqox.resilience.circuit.state import Circuit
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.testing import FakeClock, Script, capture_events
 from tests.resilience.circuit.callees import fail, succeed
@@ -111,10 +110,10 @@ def test_no_call_hands_on_a_permit_of_settings_that_changed_while_it_entered(mon
     breaker = CircuitBreaker("engine", failure_threshold=5, clock=FakeClock())
     share = Circuit.share
 
-    def change_and_share(circuit: Circuit, permit: SharedPermit) -> Permit:
+    def change_and_share(circuit: Circuit, permit: Permit, *made_for: object) -> Permit:
         monkeypatch.undo()
         breaker.reconfigure(failure_if=lambda value: value == "up")
-        return share(circuit, permit)
+        return share(circuit, permit, *made_for)
 
     monkeypatch.setattr(Circuit, "share", change_and_share)
     call = breaker(succeed)

@@ -3,8 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cqox.resilience.circuit.health import FailureRate
-from cqox.resilience.circuit.window import CountWindow, TimeWindow
+from cqox.resilience.circuit.health import CountWindow, FailureRate, TimeWindow
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 
 outcomes = st.tuples(st.booleans(), st.booleans())
