@@ -16,9 +16,9 @@ from cqox.resilience.circuit.state import Circuit, Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import CallRejected, ProbeFailed
-from cqox.resilience.pipeline.part import Facts
+from cqox.resilience.pipeline.part import StageContext
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, is_timeout_or_cancellation
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.event_loop import current_loop
 from cqox.resilience.runtime.queueing import seconds_in_queues
 
@@ -37,7 +37,7 @@ class CircuitAdmission:
 
     __slots__ = ("_circuit", "_facts", "_refuse")
 
-    def __init__(self, circuit: Circuit, facts: Facts | None, refuse: _Refuse) -> None:
+    def __init__(self, circuit: Circuit, facts: StageContext | None, refuse: _Refuse) -> None:
         """Args:
         circuit: the shared state.
         facts: facts of the stage, None for a block.
@@ -47,7 +47,7 @@ class CircuitAdmission:
         self._facts = facts
         self._refuse = refuse
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """See `Admission.admit`."""
         shared = self._circuit.shared
         if shared is not None:
@@ -57,7 +57,7 @@ class CircuitAdmission:
         permit, _, _ = self._enter(self._lease_seconds(deadline))
         return permit
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         """Run the `probe` of the circuit, if any, then admit the call. A cancellation releases the probe's lease."""
         seconds = self._lease_seconds(deadline)
         permit, phase, lease = self._enter(seconds + _LEASE_MARGIN)
@@ -73,7 +73,7 @@ class CircuitAdmission:
                 result.passed = (await returned if isinstance(returned, Awaitable) else returned) is not False
         return self._after_probe(deadline, result)
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         """Synchronous twin of `admit_waiting`.
 
         Raises:
@@ -122,7 +122,7 @@ class CircuitAdmission:
             circuit.outbox.deliver()
         return CallPermit(circuit, circuit.phase, None, now)
 
-    def _lease_seconds(self, deadline: Ambient | None) -> float:
+    def _lease_seconds(self, deadline: AmbientDeadline | None) -> float:
         """Return the seconds after which a probe loses its permit."""
         settings = self._circuit.settings
         if settings.probe_timeout is not None:
@@ -135,7 +135,7 @@ class CircuitAdmission:
         return bound + _LEASE_MARGIN if bound < float("inf") else max(settings.recovery_timeout, _LEASE_MARGIN)
 
     @contextmanager
-    def _running_probe(self, phase: Phase, lease: Lease, deadline: Ambient | None) -> Generator["_ProbeResult"]:
+    def _running_probe(self, phase: Phase, lease: Lease, deadline: AmbientDeadline | None) -> Generator["_ProbeResult"]:
         circuit, result = self._circuit, _ProbeResult()
         began = 0.0 if deadline is None else deadline.clock()
         try:
@@ -153,7 +153,7 @@ class CircuitAdmission:
         if result.error is not None and (events.listeners or circuit.outbox.subscribers):
             events.emit(ProbeFailed(name=circuit.name, at=now, error=result.error), circuit.outbox.subscribers)
 
-    def _after_probe(self, deadline: Ambient | None, result: "_ProbeResult") -> Permit:
+    def _after_probe(self, deadline: AmbientDeadline | None, result: "_ProbeResult") -> Permit:
         """Admit the call if its probe, or an operator meanwhile, closed the circuit; otherwise reject it."""
         circuit = self._circuit
         now = circuit.clock.checked_now()

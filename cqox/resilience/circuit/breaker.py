@@ -14,10 +14,10 @@ from cqox.resilience.circuit.state import Circuit
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, CircuitState
 from cqox.resilience.pipeline.decorate import expose, guard
 from cqox.resilience.pipeline.events import Listener
-from cqox.resilience.pipeline.part import Changes, Facts, Gate, Limit
+from cqox.resilience.pipeline.part import Changes, Gate, Limit, StageContext
 from cqox.resilience.pipeline.permit import Admission, Permit
 from cqox.resilience.pipeline.registry import registry
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.ranges import check_name
 
@@ -165,7 +165,7 @@ class CircuitBreaker(Gate):
             TypeError: the probe is a coroutine function and a callee is not.
         """
         change = self.prepare(**changes)
-        self.check_beside({self: cast("Mapping[str, object]", changes)})
+        self.check_dependencies({self: cast("Mapping[str, object]", changes)})
         change()
 
     def prepare(self, **changes: object) -> Callable[[], None]:
@@ -174,8 +174,8 @@ class CircuitBreaker(Gate):
         replace(self._circuit.settings, **cast("CircuitChanges", changes))
         return lambda: self._circuit.reconfigure(cast("CircuitChanges", changes))
 
-    def check_beside(self, pending: Changes) -> None:
-        """See `Part.check_beside`."""
+    def check_dependencies(self, pending: Changes) -> None:
+        """See `Part.check_dependencies`."""
         mine, settings = pending.get(self, {}), self._circuit.settings
         probe_timeout = cast("float | None", mine.get("probe_timeout", settings.probe_timeout))
         for timeout in self._uses.attempt_timeouts(pending):
@@ -205,7 +205,7 @@ class CircuitBreaker(Gate):
         expose(guarded, breaker=self)
         return guarded
 
-    def admission(self, facts: Facts) -> Admission:
+    def admission(self, facts: StageContext) -> Admission:
         """See `Gate.admission`.
 
         Raises:
@@ -221,15 +221,15 @@ class CircuitBreaker(Gate):
             limit.depend(self)
         return CircuitAdmission(self._circuit, facts, self._refuse)
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """See `Gate.admit`."""
         return self._block_admission().admit(deadline)
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         """See `Gate.admit_waiting`."""
         return await self._block_admission().admit_waiting(deadline)
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         """See `Gate.admit_blocking`."""
         return self._block_admission().admit_blocking(deadline)
 
@@ -291,7 +291,7 @@ class _Uses:
         self._look_at = _SPARE
         self._limits: dict[tuple[int, ...], tuple[ref[Limit], ...]] = {}
 
-    def add(self, facts: Facts) -> None:
+    def add(self, facts: StageContext) -> None:
         """Record one more use."""
         self.blocking = self.blocking or not facts.asynchronous
         if not facts.limits:

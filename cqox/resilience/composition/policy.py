@@ -182,7 +182,7 @@ class Policy:
         pending = self._settings().by_part(changes)
         prepared = [part.prepare(**pending[part]) for part in self.parts if part in pending]
         for part in pending:
-            part.check_beside(pending)
+            part.check_dependencies(pending)
         for change in prepared:
             change()
 

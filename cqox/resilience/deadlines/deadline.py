@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience.runtime.ambient_deadline import Ambient, in_force
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, in_force
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock, natural_time
 from cqox.resilience.runtime.event_loop import current_loop
 from cqox.resilience.runtime.ranges import check_seconds
@@ -52,7 +52,7 @@ class deadline:
         """
         self.seconds = check_seconds("seconds", seconds, infinite=True)
         self._clock = None if clock is None else bind_clock("deadline", clock).now
-        self._record: Ambient | None = None
+        self._record: AmbientDeadline | None = None
         self._entered = False
 
     def __enter__(self) -> Self:
@@ -63,7 +63,7 @@ class deadline:
         left = math.inf if outer is None else outer.remaining()
         # An outer deadline that expires no later is enough, unless it has no scope and one can be opened here.
         if self.seconds < left or (outer is not None and loop is not None and outer.loop is None):
-            self._record = Ambient(min(self.seconds, left), loop, self._clock or natural_time())
+            self._record = AmbientDeadline(min(self.seconds, left), loop, self._clock or natural_time())
             self._record.enter()
         return self
 

@@ -11,7 +11,7 @@ from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import TimedOut
 from cqox.resilience.pipeline.part import Limit
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.event_loop import EventLoop, current_loop
 from cqox.resilience.runtime.ranges import check_name, check_seconds
@@ -63,7 +63,7 @@ class Timeout(Limit):
             ValueError: it is not above 0, or not below the `probe_timeout` of a circuit breaker around it.
         """
         change = self.prepare(seconds=seconds)
-        self.check_beside({self: {"seconds": seconds}})
+        self.check_dependencies({self: {"seconds": seconds}})
         change()
 
     def prepare(self, **changes: object) -> Callable[[], None]:
@@ -75,7 +75,7 @@ class Timeout(Limit):
 
         return change
 
-    def bound(self, deadline: Ambient | None, now: float) -> "_Bound | None":
+    def bound(self, deadline: AmbientDeadline | None, now: float) -> "_Bound | None":
         """See `Limit.bound`."""
         seconds = self.limit
         if deadline is not None:
@@ -88,7 +88,7 @@ class Timeout(Limit):
                 seconds = left
         return None if seconds == math.inf else _Bound(self, seconds, current_loop(), deadline)
 
-    def bound_blocking(self, deadline: Ambient | None, now: float) -> "_Bound | None":
+    def bound_blocking(self, deadline: AmbientDeadline | None, now: float) -> "_Bound | None":
         """See `Limit.bound_blocking`."""
         if deadline is not None and (left := deadline.at - now) <= self.limit:
             if left <= 0:
@@ -107,12 +107,12 @@ class Timeout(Limit):
         return AttemptTimeout(seconds, policy=self.name, before_call=before_call)
 
 
-class _Bound(Ambient):
+class _Bound(AmbientDeadline):
     """The scope of one attempt under its own timeout."""
 
     __slots__ = ("_outer", "_timeout")
 
-    def __init__(self, timeout: Timeout, seconds: float, loop: EventLoop | None, outer: Ambient | None) -> None:
+    def __init__(self, timeout: Timeout, seconds: float, loop: EventLoop | None, outer: AmbientDeadline | None) -> None:
         super().__init__(seconds, loop, timeout.given_clock, timeout.limit)
         self._timeout = timeout
         self._outer = outer

@@ -12,7 +12,7 @@ from threading import Lock
 from cqox.errors import Draining
 from cqox.resilience.pipeline.part import Gate, Permit
 from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.criticality import Criticality
 from cqox.resilience.runtime.ranges import check_name, check_seconds
@@ -113,7 +113,7 @@ class Drain(Gate):
         finally:
             self._leave(entry)
 
-    def admit(self, deadline: Ambient | None) -> Permit:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit:
         """Count one call.
 
         Raises:

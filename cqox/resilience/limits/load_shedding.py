@@ -11,7 +11,7 @@ from typing import cast
 
 from cqox import errors
 from cqox.resilience.pipeline.part import Gate, Permit
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.criticality import Criticality, current_criticality
 from cqox.resilience.runtime.ranges import check_callable, check_count, check_name, check_seconds, check_share
@@ -105,7 +105,7 @@ class Shed(Gate):
         self._refused = dict.fromkeys(Criticality, 0)
         self._permit = _ShedPermit(self)
 
-    def admit(self, deadline: Ambient | None) -> Permit:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit:
         """Admit the call if its level is admitted at the current load.
 
         Raises:

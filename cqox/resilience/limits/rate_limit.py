@@ -11,7 +11,7 @@ from typing import NoReturn
 from cqox.errors import RateLimited
 from cqox.resilience.limits.gcra import Gcra
 from cqox.resilience.pipeline.part import Gate, Permit
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.event_loop import task_or_loop
 from cqox.resilience.runtime.queueing import QueueWait
@@ -83,7 +83,7 @@ class RateLimit(Gate):
         self._gcra = Gcra(rate, capacity)
         self._admitted = self._rejected = self._abandoned = 0
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """Admit the call if a turn is available now; return None where it may wait for one.
 
         Raises:
@@ -98,7 +98,7 @@ class RateLimit(Gate):
             self._refuse(now)
         return None
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         """Wait for the turn of this call.
 
         Raises:
@@ -114,7 +114,7 @@ class RateLimit(Gate):
                 raise
         return _PERMIT
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         """Block this thread until the turn of this call, unless the thread runs an event loop.
 
         Raises:
@@ -187,7 +187,7 @@ class RateLimit(Gate):
             f"each waiting up to {self._max_wait:g} s"
         )
 
-    def _reserve(self, deadline: Ambient | None) -> tuple[float, float]:
+    def _reserve(self, deadline: AmbientDeadline | None) -> tuple[float, float]:
         now = self._clock.checked_now()
         longest = self._max_wait if deadline is None else min(self._max_wait, deadline.remaining())
         with self._lock:

@@ -13,7 +13,7 @@ from cqox.errors import BulkheadFull, DeadlineExceeded
 from cqox.resilience.limits.slots import Slots
 from cqox.resilience.pipeline.part import Gate, Permit
 from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.criticality import current_criticality
 from cqox.resilience.runtime.event_loop import task_or_loop
@@ -39,7 +39,7 @@ class SlotGate(Gate):
     def new_permit(self) -> Permit:
         """Return the permit of a call that has just acquired a slot."""
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """Acquire a slot if one is free; return None where the call may wait for one.
 
         Raises:
@@ -55,7 +55,7 @@ class SlotGate(Gate):
             self._refuse()
         return None
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         """Wait for a slot.
 
         Raises:
@@ -74,7 +74,7 @@ class SlotGate(Gate):
             self._refuse(counted=True)
         return self._permit()
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         """Block this thread until a slot is free.
 
         Raises:

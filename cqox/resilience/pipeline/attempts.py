@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cqox.resilience.pipeline.part import Judge
+from cqox.resilience.pipeline.part import AttemptController
 from cqox.resilience.pipeline.permit import Permit, TimeSpent, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage, enclosing
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
 __all__ = ["Attempts", "repeat", "repeat_blocking"]
 
@@ -29,9 +29,9 @@ class Attempts:
         delay: pause before the next attempt, in seconds.
     """
 
-    __slots__ = ("_base", "_worked", "deadline", "delay", "held", "judge", "spent", "stage")
+    __slots__ = ("_base", "_worked", "controller", "deadline", "delay", "held", "spent", "stage")
 
-    def __init__(self, stage: Stage, deadline: Ambient | None, held: list[Permit], base: int) -> None:
+    def __init__(self, stage: Stage, deadline: AmbientDeadline | None, held: list[Permit], base: int) -> None:
         """Args:
         stage: the stage of the call.
         deadline: the deadline in force.
@@ -44,7 +44,7 @@ class Attempts:
         self.spent: TimeSpent | None = None
         self.delay = self._worked = 0.0
         self._base = base
-        self.judge: Judge | None = None
+        self.controller: AttemptController | None = None
 
     def failed(self, error: BaseException, began: float | None) -> bool:
         """Settle the permits of an attempt that ended with `error`, and return whether another follows after `delay`.
@@ -63,10 +63,12 @@ class Attempts:
             fail_permits(self.held, self._base, error, spent)
         if stage.retry is None or not isinstance(error, Exception):
             return False
-        if self.judge is None:
+        if self.controller is None:
             further_out = () if stage.first else enclosing.get()
-            self.judge = stage.retry.judge((*itertools.chain(*further_out), *self.held), stage.facts, stage.function)
-        delay = self.judge.after(error, called=began is not None)
+            self.controller = stage.retry.judge(
+                (*itertools.chain(*further_out), *self.held), stage.facts, stage.function
+            )
+        delay = self.controller.after(error, called=began is not None)
         if delay is None:
             return False
         self.delay, self.spent = delay, None
@@ -77,12 +79,12 @@ async def repeat(
     attempts: Attempts, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:  # noqa: ANN401 - the callee's result
     """Make further attempts until one succeeds, whose permits stay held, or none may follow."""
-    deadline, held, judge = attempts.deadline, attempts.held, attempts.judge
+    deadline, held, controller = attempts.deadline, attempts.held, attempts.controller
     inner, limit = attempts.stage.inner, attempts.stage.limit
-    assert judge is not None
+    assert controller is not None
     try:
         while True:
-            await judge.pause(attempts.delay)
+            await controller.pause(attempts.delay)
             began = None
             try:
                 for gate in inner:
@@ -97,19 +99,19 @@ async def repeat(
                 if not attempts.failed(error, began):
                     raise
     finally:
-        judge.end()
+        controller.end()
 
 
 def repeat_blocking(
     attempts: Attempts, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:  # noqa: ANN401 - the callee's result
     """Synchronous twin of `repeat`."""
-    deadline, held, judge = attempts.deadline, attempts.held, attempts.judge
+    deadline, held, controller = attempts.deadline, attempts.held, attempts.controller
     inner, limit = attempts.stage.inner, attempts.stage.limit
-    assert judge is not None
+    assert controller is not None
     try:
         while True:
-            judge.pause_blocking(attempts.delay)
+            controller.pause_blocking(attempts.delay)
             began = None
             try:
                 for gate in inner:
@@ -124,4 +126,4 @@ def repeat_blocking(
                 if not attempts.failed(error, began):
                     raise
     finally:
-        judge.end()
+        controller.end()

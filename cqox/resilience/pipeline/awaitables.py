@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
 from cqox.resilience.pipeline.plan import Stage
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
 __all__ = [
     "Awaiting",
@@ -159,18 +159,18 @@ class _GrantedAdmission:
         self._permit: Permit | None = permit
         self._gate = gate
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         permit, self._permit = self._permit, None
         if permit is not None:
             return permit
         assert self._gate is not None
         return self._gate.admit(deadline)
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         assert self._gate is not None
         return await self._gate.admit_waiting(deadline)
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         assert self._gate is not None
         return self._gate.admit_blocking(deadline)
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
-from cqox.resilience.runtime.ambient_deadline import Ambient, unexpired
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 
 __all__ = ["GuardedBlock"]
 
@@ -17,7 +17,9 @@ class _EnteredBlock:
 
     __slots__ = ("began", "below", "deadline", "gate", "permit")
 
-    def __init__(self, gate: object, permit: Permit, deadline: Ambient | None, below: "_EnteredBlock | None") -> None:
+    def __init__(
+        self, gate: object, permit: Permit, deadline: AmbientDeadline | None, below: "_EnteredBlock | None"
+    ) -> None:
         self.gate = gate
         self.permit = permit
         self.deadline = deadline
@@ -33,13 +35,13 @@ class GuardedBlock:
 
     __slots__ = ()
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         raise NotImplementedError
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         raise NotImplementedError
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -66,7 +68,7 @@ class GuardedBlock:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
-    def _push(self, permit: Permit, deadline: Ambient | None) -> None:
+    def _push(self, permit: Permit, deadline: AmbientDeadline | None) -> None:
         _entered.set(_EnteredBlock(self, permit, deadline, _entered.get()))
 
     def _pop(self) -> _EnteredBlock:

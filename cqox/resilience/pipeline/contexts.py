@@ -19,7 +19,7 @@ from cqox.resilience.pipeline.opening import Opened, opening_stage
 from cqox.resilience.pipeline.part import Limit
 from cqox.resilience.pipeline.permit import NO_RESULT, fail_permits
 from cqox.resilience.pipeline.plan import Stage
-from cqox.resilience.runtime.ambient_deadline import Ambient, unexpired
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 
 __all__ = ["bind_async_context", "bind_context"]
 
@@ -87,7 +87,7 @@ def _bounded_async(
     return open_in_time
 
 
-def _deadline() -> tuple[Ambient | None, float]:
+def _deadline() -> tuple[AmbientDeadline | None, float]:
     deadline = unexpired()
     return deadline, 0.0 if deadline is None else deadline.clock()
 
@@ -114,7 +114,7 @@ class _OpeningLimit:
     def keep_for(self, opened: "_Opened") -> bool:
         """Keep the scope open for `opened` where needed; return False where the time has already run out."""
         bound: object = self._bound
-        if not isinstance(bound, Ambient) or not bound.has_open_inside():
+        if not isinstance(bound, AmbientDeadline) or not bound.has_open_inside():
             return True
         if not bound.disarm():
             return False
@@ -132,7 +132,7 @@ class _Opened(Opened):
         super().__init__()
         self.context = context
         self.value = value
-        self.bounds: list[Ambient] = []
+        self.bounds: list[AmbientDeadline] = []
 
     def end(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

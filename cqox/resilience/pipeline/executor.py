@@ -20,7 +20,7 @@ from cqox.resilience.pipeline.awaitables import (
     resume,
     settle_contextual,
 )
-from cqox.resilience.pipeline.part import Facts
+from cqox.resilience.pipeline.part import StageContext
 from cqox.resilience.pipeline.permit import Admission, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage, enclosing
 from cqox.resilience.runtime.ambient_deadline import ambient
@@ -142,7 +142,7 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
 
 
 def _bind_gate_async(
-    function: Callable[..., Awaitable[Any]], gate: Admission, facts: Facts
+    function: Callable[..., Awaitable[Any]], gate: Admission, facts: StageContext
 ) -> Callable[..., Awaitable[Any]]:
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         deadline = ambient.get()

@@ -12,7 +12,7 @@ from cqox.resilience.pipeline.executor import bind_async
 from cqox.resilience.pipeline.opening import Opened, opening_stage
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage
-from cqox.resilience.runtime.ambient_deadline import Ambient, unexpired
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 
 __all__ = ["bind_async_generator"]
 
@@ -63,7 +63,7 @@ class _Stream(Opened):
         self.exhausted = False
         self._stage = stage
         self._thrown: BaseException | None = None
-        self._deadline: Ambient | None = None
+        self._deadline: AmbientDeadline | None = None
         self._began: float | None = None
 
     def keeps(self, permit: Permit) -> bool:

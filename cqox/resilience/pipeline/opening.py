@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit, TimeSpent
 from cqox.resilience.pipeline.plan import Stage
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
 __all__ = ["Opened", "opening_stage"]
 
@@ -48,14 +48,14 @@ class _OpeningAdmission:
     def __init__(self, gate: Admission) -> None:
         self._gate = gate
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         permit = self._gate.admit(deadline)
         return None if permit is None else _OpeningPermit(permit)
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         return _OpeningPermit(await self._gate.admit_waiting(deadline))
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         return _OpeningPermit(self._gate.admit_blocking(deadline))
 
 

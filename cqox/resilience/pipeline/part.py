@@ -29,7 +29,7 @@ from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.block import GuardedBlock
 from cqox.resilience.pipeline.events import CallRejected, Event
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_RESULT",
     "Admission",
+    "AttemptController",
     "Changes",
-    "Facts",
     "Gate",
-    "Judge",
     "Limit",
     "Part",
     "Permit",
     "RetryPart",
+    "StageContext",
     "Wrapper",
 ]
 
@@ -54,7 +54,7 @@ type Changes = Mapping[Part, Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class StageContext:
     """The stage that a part belongs to, as the part sees it.
 
     Attributes:
@@ -120,7 +120,7 @@ class Part(ABC):
         """
         return lambda: cast("Any", self).reconfigure(**changes)
 
-    def check_beside(self, pending: Changes) -> None:  # noqa: B027 - most parts depend on no other
+    def check_dependencies(self, pending: Changes) -> None:  # noqa: B027 - most parts depend on no other
         """Check settings that depend on other parts, as they will be once `pending` is applied.
 
         Raises:
@@ -154,19 +154,19 @@ class Gate(GuardedBlock, Part):
 
     __slots__ = ()
 
-    def admission(self, facts: Facts) -> Admission:
+    def admission(self, facts: StageContext) -> Admission:
         """Return the admission for a stage with these `facts`; by default the gate itself."""
         return self
 
     @abstractmethod
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """See `Admission.admit`."""
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         """See `Admission.admit_waiting`. A gate that never waits need not define it."""
         raise NotImplementedError
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         """See `Admission.admit_blocking`. A gate that never waits need not define it."""
         raise NotImplementedError
 
@@ -192,7 +192,7 @@ class Gate(GuardedBlock, Part):
         return CallRejected(name=self.name, at=at, kind=self.kind, retry_after=rejection.retry_after)
 
 
-class Judge(ABC):
+class AttemptController(ABC):
     """Controller of the attempts of one call."""
 
     __slots__ = ()
@@ -230,16 +230,16 @@ class RetryPart(Part):
 
     begins: bool
 
-    def begins_in(self, facts: Facts) -> bool:
+    def begins_in(self, facts: StageContext) -> bool:
         """Return whether `begin` must be called for every call in a stage with these `facts`."""
         return self.begins
 
     @abstractmethod
-    def begin(self, facts: Facts) -> Permit | None:
+    def begin(self, facts: StageContext) -> Permit | None:
         """Start the first attempt of a call; a returned permit is settled when the call ends."""
 
     @abstractmethod
-    def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
+    def judge(self, outer: tuple[Permit, ...], facts: StageContext, function: str) -> AttemptController:
         """Create the attempt controller of one call, whose first attempt has just failed.
 
         Args:
@@ -264,10 +264,10 @@ class Limit(Part):
         """Return the time limit once `pending` is applied, in seconds."""
         return cast("float", pending.get(self, {}).get("seconds", self.seconds))
 
-    def check_beside(self, pending: Changes) -> None:
-        """See `Part.check_beside`."""
+    def check_dependencies(self, pending: Changes) -> None:
+        """See `Part.check_dependencies`."""
         for part in tuple(getattr(self, "dependents", ())):
-            part.check_beside(pending)
+            part.check_dependencies(pending)
 
     def depend(self, part: Part) -> None:
         """Register `part` to be checked when this limit changes."""
@@ -281,7 +281,7 @@ class Limit(Part):
         """The time limit, in seconds."""
 
     @abstractmethod
-    def bound(self, deadline: Ambient | None, now: float) -> "AbstractContextManager[object] | None":
+    def bound(self, deadline: AmbientDeadline | None, now: float) -> "AbstractContextManager[object] | None":
         """Return a context manager that bounds an awaited attempt; None where `deadline` expires no later.
 
         Args:
@@ -293,7 +293,7 @@ class Limit(Part):
         """
 
     @abstractmethod
-    def bound_blocking(self, deadline: Ambient | None, now: float) -> "AbstractContextManager[object] | None":
+    def bound_blocking(self, deadline: AmbientDeadline | None, now: float) -> "AbstractContextManager[object] | None":
         """Return a context manager that bounds `remaining()` in a synchronous attempt; None where `deadline` does."""
 
 
@@ -303,11 +303,11 @@ class Wrapper(Part):
     __slots__ = ()
 
     @abstractmethod
-    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
+    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
         """Wrap `call` in a coroutine function that forwards its arguments."""
 
     @abstractmethod
-    def wrap_blocking(self, call: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
+    def wrap_blocking(self, call: Callable[..., Any], facts: StageContext) -> Callable[..., Any]:
         """Wrap `call` in a function that forwards its arguments.
 
         Raises:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol, cast
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience.runtime.ambient_deadline import Ambient, is_fair
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 
 __all__ = ["NO_RESULT", "Admission", "Permit", "TimeSpent", "fail_permits", "is_timeout_or_cancellation", "time_spent"]
@@ -21,7 +21,7 @@ class TimeSpent:
         attempt_timeout: timeout of one attempt in seconds, infinite where there is none.
     """
 
-    deadline: Ambient
+    deadline: AmbientDeadline
     seconds: float
     attempt_timeout: float
 
@@ -37,7 +37,7 @@ class TimeSpent:
 
 
 def time_spent(
-    deadline: Ambient | None, began: float | None, attempt_timeout: float, error: BaseException
+    deadline: AmbientDeadline | None, began: float | None, attempt_timeout: float, error: BaseException
 ) -> TimeSpent | None:
     """Return the time that a callee called at `began` took until it raised `error`, 0 s where `error` ended a queue.
 
@@ -130,7 +130,7 @@ def fail_permits(held: list[Permit], base: int, error: BaseException, spent: Tim
 class Admission(Protocol):
     """Grants permits at the start of a call. Most gates are their own admission."""
 
-    def admit(self, deadline: Ambient | None) -> Permit | None:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """Admit the call without waiting.
 
         Args:
@@ -144,13 +144,13 @@ class Admission(Protocol):
         """
         ...
 
-    async def admit_waiting(self, deadline: Ambient | None) -> Permit:
+    async def admit_waiting(self, deadline: AmbientDeadline | None) -> Permit:
         """Admit the call after waiting; called where `admit` returned None.
 
         A cancellation while it waits leaves no state behind.
         """
         ...
 
-    def admit_blocking(self, deadline: Ambient | None) -> Permit:
+    def admit_blocking(self, deadline: AmbientDeadline | None) -> Permit:
         """Synchronous twin of `admit_waiting`; the thread waits no longer than the deadline."""
         ...

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from cqox.resilience.pipeline.part import Facts, Gate, Limit, Part, RetryPart, Wrapper
+from cqox.resilience.pipeline.part import Gate, Limit, Part, RetryPart, StageContext, Wrapper
 from cqox.resilience.pipeline.permit import Admission, Permit
 
 __all__ = ["Stage", "enclosing", "plan"]
@@ -37,7 +37,7 @@ class Stage:
     retry: RetryPart | None
     inner: tuple[Admission, ...]
     limit: Limit | None
-    facts: Facts
+    facts: StageContext
     first: bool
     publishes: bool
     function: str
@@ -60,7 +60,7 @@ class WrapperStage:
     """A stage of one wrapper around a callable."""
 
     wrapper: Wrapper
-    facts: Facts
+    facts: StageContext
 
 
 def plan(
@@ -74,7 +74,7 @@ def plan(
     stages: list[Stage | WrapperStage] = []
     start = 0
     facts = [
-        Facts(policy=policy, asynchronous=asynchronous, limits=_limits(parts, at), bare=bare)
+        StageContext(policy=policy, asynchronous=asynchronous, limits=_limits(parts, at), bare=bare)
         for at in range(len(parts))
     ]
     while start < len(parts):
@@ -106,7 +106,9 @@ def _end_of_stage(parts: Sequence[Part], start: int) -> int:
     return len(parts)
 
 
-def _stage(parts: Sequence[Part], facts: Sequence[Facts], *, first: bool, publishes: bool, function: str) -> Stage:
+def _stage(
+    parts: Sequence[Part], facts: Sequence[StageContext], *, first: bool, publishes: bool, function: str
+) -> Stage:
     retry_at = next((at for at, part in enumerate(parts) if isinstance(part, RetryPart)), None)
     gates = [(at, part.admission(facts[at])) for at, part in enumerate(parts) if isinstance(part, Gate)]
     retry = None if retry_at is None else parts[retry_at]

@@ -6,7 +6,7 @@ from types import CoroutineType
 from typing import Any, cast
 
 from cqox.resilience.pipeline.awaitables import Awaiting, must_be_awaited
-from cqox.resilience.pipeline.part import Facts, Wrapper
+from cqox.resilience.pipeline.part import StageContext, Wrapper
 from cqox.resilience.runtime.ranges import check_exceptions, check_name
 
 __all__ = ["Fallback"]
@@ -58,7 +58,7 @@ class Fallback(Wrapper):
             return self._exceptions(error)
         return isinstance(error, self._exceptions)
 
-    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
+    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
         """See `Wrapper.wrap_async`."""
 
         async def with_fallback(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
@@ -75,7 +75,7 @@ class Fallback(Wrapper):
 
         return with_fallback
 
-    def wrap_blocking(self, call: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
+    def wrap_blocking(self, call: Callable[..., Any], facts: StageContext) -> Callable[..., Any]:
         """See `Wrapper.wrap_blocking`."""
         if self._awaited:
             raise TypeError(f"{self.name}: a coroutine function cannot answer for a plain one")

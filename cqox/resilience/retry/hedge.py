@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import anyio
 
-from cqox.resilience.pipeline.part import Facts, Wrapper
+from cqox.resilience.pipeline.part import StageContext, Wrapper
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.pipeline.plan import enclosing
 from cqox.resilience.retry.budget import RetryBudget
@@ -65,7 +65,7 @@ class Hedge(Wrapper):
         self._budget = budget
         self._clock = bind_clock(f"Hedge {name!r}", clock)
 
-    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: Facts) -> Callable[..., Awaitable[Any]]:
+    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
         """See `Wrapper.wrap_async`."""
 
         async def hedged(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
@@ -79,7 +79,7 @@ class Hedge(Wrapper):
 
         return hedged
 
-    def wrap_blocking(self, call: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
+    def wrap_blocking(self, call: Callable[..., Any], facts: StageContext) -> Callable[..., Any]:
         """See `Wrapper.wrap_blocking`."""
         raise TypeError(f"{self.name}: a hedge guards awaited calls only, as nothing can cancel the slower thread")
 

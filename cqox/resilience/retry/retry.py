@@ -1,7 +1,7 @@
 """Retry with exponential backoff, as a part of a policy and as a decorator.
 
-The decision after each attempt is made in `attempts`; exceptions are classified in `classification`, delays computed in
-`backoff`, and retries limited in `budget`.
+The decision after each attempt is made in `attempt_controller`; exceptions are classified in `classification`, delays
+computed in `backoff`, and retries limited in `budget`.
 """
 
 import uuid
@@ -11,10 +11,9 @@ from random import Random
 from typing import Unpack, cast
 
 from cqox.resilience.pipeline import events
-from cqox.resilience.pipeline.events import AttemptStarted
-from cqox.resilience.pipeline.part import Facts, Judge, RetryPart
+from cqox.resilience.pipeline.part import AttemptController, RetryPart, StageContext
 from cqox.resilience.pipeline.permit import Permit
-from cqox.resilience.retry.attempts import RetryJudge
+from cqox.resilience.retry.attempt_controller import RetryController, emit_start
 from cqox.resilience.retry.backoff import Jitter
 from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.settings import Exceptions, RetryChanges, RetrySettings
@@ -115,28 +114,28 @@ class Retry(RetryPart):
 
         return change
 
-    def begins_in(self, facts: Facts) -> bool:
+    def begins_in(self, facts: StageContext) -> bool:
         """See `RetryPart.begins_in`."""
         return self.begins or self._tracks_requests(facts)
 
-    def _tracks_requests(self, facts: Facts) -> bool:
+    def _tracks_requests(self, facts: StageContext) -> bool:
         return not (facts.bare or self.settings.idempotent)
 
-    def begin(self, facts: Facts) -> Permit | None:
+    def begin(self, facts: StageContext) -> Permit | None:
         """See `RetryPart.begin`."""
         if self.budget is not None:
             self.budget.first_attempt()
         if events.listeners:
-            self.tell_start(facts, 1)
+            emit_start(self, facts, 1)
         if not self._gives_key and (facts.bare or self.settings.idempotent):
             return None
         gives_key = self._gives_key and call_key.get() is None
         tracks = self._tracks_requests(facts)
         return _CallScope(self, gives_key=gives_key, tracks=tracks) if gives_key or tracks else None
 
-    def judge(self, outer: tuple[Permit, ...], facts: Facts, function: str) -> Judge:
+    def judge(self, outer: tuple[Permit, ...], facts: StageContext, function: str) -> AttemptController:
         """See `RetryPart.judge`."""
-        return RetryJudge(self, outer, facts)
+        return RetryController(self, outer, facts)
 
     def describe(self) -> str:
         """See `Part.describe`."""
@@ -144,14 +143,6 @@ class Retry(RetryPart):
         return (
             f"retry: up to {settings.max_attempts} attempts, pauses from {settings.base_delay:g} s to "
             f"{settings.max_delay:g} s, {'idempotent' if settings.idempotent else 'only requests never sent'}"
-        )
-
-    def tell_start(self, facts: Facts, attempt: int) -> None:
-        """Emit the event that an attempt starts."""
-        events.emit(
-            AttemptStarted(
-                name=facts.policy, at=self.clock.peek(), attempt=attempt, max_attempts=self.settings.max_attempts
-            )
         )
 
 

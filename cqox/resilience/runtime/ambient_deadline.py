@@ -18,7 +18,7 @@ from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 from cqox.tasks import bind_to_group
 
-__all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "Ambient", "ambient", "in_force", "is_fair", "unexpired"]
+__all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "AmbientDeadline", "ambient", "in_force", "is_fair", "unexpired"]
 
 LONGEST_FAIR_SHARE: Final = 1.0
 """Upper bound of a callee's fair share of time, in seconds."""
@@ -27,7 +27,7 @@ TIMER_SLACK: Final = 1e-6
 """Seconds that a timer may fire early: the clock's resolution, and the rounding of sums of large floats."""
 
 
-class Ambient:
+class AmbientDeadline:
     """One deadline and the place where it was set; entered and left once.
 
     Attributes:
@@ -88,7 +88,7 @@ class Ambient:
             assert self.loop is not None
             self._scope.__enter__()
             self._mark = self.loop.scope_id_of(self._owner)
-        self._token: Token[Ambient | None] = ambient.set(self)
+        self._token: Token[AmbientDeadline | None] = ambient.set(self)
 
     def leave(self, error: BaseException | None) -> bool:
         """End it; return whether its scope cancelled the block."""
@@ -128,10 +128,10 @@ class Ambient:
         return True
 
     @property
-    def hidden(self) -> "Ambient | None":
+    def hidden(self) -> "AmbientDeadline | None":
         """The deadline that was innermost when it was entered."""
         old = self._token.old_value
-        return old if isinstance(old, Ambient) else None
+        return old if isinstance(old, AmbientDeadline) else None
 
     def was_spent_queueing(self, error: BaseException | None) -> bool:
         """Return whether queues of this process used up the time before the callee had its fair share.
@@ -160,7 +160,7 @@ class Ambient:
             return loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
         return self._thread == get_ident() and (self._owner is None or task_or_loop() is self._owner)
 
-    def or_raise(self) -> "Ambient | None":
+    def or_raise(self) -> "AmbientDeadline | None":
         """Return the deadline in force before a call: itself, its advisory form, or None.
 
         Raises:
@@ -178,7 +178,7 @@ class Ambient:
             raise DeadlineExceeded(self.seconds, before_call=True)
         return self
 
-    def as_advisory(self) -> "Ambient | None":
+    def as_advisory(self) -> "AmbientDeadline | None":
         """Return its advisory form, where a task inside its scope awaits the running code; None elsewhere.
 
         Raises:
@@ -189,7 +189,7 @@ class Ambient:
             raise DeadlineExceeded(self.seconds, before_call=True)
         return number
 
-    def advisory_here(self) -> "Ambient | None":
+    def advisory_here(self) -> "AmbientDeadline | None":
         """Return its advisory form like `as_advisory`, even after it has passed."""
         if self._ended or not is_joined(self._scope):
             return None
@@ -199,12 +199,12 @@ class Ambient:
         return _AdvisoryDeadline(self, clock)
 
 
-class _AdvisoryDeadline(Ambient):
+class _AdvisoryDeadline(AmbientDeadline):
     """A deadline as seen by code outside of its scope; it cancels nothing."""
 
     __slots__ = ()
 
-    def __init__(self, origin: Ambient, clock: TimeSource) -> None:
+    def __init__(self, origin: AmbientDeadline, clock: TimeSource) -> None:
         self.seconds = origin.seconds
         self.attempt_seconds = origin.attempt_seconds
         self.at = origin.at
@@ -218,11 +218,11 @@ def is_fair(seconds: float, attempt_timeout: float) -> bool:
     return seconds >= min(attempt_timeout / 2, LONGEST_FAIR_SHARE) - TIMER_SLACK
 
 
-ambient: ContextVar[Ambient | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)
+ambient: ContextVar[AmbientDeadline | None] = bind_to_group(ContextVar("cqox_ambient_deadline", default=None), None)
 """The innermost deadline, in force or not; use `in_force` to check."""
 
 
-def unexpired() -> Ambient | None:
+def unexpired() -> AmbientDeadline | None:
     """Return the deadline in force before a call; None where there is none.
 
     Raises:
@@ -232,7 +232,7 @@ def unexpired() -> Ambient | None:
     return None if innermost is None else innermost.or_raise()
 
 
-def in_force() -> Ambient | None:
+def in_force() -> AmbientDeadline | None:
     """Return the deadline in force here; None where there is none."""
     innermost = ambient.get()
     while innermost is not None and innermost.at == math.inf and innermost.hidden is not None:

@@ -22,7 +22,7 @@ from cqox.resilience import (
 from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.resilience.pipeline.part import Gate
 from cqox.resilience.pipeline.permit import Permit
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.testing import FakeClock, Script
 from tests.resilience.conftest import Down
 
@@ -34,7 +34,7 @@ class Tracer(Gate):
         self.name = name
         self.trace = trace
 
-    def admit(self, deadline: Ambient | None) -> Permit:
+    def admit(self, deadline: AmbientDeadline | None) -> Permit:
         self.trace.append(f"{self.name} in")
         return TracerPermit(self)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cqox.errors import AttemptTimeout, BulkheadFull, CircuitOpen, DeadlineExceeded
 from cqox.resilience.limits.adaptive import AdaptiveLimit, Aimd
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent
-from cqox.resilience.runtime.ambient_deadline import Ambient
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import Time
 
@@ -208,7 +208,7 @@ def test_a_deadline_that_passed_is_an_overload_if_the_callee_had_its_fair_share(
     limit = AdaptiveLimit(20)
     (permit,) = admit(limit, 1)
     time = Time()
-    ambient = Ambient(5.0, None, time)
+    ambient = AmbientDeadline(5.0, None, time)
     time.now += 5.0 if over else 4.0
     permit.fail_within_deadline(TimeSpent(ambient, seconds, math.inf), error)
     assert limit.limit == expected

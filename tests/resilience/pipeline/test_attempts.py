@@ -56,10 +56,10 @@ def test_a_failed_attempt_settles_its_own_permits_and_leaves_those_of_the_call()
 def test_the_last_attempt_and_a_cancellation_are_followed_by_none() -> None:
     attempts = Attempts(stage(Retry(2, 0.0, clock=FakeClock())), None, [], 0)
     assert attempts.failed(Down(), 0.0)
-    assert attempts.judge is not None
-    attempts.judge.pause_blocking(attempts.delay)
+    assert attempts.controller is not None
+    attempts.controller.pause_blocking(attempts.delay)
     assert not attempts.failed(Down(), 0.0)
-    attempts.judge.end()
+    attempts.controller.end()
     assert not Attempts(stage(Retry(2, 0.0, clock=FakeClock())), None, [], 0).failed(KeyboardInterrupt(), 0.0)
 
 
@@ -72,10 +72,10 @@ def test_the_time_of_all_attempts_is_summed_and_unset_while_another_follows() ->
             clock.advance(seconds)
             follows = attempts.failed(Down(), began)
             assert (attempts.spent is None) == follows
-            assert attempts.judge is not None
+            assert attempts.controller is not None
             if follows:
-                attempts.judge.pause_blocking(attempts.delay)
-        attempts.judge.end()
+                attempts.controller.pause_blocking(attempts.delay)
+        attempts.controller.end()
     assert attempts.spent is not None
     assert (attempts.spent.seconds, attempts.spent.attempt_timeout) == (5.0, math.inf)
 

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 from cqox.resilience import Policy, Retry, exponential_backoff_retry
-from cqox.resilience.retry import attempts as attempts_module
+from cqox.resilience.retry import attempt_controller
 from cqox.resilience.runtime.call_context import attempt_made, call_key
 from cqox.resilience.testing import Script, capture_events
 from tests.resilience.conftest import Down, World, outcome
@@ -215,7 +215,7 @@ def test_a_pause_on_a_thread_with_a_loop_warns_once_for_each_line(run) -> None:
         assert [warning.category for warning in seen] == [RuntimeWarning]
         assert seen[0].filename == __file__
 
-    attempts_module._warned_sites.clear()
+    attempt_controller._warned_sites.clear()
     run(main)
 
 

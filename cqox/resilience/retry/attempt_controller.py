@@ -10,24 +10,25 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Token
-from typing import TYPE_CHECKING, NamedTuple, cast
+from random import Random
+from typing import NamedTuple, Protocol, cast
 
 from cqox.errors import Rejected
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.pipeline import events
-from cqox.resilience.pipeline.events import AttemptFailed, GaveUp, RetryScheduled
-from cqox.resilience.pipeline.part import Facts, Judge
+from cqox.resilience.pipeline.events import AttemptFailed, AttemptStarted, GaveUp, RetryScheduled
+from cqox.resilience.pipeline.part import AttemptController, StageContext
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.retry.backoff import backoff
+from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.retry_after import retry_after_of
+from cqox.resilience.retry.settings import RetrySettings
 from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
+from cqox.resilience.runtime.clock import BoundClock
 from cqox.resilience.runtime.event_loop import task_or_loop
 
-if TYPE_CHECKING:
-    from cqox.resilience.retry.retry import Retry
-
-__all__ = ["RetryJudge"]
+__all__ = ["RetryController", "emit_start"]
 
 _log = logging.getLogger("cqox.resilience")
 
@@ -36,12 +37,21 @@ _MOST_NOTES = 8
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
-class RetryJudge(Judge):
+class _Retry(Protocol):
+    """The retry, as its controllers see it; they read it at each decision, as its settings may change."""
+
+    settings: RetrySettings
+    budget: RetryBudget | None
+    clock: BoundClock
+    rng: Random
+
+
+class RetryController(AttemptController):
     """Controller of the attempts of one call."""
 
     __slots__ = ("_attempt", "_delay", "_error", "_facts", "_outer", "_retry", "_token")
 
-    def __init__(self, retry: "Retry", outer: tuple[Permit, ...], facts: Facts) -> None:
+    def __init__(self, retry: _Retry, outer: tuple[Permit, ...], facts: StageContext) -> None:
         self._retry = retry
         self._outer = outer
         self._facts = facts
@@ -51,7 +61,7 @@ class RetryJudge(Judge):
         self._token: Token[int] | None = None
 
     def after(self, error: Exception, *, called: bool = True) -> float | None:
-        """See `Judge.after`."""
+        """See `AttemptController.after`."""
         settings = self._retry.settings
         if events.listeners:
             self._emit(AttemptFailed, max_attempts=settings.max_attempts, error=error)
@@ -63,19 +73,19 @@ class RetryJudge(Judge):
         return self._delay
 
     async def pause(self, seconds: float) -> None:
-        """See `Judge.pause`."""
+        """See `AttemptController.pause`."""
         await self._retry.clock.sleep_async(seconds)
         self._resume()
 
     def pause_blocking(self, seconds: float) -> None:
-        """See `Judge.pause_blocking`."""
+        """See `AttemptController.pause_blocking`."""
         if task_or_loop() is not None:
             _warn_of_blocked_loop(seconds)
         self._retry.clock.sleep(seconds)
         self._resume()
 
     def end(self) -> None:
-        """See `Judge.end`."""
+        """See `AttemptController.end`."""
         self._error = None
         if self._token is not None:
             attempt_made.reset(self._token)
@@ -99,7 +109,7 @@ class RetryJudge(Judge):
         self._token = self._token or token
         self._attempt += 1
         if events.listeners:
-            self._retry.tell_start(self._facts, self._attempt)
+            emit_start(self._retry, self._facts, self._attempt)
 
     def _reason_to_stop_now(self) -> "_StopReason | None":
         if self._outer and not all(permit.is_current() for permit in self._outer):
@@ -181,6 +191,15 @@ class RetryJudge(Judge):
 
     def _emit(self, kind: Callable[..., events.Event], **data: object) -> None:
         events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
+
+
+def emit_start(retry: _Retry, facts: StageContext, attempt: int) -> None:
+    """Emit the event that an attempt starts."""
+    events.emit(
+        AttemptStarted(
+            name=facts.policy, at=retry.clock.peek(), attempt=attempt, max_attempts=retry.settings.max_attempts
+        )
+    )
 
 
 def _add_note_once(error: Exception, note: str) -> None:
