@@ -99,6 +99,9 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
     return cast("F", wrapper)
 
 
+Part.guard = staticmethod(guard)
+
+
 def expose(guarded: object, **attributes: object) -> None:
     """Set attributes on a guarded callable, and on the underlying function of a static or class method."""
     for target in (guarded, getattr(guarded, "__func__", None)):

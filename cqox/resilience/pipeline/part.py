@@ -21,7 +21,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 from weakref import WeakSet
 
 from cqox.errors import Rejected
@@ -93,6 +93,9 @@ class Part(ABC):
 
     name: str
 
+    guard: ClassVar[Callable[..., Any]]
+    """Guards a callable with parts; set by `decorate`, which imports every kind of part, as no part can import it."""
+
     @property
     def kind(self) -> str:
         """Its class name, as used in explanations and events."""
@@ -144,9 +147,7 @@ class Part(ABC):
         Raises:
             TypeError: it is of a kind that cannot be guarded.
         """
-        from cqox.resilience.pipeline.decorate import guard  # `guard` depends on every kind of part, and no part on it
-
-        return guard(function, (self,), policy="", bare=True)
+        return cast("F", Part.guard(function, (self,), policy="", bare=True))
 
 
 class Gate(GuardedBlock, Part):
