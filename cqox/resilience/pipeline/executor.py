@@ -218,8 +218,15 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
     awaited: Callable[..., Any] | None = None
     plain: type[object] | None = None  # the type of the last result that was checked and is not awaitable
 
-    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+    def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited, plain
+        if must_be_awaited(result, name):
+            awaited = _bind_awaiting(function, stage)
+            return resume(bind_async, stage, function, result, (), ())(*args, **kwargs)
+        plain = plain_type(result)
+        return result
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         if awaited is not None:
             return awaited(*args, **kwargs)
         deadline = ambient.get()
@@ -227,22 +234,15 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
             deadline.or_raise()
         if events.listeners:
             retry.begin(facts)
-        attempts: Attempts | None = None
-        result = None
         try:
             result = function(*args, **kwargs)
         except Exception as error:
             attempts = Attempts(stage, None, [], 0)
             if not attempts.failed(error, 0.0):
                 raise
-        if attempts is not None:
-            result = repeat_blocking(attempts, function, args, kwargs)
-        if type(result) is not plain:
-            if must_be_awaited(result, name):
-                awaited = _bind_awaiting(function, stage)
-                return resume(bind_async, stage, function, result, (), ())(*args, **kwargs)
-            plain = plain_type(result)
-        return result
+        else:
+            return result if type(result) is plain else checked(result, args, kwargs)
+        return checked(repeat_blocking(attempts, function, args, kwargs), args, kwargs)
 
     return guarded
 
