@@ -153,7 +153,8 @@ def _bind_gate_async(
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            fail_permits([permit], 0, error, time_spent(deadline, entered, facts.attempt_timeout, error))
+            spent = None if deadline is None else time_spent(deadline, entered, facts.attempt_timeout, error)
+            fail_permits([permit], 0, error, spent)
             raise
         permit.succeed(result)
         return result
@@ -183,7 +184,8 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, stage: St
                     return resume(bind_async, stage, function, result, [permit], ())(*args, **kwargs)
                 plain = plain_type(result)
         except BaseException as error:
-            fail_permits([permit], 0, error, time_spent(deadline, entered, facts.attempt_timeout, error))
+            spent = None if deadline is None else time_spent(deadline, entered, facts.attempt_timeout, error)
+            fail_permits([permit], 0, error, spent)
             raise
         permit.succeed(result)
         return result
