@@ -1,8 +1,12 @@
-"""What a body may say, and how long it takes to find out: validation runs in the event loop of a service."""
+"""Bodies that are accepted and refused, and the work of it: validation runs in the event loop of a service."""
 
-import time
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from pydantic import JsonValue
 
 from cqox.contract import MOST_COLUMNS, AnalyzeRequest, parse_model
 from cqox.contract.roles import canonical_role
@@ -12,22 +16,25 @@ MAPPING = {"y": "y", "treatment": "w"}
 AT_THE_LIMIT = 4 * 2**20
 """Bytes that a body may have."""
 
-PATIENCE_SECONDS = 0.5
-"""Several times what any of these takes on a slow machine; what grows as a square takes much longer."""
+MOST_INSTRUCTIONS_PER_VALUE, MOST_INSTRUCTIONS_PER_BODY = 200, 100_000
+"""Twice and three times what any of these bodies takes; work that grows as the square of a body takes far more."""
+
+MOST_FOLDED = 1_000
+"""Characters of the longest text that may be normalized: the C code takes a time that can grow as its square."""
 
 
-def body(mapping: object = None, **options: object) -> dict[str, object]:
-    return {"dataset_id": "test", "mapping": MAPPING if mapping is None else mapping, "options": options}
+def body(mapping: object = None, **options: object) -> dict[str, JsonValue]:
+    return {"dataset_id": "test", "mapping": MAPPING if mapping is None else mapping, "options": options}  # type: ignore[dict-item]
 
 
-def parsed(asked: dict[str, object]) -> AnalyzeRequest:
-    request = parse_model(AnalyzeRequest, asked)  # type: ignore[arg-type]
+def parsed(asked: dict[str, JsonValue]) -> AnalyzeRequest:
+    request = parse_model(AnalyzeRequest, asked)
     request.roles()
     return request
 
 
 NAMES = [f"c{number}" for number in range(MOST_COLUMNS)]
-HOSTILE = {
+HOSTILE: dict[str, dict[str, JsonValue]] = {
     "as many columns as are accepted": body({**MAPPING, "covariates": NAMES}),
     "all of them twice": body([{"role": role, "column": NAMES[:9_000]} for role in ("covariates", "x")]),
     "one column each": body([{"role": "covariates", "column": name} for name in NAMES]),
@@ -52,19 +59,54 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_no_body_takes_long_to_be_accepted_or_refused(name: str) -> None:
-    refused: list[InvalidRequest] = []
-    began = time.perf_counter()
+def values_in(body: JsonValue) -> int:
+    if isinstance(body, dict):
+        return len(body) + sum(map(values_in, body.values()))
+    return 1 + sum(map(values_in, body)) if isinstance(body, list) else 1
+
+
+@contextmanager
+def at_most_instructions(most: int) -> Iterator[None]:
+    """Fail once the block has executed more instructions of Python than `most`."""
+    monitoring, executed = sys.monitoring, 0
+
+    def count(*_: object) -> None:
+        nonlocal executed
+        executed += 1
+        if executed > most:
+            monitoring.set_events(monitoring.PROFILER_ID, 0)
+            raise AssertionError(f"more than {most:,} instructions")
+
+    monitoring.use_tool_id(monitoring.PROFILER_ID, "work of a body")
+    monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION, count)
     try:
-        parsed(HOSTILE[name])
-    except InvalidRequest as error:
-        refused.append(error)
-    assert time.perf_counter() - began < PATIENCE_SECONDS
+        monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION)
+        yield
+    finally:
+        monitoring.set_events(monitoring.PROFILER_ID, 0)
+        monitoring.free_tool_id(monitoring.PROFILER_ID)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_work_on_a_body_grows_no_faster_than_the_body(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    normalize = unicodedata.normalize
+
+    def bounded(form: str, text: str) -> str:
+        assert len(text) <= MOST_FOLDED
+        return normalize(form, text)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(unicodedata, "normalize", bounded)
+    refused: list[InvalidRequest] = []
+    most = MOST_INSTRUCTIONS_PER_BODY + MOST_INSTRUCTIONS_PER_VALUE * values_in(HOSTILE[name])
+    with at_most_instructions(most):
+        try:
+            parsed(HOSTILE[name])
+        except InvalidRequest as error:
+            refused.append(error)
     assert all(len(error.detail) < 1_000 for error in refused)
 
 
-def test_columns_named_twice_are_told_of_by_a_few_of_their_names() -> None:
+def test_a_refusal_of_repeated_columns_names_a_few_of_them() -> None:
     with pytest.raises(InvalidRequest, match="names a, b more than once") as caught:
         parsed(body({**MAPPING, "covariates": ["b", "a", "c", "a", "b"]}))
     assert caught.value.field == "mapping.covariates"
