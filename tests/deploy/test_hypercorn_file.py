@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -15,9 +14,9 @@ import pytest
 
 from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90.0
 LONG = json.loads((ROOT / "examples" / "long_request.json").read_text(encoding="utf-8"))
 
 
@@ -44,11 +43,8 @@ def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_p
             start_new_session=True,
         )
     try:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not ready(url):
-            assert process.poll() is None, log.read_text(encoding="utf-8")
-            assert time.monotonic() < end, log.read_text(encoding="utf-8")
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or ready(url), failure=lambda: log.read_text(encoding="utf-8"))
+        assert process.poll() is None, log.read_text(encoding="utf-8")
         statuses: list[int] = []
 
         def ask() -> None:

@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "compose" / "kibana_views.py"
@@ -47,9 +48,7 @@ def test_every_view_is_made_and_then_the_file_that_says_so(kibana: HTTPServer, t
     made = tmp_path / "made"
     command = [sys.executable, "-I", SCRIPT, f"http://127.0.0.1:{kibana.server_port}", made]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        end = time.monotonic() + 30
-        while not made.exists() and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.02)
+        wait_until(lambda: made.exists() or process.poll() is not None)
         assert made.exists()
         assert process.poll() is None, "it has to stay"
         process.terminate()

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,9 @@ import pytest
 
 from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90.0
 REQUEST = json.loads((ROOT / "examples" / "request.json").read_text(encoding="utf-8"))
 RETAIL = json.loads((ROOT / "examples" / "mini_retail_request.json").read_text(encoding="utf-8"))
 
@@ -68,11 +67,8 @@ def gateway(elsewhere: Path) -> Iterator[httpx.Client]:
     url = f"http://127.0.0.1:{ports['CQOX_GATEWAY_PORT']}"
     try:
         with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False) as client:
-            end = time.monotonic() + PATIENCE_SECONDS
-            while not ready(client):
-                assert process.poll() is None, log.read_text(encoding="utf-8")
-                assert time.monotonic() < end, log.read_text(encoding="utf-8")
-                time.sleep(0.1)
+            wait_until(lambda: process.poll() is not None or ready(client), failure=lambda: log.read_text("utf-8"))
+            assert process.poll() is None, log.read_text(encoding="utf-8")
             yield client
     finally:
         process.terminate()

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-READY_SECONDS = 60.0
+from tests.waiting import wait_until
 
 
 def free_port() -> int:
@@ -55,16 +54,14 @@ class Service:
             )
 
     def wait_ready(self) -> None:
-        end = time.monotonic() + READY_SECONDS
-        while True:
-            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.log}"
-            assert time.monotonic() < end, f"{self.name} is not ready after {READY_SECONDS:g} s:\n{self.log}"
-            try:
-                if httpx.get(f"{self.url}/health/ready", trust_env=False).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
+        wait_until(self._is_ready, failure=lambda: f"{self.name} is not ready:\n{self.log}")
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.log}"
+        try:
+            return httpx.get(f"{self.url}/health/ready", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -1,7 +1,6 @@
 """Engines on one data directory, and what is asked of them."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +8,9 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.conftest import Service, free_port
+from tests.waiting import wait_until
 
-__all__ = ["LONG", "MAPPING", "Engines", "analyze", "asking", "engines_in", "get", "listed", "until"]
+__all__ = ["LONG", "MAPPING", "Engines", "analyze", "asking", "engines_in", "get", "listed", "wait_for_status"]
 
 MAPPING = {"y": "y", "treatment": "w", "unit_id": "id"}
 LONG = json.loads((Path(__file__).parents[2] / "examples" / "long_request.json").read_text())
@@ -43,10 +43,7 @@ class Engines:
         return engine
 
     def wait_gone(self, engine: Service, path: str) -> None:
-        end = time.monotonic() + 90
-        while get(engine, path).status_code != 404:
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        wait_until(lambda: get(engine, path).status_code == 404)
 
     def gateway(self, engines: Sequence[Service]) -> Service:
         port = free_port()
@@ -78,14 +75,16 @@ def get(engine: Service, path: str) -> httpx.Response:
     return httpx.get(f"{engine.url}{path}", timeout=30, trust_env=False)
 
 
-def until(engine: Service, path: str, wanted: str, *told: str) -> dict[str, object]:
-    end = time.monotonic() + 20
-    while True:
-        answer: dict[str, object] = get(engine, path).json()
-        there = answer["status"] == wanted and all(answer[name] is not None for name in told)
-        if there or time.monotonic() > end:
-            return answer
-        time.sleep(0.1)
+def wait_for_status(engine: Service, path: str, status: str, *fields: str) -> dict[str, object]:
+    """Wait until that is the status of a job or service, and these fields are not null."""
+    answer: dict[str, object] = {}
+
+    def reached() -> bool:
+        answer.update(get(engine, path).json())
+        return answer["status"] == status and all(answer[name] is not None for name in fields)
+
+    wait_until(reached, failure=lambda: answer)
+    return answer
 
 
 def listed(engine: Service, *, dataset_id: str = "test", limit: int = 50) -> list[str]:

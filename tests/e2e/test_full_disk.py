@@ -1,6 +1,5 @@
 """An engine on a disk that is full or takes no writes starts, reads and deletes, and is well again by itself."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Service, free_port
-from tests.e2e.engines import analyze, asking, get, until
+from tests.e2e.engines import analyze, asking, get, wait_for_status
 from tests.servers.small_disk import SmallDisk
+from tests.waiting import wait_until
 
 MIB = 2**20
 SIZE = 48 * MIB
@@ -127,8 +127,11 @@ def test_an_engine_that_starts_on_a_full_disk_can_clear_it_and_is_well_again_wit
     assert get(engine, dataset).status_code == 404
     again = upload(engine, 3, rows=20_000)
     assert again.status_code == 201, again.text
-    assert until(engine, "/health/ready", "ok")["degraded"] == {}
-    assert until(engine, analyze(engine, asking(4), **ASYNC).headers["Location"], "succeeded")["status"] == "succeeded"
+    assert wait_for_status(engine, "/health/ready", "ok")["degraded"] == {}
+    assert (
+        wait_for_status(engine, analyze(engine, asking(4), **ASYNC).headers["Location"], "succeeded")["status"]
+        == "succeeded"
+    )
     assert analyze(engine, asking(5)).json()["provenance"]["stored"] is True
     no_traceback(engine)
     engine.kill()
@@ -142,7 +145,7 @@ def test_an_engine_that_starts_on_a_full_disk_can_clear_it_and_is_well_again_wit
 def test_reports_and_jobs_are_deleted_on_a_full_disk(start: Started, disk: SmallDisk, restarted: bool) -> None:
     engine, dataset, report = used(start)
     job = analyze(engine, asking(9), **ASYNC).headers["Location"]
-    until(engine, job, "succeeded")
+    wait_for_status(engine, job, "succeeded")
     disk.fill()
     if restarted:
         engine.kill()
@@ -151,7 +154,7 @@ def test_reports_and_jobs_are_deleted_on_a_full_disk(start: Started, disk: Small
         assert delete(engine, path).status_code == status
         assert get(engine, path.partition("?")[0]).status_code == 404
     disk.clear()
-    assert until(engine, "/health/ready", "ok")["degraded"] == {}
+    assert wait_for_status(engine, "/health/ready", "ok")["degraded"] == {}
     no_traceback(engine)
     engine.kill()
     engine = start()
@@ -170,12 +173,12 @@ def test_a_disk_that_fills_up_under_an_engine_refuses_jobs_and_is_cleared_by_it(
     accepted = [answer.headers["Location"] for answer in answers if answer.status_code == 202]
     assert {analyze(engine, asking(seed)).status_code for seed in range(50, 60)} == {200}
     for path in accepted:
-        until(engine, path, "succeeded")
+        wait_for_status(engine, path, "succeeded")
     engine.kill()
     engine = start()
     assert [get(engine, path).status_code for path in accepted] == [200] * len(accepted)
     assert delete(engine, dataset).status_code == 204
-    assert until(engine, "/health/ready", "ok")["degraded"] == {}
+    assert wait_for_status(engine, "/health/ready", "ok")["degraded"] == {}
     assert upload(engine, 3, rows=20_000).status_code == 201
     no_traceback(engine)
 
@@ -188,11 +191,8 @@ def test_a_new_engine_on_a_disk_that_others_have_filled_starts_and_has_everythin
     assert get(engine, "/health/ready").json()["status"] == "degraded"
     assert problem(upload(engine, 1, rows=100)) == (507, "insufficient-storage")
     disk.clear()
-    assert until(engine, "/health/ready", "ok")["degraded"] == {}
-    end = time.monotonic() + 30
-    while get(engine, "/api/datasets/test").status_code != 200:
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    assert wait_for_status(engine, "/health/ready", "ok")["degraded"] == {}
+    wait_until(lambda: get(engine, "/api/datasets/test").status_code == 200)
     assert upload(engine, 1, rows=100).status_code == 201
     assert analyze(engine, asking(1)).json()["provenance"]["stored"] is True
     assert (disk.seen / "data/ballast").stat().st_size == MIB
@@ -209,7 +209,7 @@ def test_an_engine_on_a_disk_that_takes_no_writes_reads_and_is_well_once_it_does
     engine = start()
     degraded = get(engine, "/health/ready").json()["degraded"]
     assert "read-only" in degraded["disk"]
-    assert until(engine, "/health/ready", "degraded")["degraded"].keys() == {"disk", "results"}
+    assert wait_for_status(engine, "/health/ready", "degraded")["degraded"].keys() == {"disk", "results"}
     assert get(engine, dataset).status_code == 200
     assert get(engine, report).status_code == 200
     answer = analyze(engine, asking(2))
@@ -221,12 +221,10 @@ def test_an_engine_on_a_disk_that_takes_no_writes_reads_and_is_well_once_it_does
     for refused in (upload(engine, 2, rows=100), delete(engine, dataset), analyze(engine, asking(4), **ASYNC)):
         assert problem(refused) == (503, "store-unavailable")
     disk.remount("rw")
-    assert until(engine, "/health/ready", "ok")["degraded"] == {}
+    assert wait_for_status(engine, "/health/ready", "ok")["degraded"] == {}
     assert upload(engine, 2, rows=100).status_code == 201
     assert analyze(engine, asking(4), **ASYNC).status_code == 202
     assert delete(engine, dataset).status_code == 204
-    end_at = time.monotonic() + 30
-    while not get(engine, f"/api/analyses/{answer.json()['analysis_id']}").json()["provenance"]["stored"]:
-        assert time.monotonic() < end_at
-        time.sleep(0.2)
+    path = f"/api/analyses/{answer.json()['analysis_id']}"
+    wait_until(lambda: get(engine, path).json()["provenance"]["stored"])
     no_traceback(engine)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 
 from cqox.contract import JobDescription, Report
 from tests.e2e.conftest import Stack, build
+from tests.waiting import wait_until
 
 SHORT = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}}
 
@@ -40,23 +40,22 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 def wait_done(engine: httpx.Client, path: str) -> dict[str, object]:
-    end = time.monotonic() + 60
-    while True:
-        described = engine.get(path).json()
+    described: dict[str, object] = {}
+
+    def is_done() -> bool:
+        described.update(engine.get(path).json())
         JobDescription.model_validate(described)
-        if described["status"] != "running":
-            return described
-        assert time.monotonic() < end
-        time.sleep(0.05)
+        return described["status"] != "running"
+
+    wait_until(is_done)
+    return described
 
 
 def wait_for_measure(engine: httpx.Client, name: str, value: float) -> None:
-    end = time.monotonic() + 20
-    while not any(
-        line.startswith(name) and float(line.split()[-1]) == value for line in engine.get("/metrics").text.splitlines()
-    ):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    def lines() -> list[str]:
+        return engine.get("/metrics").text.splitlines()
+
+    wait_until(lambda: any(line.startswith(name) and float(line.split()[-1]) == value for line in lines()))
 
 
 def test_a_preference_for_async_is_answered_with_a_job_that_leads_to_its_report(engine: httpx.Client) -> None:
@@ -186,10 +185,9 @@ def test_a_job_is_found_by_its_id_alone(engine: httpx.Client) -> None:
 
 
 def test_a_deadline_of_the_client_ends_the_computation_with_504(engine: httpx.Client) -> None:
-    began = time.monotonic()
     answer = engine.post("/api/analyze/comprehensive", json=asking(50_000, 3), headers={"X-Request-Timeout-Ms": "400"})
     assert answer.status_code == 504
-    assert time.monotonic() - began < 2
+    assert "deadline of 0.4 s" in answer.json()["detail"]
     assert (
         engine.post(
             "/api/analyze/comprehensive", json=asking(50_000, 3), headers={"X-Request-Timeout-Ms": "0"}
@@ -226,15 +224,15 @@ def test_beyond_the_queue_requests_are_refused_early_with_a_time_to_come_back(en
     ]
     wait_for_measure(engine, "cqox_analysis_queue_depth", 2)
     for headers in ({}, {"Prefer": "respond-async"}, {"Accept": "text/event-stream"}):
-        began = time.monotonic()
         refused = engine.post("/api/analyze/comprehensive", json=asking(50_000, 200), headers=headers)
-        assert time.monotonic() - began < 2
         if "Accept" in headers:
             assert '"bulkhead-full"' in refused.text
         else:
             assert refused.status_code == 429
             assert int(refused.headers["Retry-After"]) >= 1
     for job in jobs:
+        # The refusals waited for none of them.
+        assert engine.get(job.headers["Location"]).json()["status"] == "running"
         engine.delete(job.headers["Location"])
 
 

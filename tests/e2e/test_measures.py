@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +16,8 @@ from cqox.telemetry import metric_definitions
 from cqox.telemetry.metric_definitions import SERIES, Series
 from tests.servers import Postgres, Redis
 from tests.telemetry.conftest import ANALYSIS, Services, free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 90.0
 MOST_CONNECTIONS = 32
 ROUTE = "/api/analyze/comprehensive"
 
@@ -80,14 +79,8 @@ def scraped(client: httpx.Client) -> Samples:
 
 def becomes(client: httpx.Client, *wanted: Series) -> Samples:
     """What is scraped once the series are there: some are measured by the clock."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        samples = scraped(client)
-        missing = [each.name for each in wanted if each.prometheus_name not in samples]
-        if not missing or time.monotonic() > end:
-            assert not missing
-            return samples
-        time.sleep(0.1)
+    names = {each.prometheus_name for each in wanted}
+    return wait_until(lambda: names <= (samples := scraped(client)).keys() and samples, failure=lambda: names)
 
 
 def total(samples: Samples, each: Series, **labels: str) -> float:
@@ -107,22 +100,17 @@ def analyze(client: httpx.Client, *, seed: int = 0, **headers: str) -> httpx.Res
 def end_a_worker(services: Services, client: httpx.Client) -> None:
     """Kill a worker that is idle, and wait until it counts as replaced: one that is still starting never does."""
     engine = services.processes["engine"].pid
-    end = time.monotonic() + PATIENCE_SECONDS
     # A child belongs to the thread that started it.
-    while not (
-        idle := [
+    idle = wait_until(
+        lambda: [
             child
             for path in Path(f"/proc/{engine}/task").glob("*/children")
             for child in read(path).split()
             if read(Path(f"/proc/{child}/comm")).strip() == "cqox:idle"
         ]
-    ):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    )
     os.kill(int(idle[0]), signal.SIGKILL)
-    while total(scraped(client), metric_definitions.WORKER_RESTARTS) < 1:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_until(lambda: total(scraped(client), metric_definitions.WORKER_RESTARTS) >= 1)
 
 
 def read(path: Path) -> str:
@@ -142,10 +130,9 @@ def crowd(services: Services, name: str) -> None:
         # The connections before the last one are accepted before it is answered.
         last.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert last.recv(12) == b"HTTP/1.1 200"
-    end = time.monotonic() + PATIENCE_SECONDS
     # Those that are closed all at once still have their places for a moment.
-    while httpx.get(f"{services.url(name)}/metrics", timeout=PATIENCE_SECONDS, trust_env=False).status_code == 503:
-        assert time.monotonic() < end
+    url = f"{services.url(name)}/metrics"
+    wait_until(lambda: httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False).status_code != 503)
 
 
 def what_engines_see(services: Services, redis_server: Redis, postgres_server: Postgres) -> Samples:

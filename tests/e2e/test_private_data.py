@@ -1,13 +1,13 @@
 """A data directory as real processes leave it under the usual umask: closed to other users, and so after a restore."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Stack
+from tests.waiting import wait_until
 
 ANALYSIS = {"mapping": {"y": "y", "treatment": "w"}}
 ROWS = "y,w\n" + "\n".join(f"{number % 7 + number % 2}.5,{number % 2}" for number in range(200)) + "\n"
@@ -46,10 +46,7 @@ def work(stack: Stack) -> None:
         job = client.post("/api/analyze/comprehensive", json=later, headers={"Prefer": "respond-async"})
         assert job.status_code == 202, job.text
         address = job.headers["Location"]
-        end = time.monotonic() + 60
-        while client.get(address).json()["status"] == "running":
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(lambda: client.get(address).json()["status"] != "running")
 
 
 def test_data_are_private_as_they_are_made_and_after_they_were_restored(own_stack: Stack, tmp_path: Path) -> None:
@@ -69,10 +66,7 @@ def test_data_are_private_as_they_are_made_and_after_they_were_restored(own_stac
     own_stack.engine.start()
     own_stack.engine.wait_ready()
     assert data.stat().st_mode & 0o7777 == 0o700
-    end = time.monotonic() + 30
-    while open_to_others(data):
-        assert time.monotonic() < end, open_to_others(data)
-        time.sleep(0.05)
+    wait_until(lambda: not open_to_others(data), failure=lambda: open_to_others(data))
     assert own_stack.engine.stop() == 0
     assert open_to_others(data) == {}
     assert "other users" not in own_stack.engine.log

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Service
-from tests.e2e.engines import LONG, Engines, analyze, asking, engines_in, get, until
+from tests.e2e.engines import LONG, Engines, analyze, asking, engines_in, get, wait_for_status
 from tests.servers import Postgres, Redis
 
 pytestmark = pytest.mark.xdist_group("servers")
@@ -82,7 +82,7 @@ def test_a_job_that_is_deleted_on_one_engine_is_known_to_none(shared: tuple[list
     for seed, (runner, deleter) in enumerate(((pair[0], gateway), (pair[1], gateway), (pair[0], pair[1]))):
         headers = {"Prefer": "respond-async", "Idempotency-Key": f"key {seed}"}
         path = analyze(runner, asking(100 + seed), **headers).headers["Location"]
-        first = until(runner, path, "succeeded")
+        first = wait_for_status(runner, path, "succeeded")
         assert get(pair[1], path).json()["status"] == "succeeded"
         assert path in [job["links"]["self"] for job in get(gateway, "/api/jobs?status=succeeded").json()["jobs"]]
         assert delete(deleter, path).json()["status"] == "succeeded"
@@ -93,7 +93,7 @@ def test_a_job_that_is_deleted_on_one_engine_is_known_to_none(shared: tuple[list
         # The key starts it again, wherever it arrives.
         again = analyze(pair[1], asking(100 + seed), **headers)
         assert (again.status_code, again.headers["Location"]) == (202, path)
-        second = until(pair[1], path, "succeeded")
+        second = wait_for_status(pair[1], path, "succeeded")
         assert second["created_at"] > first["created_at"]  # type: ignore[operator]
         assert get(pair[0], path).json()["created_at"] == second["created_at"]
     assert delete(gateway, "/api/jobs/nothing").status_code == 404
@@ -107,7 +107,7 @@ def test_an_erased_data_set_leaves_nothing_on_any_engine(shared: tuple[list[Serv
     keys = [analyze(engine, body).json()["analysis_id"] for body in bodies for engine in pair]
     jobs = [analyze(engine, bodies[0], Prefer="respond-async").headers["Location"] for engine in pair]
     for engine, path in zip(pair, jobs, strict=True):
-        until(engine, path, "succeeded")
+        wait_for_status(engine, path, "succeeded")
     other = analyze(gateway, asking(1)).json()["analysis_id"]
     assert delete(gateway, f"/api/datasets/{dataset_id}?erase=reports").status_code == 204
     paths = [f"/api/datasets/{dataset_id}", *(f"/api/analyses/{key}" for key in set(keys)), *jobs]
@@ -132,7 +132,7 @@ def test_nothing_is_said_to_be_deleted_while_the_shared_cache_cannot_be_asked(en
         assert get(gateway, path).status_code == 200
     finally:
         redis.start()
-    until(engine, "/health/ready", "ok")
+    wait_for_status(engine, "/health/ready", "ok")
     assert delete(gateway, path).status_code == 204
     assert get(gateway, path).status_code == 404
 
@@ -147,7 +147,7 @@ def test_a_computation_that_outlives_the_erasure_of_its_data_set_leaves_no_repor
     slow = {**LONG["options"], "repetitions": 1_500}
     body = {"dataset_id": dataset_id, "mapping": LONG["mapping"], "options": slow}
     job = analyze(pair[1], body, Prefer="respond-async").headers["Location"]
-    until(pair[1], job, "running", "last_step")
+    wait_for_status(pair[1], job, "running", "last_step")
     assert delete(pair[0], f"/api/datasets/{dataset_id}?erase=reports").status_code == 204
     engines.wait_gone(pair[1], job)
     assert get(pair[0], f"/api/analyses?dataset_id={dataset_id}").json()["analyses"] == []

@@ -1,6 +1,5 @@
 """Engines on real servers: what is answered is kept, whatever ends in between."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.engines import LONG, MAPPING, Engines, analyze, asking, engines_in, get, until
+from tests.e2e.engines import LONG, MAPPING, Engines, analyze, asking, engines_in, get, wait_for_status
 from tests.servers import Postgres, Redis
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("servers")
 
@@ -61,7 +61,7 @@ def test_an_engine_goes_on_without_its_database_and_cache_and_says_so(
 
     postgres.start()
     redis.start()
-    until(engine, "/health/ready", "ok")
+    wait_for_status(engine, "/health/ready", "ok")
     again = analyze(engine, asking(2)).json()
     assert (again["provenance"]["stored"], again["provenance"]["cache"]) == (True, "hit")
     assert again["estimates"] == answer.json()["estimates"]
@@ -80,13 +80,7 @@ def test_an_engine_that_starts_without_its_database_answers_and_registers_later(
         assert analyze(engine, asking(1)).json()["provenance"]["stored"] is False
     finally:
         postgres.start()
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        listed = get(engine, "/api/datasets")
-        if listed.status_code == 200 and "test" in listed.text:
-            break
-        time.sleep(0.2)
-    assert "test" in listed.text
+    wait_until(lambda: (listed := get(engine, "/api/datasets")).status_code == 200 and "test" in listed.text)
 
 
 def test_of_two_engines_that_are_asked_the_same_at_once_one_computes(
@@ -112,7 +106,7 @@ def test_a_job_of_an_engine_that_was_killed_is_interrupted_and_never_forgotten(
     engine = engines.start(**environment)
     engine.wait_ready()
     done = analyze(engine, asking(1), Prefer="respond-async").json()
-    until(engine, f"/api/jobs/{done['job_id']}", "succeeded")
+    wait_for_status(engine, f"/api/jobs/{done['job_id']}", "succeeded")
     running = analyze(engine, LONG, Prefer="respond-async").json()
     assert running["status"] == "running"
     engine.kill()
@@ -144,7 +138,7 @@ def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engi
             assert (again.status_code, again.json()["job_id"]) == (202, job["job_id"])
             refused = analyze(service, asking(1), Prefer="respond-async", **{"Idempotency-Key": key})
             assert (refused.status_code, refused.json()["type"]) == (422, "idempotency-key-reused")
-        until(runner, path, "running", "last_step")
+        wait_for_status(runner, path, "running", "last_step")
         for _ in range(3):
             assert get(gateway, path).json()["last_step"] is not None
         assert get(other, path).json()["status"] == "running"
@@ -155,7 +149,7 @@ def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engi
         assert get(gateway, path).json()["steps"] > 0
         assert "event: cancelled" in get(gateway, f"{path}/events").text
         assert "event: step" in get(gateway, f"{path}/events").text
-        assert until(other, path, "cancelled")["status"] == "cancelled"
+        wait_for_status(other, path, "cancelled")
     assert get(gateway, "/api/jobs/nothing").status_code == 404
 
     key = {"Idempotency-Key": "of an engine that is killed", "Prefer": "respond-async"}
@@ -163,7 +157,7 @@ def test_a_job_is_read_followed_and_cancelled_through_the_gateway_whichever_engi
     pair[0].kill()
     assert analyze(gateway, LONG, **key).json()["job_id"] == job["job_id"]
     path = f"/api/jobs/{job['job_id']}"
-    assert until(pair[1], path, "running", "last_step")["last_step"] is not None
+    assert wait_for_status(pair[1], path, "running", "last_step")["last_step"] is not None
     assert httpx.delete(f"{gateway.url}{path}", trust_env=False, timeout=60).json()["status"] == "cancelled"
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.conftest import Service
 from tests.e2e.engines import Engines, analyze, asking, engines_in, get, listed
 from tests.servers import Postgres, Redis
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("servers")
 
@@ -84,9 +85,7 @@ def kill_while_they_ask(engines: Engines, backend: dict[str, str], *, analyses: 
         goal = analyses * (number + 1) // kills
         with ThreadPoolExecutor(3) as threads:
             asking_now = [threads.submit(clients.ask, engine) for _ in range(3)]
-            end = time.monotonic() + 60
-            while len(clients.acknowledged) < goal and time.monotonic() < end:
-                time.sleep(0.002)
+            wait_until(lambda goal=goal: len(clients.acknowledged) >= goal)
             time.sleep(rng.random() / 5)
             engine.kill()
         for one in asking_now:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -17,10 +16,10 @@ import psycopg
 
 from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 __all__ = ["Postgres"]
 
-PATIENCE_SECONDS = 30.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "40",
@@ -84,17 +83,17 @@ class Postgres:
                 preexec_fn=ending_with_parent(signal.SIGQUIT),
                 **_as(self._user),
             )
-        end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                self.execute("SELECT 1")
-                break
-            except psycopg.OperationalError:
-                assert self._process.poll() is None, (self._folder / "log").read_text()
-                assert time.monotonic() < end, "PostgreSQL did not start"
-                time.sleep(0.05)
+        wait_until(self._answers, failure=(self._folder / "log").read_text)
         if around:
             self.execute(f"CREATE TABLESPACE small LOCATION '{self._folder / 'small'}'")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+        try:
+            return bool(self.execute("SELECT 1"))
+        except psycopg.OperationalError:
+            return False
 
     def can_have_a_small_disk(self) -> bool:
         """Whether this machine lets a user mount a file system of its own."""
@@ -103,7 +102,7 @@ class Postgres:
         )
 
     def stop(self, number: int = signal.SIGINT) -> None:
-        """End it: SIGINT ends every connection, SIGQUIT does so without a farewell."""
+        """End it: SIGINT ends every connection, SIGQUIT does so without a message to the clients."""
         assert self._process is not None
         self._process.send_signal(number)
         self._process.wait(PATIENCE_SECONDS)

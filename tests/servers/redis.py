@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,9 @@ import redis
 
 from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 __all__ = ["Redis"]
-
-PATIENCE_SECONDS = 20.0
 
 
 class Redis:
@@ -47,16 +45,16 @@ class Redis:
                 start_new_session=True,
                 preexec_fn=ending_with_parent(signal.SIGKILL),
             )
-        end = time.monotonic() + PATIENCE_SECONDS
-        with self.client() as client:
-            while True:
-                try:
-                    client.ping()
-                    return
-                except redis.RedisError:
-                    assert self._process.poll() is None, (self._folder / "log").read_text()
-                    assert time.monotonic() < end, "Redis did not start"
-                    time.sleep(0.02)
+        wait_until(self._answers, failure=(self._folder / "log").read_text)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+        try:
+            with self.client() as client:
+                return client.ping()
+        except redis.RedisError:
+            return False
 
     def stop(self, number: int = signal.SIGKILL) -> None:
         assert self._process is not None

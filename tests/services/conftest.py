@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_SECONDS = 90.0
-"""How long anything is waited for: many times what it takes, also on a machine that is busy elsewhere."""
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Service:

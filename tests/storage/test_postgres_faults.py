@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 
 import anyio
 import anyio.to_thread
@@ -14,7 +13,9 @@ from cqox.errors import StoreUnavailable
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.postgres.schema import _LOCK
 from tests.servers import Postgres
+from tests.storage.outages import expect_unavailable, until_usable
 from tests.storage.records import a_report
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers"), pytest.mark.parametrize("anyio_backend", ["trio"])]
 ONE = a_report(1)
@@ -85,10 +86,7 @@ def inserting(server: Postgres, schema: str, analysis_id: str) -> Iterator[psyco
 
 
 async def until_waiting(server: Postgres) -> int:
-    with anyio.fail_after(10):
-        while not (found := server.execute(f"SELECT pid {WAITING}")):
-            await anyio.sleep(0.01)
-    return int(str(found[0][0]))
+    return int(str((await until(lambda: server.execute(f"SELECT pid {WAITING}")))[0][0]))
 
 
 @pytest.mark.parametrize("commits", [True, False])
@@ -192,15 +190,11 @@ async def test_a_caller_that_waits_for_a_migration_times_out_and_holds_no_connec
             async with anyio.create_task_group() as group:
                 group.start_soon(store.dataset, "d")
                 await until_waiting(postgres_server)
-                began = monotonic()
                 with anyio.move_on_after(0.1) as scope:
                     await store.dataset("d")
                 assert scope.cancelled_caught
-                assert monotonic() - began < 0.4
-                began = monotonic()
                 with pytest.raises(StoreUnavailable, match="after 1 s"):
                     await store.ping()
-                assert monotonic() - began < 1.5
                 assert store.pool_use().used == 1
                 assert store.pool_use().waiting == 0
                 other.rollback()
@@ -222,15 +216,11 @@ async def test_timeouts_are_short_while_the_server_is_silent_and_normal_afterwar
     async with PostgresStore.open(postgres_server.fresh(), seconds=3.0, recovery_seconds=0.2) as store:
         await store.save(ONE)
         with postgres_server.frozen():
-            began = monotonic()
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreUnavailable, match="after 1 s"):
                 await store.ping()
-            asked = monotonic()
-            assert asked - began < 2.8
             for _ in range(2):
-                with pytest.raises(StoreUnavailable):
+                with pytest.raises(StoreUnavailable, match="after 1 s"):
                     await store.save(a_report(2))
-            assert monotonic() - asked < 3.6
         await until_usable(store)
         await store._call(lambda connection: connection.execute("SELECT pg_sleep(1.5)").fetchone())
 
@@ -239,14 +229,12 @@ async def test_a_silent_server_shortens_the_deadline_of_pending_calls(postgres_s
     async with PostgresStore.open(postgres_server.fresh(), recovery_seconds=0.2) as store:
         await store.save(ONE)
         with postgres_server.frozen():
-            began = monotonic()
             async with anyio.create_task_group() as group:
-                group.start_soon(expect_unavailable, store)
-                group.start_soon(expect_unavailable, store)
-                await anyio.sleep(0.1)
+                group.start_soon(expect_unavailable, store, "has stopped answering")
+                group.start_soon(expect_unavailable, store, "has stopped answering")
+                await until(lambda: len(store._waiting) == 2)
                 with pytest.raises(StoreUnavailable):
                     await store.ping()
-            assert monotonic() - began < 5
         await until_usable(store)
 
 
@@ -267,17 +255,3 @@ async def test_a_probe_with_every_connection_busy_ends_no_call(postgres_server: 
                 await store.ping()
         assert ended == [1, 1]
         assert await store.load(ONE.analysis_id) == ONE
-
-
-async def expect_unavailable(store: PostgresStore) -> None:
-    with pytest.raises(StoreUnavailable):
-        await store.save(a_report(2))
-
-
-async def until_usable(store: PostgresStore) -> None:
-    with anyio.fail_after(10):
-        while True:
-            try:
-                return await store.ping()
-            except StoreUnavailable:
-                await anyio.sleep(0.05)

@@ -13,6 +13,7 @@ from cqox.storage.redis import RedisCache
 from cqox.storage.redis.values import encode
 from tests.servers import Redis
 from tests.storage.records import a_report
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 ONE = a_report(1)
@@ -213,9 +214,7 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(redis
             assert await cache.get(report.analysis_id) == report
         assert cache._threads.unfinished == 0
         assert 0 < connections(redis_server) <= 4
-    with anyio.fail_after(5):
-        while connections(redis_server):
-            await anyio.sleep(0.02)
+    await until(lambda: not connections(redis_server))
 
 
 async def test_connections_killed_during_use_mix_up_no_results(redis_server: Redis) -> None:

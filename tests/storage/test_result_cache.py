@@ -9,6 +9,7 @@ import pytest
 from cqox.storage import MemoryCache, ResultCache
 from cqox.storage.redis import RedisCache
 from tests.storage.records import a_report
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 ONE = a_report(1)
@@ -69,9 +70,7 @@ async def test_a_lease_has_one_holder_until_it_is_released(cache: ResultCache) -
 
 async def test_a_lease_that_is_not_renewed_expires(cache: ResultCache) -> None:
     assert await cache.claim("a", token="one", seconds=0.05) is True
-    with anyio.fail_after(5):
-        while not await cache.claim("a", token="two", seconds=60):
-            await anyio.sleep(0.01)
+    await until(lambda: cache.claim("a", token="two", seconds=60))
     await cache.release("a", token="one")
     assert await cache.claim("a", token="one", seconds=60) is False
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,8 @@ from cqox.telemetry.metric_definitions import Series
 from cqox.telemetry.recorder import OpenTelemetryRecorder
 from cqox.telemetry.spans import record_with
 from tests.telemetry.receiver import Receiver
+from tests.waiting import wait_until
 
-READY_SECONDS = 60.0
 ANALYSIS = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}}
 
 
@@ -130,16 +129,14 @@ class Services:
             )
 
     def wait_ready(self, name: str) -> None:
-        end = time.monotonic() + READY_SECONDS
-        while True:
-            assert self.processes[name].poll() is None, self.log(name)
-            assert time.monotonic() < end, self.log(name)
-            try:
-                if httpx.get(f"{self.url(name)}/health/ready", trust_env=False).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
+        wait_until(lambda: self._is_ready(name), failure=lambda: self.log(name))
+
+    def _is_ready(self, name: str) -> bool:
+        assert self.processes[name].poll() is None, self.log(name)
+        try:
+            return httpx.get(f"{self.url(name)}/health/ready", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
 
     def start_both(self) -> None:
         for name in ("engine", "gateway"):
@@ -150,10 +147,9 @@ class Services:
     def client(self, name: str = "gateway") -> httpx.Client:
         return httpx.Client(base_url=self.url(name), timeout=60.0, trust_env=False)
 
-    def stop(self, name: str) -> tuple[int, float]:
-        began = time.monotonic()
+    def stop(self, name: str) -> int:
         self.processes[name].send_signal(signal.SIGTERM)
-        return self.processes[name].wait(45), time.monotonic() - began
+        return self.processes[name].wait(45)
 
     def kill_all(self) -> None:
         for process in self.processes.values():

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 
-import anyio
 import pytest
 
 from cqox.storage import MemoryCache
@@ -14,6 +13,7 @@ from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 from tests.servers import Postgres, Redis
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,10 +53,7 @@ def shown() -> dict[str, float]:
 
 
 async def becomes(wanted: dict[str, float]) -> None:
-    with anyio.move_on_after(10):
-        while shown() != wanted:
-            await anyio.sleep(0.01)
-    assert shown() == wanted
+    await until(lambda: shown() == wanted)
 
 
 async def test_a_pool_of_postgresql_shows_what_is_used_idle_and_waited_for(postgres: Postgres) -> None:

@@ -117,8 +117,8 @@ def test_one_request_is_one_trace_through_gateway_engine_worker_and_stores(
     # A log record of the request names the same trace, and came the same way.
     logged = receiver.wait_for(lambda received: len({log[0] for log in received.logs if log[2]}) == 2).logs
     assert ("gateway", f"{ROUTE} 200", gateway.trace_id) in logged
-    assert services.stop("gateway")[0] == 0
-    assert services.stop("engine")[0] == 0
+    assert services.stop("gateway") == 0
+    assert services.stop("engine") == 0
 
 
 def test_redis_and_postgresql_are_in_the_trace_of_the_request(

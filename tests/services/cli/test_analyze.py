@@ -13,7 +13,7 @@ from cqox.contract.messages import Message, message_from
 from cqox.datasets import sample_path
 from cqox.errors import InvalidRequest
 from services.cli.analyze import mapping_of, pairs_of
-from tests.services.conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-c", "from services.cli import main; main()", "analyze"]
 ROLES_GIVEN = ["--y", "y", "--treatment", "w", "--unit-id", "id", "--covariates", "x1,x2", "--covariates", "x3, x4"]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from services.config.settings import table
-from tests.services.conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-c", "from services.cli import main; main()"]
 

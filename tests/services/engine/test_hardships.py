@@ -6,12 +6,13 @@ import shutil
 import signal
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.waiting import wait_until
 
 ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
 PLAIN = {"estimators": ["difference_in_means"]}
@@ -27,8 +28,7 @@ def engine(start):
     """The engine's process, with an HTTP client as `client`."""
     service = start("-m", "services.engine", CQOX_LOG_FORMAT="json")
     with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:
-        while client.get("/health/ready").status_code != 200:
-            time.sleep(0.02)
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
         service.client = client
         yield service
 

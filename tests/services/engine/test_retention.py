@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from cqox.contract import JobListing
+from tests.waiting import wait_until
 
 ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
 CSV = b"id,w,y\n" + b"".join(b"%d,%d,%d\n" % (number, number % 2, number * 7 % 13) for number in range(60))
@@ -33,8 +34,7 @@ LONG = {
 @contextmanager
 def ready(service) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
-        while client.get("/health/ready").status_code != 200:
-            time.sleep(0.02)
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
         yield client
 
 
@@ -46,11 +46,7 @@ def engine(start):
 
 
 def ended(client: httpx.Client, path: str) -> dict[str, object]:
-    end = time.monotonic() + 60
-    while (job := client.get(path).json())["status"] == "running":
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return job
+    return wait_until(lambda: (job := client.get(path).json())["status"] != "running" and job)
 
 
 def free_bytes(folder: Path) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.waiting import wait_until
+
 SECRETS = {
     "CQOX_ADMIN_TOKEN": "planted-token-of-the-operator",
     "PGPASSWORD": "planted-password",
@@ -24,8 +26,7 @@ def engine(start):
     """The engine's process with warm workers and an HTTP client as `client`."""
     service = start("-m", "services.engine", CQOX_LOG_FORMAT="json", **SECRETS)
     with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
-        while client.get("/health/ready").status_code != 200 or len(idle(service.process.pid)) < 4:
-            time.sleep(0.05)
+        wait_until(lambda: client.get("/health/ready").status_code == 200 and len(idle(service.process.pid)) == 4)
         service.client = client
         yield service
 
@@ -97,18 +98,15 @@ def test_a_storm_of_cancellations_costs_hardly_a_worker_and_an_honest_client_lit
     for each in storm:
         each.join()
     assert sorted(honest)[len(honest) // 2] < max(3.0, 10 * unloaded)
-    while len(idle(engine.process.pid)) < 4:
-        time.sleep(0.05)
+    wait_until(lambda: len(idle(engine.process.pid)) == 4)
     # Of 240 cancelled analyses, most of which had begun; one at a time may be slow to notice on a busy machine.
     assert len(pids - set(idle(engine.process.pid))) <= 2
     restarts = next(
         line for line in engine.client.get("/metrics").text.splitlines() if line.startswith("cqox_worker_restarts")
     )
     assert float(restarts.split()[-1]) <= 24
-    end = time.monotonic() + 30
-    while len(files(engine.process.pid)) > before + 6:
-        assert time.monotonic() < end, "the engine still holds descriptors of clients that left"
-        time.sleep(0.05)
+    # No descriptors of clients that left.
+    wait_until(lambda: len(files(engine.process.pid)) <= before + 6)
 
 
 def test_no_worker_is_left_of_an_engine_that_is_killed_while_they_are_stopped(engine) -> None:
@@ -116,10 +114,7 @@ def test_no_worker_is_left_of_an_engine_that_is_killed_while_they_are_stopped(en
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     engine.process.kill()
-    end = time.monotonic() + 10
-    while left := [pid for pid in workers if is_there(pid)]:
-        assert time.monotonic() < end, f"{len(left)} workers outlived their engine"
-        time.sleep(0.01)
+    wait_until(lambda: not any(map(is_there, workers)))
 
 
 def is_there(pid: int) -> bool:

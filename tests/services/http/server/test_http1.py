@@ -4,14 +4,13 @@ import json
 import signal
 import socket
 import struct
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.services.conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 APP = str(Path(__file__).parents[1] / "served_app.py")
 ONE = b"GET /now HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -153,10 +152,7 @@ def test_health_answers_however_many_idle_connections_there_are_under_few_descri
         for _ in range(5):
             assert httpx.get(f"{service.url}/health/live", trust_env=False).status_code == 200
         # What has only just begun to stall does not give way yet.
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not answer_to(service, LAST).startswith(b"HTTP/1.1 200"):
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        wait_until(lambda: answer_to(service, LAST).startswith(b"HTTP/1.1 200"))
     finally:
         for connection in idle:
             connection.close()
@@ -177,10 +173,7 @@ def test_beyond_the_bound_of_connections_at_work_health_is_still_answered(start)
             probe = stack.enter_context(connected(service))
             probe.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         service.send_signal(signal.SIGCONT)
-        end = time.monotonic() + PATIENCE_SECONDS
-        while in_flight(service) < 16:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_until(lambda: in_flight(service) >= 16)
         refused = answer_to(service, ONE)
         assert refused.startswith(b"HTTP/1.1 503")
         assert b"at work" in refused

@@ -15,7 +15,7 @@ from services.config.settings import Settings
 from services.http.server.app import App
 from services.http.server.serving import _Server
 from services.http.server.sockets import listen
-from tests.services.conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 APP = str(Path(__file__).parents[1] / "served_app.py")
 # The hard stop comes five seconds after the grace, and what is to end without it may take longer on a busy machine.
@@ -61,10 +61,7 @@ def in_flight(url: str) -> int:
 
 
 def wait_in_flight(url: str, count: int) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while in_flight(url) < count:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until(lambda: in_flight(url) >= count)
 
 
 def test_a_signal_is_followed_by_the_four_lines_in_order_and_exit_status_0(start):
@@ -194,10 +191,7 @@ def test_it_answers_while_it_warms_and_says_that_it_is_starting(start):
     answer = httpx.get(f"{service.url}/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "starting")
     assert httpx.get(f"{service.url}/now").status_code == 200
-    end = time.monotonic() + PATIENCE_SECONDS
-    while httpx.get(f"{service.url}/health/ready").status_code != 200:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: httpx.get(f"{service.url}/health/ready").status_code == 200)
 
 
 def test_a_task_of_the_app_that_breaks_ends_the_process_with_status_1(start):

@@ -1,11 +1,10 @@
 import signal
 import socket
-import time
 
 import httpx
 import pytest
 
-from tests.services.conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SERVICE = ("-m", "services.gateway")
 
@@ -73,17 +72,20 @@ def test_the_hypercorn_command_ends_where_a_setting_is_wrong_and_says_which(star
     service.end()
 
 
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_it_loads_ends_it_quietly(start, number):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     service = start(*SERVICE, CQOX_GATEWAY_PORT=str(port))
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.001)
+    wait_until(lambda: accepts(port), failure=lambda: service.lines)
     assert service.stop(number) == 0
     assert not any("Traceback" in line for line in service.lines)
 
@@ -107,14 +109,7 @@ def test_a_connection_is_accepted_before_everything_is_loaded(start):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     service = start(*SERVICE, CQOX_GATEWAY_PORT=str(port))
-    end = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            assert time.monotonic() < end, service.lines
-            time.sleep(0.01)
+    wait_until(lambda: accepts(port), failure=lambda: service.lines)
     # What loads says nothing before it is loaded, and takes a hundred times as long as it takes to look here.
     assert service.lines == []
     assert httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=PATIENCE_SECONDS).status_code == 200
