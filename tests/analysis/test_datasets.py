@@ -15,6 +15,7 @@ from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, SqliteStore
 from cqox.tasks import open_task_group
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -68,8 +69,7 @@ async def test_who_comes_before_the_samples_are_there_waits_for_them(tmp_path: P
 
         group.start_soon(ask)
         group.start_soon(made.prepare_samples, group)
-        while "samples" not in pool.ran:
-            await anyio.sleep(0.001)
+        await until(lambda: "samples" in pool.ran)
         assert not found
         pool.go_on.set()
     assert found == ["test"]

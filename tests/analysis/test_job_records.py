@@ -151,7 +151,7 @@ async def test_of_those_who_ask_for_one_job_at_once_one_decides_at_a_time(store:
         async with records.exclusive(job_id):
             inside.append(1)
             most.append(len(inside))
-            await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
             inside.pop()
 
     async with anyio.create_task_group() as group:

@@ -11,6 +11,7 @@ from cqox.analysis.results import Results, generation_of
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import MemoryCache, SqliteStore, StoredReport
 from tests.storage.records import a_report
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 ONE = a_report(1)
@@ -70,14 +71,15 @@ class Away(SqliteStore):
 
 
 async def test_of_many_engines_that_are_asked_the_same_at_once_one_computes(store: SqliteStore) -> None:
-    cache, computed = MemoryCache(), list[int]()
+    cache, asked, computed = MemoryCache(), list[int](), list[int]()
 
     async def compute() -> StoredReport:
         computed.append(1)
-        await anyio.sleep(0.05)
+        await until(lambda: len(asked) == 8)
         return ONE
 
     async def ask() -> None:
+        asked.append(1)
         found = await Results(store, cache).once(KEY, compute)
         assert (found.report, found.stored) == (ONE, True)
 

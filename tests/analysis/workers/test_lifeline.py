@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cqox.analysis.workers.lifeline import arm
+from tests.waiting import wait_until
 
 PARENT = """
 import sys, anyio
@@ -67,14 +68,13 @@ def children(pid: int) -> list[int]:
     return [each for each in found if int(stat(each)[1]) == pid]
 
 
-def wait_until_all_are_gone(pids: list[int], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while left := [pid for pid in pids if stat(pid)[0] != "Z"]:
-        if time.monotonic() > end:
-            for pid in left:
+def wait_until_all_are_gone(pids: list[int]) -> None:
+    try:
+        wait_until(lambda: all(stat(pid)[0] == "Z" for pid in pids))
+    finally:
+        for pid in pids:
+            if stat(pid)[0] != "Z":
                 os.kill(pid, signal.SIGKILL)
-            raise AssertionError(f"{len(left)} of {len(pids)} workers outlived their parent")
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("state", ["computing", "stopped"])
@@ -84,8 +84,7 @@ def test_a_worker_ends_with_its_parent(backend: str, state: str) -> None:
         pid = int(line(process))
         if state == "stopped":
             os.kill(pid, signal.SIGSTOP)
-            while stat(pid)[0] != "T":
-                time.sleep(0.001)
+            wait_until(lambda: stat(pid)[0] == "T")
     wait_until_all_are_gone([pid])
 
 

@@ -28,6 +28,8 @@ async def app(scope, receive, send):
         if message["type"] == "http.disconnect":
             print(f"client gone after {size_bytes > 0}", flush=True)
             return
+        if message["body"] and not size_bytes:
+            print(f"receiving {scope['path']}", flush=True)
         digest.update(message["body"])
         crc = zlib.crc32(message["body"], crc)
         size_bytes += len(message["body"])

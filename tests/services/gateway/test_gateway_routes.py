@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -227,7 +226,7 @@ def test_a_client_that_goes_away_in_mid_upload_is_gone_for_the_engine_too(gatewa
         connection.sendall(
             b"POST /api/datasets HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n" + bytes(200_000)
         )
-        time.sleep(0.2)
+        engine.wait_line("receiving /api/datasets")
     engine.wait_line("client gone after True")
 
 
