@@ -1,4 +1,4 @@
-"""What the import contracts cannot say: no private module is imported from outside its package."""
+"""Rules that import contracts cannot express: no private module is imported from outside its package."""
 
 import grimp
 import pytest

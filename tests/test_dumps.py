@@ -1,4 +1,4 @@
-"""What other processes of the same user may see of one that refuses dumps."""
+"""Visibility of a process that refuses dumps to other processes of its user."""
 
 import os
 import subprocess

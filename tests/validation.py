@@ -1,4 +1,4 @@
-"""What Monte-Carlo runs found, written down for the page of validations where `make validate` asks for it."""
+"""Results of Monte-Carlo runs, written for the page of validations where `make validate` asks for it."""
 
 import json
 import math

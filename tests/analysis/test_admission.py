@@ -71,7 +71,7 @@ async def test_whether_there_is_any_place_can_be_asked_before_work_is_taken_on()
 
 
 @pytest.mark.parametrize("seconds_left", [5.0, 19.0])
-async def test_who_would_wait_in_vain_is_refused_at_once(seconds_left: float) -> None:
+async def test_a_request_that_would_miss_its_deadline_is_refused_at_once(seconds_left: float) -> None:
     clock, release = Clock(), anyio.Event()
     admission = Admission(size=1, max_queued=100, now=clock)
     async with admission.slot():
@@ -112,7 +112,7 @@ async def test_who_can_be_served_in_time_waits_and_a_free_slot_is_given_to_anybo
     assert served
 
 
-async def test_whose_turn_comes_too_late_is_refused_then_and_takes_no_slot() -> None:
+async def test_a_request_that_missed_its_deadline_in_the_queue_is_refused_and_takes_no_slot() -> None:
     clock, release, refused = Clock(), anyio.Event(), list[BulkheadFull]()
     admission = Admission(size=1, max_queued=100, now=clock)
     async with admission.slot():

@@ -152,7 +152,7 @@ def test_a_column_of_an_amount_is_no_category(table: Table, codes: pd.DataFrame,
         report(table(codes), mapping, categorical=[column])
 
 
-def test_a_column_without_a_role_is_told_of_and_one_that_is_codes_anyhow_is_not(
+def test_a_column_without_a_role_is_reported_and_one_that_is_codes_anyhow_is_not(
     table: Table, codes: pd.DataFrame
 ) -> None:
     mapping = {"y": "y", "treatment": "w", "cluster": "region"}
@@ -162,7 +162,7 @@ def test_a_column_without_a_role_is_told_of_and_one_that_is_codes_anyhow_is_not(
     assert (found["notes"][1:], comparable(found)) == (plain["notes"], comparable(plain))
 
 
-def test_covariates_that_look_like_codes_are_told_of_and_left_as_they_are(table: Table, codes: pd.DataFrame) -> None:
+def test_covariates_that_look_like_codes_are_reported_and_left_as_they_are(table: Table, codes: pd.DataFrame) -> None:
     path = table(codes)
     chosen = ["ols_adjustment"]
     assert report(path, MAPPING, estimators=chosen)["notes"][0] == (

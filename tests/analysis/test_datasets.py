@@ -171,7 +171,7 @@ async def test_the_same_bytes_are_read_once_and_other_options_are_another_data_s
         assert [record.name for record in await made.all()] == ["a.csv"]
 
 
-async def test_a_built_in_data_set_that_is_lost_or_damaged_is_made_anew_where_it_is_read(tmp_path: Path) -> None:
+async def test_a_built_in_data_set_that_is_lost_or_damaged_is_made_again_where_it_is_read(tmp_path: Path) -> None:
     pool = Pool()
     pool.go_on.set()
     table = tmp_path / "datasets/test/table.parquet"
@@ -202,7 +202,7 @@ async def test_a_built_in_data_set_that_is_lost_or_damaged_is_made_anew_where_it
         assert pool.ran.count("sample") == 5
 
 
-async def test_a_built_in_data_set_that_was_damaged_is_made_anew_at_the_start(tmp_path: Path) -> None:
+async def test_a_built_in_data_set_that_was_damaged_is_made_again_at_the_start(tmp_path: Path) -> None:
     pool = Pool()
     pool.go_on.set()
     async with datasets(tmp_path, pool) as made, open_task_group() as group:
@@ -215,7 +215,7 @@ async def test_a_built_in_data_set_that_was_damaged_is_made_anew_at_the_start(tm
     assert (tmp_path / "datasets/test/table.parquet").read_bytes() == b"table"
 
 
-async def test_an_upload_that_is_lost_is_not_made_anew_and_can_be_uploaded_again(tmp_path: Path) -> None:
+async def test_an_upload_that_is_lost_is_not_made_again_and_can_be_uploaded_again(tmp_path: Path) -> None:
     async with datasets(tmp_path, Pool(), samples=False) as made:
 
         async def add() -> DatasetRecord:
@@ -236,7 +236,7 @@ def lose_registry(folder: Path) -> None:
         path.unlink()
 
 
-async def test_what_has_files_is_registered_anew_where_the_registry_has_lost_its_own(tmp_path: Path) -> None:
+async def test_what_has_files_is_registered_again_where_the_registry_has_lost_its_own(tmp_path: Path) -> None:
     async with datasets(tmp_path, Pool(), samples=False) as made:
         record = await made.add(tmp_path / "a.csv", name="a", content_digest="1" * 32, size_bytes=9, options={})
         lose_registry(tmp_path)

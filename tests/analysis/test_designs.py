@@ -1,4 +1,4 @@
-"""What the roles of special designs make of their columns."""
+"""Columns in the roles of special designs."""
 
 import numpy as np
 import polars as pl

@@ -74,7 +74,7 @@ def test_a_bandwidth_can_be_asked_for(table: Path) -> None:
         run(table, {"y": "賃金", "running": "点数", "cutoff": 55}, rd_bandwidth=0)
 
 
-def test_a_cutoff_beyond_the_score_is_told(table: Path) -> None:
+def test_a_cutoff_beyond_the_score_is_reported(table: Path) -> None:
     report = run(table, {"y": "賃金", "running": "点数", "cutoff": 500}).report
     found = next(each for each in report["estimates"] if each["name"] == "rd_local_linear")
     assert "No row has '点数' at or above the cutoff 500" in found["reason"]

@@ -12,7 +12,7 @@ SOUND = Estimate(
 )  # fmt: skip
 
 
-def test_what_is_not_finite_becomes_null_and_its_path_is_told() -> None:
+def test_what_is_not_finite_becomes_null_and_its_path_is_reported() -> None:
     value = {"a": [1.0, math.inf, {"b": -math.inf}], "c": (math.nan,), "d": "inf", "e": None, "f": True}
     assert finite(value) == (
         {"a": [1.0, None, {"b": None}], "c": [None], "d": "inf", "e": None, "f": True},
@@ -22,7 +22,7 @@ def test_what_is_not_finite_becomes_null_and_its_path_is_told() -> None:
     assert finite(whole)[0] is whole
 
 
-def test_many_paths_are_told_by_the_first_few() -> None:
+def test_many_paths_are_reported_by_the_first_few() -> None:
     assert named(["a", "b"]) == "a, b"
     assert named([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
 

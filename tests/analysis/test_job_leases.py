@@ -63,7 +63,7 @@ async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, ca
     assert "Maintaining the job leases failed" in caplog.text
 
 
-async def test_an_engine_that_departed_is_told_of_once_by_whoever_tends_at_the_same_time(
+async def test_a_dead_engine_is_reported_once_by_engines_that_check_at_the_same_time(
     store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = FileStore(tmp_path)

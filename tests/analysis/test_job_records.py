@@ -133,7 +133,7 @@ async def test_an_end_stands_above_a_lease_that_ran_out_meanwhile(store: Moody) 
     assert await status(store, "j") == "succeeded"
 
 
-async def test_what_waits_for_the_store_is_bounded_and_what_is_dropped_is_told(
+async def test_what_waits_for_the_store_is_bounded_and_what_is_dropped_is_logged(
     store: Moody, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = JobRecords(store, ME, most=3)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Owner:
-    """What owns the process: it can cut every job, whichever order they began in."""
+    """The owner of the process: it can cut every job, whichever order they began in."""
 
     def __init__(self) -> None:
         self._scopes: dict[str, anyio.CancelScope] = {}
@@ -48,7 +48,7 @@ async def heard(job: Job, after: int = 0) -> list[tuple[int, str]]:
     return [(message.number, message.event) async for message in job.listen(after)]
 
 
-async def test_a_job_goes_on_after_whoever_started_it_and_tells_what_it_did() -> None:
+async def test_a_job_outlives_its_client_and_reports_its_steps() -> None:
     async with open_task_group() as app:
         jobs = Jobs(app, Owner().shift)
         job = jobs.start("d", succeed)
@@ -77,15 +77,15 @@ async def test_a_failure_is_kept_for_who_asks() -> None:
 
 async def test_a_cancelled_job_ends_and_says_so_to_its_listeners() -> None:
     async with open_task_group() as app:
-        job, told = Jobs(app, Owner().shift).start("d", last), list[tuple[int, str]]()
+        job, received = Jobs(app, Owner().shift).start("d", last), list[tuple[int, str]]()
 
         async def listen() -> None:
-            told.extend(await heard(job))
+            received.extend(await heard(job))
 
         app.start_soon(listen)
         await anyio.wait_all_tasks_blocked()
         job.cancel()
-    assert told == [(1, "cancelled")]
+    assert received == [(1, "cancelled")]
     assert job.state == "cancelled"
 
 
@@ -162,7 +162,7 @@ async def test_an_unknown_job_is_not_found_and_ended_ones_are_forgotten_in_order
         assert jobs.get(started[-1].job_id).state == "succeeded"
 
 
-async def test_the_end_of_a_job_is_recorded_before_anybody_is_told_of_it() -> None:
+async def test_the_end_of_a_job_is_recorded_before_it_is_reported() -> None:
     seen = list[tuple[str, str, int]]()
 
     async def ended(job: Job, ending: Ending) -> None:

@@ -5,7 +5,7 @@ import pytest
 from cqox.analysis.log_throttle import Outage
 
 
-def test_an_outage_is_told_of_when_it_begins_twice_a_minute_and_when_it_is_over(
+def test_an_outage_is_logged_when_it_begins_twice_a_minute_and_when_it_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -126,8 +126,8 @@ def surveys(*, ids: bool = False) -> list[str]:
         effect = 2.0 if first and year >= first else 0.0
         age = rng.normal()
         value = year - 2001 + (first == 2003) + age + effect + rng.normal()
-        told = f"{year},{first},{age:.4f},{value:.4f},s{state},{int(effect > 0)},{int(year >= 2003)}"
-        lines.append(told + (f",p{person}" if ids else ""))
+        csv_row = f"{year},{first},{age:.4f},{value:.4f},s{state},{int(effect > 0)},{int(year >= 2003)}"
+        lines.append(csv_row + (f",p{person}" if ids else ""))
     return lines
 
 
@@ -135,10 +135,10 @@ def surveys(*, ids: bool = False) -> list[str]:
 def test_people_asked_once_each_are_compared_as_repeated_cross_sections(tmp_path: Path, ids: bool):
     mapping = {"y": "sales", "time": "year", "cohort": "first", "covariates": ["age"], "cluster": "state"}
     found = analyzed(tmp_path, surveys(ids=ids), {**mapping, **({"unit_id": "person"} if ids else {})})
-    told = study(found)
-    assert told["estimate"] == pytest.approx(2, abs=0.25)
-    assert told["se_method"] == "CRV1 (influence function)"
-    assert told["diagnostics"]["design"] == "repeated cross-sections"
+    csv_row = study(found)
+    assert csv_row["estimate"] == pytest.approx(2, abs=0.25)
+    assert csv_row["se_method"] == "CRV1 (influence function)"
+    assert csv_row["diagnostics"]["design"] == "repeated cross-sections"
     decision, gates = found.report["decision"], found.report["gates"]
     assert decision["primary"] == "did_callaway_santanna"
     assert gates["design"]["status"] == "pass"

@@ -47,7 +47,7 @@ def test_columns_in_one_text_are_said_to_be_a_list() -> None:
         check_mapping({"y": "y", "treatment": "w", "covariates": ("a, b",)}, ["y", "w", "a", "b"])
 
 
-def test_of_a_wide_table_a_few_columns_are_told_and_all_are_choices() -> None:
+def test_of_a_wide_table_a_few_columns_are_listed_and_all_are_choices() -> None:
     names = [f"c{number}" for number in range(5_000)]
     with pytest.raises(InvalidRequest, match="Did you mean c4999") as caught:
         check_mapping({"y": "C4999", "treatment": "c1"}, names)

@@ -1,4 +1,4 @@
-"""Whether one column is another once more."""
+"""Columns that repeat another one."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""The gate on refutations: only where they were asked for, and heard by whoever reads the decision alone."""
+"""The gate on refutations: only where they were requested, and part of the decision."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_an_estimate_that_every_refuter_leaves_standing_passes() -> None:
         ("data_subset", {"mean": 0.85}, "80% of the rows the mean effect is 0.85"),
     ],
 )
-def test_a_refuter_that_contradicts_by_little_is_a_doubt_that_says_what_it_found(
+def test_a_refuter_that_contradicts_by_little_is_a_warning_that_says_what_it_found(
     name: str, changed: dict[str, Json], words: str
 ) -> None:
     found = gate(**{name: {**changed, "stands": False}})
@@ -75,7 +75,7 @@ def test_an_effect_that_claims_nothing_is_not_failed_by_its_placebos() -> None:
     assert (found.status, found.value) == ("warn", 1.0)
 
 
-def test_several_doubts_are_counted_and_the_grave_ones_come_first() -> None:
+def test_several_warnings_are_counted_and_the_grave_ones_come_first() -> None:
     found = gate(
         placebo_treatment={"sd": 0.6, "p_value": 0.1, "stands": False}, data_subset={"mean": 0.0, "stands": False}
     )
@@ -83,7 +83,7 @@ def test_several_doubts_are_counted_and_the_grave_ones_come_first() -> None:
     assert str(found.reason).index("data_subset") < str(found.reason).index("placebo_treatment")
 
 
-def test_a_refuter_without_a_number_is_a_doubt() -> None:
+def test_a_refuter_without_a_number_is_a_warning() -> None:
     diagnostics: dict[str, Json] = {"refutations": {"dummy_outcome": {"reason": "No number: singular."}}}
     found = refutation_gate(diagnostics, PRIMARY, replications=50)
     assert found is not None
@@ -99,7 +99,7 @@ def test_what_cannot_be_refuted_says_why_it_does_not_apply() -> None:
     assert "options.refute" in str(gate(replications=1).reason)
 
 
-def test_one_replication_is_told_to_be_too_few_and_no_failure_of_the_estimator() -> None:
+def test_one_replication_is_reported_as_too_few_and_not_as_a_failure_of_the_estimator() -> None:
     assert _too_few(1, 1, "").startswith("One replication gives no distribution; set options.refute")
     assert "one number in 40 replications" in _too_few(1, 40, "Too few rows.")
     assert _too_few(0, 40, "Too few rows.") == "The estimator gave no number on the modified data: Too few rows."

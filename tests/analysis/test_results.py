@@ -40,7 +40,7 @@ class Distant(SqliteStore):
 
 
 class Away(SqliteStore):
-    """A store that can be told to be away."""
+    """A store that can be made unavailable."""
 
     away = False
 

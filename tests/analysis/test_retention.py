@@ -1,4 +1,4 @@
-"""What is deleted on request and by age, and what is not."""
+"""Deletion on request and by age."""
 
 import os
 import time
@@ -141,7 +141,7 @@ async def test_what_is_stored_after_its_data_set_was_erased_is_deleted_and_nothi
         assert len((await made.there())[0]) == 2
 
 
-async def test_an_erasure_that_was_cut_short_is_finished_by_whoever_is_next(tmp_path: Path) -> None:
+async def test_an_interrupted_erasure_is_finished_by_the_next_one(tmp_path: Path) -> None:
     async with house(tmp_path) as made:
         await made.dataset("a")
         for number in range(250):
@@ -247,7 +247,7 @@ async def test_a_store_that_is_away_costs_a_line_and_the_rest_is_deleted_the_nex
         assert (await made.there())[0] == []
 
 
-async def test_figures_make_room_where_a_report_cannot_be_deleted_for_want_of_it(
+async def test_figures_make_room_where_a_report_cannot_be_deleted_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house(tmp_path) as made:

@@ -92,7 +92,7 @@ def test_codes_become_one_column_for_each_level_beyond_the_first_in_their_own_or
     assert notes == []
 
 
-def test_codes_of_many_levels_are_absorbed_and_those_that_tell_rows_apart_are_refused() -> None:
+def test_codes_of_many_levels_are_absorbed_and_those_that_identify_rows_are_refused() -> None:
     frame = pl.DataFrame({"icd": [number % 60 for number in range(300)], "row": range(300)})
     codes = {name: Info(name, "category") for name in frame.columns}
     made = covariate_matrix(frame, codes, ["icd"], role="covariates", notes=[])

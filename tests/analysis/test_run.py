@@ -40,9 +40,9 @@ def test_a_mapped_column_that_holds_infinity_is_refused_by_name_and_others_do_no
 
 
 def run(table: Path, mapping: dict[str, object], **options: object):
-    told: list[dict[str, object]] = []
+    progress: list[dict[str, object]] = []
     request = parse_model(AnalyzeRequest, {"dataset_id": "t", "mapping": mapping, "options": options})
-    return analyze(table, request, threads=1, on_step=told.append), told
+    return analyze(table, request, threads=1, on_step=progress.append), progress
 
 
 def test_a_report_holds_json_values_alone_and_one_estimate_for_each_estimator(table: Path) -> None:
@@ -53,13 +53,13 @@ def test_a_report_holds_json_values_alone_and_one_estimate_for_each_estimator(ta
     assert (finished.rows, finished.rows_used) == (240, 240)
 
 
-def test_every_step_is_told_in_order_with_each_estimate_as_it_comes(table: Path) -> None:
-    _, told = run(table, {"y": "y", "treatment": "w"})
-    steps = [step["step"] for step in told]
+def test_every_step_is_reported_in_order_with_each_estimate_as_it_comes(table: Path) -> None:
+    _, progress = run(table, {"y": "y", "treatment": "w"})
+    steps = [step["step"] for step in progress]
     assert steps[0] == "read"
     assert steps[-1] == "figures"
     assert steps.index("estimate.difference_in_means") < steps.index("diagnostics")
-    difference = next(step for step in told if step["step"] == "estimate.difference_in_means")
+    difference = next(step for step in progress if step["step"] == "estimate.difference_in_means")
     assert difference["status"] == "ok"
     assert isinstance(difference["estimate"], float)
 
@@ -97,8 +97,8 @@ def kept(folder: Path, lines: list[str]) -> Path:
 def test_what_reading_made_of_a_mapped_column_is_in_the_report(tmp_path: Path) -> None:
     lines = ["rate,w,other", *(f"{3 + number % 7}%,{number % 2},{number}%" for number in range(60))]
     finished, _ = run(kept(tmp_path, lines), {"y": "rate", "treatment": "w"})
-    told = [note for note in finished.report["notes"] if "Percentages" in note]
-    assert told == ["'rate': Percentages were read as fractions: 5% is 0.05."]
+    progress = [note for note in finished.report["notes"] if "Percentages" in note]
+    assert progress == ["'rate': Percentages were read as fractions: 5% is 0.05."]
 
 
 def test_rows_of_weight_0_are_no_missing_data(tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_numbers_whose_powers_are_no_numbers_are_refused_by_the_name_of_their_co
 def test_numbers_of_any_other_size_give_a_report_of_finite_numbers(
     tmp_path: Path, y: float, x: float, mapping: dict[str, object]
 ) -> None:
-    finished, told = run(of_size(tmp_path, y, x), {"y": "y", **mapping})
-    json.dumps([finished.report, finished.specs, told], allow_nan=False)
+    finished, progress = run(of_size(tmp_path, y, x), {"y": "y", **mapping})
+    json.dumps([finished.report, finished.specs, progress], allow_nan=False)
 
 
 def test_a_column_beyond_that_range_is_no_covariate_and_the_notes_say_so(tmp_path: Path) -> None:
@@ -296,8 +296,8 @@ def test_an_estimate_that_overflows_has_failed_and_the_others_stand(
         return replace(found, standard_error=float("inf")) if found.name == "ols_adjustment" else found
 
     monkeypatch.setattr(run_module, "run", run_once)
-    finished, told = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
-    json.dumps([finished.report, finished.specs, told], allow_nan=False)
+    finished, progress = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
+    json.dumps([finished.report, finished.specs, progress], allow_nan=False)
     statuses = {estimate["name"]: estimate["status"] for estimate in finished.report["estimates"]}
     assert (statuses["ols_adjustment"], statuses["aipw"]) == ("failed", "ok")
     assert any(error.startswith("ols_adjustment: Its computation exceeded") for error in finished.report["errors"])

@@ -50,7 +50,7 @@ def test_the_seasons_of_months_do_not_stand_in_the_way_of_a_decision(table: Path
     assert "interrupted_series" in finished.specs
 
 
-def test_seasons_that_are_left_in_the_series_are_told_to_the_decision(table: Path) -> None:
+def test_seasons_that_are_left_in_the_series_are_passed_to_the_decision(table: Path) -> None:
     for mapping, options in ((NUMBERED, {}), (DATED, {}), (DATED, {"season_pairs": 0})):
         report = run(table, mapping, **options).report
         assert report["gates"]["primary_warnings"]["status"] == "warn"

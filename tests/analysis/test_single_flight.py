@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Computation:
-    """Counts its runs and ends when it is told to."""
+    """Counts its runs and ends on command."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -85,7 +85,7 @@ async def test_the_first_to_ask_may_leave_and_the_others_still_get_the_value() -
     assert first.cancelled_caught
 
 
-async def test_the_last_to_leave_ends_the_computation_and_the_next_starts_anew() -> None:
+async def test_the_last_to_leave_ends_the_computation_and_the_next_starts_again() -> None:
     computation = Computation()
     async with open_task_group() as app:
         flights = SingleFlight[int](app)
@@ -195,12 +195,12 @@ async def test_each_waiter_gets_an_exception_object_of_its_own() -> None:
     assert all(error.__cause__ is computation.failure for error in caught)
 
 
-async def test_every_waiter_is_told_every_step_however_late_it_joined() -> None:
+async def test_every_waiter_receives_every_step_however_late_it_joined() -> None:
     computation = Computation()
-    told: list[list[str]] = [[], []]
+    received: list[list[str]] = [[], []]
 
     def recording(number: int) -> Callable[[Mapping[str, object]], None]:
-        return lambda step: told[number].append(str(step["step"]))
+        return lambda step: received[number].append(str(step["step"]))
 
     async with open_task_group() as app:
         flights = SingleFlight[int](app)
@@ -214,7 +214,7 @@ async def test_every_waiter_is_told_every_step_however_late_it_joined() -> None:
             requests.start_soon(ask, 1)
             await anyio.wait_all_tasks_blocked()
             computation.finish.set()
-    assert told == [["started", "ended"], ["started", "ended"]]
+    assert received == [["started", "ended"], ["started", "ended"]]
 
 
 def test_a_fresh_exception_keeps_class_message_and_attributes_alone() -> None:

@@ -41,7 +41,7 @@ def found(folder: Path, columns: Mapping[str, Sequence[object]], roles: RoleMapp
         (1 / Y, "the opposite order"),
     ],
 )
-def test_the_outcome_in_other_units_is_no_covariate_and_says_what_it_was_told_by(
+def test_the_outcome_in_other_units_is_no_covariate_and_the_reason_is_given(
     tmp_path: Path, values: Sequence[object], shown: str
 ) -> None:
     candidates = found(tmp_path, {**BASE, "again": values})

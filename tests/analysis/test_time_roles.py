@@ -95,12 +95,12 @@ def test_months_as_numbers_and_as_text_are_the_same_request() -> None:
 
 
 @pytest.mark.parametrize("never", [0, -1, 999999, float("nan"), "never"])
-def test_what_says_never_beside_months_is_kept(never: object) -> None:
+def test_a_word_for_never_among_months_is_kept(never: object) -> None:
     first = [str(200401), never] if isinstance(never, str) else [200401.0, never]
     assert np.isnan(made(YEAR_ENDS, first).contrasts[0].data.cohort[4:]).all()
 
 
-def test_a_cohort_that_is_no_month_beside_months_is_named() -> None:
+def test_a_cohort_that_is_no_month_among_months_is_named() -> None:
     with pytest.raises(InvalidRequest, match="'first' contains 200313, and 't' contains months such as 200402"):
         made(YEAR_ENDS, [200313, 0])
 

@@ -13,14 +13,14 @@ def gave(name: str, reason: str | None = None) -> Estimate:
     return replace(one(name, None, None, status="skipped"), reason=reason)
 
 
-def told(roles: dict[str, object], *estimates: Estimate) -> list[str]:
+def notes_on_unused(roles: dict[str, object], *estimates: Estimate) -> list[str]:
     return unused_roles(roles, [KNOWN[estimate.name] for estimate in estimates], estimates)
 
 
-def test_a_role_without_a_use_is_told_of_by_an_estimator_of_the_design_in_use() -> None:
+def test_a_role_without_a_use_is_reported_by_an_estimator_of_the_design_in_use() -> None:
     roles = {"action": "a", "reward": "r", "pscore": "p", "covariates": ("x",)}
     lacking = gave("lin_interacted", "It needs the role 'treatment'.")
-    (note,) = told(roles, lacking, gave("ope_ips"), gave("ope_dr", "It needs one column for each action."))
+    (note,) = notes_on_unused(roles, lacking, gave("ope_ips"), gave("ope_dr", "It needs one column for each action."))
     assert note == (
         "No estimate uses the design of 'covariates': ope_dr was not computed. It needs one column for each action."
     )
@@ -29,7 +29,7 @@ def test_a_role_without_a_use_is_told_of_by_an_estimator_of_the_design_in_use() 
 def test_the_estimator_that_needs_most_of_them_and_lacks_least_says_why() -> None:
     roles = {"y": "y", "running": "x", "cutoff": 99.0}
     estimates = (gave("rd_fuzzy", "It needs a treatment."), gave("rd_local_linear", "No row is above 99."))
-    notes = told(roles, *estimates)
+    notes = notes_on_unused(roles, *estimates)
     assert notes == [
         "No estimate uses the design of 'y', 'running' and 'cutoff': "
         "rd_local_linear was not computed. No row is above 99."
@@ -39,17 +39,19 @@ def test_the_estimator_that_needs_most_of_them_and_lacks_least_says_why() -> Non
 def test_nothing_is_said_of_roles_that_were_used_or_that_nobody_was_asked_about() -> None:
     roles = {"y": "y", "treatment": "w", "covariates": ("x",), "cluster": ("g",), "unit_id": "id", "instrument": ("z",)}
     assert (
-        told(roles, gave("difference_in_means"), gave("ols_adjustment"), gave("psm_ate", "No."), gave("twfe", "No."))
+        notes_on_unused(
+            roles, gave("difference_in_means"), gave("ols_adjustment"), gave("psm_ate", "No."), gave("twfe", "No.")
+        )
         == []
     )
 
 
 def test_that_rows_are_compared_by_a_start_is_no_use_of_its_design() -> None:
     roles = {"y": "y", "time": "t", "cohort": "g"}
-    (note,) = told(roles, gave("difference_in_means"), gave("did_callaway_santanna", "It needs 'unit_id'."))
+    (note,) = notes_on_unused(roles, gave("difference_in_means"), gave("did_callaway_santanna", "It needs 'unit_id'."))
     assert "'time' and 'cohort'" in note
 
 
-def test_a_role_that_is_only_optional_is_told_of_where_nothing_uses_it() -> None:
-    (note,) = told({"reward": "r", "action": "a"}, gave("ope_ips", "It needs the role 'pscore'."))
+def test_a_role_that_is_only_optional_is_reported_where_nothing_uses_it() -> None:
+    (note,) = notes_on_unused({"reward": "r", "action": "a"}, gave("ope_ips", "It needs the role 'pscore'."))
     assert note.endswith("'action': ope_ips was not computed. It needs the role 'pscore'.")

@@ -33,12 +33,12 @@ def test_too_many_values_in_all_are_refused() -> None:
         check_size({"mapping": mapping})  # type: ignore[dict-item]
 
 
-def test_a_long_word_is_told_in_part() -> None:
+def test_a_long_word_is_shortened() -> None:
     assert shortened("short") == "short"
     assert len(shortened("x" * 1_000_000)) == MAX_SHOWN_CHARACTERS
 
 
-def test_what_cannot_be_seen_in_a_word_is_told_as_an_escape() -> None:
+def test_invisible_characters_of_a_word_are_shown_as_escapes() -> None:
     assert shortened("\ufeffid") == r"\ufeffid"
     assert shortened("売上\n(円)") == r"売上\n(円)"
     assert shortened("購入 金額（円）") == "購入 金額（円）"

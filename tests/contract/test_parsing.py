@@ -1,4 +1,4 @@
-"""Every mistake in a body is told with what to change, in words of the field and not in those of a program."""
+"""Every mistake in a body is refused with what to change, in words of the field and not in those of a program."""
 
 import pytest
 
@@ -47,13 +47,13 @@ def refused(**body: object) -> InvalidRequest:
         ({"seed": 10**400}, "'options.seed' cannot be used: "),
     ],
 )
-def test_a_value_that_an_option_does_not_take_is_told_with_what_it_takes(
+def test_a_value_that_an_option_does_not_take_is_refused_with_what_it_takes(
     options: dict[str, object], words: str
 ) -> None:
     assert refused(options=options).detail.startswith(words)
 
 
-def test_a_word_that_is_none_of_an_options_choices_is_told_with_the_nearest_and_all() -> None:
+def test_a_word_that_is_none_of_an_options_choices_is_refused_with_the_nearest_and_all() -> None:
     error = refused(options={"se": "hc1"})
     assert error.detail == (
         "'options.se' cannot be used: it takes one of auto, iid, HC0, HC1, HC2, HC3, CRV1, CRV3, not \"hc1\". "
@@ -62,7 +62,7 @@ def test_a_word_that_is_none_of_an_options_choices_is_told_with_the_nearest_and_
     assert error.choices == ("HC1", "auto", "iid", "HC0", "HC2", "HC3", "CRV1", "CRV3")
 
 
-def test_of_a_field_under_another_name_the_other_name_is_told() -> None:
+def test_a_field_under_another_name_is_refused_with_the_right_one() -> None:
     with pytest.raises(InvalidRequest, match=r"no field 'dataset'\. Did you mean dataset_id"):
         parse_model(AnalyzeRequest, {"dataset": "test", "mapping": MAPPING})
     with pytest.raises(InvalidRequest, match="field 'dataset_id' is missing"):
@@ -71,7 +71,7 @@ def test_of_a_field_under_another_name_the_other_name_is_told() -> None:
     assert refused(dataset_id="x" * 201).detail.endswith("it takes text of at most 200 characters.")
 
 
-def test_an_option_that_stands_beside_the_options_is_sent_there() -> None:
+def test_an_option_outside_the_options_is_refused_with_its_place() -> None:
     assert refused(alpha=0.1).detail == (
         'There is no field \'alpha\'. It is an option: send it as {"options": {"alpha": …}}.'
     )
@@ -103,7 +103,7 @@ def test_an_option_that_stands_beside_the_options_is_sent_there() -> None:
         ({"outcomes": "y", "treatment": "w"}, "There is no role 'outcomes'. Did you mean y or proxy_outcome"),
     ],
 )
-def test_a_mapping_of_another_form_is_told_by_what_is_wrong_in_it(mapping: object, words: str) -> None:
+def test_a_mapping_of_another_form_is_refused_with_what_is_wrong_in_it(mapping: object, words: str) -> None:
     error = refused(mapping=mapping)
     assert error.detail.startswith(words)
     assert error.field.startswith("mapping")

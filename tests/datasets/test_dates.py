@@ -70,7 +70,7 @@ def test_what_is_not_a_date_in_every_cell_is_no_column_of_dates(texts: tuple[str
     assert _read(*texts) is None
 
 
-def test_a_day_and_a_month_that_cannot_be_told_apart_are_left_with_a_reason() -> None:
+def test_a_day_and_a_month_that_cannot_be_distinguished_are_left_with_a_reason() -> None:
     dates, why = read_dates(pl.Series(["01/05/2024", "02/06/2024"]))
     assert dates is None
     assert "year-month-day" in why

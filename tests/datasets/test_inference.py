@@ -169,7 +169,7 @@ def test_no_column_plays_two_roles_and_the_mapping_is_a_valid_request():
     assert aliases == {}
 
 
-def test_whole_numbers_whose_names_are_of_codes_are_told_of() -> None:
+def test_whole_numbers_whose_names_are_of_codes_are_reported() -> None:
     codes = [column("region:count", distinct=8), column("都道府県コード:id", dtype="int64", distinct=47)]
     notes = " ".join(infer("y", "w:binary", "age:count", "store_id:id", *codes).notes)
     assert "may be codes of categories: region. They enter as amounts unless options.categorical names them." in notes

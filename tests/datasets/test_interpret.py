@@ -54,7 +54,7 @@ def test_a_token_among_dates_is_missing(read: Read) -> None:
     assert values[1] is None
 
 
-def test_a_word_for_nothing_is_a_level_beside_other_words(read: Read) -> None:
+def test_a_word_for_nothing_is_a_level_among_other_words(read: Read) -> None:
     assert _column(read, ["あり", "なし", "あり", "なし"])[0] == ["あり", "なし", "あり", "なし"]
     assert _column(read, ["糖尿病", "なし", "高血圧", "なし"])[0] == ["糖尿病", "なし", "高血圧", "なし"]
     assert _column(read, ["none", "daily", "weekly", "none", "daily"])[0] == [
@@ -66,7 +66,7 @@ def test_a_word_for_nothing_is_a_level_beside_other_words(read: Read) -> None:
     ]
 
 
-def test_a_dash_is_a_level_only_beside_a_plus(read: Read) -> None:
+def test_a_dash_is_a_level_only_together_with_a_plus(read: Read) -> None:
     assert _column(read, ["+", "-", "+", "-"])[0] == ["+", "-", "+", "-"]
     assert _column(read, ["赤", "-", "青", "赤", "青"])[0] == ["赤", None, "青", "赤", "青"]
 
@@ -147,9 +147,9 @@ def test_a_percentage_in_a_text_file_equals_the_number_that_a_sheet_holds(read: 
 def test_a_number_of_a_typed_format_is_missing_where_the_client_says_so(read: Read, numbers: list[float]) -> None:
     file = io.BytesIO()
     pl.DataFrame({"id": range(4), "v": numbers}).write_parquet(file)
-    told = read(file.getvalue(), na=["-999", "x"])
-    assert told.frame["v"].to_list() == [None if number == -999 else number for number in numbers]
-    assert "Read as missing: '-999' (1)." in told.columns[1].notes
+    marked = read(file.getvalue(), na=["-999", "x"])
+    assert marked.frame["v"].to_list() == [None if number == -999 else number for number in numbers]
+    assert "Read as missing: '-999' (1)." in marked.columns[1].notes
     assert read(file.getvalue()).frame["v"].to_list() == numbers
 
 

@@ -89,7 +89,7 @@ def test_digits_that_a_number_would_change_are_a_code(texts: tuple[str, ...]) ->
     assert reading.note
 
 
-def test_infinity_is_told_from_a_number_and_has_no_value() -> None:
+def test_infinity_is_distinguished_from_a_number_and_has_no_value() -> None:
     for text in ("inf", "-Infinity", "∞", "1e999"):
         numbers = read_numbers(pl.Series([text, "1.5"])).numbers
         assert numbers is not None

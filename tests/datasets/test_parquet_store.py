@@ -1,4 +1,4 @@
-"""What is kept on disk comes back as it was, and the same table gives the same bytes."""
+"""Tables on disk come back as they were, and the same table gives the same bytes."""
 
 import datetime
 import errno
@@ -80,7 +80,7 @@ def test_numbers_whose_sum_is_none_have_a_mean_all_the_same(read, tmp_path):
     assert describe(tmp_path / "table.parquet").columns[1].mean == pytest.approx(0.85e308)
 
 
-def test_a_disk_that_is_full_is_told_as_the_operating_system_tells_it(read, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_as_the_operating_system_reports_it(read, tmp_path, monkeypatch):
     def full(*_, **__):
         raise pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)")
 

@@ -272,7 +272,7 @@ def test_a_last_byte_that_is_part_of_a_character_is_no_end_of_file_mark(encoding
 
 @pytest.mark.parametrize("word", ["店舗", "処置", "性別", "県", "群", "売上", "結果", "年齢", "月日", "あり", "データ"])
 @pytest.mark.parametrize("encoding", ["cp932", "euc_jp"])
-def test_one_japanese_word_is_enough_to_tell_the_encoding(word, encoding, read):
+def test_one_japanese_word_is_enough_to_detect_the_encoding(word, encoding, read):
     assert read(f"{word},v\n1,2\n".encode(encoding)).columns[0].name == word
 
 

@@ -1,4 +1,4 @@
-"""What is no table, or too much of one, is refused with the thing to change; bombs are stopped early."""
+"""Files that are no table, or too large, are refused with what to change; bombs are stopped early."""
 
 import bz2
 import gzip

@@ -6,7 +6,7 @@ from tests.datasets.conftest import Read
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "codes"),
     [
         ([1.5, -999.0, 40.0, -999.0, 12.0], "-999 (2 rows)"),
         ([18, 999, 79, 999, 40, None], "999 (2 rows)"),
@@ -15,9 +15,9 @@ from tests.datasets.conftest import Read
         ([3, 5, -9, -8, -9, -8, -8], "-9 (2 rows) and -8 (3 rows)"),
     ],
 )
-def test_a_code_beyond_all_other_numbers_is_told_of_with_its_rows(values: list[float | None], told: str) -> None:
+def test_a_code_beyond_all_other_numbers_is_reported_with_its_rows(values: list[float | None], codes: str) -> None:
     (note,) = sentinel_note(pl.Series("v", values))
-    assert note.startswith(f"Numbers like {told} stand for a missing value in some files; all others are from ")
+    assert note.startswith(f"Numbers like {codes} stand for a missing value in some files; all others are from ")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What `make compose-test` sees on a real engine; started by compose_test.sh, within its namespaces.
+"""The checks of `make compose-test` on a real engine; started by compose_test.sh, within its namespaces.
 
-Each check says whether it held, and the run goes on: a stack takes minutes to build, and tells more than its first
+Each check says whether it held, and the run goes on: a stack takes minutes to build, and shows more than its first
 failure.
 """
 
@@ -109,9 +109,9 @@ def inspected(container: str, what: str) -> str:
 
 
 def without_trace(report: httpx.Response) -> dict[str, object]:
-    told = report.json()
-    told["provenance"] = {key: value for key, value in told["provenance"].items() if key != "trace_id"}
-    return told
+    reported = report.json()
+    reported["provenance"] = {key: value for key, value in reported["provenance"].items() if key != "trace_id"}
+    return reported
 
 
 def images(stack: Stack) -> None:
@@ -148,11 +148,13 @@ def starts(stack: Stack) -> None:
         )
     for name in ("cqox-gateway", "cqox-engine", "cqox-postgres-1", "cqox-redis-1"):
         probe = "id -u; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status; touch /probe 2>&1 || true"
-        told = run("docker", "exec", name, "sh", "-c", probe)
-        held = not told.startswith("0\n") and "CapEff:\t0000000000000000" in told and "NoNewPrivs:\t1" in told
-        holds(f"{name} is no root, has no capability and a file system to read", held and "Read-only" in told)
-    told = httpx.get("http://127.0.0.1:8080/api/health", trust_env=False).json()
-    holds("the engine has its database and its cache", told["status"] == "ok")
+        reported = run("docker", "exec", name, "sh", "-c", probe)
+        held = (
+            not reported.startswith("0\n") and "CapEff:\t0000000000000000" in reported and "NoNewPrivs:\t1" in reported
+        )
+        holds(f"{name} is no root, has no capability and a file system to read", held and "Read-only" in reported)
+    reported = httpx.get("http://127.0.0.1:8080/api/health", trust_env=False).json()
+    holds("the engine has its database and its cache", reported["status"] == "ok")
 
 
 def main_job(stack: Stack) -> None:
@@ -195,13 +197,13 @@ def collected(stack: Stack) -> None:
         time.sleep(1)
         for name in ("otel-collector", "jaeger"):
             look = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:16686/api/traces/{trace}').status)"
-            told = subprocess.run(
+            reported = subprocess.run(
                 ["docker", "exec", f"cqox-{name}-1", "python", "-c", look], capture_output=True, text=True
             )
-            seen[name] = "200" in told.stdout
+            seen[name] = "200" in reported.stdout
         if all(seen.values()):
             break
-    holds("with a collector beside Jaeger, spans go through it to Jaeger", all(seen.values()))
+    holds("with a collector next to Jaeger, spans go through it to Jaeger", all(seen.values()))
     run("docker", "rm", "--force", "cqox-otel-collector-1")
     run("docker", "restart", "cqox-gateway", "cqox-engine")
     stack.up()
@@ -333,9 +335,9 @@ def backups(stack: Stack) -> None:
     stack.up()
     holds("a new stack knows nothing", httpx.get(paths[0], trust_env=False).status_code == 404)
     stack.up("engine-replica", COMPOSE_PROFILES="replicas")
-    told = run("deploy/restore.sh", saved)
+    reported = run("deploy/restore.sh", saved)
     holds("a replica is there again after it", inspected("cqox-engine-replica-1", ".State.Running") == "true")
-    holds("rows and files belong together after a restore", "Rows and files are consistent." in told)
+    holds("rows and files belong together after a restore", "Rows and files are consistent." in reported)
     after = [without_trace(httpx.get(path, trust_env=False)) for path in paths]
     holds(f"all {len(paths)} reports are back as they were", before == after)
 

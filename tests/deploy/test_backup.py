@@ -1,4 +1,4 @@
-"""What `pg_dump` saves of a real PostgreSQL, `pg_restore` puts back as it was: the commands of deploy/*.sh."""
+"""Back up a real PostgreSQL with `pg_dump` and restore it with `pg_restore`: the commands of deploy/*.sh."""
 
 import re
 import subprocess

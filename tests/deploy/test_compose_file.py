@@ -1,4 +1,4 @@
-"""What compose.yaml promises of every container. That it works is for `make compose-test`, on a real engine."""
+"""Properties that compose.yaml gives every container. `make compose-test` runs it on a real engine."""
 
 import re
 import tomllib

@@ -47,7 +47,7 @@ def test_a_panel_asks_for_series_of_the_table(title: str, query: Query) -> None:
 
 
 @pytest.mark.parametrize(("title", "query"), QUERIES, ids=[title for title, _ in QUERIES])
-def test_a_panel_tells_lines_apart_by_labels_that_the_series_has(title: str, query: Query) -> None:
+def test_a_panel_distinguishes_lines_by_labels_that_the_series_has(title: str, query: Query) -> None:
     known = {"job", "instance", "le"} | {label.replace(".", "_") for one in SERIES for label in one.labels}
     assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= known
     for grouped in re.findall(r"by \(([^)]*)\)", query.expr):

@@ -1,4 +1,4 @@
-"""What runs inside the images beside the services: the password of the database, and the health check."""
+"""Scripts of the images: the password of the database, and the health check."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def password(folder: Path, chosen: str = "") -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, env={"POSTGRES_PASSWORD": chosen})
 
 
-def test_a_password_is_made_once_and_told_to_the_server_and_to_its_clients(tmp_path: Path) -> None:
+def test_a_password_is_made_once_for_the_server_and_its_clients(tmp_path: Path) -> None:
     assert password(tmp_path).returncode == 0
     made = (tmp_path / "postgres-password").read_text()
     assert len(made) >= 32

@@ -1,4 +1,4 @@
-"""Kibana is told of its views as soon as it lets it; a server that behaves like its API stands in for it."""
+"""Kibana gets its views as soon as it accepts them; a server that behaves like its API stands in for it."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ SCRIPT = ROOT / "deploy" / "compose" / "kibana_views.py"
 
 
 class Kibana(BaseHTTPRequestHandler):
-    """Takes views from whoever says who asks, as Kibana does."""
+    """Accepts views only with the `kbn-xsrf` field, as Kibana does."""
 
     taken: list[dict[str, object]]
 

@@ -16,10 +16,10 @@ def run(*command: str, path: str = "") -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_tells_what_it_does(script: str) -> None:
-    told = run(script, "--help")
-    assert told.returncode == 0
-    assert told.stdout.startswith(f"Usage: {script}")
+def test_a_script_describes_what_it_does(script: str) -> None:
+    shown = run(script, "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"Usage: {script}")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -32,9 +32,9 @@ def test_a_script_refuses_arguments_that_it_does_not_know(script: str) -> None:
 def test_without_a_stack_nothing_is_verified(tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
-    told = run("deploy/verify.sh", path=str(tmp_path))
-    assert told.returncode == 2
-    assert "docker compose up" in told.stderr
+    shown = run("deploy/verify.sh", path=str(tmp_path))
+    assert shown.returncode == 2
+    assert "docker compose up" in shown.stderr
 
 
 def test_a_backup_never_writes_into_a_folder_that_is_there(tmp_path: Path) -> None:
@@ -90,6 +90,6 @@ def test_a_damaged_backup_is_refused_before_anything_is_stopped(tmp_path: Path) 
 def test_where_no_engine_can_run_the_reason_is_printed(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
     (tmp_path / "id").chmod(0o755)
-    told = run("tests/deploy/compose_test.sh", "python", path=str(tmp_path))
-    assert told.returncode == 0, told.stderr
-    assert told.stdout == "compose-test: NOT RUN: an engine of its own needs root\n"
+    shown = run("tests/deploy/compose_test.sh", "python", path=str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == "compose-test: NOT RUN: an engine of its own needs root\n"

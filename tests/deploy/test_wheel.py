@@ -96,9 +96,9 @@ def test_the_samples_are_analysed_and_their_figures_drawn(
 ) -> None:
     report = gateway.post("/api/analyze/comprehensive", json=request_body)
     assert report.status_code == 200, report.text
-    told = report.json()
-    assert any(one["status"] == "ok" for one in told["estimates"])
-    for url in list(told["figures"].values())[:2]:
+    reported = report.json()
+    assert any(one["status"] == "ok" for one in reported["estimates"])
+    for url in list(reported["figures"].values())[:2]:
         stem = url.removesuffix(".svg")
         assert "CQOx Gothic" in gateway.get(f"{stem}.svg").text
         assert gateway.get(f"{stem}.png").content.startswith(b"\x89PNG")

@@ -44,12 +44,12 @@ def test_the_error_of_a_difference_is_that_of_the_influence_functions() -> None:
 
 
 def test_the_error_of_a_difference_is_right_in_repeated_samples() -> None:
-    gaps, told = [], []
+    gaps, reported = [], []
     for seed in range(150):
         seen = judged(confounded(300, seed), only=["aipw", "g_computation_ate", "ols_adjustment"])
         gaps.append(seen.estimate("aipw").estimate - seen.estimate("ols_adjustment").estimate)
-        told.append(error(seen, "aipw", "ols_adjustment"))
-    assert np.mean(told) == pytest.approx(np.std(gaps), rel=0.25)
+        reported.append(error(seen, "aipw", "ols_adjustment"))
+    assert np.mean(reported) == pytest.approx(np.std(gaps), rel=0.25)
 
 
 def test_clusters_widen_the_error_of_a_difference() -> None:
@@ -65,7 +65,7 @@ def test_clusters_widen_the_error_of_a_difference() -> None:
     assert error(copied, "aipw", "ols_adjustment") == pytest.approx(error(alone, "aipw", "ols_adjustment"), rel=1e-3)
 
 
-def test_the_range_is_told() -> None:
+def test_the_range_is_reported() -> None:
     seen = judged(trial())
     found = group(seen, "aipw")
     values = [seen.estimate(name).estimate for name in found["estimators"]]
@@ -84,7 +84,7 @@ def test_estimates_of_an_outcome_without_noise_agree_but_for_their_last_digits(e
     assert (gate.status, gate.reason) == ("pass", None)
 
 
-def test_a_difference_that_is_no_rounding_is_still_told_where_there_is_no_noise() -> None:
+def test_a_difference_that_is_no_rounding_is_still_reported_where_there_is_no_noise() -> None:
     data = confounded(400)
     seen = judged(replace(data, y=2 * data.treatment + data.covariates[:, 0]), only=["aipw", "ols_adjustment"])
     primary, other = seen.estimate("aipw"), seen.estimate("ols_adjustment")

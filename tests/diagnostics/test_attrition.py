@@ -1,4 +1,4 @@
-"""What missing outcomes could do to an effect."""
+"""Bounds on an effect with missing outcomes."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from cqox.estimators import Settings
 from tests.diagnostics.looking import judged, trial
 
 
-def test_outcomes_lost_more_in_one_arm_are_told_with_bounds():
+def test_outcomes_lost_more_in_one_arm_are_reported_with_bounds():
     data = trial(600)
     y = data.y.copy()
     lost = (data.treatment > 0) & (np.random.default_rng(1).random(data.n) < 0.2)

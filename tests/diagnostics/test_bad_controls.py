@@ -36,9 +36,9 @@ def test_a_covariate_that_moves_when_treatment_starts_is_suspected():
     second = np.random.default_rng(1).standard_normal(data.n) + 1.5 * data.treatment
     moved = with_covariates(data, np.column_stack([data.covariates[:, 0], second]))
     found = judged(moved, only=["twfe"])
-    (told,) = found.diagnostics["bad_controls"]["by_time"]
-    assert told["covariate"] == "x1"
-    assert told["t"] > 5
+    (reported,) = found.diagnostics["bad_controls"]["by_time"]
+    assert reported["covariate"] == "x1"
+    assert reported["t"] > 5
     assert found.gates["bad_controls"].status == "warn"
 
 

@@ -17,13 +17,13 @@ def bins_of(data: Data) -> dict[str, object]:
 @pytest.mark.parametrize("kind", ["evenly_spaced", "quantile_spaced"])
 def test_bins_hold_every_row_within_reach_once(kind: str) -> None:
     data = discontinuity(1500, covariates=False)
-    told = bins_of(data)
+    reported = bins_of(data)
     away = np.abs(data.running - data.cutoff)
-    shown = away <= 3 * told["bandwidth"]
-    assert sum(row["rows"] for row in told[kind]) == shown.sum()
-    mean = sum(row["mean"] * row["rows"] for row in told[kind]) / shown.sum()
+    shown = away <= 3 * reported["bandwidth"]
+    assert sum(row["rows"] for row in reported[kind]) == shown.sum()
+    mean = sum(row["mean"] * row["rows"] for row in reported[kind]) / shown.sum()
     assert mean == pytest.approx(data.y[shown].mean())
-    scores = [row["score"] for row in told[kind]]
+    scores = [row["score"] for row in reported[kind]]
     assert scores == sorted(scores)
     assert 10 <= len(scores) <= 80
 
@@ -39,9 +39,9 @@ def test_no_bin_reaches_across_the_cutoff() -> None:
 def test_a_score_of_few_values_has_a_bin_for_each() -> None:
     data = discontinuity(3000, covariates=False)
     data = replace(data, running=np.round(data.running, 1))
-    told = bins_of(data)
-    assert told["evenly_spaced"] == told["quantile_spaced"]
-    for row in told["evenly_spaced"]:
+    reported = bins_of(data)
+    assert reported["evenly_spaced"] == reported["quantile_spaced"]
+    for row in reported["evenly_spaced"]:
         here = np.isclose(data.running, row["score"])
         assert row["mean"] == pytest.approx(data.y[here].mean())
         if row["rows"] > 1:
@@ -62,11 +62,11 @@ def test_the_lines_end_at_the_bandwidth_and_jump_by_the_estimate() -> None:
     data = discontinuity(1500)
     plan = Plan(data, Settings())
     study = sharp_study(plan)
-    told = binned_means(plan, study)
-    below, above = told["lines"]
+    reported = binned_means(plan, study)
+    below, above = reported["lines"]
     assert above["at_cutoff"] - below["at_cutoff"] == pytest.approx(study.effect(study.jump).value)
     assert (below["to"], above["to"]) == pytest.approx(
-        (data.cutoff - told["bandwidth"], data.cutoff + told["bandwidth"])
+        (data.cutoff - reported["bandwidth"], data.cutoff + reported["bandwidth"])
     )
 
 

@@ -16,12 +16,12 @@ NONE = Gate(status="not_applicable", rule="It is so.", reason="It is no matter."
 
 def decided(
     value: float | None = 1.0, error: float = 0.2, *, gates: tuple[Gate, ...] = (PASS,), better: str = "higher",
-    minimum_effect: float = 0.0, alpha: float = 0.05, **told: object,
+    minimum_effect: float = 0.0, alpha: float = 0.05, **fields: object,
 ) -> Decision:  # fmt: skip
     known = (
         {} if value is None else {"standard_error": error, "ci_lower": value - 2 * error, "ci_upper": value + 2 * error}
     )
-    given = {"name": "aipw", "family": "doubly_robust", "estimand": "ATE", "status": "ok", **known, **told}
+    given = {"name": "aipw", "family": "doubly_robust", "estimand": "ATE", "status": "ok", **known, **fields}
     return decide(
         Primary(name="aipw", rule="By the design."), [Estimate(estimate=value, **given)],
         {str(at): gate for at, gate in enumerate(gates)}, better=better, minimum_effect=minimum_effect, alpha=alpha,
@@ -45,8 +45,8 @@ def test_gates_hold_back_what_the_interval_would_allow(gates: tuple[Gate, ...], 
     found = decided(gates=gates)
     assert found.verdict == verdict
     for gate in gates:
-        told = gate.reason is not None and any(gate.reason in reason for reason in found.reasons)
-        assert told == (gate.status in {"warn", "fail"})
+        fields = gate.reason is not None and any(gate.reason in reason for reason in found.reasons)
+        assert fields == (gate.status in {"warn", "fail"})
 
 
 def test_the_minimum_effect_raises_the_bar_in_the_good_direction() -> None:
@@ -91,7 +91,7 @@ def test_an_instrument_is_read_by_its_anderson_rubin_set() -> None:
         assert "Anderson-Rubin" in found.reasons[0]
 
 
-def test_the_number_of_looks_is_told() -> None:
+def test_the_number_of_looks_is_reported() -> None:
     seen = judged(trial())
     computed = sum(estimate.estimate is not None for estimate in seen.estimates)
     assert seen.decision.estimates_computed == computed > 5
@@ -105,7 +105,7 @@ def test_one_estimate_is_no_number_of_looks() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.001])
-def test_the_level_of_the_interval_is_told(alpha: float) -> None:
+def test_the_level_of_the_interval_is_reported(alpha: float) -> None:
     assert f"its {100 * (1 - alpha):g}% interval" in decided(alpha=alpha).reasons[0]
 
 

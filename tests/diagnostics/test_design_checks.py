@@ -9,10 +9,10 @@ from tests.diagnostics.looking import confounded, judged, trial
 from tests.estimators.designs import instrumented, panel
 
 
-def estimate(name: str = "aipw", family: str = "doubly_robust", estimand: str = "ATE", **told: object) -> Estimate:
+def estimate(name: str = "aipw", family: str = "doubly_robust", estimand: str = "ATE", **fields: object) -> Estimate:
     return Estimate(
         name=name, family=family, estimand=estimand, status="ok", estimate=1.0, standard_error=0.2, ci_lower=0.6,
-        ci_upper=1.4, **{"n": 100, **told},
+        ci_upper=1.4, **{"n": 100, **fields},
     )  # fmt: skip
 
 
@@ -31,9 +31,9 @@ def test_overlap_fires_on_data_without_it_and_not_in_a_trial() -> None:
 
 
 def test_untreated_rows_without_counterparts_do_not_matter_to_the_treated() -> None:
-    told = {"overlap": {"share_outside": 0.5, "share_above": 0.0, "share_below": 0.5}}
-    assert checks.overlap(told, estimate("ipw_att", "weighting", "ATT")).status == "pass"
-    assert checks.overlap(told, estimate()).status == "fail"
+    fields = {"overlap": {"share_outside": 0.5, "share_above": 0.0, "share_below": 0.5}}
+    assert checks.overlap(fields, estimate("ipw_att", "weighting", "ATT")).status == "pass"
+    assert checks.overlap(fields, estimate()).status == "fail"
 
 
 def test_balance_fires_where_the_weights_leave_a_confounder_apart() -> None:
@@ -60,9 +60,9 @@ def test_a_regression_is_judged_by_the_arms_that_it_starts_from() -> None:
     ("share", "status"), [(0.9, "pass"), (0.2, "pass"), (0.19, "warn"), (0.05, "warn"), (0.04, "fail")]
 )
 def test_the_poorer_arm_decides_on_the_effective_sample(share: float, status: str) -> None:
-    told = {"effective_rows": {"ATE": {"treated_share": 1.0, "treated": 100.0, "treated_rows": 100,
+    fields = {"effective_rows": {"ATE": {"treated_share": 1.0, "treated": 100.0, "treated_rows": 100,
                                        "control_share": share, "control": share * 50, "control_rows": 50}}}  # fmt: skip
-    gate = checks.effective_sample(told, estimate())
+    gate = checks.effective_sample(fields, estimate())
     assert (gate.status, gate.value) == (status, share)
     assert status == "pass" or "50 untreated" in str(gate.reason)
 
@@ -82,15 +82,15 @@ def test_a_weak_instrument_fails_and_a_strong_one_passes() -> None:
 
 
 def test_an_instrument_between_the_two_thresholds_warns() -> None:
-    told = estimate("iv_2sls", "instruments", "LATE", diagnostics={"effective_f": 15.0, "effective_f_critical": 23.1})
-    gate = checks.instrument_strength(told)
+    fields = estimate("iv_2sls", "instruments", "LATE", diagnostics={"effective_f": 15.0, "effective_f_critical": 23.1})
+    gate = checks.instrument_strength(fields)
     assert (gate.status, gate.threshold) == ("warn", 23.1)
 
 
 @pytest.mark.parametrize(("total", "status"), [(0.0, "pass"), (-0.05, "pass"), (-0.06, "warn"), (-0.51, "fail")])
 def test_negative_weights_count_by_their_sum(total: float, status: str) -> None:
-    told = estimate("twfe", "did", "ATT", diagnostics={"negative_weight_share": 0.1, "negative_weight_sum": total})
-    assert checks.negative_weights(told).status == status
+    fields = estimate("twfe", "did", "ATT", diagnostics={"negative_weight_share": 0.1, "negative_weight_sum": total})
+    assert checks.negative_weights(fields).status == status
 
 
 @pytest.mark.parametrize(("n", "status"), [(100, "pass"), (90, "pass"), (89, "warn"), (49, "fail")])
@@ -100,13 +100,13 @@ def test_rows_left_out_count_against_the_primary(n: int, status: str) -> None:
 
 @pytest.mark.parametrize(("p_value", "status"), [(0.5, "pass"), (0.05, "pass"), (0.04, "warn"), (0.0009, "fail")])
 def test_trends_before_treatment_count_against_a_comparison_over_time(p_value: float, status: str) -> None:
-    told = {"pre_trends": {"p_value": p_value, "largest": 0.3}}
-    assert checks.pre_trends(told, estimate("twfe", "did", "ATT")).status == status
-    assert checks.pre_trends(told, estimate()).status == "not_applicable"
+    fields = {"pre_trends": {"p_value": p_value, "largest": 0.3}}
+    assert checks.pre_trends(fields, estimate("twfe", "did", "ATT")).status == status
+    assert checks.pre_trends(fields, estimate()).status == "not_applicable"
 
 
 @pytest.mark.parametrize(("fewest", "status"), [(50, "pass"), (20, "pass"), (19, "warn"), (4, "fail")])
-def test_few_clusters_are_a_doubt(fewest: int, status: str) -> None:
+def test_few_clusters_are_a_warning(fewest: int, status: str) -> None:
     assert checks.clusters({"clusters": {"fewest": fewest}}, estimate()).status == status
 
 
@@ -117,14 +117,14 @@ def test_few_clusters_are_a_doubt(fewest: int, status: str) -> None:
         (4, 3, "fail", 4),
     ],
 )  # fmt: skip
-def test_few_clusters_of_an_arm_are_a_doubt(fewest: int, treated: int, status: str, value: int) -> None:
-    told = estimate(diagnostics={"clusters_by_arm": {"untreated": 40, "treated": treated}})
-    gate = checks.clusters({"clusters": {"fewest": fewest}}, told)
+def test_few_clusters_of_an_arm_are_a_warning(fewest: int, treated: int, status: str, value: int) -> None:
+    fields = estimate(diagnostics={"clusters_by_arm": {"untreated": 40, "treated": treated}})
+    gate = checks.clusters({"clusters": {"fewest": fewest}}, fields)
     assert (gate.status, gate.value) == (status, value)
 
 
 @pytest.mark.parametrize(("rows", "status"), [(10, "pass"), (9, "warn"), (3, "warn"), (2, "fail")])
-def test_few_rows_of_an_arm_are_a_doubt(rows: int, status: str) -> None:
+def test_few_rows_of_an_arm_are_a_warning(rows: int, status: str) -> None:
     gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"untreated": rows, "treated": 500}}))
     assert (gate.status, gate.value, gate.threshold) == (status, rows, 10)
     assert status == "pass" or gate.reason == f"Only {rows} rows are untreated."

@@ -53,7 +53,7 @@ def test_every_number_is_finite_or_null_with_a_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["trial", "confounded", "tiny"])
-def test_nulls_stand_beside_a_reason(name: str) -> None:
+def test_nulls_come_with_a_reason(name: str) -> None:
     def walk(tree: Json, path: str) -> None:
         if isinstance(tree, dict):
             if any(value is None for key, value in tree.items() if key != "name"):
@@ -68,7 +68,7 @@ def test_nulls_stand_beside_a_reason(name: str) -> None:
         walk(judged(DESIGNS[name]).diagnostics[part], part)
 
 
-def test_a_diagnostic_that_fails_is_told_and_the_others_stand() -> None:
+def test_a_diagnostic_that_fails_is_reported_and_the_others_stand() -> None:
     data = trial()
     broken = replace(data, treatment=data.treatment * 3)
     found = diagnose(Plan(broken, Settings()), [])
@@ -102,14 +102,14 @@ def close(one: Json, other: Json) -> bool:
             return one == other
 
 
-def test_the_strength_of_the_instruments_is_told() -> None:
+def test_the_strength_of_the_instruments_is_reported() -> None:
     seen = judged(instrumented(500))
-    told = seen.diagnostics["instruments"]["iv_2sls"]
+    reported = seen.diagnostics["instruments"]["iv_2sls"]
     assert set(seen.diagnostics["instruments"]) == {"iv_2sls", "iv_liml", "iv_fuller", "dml_pliv"}
-    assert told["effective_f"] == seen.estimate("iv_2sls").diagnostics["effective_f"]
+    assert reported["effective_f"] == seen.estimate("iv_2sls").diagnostics["effective_f"]
 
 
-def test_negative_weights_are_told() -> None:
+def test_negative_weights_are_reported() -> None:
     seen = judged(panel(60, staggered=True))
-    told = seen.diagnostics["negative_weights"]
-    assert told["sum"] == seen.estimate("twfe").diagnostics["negative_weight_sum"]
+    reported = seen.diagnostics["negative_weights"]
+    assert reported["sum"] == seen.estimate("twfe").diagnostics["negative_weight_sum"]

@@ -24,8 +24,8 @@ def moved(share: float, seed: int = 0) -> Data:
 
 
 def test_a_design_without_a_score_has_no_such_table() -> None:
-    told = judged(cross_section(200)).diagnostics["discontinuity"]
-    assert list(told) == ["reason"]
+    reported = judged(cross_section(200)).diagnostics["discontinuity"]
+    assert list(reported) == ["reason"]
 
 
 def test_the_density_test_is_run_where_it_was_not_asked_for() -> None:
@@ -38,49 +38,49 @@ def test_the_density_test_is_run_where_it_was_not_asked_for() -> None:
 
 def test_a_score_without_an_outcome_is_tested_all_the_same() -> None:
     data = replace(discontinuity(), y=np.full(900, np.nan), y_kind="none")
-    told = found(data)
-    assert told["manipulation"]["p_value"] > 0
-    assert "No regression discontinuity" in told["reason"]
+    reported = found(data)
+    assert reported["manipulation"]["p_value"] > 0
+    assert "No regression discontinuity" in reported["reason"]
 
 
 def test_each_covariate_is_the_outcome_of_a_study_of_its_own() -> None:
     data = discontinuity()
-    told = found(data)["covariates"]
+    reported = found(data)["covariates"]
     plan = Plan(data, Settings())
     sample = plan.sample("y", "running", "covariates")
-    for place, row in enumerate(told["jumps"]):
+    for place, row in enumerate(reported["jumps"]):
         alone = study(plan, sample, data.covariates[:, place])
         assert row["covariate"] == f"x{place}"
         assert row["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-9)
         assert row["h"] == pytest.approx(alone.bandwidths.h * alone.score.unit, rel=1e-9)
-    assert told["adjusted_p_value"] == pytest.approx(min(1.0, 2 * told["smallest_p_value"]))
+    assert reported["adjusted_p_value"] == pytest.approx(min(1.0, 2 * reported["smallest_p_value"]))
 
 
 def test_a_covariate_that_never_varies_says_so() -> None:
     data = discontinuity()
     data = replace(data, covariates=np.column_stack([data.covariates, np.ones(data.n)]))
-    told = found(replace(data, names={**data.names, "covariates": ("a", "b", "c")}))["covariates"]
-    assert told["jumps"][2] == {"covariate": "c", "reason": "It is constant."}
-    assert (told["tested"], told["not_tested"]) == (2, 1)
+    reported = found(replace(data, names={**data.names, "covariates": ("a", "b", "c")}))["covariates"]
+    assert reported["jumps"][2] == {"covariate": "c", "reason": "It is constant."}
+    assert (reported["tested"], reported["not_tested"]) == (2, 1)
     assert "reason" in found(discontinuity(covariates=False))["covariates"]
 
 
 def test_bandwidths_are_multiples_and_the_first_is_the_estimate() -> None:
     judgement = judged(discontinuity(), only=RD)
-    result, told = judgement.estimate("rd_local_linear"), judgement.diagnostics["discontinuity"]
-    assert [row["times"] for row in told["bandwidths"]] == [0.5, 0.75, 1.0, 1.25, 1.5, 2.0]
-    own = told["bandwidths"][2]
+    result, reported = judgement.estimate("rd_local_linear"), judgement.diagnostics["discontinuity"]
+    assert [row["times"] for row in reported["bandwidths"]] == [0.5, 0.75, 1.0, 1.25, 1.5, 2.0]
+    own = reported["bandwidths"][2]
     assert own["estimate"] == result.estimate
     assert (own["ci_lower"], own["ci_upper"]) == pytest.approx((result.ci_lower, result.ci_upper))
-    assert told["bandwidths"][0]["h"] == pytest.approx(own["h"] / 2)
+    assert reported["bandwidths"][0]["h"] == pytest.approx(own["h"] / 2)
 
 
 def test_a_donut_is_the_study_of_the_rows_that_are_left() -> None:
     data = discontinuity(covariates=False)
-    told = found(data)
+    reported = found(data)
     h = judged(data, only=RD).estimate("rd_local_linear").diagnostics["h"]
     away = np.abs(data.running - data.cutoff)
-    for share, row in zip((0.01, 0.025, 0.05, 0.1), told["donut"], strict=True):
+    for share, row in zip((0.01, 0.025, 0.05, 0.1), reported["donut"], strict=True):
         assert row["rows_left_out"] == (away <= row["radius"] * (1 + 1e-12)).sum()
         assert row["rows_left_out"] / (away < h).sum() == pytest.approx(share, abs=0.01)
         left = rows(data, np.flatnonzero(away > row["radius"] * (1 + 1e-12)))
@@ -99,23 +99,23 @@ def test_the_donut_of_a_heap_at_the_cutoff_leaves_out_the_heap() -> None:
     data = replace(
         data, running=np.where(heap, data.cutoff, data.running), y=data.y + 5.0 * heap * (data.running >= data.cutoff)
     )
-    told = found(data)["donut"]
-    assert told[0]["radius"] == 0.0
-    assert len({row["radius"] for row in told}) == len(told)
-    assert told[0]["rows_left_out"] == heap.sum()
+    reported = found(data)["donut"]
+    assert reported[0]["radius"] == 0.0
+    assert len({row["radius"] for row in reported}) == len(reported)
+    assert reported[0]["rows_left_out"] == heap.sum()
     plan, left = Plan(data, Settings()), Plan(rows(data, np.flatnonzero(~heap)), Settings())
     bandwidths = study(plan, plan.sample("y", "running"), data.y).bandwidths
     sample = left.sample("y", "running")
     alone = study(left, sample, sample.take(left.data.y), bandwidths=bandwidths)
-    assert told[0]["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-6)
+    assert reported[0]["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-6)
 
 
 def test_the_tables_of_a_fuzzy_design_are_of_the_ratio() -> None:
     judgement = judged(discontinuity(2500, fuzzy=True), only=RD)
-    told = judgement.diagnostics["discontinuity"]
-    assert told["of"] == "rd_fuzzy"
-    assert told["bandwidths"][2]["estimate"] == judgement.estimate("rd_fuzzy").estimate
-    assert told["donut"][0]["estimate"] == pytest.approx(EFFECT, abs=1.0)
+    reported = judgement.diagnostics["discontinuity"]
+    assert reported["of"] == "rd_fuzzy"
+    assert reported["bandwidths"][2]["estimate"] == judgement.estimate("rd_fuzzy").estimate
+    assert reported["donut"][0]["estimate"] == pytest.approx(EFFECT, abs=1.0)
 
 
 def test_treatment_below_the_cutoff_turns_the_tables_too() -> None:
@@ -124,9 +124,9 @@ def test_treatment_below_the_cutoff_turns_the_tables_too() -> None:
         data, treatment=(data.running < data.cutoff).astype(float), treatment_kind="binary",
         names={**data.names, "treatment": ("t",)},
     )  # fmt: skip
-    told = found(data)
-    assert told["bandwidths"][2]["estimate"] < 0
-    assert told["donut"][0]["estimate"] < 0
+    reported = found(data)
+    assert reported["bandwidths"][2]["estimate"] < 0
+    assert reported["donut"][0]["estimate"] < 0
 
 
 def test_heavy_manipulation_fails_the_gate_and_holds_the_decision() -> None:
@@ -167,11 +167,11 @@ def test_a_heap_is_looked_for_where_treatment_begins_and_its_rows_are_named(
     score[moved] = heap
     base = discontinuity(6000, covariates=False)
     t = inside[treated](cutoff).astype(float)
-    told = judged(replace(base, running=score, cutoff=float(cutoff), treatment=t, treatment_kind="binary"), only=RD)
-    found = told.diagnostics["discontinuity"]["manipulation"]["heap"]
+    reported = judged(replace(base, running=score, cutoff=float(cutoff), treatment=t, treatment_kind="binary"), only=RD)
+    found = reported.diagnostics["discontinuity"]["manipulation"]["heap"]
     counts = [int((score == value).sum()) for value in (heap - 1, heap, heap + 1)]
     assert (found["value"], found["rows"]) == (heap, counts)
-    gate = told.gates["manipulation"]
+    gate = reported.gates["manipulation"]
     assert gate.status == "fail"
     if "heap at" in gate.reason:
         assert f"({counts[1]} rows at the value {heap}, {counts[0]} at the one before" in gate.reason

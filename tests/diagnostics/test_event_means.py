@@ -42,7 +42,7 @@ def test_before_and_after_are_two_periods() -> None:
     assert len(found) == 4
 
 
-def test_beside_post_a_treatment_may_say_who_is_ever_treated() -> None:
+def test_with_post_a_treatment_may_say_who_is_ever_treated() -> None:
     data = panel(30)
     ever = np.isin(data.unit, np.unique(data.unit[data.treatment == 1])).astype(float)
     design = replace(data, treatment=ever, post=(data.time >= 3).astype(float))

@@ -38,9 +38,9 @@ def test_staggered_starts_are_judged_by_the_effects_of_cohorts() -> None:
     found = seen(drifting(0.0))
     assert found.primary.name == "did_callaway_santanna"
     assert found.gates["pre_trends"].status == "pass"
-    told = found.diagnostics["event_study"]
-    assert told["events"] == found.estimate("did_callaway_santanna").diagnostics["dynamic"]["averages"]
-    assert found.gates["pre_trends"].value == told["pre_trends"]["p_value"]
+    reported = found.diagnostics["event_study"]
+    assert reported["events"] == found.estimate("did_callaway_santanna").diagnostics["dynamic"]["averages"]
+    assert found.gates["pre_trends"].value == reported["pre_trends"]["p_value"]
 
 
 @pytest.mark.parametrize("base", ["varying", "universal"])
@@ -109,12 +109,12 @@ def test_what_a_lone_unit_did_before_its_treatment_is_not_tested(base: str) -> N
     data = cohorts_of((1, 13, 4, 2, 1), 29, 0)
     lone = np.isin(data.cohort, (6.0, 10.0))
     shifted = replace(data, y=data.y + 5 * np.where(lone, np.random.default_rng(1).standard_normal(data.n), 0.0))
-    told = before_treatment(data, base_period=base)
-    assert before_treatment(shifted, base_period=base)["p_value"] == pytest.approx(told["p_value"], rel=1e-9)
+    reported = before_treatment(data, base_period=base)
+    assert before_treatment(shifted, base_period=base)["p_value"] == pytest.approx(reported["p_value"], rel=1e-9)
     last = 0 if base == "varying" else 1
-    assert told["leads"] == [lead - last for lead in range(-7, 0)]
-    assert told["left_out"] == [-9 - last, -8 - last]
-    assert "too few treated units" in told["left_out_reason"]
+    assert reported["leads"] == [lead - last for lead in range(-7, 0)]
+    assert reported["left_out"] == [-9 - last, -8 - last]
+    assert "too few treated units" in reported["left_out_reason"]
 
 
 def test_the_bounds_rest_on_the_leads_that_are_tested() -> None:
@@ -130,9 +130,9 @@ def test_the_bounds_rest_on_the_leads_that_are_tested() -> None:
 
 
 def test_cohorts_of_one_unit_alone_have_no_test_and_a_reason() -> None:
-    told = before_treatment(cohorts_of((1, 1, 1, 1, 1), 45, 0))
-    assert told["p_value"] is None
-    assert "Too few treated units" in told["reason"]
+    reported = before_treatment(cohorts_of((1, 1, 1, 1, 1), 45, 0))
+    assert reported["p_value"] is None
+    assert "Too few treated units" in reported["reason"]
 
 
 def test_a_cohort_in_one_cluster_counts_as_one_unit() -> None:
@@ -184,18 +184,18 @@ def test_no_effect_before_treatment_leaves_the_gate_open_with_a_reason() -> None
     early = replace(data, treatment=((data.unit < 60) & (data.time >= 1)).astype(float))
     plan = Plan(early, Settings())
     estimates = [run(entry, plan) for entry in catalog() if entry.name == "did_callaway_santanna"]
-    told = event_study(plan, estimates)
-    assert "before treatment" in told["pre_trends"]["reason"]
-    assert "reason" in told["honest"]
-    gate = gates({"event_study": told}, estimates, Primary(name="did_callaway_santanna", rule="."))["pre_trends"]
+    reported = event_study(plan, estimates)
+    assert "before treatment" in reported["pre_trends"]["reason"]
+    assert "reason" in reported["honest"]
+    gate = gates({"event_study": reported}, estimates, Primary(name="did_callaway_santanna", rule="."))["pre_trends"]
     assert gate.status == "not_applicable"
 
 
 def test_honest_intervals_widen_with_the_departure_and_begin_at_the_plain_one() -> None:
     found = seen(drifting(0.0))
     first = next(row for row in found.diagnostics["event_study"]["events"] if row["event"] == 0)
-    told = found.diagnostics["event_study"]["honest"]["first"]
-    rows = told["relative_magnitudes"]
+    reported = found.diagnostics["event_study"]["honest"]["first"]
+    rows = reported["relative_magnitudes"]
     assert (rows[0]["lower"], rows[0]["upper"]) == pytest.approx((first["lower"], first["upper"]), rel=1e-10)
     for less, more in pairwise(rows):
         assert more["lower"] < less["lower"]

@@ -29,9 +29,9 @@ def test_every_gate_says_its_rule_and_why_it_does_not_pass(data: Data) -> None:
             assert gate.threshold is not None
 
 
-def bare(y: Vector, t: Vector, **told: object) -> Data:
+def bare(y: Vector, t: Vector, **fields: object) -> Data:
     """A comparison of two arms without covariates."""
-    return Data(n=len(y), y=y, treatment=t, treatment_kind="binary", row_key=row_keys(y, t), **told)
+    return Data(n=len(y), y=y, treatment=t, treatment_kind="binary", row_key=row_keys(y, t), **fields)
 
 
 def test_two_treated_rows_do_not_decide() -> None:
@@ -92,7 +92,7 @@ def test_a_primary_without_a_number_leaves_only_the_failure() -> None:
     assert {gate.status for name, gate in found.items() if name != "computation"} == {"not_applicable"}
 
 
-def test_a_covariate_as_strong_as_can_be_is_a_doubt_and_no_exemption() -> None:
+def test_a_covariate_as_strong_as_can_be_is_a_warning_and_no_exemption() -> None:
     rng = np.random.default_rng(3)
     x = rng.standard_normal((800, 1))
     t = (x[:, 0] + 0.1 * rng.standard_normal(800) > 0).astype(float)

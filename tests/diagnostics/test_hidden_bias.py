@@ -57,7 +57,7 @@ def test_the_order_of_the_rows_decides_nothing(name: str) -> None:
     )
 
 
-def test_several_matches_are_told_by_the_nearest_of_them() -> None:
+def test_several_matches_are_reported_by_the_nearest_of_them() -> None:
     data = confounded(600)
     one, four = (matched_pairs(Plan(data, Settings(matches=m)), "psm") for m in (1, 4))
     assert np.array_equal(one.control, four.control)
@@ -67,8 +67,8 @@ def test_a_caliper_leaves_out_whom_the_estimate_leaves_out() -> None:
     data = confounded(600, strength=3.0)
     settings = Settings(caliper=0.002)
     seen = judged(data, only=["psm_att"], settings=settings)
-    told = seen.diagnostics["rosenbaum_bounds"]["psm"]
-    assert told["treated_without_counterpart"] == seen.estimate("psm_att").diagnostics["unmatched_rows"] > 0
+    reported = seen.diagnostics["rosenbaum_bounds"]["psm"]
+    assert reported["treated_without_counterpart"] == seen.estimate("psm_att").diagnostics["unmatched_rows"] > 0
 
 
 def test_a_strong_effect_withstands_more_hidden_bias_than_a_weak_one() -> None:
@@ -87,14 +87,14 @@ def test_a_strong_effect_withstands_more_hidden_bias_than_a_weak_one() -> None:
 def test_outcomes_of_two_values_have_tests_and_no_shift() -> None:
     data = confounded(900)
     y = (data.y > np.median(data.y)).astype(float)
-    told = judged(replace(data, y=y, y_kind="binary"), only=MATCHINGS).diagnostics["rosenbaum_bounds"]["psm"]
-    assert "estimate_lower" not in told["bounds"][0]
-    assert told["pairs_without_difference"] > 0
+    reported = judged(replace(data, y=y, y_kind="binary"), only=MATCHINGS).diagnostics["rosenbaum_bounds"]["psm"]
+    assert "estimate_lower" not in reported["bounds"][0]
+    assert reported["pairs_without_difference"] > 0
 
 
 def test_without_a_difference_the_reason_is_said() -> None:
-    told = judged(confounded(600, effect=0.0), only=MATCHINGS).diagnostics["rosenbaum_bounds"]["psm"]
-    assert told["gamma_test"] is None
-    assert "does not reject" in told["reason"]
+    reported = judged(confounded(600, effect=0.0), only=MATCHINGS).diagnostics["rosenbaum_bounds"]["psm"]
+    assert reported["gamma_test"] is None
+    assert "does not reject" in reported["reason"]
     assert "reason" in judged(trial(9), only=MATCHINGS).diagnostics["rosenbaum_bounds"].get("psm", {"reason": ""})
     assert "No matching" in judged(trial(), only=["aipw"]).diagnostics["rosenbaum_bounds"]["reason"]

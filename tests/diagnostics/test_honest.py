@@ -47,19 +47,19 @@ def test_relative_magnitudes_without_noise_are_the_identified_set(reach: list[in
 @pytest.mark.parametrize("reach", [[1], [1, 2, 3]])
 def test_smoothness_extrapolates_the_trend_and_is_as_wide_as_what_it_may_bend(reach: list[int]) -> None:
     steady = np.full(3, 0.2)
-    told = honest_bounds((steady, SMALL), (4.0, np.zeros(3), 1.0), reach, alpha=0.05, degrees=None)["smoothness"]
-    for row in told:
+    reported = honest_bounds((steady, SMALL), (4.0, np.zeros(3), 1.0), reach, alpha=0.05, degrees=None)["smoothness"]
+    for row in reported:
         assert (row["lower"] + row["upper"]) / 2 == pytest.approx(4.0 - 0.2 * np.mean(reach), abs=1e-6)
         low, high = bent(reach, 0.2, row["m"])
         assert row["lower"] < 4.0 - high
         assert 4.0 - low < row["upper"]
-    half = (told[0]["upper"] - told[0]["lower"]) / 2
+    half = (reported[0]["upper"] - reported[0]["lower"]) / 2
     assert half == pytest.approx(stats.norm.ppf(0.975), abs=1e-6)
 
 
 def test_the_breakdown_is_where_the_interval_reaches_zero() -> None:
-    told = exact(1.0, [1])
-    assert told["breakdown"] == pytest.approx(1.0 / 0.5, abs=1e-5)
+    reported = exact(1.0, [1])
+    assert reported["breakdown"] == pytest.approx(1.0 / 0.5, abs=1e-5)
     assert exact(1.0, [1, 3])["breakdown"] == pytest.approx(1.0 / (0.5 * 2), abs=1e-5)
     assert exact(1e9, [1])["breakdown"] is None
     noisy = honest_bounds((DELTAS, np.eye(3)), (1.0, np.zeros(3), 1.0), [1], alpha=0.05, degrees=None)
@@ -67,14 +67,14 @@ def test_the_breakdown_is_where_the_interval_reaches_zero() -> None:
 
 
 def test_no_departure_is_the_plain_interval_by_t() -> None:
-    told = honest_bounds((DELTAS, np.eye(3)), (1.0, np.zeros(3), 4.0), [1], alpha=0.1, degrees=12.0)
+    reported = honest_bounds((DELTAS, np.eye(3)), (1.0, np.zeros(3), 4.0), [1], alpha=0.1, degrees=12.0)
     half = 2 * stats.t.ppf(0.95, 12)
-    row = told["relative_magnitudes"][0]
+    row = reported["relative_magnitudes"][0]
     assert (row["lower"], row["upper"]) == pytest.approx((1 - half, 1 + half))
 
 
 def test_an_interval_of_fixed_length_covers_at_its_worst_bias() -> None:
-    told = honest_bounds((np.zeros(1), 1e-20 * np.eye(1)), (0.0, np.zeros(1), 1.0), [1], alpha=0.05, degrees=None)
-    for row in told["smoothness"]:
+    reported = honest_bounds((np.zeros(1), 1e-20 * np.eye(1)), (0.0, np.zeros(1), 1.0), [1], alpha=0.05, degrees=None)
+    for row in reported["smoothness"]:
         half = (row["upper"] - row["lower"]) / 2
         assert stats.norm.cdf(half - row["m"]) - stats.norm.cdf(-half - row["m"]) == pytest.approx(0.95, abs=1e-6)

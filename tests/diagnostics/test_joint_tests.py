@@ -9,10 +9,10 @@ def test_the_p_value_is_that_of_hotellings_test() -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((25, 3)) + 0.3
     covariance = np.cov(rows.T) / 25
-    told = joint_test(rows.mean(axis=0), covariance, 24)
+    reported = joint_test(rows.mean(axis=0), covariance, 24)
     squared = rows.mean(axis=0) @ np.linalg.solve(covariance, rows.mean(axis=0))
-    assert told["statistic"] == pytest.approx(squared)
-    assert told["p_value"] == pytest.approx(stats.f.sf(squared * 22 / (3 * 24), 3, 22))
+    assert reported["statistic"] == pytest.approx(squared)
+    assert reported["p_value"] == pytest.approx(stats.f.sf(squared * 22 / (3 * 24), 3, 22))
 
 
 def test_the_detectable_slope_is_found_four_times_in_five() -> None:
@@ -34,9 +34,9 @@ def test_estimates_that_repeat_each_other_count_once() -> None:
 
 @pytest.mark.parametrize("covariance", [np.zeros((2, 2)), np.full((2, 2), np.nan), np.eye(2)])
 def test_too_few_clusters_and_no_variance_have_a_reason(covariance: np.ndarray) -> None:
-    told = joint_test(np.ones(2), covariance, 2)
-    assert told["p_value"] is None
-    assert "too few" in told["reason"]
+    reported = joint_test(np.ones(2), covariance, 2)
+    assert reported["p_value"] is None
+    assert "too few" in reported["reason"]
 
 
 def test_the_degrees_of_one_estimate_are_welchs() -> None:
@@ -46,7 +46,7 @@ def test_the_degrees_of_one_estimate_are_welchs() -> None:
     assert degrees == pytest.approx((1 / sizes).sum() ** 2 / np.sum(1 / sizes**2 / (sizes - 1)))
 
 
-def test_no_more_is_tested_than_the_smallest_groups_can_tell_of() -> None:
+def test_no_more_is_tested_than_the_smallest_groups_identify() -> None:
     degrees = np.array([1.0, 19.0, 200.0])
     support = np.array([[0.5, 0.02, 0.02], [0.0, 0.05, 0.05], [0.005, 0.005, 0.005]])
     assert supported(support, degrees)[0] == 2

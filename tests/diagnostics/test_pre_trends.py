@@ -62,8 +62,8 @@ def test_leads_of_a_treatment_that_ends_again_are_tested_by_themselves() -> None
     assert found["p_value"] is not None
     few = data.rows(np.flatnonzero((data.unit < 3) | (data.unit >= 40)))
     few = replace(few, treatment=few.treatment * (few.time < 5))
-    told = judged(few, only=["twfe"]).diagnostics["pre_trends"]
-    assert (told["tested_leads"], told["left_out"]) == ([-2], [-3])
+    reported = judged(few, only=["twfe"]).diagnostics["pre_trends"]
+    assert (reported["tested_leads"], reported["left_out"]) == ([-2], [-3])
 
 
 def test_a_trend_before_treatment_is_found() -> None:

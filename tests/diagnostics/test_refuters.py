@@ -37,7 +37,7 @@ def test_no_effect_looks_like_a_placebo():
     assert not found["placebo_treatment"]["stands"]
 
 
-def test_an_effect_that_one_row_makes_is_told_by_the_spread_of_the_placebos_and_of_the_subsets():
+def test_an_effect_that_one_row_makes_is_reported_by_the_spread_of_the_placebos_and_of_the_subsets():
     data = trial(200)
     y = data.y.copy()
     y[np.flatnonzero(data.treatment > 0)[0]] += 1e5

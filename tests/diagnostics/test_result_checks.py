@@ -9,14 +9,14 @@ from tests.diagnostics.looking import confounded, judged, observed, trial
 
 
 def estimate(
-    name: str, value: float | None = 1.0, *, family: str = "doubly_robust", half: float = 0.4, **told: object
+    name: str, value: float | None = 1.0, *, family: str = "doubly_robust", half: float = 0.4, **fields: object
 ) -> Estimate:
     known = (
         {}
         if value is None
         else {"ci_lower": value - half, "ci_upper": value + half, "standard_error": half / 2, "n": 100}
     )
-    return Estimate(name=name, family=family, estimand="ATE", **{"status": "ok", "estimate": value, **known, **told})
+    return Estimate(name=name, family=family, estimand="ATE", **{"status": "ok", "estimate": value, **known, **fields})
 
 
 def differing(errors: dict[str, float]) -> dict[str, Json]:
@@ -27,7 +27,7 @@ def differing(errors: dict[str, float]) -> dict[str, Json]:
     }
 
 
-def test_a_failed_estimator_is_a_doubt_and_a_failed_primary_ends_it() -> None:
+def test_a_failed_estimator_is_a_warning_and_a_failed_primary_ends_it() -> None:
     primary, other = estimate("aipw"), estimate("ipwra", None, status="failed", reason="LinAlgError: singular")
     assert checks.computation({}, [primary], primary).status == "pass"
     gate = checks.computation({}, [primary, other], primary)
@@ -39,19 +39,19 @@ def test_a_failed_estimator_is_a_doubt_and_a_failed_primary_ends_it() -> None:
     assert checks.computation({}, [primary], None).status == "fail"
 
 
-def test_a_skipped_estimator_is_no_doubt() -> None:
+def test_a_skipped_estimator_is_no_warning() -> None:
     primary, other = estimate("aipw"), estimate("iv_2sls", None, status="skipped", reason="no instrument")
     assert checks.computation({}, [primary, other], primary).status == "pass"
 
 
-def test_a_failed_diagnostic_is_a_doubt() -> None:
+def test_a_failed_diagnostic_is_a_warning() -> None:
     primary = estimate("aipw")
     gate = checks.computation({"overlap": {"failed": True, "reason": "ValueError: x"}}, [primary], primary)
     assert gate.status == "warn"
     assert "overlap" in str(gate.reason)
 
 
-def test_the_primary_s_own_warnings_are_a_doubt() -> None:
+def test_the_primary_s_own_warnings_are_a_warning() -> None:
     assert checks.primary_warnings(estimate("aipw")).status == "pass"
     gate = checks.primary_warnings(estimate("aipw", status="warning", warnings=("Rows were clipped.",)))
     assert (gate.status, gate.reason) == ("warn", "Rows were clipped.")
@@ -117,7 +117,7 @@ def test_a_wrong_outcome_model_shows_as_disagreement() -> None:
     assert judged(bent).gates["agreement"].status in {"warn", "fail"}
 
 
-def test_a_strong_covariate_casts_doubt_on_a_small_effect() -> None:
+def test_a_strong_covariate_is_a_warning_on_a_small_effect() -> None:
     data = confounded(2000, strength=1.5, effect=0.2)
     strong = replace(data, y=data.y + 3 * data.covariates[:, 0])
     assert judged(strong).gates["robustness"].status == "fail"

@@ -9,7 +9,7 @@ from tests.estimators.designs import series
 
 
 @pytest.mark.parametrize(("dependence", "status"), [(0.0, "pass"), (0.6, "pass"), (0.98, "fail")])
-def test_only_errors_that_leave_nothing_to_tell_set_off_the_gate(dependence: float, status: str) -> None:
+def test_only_uninformative_errors_set_off_the_gate(dependence: float, status: str) -> None:
     judgement = judged(series(dependence=dependence), only=("interrupted_series",))
     assert judgement.primary.name == "interrupted_series"
     assert "before and after" in judgement.primary.rule

@@ -31,7 +31,7 @@ def test_the_estimates_that_use_the_weights_are_named() -> None:
     assert "ols_adjustment" not in found["ATE"]["used_by"]
 
 
-def test_the_spread_of_the_weights_is_told_by_arm() -> None:
+def test_the_spread_of_the_weights_is_reported_by_arm() -> None:
     seen = judged(confounded(500, strength=2.0))
     e, t = seen.plan.propensity().e, seen.plan.data.treatment == 1
     w = (1 / e[t]) / (1 / e[t]).mean()
@@ -63,8 +63,8 @@ def test_blocks_of_rows_make_the_same_distribution(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_distribution_of_the_weights_adds_up_to_the_rows_that_are_used() -> None:
-    told = judged(confounded(strength=3.0)).diagnostics["weights"]
-    for each in told.values():
+    reported = judged(confounded(strength=3.0)).diagnostics["weights"]
+    for each in reported.values():
         for arm in each.values():
             assert sum(bar["share"] for bar in arm["bins"]) + arm["unused_share"] == pytest.approx(1)
             assert all(bar["lower"] < bar["upper"] for bar in arm["bins"])

@@ -133,7 +133,7 @@ def api(stack: Stack) -> Iterator[httpx.Client]:
 
 
 def reference_dir() -> Path:
-    """Where the reference data are."""
+    """Return the folder of the reference data."""
     default = Path(__file__).parents[3] / "shared" / "reference"
     return Path(os.environ.get("CQOX_REFERENCE_DIR", default))
 

@@ -86,9 +86,9 @@ def upload(number: int, *, form: bool) -> tuple[httpx.Request, Check]:
         request = httpx.Request("POST", f"/api/datasets?name={number}.csv", content=content)
 
     def check(got: httpx.Response) -> bool:
-        told = got.json()
-        names = [column["name"] for column in told["columns"]]
-        return (got.status_code, told["rows"], names) == (201, 200, ["id", f"y{number}"])
+        reported = got.json()
+        names = [column["name"] for column in reported["columns"]]
+        return (got.status_code, reported["rows"], names) == (201, 200, ["id", f"y{number}"])
 
     return request, check
 
@@ -99,13 +99,13 @@ def stored(engine: Service) -> list[tuple[httpx.Request, Check]]:
         reports = [client.post(ANALYZE, json=asking(seed)).json() for seed in range(3)]
         figures = [(url, client.get(url).content) for report in reports for url in list(report["figures"].values())[:1]]
 
-    def report_like(told: dict) -> Check:
-        return lambda got: got.status_code == 200 and got.json()["analysis_id"] == told["analysis_id"]
+    def report_like(reported: dict) -> Check:
+        return lambda got: got.status_code == 200 and got.json()["analysis_id"] == reported["analysis_id"]
 
     def equal(content: bytes) -> Check:
         return lambda got: got.status_code == 200 and got.content == content
 
-    reads = [(httpx.Request("GET", f"/api/analyses/{told['analysis_id']}"), report_like(told)) for told in reports]
+    reads = [(httpx.Request("GET", f"/api/analyses/{one['analysis_id']}"), report_like(one)) for one in reports]
     return reads + [(httpx.Request("GET", url), equal(content)) for url, content in figures]
 
 
@@ -126,7 +126,7 @@ def questions(engine: Service) -> list[tuple[httpx.Request, Check]]:
 
 
 def ask_all(url: str, asked: list[tuple[httpx.Request, Check]]) -> tuple[Counter[str], list[str]]:
-    """What became of all of them, and what was wrong."""
+    """Send all of them; return counts of their outcomes, and wrong answers."""
     found, wrong, lock = Counter[str](), list[str](), threading.Lock()
 
     def ask(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What clients see when something breaks: nothing lost, nothing wrong, in bounded time."""
+"""Answers while something breaks: nothing lost, nothing wrong, in bounded time."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def count_stored(url: str) -> int:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """For tests that leave both services as they found them; each takes seeds of its own."""
-    # However slow the machine is, whoever finds a place in the queue also has the time to compute.
+    # However slow the machine is, a request with a place in the queue also has the time to compute.
     made = build(tmp_path_factory.mktemp("faults"), CQOX_ANALYSIS_SECONDS="1200")
     made.engine.start()
     made.gateway.start()

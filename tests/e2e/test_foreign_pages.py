@@ -1,4 +1,4 @@
-"""What a web page of somebody else can do to services on this machine: both as processes, by raw requests."""
+"""Requests of foreign web pages to services on this machine: both as processes, by raw requests."""
 
 import json
 import re

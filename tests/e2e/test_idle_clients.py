@@ -55,7 +55,7 @@ def test_uploads_that_stand_still_keep_no_other_out(stack: Stack, at: str, count
             assert upload(service.url).status_code == 201
 
 
-def test_an_upload_that_stands_still_is_ended_and_told_why(stack: Stack) -> None:
+def test_a_stalled_upload_is_ended_with_the_reason(stack: Stack) -> None:
     head = b"POST /api/datasets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n1234567"
     with begin(stack.gateway.port, head) as connection:
         answer = b""

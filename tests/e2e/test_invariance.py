@@ -1,4 +1,4 @@
-"""What must not change a number: order, names, formats; and the same request twice."""
+"""Numbers do not change with order, names and formats, nor from one request to the next."""
 
 import io
 import json

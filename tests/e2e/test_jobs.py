@@ -74,7 +74,7 @@ def test_a_preference_for_async_is_answered_with_a_job_that_leads_to_its_report(
         assert [name for name, _ in events(stream.iter_lines())] == ["succeeded"]
 
 
-def test_an_event_stream_tells_each_step_and_estimate_and_ends_with_the_report(engine: httpx.Client) -> None:
+def test_an_event_stream_has_each_step_and_estimate_and_ends_with_the_report(engine: httpx.Client) -> None:
     with engine.stream(
         "POST",
         "/api/analyze/comprehensive",
@@ -82,13 +82,13 @@ def test_an_event_stream_tells_each_step_and_estimate_and_ends_with_the_report(e
         headers={"Accept": "text/event-stream"},
     ) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
-        told = list(events(stream.iter_lines()))
-    steps = [body["step"] for name, body in told if name == "step"]
+        received = list(events(stream.iter_lines()))
+    steps = [body["step"] for name, body in received if name == "step"]
     assert steps[0] == "read"
     assert "estimate.aipw" in steps
-    assert any(body.get("estimate") is not None for name, body in told if name == "step")
-    assert told[-1][0] == "report"
-    Report.model_validate(told[-1][1])
+    assert any(body.get("estimate") is not None for name, body in received if name == "step")
+    assert received[-1][0] == "report"
+    Report.model_validate(received[-1][1])
 
 
 def test_a_job_that_fails_says_why_as_a_problem(engine: httpx.Client) -> None:
@@ -169,11 +169,11 @@ def test_jobs_without_a_key_are_many_and_share_their_computation(engine: httpx.C
     ended = [wait_done(engine, path) for path in jobs]
     assert len({one["job_id"] for one in ended}) == 3
     assert len({one["analysis_id"] for one in ended}) == 1
-    # Each step is told once to each, at the same point of the one computation.
-    assert len({json.dumps(list(told(engine, f"{path}/events"))) for path in jobs}) == 1
+    # Each listener receives each step once, at the same point of the one computation.
+    assert len({json.dumps(list(stream_events(engine, f"{path}/events"))) for path in jobs}) == 1
 
 
-def told(engine: httpx.Client, path: str) -> Iterator[tuple[str, dict[str, object]]]:
+def stream_events(engine: httpx.Client, path: str) -> Iterator[tuple[str, dict[str, object]]]:
     with engine.stream("GET", path) as stream:
         yield from events(stream.iter_lines())
 

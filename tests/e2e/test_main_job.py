@@ -76,7 +76,7 @@ def test_every_figure_of_a_report_comes_as_svg_png_and_json_and_is_kept(api: htt
 
 @pytest.mark.skipif(
     not (reference_dir() / "data").exists(),
-    reason="the reference data are not beside this checkout (CQOX_REFERENCE_DIR)",
+    reason="the reference data are not next to this checkout (CQOX_REFERENCE_DIR)",
 )
 def test_the_nsw_experiment_gives_its_published_numbers_over_http(api: httpx.Client) -> None:
     data = (reference_dir() / "data" / "nsw_experimental.csv").read_bytes()

@@ -78,7 +78,7 @@ def scraped(client: httpx.Client) -> Samples:
 
 
 def becomes(client: httpx.Client, *wanted: Series) -> Samples:
-    """What is scraped once the series are there: some are measured by the clock."""
+    """Scrape until the series are there: some are measured periodically."""
     names = {each.prometheus_name for each in wanted}
     return wait_until(lambda: names <= (samples := scraped(client)).keys() and samples, failure=lambda: names)
 
@@ -114,7 +114,7 @@ def end_a_worker(services: Services, client: httpx.Client) -> None:
 
 
 def read(path: Path) -> str:
-    """What a file of /proc says; nothing where it is gone."""
+    """Return the text of a file of /proc; nothing where it is gone."""
     try:
         return path.read_text()
     except OSError:

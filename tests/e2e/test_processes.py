@@ -1,4 +1,4 @@
-"""What real processes do when something is killed, goes away, or is asked to end."""
+"""Real processes while something is killed, goes away, or is asked to end."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_a_client_that_comes_while_a_fresh_engine_starts_is_answered_and_not_told_of_an_unknown_data_set(
+def test_a_client_that_comes_while_a_fresh_engine_starts_gets_its_answer_and_no_unknown_data_set(
     own_stack: Stack,
 ) -> None:
     own_stack.engine.start()

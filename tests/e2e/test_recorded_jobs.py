@@ -1,4 +1,4 @@
-"""What an engine has answered 202 is kept, whatever the store and the engine go through; what is not kept is a 503."""
+"""A job that was answered with 202 survives faults of store and engine; one that cannot be recorded is a 503."""
 
 import signal
 import sqlite3

@@ -33,7 +33,7 @@ RETRYING = r"\[Retry\] Attempt {number}/3 failed: [^\n]*[^.]\. Retrying in \d+\.
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What curl got."""
+    """The response that curl received."""
 
     status: int
     seconds: float
@@ -137,7 +137,7 @@ def test_a_long_request_in_flight_completes_after_sigterm_and_the_log_says_so_in
     asking = threading.Thread(target=lambda: answers.append(run(FROM_FILE.format(file="long_request.json"), stack)))
     asking.start()
     worker = computing(stack.engine.process.pid)
-    # On a busy machine it would hardly get on; whoever may gives it its turn, also among sessions.
+    # On a busy machine it would hardly progress: raise its priority where that is permitted, also among sessions.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, worker, -15)
         Path(f"/proc/{worker}/autogroup").write_text("-15")

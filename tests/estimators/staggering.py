@@ -79,7 +79,7 @@ def effects(result: Estimate) -> dict[tuple[float, float], tuple[float, float | 
 
 
 def in_band(result: Estimate, truths: Mapping[float, float]) -> bool:
-    """Whether the uniform band of an event study holds every effect, which is 0 where none is named."""
+    """Return whether the uniform band of an event study holds every effect, which is 0 where none is named."""
     return all(
         row["band_lower"] <= truths.get(row["event"], 0.0) <= row["band_upper"]
         for row in result.diagnostics["dynamic"]["averages"]
@@ -92,9 +92,9 @@ def csdid_fit(data: Data, columns: Mapping[str, object], given: Mapping[str, obj
 
     Args:
         data: rows with cohorts.
-        columns: what the frame has beside outcome, period, cohort, covariates and weights.
+        columns: columns of the frame in addition to outcome, period, cohort, covariates and weights.
         given: our options, in our words.
-        named: what `ATTgt` takes beside: which column is the unit or the cluster.
+        named: further arguments of `ATTgt`: which column is the unit or the cluster.
     """
     import pandas as pd
     from csdid.att_gt import ATTgt

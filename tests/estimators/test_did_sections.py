@@ -80,9 +80,9 @@ def test_effects_by_cohort_and_period_and_their_averages_are_those_of_csdid(
     assert result.standard_error == pytest.approx(overall["simple"][1], rel=1e-8)
     assert result.se_method == "influence function"
     for kind in ("dynamic", "group", "calendar"):
-        told = result.diagnostics[kind]
-        assert told["overall"] == pytest.approx(overall[kind][0], abs=1e-9)
-        assert told["overall_standard_error"] == pytest.approx(overall[kind][1], rel=1e-8)
+        reported = result.diagnostics[kind]
+        assert reported["overall"] == pytest.approx(overall[kind][0], abs=1e-9)
+        assert reported["overall_standard_error"] == pytest.approx(overall[kind][1], rel=1e-8)
 
 
 @pytest.mark.parametrize("covariates", [False, True])
@@ -93,8 +93,8 @@ def test_clusters_have_csdids_errors_but_for_the_factor_of_few_clusters(covariat
     assert result.standard_error == pytest.approx(overall["simple"][1] * factor, rel=1e-8)
     assert result.se_method == "CRV1 (influence function)"
     for kind in ("dynamic", "group", "calendar"):
-        told = result.diagnostics[kind]["overall_standard_error"]
-        assert told == pytest.approx(overall[kind][1] * factor, rel=1e-8)
+        reported = result.diagnostics[kind]["overall_standard_error"]
+        assert reported == pytest.approx(overall[kind][1] * factor, rel=1e-8)
     mine = effects(result)
     for cohort, period, error in zip(peer["group"], peer["year"], peer["se"], strict=True):
         assert mine[float(cohort), float(period)][1] == pytest.approx(error * factor, rel=1e-8)
@@ -175,26 +175,28 @@ def test_clusters_whose_rows_start_together_say_the_same_as_the_cohort():
 def test_clusters_that_are_seen_under_treatment_alone_are_left_out():
     data = replace(sections(covariates=False), clusters=(states(),))
     late = (states() == 4) & (data.time < 3)
-    told = data.rows(np.flatnonzero(~late))
-    result = answer(GROUP_TIME, path(told))
-    without = answer(GROUP_TIME, told.rows(np.flatnonzero(told.clusters[0] != 4)))
+    reported = data.rows(np.flatnonzero(~late))
+    result = answer(GROUP_TIME, path(reported))
+    without = answer(GROUP_TIME, reported.rows(np.flatnonzero(reported.clusters[0] != 4)))
     assert result.estimate == pytest.approx(without.estimate, rel=1e-12)
     assert any("or the first in which they are observed" in note for note in result.diagnostics["notes"])
 
 
-def test_post_beside_the_treated_group_says_when_it_starts():
+def test_post_with_the_treated_group_says_when_it_starts():
     data = sections(covariates=False)
     one = data.rows(np.flatnonzero(np.isin(np.nan_to_num(data.cohort), [0, 2004])))
     group = (~np.isnan(one.cohort)).astype(float)
-    told = replace(
+    reported = replace(
         one, cohort=None, treatment=group, treatment_kind="binary", post=(one.time >= 3).astype(float),
         names={"post": ("after",), "treatment": ("group",)},
     )  # fmt: skip
-    left, right = answer(GROUP_TIME, one), answer(GROUP_TIME, told)
+    left, right = answer(GROUP_TIME, one), answer(GROUP_TIME, reported)
     assert (left.estimate, left.standard_error) == (right.estimate, right.standard_error)
-    by_row = replace(told, post=np.where(np.arange(one.n) % 7 == 0, 1 - told.post, told.post))
+    by_row = replace(reported, post=np.where(np.arange(one.n) % 7 == 0, 1 - reported.post, reported.post))
     assert "'after' is 1 in some rows of a period" in refused(GROUP_TIME, by_row)
-    assert "must mark the rows of the treated group" in refused(GROUP_TIME, replace(told, treatment=group * told.post))
+    assert "must mark the rows of the treated group" in refused(
+        GROUP_TIME, replace(reported, treatment=group * reported.post)
+    )
 
 
 def test_data_that_do_not_say_when_a_row_is_treated_say_what_they_need():
@@ -234,12 +236,12 @@ def test_periods_without_rows_of_a_cohort_or_of_its_comparison_are_named():
     result = answer(GROUP_TIME, data.rows(np.flatnonzero(~gone)))
     assert any(
         "Without a treated row in both periods, and so left out: the effect on the units treated from 2003 in 2005."
-        in doubt
-        for doubt in result.warnings
+        in warning
+        for warning in result.warnings
     )
     never = np.flatnonzero(np.isnan(data.cohort) & (data.time == 5))
     result = answer(GROUP_TIME, data.rows(np.setdiff1d(np.arange(data.n), never[1:])))
-    assert any("Without two comparison rows" in doubt for doubt in result.warnings)
+    assert any("Without two comparison rows" in warning for warning in result.warnings)
     assert all(period != 2006 for _, period in effects(result))
 
 
@@ -250,7 +252,9 @@ def test_a_single_row_or_cluster_has_no_error_but_a_reason():
     cell = next(row for row in result.diagnostics["group_time"] if (row["cohort"], row["period"]) == (2003, 2006))
     assert (cell["standard_error"], cell["treated_units"]) == (None, 1)
     assert cell["reason"].startswith("Only 1 row is treated")
-    assert any("Fewer than 5 rows are observed in some period of those from 2003" in doubt for doubt in result.warnings)
+    assert any(
+        "Fewer than 5 rows are observed in some period of those from 2003" in warning for warning in result.warnings
+    )
     joined = np.where(data.cohort == 2003, 999, states())
     result = answer(GROUP_TIME, replace(data, clusters=(joined,)))
     groups = {row["cohort"]: row for row in result.diagnostics["group"]["averages"]}
@@ -263,11 +267,11 @@ def test_covariates_that_leave_no_comparison_are_named_by_their_effects():
     telling = np.where(data.cohort == 2003, 1.0, 0.0) + 1e-3 * np.random.default_rng(0).standard_normal(data.n)
     wider = replace(data, covariates=telling[:, None], propensity_covariates=telling[:, None])
     result = answer(GROUP_TIME, wider)
-    assert any("almost perfectly" in doubt for doubt in result.warnings)
+    assert any("almost perfectly" in warning for warning in result.warnings)
     assert not any(cohort == 2003 for cohort, _ in effects(result))
     few = np.flatnonzero((data.cohort == 2004) & (data.time == 5))
     result = answer(GROUP_TIME, data.rows(np.setdiff1d(np.arange(data.n), few[2:])))
-    assert any("treated rows of a period are too few" in doubt for doubt in result.warnings)
+    assert any("treated rows of a period are too few" in warning for warning in result.warnings)
     assert (2004.0, 2006.0) in effects(
         answer(GROUP_TIME, data.rows(np.setdiff1d(np.arange(data.n), few[2:])), did_method="reg")
     )
@@ -275,8 +279,10 @@ def test_covariates_that_leave_no_comparison_are_named_by_their_effects():
 
 def test_the_event_study_is_that_of_the_table_and_counts_rows():
     plan = Plan(sections(), Settings())
-    study, told = event_study(plan), run(ENTRIES[GROUP_TIME], plan).diagnostics["dynamic"]["averages"]
-    np.testing.assert_allclose(np.sqrt(np.diag(study.covariance)), [row["standard_error"] for row in told], rtol=1e-12)
+    study, reported = event_study(plan), run(ENTRIES[GROUP_TIME], plan).diagnostics["dynamic"]["averages"]
+    np.testing.assert_allclose(
+        np.sqrt(np.diag(study.covariance)), [row["standard_error"] for row in reported], rtol=1e-12
+    )
     assert (study.clusters, study.degrees) == (plan.data.n, None)
 
 
@@ -288,7 +294,7 @@ def test_a_panel_of_units_mostly_seen_once_says_what_leaving_out_the_units_would
     again = replace(again, time=np.r_[data.time, data.time[twice] + 1])
     result = answer(GROUP_TIME, again)
     assert result.diagnostics["design"] == "panel"
-    assert any("without 'unit_id' all rows are compared" in doubt for doubt in result.warnings)
+    assert any("without 'unit_id' all rows are compared" in warning for warning in result.warnings)
 
 
 def test_a_few_units_seen_twice_are_no_panel_and_the_reason_says_what_to_do():
@@ -301,7 +307,7 @@ def test_a_few_units_seen_twice_are_no_panel_and_the_reason_says_what_to_do():
     )  # fmt: skip
 
 
-def test_a_place_that_is_mapped_as_the_unit_of_its_people_is_told_to_be_a_cluster():
+def test_a_place_that_is_mapped_as_the_unit_of_its_people_is_reported_as_a_cluster():
     data = sections(covariates=False)
     assert "map that as 'cluster'" in refused(GROUP_TIME, replace(data, unit=states()))
 

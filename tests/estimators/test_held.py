@@ -1,4 +1,4 @@
-"""How many numbers a row costs in memory while an estimate is made whose large arrays are in files."""
+"""Memory per row, in numbers, of an estimate whose large arrays are in files."""
 
 import tracemalloc
 from pathlib import Path

@@ -64,7 +64,7 @@ def fifths() -> np.ndarray:
 
 
 class Tally:
-    """How estimates lie about their truths."""
+    """Errors and coverage of estimates by their truths."""
 
     def __init__(self) -> None:
         self.errors: dict[str, list[tuple[float, float, bool]]] = {}

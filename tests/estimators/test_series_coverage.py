@@ -1,7 +1,7 @@
 """Do 95% intervals of interrupted series hold the truth where errors are autoregressive? 1,000 replications.
 
-The seeds are 20240 + replication. Newey and West's standard error is run beside the one that is reported, to show why
-it is not.
+The seeds are 20240 + replication. Newey and West's standard error is run as well, to show why it is not the one that
+is reported.
 """
 
 import math
@@ -52,8 +52,8 @@ def test_intervals_cover_under_autoregressive_errors(
         result = run(entry, Plan(monthly(data) if seasons else data, Settings(season_pairs=2 if seasons else None)))
         values.append(result.estimate)
         errors.append(result.standard_error)
-        told = result.diagnostics["standard_errors"]
-        classical.append(next(error for name, error in told.items() if name.startswith("Newey-West")))
+        reported = result.diagnostics["standard_errors"]
+        classical.append(next(error for name, error in reported.items() if name.startswith("Newey-West")))
         inside += result.ci_lower <= EFFECT <= result.ci_upper
     bias, sd, rate = float(np.mean(values)) - EFFECT, float(np.std(values, ddof=1)), inside / REPLICATIONS
     ratio, plain = float(np.mean(errors)) / sd, float(np.mean(classical)) / sd

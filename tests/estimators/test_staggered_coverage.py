@@ -149,9 +149,9 @@ def test_the_joint_test_keeps_its_level_and_finds_the_trend_that_it_says_it_woul
     slopes, rejected = [], 0
     for replication in range(REPLICATIONS):
         plan = Plan(draw(FIRST_SEED + replication, 200, drawn_cohorts=True), Settings())
-        told = event_study(plan, [run(entry, plan)])["pre_trends"]
-        slopes.append(told["detectable_slope"])
-        rejected += told["p_value"] < 0.05
+        reported = event_study(plan, [run(entry, plan)])["pre_trends"]
+        slopes.append(reported["detectable_slope"])
+        rejected += reported["p_value"] < 0.05
     slope = float(np.median(slopes))
     found = 0
     for replication in range(REPLICATIONS):
@@ -175,9 +175,9 @@ def test_honest_intervals_hold_the_first_effect_where_trends_part_no_more_than_b
     covered = {"relative": 0, "smooth": 0, "plain": 0}
     for replication in range(REPLICATIONS):
         plan = Plan(draw(FIRST_SEED + replication, 200, drawn_cohorts=True, trend=trend), Settings())
-        told = event_study(plan, [run(entry, plan)])["honest"]["first"]
-        at = {row["m"]: row for row in told["relative_magnitudes"]}
-        for name, row in (("relative", at[1.0]), ("smooth", told["smoothness"][0]), ("plain", at[0.0])):
+        reported = event_study(plan, [run(entry, plan)])["honest"]["first"]
+        at = {row["m"]: row for row in reported["relative_magnitudes"]}
+        for name, row in (("relative", at[1.0]), ("smooth", reported["smoothness"][0]), ("plain", at[0.0])):
             covered[name] += row["lower"] <= truth <= row["upper"]
     rates = {name: count / REPLICATIONS for name, count in covered.items()}
     with capsys.disabled():

@@ -1,6 +1,6 @@
 """Do 95% intervals of synthetic comparisons hold the truth in panels of two factors? 1,000 replications.
 
-The seeds are 20240 + replication; factors, loadings and errors are drawn anew each time. Conformal intervals are
+The seeds are 20240 + replication; factors, loadings and errors are drawn in each replication. Conformal intervals are
 conservative by design and only have to hold the truth in 93 of 100; those of synthetic difference in differences follow
 the rule of `test_coverage` but for two standard errors. Treated units are mixtures of donors here, which are harder to
 make up from each other: the placebo standard error of one treated unit is 8% too large. The jackknife leaves the

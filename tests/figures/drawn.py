@@ -14,7 +14,7 @@ from tests.estimators import designs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """What was drawn, and from what."""
+    """Figures, and what they were drawn from."""
 
     plan: Plan
     estimates: tuple[Estimate, ...]
@@ -42,7 +42,7 @@ def japanese(data: Data) -> Data:
 
 
 def many_periods(periods: int = 300, units: int = 40) -> Data:
-    """A panel with more periods than a figure can tell apart."""
+    """A panel with more periods than a figure can distinguish."""
     rng = np.random.default_rng(9)
     unit, time = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
     status = ((unit < units // 2) & (time >= periods // 2)).astype(float)

@@ -54,7 +54,7 @@ def test_many_events_have_small_points():
     assert spec["layer"][4]["mark"]["size"] < of_design("block").figures["event_study"].spec["layer"][4]["mark"]["size"]
 
 
-@pytest.mark.parametrize("told", [None, "?", {"reason": "no"}, {"events": []}, {"events": [{"estimate": None}]}])
-def test_without_effects_by_event_there_is_no_figure(told: object):
+@pytest.mark.parametrize("table", [None, "?", {"reason": "no"}, {"events": []}, {"events": [{"estimate": None}]}])
+def test_without_effects_by_event_there_is_no_figure(table: object):
     plan = Plan(replace(panel(20)), Settings())
-    assert "event_study" not in draw(plan, (), {"event_study": told})
+    assert "event_study" not in draw(plan, (), {"event_study": table})

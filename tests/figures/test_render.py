@@ -20,7 +20,7 @@ def test_every_figure_can_be_drawn(design, capfd):
 
 
 def test_different_japanese_words_of_one_length_are_different_pictures():
-    """Where a glyph is missing they are the same: as many empty boxes, as for letters that nobody has assigned."""
+    """Without their glyphs they would be the same: as many empty boxes, as for unassigned letters."""
     pictures = {render_png(spec_of(word)) for word in ("売上", "費用", "年齢", "髙﨑")}
     missing = {render_png(spec_of(word)) for word in ("\u0378\u0379", "\u0380\u0381")}
     assert len(pictures) == 4

@@ -1,4 +1,4 @@
-"""What is frozen, read from the code as it is."""
+"""The frozen interfaces, read from the code."""
 
 import importlib
 import inspect

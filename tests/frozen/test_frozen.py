@@ -15,7 +15,7 @@ def frozen(stem: str) -> object:
 
 
 def differences(before: object, after: object, path: str = "") -> list[str]:
-    """Where two JSON values differ, floats beyond what rounding explains."""
+    """Return the paths at which two JSON values differ, floats by more than rounding."""
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted(before.keys() | after.keys())
         return [

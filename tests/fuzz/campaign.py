@@ -23,7 +23,7 @@ _EXCHANGE_SECONDS = 20.0
 
 @dataclass(slots=True)
 class Findings:
-    """What a campaign saw.
+    """Findings of a campaign.
 
     Attributes:
         statuses: how often the first answer of a connection had which status; 0 where there was none.

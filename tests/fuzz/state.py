@@ -21,7 +21,7 @@ _BAD_LINE = re.compile(r"Traceback|connections failed|unexpected error|the appli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What one process holds.
+    """Resources that one process holds.
 
     Attributes:
         descriptors: open files and sockets.

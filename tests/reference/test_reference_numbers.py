@@ -57,8 +57,8 @@ def computed(case: Case, quantity: str) -> object:
         return answer(case, estimator).diagnostics["standard_errors"].get(ai[1])
     if quantity == "n_unique_controls" and "first-of-ties" in case.described:
         return distinct_scores(case, answer(case, estimator).estimand)
-    if estimator.startswith("rd_") and (told := answer(case, estimator).diagnostics.get(quantity)) is not None:
-        return told
+    if estimator.startswith("rd_") and (reported := answer(case, estimator).diagnostics.get(quantity)) is not None:
+        return reported
     if path := re.fullmatch(r"(acme|ade|total)(_se_delta)?", quantity):
         effect = f"mediation_{path[1]}"
         return answer(case, effect, "iid").standard_error if path[2] else answer(case, effect).estimate

@@ -10,7 +10,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def ending_with_parent(number: int) -> Callable[[], None] | None:
-    """What `Popen(preexec_fn=…)` takes so that the child is sent a signal when its parent is gone."""
+    """Return a `preexec_fn` for `Popen` that has the child sent a signal when its parent is gone."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)

@@ -60,7 +60,7 @@ class Postgres:
         return f"{self.url_at(port or self.port)}?options={quote(f'-csearch_path={name}')}"
 
     def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        """What the statement returns, on a connection of its own."""
+        """Return the rows of the statement, on a connection of its own."""
         with psycopg.connect(self.url, autocommit=True, application_name="test") as connection:
             cursor = connection.execute(statement, values or None)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
@@ -96,7 +96,7 @@ class Postgres:
             return False
 
     def can_have_a_small_disk(self) -> bool:
-        """Whether this machine lets a user mount a file system of its own."""
+        """Return whether this machine lets a user mount a file system of its own."""
         return (
             subprocess.run([*self._small_disk(2**20), "true"], capture_output=True, **_as(self._user)).returncode == 0
         )

@@ -1,4 +1,4 @@
-"""Where `promtool` is: named by the environment, on PATH, or where `promtool.sh` puts it."""
+"""Path of `promtool`: named by the environment, on PATH, or where `promtool.sh` puts it."""
 
 import os
 import shutil

@@ -9,7 +9,7 @@ __all__ = ["Proxy"]
 
 
 class Proxy:
-    """Passes everything on, until it is told to lose the answer to what holds a marker."""
+    """Passes everything on, but loses the answer to a message with a marker once that is requested."""
 
     def __init__(self, target: int) -> None:
         self._target = target

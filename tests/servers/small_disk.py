@@ -38,8 +38,8 @@ class SmallDisk:
             preexec_fn=ending_with_parent(9),
         )
         assert self._holder.stdout is not None
-        told = self._holder.stdout.readline()
-        assert told == b"ready\n", f"no file system could be mounted: {told!r} {self._holder.stdout.read()!r}"
+        line = self._holder.stdout.readline()
+        assert line == b"ready\n", f"no file system could be mounted: {line!r} {self._holder.stdout.read()!r}"
         entered = ["-U", "--preserve-credentials"] if user else []
         self.around: Sequence[str] = ("nsenter", "-t", str(self._holder.pid), *entered, "-m")
         self.seen = Path(f"/proc/{self._holder.pid}/root{mount_point}")
@@ -64,7 +64,7 @@ class SmallDisk:
         subprocess.run([*self.around, "mount", "-o", f"remount,bind,{how}", str(self._mount_point)], check=True)
 
     def run(self, program: str) -> str:
-        """What a Python program prints that runs where the disk is seen, as SQLite needs its real path."""
+        """Return the output of a Python program that runs where the disk is mounted, as SQLite needs its real path."""
         command = [*self.around, sys.executable, "-c", program]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr

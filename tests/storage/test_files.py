@@ -347,7 +347,7 @@ async def test_verified_stamps_are_dropped_with_their_data_sets(tmp_path: Path) 
     assert not files._verified
 
 
-async def test_a_ballast_that_is_missing_has_to_be_free_beside_the_reserve(
+async def test_a_missing_ballast_has_to_be_free_in_addition_to_the_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = 2**30 // 4096

@@ -36,7 +36,7 @@ class ReceivedSpan:
 
 @dataclass
 class Received:
-    """What came so far."""
+    """Records received so far."""
 
     spans: list[ReceivedSpan] = field(default_factory=list)
     metrics: dict[str, set[str]] = field(default_factory=dict)
@@ -113,8 +113,8 @@ class Receiver:
                         for point in metric.gauge.data_points:
                             self.received.gauges[service, metric.name] = point.as_double or point.as_int
                         for point in metric.sum.data_points:
-                            told = (point.as_double or point.as_int, metric.sum.aggregation_temporality)
-                            self.received.sums.setdefault((service, metric.name), []).append(told)
+                            measured = (point.as_double or point.as_int, metric.sum.aggregation_temporality)
+                            self.received.sums.setdefault((service, metric.name), []).append(measured)
             self._changed.notify_all()
 
     def take_logs(self, request: logs_service_pb2.ExportLogsServiceRequest) -> None:

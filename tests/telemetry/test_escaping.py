@@ -41,7 +41,7 @@ def test_a_text_of_other_characters_stays_as_it_is(text: str) -> None:
 
 
 @given(TEXTS)
-def test_every_character_can_still_be_told(text: str) -> None:
+def test_every_character_can_still_be_distinguished(text: str) -> None:
     assert len(escaped(text)) >= len(text)
 
 

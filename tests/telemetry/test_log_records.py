@@ -32,7 +32,7 @@ def test_a_record_keeps_its_words_and_names_its_span(sent, kept: Kept) -> None:
     assert record.span_id == kept.named("work").context.span_id
 
 
-def test_what_structlog_says_beside_the_words_is_kept_as_attributes(sent) -> None:
+def test_fields_of_structlog_are_kept_as_attributes(sent) -> None:
     log = structlog.wrap_logger(
         logging.getLogger("cqox.test.logs"),
         processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

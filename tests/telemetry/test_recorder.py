@@ -94,12 +94,12 @@ def test_spans_that_others_make_have_their_place_among_ours(kept: Kept) -> None:
         with theirs.start_as_current_span("theirs"), span("ours again"):
             pass
         # A library that knows OpenTelemetry alone may speak to the current span.
-        trace.get_current_span().set_attribute("told.by", "them")
+        trace.get_current_span().set_attribute("set.by", "them")
         trace.get_current_span().set_status(StatusCode.ERROR, "broken")
     (foreign,) = exporter.get_finished_spans()
     assert foreign.parent.span_id == kept.named("ours").context.span_id
     assert kept.named("ours again").parent.span_id == foreign.context.span_id
-    assert kept.named("ours").attributes == {"told.by": "them"}
+    assert kept.named("ours").attributes == {"set.by": "them"}
     assert kept.named("ours").status.description == "broken"
 
 

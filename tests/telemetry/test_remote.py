@@ -5,13 +5,13 @@ from tests.telemetry.conftest import Kept
 SECOND = 1_000_000_000
 
 
-def test_each_step_of_a_worker_is_a_span_that_ended_when_it_was_told(kept: Kept) -> None:
-    told: list[dict[str, object]] = []
+def test_each_step_of_a_worker_is_a_span_that_ended_when_it_was_reported(kept: Kept) -> None:
+    steps: list[dict[str, object]] = []
     with span("worker analyze") as around:
-        step = step_spans(around.context.traceparent, told.append, now_ns=lambda: 10 * SECOND)
+        step = step_spans(around.context.traceparent, steps.append, now_ns=lambda: 10 * SECOND)
         step({"step": "read", "seconds": 2.0, "rows": 7})
         step({"step": "estimate.ols", "seconds": 1.0, "status": "failed", "estimate": None})
-        for each in told:
+        for each in steps:
             adopt(each)
     read, failed = kept.named("read"), kept.named("estimate.ols")
     parent = kept.named("worker analyze").context
@@ -23,18 +23,18 @@ def test_each_step_of_a_worker_is_a_span_that_ended_when_it_was_told(kept: Kept)
     assert not failed.status.is_ok
 
 
-def test_where_nobody_records_nothing_is_told() -> None:
+def test_without_a_recorder_nothing_is_reported() -> None:
     assert step_spans(None, lambda body: None) is None
     assert step_spans("nonsense", lambda body: None) is None
     assert step_spans(f"00-{'1' * 32}-{'2' * 16}-00", lambda body: None) is None
 
 
 def test_a_step_without_a_duration_and_a_span_that_makes_no_sense_are_left_out(kept: Kept) -> None:
-    told: list[dict[str, object]] = []
-    step = step_spans(f"00-{'1' * 32}-{'2' * 16}-01", told.append)
+    steps: list[dict[str, object]] = []
+    step = step_spans(f"00-{'1' * 32}-{'2' * 16}-01", steps.append)
     step({"step": "read"})
     step({"seconds": 1.0})
-    assert told == []
+    assert steps == []
     adopt({"name": "x", "parent": "nonsense", "start_ns": 1, "end_ns": 2})
     adopt({"name": "x", "parent": f"00-{'1' * 32}-{'2' * 16}-01", "start_ns": "1", "end_ns": 2})
     assert kept.spans == ()
@@ -43,7 +43,7 @@ def test_a_step_without_a_duration_and_a_span_that_makes_no_sense_are_left_out(k
 def test_what_a_worker_was_at_when_it_was_ended_is_seen_by_what_it_had_done_before(kept: Kept) -> None:
     with span("worker analyze"):
         unfinished({"name": "estimate.ols", "end_ns": 8 * SECOND})
-        # One that had told of nothing yet, or that nobody traces.
+        # One without a report so far, or one that is not traced.
         unfinished({})
     cut = kept.named("unfinished step")
     assert cut.start_time == 8 * SECOND

@@ -1,4 +1,4 @@
-"""What a client writes can neither be read as a secret in a span nor lose the batch that the span is in."""
+"""Text of a client neither shows a secret in a span nor loses the batch that the span is in."""
 
 import logging
 import sys
@@ -32,8 +32,8 @@ def test_a_log_record_with_a_lone_surrogate_can_be_sent() -> None:
     try:
         raise OSError(SURROGATE)
     except OSError:
-        told = {"event": SURROGATE, "column": SURROGATE, "authorization": "hunter2"}
-        handler.emit(logging.LogRecord("x", logging.ERROR, __file__, 1, told, None, sys.exc_info()))
+        fields = {"event": SURROGATE, "column": SURROGATE, "authorization": "hunter2"}
+        handler.emit(logging.LogRecord("x", logging.ERROR, __file__, 1, fields, None, sys.exc_info()))
     sent = encode_logs(exporter.get_finished_logs()).SerializeToString()
     assert rb"\ud800" in sent
     assert b"hunter2" not in sent

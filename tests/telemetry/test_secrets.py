@@ -1,4 +1,4 @@
-"""No password and no token in a log line, a log record or a span, whoever wrote it there."""
+"""No password and no token in a log line, a log record or a span, wherever it comes from."""
 
 import json
 import logging
@@ -137,8 +137,8 @@ def test_no_log_record_holds_a_password() -> None:
     try:
         raise OSError("redis://:hunter2@cache is away")
     except OSError:
-        told = {"event": "redis://:hunter2@cache", "address": "redis://:hunter2@cache"}
-        handler.emit(logging.LogRecord("x", logging.ERROR, __file__, 1, told, None, sys.exc_info()))
+        fields = {"event": "redis://:hunter2@cache", "address": "redis://:hunter2@cache"}
+        handler.emit(logging.LogRecord("x", logging.ERROR, __file__, 1, fields, None, sys.exc_info()))
     (sent,) = exporter.get_finished_logs()
     assert "hunter2" not in sent.to_json()
     assert sent.log_record.body == "redis://:***@cache"
@@ -161,7 +161,7 @@ def test_what_is_said_of_settings_holds_no_password() -> None:
         assert "u:hunter2" not in str(refused.value)
 
 
-def test_a_service_whose_stores_are_away_tells_no_password_to_log_answer_or_trace(services: Services) -> None:
+def test_a_service_without_its_stores_puts_no_password_into_log_answer_or_trace(services: Services) -> None:
     services.environment |= {
         "POSTGRES_URL": "postgresql://cqox:hunter2@127.0.0.1:1/x",
         "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",

@@ -43,7 +43,7 @@ def test_the_standard_address_wins_over_the_alias() -> None:
     assert "traces" in settings.otlp
 
 
-def test_an_alias_that_names_no_host_is_told_of() -> None:
+def test_an_alias_that_names_no_host_is_reported() -> None:
     settings = settings_from({"JAEGER_ENDPOINT": "http://"})
     assert settings.signals == frozenset()
     assert "JAEGER_ENDPOINT" in settings.notes[0]
@@ -68,7 +68,7 @@ def test_exporters_are_chosen_signal_by_signal() -> None:
     assert settings.console == {"traces", "logs"}
 
 
-def test_an_exporter_and_a_protocol_that_are_not_there_are_told_of() -> None:
+def test_an_exporter_and_a_protocol_that_are_not_there_are_reported() -> None:
     settings = settings_from(
         {
             "OTEL_TRACES_EXPORTER": "zipkin",
@@ -87,25 +87,25 @@ def test_the_standard_switch_turns_everything_off() -> None:
     assert settings.signals == frozenset()
 
 
-def test_headers_that_cannot_be_read_are_told_of_without_a_word_of_them() -> None:
+def test_headers_that_cannot_be_read_are_reported_without_their_text() -> None:
     settings = settings_from({"OTEL_EXPORTER_OTLP_HEADERS": "a=b,hunter2", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "a=b"})
     (note,) = settings.notes
     assert note.startswith("OTEL_EXPORTER_OTLP_HEADERS ")
     assert "hunter2" not in note
 
 
-def test_a_word_that_is_neither_true_nor_false_is_told_of() -> None:
+def test_a_word_that_is_neither_true_nor_false_is_reported() -> None:
     settings = settings_from({"OTEL_CONSOLE": "maybe"})
     assert settings.console == frozenset()
     assert settings.notes == ("OTEL_CONSOLE is 'maybe', which is not valid: the choices are true, false.",)
 
 
 @pytest.mark.parametrize("word", ["false", "0", "No", "off", ""])
-def test_a_console_that_is_not_wanted_is_not_told_of(word: str) -> None:
+def test_a_console_that_is_not_wanted_is_not_reported(word: str) -> None:
     assert settings_from({"OTEL_CONSOLE": word}).notes == ()
 
 
-def test_an_address_that_nothing_can_be_sent_to_is_told_of_once() -> None:
+def test_an_address_that_nothing_can_be_sent_to_is_reported_once() -> None:
     settings = settings_from({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"})
     assert settings.notes == (
         "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL such as http://localhost:4318: nothing can be exported there.",

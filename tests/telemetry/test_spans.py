@@ -43,7 +43,7 @@ def test_trio_cancels_a_span_like_any_other(kept: Kept) -> None:
     assert kept.named("work").attributes == {"cqox.cancelled": True}
 
 
-def test_a_failure_beside_a_cancellation_is_an_error(kept: Kept) -> None:
+def test_a_failure_together_with_a_cancellation_is_an_error(kept: Kept) -> None:
     group = BaseExceptionGroup("", [asyncio.CancelledError(), OSError("away")])
     with pytest.raises(BaseExceptionGroup), span("work"):
         raise group

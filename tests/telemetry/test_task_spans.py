@@ -87,7 +87,7 @@ async def test_a_detached_task_that_is_waited_for_stays_in_the_trace_of_its_star
             group.start_soon(computation, name="computation")
     computed, request = observed.named("computation"), observed.named("request")
     assert computed.parent.span_id == request.context.span_id
-    # Whoever waits, waits for this task alone.
+    # The waiter waits for this task alone.
     assert observed.named("further").parent is None
 
 
@@ -156,7 +156,7 @@ class _Unspanned(trio.abc.Instrument):
 
 
 def _runs_our_code(coroutine: object) -> bool:
-    """Whether the outermost function of a task, below the wrappers of the loop, is the application's."""
+    """Return whether the outermost function of a task, below the wrappers of the loop, is the application's."""
     while (code := getattr(coroutine, "cr_code", None)) is not None:
         if "/anyio/" not in code.co_filename and "/trio/" not in code.co_filename:
             return "/cqox/" in code.co_filename or "/services/" in code.co_filename

@@ -213,7 +213,7 @@ def test_a_request_that_ran_out_of_time_shows_what_its_worker_was_at(services: S
     assert tree.parent(cut) is computed
     assert str(cut.attributes["cqox.after"]).startswith("estimate.")
     assert cut.end_ns - cut.start_ns > 0.5e9
-    # A cancellation is marked as one all the way up, and is nobody's error but the gateway's answer.
+    # A cancellation is marked as one all the way up, and is an error only in the gateway's answer.
     for span in (cut, computed, tree.one("engine", "computation", INTERNAL)):
         assert span.attributes["cqox.cancelled"] is True
         assert span.status == 0

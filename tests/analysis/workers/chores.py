@@ -15,7 +15,7 @@ from cqox.errors import InvalidRequest
 
 
 def _tried(what: str) -> str:
-    """What comes of an attempt at something that a worker has no business with: the name of the error, or nothing."""
+    """Attempt something that is forbidden to a worker; return the name of the error, or nothing."""
     parent = os.getppid()
     attempts: dict[str, Callable[[], object]] = {
         "internet": lambda: socket.socket(socket.AF_INET),

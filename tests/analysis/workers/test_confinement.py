@@ -1,4 +1,4 @@
-"""What worker processes can still do, tried in real ones."""
+"""Permissions that real worker processes still have."""
 
 import logging
 import os
@@ -126,7 +126,7 @@ def test_every_jump_of_the_filter_ends_within_it(machine: str) -> None:
 
 
 def _outcome(code: bytes, machine: str, call: int, argument: int = 0) -> int:
-    """What the kernel would do with a system call: the filter, interpreted."""
+    """Interpret the filter: return the verdict of the kernel on a system call."""
     seen = {0: call, 4: ARCHITECTURES[machine], 16: argument}
     instructions, at, value = list(struct.iter_unpack("=HBBI", code)), 0, 0
     while True:

@@ -87,10 +87,10 @@ async def test_a_warning_of_a_library_is_one_line_of_the_log_once(
     async with opened() as pool:
         await pool.run("warn", {})
         await pool.run("warn", {})
-    told = [record for record in caplog.records if record.name == "py.warnings"]
-    assert len(told) == 1
-    assert told[0].getMessage().startswith("RuntimeWarning: divide by zero in scalar (workers/chores.py:")
-    assert "\n" not in told[0].getMessage()
+    logged = [record for record in caplog.records if record.name == "py.warnings"]
+    assert len(logged) == 1
+    assert logged[0].getMessage().startswith("RuntimeWarning: divide by zero in scalar (workers/chores.py:")
+    assert "\n" not in logged[0].getMessage()
     assert "RuntimeWarning" not in capfd.readouterr().err
 
 

@@ -49,7 +49,7 @@ def test_where_the_score_has_few_values_strata_are_those_of_post_stratification(
     assert len(result.diagnostics["strata"]) == 3
 
 
-def test_many_strata_are_told_apart():
+def test_many_strata_are_distinguished():
     data = cross_section(n=6000, weights=False)
     strata = answer(data, strata=200).diagnostics["strata"]
     assert sum(each["control"] + each["treated"] for each in strata) == data.n
@@ -108,7 +108,7 @@ def test_rows_of_equal_scores_are_never_parted():
     assert result.status == "ok"
 
 
-def test_a_stratum_without_an_arm_joins_its_neighbour_and_is_told_of():
+def test_a_stratum_without_an_arm_joins_its_neighbour_and_is_reported():
     data = cross_section(n=300, weights=False)
     e = np.linspace(0.01, 0.99, data.n)
     t = np.where(np.arange(data.n) < 60, 0.0, np.where(np.arange(data.n) >= 240, 1.0, np.arange(data.n) % 2))

@@ -25,7 +25,7 @@ def logit(x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return beta
 
 
-def told(data: Data, extra: np.ndarray, name: str) -> tuple[str, ...]:
+def warnings_of(data: Data, extra: np.ndarray, name: str) -> tuple[str, ...]:
     """The warnings with one more covariate."""
     columns = np.column_stack([data.covariates, extra])
     labels = tuple(f"x{column}" for column in range(columns.shape[1]))
@@ -38,7 +38,7 @@ def told(data: Data, extra: np.ndarray, name: str) -> tuple[str, ...]:
 def test_units_that_the_source_has_none_of_are_a_warning(name: str):
     data = replace(two_populations(900), weights=None)
     only = (data.in_source == 0) & (np.arange(900) % 4 == 0)
-    warnings = told(data, only.astype(float), name)
+    warnings = warnings_of(data, only.astype(float), name)
     assert any("In the source x2 does not vary" in warning for warning in warnings)
     modelled = name != "transport_g_computation"
     assert any("probability of the source within" in warning for warning in warnings) == modelled
@@ -51,7 +51,7 @@ def test_rows_of_the_source_without_counterparts_in_the_other_arm_are_a_warning(
     treated = np.flatnonzero((data.in_source > 0) & (data.treatment > 0))
     kind = np.zeros(900)
     kind[treated[:6]] = kind[np.flatnonzero(data.in_source == 0)[:6]] = 1.0
-    warnings = told(data, kind, name)
+    warnings = warnings_of(data, kind, name)
     extrapolated = any("untreated rows of the source some columns are collinear" in warning for warning in warnings)
     assert extrapolated == (name != "transport_weighting")
     alone = any("6 rows have a probability of treatment within" in warning for warning in warnings)
@@ -189,12 +189,12 @@ def test_the_source_alone_is_wrong_about_the_target():
 @pytest.mark.parametrize("name", ["transport_dr", "transport_weighting"])
 def test_weights_make_the_source_like_the_target(name: str):
     data = two_populations(4000, shift=1.0)
-    told = answer(data, name).diagnostics["standardised_differences"]["x0"]
-    assert abs(told[0]) > 0.5
-    assert abs(told[1]) < 0.1
+    warnings_of = answer(data, name).diagnostics["standardised_differences"]["x0"]
+    assert abs(warnings_of[0]) > 0.5
+    assert abs(warnings_of[1]) < 0.1
 
 
-def test_a_target_far_from_the_source_is_doubted():
+def test_a_target_far_from_the_source_leads_to_a_warning():
     far = answer(two_populations(3000, shift=2.5), "transport_dr")
     assert any("overlap is poor" in warning for warning in far.warnings)
 

@@ -1,4 +1,4 @@
-"""What every design says of its rows beside its numbers: the effect, the rows' digests, the columns' names."""
+"""Descriptions of the rows of every design: the effect, the rows' digests, the columns' names."""
 
 import hashlib
 

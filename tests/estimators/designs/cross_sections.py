@@ -123,9 +123,9 @@ def proxied(n: int = 1500, seed: int = 9, *, z: int = 2, w: int = 1, strength: f
     rng = np.random.default_rng(seed)
     x, u = rng.standard_normal((n, 2)), rng.standard_normal(n)
     t = (rng.random(n) < 1 / (1 + np.exp(-(0.5 * x[:, 0] + u)))).astype(float)
-    tells = strength * u[:, None] + 0.3 * x[:, :1]
-    proxy_treatment = tells + 0.5 * t[:, None] + rng.standard_normal((n, z))
-    proxy_outcome = tells + rng.standard_normal((n, w))
+    proxies = strength * u[:, None] + 0.3 * x[:, :1]
+    proxy_treatment = proxies + 0.5 * t[:, None] + rng.standard_normal((n, z))
+    proxy_outcome = proxies + rng.standard_normal((n, w))
     y = EFFECT * t + x @ [1.0, -1.0] + 1.5 * u + rng.standard_normal(n) * (1 + 0.5 * t)
     return Data(
         n=n,

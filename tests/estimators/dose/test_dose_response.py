@@ -128,10 +128,10 @@ def test_errors_are_those_of_left_out_residuals_and_of_the_averaging():
 
 def test_the_estimate_is_the_slope_of_the_curve_between_the_quartiles():
     found = answer(dosed())
-    told = found.diagnostics
-    doses, values = (np.array([row[key] for row in told["curve"]]) for key in ("dose", "estimate"))
-    low, high = np.interp([told["from_dose"], told["to_dose"]], doses, values)
-    assert found.estimate == pytest.approx((high - low) / (told["to_dose"] - told["from_dose"]), rel=0.01)
+    reported = found.diagnostics
+    doses, values = (np.array([row[key] for row in reported["curve"]]) for key in ("dose", "estimate"))
+    low, high = np.interp([reported["from_dose"], reported["to_dose"]], doses, values)
+    assert found.estimate == pytest.approx((high - low) / (reported["to_dose"] - reported["from_dose"]), rel=0.01)
     assert len(doses) <= 100
 
 
@@ -171,7 +171,7 @@ def test_a_wrong_outcome_model_is_made_good_by_the_model_of_the_dose():
     assert max(abs(row["estimate"] - bent(row["dose"])) for row in far) < 0.2
 
 
-def test_a_dose_that_covariates_determine_is_doubted_or_refused():
+def test_a_dose_that_covariates_determine_leads_to_a_warning_or_refused():
     assert answer(dosed()).status == "ok"
     tight = answer(dosed(tied=2.0))
     assert any("The covariates explain" in warning for warning in tight.warnings)
@@ -183,7 +183,7 @@ def test_a_dose_that_covariates_determine_is_doubted_or_refused():
     assert "determine the amount" in refused.reason
 
 
-def test_a_dose_far_from_normal_is_doubted():
+def test_a_dose_far_from_normal_leads_to_a_warning():
     data = dosed()
     assert any(
         "far from normal" in warning for warning in answer(replace(data, treatment=np.exp(data.treatment))).warnings
@@ -198,7 +198,7 @@ def test_few_doses_have_an_average_derivative_and_no_curve():
     assert answer(coarse, "dose_average_derivative").status == "ok"
 
 
-def test_two_arms_are_told_to_map_an_amount():
+def test_two_arms_are_refused_with_the_advice_to_map_an_amount():
     assert "map it as 'dose'" in answer(cross_section()).reason
 
 

@@ -36,17 +36,19 @@ def test_the_seed_decides_and_nothing_else() -> None:
 
 
 def test_what_is_so_by_definition_has_no_interval_and_the_band_holds_the_intervals() -> None:
-    told = banded(
+    reported = banded(
         [{"event": -1}, {"event": 0}, {"event": 1}], np.array([0.0, 1.0, 2.0]), np.diag([0.0, 1.0, 4.0]), alpha=0.05,
         degrees=None, seed=0,
     )  # fmt: skip
-    base, *others = told["averages"]
+    base, *others = reported["averages"]
     assert [base[key] for key in ("standard_error", "lower", "band_upper")] == [None, None, None]
     for row in others:
         assert row["band_lower"] < row["lower"] < row["estimate"] < row["upper"] < row["band_upper"]
 
 
 def test_an_unknown_covariance_has_neither() -> None:
-    told = banded([{"event": 0}, {"event": 1}], np.ones(2), np.full((2, 2), np.nan), alpha=0.05, degrees=None, seed=0)
-    assert told["critical_value"] is None
-    assert all(row["lower"] is None for row in told["averages"])
+    reported = banded(
+        [{"event": 0}, {"event": 1}], np.ones(2), np.full((2, 2), np.nan), alpha=0.05, degrees=None, seed=0
+    )
+    assert reported["critical_value"] is None
+    assert all(row["lower"] is None for row in reported["averages"])

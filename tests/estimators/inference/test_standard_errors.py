@@ -149,8 +149,8 @@ def test_the_first_order_jackknife_of_a_difference_of_means_is_the_jackknife(sec
     exact, linear = answer("difference_in_means", data), answer("ipw_ate", data)
     assert linear.se_method == "CRV3L (M-estimation)"
     assert linear.standard_error == pytest.approx(exact.standard_error, rel=1e-9)
-    told = [result.diagnostics["degrees_of_freedom"] for result in (linear, exact)]
-    assert told[0] == pytest.approx(told[1], rel=1e-9)
+    reported = [result.diagnostics["degrees_of_freedom"] for result in (linear, exact)]
+    assert reported[0] == pytest.approx(reported[1], rel=1e-9)
 
 
 OF_INFLUENCE = (
@@ -271,7 +271,7 @@ def test_the_jackknife_equals_refitting_without_each_cluster(name: str):
     assert result.standard_error == pytest.approx(expected, rel=1e-8)
 
 
-def test_the_jackknife_beside_effects_that_reach_across_clusters_refits_them():
+def test_the_jackknife_refits_effects_that_reach_across_clusters():
     data = clustered(12)
     data = replace(data, fixed_effects=(np.arange(data.n) % 7, data.clusters[0] // 2))
     result = answer("ols_adjustment", data)

@@ -137,7 +137,7 @@ def test_estimate_and_error_are_those_of_loops_over_all_pairs(name: str):
 
 
 @pytest.mark.parametrize("name", ["exposure_spillover", "exposure_total"])
-def test_rows_that_could_not_have_been_in_a_class_leave_the_error_and_are_told_of(name: str):
+def test_rows_that_could_not_have_been_in_a_class_leave_the_error_and_are_reported(name: str):
     data = connected(150, seed=3, degree=6, share=0.35)
     settings = Settings(exposure_threshold=0.75)
     found, result = network(Plan(data, settings)), answer(data, name, exposure_threshold=0.75)
@@ -171,8 +171,10 @@ def test_rows_that_could_not_have_been_in_a_class_leave_the_error_and_are_told_o
     assert result.standard_error == pytest.approx(np.sqrt(variance), rel=1e-8)
     for level in (plus, minus):
         impossible = np.sum(found.chances[level] == 0)
-        told = [warning for warning in result.warnings if warning.startswith(f"{impossible} of {n} rows could hardly")]
-        assert bool(told) == (impossible > 0)
+        warned = [
+            warning for warning in result.warnings if warning.startswith(f"{impossible} of {n} rows could hardly")
+        ]
+        assert bool(warned) == (impossible > 0)
     assert (found.chances[[plus, minus]] == 0).any()
 
 
@@ -248,7 +250,7 @@ def test_rows_without_a_place_are_left_out():
     assert (found.n, found.estimate, found.standard_error) == (195, rest.estimate, rest.standard_error)
 
 
-def test_errors_correlated_beyond_the_bandwidth_are_doubted():
+def test_errors_correlated_beyond_the_bandwidth_lead_to_a_warning():
     assert any("give a larger" in warning for warning in answer(placed(800, reach=150.0), "spatial_ols").warnings)
     assert not answer(placed(800), "spatial_ols").warnings
 
@@ -304,7 +306,7 @@ def test_the_bandwidth_of_many_rows_is_that_of_all_their_places_where_clusters_s
         assert default_bandwidth(places, keys[cluster]) == pytest.approx(each, rel=0.15)
 
 
-def test_rows_without_counterparts_are_doubted_where_exposure_is_measured():
+def test_rows_without_counterparts_lead_to_a_warning_where_exposure_is_measured():
     data = replace(connected(900, seed=3, measured=True), weights=None)
     exposed = data.neighbor_exposure > 0
     # One kind of units is treated alone, another exposed alone where it is not treated.
@@ -316,7 +318,7 @@ def test_rows_without_counterparts_are_doubted_where_exposure_is_measured():
     assert not any("counterparts" in warning for warning in answer(data, "exposure_total").warnings)
 
 
-def test_rare_classes_are_doubted():
+def test_rare_classes_lead_to_a_warning():
     found = answer(connected(400, degree=14, share=0.3), "exposure_total")
     assert any("single rows dominate" in warning for warning in found.warnings)
 

@@ -129,7 +129,7 @@ def test_wu_and_hausmans_test_equals_linearmodels():
         assert robust["statistic"] ** 2 == pytest.approx(model.wooldridge_regression.stat, rel=1e-8)
 
 
-def test_a_treatment_without_a_confounder_is_not_told_from_one_that_needs_no_instrument():
+def test_a_treatment_without_a_confounder_is_not_distinguished_from_one_that_needs_no_instrument():
     rng = np.random.default_rng(8)
     data = instrumented(n=2000, m=2)
     exogenous = replace(data, y=EFFECT * data.treatment + rng.standard_normal(data.n))
@@ -229,7 +229,7 @@ def test_an_instrument_that_is_the_treatment_is_a_warning(name: str):
     assert "two-stage least squares is ordinary least squares" in result.warnings[0]
     off = same.instruments.copy()
     off[0] = 4 - off[0]
-    assert not any("treatment itself" in told for told in answer(name, replace(same, instruments=off)).warnings)
+    assert not any("treatment itself" in warned for warned in answer(name, replace(same, instruments=off)).warnings)
 
 
 def test_the_effective_f_of_one_instrument_is_the_robust_f_with_its_known_critical_value():
@@ -321,12 +321,12 @@ def test_the_rule_of_thumb_is_an_effective_f_of_ten():
     assert all(weak == (f < 10) for f, weak in found.items())
 
 
-def test_an_effective_f_below_its_critical_value_is_a_doubt_also_above_ten():
+def test_an_effective_f_below_its_critical_value_is_a_warning_also_above_ten():
     for strength in np.linspace(0.05, 0.4, 15):
         data = instrumented(1_000, strength=float(strength))
         result = run(next(entry for entry in catalog() if entry.name == "iv_2sls"), Plan(data, Settings()))
-        told = result.diagnostics
-        if 10 <= told["effective_f"] < told["effective_f_critical"]:
+        warned = result.diagnostics
+        if 10 <= warned["effective_f"] < warned["effective_f_critical"]:
             break
     else:
         raise AssertionError("no strength lies between")

@@ -38,7 +38,7 @@ def test_it_is_two_stage_least_squares_of_the_outcomes_proxies(z: int, w: int, w
         assert result.diagnostics["sargan_p_value"] == pytest.approx(sargan.pval, rel=1e-7)
 
 
-def test_the_first_stage_is_told_by_its_f():
+def test_the_first_stage_is_reported_by_its_f():
     data = proxied(z=2, w=1)
     small = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
     wide = np.column_stack([small, data.proxy_treatment])
@@ -84,12 +84,12 @@ def test_whether_proxies_agree_is_hansens_j_of_the_two_step_estimate(z: int, w: 
     exogenous = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
     by = {"weight_type": "clustered", "clusters": codes} if clusters else {"weight_type": "robust"}
     peer = linearmodels.IVGMM(data.y, exogenous, data.proxy_outcome, data.proxy_treatment, **by)
-    found, told = peer.fit(iter_limit=2), answer(data).diagnostics
-    assert told["hansen_j"] == pytest.approx(found.j_stat.stat, rel=1e-6)
-    assert told["hansen_j_p_value"] == pytest.approx(found.j_stat.pval, rel=1e-6)
+    found, reported = peer.fit(iter_limit=2), answer(data).diagnostics
+    assert reported["hansen_j"] == pytest.approx(found.j_stat.stat, rel=1e-6)
+    assert reported["hansen_j_p_value"] == pytest.approx(found.j_stat.pval, rel=1e-6)
 
 
-def test_what_covariates_alone_would_say_is_told_beside_it():
+def test_the_estimate_from_covariates_alone_is_reported_with_it():
     data = proxied(5000)
     result = answer(data)
     design = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
@@ -98,7 +98,7 @@ def test_what_covariates_alone_would_say_is_told_beside_it():
     assert abs(naive - EFFECT) > 10 * abs(result.estimate - EFFECT)
 
 
-def test_proxies_that_tell_nothing_are_called_weak():
+def test_uninformative_proxies_are_called_weak():
     weak = answer(proxied(strength=0.05))
     assert weak.status == "warning"
     assert any("Weak proxies" in warning for warning in weak.warnings)

@@ -185,8 +185,8 @@ def test_a_logit_of_powers_of_one_covariate_arrives(seed: int):
 def test_an_instrument_that_is_the_treatment_itself_is_a_warning():
     data = instrumented(n=500)
     same = replace(data, instruments=2.0 * data.treatment[:, None] + 1.0)
-    assert any("treatment itself" in told for told in answer("dml_pliv", same).warnings)
-    assert not any("treatment itself" in told for told in answer("dml_pliv", data).warnings)
+    assert any("treatment itself" in reported for reported in answer("dml_pliv", same).warnings)
+    assert not any("treatment itself" in reported for reported in answer("dml_pliv", data).warnings)
 
 
 def test_a_column_that_lives_in_one_fold_is_left_out_of_the_fits_without_it():
@@ -337,13 +337,13 @@ def test_of_several_splits_the_error_and_its_degrees_of_freedom_are_those_in_the
         influence_se(own[split], plan.clusters(sample), plan.settings, name="", arm_codes=plan.treated(sample))
         for split in own
     ]
-    errors = [told.standard_error for told in each]
+    errors = [reported.standard_error for reported in each]
     middle = each[int(np.argsort(errors)[1])]
-    assert len({round(told.degrees, 6) for told in each}) == 3
+    assert len({round(reported.degrees, 6) for reported in each}) == 3
     for order in permutations(own):
-        _, _, told, _ = over_splits(plan, sample, lambda split, order=order: (0.0, own[order[split]]))
-        assert (told.degrees, told.notes) == (middle.degrees, middle.notes)
-        assert told.standard_error == pytest.approx(np.median(errors), rel=1e-12)
+        _, _, reported, _ = over_splits(plan, sample, lambda split, order=order: (0.0, own[order[split]]))
+        assert (reported.degrees, reported.notes) == (middle.degrees, middle.notes)
+        assert reported.standard_error == pytest.approx(np.median(errors), rel=1e-12)
     _, _, none, _ = over_splits(plan, sample, lambda split: (0.0, own[split] * (split != 1)))
     assert none.standard_error is None
     assert none.warnings

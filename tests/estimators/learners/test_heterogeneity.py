@@ -146,7 +146,7 @@ def test_a_fold_of_a_single_cluster_is_not_judged():
 
 
 @pytest.mark.parametrize("levels", [0, 6])
-def test_the_errors_of_areas_and_curve_equal_those_of_a_bootstrap_that_ranks_anew(levels: int):
+def test_the_errors_of_areas_and_curve_equal_those_of_a_bootstrap_that_ranks_again(levels: int):
     scores, predictions, folds = rows(1500, levels=levels, gain=1.0 if not levels else 0.5)
     found = judged(scores, predictions, folds)
     rng = np.random.default_rng(6)

@@ -40,7 +40,7 @@ def t_effects(data: Data, train: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def x_effects(data: Data, folds: np.ndarray, used: list[int], at: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """What imputes each fold's effects is fitted on the other folds that are used, or on itself where it is alone."""
+    """Fit the imputation of each fold's effects on the other used folds, or on itself where it is alone."""
     x, t, y = data.covariates, data.treatment, data.y
     imputed = np.full(data.n, np.nan)
     for fold in used:
@@ -227,7 +227,7 @@ def test_the_groups_equal_doublemls_group_effects():
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_effects_that_vary_are_told_apart_and_those_that_do_not_are_not(name: str):
+def test_effects_that_vary_are_distinguished_and_those_that_do_not_are_not(name: str):
     varying = answer(name, cross_section(n=4000, weights=False)).diagnostics
     alike = answer(name, cross_section(n=4000, weights=False, heterogeneous=False)).diagnostics
     judged = varying["judged_by_scores"]

@@ -6,7 +6,7 @@ from cqox.estimators.numerics.absorb import absorb, compress, is_nested
 
 
 def residuals(columns: np.ndarray, effects: list[np.ndarray], weights: np.ndarray | None) -> np.ndarray:
-    """What is left beside explicit dummies, by least squares."""
+    """Return the residuals of least squares on explicit dummies."""
     dummies = np.hstack([(codes[:, None] == np.unique(codes)).astype(float) for codes in effects])
     root = np.ones(len(columns)) if weights is None else np.sqrt(weights)
     fit, *_ = np.linalg.lstsq(dummies * root[:, None], columns * root[:, None], rcond=None)

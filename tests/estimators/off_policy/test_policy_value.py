@@ -113,11 +113,11 @@ def test_a_policy_that_does_not_sum_to_one_is_refused():
     assert "sum to 1" in result.reason
 
 
-def test_probabilities_that_are_not_those_of_the_log_are_doubted():
+def test_probabilities_that_are_not_those_of_the_log_lead_to_a_warning():
     data = logged()
     assert answer(data, "ope_ips").status == "ok"
-    doubted = answer(replace(data, pscore=np.minimum(1.0, 2.0 * data.pscore)), "ope_ips")
-    assert any("average" in warning for warning in doubted.warnings)
+    warned = answer(replace(data, pscore=np.minimum(1.0, 2.0 * data.pscore)), "ope_ips")
+    assert any("average" in warning for warning in warned.warnings)
 
 
 def test_actions_that_a_cluster_takes_together_do_not_belie_their_probabilities():
@@ -126,12 +126,12 @@ def test_actions_that_a_cluster_takes_together_do_not_belie_their_probabilities(
         sessions = logged(40, seed)
         keys = np.random.default_rng(seed).integers(0, 2**63, 40).astype(np.uint64)
         data = replace(sessions, row_key=keys, clusters=(np.arange(40),)).rows(np.repeat(np.arange(40), 25))
-        told = answer(data, "ope_ips")
-        fired += any("average" in warning for warning in told.warnings)
+        reported = answer(data, "ope_ips")
+        fired += any("average" in warning for warning in reported.warnings)
         weights = answer(sessions, "ope_ips").diagnostics
         # Rows that repeat a session's are worth no more than one.
-        assert told.diagnostics["mean_weight"] == pytest.approx(weights["mean_weight"], rel=1e-10)
-        error = told.diagnostics["mean_weight_standard_error"]
+        assert reported.diagnostics["mean_weight"] == pytest.approx(weights["mean_weight"], rel=1e-10)
+        error = reported.diagnostics["mean_weight_standard_error"]
         assert error == pytest.approx(weights["mean_weight_standard_error"] * np.sqrt(40 / 39), rel=1e-8)
     assert fired <= 2
 
@@ -143,7 +143,7 @@ def test_rewards_are_not_modelled_by_a_fold_that_leaves_no_rows():
     assert "leaves 0 to model the rewards" in result.reason
 
 
-def test_a_policy_far_from_the_log_is_doubted():
+def test_a_policy_far_from_the_log_leads_to_a_warning():
     data = logged()
     rare = np.argsort(np.bincount(data.action))[0]
     policy = np.full((data.n, 3), 0.001)

@@ -192,7 +192,7 @@ def test_the_jackknife_of_clusters_that_split_units_refits_without_each():
     assert result.standard_error == pytest.approx(np.sqrt(share * np.sum((refits - result.estimate) ** 2)), rel=1e-8)
 
 
-def test_units_that_are_too_many_to_be_fitted_anew_leave_no_jackknife():
+def test_units_that_are_too_many_to_refit_leave_no_jackknife():
     data = panel(units=300)
     result = answer("twfe", replace(data, clusters=(data.time,)))
     assert result.se_method == "CRV1"
@@ -223,7 +223,7 @@ def test_one_unit_of_an_arm_leaves_no_standard_error(name: str, first: int, arm:
     assert result.diagnostics["clusters_by_arm"][arm] == 1
 
 
-def test_cohorts_tell_who_is_treated_where_no_treatment_is_mapped():
+def test_cohorts_say_who_is_treated_where_no_treatment_is_mapped():
     data = one_start(0, 1)
     cohort = np.where(data.unit < 1, data.time_values[3], np.nan)
     by_cohort = replace(data, treatment=None, treatment_kind="none", cohort=cohort)
@@ -303,7 +303,7 @@ def test_a_treatment_that_says_who_is_ever_treated_is_sent_where_post_is_used():
     assert "map 'post'" in refused("did_2x2_block", replace(snow(), post=None))
 
 
-def test_units_that_are_nearly_all_seen_once_are_told_to_be_cross_sections():
+def test_units_that_are_nearly_all_seen_once_are_reported_as_cross_sections():
     data = panel(units=200, periods=6)
     once = np.flatnonzero(data.time == data.unit % 6)
     few = rows(data, np.union1d(once, np.flatnonzero(data.unit < 1)))

@@ -1,4 +1,4 @@
-"""What estimators of staggered starts have in common: who is compared, how steps count, and what they refuse."""
+"""Common behaviour of estimators of staggered starts: comparisons, the count of steps, and refusals."""
 
 from dataclasses import replace
 

@@ -25,7 +25,7 @@ def cohorts(sizes: dict[int, int], never: int, *, members: int = 1, seed: int = 
         never: how many are never treated.
         members: units of a group, which share half of their errors and are mapped as clusters where there are several.
         seed: of the draws.
-        spread: the standard deviation of what treated units have beside the others' errors, relative to these.
+        spread: the standard deviation of the additional errors of treated units, relative to the others' errors.
     """
     rng = np.random.default_rng(seed)
     start = np.repeat([*sizes, NEVER], [*(size * members for size in sizes.values()), never * members])

@@ -61,9 +61,9 @@ def test_effects_by_cohort_and_period_and_their_averages_are_those_of_csdid(
     assert result.estimate == pytest.approx(overall["simple"][0], abs=1e-9)
     assert result.standard_error == pytest.approx(overall["simple"][1], rel=1e-8)
     for kind in ("dynamic", "group", "calendar"):
-        told = result.diagnostics[kind]
-        assert told["overall"] == pytest.approx(overall[kind][0], abs=1e-9)
-        assert told["overall_standard_error"] == pytest.approx(overall[kind][1], rel=1e-8)
+        reported = result.diagnostics[kind]
+        assert reported["overall"] == pytest.approx(overall[kind][0], abs=1e-9)
+        assert reported["overall_standard_error"] == pytest.approx(overall[kind][1], rel=1e-8)
 
 
 @pytest.mark.parametrize("covariates", [False, True])
@@ -108,12 +108,15 @@ def test_with_gaps_each_effect_is_that_of_the_units_seen_in_both_periods():
     assert result.n == data.n
 
 
-def test_few_gaps_are_noted_and_many_are_a_doubt():
+def test_few_gaps_are_noted_and_many_are_a_warning():
     said = "each effect uses the units observed in both of its periods"
     few, many, none = (answer(GROUP_TIME, staggered(dropped=dropped, covariates=False)) for dropped in (0.05, 0.15, 0))
     assert any(said in note for note in few.diagnostics.get("notes", ()))
-    assert not any(said in doubt for doubt in few.warnings)
-    assert any(said in doubt and doubt.startswith("15% of the units' periods are missing") for doubt in many.warnings)
+    assert not any(said in found_warning for found_warning in few.warnings)
+    assert any(
+        said in found_warning and found_warning.startswith("15% of the units' periods are missing")
+        for found_warning in many.warnings
+    )
     assert not any(said in each for each in (*none.diagnostics.get("notes", ()), *none.warnings))
 
 
@@ -141,7 +144,7 @@ def test_a_cohort_without_anybody_to_compare_with_is_named():
     assert (2003.0, 2006.0) not in effects(result)
 
 
-def test_a_covariate_that_tells_the_arms_apart_is_named_by_its_effects_and_not_extrapolated():
+def test_a_covariate_that_separates_the_arms_is_named_by_its_effects_and_not_extrapolated():
     data = staggered()
     telling = np.where(data.cohort == 2003, 1.0, 0.0) + 1e-3 * np.random.default_rng(0).standard_normal(240)[data.unit]
     wider = replace(data, covariates=telling[:, None], propensity_covariates=telling[:, None])
@@ -161,9 +164,11 @@ def test_anticipation_moves_the_base_back_and_its_periods_are_not_untreated():
 
 def test_the_event_study_keeps_the_covariance_that_its_errors_come_from():
     plan = Plan(staggered(), Settings())
-    study, told = event_study(plan), run(ENTRIES[GROUP_TIME], plan).diagnostics["dynamic"]["averages"]
-    assert list(study.events) == [row["event"] for row in told]
-    np.testing.assert_allclose(np.sqrt(np.diag(study.covariance)), [row["standard_error"] for row in told], rtol=1e-12)
+    study, reported = event_study(plan), run(ENTRIES[GROUP_TIME], plan).diagnostics["dynamic"]["averages"]
+    assert list(study.events) == [row["event"] for row in reported]
+    np.testing.assert_allclose(
+        np.sqrt(np.diag(study.covariance)), [row["standard_error"] for row in reported], rtol=1e-12
+    )
     assert (np.linalg.eigvalsh(study.covariance) > -1e-15).all()
 
 
@@ -181,8 +186,8 @@ def test_the_errors_are_near_those_of_leaving_each_unit_out(event: int):
     data = staggered(120, covariates=False)
     left = influences(data, event)
     jackknife = np.sqrt((len(left) - 1) / len(left) * ((left - left.mean()) ** 2).sum())
-    told = answer(GROUP_TIME, data).diagnostics["dynamic"]["averages"]
-    row = next(row for row in told if row["event"] == event)
+    reported = answer(GROUP_TIME, data).diagnostics["dynamic"]["averages"]
+    row = next(row for row in reported if row["event"] == event)
     assert row["standard_error"] == pytest.approx(jackknife, rel=0.06)
 
 
@@ -198,8 +203,8 @@ def test_a_window_that_holds_no_event_leaves_the_other_averages():
     data = staggered(covariates=False)
     late = rows(data, np.flatnonzero(np.isnan(data.cohort) | (np.abs(data.time_values[data.time] - data.cohort) > 1)))
     result = answer(GROUP_TIME, late, event_window=1, anticipation=2)
-    told = result.diagnostics["dynamic"]
-    assert (told["overall"], told["overall_standard_error"], told["averages"]) == (None, None, [])
+    reported = result.diagnostics["dynamic"]
+    assert (reported["overall"], reported["overall_standard_error"], reported["averages"]) == (None, None, [])
     assert result.diagnostics["calendar"]["averages"]
 
 

@@ -88,11 +88,11 @@ def test_imputation_equals_the_two_stage_estimate_of_pyfixest():
 
 def test_leads_are_the_regression_of_untreated_rows_on_dummies_of_the_steps_before_treatment():
     data = staggered(120, 3, covariates=False, weights="fixed")
-    told = answer(IMPUTED, data, se="HC0").diagnostics["leads"]["averages"]
+    reported = answer(IMPUTED, data, se="HC0").diagnostics["leads"]["averages"]
     since = np.nan_to_num(data.time_values[data.time] - data.cohort, nan=-999.0)
     used = since < 0
     w = np.sqrt(data.weights[used])
-    leads = [row["event"] for row in told]
+    leads = [row["event"] for row in reported]
     assert leads == [-1, -2, -3, -4]
     dummies = (since[used, None] == np.asarray(leads)).astype(float)
     z = np.column_stack([dummies, np.eye(120)[data.unit[used]], np.eye(6)[data.time[used]][:, 1:]]) * w[:, None]
@@ -101,5 +101,5 @@ def test_leads_are_the_regression_of_untreated_rows_on_dummies_of_the_steps_befo
     scores = z * (data.y[used] * w - z @ coefficients)[:, None]
     sums = np.stack([np.bincount(data.unit[used], column, 120) for column in scores.T], axis=1)
     errors = np.sqrt(np.diag(inverse @ (sums.T @ sums) @ inverse))
-    for at, row in enumerate(told):
+    for at, row in enumerate(reported):
         assert (row["estimate"], row["standard_error"]) == pytest.approx((coefficients[at], errors[at]), rel=1e-7)

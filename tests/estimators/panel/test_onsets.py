@@ -136,17 +136,17 @@ def test_cohorts_between_periods_have_the_effects_that_csdid_gives_them(
         assert own_error is None if not error > 0 else own_error == pytest.approx(error, rel=1e-8)
     assert result.estimate == pytest.approx(float(np.ravel(overall["simple"]["overall_att"])[0]), abs=1e-9)
     for kind in ("dynamic", "group", "calendar"):
-        told, found = result.diagnostics[kind], overall[kind]
-        assert told["overall"] == pytest.approx(float(np.ravel(found["overall_att"])[0]), abs=1e-9)
-        assert told["overall_standard_error"] == pytest.approx(float(np.ravel(found["overall_se"])[0]), rel=1e-8)
+        reported, found = result.diagnostics[kind], overall[kind]
+        assert reported["overall"] == pytest.approx(float(np.ravel(found["overall_att"])[0]), abs=1e-9)
+        assert reported["overall_standard_error"] == pytest.approx(float(np.ravel(found["overall_se"])[0]), rel=1e-8)
     assert events(result) == sorted({int(period - cohort) for cohort, period in mine})
 
 
 def test_who_may_react_to_a_treatment_to_come_is_not_compared_with():
     data = starting(np.arange(2001.0, 2008), [2003, 2006, 2007])
     reacting = replace(data, y=data.y + 50 * ((data.cohort == 2006) & (data.time == 4)))
-    for told in (reacting, replace(reacting, unit=None)):
-        result = answer(GROUP_TIME, told, anticipation=1)
+    for reported in (reacting, replace(reacting, unit=None)):
+        result = answer(GROUP_TIME, reported, anticipation=1)
         assert max(period for _, period in cells(result)) == 2005
         assert result.estimate == pytest.approx(1.4, abs=0.8)
         assert cells(result)[2006.0, 2005.0][0] == pytest.approx(50, abs=2)

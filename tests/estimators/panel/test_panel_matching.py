@@ -73,8 +73,8 @@ def test_the_estimate_is_that_of_sets_enumerated_one_by_one(refinement: str, lag
     found = answer(data, match_lags=lags, match_leads=leads, match_refinement=refinement)
     effects = [enumerated(data, lags, lead, leads, refinement) for lead in range(leads + 1)]
     assert found.estimate == pytest.approx(np.mean(effects), rel=1e-10)
-    told = [row["estimate"] for row in found.diagnostics["by_lead"]["averages"]]
-    np.testing.assert_allclose(told, effects, rtol=1e-10)
+    reported = [row["estimate"] for row in found.diagnostics["by_lead"]["averages"]]
+    np.testing.assert_allclose(reported, effects, rtol=1e-10)
 
 
 def test_in_a_block_design_it_is_the_difference_in_differences_of_the_first_periods():
@@ -115,7 +115,7 @@ def test_refining_by_a_covariate_that_moves_outcomes_removes_its_bias():
         assert abs(refined.estimate - EFFECT) < 0.6 * abs(plain.estimate - EFFECT), refinement
 
 
-def test_units_that_moved_apart_before_are_told():
+def test_units_that_moved_apart_before_are_reported():
     dipped = answer(switching(400, 8, dip=1.5), match_lags=2)
     assert dipped.diagnostics["before"]["p_value"] < 0.001
     assert any("already had diverging trends" in warning for warning in dipped.warnings)

@@ -14,7 +14,7 @@ PERIODS = 8
 
 
 def cohorts(sizes: dict[int, int], never: int = 30, seed: int = 0, spread: float = 1.0) -> Data:
-    """So many units that are treated from each of these periods on, beside others that never are; an effect of 1."""
+    """So many units that are treated from each of these periods on, and others that never are; an effect of 1."""
     rng = np.random.default_rng(seed)
     start = np.repeat([*sizes, PERIODS + 9], [*sizes.values(), never])
     unit, time = np.repeat(np.arange(len(start)), PERIODS), np.tile(np.arange(PERIODS), len(start))

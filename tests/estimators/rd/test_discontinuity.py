@@ -52,14 +52,14 @@ def peer(data: Data, **options: object) -> dict[str, object]:
 
 
 def assert_equal(result: Estimate, theirs: dict[str, object]) -> None:
-    told = result.diagnostics
+    reported = result.diagnostics
     assert result.estimate == pytest.approx(theirs["estimate"], rel=1e-6)
     for name in ("bias_corrected", "se_conventional", "se_robust", "h", "b"):
-        assert told[name] == pytest.approx(theirs[name], rel=1e-6), name
-    assert told["N_h"] == theirs["N_h"]
-    np.testing.assert_allclose(told["robust_ci"], theirs["ci"], rtol=1e-5, atol=1e-7)
+        assert reported[name] == pytest.approx(theirs[name], rel=1e-6), name
+    assert reported["N_h"] == theirs["N_h"]
+    np.testing.assert_allclose(reported["robust_ci"], theirs["ci"], rtol=1e-5, atol=1e-7)
     assert result.p_value == pytest.approx(theirs["p_value"], rel=1e-4, abs=1e-12)
-    assert (result.ci_lower, result.ci_upper) == tuple(told["robust_ci"])
+    assert (result.ci_lower, result.ci_upper) == tuple(reported["robust_ci"])
 
 
 SCORES = {
@@ -98,8 +98,8 @@ def test_a_large_sample_equals_rdrobust() -> None:
 
 def test_the_farthest_row_of_a_small_sample_weighs_as_in_rdrobust() -> None:
     data = scored("plain", 60, 2, 0.0)
-    told, theirs = answer(data).diagnostics, peer(data)
-    assert (told["h"], told["b"]) == pytest.approx((theirs["h"], theirs["b"]), rel=1e-9)
+    reported, theirs = answer(data).diagnostics, peer(data)
+    assert (reported["h"], reported["b"]) == pytest.approx((theirs["h"], theirs["b"]), rel=1e-9)
 
 
 @pytest.mark.parametrize("se", ["HC0", "HC1", "HC2", "HC3"])
@@ -143,11 +143,11 @@ def test_a_fuzzy_design_equals_rdrobust_at_the_same_bandwidths(covariates: bool,
     data = discontinuity(1500, seed, fuzzy=True, covariates=covariates)
     extra = {"covs": data.covariates} if covariates else {}
     result = answer(data, "rd_fuzzy")
-    told = result.diagnostics
-    assert_equal(result, peer(data, fuzzy=data.treatment, h=told["h"], b=told["b"], **extra))
+    reported = result.diagnostics
+    assert_equal(result, peer(data, fuzzy=data.treatment, h=reported["h"], b=reported["b"], **extra))
     own = peer(data, fuzzy=data.treatment, **extra)
-    assert told["b"] == pytest.approx(own["b"], rel=1e-6)
-    assert told["h"] == pytest.approx(own["h"], rel=0.1)
+    assert reported["b"] == pytest.approx(own["b"], rel=1e-6)
+    assert reported["h"] == pytest.approx(own["h"], rel=0.1)
 
 
 def test_a_ratio_of_jumps_does_not_know_the_level_of_the_outcome() -> None:
@@ -177,14 +177,14 @@ def test_clusters_that_end_at_the_cutoff_equal_rdrobust(nested: bool, covariates
     data = clustered(nested=nested, covariates=covariates)
     theirs = peer(data, cluster=data.clusters[0], **({"covs": data.covariates} if covariates else {}))
     result = answer(data)
-    told = result.diagnostics
-    assert (result.estimate, told["h"], told["b"]) == pytest.approx(
+    reported = result.diagnostics
+    assert (result.estimate, reported["h"], reported["b"]) == pytest.approx(
         (theirs["estimate"], theirs["h"], theirs["b"]), rel=1e-6
     )
-    apart = told["standard_errors"]["CCT robust (CRV1, clusters end at the cutoff)"]
+    apart = reported["standard_errors"]["CCT robust (CRV1, clusters end at the cutoff)"]
     assert apart == pytest.approx(theirs["se_robust"], rel=1e-6)
     assert result.se_method == "CCT robust (CRV1)"
-    assert told["degrees_of_freedom"] == (119 if nested else 59)
+    assert reported["degrees_of_freedom"] == (119 if nested else 59)
     if nested:
         assert result.standard_error == pytest.approx(apart, rel=0.01)
 
@@ -246,11 +246,11 @@ def test_imperfect_compliance_is_fuzzy_and_says_so() -> None:
     assert "agrees with the side for 8" in refused(data)
     result = answer(data, "rd_fuzzy")
     assert result.estimand == "LATE at the cutoff"
-    told = result.diagnostics
-    jump = told["outcome_jump"]["estimate"] / told["treatment_jump"]
+    reported = result.diagnostics
+    jump = reported["outcome_jump"]["estimate"] / reported["treatment_jump"]
     assert result.estimate == pytest.approx(jump, rel=1e-9)
-    assert told["first_stage_f"] > 50
-    (low, high), = told["anderson_rubin_robust"]["intervals"]  # fmt: skip
+    assert reported["first_stage_f"] > 50
+    (low, high), = reported["anderson_rubin_robust"]["intervals"]  # fmt: skip
     assert low < EFFECT < high
     assert abs(low - result.ci_lower) < 0.3 * result.standard_error
 
@@ -274,17 +274,17 @@ def test_a_dose_that_jumps_is_divided_by() -> None:
     )  # fmt: skip
     result = answer(treated, "rd_fuzzy")
     assert result.ci_lower < 0.5 < result.ci_upper
-    told = result.diagnostics
-    assert_equal(result, peer(treated, fuzzy=dose, h=told["h"], b=told["b"]))
+    reported = result.diagnostics
+    assert_equal(result, peer(treated, fuzzy=dose, h=reported["h"], b=reported["b"]))
 
 
 def test_the_estimate_and_its_interval_say_that_they_have_different_centres() -> None:
     result = answer(bare())
-    told = result.diagnostics
-    assert (result.ci_lower + result.ci_upper) / 2 == pytest.approx(told["bias_corrected"])
-    assert sum(told["conventional_ci"]) / 2 == pytest.approx(result.estimate)
-    assert any("need not be centred" in note for note in told["notes"])
-    lines = told["lines"]
+    reported = result.diagnostics
+    assert (result.ci_lower + result.ci_upper) / 2 == pytest.approx(reported["bias_corrected"])
+    assert sum(reported["conventional_ci"]) / 2 == pytest.approx(result.estimate)
+    assert any("need not be centred" in note for note in reported["notes"])
+    lines = reported["lines"]
     assert lines["above"]["at_cutoff"] - lines["below"]["at_cutoff"] == pytest.approx(result.estimate)
 
 
@@ -292,12 +292,12 @@ def test_the_lines_are_those_of_weighted_least_squares() -> None:
     import statsmodels.api as sm
 
     data = bare()
-    told = answer(data).diagnostics
+    reported = answer(data).diagnostics
     away = data.running - data.cutoff
-    kernel = np.maximum(1 - np.abs(away) / told["h"], 0)
+    kernel = np.maximum(1 - np.abs(away) / reported["h"], 0)
     for name, side in (("below", away < 0), ("above", away >= 0)):
         fit = sm.WLS(data.y[side], sm.add_constant(away[side]), weights=kernel[side]).fit()
-        assert list(told["lines"][name].values()) == pytest.approx(list(fit.params), rel=1e-8)
+        assert list(reported["lines"][name].values()) == pytest.approx(list(fit.params), rel=1e-8)
 
 
 def test_sides_without_enough_values_are_named() -> None:
@@ -310,7 +310,7 @@ def test_sides_without_enough_values_are_named() -> None:
     assert "Fixed effects" in refused(effects)
 
 
-def test_few_values_near_the_cutoff_are_doubted() -> None:
+def test_few_values_near_the_cutoff_lead_to_a_warning() -> None:
     rng = np.random.default_rng(9)
     age = rng.integers(0, 12, 4000).astype(float)
     data = replace(bare(n=4000), running=age, cutoff=6.0)
@@ -322,7 +322,7 @@ def test_few_values_near_the_cutoff_are_doubted() -> None:
     assert result.ci_lower < 1.0 < result.ci_upper
 
 
-def test_mass_points_are_no_doubt_where_the_bandwidth_holds_many_of_them() -> None:
+def test_mass_points_are_no_warning_where_the_bandwidth_holds_many_of_them() -> None:
     data = bare()
     result = answer(replace(data, running=np.round(data.running, 2)))
     assert min(result.diagnostics["distinct_h"]) >= 10
@@ -346,7 +346,7 @@ def test_standard_errors_without_meaning_here_are_replaced_and_said() -> None:
     assert any("CRV3" in note for note in answer(clustered(nested=False), se="CRV3").diagnostics["notes"])
 
 
-def test_few_clusters_are_doubted_and_one_has_no_error() -> None:
+def test_few_clusters_lead_to_a_warning_and_one_has_no_error() -> None:
     data = bare()
     few = answer(replace(data, clusters=(np.arange(data.n) % 12,)))
     assert any("12 clusters within the bandwidth" in warning for warning in few.warnings)

@@ -96,7 +96,7 @@ def test_values_are_partialled_by_the_polynomial() -> None:
     np.testing.assert_allclose(window.fit(1).partialled, left.T @ left, rtol=1e-9)
 
 
-def test_too_few_distinct_values_are_told() -> None:
+def test_too_few_distinct_values_are_reported() -> None:
     rows = side(np.repeat([0.1, 0.2, 0.3], 20), np.arange(60.0))
     assert rows.window(1.0).fit(2).order == 2
     with pytest.raises(UnusableData, match="at least 4 distinct values"):

@@ -44,13 +44,13 @@ def test_the_test_equals_rddensity(kind: str) -> None:
     draw, cutoff = DRAWN[kind]
     data = score(draw(np.random.default_rng(len(kind))), cutoff)
     peer, result = rddensity(data.running, c=cutoff), answer(data)
-    told = result.diagnostics
-    np.testing.assert_allclose(told["bandwidths"], peer.h.values, rtol=1e-6)
-    np.testing.assert_allclose([told["density_below"], told["density_above"]], peer.hat.values[:2], rtol=1e-6)
+    reported = result.diagnostics
+    np.testing.assert_allclose(reported["bandwidths"], peer.h.values, rtol=1e-6)
+    np.testing.assert_allclose([reported["density_below"], reported["density_above"]], peer.hat.values[:2], rtol=1e-6)
     assert result.standard_error == pytest.approx(peer.sd_jk.values[2], rel=1e-6)
-    assert told["t_jackknife"] == pytest.approx(peer.test.t_jk, rel=1e-5, abs=1e-7)
-    assert told["p"] == result.p_value == pytest.approx(peer.test.p_jk, rel=1e-5)
-    assert told["N_h"] == [peer.n.eff_left, peer.n.eff_right]
+    assert reported["t_jackknife"] == pytest.approx(peer.test.t_jk, rel=1e-5, abs=1e-7)
+    assert reported["p"] == result.p_value == pytest.approx(peer.test.p_jk, rel=1e-5)
+    assert reported["N_h"] == [peer.n.eff_left, peer.n.eff_right]
 
 
 def test_units_that_moved_just_above_the_cutoff_are_found() -> None:

@@ -42,15 +42,15 @@ def test_bounds_and_robustness_values_equal_doubleml_on_the_same_folds(name: str
     # estimate with the wrong sign and swaps the standard errors of the two bounds (the test below simulates them).
     model.framework._dml_core.scaled_psi *= -1
     model.sensitivity_analysis(cf_y=0.07, cf_d=0.05)
-    told = model.sensitivity_params
+    reported = model.sensitivity_params
     found = omitted_variables(plan, name)
     (lower, upper), (confidence_lower, confidence_upper) = bounds(found, 0.07, 0.05)
-    assert [lower, upper] == pytest.approx([float(told["theta"][end][0]) for end in ("lower", "upper")], rel=1e-6)
-    assert confidence_lower == pytest.approx(float(told["ci"]["lower"][0]), rel=1e-6)
-    assert confidence_upper == pytest.approx(float(told["ci"]["upper"][0]), rel=1e-6)
+    assert [lower, upper] == pytest.approx([float(reported["theta"][end][0]) for end in ("lower", "upper")], rel=1e-6)
+    assert confidence_lower == pytest.approx(float(reported["ci"]["lower"][0]), rel=1e-6)
+    assert confidence_upper == pytest.approx(float(reported["ci"]["upper"][0]), rel=1e-6)
     # DoubleML searches its robustness values to 1e-5.
-    assert found.robustness_value == pytest.approx(float(told["rv"][0]), abs=1e-5)
-    assert found.robustness_value_alpha == pytest.approx(float(told["rva"][0]), abs=1e-5)
+    assert found.robustness_value == pytest.approx(float(reported["rv"][0]), abs=1e-5)
+    assert found.robustness_value_alpha == pytest.approx(float(reported["rva"][0]), abs=1e-5)
 
 
 def test_the_standard_errors_of_the_bounds_are_their_spread_over_samples():
@@ -77,11 +77,11 @@ def test_gains_of_covariates_equal_doubleml_without_them(name: str):
     model = peer(data, plan, KINDS[name])
     for gain in gains(plan, name, most=2):
         column = plan.labels("covariates").index(gain.label)
-        told = model.sensitivity_benchmark([f"X{column + 1}"]).iloc[0]
-        assert gain.outcome == pytest.approx(told["cf_y"], rel=1e-6, abs=1e-9)
-        assert gain.treatment == pytest.approx(told["cf_d"], rel=1e-6, abs=1e-9)
-        assert gain.change == pytest.approx(told["delta_theta"], rel=1e-6)
-        assert gain.adversity == pytest.approx(told["rho"], rel=1e-6)
+        reported = model.sensitivity_benchmark([f"X{column + 1}"]).iloc[0]
+        assert gain.outcome == pytest.approx(reported["cf_y"], rel=1e-6, abs=1e-9)
+        assert gain.treatment == pytest.approx(reported["cf_d"], rel=1e-6, abs=1e-9)
+        assert gain.change == pytest.approx(reported["delta_theta"], rel=1e-6)
+        assert gain.adversity == pytest.approx(reported["rho"], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -154,9 +154,9 @@ def test_the_confidence_bound_under_the_true_confounder_covers_the_effect(capsys
         y = truth * t + x.sum(axis=1) + b * u + rng.standard_normal(rows)
         data = Data(n=rows, y=y, treatment=t, treatment_kind="continuous", covariates=x,
                     row_key=rng.permutation(rows).astype(np.uint64), names={"covariates": ("p", "q")})  # fmt: skip
-        told = omitted_variables(Plan(data, Settings(repetitions=1, threads=1)), "dml_plr")
-        ends, confident = bounds(told, left / (1 + left), a**2 / (1 + a**2))
-        found.append((ends[0], (ends[0] - confident[0]) / told.critical, confident[0] <= truth))
+        reported = omitted_variables(Plan(data, Settings(repetitions=1, threads=1)), "dml_plr")
+        ends, confident = bounds(reported, left / (1 + left), a**2 / (1 + a**2))
+        found.append((ends[0], (ends[0] - confident[0]) / reported.critical, confident[0] <= truth))
     lower, errors, inside = (np.asarray(each) for each in zip(*found, strict=True))
     rate, sd, bias = float(inside.mean()), float(lower.std(ddof=1)), float(lower.mean() - truth)
     ratio = float(errors.mean() / sd)

@@ -205,7 +205,7 @@ def test_donors_are_called_by_their_names():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_treated_units_and_periods_after_may_be_told_apart(name: str):
+def test_treated_units_and_periods_after_may_be_distinguished(name: str):
     data = factor_panel()
     groups = replace(data, treatment=(data.unit < 3).astype(float), post=(data.time >= 20).astype(float))
     assert answer(name, groups).estimate == answer(name, data).estimate

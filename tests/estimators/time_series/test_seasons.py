@@ -34,7 +34,7 @@ def lines(time: np.ndarray) -> np.ndarray:
         ("period", since(60, 30), []),
     ],
 )
-def test_the_calendar_tells_of_cycles_that_are_seen_twice_before(
+def test_the_calendar_proposes_cycles_that_are_seen_twice_before(
     unit: str, time: np.ndarray, found: list[tuple[float, int]]
 ) -> None:
     assert chosen(time, unit) == ()

@@ -22,7 +22,7 @@ _traces: dict[str, list[tuple[str, Span]]] = defaultdict(list)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Every port; who asks for what is told apart by the path."""
+    """Every port; the path distinguishes requests."""
 
     protocol_version = "HTTP/1.1"
 
@@ -50,11 +50,11 @@ class Handler(BaseHTTPRequestHandler):
                 return self._data(sorted({service for spans in _traces.values() for service, _ in spans}))
             if url.path.startswith("/api/traces/"):
                 trace = url.path.removeprefix("/api/traces/")
-                return self._data([_told(trace, _traces[trace])] if trace in _traces else [])
+                return self._data([_shown(trace, _traces[trace])] if trace in _traces else [])
             if url.path == "/api/traces":
                 service = parse_qs(url.query).get("service", [""])[0]
                 mine = [(key, spans) for key, spans in _traces.items() if any(name == service for name, _ in spans)]
-                return self._data([_told(key, spans) for key, spans in mine])
+                return self._data([_shown(key, spans) for key, spans in mine])
         return self._answer(200, b'{"status":"StatusOK"}')
 
     def log_message(self, format: str, *args: object) -> None:
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _told(trace: str, spans: list[tuple[str, Span]]) -> dict[str, object]:
+def _shown(trace: str, spans: list[tuple[str, Span]]) -> dict[str, object]:
     services = sorted({service for service, _ in spans})
     return {
         "traceID": trace,
