@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.conftest import Service, free_port
+from tests.e2e.stack import Service
+from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
 __all__ = ["LONG", "MAPPING", "Engines", "analyze", "asking", "engines_in", "get", "listed", "wait_for_status"]

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from services.http.request.digests import content_digest
-from tests.e2e.conftest import Service, free_port
+from tests.e2e.stack import Service
 from tests.servers.liar import FAULTS, Liar
+from tests.servers.ports import free_port
 
 ANALYZE = "/api/analyze/comprehensive"
 ASKED = 336

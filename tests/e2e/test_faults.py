@@ -18,9 +18,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service, Stack, build, free_port
 from tests.e2e.peers import Behaviour, answers, answers_half, never_answers, peer, slow_way_to
+from tests.e2e.stack import Service, Stack, build
 from tests.e2e.test_processes import all_computing, computing, in_background, is_gone
+from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
 ANALYZE = "/api/analyze/comprehensive"

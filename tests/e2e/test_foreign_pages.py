@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from services.http.contract.api import OPERATIONS, Operation
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 
 FOREIGN = "attacker.example"
 EVIL = "http://attacker.example"

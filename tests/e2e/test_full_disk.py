@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service, free_port
 from tests.e2e.engines import analyze, asking, get, wait_for_status
+from tests.e2e.stack import Service
+from tests.servers.ports import free_port
 from tests.servers.small_disk import SmallDisk
 from tests.waiting import wait_until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Stack, build
+from tests.e2e.stack import Stack, build
 
 ANALYZE = "/api/analyze/comprehensive"
 TABLE = b"id,y\n" + b"".join(b"%d,%d\n" % (row, row * 2) for row in range(100))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.e2e.conftest import Stack, build
+from tests.e2e.stack import Stack, build
 from tests.e2e.test_main_job import analyze, by_name, upload
 
 ROLES = {"y": "y", "treatment": "w", "covariates": ["a", "b", "c"]}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from cqox.contract import JobDescription, Report
-from tests.e2e.conftest import Stack, build
+from tests.e2e.stack import Stack, build
 from tests.waiting import wait_until
 
 SHORT = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}}

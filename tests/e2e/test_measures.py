@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.metric_definitions import SERIES, Series
 from tests.servers import Postgres, Redis
-from tests.telemetry.conftest import ANALYSIS, Services, free_port
+from tests.servers.ports import free_port
+from tests.telemetry.conftest import ANALYSIS, Services
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 MOST_CONNECTIONS = 32
@@ -25,33 +26,13 @@ type Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
 @pytest.fixture
-def redis_server() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def postgres_server() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def services(tmp_path: Path, redis_server: Redis, postgres_server: Postgres) -> Iterator[Services]:
+def services(tmp_path: Path, redis: Redis, postgres: Postgres) -> Iterator[Services]:
     """Both services on real stores; their collector is away, so that spans are lost."""
     made = Services(
         tmp_path,
         {
-            "REDIS_URL": redis_server.url,
-            "POSTGRES_URL": postgres_server.fresh(),
+            "REDIS_URL": redis.url,
+            "POSTGRES_URL": postgres.fresh(),
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{free_port()}/v1/traces",
             "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
@@ -135,7 +116,7 @@ def crowd(services: Services, name: str) -> None:
     wait_until(lambda: httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False).status_code != 503)
 
 
-def what_engines_see(services: Services, redis_server: Redis, postgres_server: Postgres) -> Samples:
+def what_engines_see(services: Services, redis: Redis, postgres: Postgres) -> Samples:
     """The samples of an engine that computed, lost a worker, and then its cache and its store."""
     with services.client() as gateway, services.client("engine") as engine:
         for _ in range(2):
@@ -151,8 +132,8 @@ def what_engines_see(services: Services, redis_server: Redis, postgres_server: P
         assert total(healthy, metric_definitions.CIRCUIT_STATE, policy="redis", state="closed") == 1
         end_a_worker(services, engine)
         crowd(services, "engine")
-        redis_server.stop()
-        postgres_server.stop()
+        redis.stop()
+        postgres.stop()
         for seed in range(1, 7):
             # Slower and not stored, and an answer all the same.
             answer = analyze(gateway, seed=seed)
@@ -191,9 +172,9 @@ def what_gateways_see(services: Services) -> Samples:
 
 
 def test_every_series_shows_data_where_the_table_says_and_nowhere_else(
-    services: Services, redis_server: Redis, postgres_server: Postgres
+    services: Services, redis: Redis, postgres: Postgres
 ) -> None:
-    engine = what_engines_see(services, redis_server, postgres_server)
+    engine = what_engines_see(services, redis, postgres)
     gateway = what_gateways_see(services)
     for name, samples in {"engine": engine, "gateway": gateway}.items():
         expected = {each.prometheus_name for each in SERIES if each.service in ("both", name)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 from tests.waiting import wait_until
 
 ANALYSIS = {"mapping": {"y": "y", "treatment": "w"}}

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Stack, build
+from tests.e2e.stack import Stack, build
 from tests.waiting import wait_until
 
 LONG = json.loads((Path(__file__).parents[2] / "examples" / "long_request.json").read_text())

@@ -10,29 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service
-from tests.e2e.engines import LONG, Engines, analyze, asking, engines_in, get, wait_for_status
+from tests.e2e.engines import LONG, Engines, analyze, asking, get, wait_for_status
+from tests.e2e.stack import Service
 from tests.servers import Postgres
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("servers")
 ASYNC = {"Prefer": "respond-async"}
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Engines]:
-    with engines_in(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
 
 
 @contextmanager

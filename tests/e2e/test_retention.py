@@ -1,43 +1,16 @@
 """Deletions through a gateway reach every engine, its memory, and what engines share."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service
-from tests.e2e.engines import LONG, Engines, analyze, asking, engines_in, get, wait_for_status
-from tests.servers import Postgres, Redis
+from tests.e2e.engines import LONG, Engines, analyze, asking, get, wait_for_status
+from tests.e2e.stack import Service
+from tests.servers import Redis
 
 pytestmark = pytest.mark.xdist_group("servers")
 CSV = b"id,w,y\n" + b"".join(b"%d,%d,%d\n" % (number, number % 2, number * 7 % 13) for number in range(60))
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Engines]:
-    with engines_in(tmp_path) as made:
-        yield made
 
 
 def delete(service: Service, path: str) -> httpx.Response:

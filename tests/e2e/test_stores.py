@@ -1,43 +1,16 @@
 """Engines on real servers: what is answered is kept, whatever ends in between."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.engines import LONG, MAPPING, Engines, analyze, asking, engines_in, get, wait_for_status
+from tests.e2e.engines import LONG, MAPPING, Engines, analyze, asking, get, wait_for_status
 from tests.servers import Postgres, Redis
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("servers")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Engines]:
-    with engines_in(tmp_path) as made:
-        yield made
 
 
 def test_an_engine_goes_on_without_its_database_and_cache_and_says_so(

@@ -1,44 +1,16 @@
 """Engines whose servers stand still or refuse: analyses are answered, and say whether they were stored."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service
-from tests.e2e.engines import Engines, analyze, asking, engines_in, get, wait_for_status
+from tests.e2e.engines import Engines, analyze, asking, get, wait_for_status
+from tests.e2e.stack import Service
 from tests.servers import Postgres, Redis
 
 pytestmark = pytest.mark.xdist_group("servers")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Engines]:
-    with engines_in(tmp_path) as made:
-        yield made
 
 
 def timed(engine: Service, path: str) -> tuple[dict[str, object], float]:

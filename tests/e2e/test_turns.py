@@ -3,44 +3,22 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
-from tests.e2e.engines import Engines, analyze, asking, engines_in
-from tests.servers import Postgres, Redis
+from tests.e2e.engines import Engines, analyze, asking
+from tests.servers import Postgres, Redis, running
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.xdist_group("servers")
 ROUNDS = 12
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 @pytest.fixture
 def late_redis() -> Iterator[Proxy]:
-    server = Redis()
-    try:
-        server.start()
-        proxy = Proxy(server.port)
+    with running(Redis()) as server, closing(Proxy(server.port)) as proxy:
         yield proxy
-        proxy.close()
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Engines]:
-    with engines_in(tmp_path) as made:
-        yield made
 
 
 # The first is slow; the second is too late for the engines' own limit, so that nothing of it is ever heard.

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Stack, build
+from tests.e2e.stack import Stack, build
 from tests.e2e.test_processes import computing
 from tests.waiting import wait_until
 

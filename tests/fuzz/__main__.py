@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from tests.e2e.conftest import build
+from tests.e2e.stack import build
 from tests.fuzz.campaign import run
 from tests.fuzz.state import differences, look
 

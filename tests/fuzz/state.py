@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.conftest import Service, Stack
+from tests.e2e.stack import Service, Stack
 
 __all__ = ["differences", "look"]
 

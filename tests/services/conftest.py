@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Service:
@@ -56,6 +58,13 @@ class Service:
     def url(self) -> str:
         """URL that the service listens on."""
         return "http://" + self.wait_line("Listening on http://").partition("http://")[2].split()[0].split('"')[0]
+
+    @contextmanager
+    def ready_client(self) -> Iterator[httpx.Client]:
+        """Yield an HTTP client of the service once it is ready."""
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=60) as client:
+            wait_until(lambda: client.get("/health/ready").status_code == 200)
+            yield client
 
     def send_signal(self, number: int) -> None:
         """Send a signal."""

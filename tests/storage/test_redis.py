@@ -11,7 +11,7 @@ import pytest
 from cqox.errors import StoreUnavailable
 from cqox.storage.redis import RedisCache
 from cqox.storage.redis.values import encode
-from tests.servers import Redis
+from tests.servers import Redis, running
 from tests.storage.records import a_report
 from tests.waiting import until
 
@@ -29,12 +29,8 @@ async def cache(redis_server: Redis) -> AsyncIterator[RedisCache]:
 @pytest.fixture
 def own_redis() -> Iterator[Redis]:
     """A server for the tests that break it."""
-    server = Redis()
-    try:
-        server.start()
+    with running(Redis()) as server:
         yield server
-    finally:
-        server.close()
 
 
 async def test_a_report_is_cached_compressed_with_a_time_to_live(redis_server: Redis) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from cqox.telemetry import metrics
 from cqox.telemetry.metric_definitions import Series
 from cqox.telemetry.recorder import OpenTelemetryRecorder
 from cqox.telemetry.spans import record_with
+from tests.servers.ports import free_port
 from tests.telemetry.receiver import Receiver
 from tests.waiting import wait_until
 
@@ -83,12 +83,6 @@ def receiver() -> Iterator[Receiver]:
     """A collector."""
     with Receiver() as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -10,7 +10,8 @@ from cqox.telemetry import metric_definitions
 from cqox.telemetry.export_stats import ExportStats
 from cqox.telemetry.providers import traces_provider
 from cqox.telemetry.settings import settings_from
-from tests.telemetry.conftest import Measured, Services, free_port
+from tests.servers.ports import free_port
+from tests.telemetry.conftest import Measured, Services
 from tests.telemetry.receiver import Receiver
 
 

@@ -12,7 +12,7 @@ from cqox.tasks import open_task_group
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
-from tests.servers import Postgres, Redis
+from tests.servers import Postgres, Redis, running
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -25,22 +25,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
+    with running(Postgres()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")
 def redis_server() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
+    with running(Redis()) as server:
         yield server
-    finally:
-        server.close()
 
 
 def shown() -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Postgres, Redis
+from tests.servers import Postgres, Redis, running
 from tests.telemetry.conftest import ANALYSIS, Services
 from tests.telemetry.receiver import Received, ReceivedSpan, Receiver
 
@@ -14,22 +14,14 @@ ROUTE = "POST /api/analyze/comprehensive"
 
 @pytest.fixture
 def redis_server() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
+    with running(Redis()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
 def postgres_server() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
+    with running(Postgres()) as server:
         yield server
-    finally:
-        server.close()
 
 
 class Tree:

@@ -16,7 +16,7 @@ from services.cli.db import app
 from services.cli.db_check import check
 from services.cli.db_export import export
 from services.cli.db_schema import migrate, status
-from tests.servers import Postgres
+from tests.servers import Postgres, running
 from tests.storage.records import a_dataset, a_job, a_report
 
 LONG_AGO = 1_700_000_000
@@ -24,12 +24,8 @@ LONG_AGO = 1_700_000_000
 
 @pytest.fixture(scope="module")
 def postgres_server() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
+    with running(Postgres()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(autouse=True)

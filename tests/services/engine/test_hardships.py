@@ -12,8 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.waiting import wait_until
-
 ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
 PLAIN = {"estimators": ["difference_in_means"]}
 CSV = b"id,w,y\n" + b"".join(b"%d,%d,%d\n" % (number, number % 2, number * 7 % 13) for number in range(60))
@@ -27,8 +25,7 @@ def asked(seed: int = 0, **options: object) -> dict[str, object]:
 def engine(start):
     """The engine's process, with an HTTP client as `client`."""
     service = start("-m", "services.engine", CQOX_LOG_FORMAT="json")
-    with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:
-        wait_until(lambda: client.get("/health/ready").status_code == 200)
+    with service.ready_client() as client:
         service.client = client
         yield service
 

@@ -1,7 +1,6 @@
 """A running engine rejects unknown query parameters and invalid pages."""
 
 import httpx
-import pytest
 
 JOB_QUERY = ["before", "dataset_id", "limit", "status"]
 UNKNOWN = [
@@ -12,12 +11,6 @@ UNKNOWN = [
     ("DELETE", "/api/analyses/0123", "erase", []),
     ("DELETE", "/api/jobs/0123", "status", []),
 ]
-
-
-@pytest.fixture
-def engine(start):
-    with httpx.Client(base_url=start("-m", "services.engine").url, trust_env=False, timeout=30) as client:
-        yield client
 
 
 def test_a_position_that_no_page_named_is_refused(engine: httpx.Client) -> None:

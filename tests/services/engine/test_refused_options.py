@@ -1,13 +1,6 @@
 """A running engine rejects invalid options before it accepts a job."""
 
 import httpx
-import pytest
-
-
-@pytest.fixture
-def engine(start):
-    with httpx.Client(base_url=start("-m", "services.engine").url, trust_env=False, timeout=30) as client:
-        yield client
 
 
 def test_an_estimator_that_does_not_exist_is_refused_however_the_answer_is_to_come(engine: httpx.Client) -> None:

@@ -4,12 +4,10 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import httpx
-import pytest
 
 from cqox.contract import JobListing
 from tests.waiting import wait_until
@@ -29,20 +27,6 @@ LONG = {
     **asked(estimators=["dml_irm_ate"], repetitions=50_000),
     "mapping": {**ASKED["mapping"], "covariates": ["x1", "x2"]},
 }
-
-
-@contextmanager
-def ready(service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
-        wait_until(lambda: client.get("/health/ready").status_code == 200)
-        yield client
-
-
-@pytest.fixture
-def engine(start):
-    service = start("-m", "services.engine", CQOX_LOG_FORMAT="json")
-    with ready(service) as client:
-        yield client
 
 
 def ended(client: httpx.Client, path: str) -> dict[str, object]:
@@ -166,7 +150,7 @@ def test_the_key_of_a_deleted_job_is_that_request_still_and_starts_it_again(engi
 def test_below_the_reserve_writes_are_refused_and_reads_and_deletions_go_on(start, tmp_path) -> None:
     (tmp_path / "data").mkdir()
     roomy = start("-m", "services.engine")
-    with ready(roomy) as client:
+    with roomy.ready_client() as client:
         dataset_id = client.post("/api/datasets?name=a.csv", content=CSV).json()["dataset_id"]
         known = client.post(ANALYZE, json=asked(1)).json()
         figure = next(iter(known["figures"].values()))
@@ -175,7 +159,7 @@ def test_below_the_reserve_writes_are_refused_and_reads_and_deletions_go_on(star
         ended(client, job)
     roomy.stop()
     reserve = str(2 * free_bytes(tmp_path))
-    with ready(start("-m", "services.engine", CQOX_DISK_RESERVE_BYTES=reserve)) as client:
+    with start("-m", "services.engine", CQOX_DISK_RESERVE_BYTES=reserve).ready_client() as client:
         refusals = [
             client.post("/api/datasets?name=b.csv", content=CSV + b"99,1,1\n"),
             client.post("/api/datasets", files={"file": ("b.csv", CSV + b"99,1,1\n")}),
@@ -205,7 +189,7 @@ def test_below_the_reserve_writes_are_refused_and_reads_and_deletions_go_on(star
 
 def test_an_upload_that_would_take_the_reserve_while_it_arrives_is_ended(start, tmp_path) -> None:
     reserve = str(free_bytes(tmp_path) - 48 * 2**20)
-    with ready(start("-m", "services.engine", CQOX_DISK_RESERVE_BYTES=reserve)) as client:
+    with start("-m", "services.engine", CQOX_DISK_RESERVE_BYTES=reserve).ready_client() as client:
         declared = client.post("/api/datasets?name=a.csv", content=bytes(200 * 2**20))
         assert declared.status_code == 507
         ballast = tmp_path / "ballast"
@@ -223,7 +207,7 @@ def test_an_upload_that_would_take_the_reserve_while_it_arrives_is_ended(start, 
 
 def test_what_is_older_than_the_settings_allow_is_deleted_and_by_default_nothing_is(start, tmp_path) -> None:
     first = start("-m", "services.engine")
-    with ready(first) as client:
+    with first.ready_client() as client:
         dataset_id = client.post("/api/datasets?name=a.csv", content=CSV).json()["dataset_id"]
         for seed, body in ((1, asked(1)), (2, asked(2, dataset_id))):
             assert client.post(ANALYZE, json=body).status_code == 200, seed
@@ -243,13 +227,13 @@ def test_what_is_older_than_the_settings_allow_is_deleted_and_by_default_nothing
         return len(listings[0]), len(uploads), len(listings[1])
 
     second = start("-m", "services.engine")
-    with ready(second) as client:
+    with second.ready_client() as client:
         time.sleep(0.5)
         assert there(client) == (3, 1, 1)
     second.stop()
     days = {f"CQOX_KEEP_{what}_DAYS": "30" for what in ("REPORTS", "DATASETS", "JOBS")}
     third = start("-m", "services.engine", **days)
-    with ready(third) as client:
+    with third.ready_client() as client:
         third.wait_line("Deleted expired data: 1 job, 3 reports, 1 data set")
         assert there(client) == (0, 0, 0)
         names = {each["dataset_id"] for each in client.get("/api/datasets").json()["datasets"]}

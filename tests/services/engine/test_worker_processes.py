@@ -25,8 +25,8 @@ ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
 def engine(start):
     """The engine's process with warm workers and an HTTP client as `client`."""
     service = start("-m", "services.engine", CQOX_LOG_FORMAT="json", **SECRETS)
-    with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
-        wait_until(lambda: client.get("/health/ready").status_code == 200 and len(idle(service.process.pid)) == 4)
+    with service.ready_client() as client:
+        wait_until(lambda: len(idle(service.process.pid)) == 4)
         service.client = client
         yield service
 

@@ -14,21 +14,10 @@ import httpx
 import pytest
 
 from services.http.server.serving import _AcceptErrorFilter
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.services.http.connections import connected, in_flight, read_all
+from tests.waiting import wait_until
 
 APP = str(Path(__file__).parent / "served_app.py")
-
-
-def connected(service) -> socket.socket:
-    parsed = httpx.URL(service.url)
-    return socket.create_connection((parsed.host, parsed.port), timeout=PATIENCE_SECONDS)
-
-
-def rest_of(connection: socket.socket) -> bytes:
-    data = b""
-    while more := connection.recv(65536):
-        data += more
-    return data
 
 
 def descriptors(service) -> int:
@@ -53,7 +42,7 @@ def test_a_client_that_closes_its_side_after_its_request_gets_the_answer(start, 
     with connected(service) as connection:
         connection.sendall(f"GET /slow/{seconds} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
         connection.shutdown(socket.SHUT_WR)
-        answer = rest_of(connection)
+        answer = read_all(connection)
     # Interim responses come before it: they distinguish a client that has left from one that still reads.
     last = answer[answer.rindex(b"HTTP/1.1 ") :]
     assert last.startswith(b"HTTP/1.1 200")
@@ -66,7 +55,7 @@ def test_pipelined_requests_are_all_answered_after_the_client_has_closed_its_sid
     with connected(service) as connection:
         connection.sendall(3 * b"GET /slow/0.1 HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
-        assert rest_of(connection).count(b'{"answer":"slow"}') == 3
+        assert read_all(connection).count(b'{"answer":"slow"}') == 3
 
 
 def test_a_client_that_leaves_while_it_has_more_requests_waiting_leaves_nothing_behind(start):
@@ -79,7 +68,7 @@ def test_a_client_that_leaves_while_it_has_more_requests_waiting_leaves_nothing_
     with connected(service) as connection:
         connection.sendall(2 * b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.recv(1000)
-    wait_until(lambda: httpx.get(f"{service.url}/health/ready").json()["in_flight"] == 0)
+    wait_until(lambda: in_flight(service) == 0)
     assert service.stop() == 0
 
 
@@ -118,7 +107,7 @@ def test_what_is_no_http_is_a_problem_with_an_id_that_the_log_has(start, sent, s
     service = start(APP)
     with connected(service) as connection:
         connection.sendall(sent)
-        head, _, body = rest_of(connection).partition(b"\r\n\r\n")
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status}".encode())
     assert b"content-type: application/problem+json" in head
     assert b"x-request-id: mine" in head
@@ -133,7 +122,7 @@ def test_what_is_not_even_a_line_of_http_is_a_problem_too(start):
     service = start(APP)
     with connected(service) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
-        problem = json.loads(rest_of(connection).partition(b"\r\n\r\n")[2])
+        problem = json.loads(read_all(connection).partition(b"\r\n\r\n")[2])
     assert problem["detail"] == "What came is no HTTP/1.1 request."
     assert problem["request_id"] in service.wait_line("- - 400")
 
@@ -142,7 +131,7 @@ def test_a_path_with_slashes_too_many_is_a_problem_and_no_page(start):
     service = start(APP)
     with connected(service) as connection:
         connection.sendall(b"GET //api//health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        head, _, body = rest_of(connection).partition(b"\r\n\r\n")
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 404")
     assert json.loads(body)["type"] == "no-such-path"
 

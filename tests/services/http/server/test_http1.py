@@ -10,33 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.services.http.connections import connected, in_flight, read_all
+from tests.waiting import wait_until
 
 APP = str(Path(__file__).parents[1] / "served_app.py")
 ONE = b"GET /now HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-def connected(service) -> socket.socket:
-    parsed = httpx.URL(service.url)
-    return socket.create_connection((parsed.host, parsed.port), timeout=PATIENCE_SECONDS)
-
-
-def rest_of(connection: socket.socket) -> bytes:
-    data = b""
-    while more := connection.recv(65536):
-        data += more
-    return data
-
-
 def answer_to(service, sent: bytes) -> bytes:
     with connected(service) as connection:
         connection.sendall(sent)
-        return rest_of(connection)
-
-
-def in_flight(service) -> int:
-    return httpx.get(f"{service.url}/api/health", timeout=PATIENCE_SECONDS, trust_env=False).json()["in_flight"]
+        return read_all(connection)
 
 
 def cpu_seconds(service) -> float:
@@ -118,7 +103,7 @@ def test_a_head_that_dribbles_in_is_given_up(start):
     service = start("-c", program + f"runpy.run_path({APP!r}, run_name='__main__')")
     with connected(service) as connection:
         connection.sendall(b"GET /now HTTP/1.1\r\n")
-        answer = rest_of(connection)
+        answer = read_all(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"did not arrive" in answer
 
@@ -134,7 +119,7 @@ def test_tiny_chunks_are_refused_before_they_cost_much(start):
         except OSError:
             pass
         try:
-            answer = rest_of(connection)
+            answer = read_all(connection)
         except OSError:
             answer = b""
     assert answer == b"" or (answer.startswith(b"HTTP/1.1 400") and b"send larger chunks" in answer)

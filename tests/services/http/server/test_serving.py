@@ -15,6 +15,7 @@ from services.config.settings import Settings
 from services.http.server.app import App
 from services.http.server.serving import _Server
 from services.http.server.sockets import listen
+from tests.services.http.connections import connected, in_flight
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 APP = str(Path(__file__).parents[1] / "served_app.py")
@@ -51,19 +52,6 @@ class Asked:
         return self.answer
 
 
-def address_of(url: str) -> tuple[str, int]:
-    parsed = httpx.URL(url)
-    return parsed.host, parsed.port or 80
-
-
-def in_flight(url: str) -> int:
-    return httpx.get(f"{url}/api/health", trust_env=False).json()["in_flight"]
-
-
-def wait_in_flight(url: str, count: int) -> None:
-    wait_until(lambda: in_flight(url) >= count)
-
-
 def test_a_signal_is_followed_by_the_four_lines_in_order_and_exit_status_0(start):
     service = start(APP)
     assert httpx.get(f"{service.url}/now").json() == {"answer": "now"}
@@ -81,11 +69,11 @@ def test_an_interrupt_drains_like_a_termination(start):
 def test_a_request_in_flight_finishes_after_the_signal_while_new_connections_are_refused(start):
     service = start(APP)
     asked = Asked(f"{service.url}/slow/5.0")
-    wait_in_flight(service.url, 1)
+    wait_until(lambda: in_flight(service) >= 1)
     service.send_signal(signal.SIGTERM)
     service.wait_line(LINES[2])
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address_of(service.url), 1)
+        connected(service)
     assert not any(LINES[3] in line for line in service.lines)
     answer = asked.wait()
     assert isinstance(answer, httpx.Response)
@@ -104,7 +92,7 @@ def test_a_kept_alive_connection_does_not_delay_the_drain(start):
 
 def test_a_connection_that_never_sent_a_request_does_not_delay_the_drain(start):
     service = start(APP, DRAIN_SECONDS="600")
-    with socket.create_connection(address_of(service.url)), socket.create_connection(address_of(service.url)) as half:
+    with connected(service), connected(service) as half:
         half.sendall(b"GET /now HTT")
         assert httpx.get(f"{service.url}/now").status_code == 200
         assert service.stop() == 0
@@ -112,7 +100,7 @@ def test_a_connection_that_never_sent_a_request_does_not_delay_the_drain(start):
 
 def test_a_kept_alive_connection_is_used_again(start):
     service = start(APP)
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         for _ in range(5):
             connection.sendall(b"GET /now HTTP/1.1\r\nhost: x\r\n\r\n")
             assert b'{"answer":"now"}' in _read_response(connection)
@@ -121,7 +109,7 @@ def test_a_kept_alive_connection_is_used_again(start):
 def test_what_is_left_at_the_end_of_the_grace_is_answered_503_and_the_exit_status_is_1(start):
     service = start(*NOT_HARD, DRAIN_SECONDS="0.3")
     asked = Asked(f"{service.url}/slow/600.0")
-    wait_in_flight(service.url, 1)
+    wait_until(lambda: in_flight(service) >= 1)
     assert service.stop() == 1
     answer = asked.wait()
     assert isinstance(answer, httpx.Response)
@@ -134,7 +122,7 @@ def test_what_is_left_at_the_end_of_the_grace_is_answered_503_and_the_exit_statu
 def test_a_second_signal_ends_at_once(start):
     service = start(APP, DRAIN_SECONDS="600")
     asked = Asked(f"{service.url}/slow/600.0")
-    wait_in_flight(service.url, 1)
+    wait_until(lambda: in_flight(service) >= 1)
     service.send_signal(signal.SIGTERM)
     service.wait_line(LINES[2])
     assert service.stop() == 1
@@ -158,18 +146,18 @@ def test_readiness_is_refused_during_the_delay_before_the_sockets_close(start):
 
 def test_a_client_that_stops_reading_cannot_hold_the_process(start):
     service = start(*NOT_HARD, DRAIN_SECONDS="0.3")
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /huge HTTP/1.1\r\nhost: x\r\n\r\n")
         connection.recv(1000)
-        wait_in_flight(service.url, 1)
+        wait_until(lambda: in_flight(service) >= 1)
         assert service.stop() == 1
     assert service.has_in_order(*LINES, "resources closed"), "\n".join(service.lines)
 
 
 def test_a_handler_that_blocks_the_loop_cannot_hold_the_process(start):
     service = start(APP, DRAIN_SECONDS="0.1", DRAIN_DELAY="3")
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         service.send_signal(signal.SIGTERM)
         service.wait_line(LINES[0])
         connection.sendall(b"GET /busy/600.0 HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -179,9 +167,9 @@ def test_a_handler_that_blocks_the_loop_cannot_hold_the_process(start):
 
 def test_a_client_that_leaves_cancels_its_handler_at_once(start):
     service = start(APP)
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         connection.sendall(b"GET /slow/600.0 HTTP/1.1\r\nhost: x\r\n\r\n")
-        wait_in_flight(service.url, 1)
+        wait_until(lambda: in_flight(service) >= 1)
     service.wait_line("handler cancelled")
     service.wait_line("GET /slow/600.0 499")
 
@@ -213,7 +201,7 @@ def test_an_answer_that_comes_before_the_body_was_read_reaches_a_client_that_is_
     service = start(APP)
     pieces = 40
     head = f"POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: {pieces * 10_000}\r\n\r\n".encode()
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         connection.sendall(head)
         for _ in range(pieces):
             connection.sendall(bytes(10_000))
@@ -226,7 +214,7 @@ def test_an_answer_that_comes_before_the_body_was_read_reaches_a_client_that_is_
 @pytest.mark.parametrize("protocol", ["websocket", "h2c"])
 def test_an_offer_to_change_the_protocol_is_ignored(start, protocol):
     service = start(APP)
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         connection.sendall(
             f"GET /now HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n"
             "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n".encode()
@@ -239,7 +227,7 @@ def test_an_offer_to_change_the_protocol_is_ignored(start, protocol):
 
 def test_http_2_is_answered_by_a_problem_of_http_1(start):
     service = start(APP)
-    with socket.create_connection(address_of(service.url)) as connection:
+    with connected(service) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
         assert connection.recv(1000).startswith(b"HTTP/1.1 505")
 
