@@ -1,30 +1,28 @@
 """The real servers, one of each for the session, and fresh stores on them."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
-from tests.servers import Postgres, Redis
+from cqox.storage import ResultStore, SqliteStore
+from cqox.storage.postgres import PostgresStore
+from tests.servers import Postgres, Redis, running
+
+type Opening = Callable[[], AbstractAsyncContextManager[SqliteStore | PostgresStore]]
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
+    with running(Postgres()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
+    with running(Redis()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -33,3 +31,18 @@ def redis_server(redis_process: Redis) -> Redis:
     with redis_process.client() as client:
         client.flushall()
     return redis_process
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("servers"))])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
+    """Return a function that opens the same store of the backend each time."""
+    if request.param == "sqlite":
+        return lambda: SqliteStore.open(tmp_path / "results.sqlite")
+    url = request.getfixturevalue("postgres_server").fresh()
+    return lambda: PostgresStore.open(url)
+
+
+@pytest.fixture
+async def store(open_store: Opening) -> AsyncIterator[ResultStore]:
+    async with open_store() as opened:
+        yield opened

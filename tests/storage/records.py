@@ -1,8 +1,9 @@
 """Records for the tests of stores."""
 
+from dataclasses import replace
 from hashlib import blake2b
 
-from cqox.storage import DatasetRecord, JobRecord, StoredReport
+from cqox.storage import DatasetRecord, JobRecord, JobStatus, StoredReport
 
 
 def a_report(
@@ -50,3 +51,7 @@ def a_job(job_id: str) -> JobRecord:
         analysis_id=None,
         problem=None,
     )
+
+
+def an_ended_job(name: str, at: str, status: JobStatus = "succeeded") -> JobRecord:
+    return replace(a_job(name), status=status, finished_at=at)
