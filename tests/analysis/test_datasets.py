@@ -15,7 +15,7 @@ from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, SqliteStore
 from cqox.tasks import open_task_group
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +100,7 @@ async def test_who_waits_for_samples_that_cannot_be_made_learns_it_at_once(tmp_p
             with pytest.raises(WorkersUnavailable, match="nothing starts"):
                 await made.prepare_samples(group)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with open_task_group() as asking:
                 asking.start_soon(ask)
                 asking.start_soon(prepare)

@@ -4,6 +4,7 @@ import pytest
 from cqox.analysis.idempotency import IdempotencyKeys, job_id
 from cqox.errors import InvalidRequest, KeyReused
 from cqox.storage import MemoryCache
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,7 @@ async def test_two_that_come_at_once_with_a_key_of_another_body_are_both_refused
             await keys.bind("mine", "body")
         refused.append(caught.value.field)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(bind)
             group.start_soon(bind)

@@ -11,6 +11,7 @@ from cqox.analysis.job_records import JobRecords
 from cqox.errors import StoreUnavailable
 from cqox.storage import JobRecord, SqliteStore
 from tests.storage.records import a_job
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 ME = "me"
@@ -92,7 +93,7 @@ async def test_a_client_that_leaves_while_its_job_is_recorded_leaves_no_running_
 async def test_a_store_that_does_not_answer_in_time_is_one_that_is_away(store: Moody) -> None:
     records = JobRecords(store, ME, seconds=0.1)
     store.silent = True
-    with anyio.fail_after(5), pytest.raises(StoreUnavailable, match=r"within 0\.1 s"):
+    with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(StoreUnavailable, match=r"within 0\.1 s"):
         await records.begin(a_job("j"))
     assert records.is_waiting("j")
 

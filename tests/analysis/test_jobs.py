@@ -8,6 +8,7 @@ from cqox.analysis.jobs import Ending, Job, Jobs, Outcome
 from cqox.analysis.single_flight import OnStep
 from cqox.errors import InvalidRequest, NotFound
 from cqox.tasks import open_task_group
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ async def test_a_job_outlives_its_client_and_reports_its_steps() -> None:
         jobs = Jobs(app, Owner().shift)
         job = jobs.start("d", succeed)
         assert jobs.running == 1
-        with anyio.fail_after(1):
+        with anyio.fail_after(PATIENCE_SECONDS):
             assert await heard(job) == [(1, "step"), (2, "step"), (3, "succeeded")]
     assert jobs.get(job.job_id).outcome == Outcome(analysis_id="a1")
     assert job.state == "succeeded"

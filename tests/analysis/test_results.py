@@ -11,7 +11,7 @@ from cqox.analysis.results import Results, generation_of
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import MemoryCache, SqliteStore, StoredReport
 from tests.storage.records import a_report
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.anyio
 ONE = a_report(1)
@@ -97,7 +97,7 @@ async def test_where_the_one_that_computes_has_died_another_takes_over_when_its_
     async def compute() -> StoredReport:
         return ONE
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         found = await Results(store, cache).once(KEY, compute)
     assert found.report == ONE
 
@@ -176,7 +176,7 @@ async def test_without_a_store_everybody_computes_at_once_and_the_log_says_so(
         async def compute() -> StoredReport:
             return ONE
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             assert (await Results(store, MemoryCache()).once(KEY, compute)).stored is False
     assert any("is computed without a lease" in message for message in caplog.messages)
 

@@ -6,6 +6,7 @@ import anyio.lowlevel
 import pytest
 
 from cqox.storage.blocking import Threads
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def test_a_cancellation_interrupts_the_call_and_waits_for_its_thread(one: 
     async def interrupt() -> None:
         interrupted.set()
 
-    with anyio.fail_after(5), anyio.move_on_after(0.01) as scope:
+    with anyio.fail_after(PATIENCE_SECONDS), anyio.move_on_after(0.01) as scope:
         await one.run(call, interrupt=interrupt)
     assert scope.cancelled_caught
     assert back.is_set()
@@ -98,7 +99,7 @@ async def test_at_most_as_many_calls_as_threads_run_at_once_and_the_others_wait_
     assert alive("bounded") == 2
     assert [abs(at - number) <= 1 for at, number in enumerate(order)] == [True] * 30
     threads.close()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while alive("bounded"):
             await anyio.sleep(0.001)
 

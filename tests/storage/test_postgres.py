@@ -13,7 +13,7 @@ from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres, Proxy
 from tests.storage.outages import expect_unavailable, until_usable
 from tests.storage.records import a_report
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 ONE = a_report(1)
@@ -68,7 +68,7 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(postg
                     if (found := await store.load(report.analysis_id)) != report:
                         wrong.append(found)
 
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 for worker in range(16):
                     group.start_soon(ask, worker)
@@ -103,7 +103,7 @@ async def test_a_terminated_backend_is_retried(postgres_server: Postgres) -> Non
             started.set()
             await sleeping(store, 0.5)
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(slow)
                 await started.wait()
@@ -121,7 +121,7 @@ async def test_a_restarted_server_is_reconnected_without_a_restart_of_the_engine
     async with PostgresStore.open(own_postgres.fresh(), recovery_seconds=0.2) as store:
         await store.save(ONE)
         own_postgres.stop(how)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             for _ in range(6):
                 with pytest.raises(StoreUnavailable, match="PostgreSQL failed"):
                     await store.save(a_report(2))
@@ -155,7 +155,10 @@ async def test_exhausted_server_connections_are_reported_and_recovered_from(
         with pytest.raises(psycopg.OperationalError, match=r"too many clients|reserved"):
             _take_all(postgres_server, taken)
         async with PostgresStore.open(url, recovery_seconds=0.2) as store:
-            with anyio.fail_after(8), pytest.raises(StoreUnavailable, match=r"too many clients|reserved"):
+            with (
+                anyio.fail_after(PATIENCE_SECONDS),
+                pytest.raises(StoreUnavailable, match=r"too many clients|reserved"),
+            ):
                 await store.ping()
             for one in taken:
                 one.close()
@@ -179,7 +182,7 @@ async def test_a_read_only_database_serves_reads_and_explains_failed_writes(post
 
 
 async def test_an_unreachable_server_is_reported_at_once_and_does_not_prevent_opening() -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as store:
             with pytest.raises(StoreUnavailable, match=r"(?i)refused"):
                 await store.ping()

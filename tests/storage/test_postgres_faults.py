@@ -15,7 +15,7 @@ from cqox.storage.postgres.schema import _LOCK
 from tests.servers import Postgres
 from tests.storage.outages import expect_unavailable, until_usable
 from tests.storage.records import a_report
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers"), pytest.mark.parametrize("anyio_backend", ["trio"])]
 ONE = a_report(1)
@@ -46,7 +46,7 @@ async def test_a_full_disk_is_reported_permits_reads_and_recovers_once_space_is_
             "CREATE TABLE ballast TABLESPACE small AS SELECT repeat('x', 500) FROM generate_series(1, 4000)"
         )
         kept = list[int]()
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while await saved(store, 2 + len(kept)):
                 kept.append(2 + len(kept))
         for number in range(200, 208):
@@ -126,7 +126,7 @@ async def test_idle_connections_closed_by_the_server_consume_no_attempt(
             for _ in range(4):
                 group.start_soon(hold)
         assert postgres_server.execute(f"SELECT count(pg_terminate_backend(pid)) {ours}") == [(4,)]
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while postgres_server.execute(f"SELECT 1 {ours}"):
                 await anyio.sleep(0.01)
         assert await store.load(ONE.analysis_id) == ONE
@@ -147,7 +147,7 @@ async def test_a_backend_terminated_during_an_insert_inserts_once(postgres_serve
                 group.start_soon(save)
                 first = await until_waiting(postgres_server)
                 postgres_server.execute("SELECT pg_terminate_backend(%s)", first)
-                with anyio.fail_after(10):
+                with anyio.fail_after(PATIENCE_SECONDS):
                     while await until_waiting(postgres_server) == first:
                         await anyio.sleep(0.01)
                 other.rollback()
@@ -169,7 +169,7 @@ async def test_a_backend_terminated_during_a_migration_rolls_back_and_the_next_o
             group.start_soon(store.migrate)
             first = await until_waiting(postgres_server)
             postgres_server.execute("SELECT pg_terminate_backend(%s)", first)
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 while await until_waiting(postgres_server) == first:
                     await anyio.sleep(0.01)
             tables = "SELECT tablename FROM pg_tables WHERE schemaname = %s"

@@ -11,6 +11,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage import ResultStore, SqliteStore
 from tests.storage.conftest import Opening
 from tests.storage.records import a_dataset, a_job, a_report, an_ended_job
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +119,7 @@ async def test_concurrent_opens_of_a_new_store_migrate_once(open_store: Opening)
         async with open_store() as store:
             await store.ping()
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for _ in range(6):
                 group.start_soon(use)
@@ -232,7 +233,7 @@ async def test_many_cancellations_leave_every_connection_usable(store: ResultSto
         for worker in range(8):
             group.start_soon(ask, worker)
     assert wrong == []
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for _ in range(8):
                 group.start_soon(store.ping)

@@ -13,6 +13,7 @@ from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.analysis.workers.environment import worker_environment
 from cqox.analysis.workers.system_calls import ARCHITECTURES, seccomp_filter
 from cqox.errors import LimitExceeded
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 CHORES = "tests.analysis.workers.chores"
@@ -34,7 +35,7 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerPool]:
     held = os.open(__file__, os.O_RDONLY)
     os.set_inheritable(held, True)
     try:
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with WorkerPool.open(work=CHORES, size=1, spares=0) as opened:
                 yield opened
     finally:
@@ -67,7 +68,7 @@ async def test_a_worker_reaches_neither_the_network_nor_another_process(what: st
 
 
 async def test_the_log_says_once_what_is_in_force(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "cqox.analysis.workers"), anyio.fail_after(60):
+    with caplog.at_level(logging.INFO, "cqox.analysis.workers"), anyio.fail_after(PATIENCE_SECONDS):
         async with WorkerPool.open(work=CHORES, size=2, spares=0) as pool:
             while pool.idle < 2:
                 await anyio.sleep(0.01)
@@ -84,7 +85,7 @@ async def test_where_there_is_no_filter_the_log_warns(
         "import os\nreal = os.uname()\nos.uname = lambda: type(real)((*real[:4], 'riscv64'))\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.getcwd()]))
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with WorkerPool.open(work=CHORES, size=1, spares=0) as pool:
             assert (await pool.run("echo", {"number": 1})).body["number"] == 1
     assert "not isolated from the network" in caplog.text
@@ -100,7 +101,7 @@ async def test_a_task_that_uses_all_its_cpu_time_is_ended_by_the_kernel_and_anot
 
 
 async def test_a_file_beyond_the_bound_is_refused_and_the_process_lives(tmp_path: Path) -> None:
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with WorkerPool.open(work=CHORES, size=1, spares=0, limits=ProcessLimits(file_bytes=2**20)) as pool:
             await pool.run("write", {"path": str(tmp_path / "small"), "bytes": 2**20})
             with pytest.raises(LimitExceeded, match="exceeded the size limit"):

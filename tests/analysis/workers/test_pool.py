@@ -276,7 +276,7 @@ async def test_leaving_the_pool_ends_every_process() -> None:
 
 
 async def test_a_module_that_does_not_load_fails_the_task_instead_of_hanging() -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with WorkerPool.open(work="tests.analysis.workers.no_such_module", size=1, spares=0) as pool:
             with pytest.raises(WorkersUnavailable, match="do not start"):
                 await pool.run("echo", {})

@@ -7,6 +7,7 @@ from cqox.analysis.jobs import Ending, Job
 from cqox.errors import InvalidRequest
 from services.engine.events import event_stream, last_seen
 from tests.services.http.request.test_language import asked
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(("header", "number"), [(None, 0), ("", 0), ("7", 7), ("007", 7), ("0" * 5_000 + "7", 7)])
@@ -48,7 +49,7 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
     async def listen() -> None:
         answers.append(await body_of(event_stream(job, asked(), after=10**18)))
 
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen)
             await trio.testing.wait_all_tasks_blocked()

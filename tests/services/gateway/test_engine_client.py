@@ -3,6 +3,7 @@ import trio
 
 from services.gateway.engine_client import Call, EngineClient, end_to_end
 from tests.services.gateway.exchanges import answer_to, exchange_in
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_headers_of_the_hop_are_left_out_and_the_rest_keeps_its_order():
@@ -58,7 +59,7 @@ async def test_a_cancelled_call_closes_its_connection_at_once():
         await stream.receive_some()
         nursery.cancel_scope.cancel()
     async with stream:
-        with trio.fail_after(1):
+        with trio.fail_after(PATIENCE_SECONDS):
             assert await stream.receive_some() == b""
     await listener.aclose()
 

@@ -14,6 +14,7 @@ from services.gateway.transport import ForeignAnswer
 from services.http.request.digests import content_digest
 from services.http.response.checksums import BodyChecksum, with_checks
 from tests.services.gateway.exchanges import answer_to, exchange_in
+from tests.waiting import PATIENCE_SECONDS
 
 LOCALHOST = Path(__file__).parent / "localhost.pem"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -50,7 +51,7 @@ async def engine(talk: Talk, scheme: str = "http") -> AsyncIterator[EngineClient
             pass
 
     url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery, EngineClient.open(url) as client:
             nursery.start_soon(trio.serve_listeners, serve, [listener])
             yield client

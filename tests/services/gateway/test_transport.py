@@ -15,6 +15,7 @@ from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
 from services.gateway.tls import TlsStream, client_context
 from services.gateway.transport import EngineTransport
 from tests.services.gateway.exchanges import answer_to
+from tests.waiting import PATIENCE_SECONDS
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: user=one\r\n\r\nok"
 GET = Call(method="GET", target=b"/")
@@ -62,7 +63,7 @@ class Peer:
 async def talking(*scripts: Sequence[bytes], scheme: str = "http") -> AsyncIterator[tuple[Peer, EngineClient]]:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     peer = Peer(listener, scripts, scheme=scheme)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(peer.url) as client:
             nursery.start_soon(peer.serve)
             yield peer, client
@@ -149,7 +150,7 @@ async def test_an_answer_that_comes_before_the_whole_upload_is_the_answer():
         await stream.aclose()
 
     url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
             nursery.start_soon(refuse)
             try:
@@ -216,7 +217,7 @@ async def test_an_answer_beyond_the_bound_is_given_up(framing):
     answer = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + bytes(2000)
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     peer = Peer(listener, [[answer]])
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         opened = EngineClient.open(peer.url, max_answer_bytes=1999)
         async with listener, trio.open_nursery() as nursery, opened as client:
             nursery.start_soon(peer.serve)
@@ -254,7 +255,7 @@ async def test_what_comes_beyond_an_answer_in_a_record_of_its_own_is_no_answer_e
                 await stream.send_all(answer_to(request, OK.replace(b"ok", b"no")))
 
     url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
             nursery.start_soon(serve)
             for _ in range(5):
@@ -282,7 +283,7 @@ async def test_a_large_body_goes_through_tls_both_ways(scheme):
 
     sent = (bytes(range(256)) * (size // 256 + 1))[:size]
     url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
             nursery.start_soon(serve)
             assert (await client.send(Call(method="POST", target=b"/", content=sent))).body == sent[::-1]
@@ -324,7 +325,7 @@ async def test_a_connection_whose_tls_has_ended_with_the_answer_is_not_used_agai
                 await stream.send_all(outgoing.read())
 
     url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
             nursery.start_soon(serve)
             for _ in range(3):
@@ -348,7 +349,7 @@ async def test_an_engine_receives_an_alert_for_its_untrusted_certificate(monkeyp
                 said.append(str(error.__cause__))
 
     url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
             nursery.start_soon(serve)
             with pytest.raises(httpx.ConnectError):
@@ -367,7 +368,7 @@ async def test_a_certificate_is_for_the_name_with_and_without_a_dot_at_its_end(n
             await tls.do_handshake()
             await trio.sleep_forever()
 
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, trio.open_nursery() as nursery:
             nursery.start_soon(serve)
             async with await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1]) as stream:
@@ -389,7 +390,7 @@ async def test_an_engine_that_says_nothing_while_tls_is_agreed_upon_is_given_up_
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
     transport = EngineTransport("127.0.0.1", port, connect_seconds=0.1, keep_seconds=1, kept=1, tls=client_context())
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with listener, transport:
             with pytest.raises(httpx.ConnectTimeout):
                 await transport.handle_async_request(httpx.Request("GET", f"https://127.0.0.1:{port}/"))

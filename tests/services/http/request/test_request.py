@@ -133,7 +133,7 @@ async def test_discarding_frees_a_waiting_sender_and_drops_what_follows():
         group.start_soon(body.put, b"waiting")
         await trio.testing.wait_all_tasks_blocked()
         body.discard()
-        with trio.fail_after(1):
+        with trio.fail_after(60):
             for _ in range(20):
                 await body.put(bytes(MIB))
     assert body._held == 0

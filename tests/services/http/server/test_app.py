@@ -9,6 +9,7 @@ from cqox.errors import InvalidRequest
 from cqox.tasks import open_task_group
 from services.config.settings import Settings
 from services.http.server.app import App
+from tests.waiting import PATIENCE_SECONDS
 
 
 def make_app() -> App:
@@ -129,7 +130,7 @@ async def test_a_warm_up_that_fails_is_the_failure_of_the_process():
 
     app.warm_up(broken)
     async with app.test_app():
-        with trio.fail_after(1):
+        with trio.fail_after(PATIENCE_SECONDS):
             await app.lifecycle.failed.wait()
         assert "no disk" in repr(app.lifecycle.failure)
 

@@ -4,6 +4,7 @@ import trio.testing
 
 from cqox.tasks import open_task_group
 from services.http.server.lifecycle import InFlight, Lifecycle, Stage
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_the_stages_follow_each_other_and_draining_is_the_last():
@@ -50,7 +51,7 @@ async def test_waiting_for_idle_ends_with_the_last_request_however_many_came_mea
         await trio.testing.wait_all_tasks_blocked()
         assert not idle.is_set()
         gates[2].set()
-        with trio.fail_after(1):
+        with trio.fail_after(PATIENCE_SECONDS):
             await idle.wait()
 
 
