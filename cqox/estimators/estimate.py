@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 
 __all__ = ["Estimate", "Json", "Status"]
@@ -52,6 +53,6 @@ class Estimate:
     n_effective: float | None = None
     influence: Vector | None = None
     diagnostics: Mapping[str, Json] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    reason: str | None = None
+    warnings: tuple[Message, ...] = ()
+    reason: Message | None = None
     seconds: float | None = None

@@ -89,7 +89,7 @@ class Estimator:
     checked_against: str
     laws: frozenset[Law]
     treatment: frozenset[Literal["binary", "continuous", "none"]] = frozenset({"binary"})
-    rule: Callable[[Plan], str | None]
+    rule: Callable[[Plan], Message | None]
     compute: Callable[[Plan], Estimate]
     flipped: Callable[[Plan], Estimate] | None = None
 
@@ -104,10 +104,9 @@ class Estimator:
                 return Message("estimators.needs-two-levels", treatment=label, kind=kind)
             return Message("estimators.needs-amount", treatment=label, kind=kind)
         try:
-            reason = self.rule(plan)
+            return self.rule(plan)
         except UnusableData as error:
-            reason = error.detail
-        return None if reason is None else of(reason)
+            return of(error.detail)
 
     def run(self, plan: Plan) -> Estimate:
         """Return the estimate from the plan's data.

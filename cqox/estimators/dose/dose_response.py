@@ -202,7 +202,7 @@ def _randomised(plan: Plan) -> tuple[Message, ...]:
     return () if plan.has("covariates") else (Message("dose.no-covariates"),)
 
 
-def _rule(plan: Plan, *, distinct: int) -> str | None:
+def _rule(plan: Plan, *, distinct: int) -> Message | None:
     sample = dose_sample(plan)
     reason = no_absorbing(plan) or varying_outcome(plan, sample)
     if reason is not None:

@@ -50,8 +50,8 @@ def make_estimate(
     *,
     n_effective: float | None = None,
     diagnostics: Mapping[str, Json] | None = None,
-    notes: Iterable[str] = (),
-    warnings: Iterable[str] = (),
+    notes: Iterable[Message] = (),
+    warnings: Iterable[Message] = (),
 ) -> Estimate:
     """Return the estimate with its interval and p-value.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.numerics.quantiles import critical_value
@@ -56,7 +57,7 @@ def banded(
     alpha: float,
     degrees: float | Sequence[float | None] | None,
     seed: int,
-    reasons: Sequence[str | None] = (),
+    reasons: Sequence[Message | None] = (),
 ) -> dict[str, Json]:
     """Return each estimate with its pointwise interval and its simultaneous band, for a report.
 

@@ -22,7 +22,7 @@ _MOST_DUMMIES = 200
 
 def without_each_cluster(
     plan: Plan, sample: Sample, effects: Sequence[Codes], codes: Codes, count: int
-) -> Vector | str:
+) -> Vector | Message:
     """Return (count,) treatment coefficients, given covariates and effects, without each of the coded clusters.
 
     Args:

@@ -69,7 +69,7 @@ class Linear:
     parameters_not_nested: int
     iid_variance: float
     leverage: Callable[[], Vector] | None
-    jackknife: Callable[[Codes, int], Vector | str]
+    jackknife: Callable[[Codes, int], Vector | Message]
     arm_codes: Vector | None = None
     assigned: Vector | None = None
     satterthwaite: Callable[[], float] | None = None
@@ -184,7 +184,7 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     by_cluster: Vector | None = None
     if chosen == "CRV3":
         jackknife = _jackknife(fit, clusters)
-        if isinstance(jackknife, str):
+        if isinstance(jackknife, Message):
             chosen = "CRV1"
             warnings.append(Message("inference.crv3-not-computed", reason=jackknife))
             warnings += _few(clusters)
@@ -292,11 +292,11 @@ def _few_treated(by_arm: ClustersByArm | None) -> list[Message]:
     return [] if doubt is None else [doubt]
 
 
-def _jackknife(fit: Linear, clusters: Clusters) -> Vector | str:
+def _jackknife(fit: Linear, clusters: Clusters) -> Vector | Message:
     """Return (clusters,) terms of the jackknife variance, or the reason for its absence, as a clause."""
     count = clusters.counts[0]
     values = fit.jackknife(clusters.codes[0], count)
-    return values if isinstance(values, str) else np.asarray((count - 1) / count * np.square(values - fit.value))
+    return values if isinstance(values, Message) else np.asarray((count - 1) / count * np.square(values - fit.value))
 
 
 def _no_error(variance: float, *, clustered: bool) -> Message:

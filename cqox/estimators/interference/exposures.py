@@ -73,8 +73,8 @@ class Measured:
     treatment: Propensity | None
     exposure: tuple[Propensity | None, Propensity | None]
     rule: Message
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    notes: tuple[Message, ...]
+    warnings: tuple[Message, ...]
 
 
 def network(plan: Plan) -> Network:

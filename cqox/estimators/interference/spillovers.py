@@ -228,7 +228,7 @@ def _described(
     return details, warnings
 
 
-def _exposure_rule(plan: Plan, *, effect: Effect) -> str | None:
+def _exposure_rule(plan: Plan, *, effect: Effect) -> Message | None:
     if not (plan.has("edges") or plan.has("neighbor_exposure")):
         return Message("interference.no-exposure-mapped")
     reason = no_absorbing(plan)
@@ -313,14 +313,14 @@ def _wider(contributions: Vector, location: Matrix, reach: float, variance: floa
     return float(np.sqrt(other / variance)) if min(other, variance) > 0 else None
 
 
-def _spatial_rule(plan: Plan) -> str | None:
+def _spatial_rule(plan: Plan) -> Message | None:
     sample = _placed(plan)
     kind = plan.data.treatment_kind
     return no_absorbing(plan) or (two_arms(plan, sample) if kind == "binary" else varying_outcome(plan, sample))
 
 
 def _entry(effect: Effect, summary: str) -> Estimator:
-    rule: Callable[[Plan], str | None] = partial(_exposure_rule, effect=effect)
+    rule: Callable[[Plan], Message | None] = partial(_exposure_rule, effect=effect)
     return Estimator(
         name=f"exposure_{effect}",
         family=_FAMILY,

@@ -153,7 +153,7 @@ def _assigned(plan: Plan, sample: Sample) -> Vector | None:
     return (z == high).astype(np.float64) if low < high and ((z == low) | (z == high)).all() else None
 
 
-def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: Kappa) -> Vector | str:
+def _without_each(frame: Frame, codes: Codes, count: int, scale: float, kappa: Kappa) -> Vector | Message:
     absorbed = frame.absorbed
     if absorbed is not None and absorbed.degrees_not_nested([codes]) > 1:
         return ACROSS_CLUSTERS
@@ -195,7 +195,7 @@ def _wald_sample(plan: Plan) -> Sample:
     return plan.sample("y", "treatment", "instrument")
 
 
-def _two_stage_rule(plan: Plan) -> str | None:
+def _two_stage_rule(plan: Plan) -> Message | None:
     sample = _two_stage_sample(plan)
     reason = _arms(plan, sample)
     if reason is None and plan.data.instruments.shape[1] >= sample.n:
@@ -203,7 +203,7 @@ def _two_stage_rule(plan: Plan) -> str | None:
     return reason
 
 
-def _wald_rule(plan: Plan) -> str | None:
+def _wald_rule(plan: Plan) -> Message | None:
     if plan.data.instruments.shape[1] != 1:
         return Message("iv.one-instrument-only")
     if plan.has("covariates") or plan.has("fixed_effects"):
@@ -215,7 +215,7 @@ def _wald_rule(plan: Plan) -> str | None:
     return _arms(plan, sample)
 
 
-def _arms(plan: Plan, sample: Sample) -> str | None:
+def _arms(plan: Plan, sample: Sample) -> Message | None:
     return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
 
 

@@ -167,7 +167,7 @@ def _weak(plan: Plan, details: dict[str, Json]) -> list[Message]:
     return []
 
 
-def _without_each(frame: Frame, place: _Places, codes: Codes, count: int, scale: float) -> Vector | str:
+def _without_each(frame: Frame, place: _Places, codes: Codes, count: int, scale: float) -> Vector | Message:
     if count * len(frame.matrix) ** 2 > _JACKKNIFE_CELLS:
         return TOO_MANY
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes, count)
@@ -200,7 +200,7 @@ def _frame(plan: Plan, sample: Sample) -> Frame:
     )
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     z, w = plan.data.proxy_treatment.shape[1], plan.data.proxy_outcome.shape[1]
     if z < w:
         return Message("iv.too-few-treatment-proxies", treatment_proxies=z, outcome_proxies=w)

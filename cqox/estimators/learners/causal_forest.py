@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -45,7 +45,7 @@ class _Found:
     importance: Vector | None = None
     judged: list[Judged] = field(default_factory=list)
     fits: list[tuple[Vector, Matrix]] = field(default_factory=list)
-    reason: str | None = None
+    reason: Message | None = None
 
 
 def _causal_forest(plan: Plan) -> Estimate:
@@ -107,7 +107,7 @@ def _split(plan: Plan, frame: Frame, clusters: Clusters, found: _Found, split: i
         predictions = np.where(np.isnan(early.effects), average, early.effects)
         found.judged.append(judge(scores[place], predictions[place], folds[place], first, frame.weights, codes))
     except UnusableData as error:
-        found.reason = error.detail
+        found.reason = of(error.detail)
     found.fits.append(best_linear(frame, scores[place], clusters))
     return value * unit, (weights * (scores - value) * (unit / len(t)))[place]
 

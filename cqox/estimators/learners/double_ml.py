@@ -83,7 +83,7 @@ def _instrumented(plan: Plan) -> Estimate:
     sample = _instrumented_sample(plan)
     frame, clusters = plan.frame("xzty", sample, folded=True), plan.clusters(sample)
     check_instruments(frame, plan)
-    said: list[tuple[float, dict[str, Json], list[str]]] = []
+    said: list[tuple[float, dict[str, Json], list[Message]]] = []
     value, contributions, uncertainty, diagnostics = over_splits(
         plan, sample, partial(_pliv_split, plan, frame, clusters, said), compares_arms=False
     )
@@ -96,7 +96,7 @@ def _instrumented(plan: Plan) -> Estimate:
 
 
 def _pliv_split(
-    plan: Plan, frame: Frame, clusters: Clusters, said: list[tuple[float, dict[str, Json], list[str]]], split: int
+    plan: Plan, frame: Frame, clusters: Clusters, said: list[tuple[float, dict[str, Json], list[Message]]], split: int
 ) -> tuple[float, Vector]:
     z, t, y = frame.at["z"], frame.column("t"), frame.column("y")
     columns = [*range(z.start, z.stop), t, y]

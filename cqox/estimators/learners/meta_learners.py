@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
@@ -59,7 +59,7 @@ class _Found:
     spread: dict[str, Json] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     fits: list[tuple[Vector, Matrix]] = field(default_factory=list)
-    reason: str | None = None
+    reason: Message | None = None
 
 
 def _learned(plan: Plan, *, learner: Learner) -> Estimate:
@@ -113,7 +113,7 @@ def _split(
         try:
             found.judged.append(judge(scores.values, predicted.before, folds, training.first, frame.weights, codes))
         except UnusableData as error:
-            found.reason = error.detail
+            found.reason = of(error.detail)
         if learner == "dr_learner":
             found.fits.append(best_linear(frame, scores.values, clusters))
     effects = scores.values if learner == "dr_learner" else predicted.without

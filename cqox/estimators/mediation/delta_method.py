@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Settings, Vector
 from cqox.estimators.inference.clusters import Clusters
@@ -48,7 +49,7 @@ class Fitted:
     clusters: Clusters
     settings: Settings
     arm_codes: Vector | None
-    kept: dict[str, Matrix | str] = field(default_factory=dict)
+    kept: dict[str, Matrix | Message] = field(default_factory=dict)
 
     def estimate(self, values: Values, gradient: Vector) -> tuple[float, Uncertainty, Vector]:
         """Return a function of the coefficients with its (q,) gradient: value, error and (n,) contributions by row.
@@ -69,13 +70,13 @@ class Fitted:
         )
         return linear.value, regression_se(linear, self.clusters, self.settings), linear.contributions
 
-    def _without_each(self, values: Values, codes: Codes, count: int) -> Vector | str:
+    def _without_each(self, values: Values, codes: Codes, count: int) -> Vector | Message:
         if "thetas" not in self.kept:
             self.kept["thetas"] = self._thetas(codes, count)
         thetas = self.kept["thetas"]
-        return thetas if isinstance(thetas, str) else values(thetas) * self.fit.unit
+        return thetas if isinstance(thetas, Message) else values(thetas) * self.fit.unit
 
-    def _thetas(self, codes: Codes, count: int) -> Matrix | str:
+    def _thetas(self, codes: Codes, count: int) -> Matrix | Message:
         frame, fit = self.frame, self.fit
         if count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
             return TOO_MANY

@@ -185,7 +185,7 @@ def _sample(plan: Plan) -> Sample:
     return plan.sample("y", "treatment", "mediator", "covariates")
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     sample = _sample(plan)
     binary = plan.data.treatment_kind == "binary"
     reason = no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))

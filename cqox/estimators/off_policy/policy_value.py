@@ -278,7 +278,7 @@ def _unlogged(plan: Plan, sample: Sample, policy: _Policy) -> list[str]:
     return [label for label, missing in zip(labels, wanted & ~seen, strict=True) if missing]
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     if not plan.has("action") and plan.data.target_policy.shape[1] != 1:
         return Message("off_policy.no-action-or-policy")
     sample = _sample(plan)
@@ -292,7 +292,7 @@ def _rule(plan: Plan) -> str | None:
     return None
 
 
-def _modelled_rule(plan: Plan) -> str | None:
+def _modelled_rule(plan: Plan) -> Message | None:
     reason = _rule(plan) or no_absorbing(plan)
     if reason is not None:
         return reason

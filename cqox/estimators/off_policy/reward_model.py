@@ -47,7 +47,7 @@ class Rewards:
     inverses: NDArray[np.float64]
     shares: Matrix
     counts: Vector
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
     def value(self, policy: Matrix | Vector | None) -> tuple[Vector, Vector]:
         """Return (n,) mean predictions under a policy, and the (n,) influence of the fitted coefficients on their mean.

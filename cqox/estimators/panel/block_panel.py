@@ -72,12 +72,12 @@ class BlockPanel:
         return self.treated.size + self.donors.size
 
 
-def block_panel(plan: Plan) -> BlockPanel | str:
+def block_panel(plan: Plan) -> BlockPanel | Message:
     """Return the panel of a plan's data, or the reason for its absence; the same object at each call."""
     return plan.share("block panel", lambda: _block_panel(plan))
 
 
-def _block_panel(plan: Plan) -> BlockPanel | str:
+def _block_panel(plan: Plan) -> BlockPanel | Message:
     sample = plan.sample("y", "treatment", "unit_id", "time", "post")
     reason = _unusable(plan, sample) or varying_outcome(plan, sample)
     if reason is not None:
@@ -105,7 +105,7 @@ def _block_panel(plan: Plan) -> BlockPanel | str:
     values = plan.data.time_values
     times = periods.astype(np.float64) if values is None else values[periods]
     panel = _complete(outcomes, treated, start, times, units, keys)
-    return panel if isinstance(panel, str) else replace(panel, labels=plan.data.unit_labels)
+    return panel if isinstance(panel, Message) else replace(panel, labels=plan.data.unit_labels)
 
 
 def _unusable(plan: Plan, sample: Sample) -> Message | None:

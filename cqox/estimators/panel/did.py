@@ -84,7 +84,7 @@ def _four_cells(
     group: Vector,
     post: Vector,
     diagnostics: dict[str, Json],
-    warnings: Sequence[str],
+    warnings: Sequence[Message],
 ) -> Estimate:
     """Estimate the interaction in a regression on (total,) group, period, their product and the covariates."""
     product = group * post
@@ -268,7 +268,7 @@ def _negative_weights(frame: Frame, regressors: NDArray[np.intp], status: Vector
     return float(negative.mean()), float(weights[negative].sum())
 
 
-def _two_by_two_rule(plan: Plan) -> str | None:
+def _two_by_two_rule(plan: Plan) -> Message | None:
     sample = _two_by_two_sample(plan)
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is not None:
@@ -296,7 +296,7 @@ def _repeated_cells(plan: Plan, sample: Sample) -> Message | None:
     return Message("panel.repeated-rows-or-fixed-effects", rows=listed(numbers))
 
 
-def _block_rule(plan: Plan) -> str | None:
+def _block_rule(plan: Plan) -> Message | None:
     sample = _block_sample(plan)
     reason = only_panel_effects(plan, sample) or two_arms(plan, sample) or _repeated_cells(plan, sample)
     if reason is not None:
@@ -305,7 +305,7 @@ def _block_rule(plan: Plan) -> str | None:
     return design if isinstance(design, Message) else None
 
 
-def _twfe_rule(plan: Plan) -> str | None:
+def _twfe_rule(plan: Plan) -> Message | None:
     sample = _twfe_sample(plan)
     binary = plan.data.treatment_kind == "binary"
     reason = two_arms(plan, sample) if binary else varying_outcome(plan, sample)

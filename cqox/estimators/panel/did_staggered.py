@@ -207,7 +207,7 @@ def _imputed_family(
     )  # fmt: skip
 
 
-def _group_time_rule(plan: Plan) -> str | None:
+def _group_time_rule(plan: Plan) -> Message | None:
     panel = comparisons(plan).panel
     unit_clusters(plan, panel)
     reason = only_panel_effects(plan, panel.sample)
@@ -219,7 +219,7 @@ def _group_time_rule(plan: Plan) -> str | None:
     return None
 
 
-def _imputation_rule(plan: Plan) -> str | None:
+def _imputation_rule(plan: Plan) -> Message | None:
     panel = staggered_panel(plan)
     unit_clusters(plan, panel)
     return only_panel_effects(plan, panel.sample)

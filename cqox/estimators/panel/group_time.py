@@ -54,7 +54,7 @@ class GroupTimes:
     rows: NDArray[np.int64]
     compared_with: str
     method: str
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     warnings: tuple[Message, ...]
 
 
@@ -70,7 +70,7 @@ def group_times(plan: Plan) -> GroupTimes:
 def _computed(plan: Plan) -> GroupTimes:
     found = comparisons(plan)
     panel, cells, rows, warnings = found.panel, found.cells, found.rows, list(found.warnings)
-    notes: tuple[str, ...] = found.notes
+    notes: tuple[Message, ...] = found.notes
     frame = plan.frame("x", panel.sample) if plan.has("covariates") else None
     method = "means" if frame is None or frame.width("x") < 2 else plan.settings.did_method
     if frame is not None:

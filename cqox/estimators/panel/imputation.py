@@ -68,7 +68,7 @@ class Imputation:
     undefined: Message | None
     event_undefined: tuple[Message | None, ...]
     lead_undefined: tuple[Message | None, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     warnings: tuple[Message, ...]
 
 
@@ -115,7 +115,7 @@ def imputation(plan: Plan) -> Imputation:
 
 def _imputed(plan: Plan) -> Imputation:
     panel = staggered_panel(plan)
-    notes, warnings = list[str](panel.notes), list[Message]()
+    notes, warnings = list[Message](panel.notes), list[Message]()
     untreated, treated = _rows(plan, panel)
     treated = _predictable(panel, untreated, treated, notes)
     weight = panel.weights if panel.changing_weights is None else panel.changing_weights
@@ -165,7 +165,7 @@ def _rows(plan: Plan, panel: Panel) -> tuple[NDArray[np.bool_], NDArray[np.bool_
 
 
 def _predictable(
-    panel: Panel, untreated: NDArray[np.bool_], treated: NDArray[np.bool_], notes: list[str]
+    panel: Panel, untreated: NDArray[np.bool_], treated: NDArray[np.bool_], notes: list[Message]
 ) -> NDArray[np.bool_]:
     """Return the treated rows whose unit and whose period have untreated rows."""
     kept = treated & untreated.any(axis=0) & untreated.any(axis=1)[:, None]
@@ -181,7 +181,7 @@ def _predictable(
     return kept
 
 
-def _covariates(plan: Plan, panel: Panel, w: Matrix, notes: list[str]) -> list[Matrix]:
+def _covariates(plan: Plan, panel: Panel, w: Matrix, notes: list[Message]) -> list[Matrix]:
     """Return (periods, units) of each covariate that varies within units."""
     if not plan.has("covariates"):
         return []

@@ -149,7 +149,7 @@ def _placebo(
     return table, [Message("panel.diverging-trends", p_value=p_value)]
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     reason = no_absorbing(plan)
     if reason is not None:
         return reason

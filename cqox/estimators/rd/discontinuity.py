@@ -133,7 +133,12 @@ def _covariates(plan: Plan, sample: Sample) -> Matrix | None:
 
 
 def _answer(
-    plan: Plan, identity: EstimateId, found: Study, effect: Effect, more: dict[str, Json], warnings: Sequence[str] = ()
+    plan: Plan,
+    identity: EstimateId,
+    found: Study,
+    effect: Effect,
+    more: dict[str, Json],
+    warnings: Sequence[Message] = (),
 ) -> Estimate:
     errors, corrected, scale = effect.errors, effect.corrected, effect.scale
     uncertainty = _uncertainty(plan, found, errors, abs(scale))
@@ -258,7 +263,7 @@ def _density_rule(plan: Plan) -> Message | None:
     return populated(plan, score_of(plan, plan.sample("running")), _FEWEST_VALUES_OF_DENSITY)
 
 
-def _sharp_rule(plan: Plan) -> str | None:
+def _sharp_rule(plan: Plan) -> Message | None:
     nobody = populated(plan, score_of(plan, plan.sample("running")), 1)
     if nobody is not None:
         return nobody
@@ -272,7 +277,7 @@ def _sharp_rule(plan: Plan) -> str | None:
     return reason or populated(plan, score_of(plan, sample, strict=how.strict), _FEWEST_VALUES)
 
 
-def _fuzzy_rule(plan: Plan) -> str | None:
+def _fuzzy_rule(plan: Plan) -> Message | None:
     nobody = populated(plan, score_of(plan, plan.sample("running")), 1)
     if nobody is not None:
         return nobody

@@ -66,7 +66,7 @@ _POOR_FIT, _POOR_AGAINST_DONORS, _POOR_AT_LEAST = 0.5, 5.0, 0.1
 
 def _panel(plan: Plan) -> BlockPanel:
     panel = block_panel(plan)
-    if isinstance(panel, str):
+    if isinstance(panel, Message):
         raise AssertionError(panel)
     return panel
 
@@ -280,9 +280,9 @@ def _jackknife(panel: BlockPanel, weights: DoubleWeights) -> float | None:
     return float(np.sqrt((len(values) - 1) / len(values) * np.square(values - values.mean()).sum()))
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     panel = block_panel(plan)
-    return panel if isinstance(panel, str) else no_absorbing(plan)
+    return panel if isinstance(panel, Message) else no_absorbing(plan)
 
 
 _LAWS: frozenset[Law] = frozenset(

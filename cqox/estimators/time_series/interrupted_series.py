@@ -44,7 +44,7 @@ _MOST_PERIODS = 400
 
 def _segmented(plan: Plan) -> Estimate:
     series = segments(plan)
-    if isinstance(series, str):
+    if isinstance(series, Message):
         raise AssertionError(series)
     lines, seasons, sample = series.lines, series.seasons, sample_of(plan)
     design = np.hstack([lines, seasons])
@@ -273,9 +273,9 @@ def _unadjusted(plan: Plan, series: Segments, details: dict[str, Json]) -> list[
     return [Message("time_series.unadjusted-seasons", cycle=every, p_value=p_value, season_length=length)]
 
 
-def _rule(plan: Plan) -> str | None:
+def _rule(plan: Plan) -> Message | None:
     series = segments(plan)
-    return series if isinstance(series, str) else no_absorbing(plan)
+    return series if isinstance(series, Message) else no_absorbing(plan)
 
 
 _LAWS: frozenset[Law] = frozenset(

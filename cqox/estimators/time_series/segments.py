@@ -95,12 +95,12 @@ def _codes(codes: Codes | None) -> Codes:
     return np.empty(0, dtype=np.int64) if codes is None else codes
 
 
-def segments(plan: Plan) -> Segments | str:
+def segments(plan: Plan) -> Segments | Message:
     """Return the series of a request, or the reason for its absence; the same object at each call."""
     return plan.share("interrupted series", lambda: _read(plan))
 
 
-def _read(plan: Plan) -> Segments | str:
+def _read(plan: Plan) -> Segments | Message:
     sample = sample_of(plan)
     reason = varying_outcome(plan, sample)
     if reason is not None:
