@@ -14,19 +14,19 @@ def _reason(name: str, **changes: object):
 
 def test_missing_roles_are_named():
     reason = _reason("twfe")
-    assert reason == "It needs the roles 'unit_id' and 'time', which the mapping does not name."
+    assert reason == "The estimator needs the roles 'unit_id' and 'time', which the mapping does not name."
     assert reason.in_language("ja") == "割り当てられていない役割'unit_id'と'time'が必要である。"
 
 
 def test_a_role_whose_columns_do_not_vary_is_named():
     reason = _reason("iv_2sls", names={"instrument": ("z",)})
-    assert reason.startswith("It needs 'instrument', but no column mapped as instrument is usable")
+    assert reason.startswith("The estimator needs 'instrument', but no column mapped as 'instrument' is usable")
     assert reason.in_language("ja").startswith("'instrument'が必要であるが")
 
 
 def test_a_treatment_of_another_kind_is_named():
     reason = _reason("ipw_ate", treatment_kind="continuous", names={"treatment": ("t",)})
-    assert reason == "It needs a treatment of two levels; 't' is continuous."
+    assert reason == "The estimator needs a treatment of two levels; 't' is continuous."
     assert reason.in_language("ja") == "2水準の処置が必要である。「t」は連続量である。"
 
 

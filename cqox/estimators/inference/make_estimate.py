@@ -30,6 +30,8 @@ __all__ = [
     "varying_outcome",
 ]
 
+_FEWEST_ROWS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class EstimateId:
@@ -134,8 +136,8 @@ def finite(value: float) -> float | None:
 
 def varying_outcome(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if the outcome of the sample is constant, or the sample is too small; None otherwise."""
-    if sample.n < 4:
-        return Message("inference.few-complete-rows", rows=sample.n)
+    if sample.n < _FEWEST_ROWS:
+        return Message("inference.few-complete-rows", rows=sample.n, least=_FEWEST_ROWS)
     y = sample.take(plan.data.y)
     if float(np.ptp(y)) == 0:
         return Message("inference.constant-outcome", outcome=plan.label("y"), rows=sample.n)

@@ -197,14 +197,14 @@ def _plr_rule(plan: Plan) -> Message | None:
 def _pliv_rule(plan: Plan) -> Message | None:
     sample = _instrumented_sample(plan)
     if plan.data.instruments.shape[1] >= sample.n:
-        return Message("learners.too-many-instruments", instruments=plan.data.instruments.shape[1], rows=sample.n)
+        return Message("iv.too-many-instruments", instruments=plan.data.instruments.shape[1], rows=sample.n)
     binary = plan.data.treatment_kind == "binary"
     return no_absorbing(plan) or (two_arms(plan, sample) if binary else varying_outcome(plan, sample))
 
 
 def _irm_rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return Message("learners.needs-covariates-of-treatment")
+        return Message("estimators.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):

@@ -183,7 +183,7 @@ def _single_split(plan: Plan, frame: Frame, split: int) -> tuple[float, Vector]:
 
 def _rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
-        return Message("learners.needs-covariates-of-treatment")
+        return Message("estimators.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()
     if sample.n > _MOST_ROWS:
         return Message("learners.too-many-rows-to-rank", most=_MOST_ROWS)

@@ -114,7 +114,7 @@ def test_a_stratum_without_an_arm_joins_its_neighbour_and_is_reported():
     t = np.where(np.arange(data.n) < 60, 0.0, np.where(np.arange(data.n) >= 240, 1.0, np.arange(data.n) % 2))
     result = answer(replace(data, pscore=e, treatment=t.astype(float)))
     assert result.status == "warning"
-    assert "3 strata are left" in result.warnings[0]
+    assert "3 strata remain" in result.warnings[0]
     sizes = [each["control"] + each["treated"] for each in result.diagnostics["strata"]]
     assert sizes == [120, 60, 120]
 

@@ -39,9 +39,9 @@ def test_units_that_the_source_has_none_of_are_a_warning(name: str):
     data = replace(two_populations(900), weights=None)
     only = (data.in_source == 0) & (np.arange(900) % 4 == 0)
     warnings = warnings_of(data, only.astype(float), name)
-    assert any("In the source x2 does not vary" in warning for warning in warnings)
+    assert any("Constant or collinear in the source but not in the target: x2." in warning for warning in warnings)
     modelled = name != "transport_g_computation"
-    assert any("probability of the source within" in warning for warning in warnings) == modelled
+    assert any("probability of membership in the source within" in warning for warning in warnings) == modelled
     assert answer(data, name).warnings == ()
 
 

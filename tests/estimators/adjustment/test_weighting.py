@@ -106,7 +106,7 @@ def test_a_given_probability_of_one_is_refused():
     pscore[3] = 1.0
     result = run(ENTRIES["ipw_ate"], Plan(replace(data, pscore=pscore), Settings()))
     assert result.status == "skipped"
-    assert "1 of the given probabilities" in result.reason
+    assert "1 given probability" in result.reason
 
 
 def test_covariates_that_give_the_treatment_away_are_refused():

@@ -107,7 +107,7 @@ def test_few_treated_clusters_have_welchs_degrees_of_freedom_over_the_clusters(n
         assert result.diagnostics["degrees_of_freedom"] == pytest.approx(1 / expected, rel=1e-6)
     assert result.se_method == "CRV3"
     assert 2 < result.diagnostics["degrees_of_freedom"] < (39 if name == "proximal_2sls" else 12)
-    assert any("Welch's over the clusters of the two arms; the number of clusters less 1 is 39" in note
+    assert any("by Welch's formula for the clusters of the two arms; the number of clusters less 1 is 39" in note
                for note in result.diagnostics["notes"])  # fmt: skip
     half = stdtrit(result.diagnostics["degrees_of_freedom"], 0.975) * result.standard_error
     assert result.ci_upper - result.estimate == pytest.approx(half, rel=1e-12)
@@ -239,7 +239,7 @@ def test_scores_that_vanish_in_every_cluster_leave_no_standard_error(name: str, 
     assert (result.standard_error, result.p_value, result.ci_upper) == (None, None, None)
     assert "CRV1" not in result.diagnostics["standard_errors"]
     if se == "CRV1":
-        assert "sum to 0 but for rounding" in result.warnings[0]
+        assert "sum to 0 up to rounding" in result.warnings[0]
 
 
 def test_a_clustered_variance_of_rounding_alone_is_none():
@@ -341,7 +341,7 @@ def test_m_estimators_cluster_their_contributions():
 def test_an_error_asked_of_an_m_estimator_is_named_as_what_it_is():
     result = answer("aipw", cross_section(), se="HC3")
     assert result.se_method == "influence function"
-    assert any("HC3 has no meaning" in note for note in result.diagnostics["notes"])
+    assert any("HC3 is not defined" in note for note in result.diagnostics["notes"])
 
 
 def test_clusters_asked_for_without_any_are_the_rows():
@@ -367,14 +367,14 @@ def test_an_error_that_a_perfectly_fitted_row_rules_out_is_replaced_by_name():
     x = np.column_stack([data.covariates, alone])
     result = answer("ols_adjustment", replace(data, covariates=x, propensity_covariates=x), se="HC3")
     assert result.se_method == "HC1"
-    assert "There is no HC3, as a row is fitted exactly" in result.warnings[0]
+    assert "HC3 is not defined, because a row is fitted exactly" in result.warnings[0]
 
 
 def test_absorbed_effects_have_no_leverages_and_say_so():
     data = replace(cross_section(n=300), fixed_effects=(np.arange(300) % 7,))
     result = answer("ols_adjustment", data, se="HC2")
     assert result.se_method == "HC1"
-    assert "leverages are not computed" in result.warnings[0]
+    assert "leverages, which are not computed" in result.warnings[0]
 
 
 def test_absorbed_effects_take_hc1_without_a_word_where_no_error_was_asked_for():

@@ -136,7 +136,7 @@ def test_a_known_probability_is_used():
 def test_few_rows_of_an_arm_are_refused_by_number():
     result = run(ENTRY, Plan(rows(stepped(), np.arange(150)), Settings()))
     assert result.status == "skipped"
-    assert "A forest needs 100 rows of each arm" in result.reason
+    assert "needs at least 100 complete rows of each arm" in result.reason
 
 
 def test_few_clusters_are_refused_by_number():
@@ -144,14 +144,14 @@ def test_few_clusters_are_refused_by_number():
     codes = np.arange(500) % 12
     result = run(ENTRY, Plan(replace(data, clusters=(codes,), row_key=codes.astype(np.uint64)), Settings()))
     assert result.status == "skipped"
-    assert "these are 12" in result.reason
+    assert "there are 12" in result.reason
 
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cqox.estimators.learners.scikit_learn.find_spec", lambda name: None)
     result = run(ENTRY, Plan(stepped(), Settings()))
     assert (result.status, result.reason) == (
-        "skipped", "It needs scikit-learn, which is not installed here: install cqox[forest]."
+        "skipped", "The estimator needs scikit-learn, which is not installed here: install cqox[forest]."
     )  # fmt: skip
 
 

@@ -230,14 +230,16 @@ def test_extreme_probabilities_are_clipped_with_a_warning():
     treatment = (np.random.default_rng(1).random(data.n) < 1 / (1 + np.exp(-lean))).astype(float)
     result = answer("dml_irm_ate", replace(data, treatment=treatment))
     assert result.diagnostics["clipped_rows"] > 0
-    assert any("were clipped to its ends" in warning for warning in result.warnings)
+    assert any("were clipped to the nearer bound" in warning for warning in result.warnings)
 
 
 def test_the_partially_linear_model_takes_an_amount_of_treatment():
     data = cross_section(n=20_000, continuous=True, heterogeneous=False, weights=False)
     result = answer("dml_plr", data)
     assert abs(result.estimate - EFFECT) < 4 * result.standard_error
-    assert run(ENTRIES["dml_irm_ate"], Plan(data, Settings())).reason.startswith("It needs a treatment of two levels")
+    assert run(ENTRIES["dml_irm_ate"], Plan(data, Settings())).reason.startswith(
+        "The estimator needs a treatment of two levels"
+    )
 
 
 def test_another_seed_makes_other_folds_and_about_the_same_estimate():
@@ -319,7 +321,7 @@ def test_trees_refuse_folds_with_too_few_rows_of_an_arm(name: str):
     treatment[:15] = 1.0
     result = run(BOOSTED[name], Plan(replace(data, treatment=treatment), Settings()))
     assert result.status == "skipped"
-    assert "treated rows; trees need 20" in result.reason
+    assert "treated rows; boosted trees need at least 20" in result.reason
 
 
 def test_of_several_splits_the_error_and_its_degrees_of_freedom_are_those_in_the_middle():

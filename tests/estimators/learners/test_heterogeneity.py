@@ -141,7 +141,7 @@ def test_a_fold_of_a_single_cluster_is_not_judged():
     assert left.rows == np.sum((folds == 1) | (folds == 3))
     assert (left.autoc, left.slope, left.qini) == (right.autoc, right.slope, right.qini)
     np.testing.assert_array_equal(left.covariance, right.covariance)
-    with pytest.raises(UnusableData, match="no fold has a single cluster"):
+    with pytest.raises(UnusableData, match="every fold must have several clusters"):
         judged(scores, predictions, folds, clusters=folds)
 
 
@@ -174,7 +174,7 @@ def test_few_distinct_predictions_make_fewer_groups():
 
 def test_too_few_rows_or_one_prediction_for_all_are_refused_by_name():
     scores, predictions, folds = rows(120)
-    with pytest.raises(UnusableData, match="rows are left to evaluate"):
+    with pytest.raises(UnusableData, match="Predicted effects can be evaluated on"):
         judged(scores, predictions, folds)
     scores, predictions, folds = rows(400)
     with pytest.raises(UnusableData, match="same for all rows"):

@@ -332,6 +332,6 @@ def test_a_long_search_waits_to_be_asked_for_by_name():
     entry = ENTRIES["nn_mahalanobis_ate"]
     unasked = run(entry, Plan(data, Settings()))
     assert unasked.status == "skipped"
-    assert "name it in options.estimators" in unasked.reason
+    assert "name the estimator in options.estimators" in unasked.reason
     asked = run(entry, Plan(data, Settings(named=frozenset({"nn_mahalanobis_ate"}))))
     assert abs(asked.estimate - EFFECT) < 5 * asked.standard_error
