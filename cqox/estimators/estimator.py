@@ -9,7 +9,7 @@ from cqox.errors import UnusableData
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.plan import Plan
 
-__all__ = ["CROSS_SECTION_LAWS", "Estimator", "Law"]
+__all__ = ["CROSS_SECTION_LAWS", "TREATMENT_KINDS", "Estimator", "Law"]
 
 type Law = Literal[
     "row_permutation",
@@ -47,7 +47,7 @@ CROSS_SECTION_LAWS: frozenset[Law] = frozenset(
 )
 """The laws of every estimator of a two-armed cross-section."""
 
-_KINDS = {
+TREATMENT_KINDS = {
     "binary": Message("estimators.binary"),
     "continuous": Message("estimators.continuous"),
     "none": Message("estimators.no-treatment"),
@@ -99,7 +99,7 @@ class Estimator:
         if missing:
             return _missing(missing, [role for role in missing if plan.data.names.get(role)])
         if "treatment" in self.requires and plan.data.treatment_kind not in self.treatment:
-            label, kind = plan.label("treatment"), _KINDS[plan.data.treatment_kind]
+            label, kind = plan.label("treatment"), TREATMENT_KINDS[plan.data.treatment_kind]
             if "binary" in self.treatment:
                 return Message("estimators.needs-two-levels", treatment=label, kind=kind)
             return Message("estimators.needs-amount", treatment=label, kind=kind)

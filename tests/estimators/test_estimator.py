@@ -30,6 +30,15 @@ def test_a_treatment_of_another_kind_is_named():
     assert reason.in_language("ja") == "2水準の処置が必要である。「t」は連続量である。"
 
 
+def test_a_rule_names_the_kind_of_treatment_in_both_languages():
+    reason = _reason(
+        "did_callaway_santanna", treatment_kind="continuous", names={"treatment": ("t",)},
+        unit=np.repeat(np.arange(30), 2), time=np.tile(np.arange(2), 30),
+    )  # fmt: skip
+    assert reason == "The estimator needs a treatment of two levels, or 'cohort'; 't' is continuous."
+    assert reason.in_language("ja") == "2水準の処置、または'cohort'が必要である。「t」は連続量である。"
+
+
 def test_a_rule_that_raises_gives_its_reason():
     separated = (cross_section(n=60).treatment > 0).astype(np.float64)[:, None]
     reason = _reason("propensity_strata", covariates=separated, propensity_covariates=separated)

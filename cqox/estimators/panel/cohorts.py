@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Vector
+from cqox.estimators.estimator import TREATMENT_KINDS
 from cqox.estimators.inference.make_estimate import varying_outcome
 from cqox.estimators.numerics.absorb import compress
 from cqox.estimators.panel.onsets import LATEST, Onset
@@ -141,7 +142,11 @@ def complete_sample(plan: Plan, *units: str) -> Sample:
         raise UnusableData(Message("panel.needs-cohort-or-treatment"))
     if data.cohort is None and data.treatment_kind != "binary":
         raise UnusableData(
-            Message("panel.needs-two-levels-or-cohort", treatment=plan.label("treatment"), kind=data.treatment_kind)
+            Message(
+                "panel.needs-two-levels-or-cohort",
+                treatment=plan.label("treatment"),
+                kind=TREATMENT_KINDS[data.treatment_kind],
+            )
         )
     # A missing cohort means that the unit is never treated.
     sample = plan.sample("y", *units, "time", "covariates", *(role for role in design if role != "cohort"))

@@ -210,7 +210,7 @@ def _two_way(plan: Plan) -> Estimate:
     _check_repeated(plan, sample)
     effects = (_coded(data.unit), _coded(data.time), *data.fixed_effects)
     frame = plan.frame("xty", sample, effects)
-    regressors = focus(frame, "t", Message("panel.the-treatment", treatment=plan.label("treatment")))
+    regressors = focus(frame, "t", Message("inference.the-treatment-named", treatment=plan.label("treatment")))
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     clusters, status = plan.clusters(sample), plan.treated(sample)

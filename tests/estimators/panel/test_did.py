@@ -140,7 +140,9 @@ def test_a_balanced_block_without_covariates_equals_two_way_effects():
 def test_panels_that_are_no_block_say_why():
     data = panel()
     assert "different times" in refused("did_2x2_block", panel(staggered=True))
-    assert "ends again" in refused("did_2x2_block", replace(data, treatment=data.treatment * (data.time < 5)))
+    assert "Treatment ends in some unit" in refused(
+        "did_2x2_block", replace(data, treatment=data.treatment * (data.time < 5))
+    )
     late = rows(data, np.flatnonzero(data.time >= 3))
     assert "before its treatment" in refused("did_2x2_block", late)
     treated = rows(data, np.flatnonzero(data.unit < 40))
@@ -215,7 +217,7 @@ def one_start(first: int, last: int, *, units: int = 60) -> Data:
 def test_one_unit_of_an_arm_leaves_no_standard_error(name: str, first: int, arm: str):
     data = one_start(first, 1 if arm == "treated" else 60)
     if name == "did_callaway_santanna" and arm == "untreated":
-        assert "Without two comparison units" in refused(name, data)
+        assert "fewer than two comparison units" in refused(name, data)
         return
     result = answer(name, data)
     assert (result.standard_error, result.p_value, result.ci_lower) == (None, None, None)
@@ -263,7 +265,7 @@ def test_a_cell_of_few_rows_is_a_warning():
 def test_fixed_effects_that_it_cannot_take_out_are_refused(name: str):
     data = two_periods() if name == "did_2x2" else panel()
     elsewhere = np.random.default_rng(1).integers(0, 5, data.n)
-    assert "Fixed effects are absorbed by" in refused(name, replace(data, fixed_effects=(elsewhere,)))
+    assert "absorb fixed effects" in refused(name, replace(data, fixed_effects=(elsewhere,)))
 
 
 def test_fixed_effects_that_units_or_periods_contain_are_taken_out_already():

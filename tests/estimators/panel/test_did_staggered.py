@@ -76,7 +76,7 @@ def test_two_starts_of_one_unit_are_refused_by_their_rows(name: str):
     data = rows(staggered(covariates=False), np.argsort(staggered(covariates=False).unit, kind="stable"))
     cohort = data.cohort.copy()
     cohort[0] = 2005.0
-    assert "'cohort' changes within some units" in refused(name, replace(data, cohort=cohort))
+    assert "it changes within some units" in refused(name, replace(data, cohort=cohort))
 
 
 @pytest.mark.parametrize("name", [GROUP_TIME, IMPUTED])
@@ -100,7 +100,7 @@ def test_where_everybody_is_treated_the_last_cohort_serves_as_the_untreated_and_
     data = staggered(never=False, covariates=False)
     result = answer(GROUP_TIME, data)
     assert result.diagnostics["compared_with"] == "not_yet_treated"
-    assert any("the last-treated units, from 2006 on" in note for note in result.diagnostics["notes"])
+    assert any("the units treated last, from 2006 on" in note for note in result.diagnostics["notes"])
     assert max(period for _, period in effects(result)) == 2005
     assert "options.control_group" in refused(GROUP_TIME, data, control_group="never_treated")
     assert answer(IMPUTED, data).n == int((data.time_values[data.time] < 2006).sum())
@@ -110,10 +110,10 @@ def test_small_cohorts_are_named():
     data = staggered(covariates=False)
     lonely = data.unit == data.unit[np.flatnonzero(np.isnan(data.cohort))[0]]
     result = answer(GROUP_TIME, replace(data, cohort=np.where(lonely, 2005.0, data.cohort)))
-    assert any("start treatment in 2005" in warning for warning in result.warnings)
+    assert any("start treatment in each of these periods: 2005" in warning for warning in result.warnings)
     dated = replace(data, time_labels=tuple(f"2024-0{month}-01" for month in range(1, 7)))
     warnings = answer(GROUP_TIME, replace(dated, cohort=np.where(lonely, 2005.0, data.cohort))).warnings
-    assert any("start treatment in 2024-05-01" in warning for warning in warnings)
+    assert any("start treatment in each of these periods: 2024-05-01" in warning for warning in warnings)
     imputed = answer(IMPUTED, replace(data, cohort=np.where(lonely, 2005.0, data.cohort)))
     assert any("a single unit is treated" in warning for warning in imputed.warnings)
 
@@ -169,7 +169,7 @@ def test_a_sparse_panel_is_refused_by_its_size():
         n=len(unit), y=rng.standard_normal(len(unit)), unit=unit, time=time, time_values=np.arange(float(periods + 1)),
         cohort=np.where(unit % 2, 200.0, np.nan), row_key=unit.astype(np.uint64),
     )  # fmt: skip
-    assert "too many to lay out" in refused(GROUP_TIME, sparse)
+    assert "is too large for" in refused(GROUP_TIME, sparse)
 
 
 def any_panel(seed: int) -> tuple[Data, Settings]:

@@ -144,9 +144,9 @@ def test_it_says_why_it_does_not_apply(monkeypatch: pytest.MonkeyPatch):
     assert "'unit_id' and 'time'" in answer(cross_section()).reason
     data = switching(30, 5)
     assert "never starts" in answer(replace(data, treatment=(data.unit < 10).astype(float))).reason
-    assert "No unit is untreated" in answer(data, match_lags=5).reason
+    assert "has a matched control" in answer(data, match_lags=5).reason
     monkeypatch.setattr(matched_sets, "MOST_CELLS", 100)
-    assert "more than the limit of 100 cells" in answer(data).reason
+    assert "more cells than the limit of 100" in answer(data).reason
 
 
 @pytest.mark.slow

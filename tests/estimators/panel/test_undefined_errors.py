@@ -79,7 +79,7 @@ def test_a_mean_that_is_mostly_of_such_effects_has_none_either():
     for kind in ("dynamic", "calendar"):
         assert result.diagnostics[kind]["overall"] is not None
         assert result.diagnostics[kind]["overall_standard_error"] is None
-        assert "In most of its components only 1 unit is treated" in result.diagnostics[kind]["overall_reason"]
+        assert "In most components of the effect only 1 unit is treated" in result.diagnostics[kind]["overall_reason"]
     assert result.diagnostics["group"]["overall_standard_error"] > 0
     assert "overall_reason" not in result.diagnostics["group"]
 
@@ -160,7 +160,7 @@ def test_a_mean_of_means_that_mostly_have_no_error_says_so_once():
     data = cohorts({3: 5, 5: 5, 7: 30}, never=4)
     never_treated_in_one = np.where(np.isnan(data.cohort), 0, 1 + data.unit)
     result = answer(GROUP_TIME, replace(data, clusters=(never_treated_in_one,)), control_group="not_yet_treated")
-    reason = "In most of its components only 1 cluster is untreated"
+    reason = "In most components of the effect only 1 cluster is untreated"
     assert_undefined(told(result, "dynamic", "event")[0], reason)
     assert result.diagnostics["dynamic"]["overall_reason"].startswith(reason)
 
