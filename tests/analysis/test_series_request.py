@@ -54,7 +54,7 @@ def test_seasons_that_are_left_in_the_series_are_passed_to_the_decision(table: P
     for mapping, options in ((NUMBERED, {}), (DATED, {}), (DATED, {"season_pairs": 0})):
         report = run(table, mapping, **options).report
         assert report["gates"]["primary_warnings"]["status"] == "warn"
-        assert "repeats itself every 12" in report["gates"]["primary_warnings"]["reason"]
+        assert "a cycle of 12" in report["gates"]["primary_warnings"]["reason"]
 
 
 def test_a_season_can_be_asked_for(table: Path) -> None:

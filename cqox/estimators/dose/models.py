@@ -106,7 +106,7 @@ def _fitted(plan: Plan) -> Models:
     assignment = frame if same else plan.frame("wt", sample)
     k, t, y = frame.at["x"].stop, frame.column("t"), frame.column("y")
     if frame.n <= 2 * k + 3:
-        raise UnusableData(Message("dose.too-few-rows", rows=frame.n, coefficients=2 * k + 2))
+        raise UnusableData(Message("inference.too-few-rows", rows=frame.n, coefficients=2 * k + 2))
     weights = np.ones(frame.n) if frame.weights is None else frame.weights
     dose, outcome = frame.matrix[t], frame.matrix[y]
 

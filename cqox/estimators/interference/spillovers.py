@@ -269,7 +269,7 @@ def _spatial(plan: Plan) -> Estimate:
     sample = _placed(plan)
     assert plan.data.location is not None
     frame = plan.frame("xty", sample)
-    regressors = focus(frame, "t", Message("interference.the-treatment", treatment=plan.label("treatment")))
+    regressors = focus(frame, "t", Message("inference.the-treatment-named", treatment=plan.label("treatment")))
     contrast = np.zeros(len(regressors))
     contrast[-1] = 1.0
     clusters = plan.clusters(sample)

@@ -144,7 +144,7 @@ def check_instruments(frame: Frame, plan: Plan) -> None:
     absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
     needed = frame.at["x"].stop + (z.stop - z.start) + absorbed
     if frame.n <= needed:
-        raise UnusableData(Message("iv.too-few-rows", rows=frame.n, coefficients=needed))
+        raise UnusableData(Message("inference.too-few-rows", rows=frame.n, coefficients=needed))
     x = _beside(frame)
     for role, columns in (("instrument", range(z.start, z.stop)), ("treatment", [frame.column("t")])):
         left = [_left_beside(frame, x, column) for column in columns]

@@ -43,7 +43,7 @@ def _two_stage(plan: Plan) -> Estimate:
     frame = _frame(plan, sample)
     place = _Places(frame)
     if frame.n <= len(place.instruments) + 1:
-        raise UnusableData(Message("iv.too-few-rows-for-proxies", rows=frame.n, coefficients=len(place.instruments)))
+        raise UnusableData(Message("inference.too-few-rows", rows=frame.n, coefficients=len(place.instruments)))
     fit = _Fit(frame.products, place)
     influence, residual = np.empty(frame.n), np.empty(frame.n)
     combine = np.zeros((2, len(frame.matrix)))

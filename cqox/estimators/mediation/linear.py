@@ -198,7 +198,7 @@ def _rule(plan: Plan) -> Message | None:
             return Message("mediation.constant-mediator", mediator=label, rows=sample.n)
     width = plan.data.covariates.shape[1] + 2 + 2 * plan.data.mediators.shape[1]
     if sample.n <= width + 1:
-        return Message("mediation.too-few-rows", rows=sample.n, coefficients=width)
+        return Message("inference.too-few-rows", rows=sample.n, coefficients=width)
     return None
 
 

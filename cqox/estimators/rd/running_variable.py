@@ -200,7 +200,7 @@ def populated(plan: Plan, score: Score, values: int) -> Message | None:
     """Return a reason if a side of the cutoff has too few values to fit a polynomial to."""
     running, cutoff = plan.label("running"), plan.data.cutoff
     if sum(score.n) < _FEWEST_ROWS:
-        return Message("rd.few-complete-rows", rows=sum(score.n), least=_FEWEST_ROWS)
+        return Message("inference.few-complete-rows", rows=sum(score.n), least=_FEWEST_ROWS)
     below, above = score.n
     if not below:
         return Message("rd.no-rows-below", score=running, cutoff=cutoff)

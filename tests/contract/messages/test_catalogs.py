@@ -57,3 +57,43 @@ def test_every_template_is_a_format_string_with_named_fields(language: str) -> N
     ]
     assert names
     assert [each for each in names if not each[1].isidentifier()] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "field", "one", "several"),
+    [
+        ("iv.too-many-instruments", "instruments", "1 instrument is too many", "2 instruments are too many"),
+        ("nuisance.clipped", "rows", "1 propensity score outside", "2 propensity scores outside"),
+        ("panel.untreated-units-left-out", "units", "1 untreated unit is not", "2 untreated units are not"),
+        ("rd.few-clusters", "clusters", "There is 1 cluster within", "There are 2 clusters within"),
+    ],
+)
+def test_nouns_and_verbs_agree_with_the_number(code: str, field: str, one: str, several: str) -> None:
+    others = {name: 9 for _, name, _, _ in string.Formatter().parse(template("en", code) or "") if name}
+    assert render("en", code, {**others, field: 1}).startswith(one)
+    assert render("en", code, {**others, field: 2}).startswith(several)
+
+
+def test_a_reason_of_an_estimator_names_its_subject() -> None:
+    areas = [
+        "adjustment",
+        "dose",
+        "estimators",
+        "inference",
+        "interference",
+        "iv",
+        "learners",
+        "matching",
+        "mediation",
+        "nuisance",
+        "numerics",
+        "off_policy",
+        "panel",
+        "rd",
+        "sensitivity",
+        "synthetic",
+        "time_series",
+    ]
+    sentences = {code: template("en", code) or "" for code in codes("en") if code.partition(".")[0] in areas}
+    assert sentences
+    assert [code for code, text in sentences.items() if text.startswith(("It ", "Its ", "They "))] == []

@@ -311,7 +311,7 @@ def test_rows_without_counterparts_lead_to_a_warning_where_exposure_is_measured(
     exposed = data.neighbor_exposure > 0
     # One kind of units is treated alone, another exposed alone where it is not treated.
     treated, reached = (np.flatnonzero(rows)[:7] for rows in (data.treatment > 0, exposed & (data.treatment == 0)))
-    for kind, of in ((treated, "treatment"), (reached, "exposure, untreated as they are,")):
+    for kind, of in ((treated, "treatment"), (reached, "exposure of untreated rows")):
         columns = np.column_stack([data.covariates, np.isin(np.arange(900), kind)])
         found = answer(replace(data, covariates=columns, propensity_covariates=columns), "exposure_total")
         assert any(f"7 rows have a probability of {of} within" in warning for warning in found.warnings)

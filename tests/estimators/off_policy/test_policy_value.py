@@ -140,7 +140,7 @@ def test_rewards_are_not_modelled_by_a_fold_that_leaves_no_rows():
     data = logged(60)
     result = answer(replace(data, row_key=np.full(60, 7, dtype=np.uint64)), "ope_dr")
     assert result.status == "skipped"
-    assert "leaves 0 to model the rewards" in result.reason
+    assert "there are 0 rows to model the rewards" in result.reason
 
 
 def test_a_policy_far_from_the_log_leads_to_a_warning():
@@ -150,7 +150,7 @@ def test_a_policy_far_from_the_log_leads_to_a_warning():
     policy[:, rare] = 0.998
     data = replace(data, target_policy=policy, pscore=np.where(data.action == rare, 0.02, data.pscore))
     keep = np.flatnonzero((data.action != rare) | (np.random.default_rng(1).random(data.n) < 0.05))
-    assert any("effective rows" in warning for warning in answer(data.rows(keep), "ope_snips").warnings)
+    assert any("effective sample size" in warning for warning in answer(data.rows(keep), "ope_snips").warnings)
 
 
 def test_clusters_widen_the_interval_of_rewards_that_move_together():

@@ -236,7 +236,7 @@ def test_a_treatment_that_the_cutoff_decides_is_sharp_in_its_own_direction(below
         same(answer(plain), result, factor=-1.0 if below else 1.0)
     assert result.estimate * (-1 if below else 1) > 0
     sign = {(False, False): ">=", (False, True): ">", (True, False): "<", (True, True): "<="}[below, strict]
-    assert f"Treated are the rows with score {sign} 3, all of them." in result.diagnostics["notes"]
+    assert f"All rows with score {sign} 3 are treated." in result.diagnostics["notes"]
     assert "see rd_local_linear" in refused(treated, "rd_fuzzy")
 
 
@@ -307,7 +307,7 @@ def test_sides_without_enough_values_are_named() -> None:
     assert "1 distinct value below the cutoff 0.5" in refused(few)
     assert "Only 12 rows" in refused(rows(data, np.arange(12)))
     effects = replace(data, fixed_effects=(np.arange(data.n) % 5,), names={**data.names, "fixed_effects": ("g",)})
-    assert "Fixed effects" in refused(effects)
+    assert "fixed effects" in refused(effects)
 
 
 def test_few_values_near_the_cutoff_lead_to_a_warning() -> None:

@@ -92,7 +92,7 @@ def test_what_it_does_not_use_is_said() -> None:
         clusters=(np.arange(900) % 30,), names={**data.names, "weights": ("w",)},
     )  # fmt: skip
     result = answer(data)
-    assert any("'w' are not used" in note for note in result.diagnostics["notes"])
+    assert any("does not use the weights 'w'" in note for note in result.diagnostics["notes"])
     assert any("rows as independent" in warning for warning in result.warnings)
 
 

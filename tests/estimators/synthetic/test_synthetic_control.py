@@ -144,7 +144,7 @@ def test_the_augmented_interval_is_what_held_out_periods_are_missed_by():
 def test_few_periods_before_treatment_widen_the_interval_by_the_stricter_test():
     data = factor_panel(periods=16, before=10)
     result = answer("synthetic_control", data)
-    assert result.diagnostics["conformal"]["method"] == "constant effect, random orders"
+    assert result.diagnostics["conformal"]["method"] == "constant effect, random permutations"
     assert result.ci_lower < answer("synthetic_control", data, alpha=0.1).ci_lower
 
 
@@ -158,8 +158,8 @@ def test_an_earlier_start_shows_no_gap_where_there_is_none():
 def test_a_treated_unit_beyond_all_donors_is_said_to_have_none_that_fits(name: str):
     data = factor_panel(treated=1)
     far = replace(data, y=data.y + 12 * (data.unit == 0) * (1 + np.sin(data.time)))
-    assert not any("No donor fits" in warning for warning in answer(name, data).warnings)
-    assert any("No donor fits" in warning for warning in answer("synthetic_control", far).warnings)
+    assert not any("The donors fit poorly" in warning for warning in answer(name, data).warnings)
+    assert any("The donors fit poorly" in warning for warning in answer("synthetic_control", far).warnings)
 
 
 def test_units_that_miss_a_period_are_left_out_and_counted():
@@ -167,7 +167,7 @@ def test_units_that_miss_a_period_are_left_out_and_counted():
     holed = rows(data, np.flatnonzero(~((data.unit == 5) & (data.time == 3))))
     result = answer("synthetic_control", holed)
     assert result.n == data.n - 30
-    assert any("1 untreated units" in note for note in result.diagnostics["notes"])
+    assert any("1 untreated unit is not observed" in note for note in result.diagnostics["notes"])
     holed = rows(data, np.flatnonzero(~((data.unit == 1) & (data.time == 3))))
     result = answer("synthetic_control", holed)
     assert result.diagnostics["treated_units"] == 2

@@ -95,7 +95,7 @@ def test_dependence_that_no_autoregression_of_few_lags_describes_is_doubted():
     for place in range(10, 240):
         errors[place] += 0.8 * errors[place - 10]
     result = answer(replace(data, y=data.y + 3 * errors[40:]))
-    assert any("is not that of an autoregression" in warning for warning in result.warnings)
+    assert any("does not describe the serial correlation" in warning for warning in result.warnings)
 
 
 def test_the_standard_error_allows_for_more_than_newey_west_does():
@@ -106,7 +106,7 @@ def test_the_standard_error_allows_for_more_than_newey_west_does():
 
 
 def test_few_periods_and_uneven_ones_are_said():
-    assert any("below 8" in warning for warning in answer(series(6, 5)).warnings)
+    assert any("with fewer than 8" in warning for warning in answer(series(6, 5)).warnings)
     gap = rows(series(), np.flatnonzero(~np.isin(series().time, range(20, 30))))
     assert any("unevenly" in note for note in answer(gap).diagnostics["notes"])
 
@@ -124,7 +124,7 @@ def test_series_that_it_cannot_read_are_refused_with_what_to_do():
     assert "did_2x2_block" in refused(factor_panel())
     assert "did_2x2_block" in refused(replace(data, treatment=data.treatment * (data.time % 2)))
     ended = (data.time >= 60) & (data.time < 80)
-    assert "ends again" in refused(replace(data, post=ended.astype(float), treatment=ended.astype(float)))
+    assert "ends within the series" in refused(replace(data, post=ended.astype(float), treatment=ended.astype(float)))
     assert "at least 4 and 3" in refused(series(3, 30))
     assert "at least 4 and 3" in refused(replace(bare, intervention_time=1_000.0))
     assert "must be 0 before and 1" in refused(replace(data, post=data.post * 2, treatment=None))
@@ -156,7 +156,7 @@ def test_time_is_counted_as_the_calendar_does(code: str, unit: str) -> None:
     for name in ("level_change", "slope_change", "slope_before"):
         assert dated.diagnostics[name] == pytest.approx(expected.diagnostics[name], rel=1e-7)
     assert dated.diagnostics["time_unit"] == unit
-    assert f"The slopes are for one {unit}." in dated.diagnostics["notes"]
+    assert f"The slopes are per {unit}." in dated.diagnostics["notes"]
 
 
 def test_the_path_and_the_start_stay_on_the_scale_of_the_data() -> None:
@@ -169,7 +169,7 @@ def test_the_path_and_the_start_stay_on_the_scale_of_the_data() -> None:
 def test_the_unit_of_numbers_is_named_by_its_column() -> None:
     data = series()
     data = replace(data, names={**data.names, "time": ("year",)})
-    assert "The slopes are for one unit of 'year'." in answer(data).diagnostics["notes"]
+    assert "The slopes are per unit of 'year'." in answer(data).diagnostics["notes"]
 
 
 def seasonal(
@@ -230,8 +230,8 @@ def test_seasons_are_adjusted_for_where_that_is_asked_for_and_said() -> None:
     assert adjusted.ci_lower < EFFECT < adjusted.ci_upper
     assert adjusted.diagnostics["seasons"]["cycles"] == [{"length": 12.0, "unit": "month", "pairs": 2}]
     assert any("2 pairs over 12 months" in note for note in adjusted.diagnostics["notes"])
-    assert not any("repeats itself" in warning for warning in adjusted.warnings)
-    assert any("every 12 months" in warning and "season_pairs = 0" in warning for warning in left.warnings)
+    assert not any("mistaken for an effect" in warning for warning in adjusted.warnings)
+    assert any("a cycle of 12 months" in warning and "season_pairs = 0" in warning for warning in left.warnings)
     assert left.diagnostics["seasons"]["adjusted"] is False
 
 
@@ -245,19 +245,19 @@ def test_an_effect_is_found_where_months_are_unequal_before_and_after() -> None:
 def test_numbered_months_are_told_apart_only_where_the_request_says_so() -> None:
     numbers = seasonal(dated=False)
     plain = answer(numbers)
-    assert any("every 12 periods" in warning and "season_length = 12" in warning for warning in plain.warnings)
+    assert any("a cycle of 12 periods" in warning and "season_length = 12" in warning for warning in plain.warnings)
     named = answer(numbers, season_length=12.0)
     dated = answer(seasonal(), season_pairs=2)
     assert named.estimate == pytest.approx(dated.estimate, rel=1e-10)
     assert named.standard_error == pytest.approx(dated.standard_error, rel=1e-8)
-    assert not any("repeats itself" in warning for warning in named.warnings)
+    assert not any("mistaken for an effect" in warning for warning in named.warnings)
 
 
 def test_a_season_beside_those_that_are_adjusted_for_is_a_warning() -> None:
     months = seasonal()
     odd = answer(months, season_length=7.0)
-    (warning,) = (each for each in odd.warnings if "repeats itself" in each)
-    assert warning.startswith("In addition to the adjusted seasons, the series repeats itself every 12 months")
+    (warning,) = (each for each in odd.warnings if "mistaken for an effect" in each)
+    assert warning.startswith("In addition to the adjusted seasons, the series has a cycle of 12 months")
     assert "options.season_length = 12 adjusts for it instead" in warning
     told = odd.diagnostics["seasons"]
     assert told["adjusted"] is True
@@ -269,7 +269,7 @@ def test_a_season_beside_those_that_are_adjusted_for_is_a_warning() -> None:
 @pytest.mark.parametrize("dated", [True, False])
 def test_the_cycle_that_is_adjusted_for_and_its_harmonics_are_no_others(length: float, dated: bool) -> None:
     told = answer(seasonal(dated=dated), season_length=length)
-    assert not any("repeats itself" in warning for warning in told.warnings)
+    assert not any("mistaken for an effect" in warning for warning in told.warnings)
     others = told.diagnostics["seasons"].get("others", {"cycles": []})
     assert [cycle["length"] for cycle in others["cycles"]] == ([] if dated else [7.0])
 
@@ -295,20 +295,20 @@ def test_seasons_that_cannot_be_adjusted_for_are_refused() -> None:
 
     assert "no longer than the series" in why(series(), season_length=120.0)
     assert "options.season_length sets another" in why(series(), season_pairs=2)
-    assert "too few for two lines and 8 terms" in why(series(8, 6), season_length=12.0, season_pairs=4)
+    assert "too few for two lines and 8 seasonal terms" in why(series(8, 6), season_length=12.0, season_pairs=4)
 
 
 def test_years_have_no_seasons_and_nothing_is_said_of_any() -> None:
     years = calendar(np.datetime64("1930", "Y") + np.arange(90) * np.timedelta64(1, "Y"))
     told = answer(years).diagnostics["seasons"]
-    assert told == {"adjusted": False, "reason": "The series covers no known cycle twice."}
+    assert told == {"adjusted": False, "reason": "The series does not cover any known cycle twice."}
 
 
 def test_reasons_warnings_and_notes_can_be_read_in_japanese() -> None:
     reason = refused(replace(series(), post=series().post * 2, treatment=None))
     assert reason.in_language("ja") == "「post」は、介入前は0、介入以後は1でなければならない。"
     odd, adjusted = answer(seasonal(), season_length=7.0), answer(seasonal(), season_pairs=2)
-    (warning,) = (each for each in odd.warnings if "repeats itself" in each)
+    (warning,) = (each for each in odd.warnings if "mistaken for an effect" in each)
     assert "系列は12か月ごとの周期性をもち" in warning.in_language("ja")
     (note,) = (each for each in adjusted.diagnostics["notes"] if "sines and cosines" in each)
     assert note.in_language("ja") == "季節性は、指定どおり正弦・余弦項で調整した：周期12か月に2組。"

@@ -51,9 +51,11 @@ def test_what_is_asked_for_goes_before_the_calendar() -> None:
     assert chosen(time, "month", pairs=3) == (Cycle(length=12.0, pairs=3),)
     assert chosen(time, "number", length=12.0) == (Cycle(length=12.0, pairs=2),)
     assert chosen(time, "month", length=6.0, pairs=9) == (Cycle(length=6.0, pairs=3),)
-    assert "no longer than the series, which takes 49" in chosen(time, "number", length=50.0)
+    assert "no longer than the series, which spans 49" in chosen(time, "number", length=50.0)
     assert "at least two periods long" in chosen(time, "number", length=1.5)
-    assert "15 periods are too few for two lines and 8 terms" in chosen(since(10, 5), "number", length=12.0, pairs=4)
+    assert "15 periods are too few for two lines and 8 seasonal terms" in chosen(
+        since(10, 5), "number", length=12.0, pairs=4
+    )
     assert "options.season_length sets another" in chosen(since(60, 30), "number", pairs=2)
 
 
