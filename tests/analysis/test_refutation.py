@@ -39,10 +39,10 @@ def test_an_estimate_that_every_refuter_leaves_standing_passes() -> None:
 @pytest.mark.parametrize(
     ("name", "changed", "words"),
     [
-        ("placebo_treatment", {"sd": 0.6, "p_value": 0.1}, "10% of the effects are as large as 1"),
-        ("dummy_outcome", {"mean": 0.15}, "the mean effect is 0.15 and not 0"),
+        ("placebo_treatment", {"sd": 0.6, "p_value": 0.1}, "10% of the effects are at least as large as 1"),
+        ("dummy_outcome", {"mean": 0.15}, "the mean effect is 0.15 instead of 0"),
         ("random_common_cause", {"mean": 1.15}, "1.15 instead of 1"),
-        ("data_subset", {"mean": 0.85}, "80% of the rows the mean effect is 0.85"),
+        ("data_subset", {"mean": 0.85}, "on 80% of the rows, the mean effect is 0.85"),
     ],
 )
 def test_a_refuter_that_contradicts_by_little_is_a_warning_that_says_what_it_found(
@@ -88,7 +88,7 @@ def test_a_refuter_without_a_number_is_a_warning() -> None:
     found = refutation_gate(diagnostics, PRIMARY, replications=50)
     assert found is not None
     assert (found.status, found.value) == ("warn", 1.0)
-    assert "dummy_outcome could not be run (No number: singular)" in str(found.reason)
+    assert "dummy_outcome (gave no result: No number: singular)" in str(found.reason)
 
 
 def test_what_cannot_be_refuted_says_why_it_does_not_apply() -> None:
@@ -100,7 +100,7 @@ def test_what_cannot_be_refuted_says_why_it_does_not_apply() -> None:
 
 
 def test_one_replication_is_reported_as_too_few_and_not_as_a_failure_of_the_estimator() -> None:
-    assert _too_few(1, 1, "").startswith("One replication gives no distribution; set options.refute")
-    assert "one number in 40 replications" in _too_few(1, 40, "Too few rows.")
-    assert _too_few(0, 40, "Too few rows.") == "The estimator gave no number on the modified data: Too few rows."
+    assert _too_few(1, 1, "").startswith("One replication gives no distribution. Set options.refute")
+    assert "one of 40 replications gave an estimate" in _too_few(1, 40, "Too few rows.")
+    assert _too_few(0, 40, "Too few rows.") == "The estimator gave no estimate on the modified data: Too few rows."
     assert not _too_few(0, 1, "").endswith(": ")

@@ -36,7 +36,7 @@ def test_a_treated_unit_that_no_donor_follows_sets_off_the_gate(distance: float,
     judgement = judged(moved(factor_panel(treated=1), distance), only=SYNTHETIC)
     gate = judgement.gates["donor_fit"]
     assert gate.status == status
-    assert "Poor pre-treatment fit" in gate.reason
+    assert "The pre-treatment fit is poor" in gate.reason
     if status == "fail":
         assert judgement.decision.verdict == "HOLD"
 

@@ -80,7 +80,7 @@ def test_estimates_far_apart_in_both_errors_disagree() -> None:
     gate = checks.agreement(differing({"ols_adjustment": 0.05}), [primary, other], primary)
     assert gate.status == "warn"
     assert gate.value == pytest.approx(2.5)
-    assert "ols_adjustment gives 1.5" in str(gate.reason)
+    assert "The estimate of ols_adjustment is 1.5" in str(gate.reason)
 
 
 def test_a_distance_that_chance_explains_is_no_disagreement() -> None:
@@ -130,7 +130,7 @@ def test_a_strong_covariate_is_a_warning_on_a_small_effect() -> None:
 def test_an_effect_that_is_not_seen_cannot_be_explained_away() -> None:
     gate = judged(trial(300, effect=0.0)).gates["robustness"]
     assert gate.status == "not_applicable"
-    assert "to begin with" in str(gate.reason)
+    assert "even without an unmeasured confounder" in str(gate.reason)
 
 
 def test_robustness_does_not_know_the_sign() -> None:
