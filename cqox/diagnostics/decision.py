@@ -96,11 +96,14 @@ def _verdict(
 
 
 def _without_number(chosen: Estimate) -> Message:
-    if chosen.reason is None:
-        return Message("verdict.primary-not-computed", primary=chosen.name, status=chosen.status)
-    return Message(
-        "verdict.primary-not-computed-reason", primary=chosen.name, status=chosen.status, reason=chosen.reason
-    )
+    name, reason = chosen.name, chosen.reason
+    if chosen.status == "failed":
+        if reason is None:
+            return Message("verdict.primary-failed", primary=name)
+        return Message("verdict.primary-failed-reason", primary=name, reason=reason)
+    if reason is None:
+        return Message("verdict.primary-skipped", primary=name)
+    return Message("verdict.primary-skipped-reason", primary=name, reason=reason)
 
 
 def _named(gates: Mapping[str, Gate], status: Literal["warn", "fail"]) -> list[Message]:

@@ -45,7 +45,7 @@ def test_a_score_and_its_cutoff_alone_give_the_density_test_and_say_that_there_i
     assert report["status"] == "ok"
     assert report["decision"]["verdict"] == "HOLD"
     assert report["decision"]["primary"] is None
-    assert "no estimate of an effect" in report["decision"]["reasons"][0]
+    assert "No effect was estimated" in report["decision"]["reasons"][0]
     assert report["gates"]["manipulation"]["status"] == "pass"
     assert set(finished.specs) == {"score_density"}
     assert finished.rows_used == 1500

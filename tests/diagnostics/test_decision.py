@@ -106,7 +106,7 @@ def test_one_estimate_is_no_number_of_looks() -> None:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.001])
 def test_the_level_of_the_interval_is_reported(alpha: float) -> None:
-    assert f"its {100 * (1 - alpha):g}% interval" in decided(alpha=alpha).reasons[0]
+    assert f"with the {100 * (1 - alpha):g}% interval" in decided(alpha=alpha).reasons[0]
 
 
 @pytest.mark.parametrize("effect", [-1.0, -0.1, 0.0, 0.1, 1.0])

@@ -60,7 +60,7 @@ def test_a_covariate_that_never_varies_says_so() -> None:
     data = discontinuity()
     data = replace(data, covariates=np.column_stack([data.covariates, np.ones(data.n)]))
     reported = found(replace(data, names={**data.names, "covariates": ("a", "b", "c")}))["covariates"]
-    assert reported["jumps"][2] == {"covariate": "c", "reason": "It is constant."}
+    assert reported["jumps"][2] == {"covariate": "c", "reason": "The covariate is constant."}
     assert (reported["tested"], reported["not_tested"]) == (2, 1)
     assert "reason" in found(discontinuity(covariates=False))["covariates"]
 
@@ -146,8 +146,8 @@ def test_rows_that_heap_up_on_the_value_at_the_cutoff_are_found_and_may_be_round
     # The density test takes all rows at the cutoff into an intercept.
     assert judgement.diagnostics["discontinuity"]["manipulation"]["p_value"] > 0.05
     assert gate.status == "fail"
-    assert gate.reason.startswith("Units heap at the cutoff (")
-    assert "or the score is rounded" in gate.reason
+    assert gate.reason.startswith("There is a heap in the score at the cutoff (")
+    assert "or of a score that is rounded" in gate.reason
     assert "rounded" not in str(judged(moved(0.9), only=RD).gates["manipulation"].reason)
 
 
@@ -173,8 +173,8 @@ def test_a_heap_is_looked_for_where_treatment_begins_and_its_rows_are_named(
     assert (found["value"], found["rows"]) == (heap, counts)
     gate = reported.gates["manipulation"]
     assert gate.status == "fail"
-    if "heap at" in gate.reason:
-        assert f"({counts[1]} rows at the value {heap}, {counts[0]} at the one before" in gate.reason
+    if "heap in" in gate.reason:
+        assert f"({counts[1]} rows at the value {heap}, {counts[0]} at the previous value" in gate.reason
 
 
 def test_a_score_of_too_few_values_for_the_density_test_is_looked_at_all_the_same() -> None:
@@ -185,7 +185,7 @@ def test_a_score_of_too_few_values_for_the_density_test_is_looked_at_all_the_sam
     jumped = np.where((score == 6) & (rng.random(3000) < 0.6), 7.0, score)
     gate = judged(replace(data, running=jumped), only=RD).gates["manipulation"]
     assert gate.status == "fail"
-    assert "at the one before" in gate.reason
+    assert "at the previous value" in gate.reason
 
 
 def test_a_clean_score_of_many_mass_points_can_go() -> None:
@@ -237,8 +237,8 @@ def test_manipulation_is_judged_where_there_is_no_outcome_and_the_decision_says_
     assert judgement.gates["manipulation"].status == "fail"
     assert judgement.decision.verdict == "HOLD"
     none, gate = judgement.decision.reasons
-    assert none == "There is no estimate of an effect to decide on. No estimator of an effect applies to these data."
-    assert gate.startswith("The gate manipulation fails: The density jumps")
+    assert none == "No effect was estimated that could be decided on. No estimator of an effect applies to these data."
+    assert gate.startswith("The gate manipulation fails: The density of the score jumps")
     computed = [estimate.name for estimate in judgement.estimates if estimate.estimate is not None]
     assert computed == ["rd_density_test"]
     assert all(estimate.reason for estimate in judgement.estimates if estimate.name not in computed)
