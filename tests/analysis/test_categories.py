@@ -147,7 +147,7 @@ def test_a_column_that_there_is_not_is_named_with_the_nearest(table: Table, code
 def test_a_column_of_an_amount_is_no_category(table: Table, codes: pd.DataFrame, role: str, column: str) -> None:
     mapping = {"y": "y", "treatment": "w", role: column} | ({"cutoff": 15} if role == "running" else {})
     with pytest.raises(
-        InvalidRequest, match=rf"'{column}' is mapped as {role}, which takes numbers and no categories; remove it"
+        InvalidRequest, match=rf"'{column}' is mapped as {role}, which takes numbers and no categories. Remove it"
     ):
         report(table(codes), mapping, categorical=[column])
 
@@ -158,7 +158,7 @@ def test_a_column_without_a_role_is_reported_and_one_that_is_codes_anyhow_is_not
     mapping = {"y": "y", "treatment": "w", "cluster": "region"}
     found = report(table(codes), mapping, categorical=["region", "icd code"], estimators=["difference_in_means"])
     plain = report(table(codes), mapping, estimators=["difference_in_means"])
-    assert found["notes"][0] == "options.categorical names columns without a role, which has no effect: icd code."
+    assert found["notes"][0] == "options.categorical names columns without a role, on which it has no effect: icd code."
     assert (found["notes"][1:], comparable(found)) == (plain["notes"], comparable(plain))
 
 

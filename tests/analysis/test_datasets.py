@@ -105,7 +105,7 @@ async def test_who_waits_for_samples_that_cannot_be_made_learns_it_at_once(tmp_p
                 asking.start_soon(ask)
                 asking.start_soon(prepare)
                 pool.go_on.set()
-    assert raised == ["The built-in data sets could not be created; see the log for the reason."]
+    assert raised == ["The built-in data sets could not be created. See the log for the reason."]
 
 
 async def test_what_is_unknown_once_the_samples_are_there_is_unknown(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ async def test_an_upload_that_is_lost_is_not_made_again_and_can_be_uploaded_agai
 
         record = await add()
         (tmp_path / "datasets" / record.dataset_id / "table.parquet").unlink()
-        with pytest.raises(NotFound, match="upload it again"):
+        with pytest.raises(NotFound, match="Upload the data set again"):
             async with made.reading(record):
                 pass
         assert await add() == record

@@ -55,7 +55,7 @@ def test_a_latitude_needs_a_longitude():
     assert data.location.tolist()[0] == [35.0, 139.0]
     with pytest.raises(InvalidRequest, match="longitude"):
         prepared(PEOPLE, {"y": "y", "treatment": "w", "latitude": "lat"})
-    with pytest.raises(InvalidRequest, match="in degrees"):
+    with pytest.raises(InvalidRequest, match="is degrees"):
         prepared(PEOPLE, {"y": "y", "treatment": "w", "latitude": "lon", "longitude": "lon"})
 
 
@@ -111,7 +111,7 @@ def test_an_intervention_may_be_a_date_of_the_time_column():
     frame = frame.with_columns(pl.col("day").str.to_date())
     data, _ = prepared(frame, {"y": "y", "time": "day", "intervention_time": "2024-07-01"})
     assert data.post.tolist() == [0.0, 0.0, 1.0, 1.0]
-    with pytest.raises(InvalidRequest, match="a date like"):
+    with pytest.raises(InvalidRequest, match="a date such as"):
         prepared(frame, {"y": "y", "time": "day", "intervention_time": "July"})
 
 

@@ -70,13 +70,13 @@ def test_whole_numbers_that_are_codes_are_levels_however_many_and_their_referenc
     codes = pl.Series("arm", [number % 7 + 1 for number in range(70)])
     amount = treatment_levels(codes, amount=False, reference=None)
     assert amount.kind == "continuous"
-    assert "Name it in options.categorical to compare its levels." in amount.notes[0]
+    assert "Name the column in options.categorical to compare its levels." in amount.notes[0]
     levels = treatment_levels(codes, amount=False, category=True, reference=3)
     assert [level.label for level in levels.contrasts] == [f"{code} vs 3" for code in (1, 2, 4, 5, 6, 7)]
     assert levels.notes == ("Treatment 'arm': the reference level is '3' (as requested).",)
-    with pytest.raises(InvalidRequest, match=r"no reference level\. Name it in options\.categorical"):
+    with pytest.raises(InvalidRequest, match=r"no reference level\. Name the column in options\.categorical"):
         treatment_levels(codes, amount=False, reference=3)
-    with pytest.raises(UnusableData, match="70 levels; at most 50"):
+    with pytest.raises(UnusableData, match=r"70 levels\. At most 50"):
         treatment_levels(pl.Series("arm", range(70)), amount=False, category=True, reference=None)
 
 
@@ -93,7 +93,7 @@ def test_a_constant_treatment_is_refused_by_name(values: list[object]) -> None:
 
 
 def test_a_treatment_of_too_many_words_is_refused() -> None:
-    with pytest.raises(UnusableData, match="51 levels; at most 50"):
+    with pytest.raises(UnusableData, match=r"51 levels\. At most 50"):
         levels_of([f"level {number}" for number in range(51)])
 
 

@@ -39,7 +39,10 @@ def test_a_few_words_among_numbers_are_named(read) -> None:
     series = pl.Series("price", [*(f"{number}.5" for number in range(40)), "12%", None, "1.2.3"])
     with pytest.raises(InvalidRequest) as caught:
         read(series, role="y")
-    assert "40 of its 42 values are numbers, and these are not: '12%', '1.2.3'." in caught.value.detail
+    assert (
+        "40 of 42 values are numbers. Correct the other cells ('12%', '1.2.3'), or leave them empty."
+        in caught.value.detail
+    )
 
 
 def test_a_binary_of_words_says_which_is_one() -> None:

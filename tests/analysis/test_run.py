@@ -252,10 +252,10 @@ def test_numbers_whose_powers_are_no_numbers_are_refused_by_the_name_of_their_co
     tmp_path: Path, size: float
 ) -> None:
     table = of_size(tmp_path, size, 1.0)
-    with pytest.raises(UnusableData, match="The values of the column 'y' reach") as caught:
+    with pytest.raises(UnusableData, match="The largest magnitude in the column 'y' is") as caught:
         run(table, {"y": "y", "treatment": "w", "covariates": ["x"]})
     assert caught.value.field == "mapping.y"
-    assert ("divided by" if size > 1 else "multiplied by") in caught.value.detail
+    assert ("Divide the column by" if size > 1 else "Multiply the column by") in caught.value.detail
 
 
 @pytest.mark.parametrize(("y", "x"), [(1e73, 1e73), (1e-73, 1e-73), (1e73, 1e-73), (1e-73, 1e73)])
@@ -277,7 +277,10 @@ def test_numbers_of_any_other_size_give_a_report_of_finite_numbers(
 
 def test_a_column_beyond_that_range_is_no_covariate_and_the_notes_say_so(tmp_path: Path) -> None:
     finished, _ = run(of_size(tmp_path, 1.0, 1e200), {"y": "y", "treatment": "w"}, covariates="auto")
-    assert "Not taken as covariates, beyond the range to compute with: x." in finished.report["notes"]
+    assert (
+        "Not taken as covariates, outside the range of magnitudes that can be computed with: x."
+        in finished.report["notes"]
+    )
     assert "covariates" not in finished.report["mapping"]
 
 
@@ -315,4 +318,6 @@ def test_what_is_not_finite_anywhere_in_a_report_is_null_and_a_warning_names_it(
     finished, _ = run(table, {"y": "y", "treatment": "w"})
     json.dumps([finished.report, finished.specs], allow_nan=False)
     assert finished.report["diagnostics"]["outcome"] == {"sd": None, "mean": 1.0}
-    assert "Not finite, replaced by null: diagnostics.outcome.sd." in finished.report["warnings"]
+    assert (
+        "These values are not finite and were replaced by null: diagnostics.outcome.sd." in finished.report["warnings"]
+    )

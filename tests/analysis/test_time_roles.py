@@ -151,7 +151,9 @@ def test_scales_are_compared_as_they_are_read() -> None:
 
 @pytest.mark.parametrize("start", [0, -1])
 def test_a_start_that_may_say_never_too_is_refused_by_name(start: int) -> None:
-    with pytest.raises(InvalidRequest, match=f"'first' contains {start}: 0 and less mean that a unit is never treated"):
+    with pytest.raises(
+        InvalidRequest, match=f"'first' contains {start}. A cohort of 0 or less means that a unit is never treated"
+    ):
         made([-2, -1, 0, 1], [start, None])
 
 
