@@ -105,6 +105,8 @@ def _said(found: Json | Mapping[str, Json], targets: Sequence[str]) -> Message:
         if len(targets) > 1:
             change = Message("figures.love-plot-weighting", change=change, weighting=target)
         parts.append(change)
+    if not parts:
+        return Message("figures.love-plot-no-difference")
     return Message("figures.love-plot-largest", differences=parts)
 
 

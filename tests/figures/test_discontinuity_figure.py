@@ -43,7 +43,7 @@ def test_points_are_coloured_by_side(sharp):
 
 def test_a_ratio_of_jumps_is_called_one():
     figure = of_design("fuzzy discontinuity").figures["discontinuity"]
-    assert "Effect (jump over the jump of the treatment)" in figure.alt
+    assert "Effect (jump in the outcome divided by the jump in the treatment)" in figure.alt
     assert "売上高" in figure.title
 
 

@@ -37,7 +37,7 @@ def test_the_joint_test_and_what_it_would_find_are_told():
     lines = of_design("staggered").figures["event_study"].spec["title"]["subtitle"]
     assert any("Joint test before treatment: p = " in line for line in lines)
     assert any("with 80% power" in line for line in lines)
-    assert any("change from the period before" in line for line in lines)
+    assert any("change from the previous period" in line for line in lines)
 
 
 def test_a_universal_base_has_its_point_without_an_interval():

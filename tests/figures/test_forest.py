@@ -119,7 +119,7 @@ def test_the_value_of_a_policy_is_told_as_a_mean_beside_that_of_the_log():
     data = replace(designs.logged(60), names={"reward": ("clicks",)})
     figure = forest(Plan(data, Settings()), "treatment", [policy], "ope_dr")
     assert figure.title == "Value of the target policy in clicks"
-    assert figure.spec["layer"][0]["encoding"]["x"]["axis"]["title"] == "Mean of clicks for each decision"
+    assert figure.spec["layer"][0]["encoding"]["x"]["axis"]["title"] == "Mean of clicks per decision"
     assert "Value of the logged policy: 2.25 (dashed)." in figure.spec["title"]["subtitle"]
 
 
@@ -142,5 +142,5 @@ def test_values_of_policies_are_shown_without_the_zero_that_they_are_not_compare
 
 
 def test_one_estimate_is_called_one_and_no_number_of_looks():
-    assert figure_of(one("a", 1.0)).spec["title"]["subtitle"] == ["1 estimate of one quantity with its 95% interval."]
+    assert figure_of(one("a", 1.0)).spec["title"]["subtitle"] == ["1 estimate of one estimand with its 95% interval."]
     assert "the estimates are not independent" in figure_of(one("a", 1.0), one("b", 2.0)).spec["title"]["subtitle"][0]

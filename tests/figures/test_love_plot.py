@@ -37,7 +37,7 @@ def test_of_many_covariates_the_least_alike_are_shown_and_the_cut_is_said():
     figure = love_plot("t", balance(*many))
     shown = {row["covariate"] for row in values(figure)}
     assert shown == {f"x{k}" for k in range(20, 60)}
-    assert "The 40 least balanced are shown." in figure.spec["title"]["subtitle"]
+    assert "The 40 least balanced covariates are shown." in figure.spec["title"]["subtitle"]
     assert "60 covariates" in figure.title
 
 
@@ -80,7 +80,10 @@ def test_of_many_panels_the_subtitle_tells_the_least_and_the_most_that_is_left()
     found = {"weightings": list(kinds), "covariates": [row], "largest": {}}
     found["largest"] = {key: {"value": value} for key, value in row.items() if key != "name"}
     subtitle = love_plot("t", {"balance": found}).spec["title"]["subtitle"]
-    assert subtitle == "Largest standardised difference: 0.70 before, 0.00 to 0.08 after, by panel."
+    assert (
+        subtitle
+        == "Largest standardised mean difference: 0.70 before weighting, 0.00 to 0.08 after weighting, by panel."
+    )
 
 
 def test_the_names_stand_clear_of_the_marks_at_0():

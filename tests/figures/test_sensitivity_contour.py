@@ -73,7 +73,7 @@ def test_a_line_of_which_hardly_any_is_in_view_is_neither_drawn_nor_labelled():
 
 
 def test_the_key_names_diamonds_only_where_there_are_some():
-    assert told_of()[1][-1] == "Lines: the estimate adjusted for such a confounder."
+    assert told_of()[1][-1] == "Lines: the estimate after adjustment for such a confounder."
     assert told_of(("x", 1, 0.1, 0.1))[1][-1].endswith("Diamonds: covariates.")
     assert told_of(("x", 1, 0.1, 0.1), ("x", 2, 0.2, 0.2))[1][-1].endswith("and 2x, 3x the strongest.")
 

@@ -47,7 +47,7 @@ def test_the_words_say_the_gap_and_the_start(one):
     figure = one.figures["synthetic_control"]
     assert "売上高（円）" in figure.title
     assert "starts at 2010" in figure.alt
-    assert "p-value by placebos" in figure.alt
+    assert "placebo p-value" in figure.alt
     assert figure.spec["vconcat"][1]["layer"][0]["encoding"]["x"]["axis"]["title"] == "年度"
 
 
