@@ -51,7 +51,7 @@ def test_a_sheet_that_claims_a_size_without_having_the_cells_is_refused(tmp_path
     with pytest.raises(LimitExceeded, match="rows"):
         _check(tmp_path, bytes(content))
     struct.pack_into("<II", content, at + 4, 5, 4)
-    with pytest.raises(UnreadableFile, match="ends before"):
+    with pytest.raises(UnreadableFile, match="precedes its start"):
         _check(tmp_path, bytes(content))
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_leads_in_circles_or_outside_itself_is_refused(tmp_path: Pat
 def test_a_table_of_contents_larger_than_the_file_is_refused(tmp_path: Path, at: int) -> None:
     content = bytearray(WORKBOOK.read_bytes())
     struct.pack_into("<I", content, at, 1 << 24)
-    with pytest.raises(UnreadableFile, match="more than it holds"):
+    with pytest.raises(UnreadableFile, match="more than it contains"):
         _check(tmp_path, bytes(content))
 
 

@@ -61,7 +61,7 @@ def test_every_type_becomes_one_of_the_kept_types(write, read):
 def test_infinity_and_nan_are_missing_and_counted(read):
     (column,) = read(written(pl.DataFrame({"v": [1.5, float("inf"), float("nan"), float("-inf")]}))).columns
     assert (column.missing, column.infinite, column.minimum, column.maximum) == (3, 2, 1.5, 1.5)
-    assert "2 infinite cells are taken as missing: row 2, 4." in column.notes
+    assert "2 infinite cells are treated as missing (row 2, 4)." in column.notes
 
 
 def test_whole_numbers_beyond_a_float_keep_their_digits_as_text(read):
@@ -128,7 +128,7 @@ def test_days_outside_the_calendar_are_missing_with_a_note(read):
         written(pl.DataFrame({"d": pl.Series([0, 2**31 - 1, -(2**31), 19_000], dtype=pl.Int32).cast(pl.Date)}))
     )
     assert table.frame["d"].to_list() == [datetime.date(1970, 1, 1), None, None, datetime.date(2022, 1, 8)]
-    assert "'d': 2 cells outside the years 1 to 9999 taken as missing." in table.notes
+    assert "'d': 2 cells outside the years 1 to 9999 are treated as missing." in table.notes
 
 
 @pytest.mark.parametrize("text", ["0000-01-01", "0001-01-01T00:00:00+09:00", "9999-12-31T23:00:00-09:00"])

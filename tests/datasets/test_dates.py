@@ -138,17 +138,17 @@ def test_a_number_that_is_no_month_has_no_first_day() -> None:
     [
         (
             ["2024-01-05", "05/02/2024", "2024年3月1日", "R6.4.1"],
-            "dates in several styles ('2024-01-05', 'R6.4.1', '05/02/2024'); write all of them as year-month-day.",
+            "the dates are in several formats ('2024-01-05', 'R6.4.1', '05/02/2024'). Write all of them",
         ),
-        ([f"2024-01-{day:02d}" for day in range(1, 29)] + ["未定日"], "almost all values are dates, but not '未定日'."),
-        (["2024-01-31", "2024-02-30", "2024-03-31"], "dates, but '2024-02-30' is no day of the calendar."),
-        (["2024-01-05T10:00Z", "2024-01-06T10:00"], "dates that cannot all be read; write them as year-month-day"),
+        ([f"2024-01-{day:02d}" for day in range(1, 29)] + ["未定日"], "some values are not dates ('未定日')."),
+        (["2024-01-31", "2024-02-30", "2024-03-31"], "'2024-02-30' is not a valid calendar date."),
+        (["2024-01-05T10:00Z", "2024-01-06T10:00"], "not all dates can be read. Write them as year-month-day"),
     ],
 )
 def test_why_a_column_that_looks_like_dates_is_none_is_said(read: Read, cells: list[str], says: str) -> None:
     (column,) = [each for each in read("v,d\n" + "".join(f"1,{cell}\n" for cell in cells)).columns if each.name == "d"]
     assert column.dtype in ("string", "enum")
-    assert any(note.startswith(f"Kept as text: {says}") for note in column.notes)
+    assert any(note.startswith(f"Kept as text, because {says}") for note in column.notes)
 
 
 def test_what_is_no_date_is_not_said_to_be_nearly_one(read: Read) -> None:

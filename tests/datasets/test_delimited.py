@@ -62,7 +62,7 @@ def test_a_title_that_a_program_filled_up_to_the_width_of_the_table_is_left_out(
     table = read("売上レポート 2024,,\n,,\n店舗,売上,率\n" + "".join(f"S{row},{row},inf\n" for row in range(4, 7)))
     assert table.frame.columns == ["店舗", "売上", "率"]
     assert table.frame["売上"].to_list() == [4, 5, 6]
-    assert "The first 2 rows were taken as a title." in table.notes
+    assert "The first 2 rows were skipped as a title." in table.notes
     assert "row 4, 5, 6" in " ".join(table.columns[2].notes)
 
 
@@ -85,7 +85,7 @@ def test_a_header_without_names_is_no_title(read: Read, text: str) -> None:
 
 def test_a_title_above_the_header_is_said_to_be_one(read: Read) -> None:
     with pytest.raises(
-        UnreadableFile, match=r"first row has one cell and row 3 has 3, cut at each semicolon: .* title"
+        UnreadableFile, match=r"Split at each semicolon, the first row has one cell and row 3 has 3 cells, .* title"
     ):
         read("Umsatz 2024\n\na;b;c\n" + "1;2;3\n" * 40)
 

@@ -144,7 +144,7 @@ def test_a_role_that_changes_what_is_estimated_is_left_to_the_client(name):
     inference = infer("y", "w:binary", "x", name)
     plain = name.partition(":")[0]
     assert inference.mapping == {"y": "y", "treatment": "w", "covariates": ("x",)}
-    assert any(plain in note and "Left for you to map" in note for note in inference.notes)
+    assert any(plain in note and "Map them as appropriate" in note for note in inference.notes)
 
 
 def test_an_instrument_that_says_so_is_mapped():
@@ -172,8 +172,8 @@ def test_no_column_plays_two_roles_and_the_mapping_is_a_valid_request():
 def test_whole_numbers_whose_names_are_of_codes_are_reported() -> None:
     codes = [column("region:count", distinct=8), column("都道府県コード:id", dtype="int64", distinct=47)]
     notes = " ".join(infer("y", "w:binary", "age:count", "store_id:id", *codes).notes)
-    assert "may be codes of categories: region. They enter as amounts unless options.categorical names them." in notes
-    assert "among the identifiers (都道府県コード may be some) can be covariates" in notes
+    assert "may be category codes: region. They enter as amounts unless options.categorical names them." in notes
+    assert "among the identifiers (possibly 都道府県コード) can be covariates" in notes
     plain = " ".join(infer("y", "w:binary", "age:count", column("region:count", distinct=400)).notes)
     assert "codes" not in plain
 

@@ -54,7 +54,7 @@ def test_an_object_of_arrays_is_a_table(read):
         ('[{"a":1}', "too early"),
         ('{"a":1}\n[1]\n', "Line 2"),
         ('{"a":1}\n{"a":1,}\n', "Line 2"),
-        ('{"a":1,\n"b":{"c":2}}\n', "one object, not a table"),
+        ('{"a":1,\n"b":{"c":2}}\n', "a single object, not a table"),
         ('{"a":[1,2],"b":[1]}', "different lengths.*'a' 2.*'b' 1"),
         ('{"a":' + "[" * 20_000 + "]" * 20_000 + "}", "nested too deeply"),
         ("[" * 20_000, "nested too deeply"),

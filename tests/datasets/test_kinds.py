@@ -72,7 +72,7 @@ def test_more_levels_than_the_limit_are_not_listed_and_it_is_said_what_can_be_do
 
 
 def test_a_constant_is_pointed_out(read: Read) -> None:
-    assert any("Constant" in note for note in _column(read, "c", [3, 3, None, 3]).notes)
+    assert any("constant" in note for note in _column(read, "c", [3, 3, None, 3]).notes)
 
 
 @pytest.mark.parametrize(

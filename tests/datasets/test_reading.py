@@ -147,7 +147,7 @@ def test_two_layers_of_compression_are_opened_and_three_are_not(read):
     table = read(content)
     check_is_the_table(table)
     assert table.compression == "zstd in gzip"
-    with pytest.raises(UnreadableFile, match="more than 2 times"):
+    with pytest.raises(UnreadableFile, match="more than 2 layers"):
         read(bz2.compress(content))
 
 

@@ -17,7 +17,7 @@ from tests.datasets.conftest import Read
 )
 def test_a_code_beyond_all_other_numbers_is_reported_with_its_rows(values: list[float | None], codes: str) -> None:
     (note,) = sentinel_note(pl.Series("v", values))
-    assert note.startswith(f"Numbers like {codes} stand for a missing value in some files; all others are from ")
+    assert note.startswith(f"Numbers such as {codes} stand for missing values in some files (all other values are from ")
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_number_among_the_others_or_of_one_row_is_not(values: list[float | Non
 def test_the_numbers_themselves_stay_as_they_are(read: Read) -> None:
     table = read("id,y\n" + "".join(f"{place},{-999 if place % 10 == 3 else place}\n" for place in range(40)))
     assert table.frame["y"].to_list().count(-999) == 4
-    assert any(note.startswith("Numbers like -999 (4 rows)") for note in table.columns[1].notes)
+    assert any(note.startswith("Numbers such as -999 (4 rows)") for note in table.columns[1].notes)
