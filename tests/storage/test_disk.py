@@ -16,7 +16,7 @@ def test_a_disk_error_is_actionable_and_names_no_path() -> None:
     assert "is full" in said(errno.ENOSPC)
     assert "free space" in said(errno.EDQUOT)
     assert "cannot be written to (read-only file system)" in said(errno.EROFS)
-    assert "restart its engine" in said(errno.ENOENT)
+    assert "Restart the engine" in said(errno.ENOENT)
     assert "cannot be used (too many open files)" in said(errno.EMFILE)
     for number in (errno.ENOSPC, errno.EROFS, errno.ENOENT, errno.EMFILE):
         assert "secret" not in said(number)
@@ -106,7 +106,7 @@ def test_the_least_reserve_is_a_small_part_of_a_small_disk(tmp_path: Path, monke
     monkeypatch.setattr(os, "statvfs", lambda _: Small)
     check_room(tmp_path)
     with pytest.raises(
-        StorageFull, match=r"has no space for that: .* are free, .* are to be written and .* must stay free"
+        StorageFull, match=r"does not have enough free space: .* are free, .* are to be written and .* must stay free"
     ):
         check_room(tmp_path, wanted_bytes=170 * 4096)
     with pytest.raises(StorageFull):

@@ -152,7 +152,7 @@ async def test_a_data_set_without_its_table_is_complete_again_after_a_new_upload
     files = FileStore(tmp_path)
     await kept(files, "a")
     (tmp_path / "datasets/a/table.parquet").unlink()
-    with pytest.raises(NotFound, match="upload it again"):
+    with pytest.raises(NotFound, match="Upload the data set again"):
         async with files.reading("a"):
             pass
     await kept(files, "a", b"again")

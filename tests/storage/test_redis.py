@@ -257,7 +257,10 @@ async def _until_held(cache: RedisCache) -> None:
 async def test_a_failed_erasure_is_reported_and_succeeds_once_the_server_is_back(own_redis: Redis) -> None:
     async with RedisCache.open(own_redis.url, recovery_seconds=0.1) as cache:
         await cache.put(a_report(1))
-        with own_redis.frozen(), pytest.raises(StoreUnavailable, match="may still hold reports to be deleted"):
+        with (
+            own_redis.frozen(),
+            pytest.raises(StoreUnavailable, match="may still hold reports that were to be deleted"),
+        ):
             await cache.erase([a_report(1).analysis_id])
         with anyio.fail_after(PATIENCE_SECONDS):
             while True:

@@ -147,7 +147,7 @@ def test_an_unusable_file_is_reported_in_one_line(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreUnavailable, match="run the newer version"):
+    with pytest.raises(StoreUnavailable, match="Run the newer version"):
         check_sqlite(path)
     path.unlink()
     path.mkdir()
