@@ -22,14 +22,14 @@ def test_what_a_data_set_can_be_asked_for_is_no_more_than_is_accepted() -> None:
     ],
 )
 def test_too_many_values_in_one_place_are_refused_by_its_name(body: dict[str, object], field: str) -> None:
-    with pytest.raises(InvalidRequest, match="at most") as caught:
+    with pytest.raises(InvalidRequest, match="At most") as caught:
         check_size(body)  # type: ignore[arg-type]
     assert caught.value.field == field
 
 
 def test_too_many_values_in_all_are_refused() -> None:
     mapping = {f"r{number}": ["x"] * MOST_COLUMNS for number in range(MOST_VALUES // MOST_COLUMNS + 1)}
-    with pytest.raises(InvalidRequest, match=f"more than the {MOST_VALUES:,} values"):
+    with pytest.raises(InvalidRequest, match=f"exceeds the limit of {MOST_VALUES:,} values"):
         check_size({"mapping": mapping})  # type: ignore[dict-item]
 
 

@@ -18,33 +18,33 @@ def refused(**body: object) -> InvalidRequest:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"alpha": 5}, "'options.alpha' cannot be used: it takes a number below 0.5, not 5."),
-        ({"alpha": "x"}, "'options.alpha' cannot be used: it takes a number, not \"x\"."),
-        ({"folds": 1}, "'options.folds' cannot be used: it takes a number from 2 on, not 1."),
-        ({"folds": 51}, "'options.folds' cannot be used: it takes a number up to 50, not 51."),
-        ({"caliper": 0}, "'options.caliper' cannot be used: it takes a number above 0, not 0."),
-        ({"seed": 1.5}, "'options.seed' cannot be used: it takes a whole number, not 1.5."),
-        ({"seed": None}, "'options.seed' cannot be used: it takes a whole number, not null."),
+        ({"alpha": 5}, "'options.alpha' is not valid: it must be a number below 0.5, not 5."),
+        ({"alpha": "x"}, "'options.alpha' is not valid: it must be a number, not \"x\"."),
+        ({"folds": 1}, "'options.folds' is not valid: it must be a number of at least 2, not 1."),
+        ({"folds": 51}, "'options.folds' is not valid: it must be a number of at most 50, not 51."),
+        ({"caliper": 0}, "'options.caliper' is not valid: it must be a number above 0, not 0."),
+        ({"seed": 1.5}, "'options.seed' is not valid: it must be a whole number, not 1.5."),
+        ({"seed": None}, "'options.seed' is not valid: it must be a whole number, not null."),
         (
             {"mediation_interaction": "perhaps"},
-            "'options.mediation_interaction' cannot be used: it takes true or false",
+            "'options.mediation_interaction' is not valid: it must be true or false",
         ),
-        ({"estimators": "aipw"}, "'options.estimators' cannot be used: it takes a list, such as [\"aipw\"]."),
-        ({"categorical": "地域"}, "'options.categorical' cannot be used: it takes a list, such as [\"地域\"]."),
-        ({"categorical": {"a": 1}}, "'options.categorical' cannot be used: it takes a list, not an object."),
-        ({"categorical": ["a", 5]}, "'options.categorical.1' cannot be used: it takes text, not 5."),
-        ({"estimators": []}, "'options.estimators' cannot be used: it names no estimator; leave it out to run all"),
+        ({"estimators": "aipw"}, "'options.estimators' is not valid: it must be a list, such as [\"aipw\"]."),
+        ({"categorical": "地域"}, "'options.categorical' is not valid: it must be a list, such as [\"地域\"]."),
+        ({"categorical": {"a": 1}}, "'options.categorical' is not valid: it must be a list, not an object."),
+        ({"categorical": ["a", 5]}, "'options.categorical.1' is not valid: it must be text, not 5."),
+        ({"estimators": []}, "'options.estimators' is not valid: it names no estimator; omit it to run all"),
         (
             {"outcome_range": [3, 1]},
-            "'options.outcome_range' cannot be used: the first number must be below the second.",
+            "'options.outcome_range' is not valid: the first number must be less than the second.",
         ),
-        ({"outcome_range": [1, 2, 3]}, "'options.outcome_range' cannot be used: it takes 2 values, not 3."),
+        ({"outcome_range": [1, 2, 3]}, "'options.outcome_range' is not valid: it must have 2 values, not 3."),
         ({"outcome_range": [1]}, "The field 'options.outcome_range.1' is missing."),
         (
             {"reference_level": ["a"]},
-            "'options.reference_level' cannot be used: it takes text or a number or true or false",
+            "'options.reference_level' is not valid: it must be text or a number or true or false",
         ),
-        ({"seed": 10**400}, "'options.seed' cannot be used: "),
+        ({"seed": 10**400}, "'options.seed' is not valid: "),
     ],
 )
 def test_a_value_that_an_option_does_not_take_is_refused_with_what_it_takes(
@@ -56,8 +56,7 @@ def test_a_value_that_an_option_does_not_take_is_refused_with_what_it_takes(
 def test_a_word_that_is_none_of_an_options_choices_is_refused_with_the_nearest_and_all() -> None:
     error = refused(options={"se": "hc1"})
     assert error.detail == (
-        "'options.se' cannot be used: it takes one of auto, iid, HC0, HC1, HC2, HC3, CRV1, CRV3, not \"hc1\". "
-        "Did you mean HC1?"
+        "'options.se' must be one of auto, iid, HC0, HC1, HC2, HC3, CRV1, CRV3, not \"hc1\". Did you mean HC1?"
     )
     assert error.choices == ("HC1", "auto", "iid", "HC0", "HC2", "HC3", "CRV1", "CRV3")
 
@@ -67,37 +66,37 @@ def test_a_field_under_another_name_is_refused_with_the_right_one() -> None:
         parse_model(AnalyzeRequest, {"dataset": "test", "mapping": MAPPING})
     with pytest.raises(InvalidRequest, match="field 'dataset_id' is missing"):
         parse_model(AnalyzeRequest, {"mapping": MAPPING})
-    assert refused(dataset_id="").detail == "'dataset_id' cannot be used: it takes text of at least 1 characters."
-    assert refused(dataset_id="x" * 201).detail.endswith("it takes text of at most 200 characters.")
+    assert refused(dataset_id="").detail == "'dataset_id' is not valid: it must be text of at least 1 character."
+    assert refused(dataset_id="x" * 201).detail.endswith("it must be text of at most 200 characters.")
 
 
 def test_an_option_outside_the_options_is_refused_with_its_place() -> None:
     assert refused(alpha=0.1).detail == (
-        'There is no field \'alpha\'. It is an option: send it as {"options": {"alpha": …}}.'
+        'There is no field \'alpha\'. It is an option. Send it as {"options": {"alpha": …}}.'
     )
     assert refused(options={"alfa": 0.1}).detail == "There is no option 'alfa'. Did you mean alpha?"
-    assert refused(options=[]).detail == "'options' cannot be used: it takes an object, not an array."
+    assert refused(options=[]).detail == "'options' is not valid: it must be an object, not an array."
 
 
 @pytest.mark.parametrize(
     ("mapping", "words"),
     [
-        (None, '\'mapping\' cannot be used as null. Send an object such as {"y": "sales", "treatment": "campaign"}'),
-        ("y", "'mapping' cannot be used as a string. Send an object"),
-        (["y", "w"], "'mapping.0' cannot be used as a string. Send an object"),
+        (None, '\'mapping\' must not be null. Send an object such as {"y": "sales", "treatment": "campaign"}'),
+        ("y", "'mapping' must not be a string. Send an object"),
+        (["y", "w"], "'mapping.0' must not be a string. Send an object"),
         (
             {**MAPPING, "x": None},
-            "The role 'x' takes the name of a column, or a list of them, not null. Leave out a role",
+            "The role 'x' takes a column name or a list of column names, not null. Omit roles",
         ),
-        ({**MAPPING, "x": {}}, "The role 'x' takes the name of a column, or a list of them, not an object."),
-        ({**MAPPING, "x": ["a", None]}, "The role 'x' takes names of columns, and its list holds null."),
-        ({**MAPPING, "cutoff": 10**400}, "The role 'cutoff' takes no number of that size."),
+        ({**MAPPING, "x": {}}, "The role 'x' takes a column name or a list of column names, not an object."),
+        ({**MAPPING, "x": ["a", None]}, "The role 'x' takes column names, but its list contains null."),
+        ({**MAPPING, "cutoff": 10**400}, "The role 'cutoff' does not accept a number of this magnitude."),
         ([{"role": "y", "col": "y"}], "There is no field 'col'. Did you mean column or role?"),
         ([{"role": "y"}], "The field 'mapping.0.column' is missing."),
-        ([{"role": 1, "column": "y"}], "'mapping.0.role' cannot be used: it takes text, not 1."),
+        ([{"role": 1, "column": "y"}], "'mapping.0.role' is not valid: it must be text, not 1."),
         (
             [{"role": "y", "column": None}],
-            "'mapping.0.column' takes the name of a column, or a list of them, not null.",
+            "'mapping.0.column' takes a column name or a list of column names, not null.",
         ),
         ({"y": "y", "treament": "w"}, "There is no role 'treament'. Did you mean treatment"),
         ({"outcomes": "y", "treatment": "w"}, "There is no role 'outcomes'. Did you mean y or proxy_outcome"),

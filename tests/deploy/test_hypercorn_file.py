@@ -56,7 +56,10 @@ def test_what_is_in_flight_is_finished_before_hypercorn_ends(service: str, tmp_p
 
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port), PATIENCE_SECONDS) as peer:
             peer.sendall(b"GET /api/health HTTP/1.1\r\n\r\n")
-            assert "The request must have one Host header." in b"".join(iter(lambda: peer.recv(65536), b"")).decode()
+            assert (
+                "The request must have exactly one Host header."
+                in b"".join(iter(lambda: peer.recv(65536), b"")).decode()
+            )
         asking = threading.Thread(target=ask)
         asking.start()
         with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False) as client:

@@ -165,7 +165,7 @@ def test_chunks_without_a_type_are_415_and_no_body_at_all_is_400(port: int) -> N
         connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunked)
         assert Answer(b"".join(iter(lambda: connection.recv(65536), b""))).status == 415
     empty = ask(port, "POST", "/api/roles/infer")
-    assert (empty.status, empty.problem["detail"]) == (400, "The body is empty; send a JSON object.")
+    assert (empty.status, empty.problem["detail"]) == (400, "The body is empty. Send a JSON object.")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_a_position_that_no_page_named_is_refused(engine: httpx.Client) -> None:
         for before in ("zzz", "", "|", "|id", "2026-11-27T10:00:00+00:00|", "yesterday|id", "\0|id"):
             answer = engine.get(path, params={"before": before})
             assert (answer.status_code, answer.json()["field"]) == (400, "before")
-            assert "'next' of the page before" in answer.json()["detail"]
+            assert "'next' of the previous page" in answer.json()["detail"]
         whole = engine.get(path, params={"before": "2026-11-27T10:00:00.000000+00:00|0123"})
         assert whole.status_code == 200
 

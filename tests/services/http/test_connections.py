@@ -85,8 +85,13 @@ def test_a_client_that_reads_slowly_after_it_has_closed_its_side_is_not_taken_fo
 @pytest.mark.parametrize(
     ("sent", "status", "words", "line"),
     [
-        (b"GET /now?x=1 HTTP/1.1\r\nX-Request-Id: mine\r\n\r\n", 400, "one Host header", "GET /now 400"),
-        (b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: a\r\nX-Request-Id: mine\r\n\r\n", 400, "one number", ""),
+        (b"GET /now?x=1 HTTP/1.1\r\nX-Request-Id: mine\r\n\r\n", 400, "exactly one Host header", "GET /now 400"),
+        (
+            b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: a\r\nX-Request-Id: mine\r\n\r\n",
+            400,
+            "single number",
+            "",
+        ),
         (
             b"POST /json HTTP/1.1\r\nX-Request-Id: mine\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
             501,
@@ -98,7 +103,7 @@ def test_a_client_that_reads_slowly_after_it_has_closed_its_side_is_not_taken_fo
         (
             b"POST /json HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
             400,
-            "is no chunk",
+            "a chunk is malformed",
             "POST /json 400",
         ),
     ],
@@ -122,8 +127,8 @@ def test_what_is_not_even_a_line_of_http_is_a_problem_too(start):
     service = start(APP)
     with connected(service) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
-        problem = json.loads(read_all(connection).partition(b"\r\n\r\n")[2])
-    assert problem["detail"] == "What came is no HTTP/1.1 request."
+        problem = json.loads(rest_of(connection).partition(b"\r\n\r\n")[2])
+    assert problem["detail"] == "The received data are not an HTTP/1.1 request."
     assert problem["request_id"] in service.wait_line("- - 400")
 
 

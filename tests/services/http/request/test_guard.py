@@ -108,7 +108,7 @@ async def test_a_page_of_another_site_changes_nothing(method: str, path: str) ->
         cure = "add the host to" if headers.get("Origin", "null") != "null" else "Open the page at an address of"
         assert cure in problem["detail"]
         assert "CQOX_ALLOWED_HOSTS" in problem["detail"]
-        assert "a program must send neither Origin nor Sec-Fetch-Site" in problem["detail"]
+        assert "A program must send neither Origin nor Sec-Fetch-Site" in problem["detail"]
 
 
 @pytest.mark.trio
