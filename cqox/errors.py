@@ -117,7 +117,8 @@ class TooManyListeners(Rejected):
         self.most = most
 
     def __str__(self) -> str:
-        return f"{self.most} clients listen to {self.policy} already; share one stream, or ask where the job stands."
+        limit = "1 listener" if self.most == 1 else f"{self.most} listeners"
+        return f"The limit of {limit} is reached for {self.policy}. Share one stream, or query the state of the job."
 
 
 class Shed(Rejected):
@@ -128,7 +129,7 @@ class Draining(Rejected):
     """The process is shutting down and takes no new work."""
 
     def __str__(self) -> str:
-        return f"Shutting down: {self.policy} takes no more work; send the request again in a moment."
+        return f"Shutting down: '{self.policy}' accepts no new work. Send the request again in a moment."
 
 
 class AttemptTimeout(ResilienceError, TimeoutError):

@@ -97,7 +97,7 @@ class App(QuartTrio):
 
     def refusal(self, request: IncomingRequest) -> TrioResponse:
         """Return the response to a request that was cancelled at the end of the grace period."""
-        return problems.answer(request, Draining(f"the {self.title.lower()}"))
+        return problems.answer(request, Draining(self.title.lower()))
 
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Handle a request, or reject it where its host or origin is not allowed, or its `lang` does not exist.

@@ -35,7 +35,7 @@ def test_once_begun_it_refuses_what_is_new_and_says_when_to_come_back() -> None:
     rejections = []
     for _ in range(2):
         with (
-            pytest.raises(Draining, match="Shutting down: gateway takes no more work") as caught,
+            pytest.raises(Draining, match="Shutting down: 'gateway' accepts no new work") as caught,
             drain.entry("second"),
         ):
             pytest.fail("let in")

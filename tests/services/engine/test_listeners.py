@@ -10,7 +10,7 @@ from tests.services.http.request.test_language import asked
 def test_each_job_has_a_bound_of_its_own():
     listeners = Listeners(most=3)
     kept = [listeners.join("a") for _ in range(3)]
-    with pytest.raises(TooManyListeners, match="3 clients listen to job a already"):
+    with pytest.raises(TooManyListeners, match="The limit of 3 listeners is reached for job a"):
         listeners.join("a")
     other = listeners.join("b")
     kept.pop().leave()

@@ -30,13 +30,16 @@ def logged(gateway, request_id: str) -> list[dict]:
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
-        (answer("200 OK", b"<html>portal</html>", "text/html"), "text/html and not application/json"),
-        (answer("200 OK", b"{not json"), "JSON is cut or broken"),
-        (b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{"a":', "JSON is cut or broken"),
+        (
+            answer("200 OK", b"<html>portal</html>", "text/html"),
+            "Content-Type is text/html, but must be application/json",
+        ),
+        (answer("200 OK", b"{not json"), "JSON is truncated or malformed"),
+        (b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{"a":', "JSON is truncated or malformed"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", "status 204"),
         (answer("302 Found", more=b"location: http://127.0.0.1:1/\r\n"), "status 302"),
-        (answer("501 No"), "failed with 501"),
-        (answer("599 Odd"), "failed with 599"),
+        (answer("501 No"), "failed with status 501"),
+        (answer("599 Odd"), "failed with status 599"),
         (answer("999 Odd"), "status 999"),
         (b"", "closed without an answer"),
     ],
@@ -108,7 +111,7 @@ def test_a_stream_whose_engine_dies_ends_with_an_event_that_says_so(gateway_befo
     assert (problem["type"], problem["request_id"]) == ("engine-unavailable", "alice-42")
     assert problem["detail"].endswith("the connection was closed in the middle of the answer.")
     (line,) = logged(gateway, "alice-42")
-    assert "ended before its last event: The engine was lost" in line["event"]
+    assert "ended before its last event: The connection to the engine was lost" in line["event"]
 
 
 @pytest.mark.parametrize("what", ["in the middle of an event", "the events of a job"])
@@ -121,4 +124,4 @@ def test_where_no_last_word_would_be_true_the_stream_is_cut_and_the_log_says_why
         httpx.request(method, gateway.url + path, headers=headers)
     (line,) = (line for line in logged(gateway, "alice-42") if line["level"] == "error")
     assert line["event"] == "response cut"
-    assert line["error"].endswith("whole: the connection was closed in the middle of the answer.")
+    assert line["error"].endswith("complete: the connection was closed in the middle of the answer.")

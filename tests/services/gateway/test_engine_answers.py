@@ -107,7 +107,7 @@ async def test_an_answer_that_is_not_what_was_promised_is_a_failure(autojump_clo
                 pass
 
     for _ in range(5):
-        with pytest.raises(AnswerUnusable, match="it is text/html and not application/json"):
+        with pytest.raises(AnswerUnusable, match="its Content-Type is text/html, but must be application/json"):
             await ask()
     with pytest.raises(CircuitOpen):
         await ask()

@@ -137,7 +137,7 @@ async def test_the_engine_that_holds_it_is_preferred_to_one_that_has_a_record_of
 async def test_an_engine_that_cannot_be_asked_matters_only_where_no_other_knows_and_opens_no_circuit(autojump_clock):
     made = policies(Engine(reply(404)), Engine(REFUSED))
     for _ in range(6):
-        with pytest.raises(EngineUnasked, match="could not be asked"):
+        with pytest.raises(EngineUnasked, match="could not be reached"):
             await made.find(CALL)
     assert (await made.read(CALL)).status == 404
     made = policies(Engine(reply(body=b"record", x_second_hand="yes")), Engine(REFUSED))

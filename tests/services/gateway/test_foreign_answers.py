@@ -80,14 +80,14 @@ def named(exchange: bytes, status: bytes = b"200 OK") -> bytes:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda request: OK, "its answer with the status 200 does not say to which request"),
-        (lambda request: named(b"0" * 32), "its answer with the status 200 is one to another request"),
-        (lambda request: named(b"0" * 32, b"503 No"), "its answer with the status 503 is one to another request"),
-        (lambda request: named(b"", b"404 No"), "its answer with the status 404 is one to another request"),
-        (lambda request: OK.replace(b"200", b"429"), "its answer with the status 429 does not say to which request"),
+        (lambda request: OK, "its answer with the status 200 does not identify the request"),
+        (lambda request: named(b"0" * 32), "its answer with the status 200 belongs to another request"),
+        (lambda request: named(b"0" * 32, b"503 No"), "its answer with the status 503 belongs to another request"),
+        (lambda request: named(b"", b"404 No"), "its answer with the status 404 belongs to another request"),
+        (lambda request: OK.replace(b"200", b"429"), "its answer with the status 429 does not identify the request"),
         (
             lambda request: named(exchange_in(request) + b"\r\nx-cqox-exchange: " + exchange_in(request)),
-            "is one to another request",
+            "belongs to another request",
         ),
         (
             lambda request: answer_to(request, OK).replace(b"\r\n\r\nok", b"\r\n\r\nno"),
@@ -182,7 +182,7 @@ async def test_what_came_while_a_connection_was_idle_closes_it(scheme):
 @pytest.mark.trio
 @pytest.mark.parametrize(
     ("received", "words"),
-    [(b"", "200 to another body than was sent"), (b"x-cqox-received: 3-00000000\r\n", "200 to another body")],
+    [(b"", "200 to a body that differs"), (b"x-cqox-received: 3-00000000\r\n", "200 to a body that differs")],
 )
 async def test_an_answer_to_another_body_is_none(received, words):
     def answer(request: bytes) -> bytes:
@@ -219,7 +219,7 @@ async def test_a_refusal_in_the_middle_of_an_upload_is_heard_at_once(scheme):
 @pytest.mark.trio
 async def test_nothing_is_said_yes_to_before_it_was_sent(scheme):
     async with engine(answering(lambda request: named(exchange_in(request), b"201 Made")), scheme) as client:
-        with pytest.raises(ForeignAnswer, match="201 before the request was sent whole"):
+        with pytest.raises(ForeignAnswer, match="201 before the whole request had been sent"):
             await upload(client, 1000, 0.05)
 
 

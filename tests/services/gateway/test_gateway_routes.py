@@ -217,7 +217,7 @@ def test_an_answer_beyond_the_limit_is_a_failure_of_the_engine(start, engine):
     assert httpx.get(f"{gateway.url}/api/estimators?pad=90000").status_code == 200
     answer = httpx.get(f"{gateway.url}/api/estimators?pad=110000")
     assert answer.status_code == 503
-    assert "larger than the 100,000 bytes that are held" in problem_of(answer)["detail"]
+    assert "larger than the limit of 100,000 bytes" in problem_of(answer)["detail"]
 
 
 def test_a_client_that_goes_away_in_mid_upload_is_gone_for_the_engine_too(gateway, engine):

@@ -122,12 +122,15 @@ async def test_a_failure_is_tried_three_times_with_growing_pauses(autojump_clock
 @pytest.mark.trio
 async def test_after_the_third_attempt_the_failure_is_raised(autojump_clock, caplog):
     engine = Engine(reply(503, x_request_id="abc", retry_after="2"))
-    with caplog.at_level(logging.WARNING), pytest.raises(EngineFailed, match=r"failed with 503.*id abc") as caught:
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(EngineFailed, match=r"failed with status 503.*id abc") as caught,
+    ):
         await analyze(policies(engine))
     assert len(engine.calls) == 3
     assert caught.value.retry_after == 2.0
     lines = [line for line in caplog.messages if line.startswith("[Retry]")]
-    words = r"\[Retry\] Attempt %d/3 failed: The engine failed with 503; its log has the request id abc\. %s"
+    words = r"\[Retry\] Attempt %d/3 failed: The engine failed with status 503\. Its log has the request id abc\. %s"
     ends = (r"Retrying in 2\.\d\ds\.\.\.", r"Retrying in 2\.\d\ds\.\.\.", r"Giving up: 3 attempts were made\.")
     for number, (line, end) in enumerate(zip(lines, ends, strict=True), start=1):
         assert re.fullmatch(words % (number, end), line)

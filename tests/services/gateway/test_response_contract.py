@@ -21,25 +21,25 @@ def reply(body: bytes = b'{"a": 1}', *, status: int = 200, kind: str = "applicat
         (reply(), ""),
         (reply(kind="application/json; charset=utf-8"), ""),
         (reply(b'{"a": 1}', framed=False), ""),
-        (reply(b'{"a":', framed=False), "its JSON is cut or broken"),
+        (reply(b'{"a":', framed=False), "its JSON is truncated or malformed"),
         (reply(b'{"a": ["' + LONG + b'"]}', framed=False), ""),
-        (reply(b'{"a": ["' + LONG + b'"}', framed=False), "its JSON is cut or broken"),
+        (reply(b'{"a": ["' + LONG + b'"}', framed=False), "its JSON is truncated or malformed"),
         (reply(b'{"a": ["' + LONG + b'"]}'), ""),
-        (reply(b'{"a": ["' + LONG), "its JSON is cut or broken"),
-        (reply(LONG + b'"]}'), "its JSON is cut or broken"),
-        (reply(b"{not json"), "its JSON is cut or broken"),
-        (reply(b""), "its JSON is cut or broken"),
-        (reply(b"\xff\xfe"), "its JSON is cut or broken"),
+        (reply(b'{"a": ["' + LONG), "its JSON is truncated or malformed"),
+        (reply(LONG + b'"]}'), "its JSON is truncated or malformed"),
+        (reply(b"{not json"), "its JSON is truncated or malformed"),
+        (reply(b""), "its JSON is truncated or malformed"),
+        (reply(b"\xff\xfe"), "its JSON is truncated or malformed"),
         (reply(b"packed", headers=((b"content-encoding", b"gzip"),)), ""),
-        (reply(b"<html>", kind="text/html"), "it is text/html and not application/json"),
-        (reply(kind=""), "it is of no type and not application/json"),
-        (reply(kind="text/event-stream"), "it is text/event-stream and not application/json"),
-        (reply(b"", status=204, kind=""), "it has the status 204, which the contract does not have"),
+        (reply(b"<html>", kind="text/html"), "its Content-Type is text/html, but must be application/json"),
+        (reply(kind=""), "it has no Content-Type, but must be application/json"),
+        (reply(kind="text/event-stream"), "its Content-Type is text/event-stream, but must be application/json"),
+        (reply(b"", status=204, kind=""), "it has the status 204, which is not in the API contract"),
         (reply(status=202), ""),
-        (reply(digested=False), "its body comes without its Content-Digest"),
+        (reply(digested=False), "its body has no Content-Digest"),
         (
             reply(digested=False, headers=((b"content-digest", b"md5=:AA==:"),)),
-            "its body comes without its Content-Digest",
+            "its body has no Content-Digest",
         ),
     ],
 )
@@ -57,7 +57,7 @@ def test_who_takes_events_may_get_them_or_json():
 def test_a_figure_is_of_the_type_that_its_name_says(suffix, kind):
     contract = expected(operation("read_figure"), {"suffix": suffix})
     assert violation(reply(b"\x89", kind=kind), contract) == ""
-    assert violation(reply(), contract) == f"it is application/json and not {kind}"
+    assert violation(reply(), contract) == f"its Content-Type is application/json, but must be {kind}"
 
 
 def test_what_has_no_body_needs_no_type():

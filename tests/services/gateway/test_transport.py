@@ -221,7 +221,7 @@ async def test_an_answer_beyond_the_bound_is_given_up(framing):
         opened = EngineClient.open(peer.url, max_answer_bytes=1999)
         async with listener, trio.open_nursery() as nursery, opened as client:
             nursery.start_soon(peer.serve)
-            with pytest.raises(AnswerTooLarge, match="larger than the 1,999 bytes that are held"):
+            with pytest.raises(AnswerTooLarge, match="larger than the limit of 1,999 bytes"):
                 await client.send(GET)
     assert issubclass(AnswerTooLarge, EngineUnavailable)
 

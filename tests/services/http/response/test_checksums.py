@@ -51,14 +51,14 @@ async def test_no_event_of_another_exchange_position_or_stream_passes() -> None:
         [*good, b": 00000000\nevent: report\ndata: {}\n\n"],
         [EVENTS[0]],
     ):
-        with pytest.raises(EventMismatch, match="is not the one"):
+        with pytest.raises(EventMismatch, match="does not belong to this exchange"):
             received(spoiled)
 
 
 async def test_a_stream_that_ends_early_or_within_an_event_is_not_whole() -> None:
     good = await sent()
     for cut in ([], good[:-1], [*good[:-1], good[-1][:-1]], [*good, b": "]):
-        with pytest.raises(EventMismatch, match="ended before the last one"):
+        with pytest.raises(EventMismatch, match="ended before the last event"):
             received(cut)
 
 
@@ -72,7 +72,7 @@ async def test_one_flipped_bit_anywhere_is_noticed() -> None:
 
 async def test_an_event_without_end_is_refused_before_it_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.http.response.checksums._MAX_EVENT_BYTES", 1000)
-    with pytest.raises(EventMismatch, match="more than 1,000 bytes"):
+    with pytest.raises(EventMismatch, match="larger than 1,000 bytes"):
         received([b"x" * 600, b"x" * 600])
 
 

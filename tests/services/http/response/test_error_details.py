@@ -16,7 +16,7 @@ DEFAULT = Message("text.verbatim", text="It failed.")
         errors.CircuitOpen("p", retry_after=1.26),
         errors.BulkheadFull("p"),
         errors.TooManyListeners("job 1", most=3),
-        errors.Draining("the engine"),
+        errors.Draining("engine"),
         errors.AttemptTimeout(1.5),
         errors.AttemptTimeout(1.5, policy="p"),
         errors.DeadlineExceeded(),

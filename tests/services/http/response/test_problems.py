@@ -120,7 +120,7 @@ async def test_unknown_paths_and_methods_name_the_right_ones():
     assert (missing["type"], missing["choices"]) == ("no-such-path", ["/a", "/b"])
     response = answer(asked(), MethodNotAllowed(valid_methods=["GET", "DELETE"]))
     assert response.headers["Allow"] == "DELETE, GET"
-    assert (await body_of(response))["detail"] == "/there takes DELETE, GET, not POST."
+    assert (await body_of(response))["detail"] == "/there supports DELETE, GET, not POST."
 
 
 def test_a_group_is_answered_by_its_gravest_leaf():
