@@ -43,6 +43,8 @@ _FOR_READERS = (
 # Entries of the catalog of estimators are descriptions of methods, in English like the papers that they name.
 _NOT_FOR_READERS = {
     "AssertionError",
+    "EOFError",
+    "EstimateId",
     "Estimator",
     "Field",
     "FrameError",
@@ -52,23 +54,38 @@ _NOT_FOR_READERS = {
     "ValueError",
     "_entry",
 }
-_LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+# `failed` is of `Outage`, which logs; the reason of `cancel` and the names of spans are for traces.
+_FOR_OPERATORS = {
+    "Outage",
+    "cancel",
+    "critical",
+    "debug",
+    "error",
+    "exception",
+    "failed",
+    "fresh_span",
+    "info",
+    "log",
+    "warning",
+}
+_VEGA = "datum."
+"""Mark of a Vega expression, which is code; a string of several lines is a list of words or names."""
 
 BOUNDS: dict[str, int] = {
-    "cqox/analysis": 27,
+    "cqox/analysis": 4,
     "cqox/contract": 29,
-    "cqox/datasets": 26,
+    "cqox/datasets": 13,
     "cqox/diagnostics": 1,
     "cqox/estimators/adjustment": 8,
-    "cqox/estimators/dose": 3,
+    "cqox/estimators/dose": 2,
     "cqox/estimators/interference": 1,
     "cqox/estimators/iv": 2,
     "cqox/estimators/learners": 5,
     "cqox/estimators/panel": 3,
-    "cqox/estimators/rd": 5,
+    "cqox/estimators/rd": 3,
     "cqox/estimators/synthetic": 2,
     "cqox/estimators/time_series": 1,
-    "cqox/figures": 16,
+    "cqox/figures": 1,
 }
 """How many sentences outside the catalogs a package may have at most; none where it is not named."""
 
@@ -119,11 +136,10 @@ def sentences(tree: ast.Module, *, for_readers: bool) -> Iterator[int]:
     """Yield the lines of sentences that are written in the code instead of a catalog."""
     skipped: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            skipped.add(id(node.value))
+        skipped.update(_names_in(node))
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            if name in _NOT_FOR_READERS or name in _LOGGING:
+            if name in _NOT_FOR_READERS or name in _FOR_OPERATORS:
                 skipped.update(id(inner) for inner in ast.walk(node))
             elif (
                 name in _INPUT_ERRORS
@@ -144,8 +160,20 @@ def sentences(tree: ast.Module, *, for_readers: bool) -> Iterator[int]:
             texts = [node.value]
         else:
             continue
+        if any(_VEGA in str(text) or "\n" in str(text) for text in texts):
+            continue
         if sum(str(text).count(" ") for text in texts) >= _SENTENCE:
             yield node.lineno
+
+
+def _names_in(node: ast.AST) -> Iterator[int]:
+    """Yield the ids of strings that no reader sees as sentences: docstrings, keys, and names of tasks and entries."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        yield id(node.value)
+    elif isinstance(node, ast.Dict):
+        yield from (id(key) for key in node.keys if key is not None)
+    elif isinstance(node, ast.keyword) and node.arg == "name":
+        yield from (id(inner) for inner in ast.walk(node.value))
 
 
 def package_of(path: str) -> str:
