@@ -70,7 +70,7 @@ def test_codes_give_every_number_that_the_same_data_give_as_words(
     expected = report(table(words), MAPPING, missing=missing)
     assert found["options"]["categorical"] == CATEGORICAL
     assert found["notes"][0] == (
-        "As requested by options.categorical, region, icd code enter by their levels, not as amounts."
+        "As requested by options.categorical, region, icd code enter as levels, not as amounts."
     )
     assert found["notes"][1:] == expected["notes"]
     assert comparable(found).replace("region=", "region=r").replace("code=", "code=c") == comparable(expected)
@@ -129,9 +129,7 @@ def test_codes_declared_as_an_instrument_are_a_column_for_each_level(table: Tabl
 
 def test_a_column_is_named_by_its_header_in_the_file_too(table: Table, codes: pd.DataFrame) -> None:
     found = report(table(codes), MAPPING, categorical=["icd\ncode"], estimators=["ols_adjustment"])
-    assert (
-        found["notes"][0] == "As requested by options.categorical, icd code enters by its levels and not as an amount."
-    )
+    assert found["notes"][0] == "As requested by options.categorical, icd code enters as levels, not as an amount."
 
 
 def test_a_column_that_there_is_not_is_named_with_the_nearest(table: Table, codes: pd.DataFrame) -> None:
@@ -166,7 +164,7 @@ def test_covariates_that_look_like_codes_are_reported_and_left_as_they_are(table
     path = table(codes)
     chosen = ["ols_adjustment"]
     assert report(path, MAPPING, estimators=chosen)["notes"][0] == (
-        "By name and whole numbers, these covariates look like category codes, but they enter as amounts: "
+        "By their names and whole numbers, these covariates appear to be category codes, but they enter as amounts: "
         '["region", "icd code"]. List those that are codes in options.categorical.'
     )
     assert ': ["region"]. List' in report(path, MAPPING, estimators=chosen, categorical=["icd code"])["notes"][1]

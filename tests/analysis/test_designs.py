@@ -35,7 +35,7 @@ PEOPLE = pl.DataFrame(
 def test_neighbours_are_found_by_their_ids_and_those_without_a_row_are_counted():
     data, notes = prepared(PEOPLE, {"y": "y", "treatment": "w", "unit_id": "id", "edges": "friends"})
     assert data.edges.tolist() == [[0, 1], [0, 2], [1, 0], [3, 0]]
-    assert any("1 neighbours" in note for note in notes)
+    assert any("1 neighbour in" in note for note in notes)
 
 
 def test_neighbours_follow_their_rows():
@@ -46,7 +46,7 @@ def test_neighbours_follow_their_rows():
 def test_neighbours_need_ids_that_do_not_repeat():
     with pytest.raises(InvalidRequest, match="unit_id"):
         prepared(PEOPLE, {"y": "y", "treatment": "w", "edges": "friends"})
-    with pytest.raises(UnusableData, match="repeats"):
+    with pytest.raises(UnusableData, match="repeated values"):
         prepared(pl.concat([PEOPLE, PEOPLE]), {"y": "y", "treatment": "w", "unit_id": "id", "edges": "friends"})
 
 
@@ -124,7 +124,7 @@ def test_an_intervention_is_read_as_a_column_of_dates_is(text: str):
     data, notes = prepared(frame, {"y": "y", "time": "day", "intervention_time": text})
     assert data.post.tolist() == [0.0, 1.0, 1.0]
     assert data.intervention_time == 19905.0
-    assert "post is day >= 2024-07-01." in notes
+    assert "The role post is defined as day >= 2024-07-01." in notes
 
 
 @pytest.mark.parametrize("role", ["intervention_time", "cutoff"])
@@ -132,7 +132,7 @@ def test_a_date_is_not_compared_with_a_number(role: str):
     frame = pl.DataFrame({"y": [1.0, 2.0, 3.0], "day": ["2024-06-30", "2024-07-01", "2024-07-02"], "n": [1, 2, 3]})
     frame = frame.with_columns(pl.col("day").str.to_date())
     column = "time" if role == "intervention_time" else "running"
-    with pytest.raises(InvalidRequest, match=f"'day' holds dates and '{role}' is a number"):
+    with pytest.raises(InvalidRequest, match=f"'day' contains dates, but '{role}' is a number"):
         prepared(frame, {"y": "y", column: "day", role: 19905})
     with pytest.raises(InvalidRequest, match=f"'n' holds numbers and '{role}' is a date"):
         prepared(frame, {"y": "y", column: "n", role: "2024-07-01"})

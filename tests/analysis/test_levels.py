@@ -45,7 +45,7 @@ def test_a_reference_that_is_no_level_is_refused_with_the_levels() -> None:
     with pytest.raises(InvalidRequest) as caught:
         levels_of(["a", "b"], reference="c")
     assert caught.value.choices == ("a", "b")
-    assert caught.value.detail == "The treatment has no level 'c'. It has: a, b."
+    assert caught.value.detail == "The treatment has no level 'c'. Its levels are a, b."
 
 
 def test_three_levels_make_a_contrast_for_each_level_beyond_the_reference_on_its_rows() -> None:

@@ -42,7 +42,7 @@ def test_a_column_that_does_not_exist_is_named_with_the_nearest() -> None:
 
 def test_columns_in_one_text_are_said_to_be_a_list() -> None:
     with pytest.raises(
-        InvalidRequest, match=r"no column 'a, b' \(mapped as covariates\). For several columns use a list:"
+        InvalidRequest, match=r"no column 'a, b' \(mapped as covariates\). For several columns, use a list:"
     ):
         check_mapping({"y": "y", "treatment": "w", "covariates": ("a, b",)}, ["y", "w", "a", "b"])
 
@@ -121,7 +121,9 @@ def test_dates_are_not_compared_with_a_year() -> None:
     days = [date(1974, 1, 1), date(1976, 1, 1)] * 2
     frame = pl.DataFrame({"y": [1.0, 2.0, 3.0, 5.0], "unit": [1, 1, 2, 2], "day": days, "first": [1976, 1976, 0, 0]})
     roles = {"y": "y", "unit_id": "unit", "time": "day", "cohort": "first"}
-    with pytest.raises(InvalidRequest, match="'day' holds dates and 'first' holds numbers; give both as dates"):
+    with pytest.raises(
+        InvalidRequest, match=r"'day' contains dates, but 'first' contains numbers\. Send both as dates"
+    ):
         prepared(frame, roles)
     with pytest.raises(InvalidRequest, match="'first' holds numbers and 'day' holds dates"):
         prepared(frame, {**roles, "time": "first", "cohort": "day"})
@@ -131,7 +133,7 @@ def test_dates_are_not_compared_with_a_year() -> None:
 
 def test_a_note_of_a_start_says_it_as_time_does() -> None:
     roles = {"y": "y", "treatment": "w", "time": "year", "intervention_time": 2002.0}
-    assert "post is year >= 2002." in prepared(PANEL, roles).notes
+    assert "The role post is defined as year >= 2002." in prepared(PANEL, roles).notes
 
 
 def test_rows_of_weight_0_are_left_out_of_every_contrast() -> None:

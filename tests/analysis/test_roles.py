@@ -29,7 +29,7 @@ def test_a_moment_within_a_day_is_a_part_of_a_day() -> None:
 
 
 def test_words_where_numbers_are_due_are_refused_with_examples() -> None:
-    with pytest.raises(InvalidRequest, match=r"'a' cannot be y: .*'x'") as caught:
+    with pytest.raises(InvalidRequest, match=r"'a' cannot be mapped as y.*'x'") as caught:
         numeric(pl.Series("a", ["x", "z"]), role="y")
     assert caught.value.field == "mapping.y"
 

@@ -58,7 +58,7 @@ def test_infinity_means_never_treated() -> None:
 
 
 def test_other_words_of_a_cohort_are_named() -> None:
-    with pytest.raises(InvalidRequest, match=r"it contains 'soon'\. Leave those cells empty") as caught:
+    with pytest.raises(InvalidRequest, match=r"'soon' in addition to .* periods\. Leave those cells empty") as caught:
         made([2003, 2004, 2005], ["2004", "soon"])
     assert caught.value.field == "mapping.cohort"
     with pytest.raises(InvalidRequest, match="words"):
@@ -111,7 +111,7 @@ def test_the_time_of_an_intervention_goes_with_the_months(given: object) -> None
     data = found.contrasts[0].data
     assert data.post.tolist() == [0, 0, 1, 1] * 2
     assert data.intervention_time == data.time_values[2]
-    assert "post is t >= 2004-01-01." in found.notes
+    assert "The role post is defined as t >= 2004-01-01." in found.notes
 
 
 def test_a_time_of_an_intervention_that_is_no_month_is_named() -> None:

@@ -15,7 +15,7 @@ def said(number: int) -> str:
 def test_a_disk_error_is_actionable_and_names_no_path() -> None:
     assert "is full" in said(errno.ENOSPC)
     assert "free space" in said(errno.EDQUOT)
-    assert "cannot be written to (read-only file system)" in said(errno.EROFS)
+    assert "is not writable (read-only file system)" in said(errno.EROFS)
     assert "Restart the engine" in said(errno.ENOENT)
     assert "cannot be used (too many open files)" in said(errno.EMFILE)
     for number in (errno.ENOSPC, errno.EROFS, errno.ENOENT, errno.EMFILE):
