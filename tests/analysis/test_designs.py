@@ -134,7 +134,7 @@ def test_a_date_is_not_compared_with_a_number(role: str):
     column = "time" if role == "intervention_time" else "running"
     with pytest.raises(InvalidRequest, match=f"'day' contains dates, but '{role}' is a number"):
         prepared(frame, {"y": "y", column: "day", role: 19905})
-    with pytest.raises(InvalidRequest, match=f"'n' holds numbers and '{role}' is a date"):
+    with pytest.raises(InvalidRequest, match=f"'n' contains numbers, but '{role}' is a date"):
         prepared(frame, {"y": "y", column: "n", role: "2024-07-01"})
 
 

@@ -125,7 +125,7 @@ def test_dates_are_not_compared_with_a_year() -> None:
         InvalidRequest, match=r"'day' contains dates, but 'first' contains numbers\. Send both as dates"
     ):
         prepared(frame, roles)
-    with pytest.raises(InvalidRequest, match="'first' holds numbers and 'day' holds dates"):
+    with pytest.raises(InvalidRequest, match="'first' contains numbers, but 'day' contains dates"):
         prepared(frame, {**roles, "time": "first", "cohort": "day"})
     never = frame.with_columns(first=pl.lit(None, dtype=pl.Int64))
     np.testing.assert_array_equal(prepared(never, roles).contrasts[0].data.treatment, [0, 0, 0, 0])

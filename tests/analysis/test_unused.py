@@ -22,7 +22,7 @@ def test_a_role_without_a_use_is_reported_by_an_estimator_of_the_design_in_use()
     lacking = gave("lin_interacted", "It needs the role 'treatment'.")
     (note,) = notes_on_unused(roles, lacking, gave("ope_ips"), gave("ope_dr", "It needs one column for each action."))
     assert note == (
-        "No estimate uses the design of 'covariates': ope_dr was not computed. It needs one column for each action."
+        "No estimate uses the design of 'covariates'. ope_dr was not computed. It needs one column for each action."
     )
 
 
@@ -31,7 +31,7 @@ def test_the_estimator_that_needs_most_of_them_and_lacks_least_says_why() -> Non
     estimates = (gave("rd_fuzzy", "It needs a treatment."), gave("rd_local_linear", "No row is above 99."))
     notes = notes_on_unused(roles, *estimates)
     assert notes == [
-        "No estimate uses the design of 'y', 'running' and 'cutoff': "
+        "No estimate uses the design of 'y', 'running' and 'cutoff'. "
         "rd_local_linear was not computed. No row is above 99."
     ]
 
@@ -54,4 +54,4 @@ def test_that_rows_are_compared_by_a_start_is_no_use_of_its_design() -> None:
 
 def test_a_role_that_is_only_optional_is_reported_where_nothing_uses_it() -> None:
     (note,) = notes_on_unused({"reward": "r", "action": "a"}, gave("ope_ips", "It needs the role 'pscore'."))
-    assert note.endswith("'action': ope_ips was not computed. It needs the role 'pscore'.")
+    assert note.endswith("'action'. ope_ips was not computed. It needs the role 'pscore'.")

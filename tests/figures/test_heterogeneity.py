@@ -9,7 +9,7 @@ def test_the_groups_are_those_of_the_diagnostics_from_the_least_to_the_most():
     found = drawn.diagnostics["heterogeneity"]
     rows = [row for row in values(drawn.figures["heterogeneity"]) if row["kind"] == "group"]
     assert [row["effect"] for row in rows] == [group["estimate"] for group in found["groups"]]
-    assert [row["group"] for row in rows] == ["1 (least)", "2", "3", "4", "5 (most)"]
+    assert [row["group"] for row in rows] == ["1 (smallest)", "2", "3", "4", "5 (largest)"]
     assert all(row["lower"] < row["effect"] < row["upper"] for row in rows)
 
 

@@ -127,7 +127,7 @@ def test_what_is_not_even_a_line_of_http_is_a_problem_too(start):
     service = start(APP)
     with connected(service) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
-        problem = json.loads(rest_of(connection).partition(b"\r\n\r\n")[2])
+        problem = json.loads(read_all(connection).partition(b"\r\n\r\n")[2])
     assert problem["detail"] == "The received data are not an HTTP/1.1 request."
     assert problem["request_id"] in service.wait_line("- - 400")
 
