@@ -134,3 +134,113 @@ def test_the_other_estimates_have_no_vote() -> None:
     others = [replace(each, estimate=-9.0) if each.name == "ols_adjustment" else each for each in seen.estimates]
     again = decide(seen.primary, others, seen.gates, better="higher", minimum_effect=0.0, alpha=0.05)
     assert again.verdict == seen.decision.verdict == "GO"
+
+
+def reasons(value: float | None = 1.0, error: float = 0.2, **more: object) -> tuple[str, ...]:
+    return decided(value, error, **more).reasons
+
+
+def test_each_reading_of_the_interval_has_its_sentence() -> None:
+    passes = "Every gate that applies passes."
+    seen = "The gain is 1, its 95% interval"
+    assert reasons() == (f"{seen} [0.6, 1.4]: all of it is above the minimum effect of 0.", passes)
+    assert reasons(minimum_effect=1.4) == (f"{seen} [0.6, 1.4]: none of it is above the minimum effect of 1.4.",)
+    assert reasons(minimum_effect=0.75) == (
+        f"{seen} [0.6, 1.4]: the estimate is at least one standard error above the minimum effect of 0.75, but the "
+        "interval does not exclude less.",
+    )
+    assert reasons(minimum_effect=0.9) == (f"{seen} [0.6, 1.4]: it contains the minimum effect of 0.9.",)
+    assert reasons(ci_lower=None, ci_upper=None) == (f"{seen} [unbounded, unbounded]: no effect is ruled out.",)
+    assert reasons(ci_upper=None)[0].startswith(f"{seen} [0.6, unbounded]: all of it")
+    assert reasons(-1.0, better="lower") == reasons()
+    assert reasons(-1.0, better="lower", ci_lower=None)[0].startswith(f"{seen} [0.6, unbounded]: all of it")
+
+
+@pytest.mark.parametrize(
+    ("minimum_effect", "verdict"), [(0.49, "GO"), (0.5, "CANARY"), (0.75, "CANARY"), (0.76, "HOLD"), (1.5, "HOLD")]
+)
+def test_the_thresholds_of_the_verdict_belong_to_the_stricter_side(minimum_effect: float, verdict: str) -> None:
+    assert decided(1.0, 0.25, minimum_effect=minimum_effect).verdict == verdict
+
+
+def test_without_a_standard_error_there_is_no_canary() -> None:
+    assert decided(1.0, 0.2, ci_lower=-0.1, standard_error=None).verdict == "HOLD"
+    assert decided(1.0, 0.2, ci_lower=-0.1).verdict == "CANARY"
+
+
+def test_a_gate_is_named_with_its_reason_and_failures_come_first() -> None:
+    bare = Gate(status="warn", rule="It is so.", reason=None)
+    assert reasons(gates=(WARN, FAIL, bare))[1:] == (
+        "The gate 1 fails: It is not so.", "The gate 0 warns: It is hardly so.", "The gate 2 warns: It is so.",
+    )  # fmt: skip
+    assert reasons(0.5, 0.2, ci_lower=-0.1, gates=(PASS,))[1:] == ()
+    assert decided(0.5, 0.2, ci_lower=-0.1, gates=(WARN,)).verdict == "CANARY"
+
+
+def test_a_primary_without_a_number_is_named_with_its_status() -> None:
+    assert reasons(None, status="skipped", reason="It needs an instrument.") == (
+        "aipw was skipped: It needs an instrument.",
+    )
+    assert reasons(None, status="failed") == ("aipw was failed",)
+
+
+def test_without_a_primary_the_gates_of_the_design_are_the_reasons() -> None:
+    gates = {"computation": FAIL, "overlap": WARN, "design": FAIL, "balance": PASS}
+    found = decide(
+        Primary(name=None, rule="Nothing applies."), [], gates, better="lower", minimum_effect=0.5, alpha=0.05
+    )
+    assert found.reasons == (
+        "There is no estimate of an effect to decide on. Nothing applies.",
+        "The gate design fails: It is not so.",
+        "The gate overlap warns: It is hardly so.",
+    )
+    assert (found.verdict, found.estimates_computed) == ("HOLD", 0)
+    assert found.note == "No estimate was computed. The decision uses the primary alone."
+
+
+def test_the_decision_repeats_what_it_was_asked() -> None:
+    found = decided(1.0, better="lower", minimum_effect=0.5)
+    assert (found.primary, found.primary_rule) == ("aipw", "By the design.")
+    assert (found.better, found.minimum_effect, found.estimates_computed) == ("lower", 0.5, 1)
+
+
+def policy(**more: object) -> dict[str, object]:
+    return {"family": "off_policy", "diagnostics": {"lift": 0.5, "lift_standard_error": 0.1, **more}}
+
+
+def test_a_policy_is_judged_by_its_lift_over_the_logged_one() -> None:
+    found = decided(9.0, 0.01, **policy())
+    assert found.verdict == "GO"
+    assert found.reasons[0] == (
+        "The gain is 0.5, its 95% interval over the logged policy [0.304, 0.696]: all of it is above the minimum "
+        "effect of 0."
+    )
+    assert decided(9.0, 0.01, **policy(), minimum_effect=0.35).verdict == "CANARY"
+    assert decided(9.0, 0.01, **policy(), alpha=0.001, minimum_effect=0.25).verdict == "CANARY"
+    assert decided(9.0, 0.01, **policy(), better="lower").verdict == "HOLD"
+
+
+def test_a_policy_without_an_error_of_its_lift_has_no_interval() -> None:
+    assert decided(9.0, 0.01, **policy(lift_standard_error=None)).reasons[0] == (
+        "The gain is 0.5, its 95% interval over the logged policy [unbounded, unbounded]: no effect is ruled out."
+    )
+    assert "The gain is 0, its" in decided(9.0, 0.01, **policy(lift=None)).reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "bounds"),
+    [
+        ([[0.5, 1.6]], "[0.5, 1.6]"), ([[0.5, 0.7], [0.2, 1.6], [0.9, 1.0]], "[0.2, 1.6]"),
+        ([[0.5, None], [0.2, 1.0]], "[0.2, unbounded]"), ([[None, 1.0], [0.2, 3.0]], "[unbounded, 3]"),
+        (["no piece", [0.5, 1.6]], "[0.5, 1.6]"),
+    ],
+)  # fmt: skip
+def test_an_anderson_rubin_set_of_several_pieces_is_read_by_its_hull(pieces: list[object], bounds: str) -> None:
+    found = decided(family="instruments", diagnostics={"anderson_rubin_robust": {"intervals": pieces}})
+    assert found.reasons[0].startswith(f"The gain is 1, its 95% Anderson-Rubin set {bounds}: ")
+
+
+@pytest.mark.parametrize("missing", [None, {}, {"intervals": None}, {"intervals": []}, "none"])
+def test_without_an_anderson_rubin_set_the_interval_is_read(missing: object) -> None:
+    found = decided(family="instruments", diagnostics={"anderson_rubin_robust": missing})
+    assert found.reasons == reasons()

@@ -3,17 +3,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cqox.contract import Gate
 from cqox.diagnostics import design_checks as checks
-from cqox.estimators import Estimate
+from cqox.estimators import Estimate, Json
 from tests.diagnostics.looking import confounded, judged, trial
 from tests.estimators.designs import instrumented, panel
 
 
 def estimate(name: str = "aipw", family: str = "doubly_robust", estimand: str = "ATE", **fields: object) -> Estimate:
     return Estimate(
-        name=name, family=family, estimand=estimand, status="ok", estimate=1.0, standard_error=0.2, ci_lower=0.6,
-        ci_upper=1.4, **{"n": 100, **fields},
+        name=name, family=family, estimand=estimand, status="ok", standard_error=0.2, ci_lower=0.6, ci_upper=1.4,
+        **{"n": 100, "estimate": 1.0, **fields},
     )  # fmt: skip
+
+
+NO_PRIMARY = "There is no primary estimate to check."
+
+
+def said(gate: Gate) -> tuple[str, str | None]:
+    return gate.status, gate.reason
 
 
 @pytest.mark.parametrize(
@@ -150,3 +158,234 @@ def test_without_a_primary_no_check_applies() -> None:
         assert check({}, None).status == "not_applicable"
     for alone in (checks.instrument_strength, checks.negative_weights, checks.arm_rows):
         assert alone(None).status == "not_applicable"
+
+
+def test_a_primary_without_a_number_is_not_checked_whatever_was_found() -> None:
+    found: dict[str, Json] = {
+        "overlap": {"share_outside": 0.5}, "balance": {"largest": {"after_ATE": {"value": 1.0, "name": "x"}}},
+        "effective_rows": {"ATE": {"treated_share": 0.01}}, "clusters": {"fewest": 2}, "pre_trends": {"p_value": 0.0},
+    }  # fmt: skip
+    seen: dict[str, Json] = {
+        "rows_by_arm": {"treated": 1, "untreated": 1}, "effective_f": 1.0, "negative_weight_share": 0.5,
+        "negative_weight_sum": -1.0,
+    }  # fmt: skip
+    for without in (None, estimate("twfe", "did", "ATT", estimate=None, diagnostics=seen)):
+        for gate in (
+            checks.pre_trends(found, without), checks.clusters(found, without), checks.arm_rows(without),
+            checks.instrument_strength(without), checks.negative_weights(without),
+        ):  # fmt: skip
+            assert said(gate) == ("not_applicable", NO_PRIMARY)
+            assert gate.rule.endswith(".")
+    for without in (None, estimate(estimate=None)):
+        for gate in (
+            checks.overlap(found, without), checks.balance(found, without), checks.effective_sample(found, without)
+        ):  # fmt: skip
+            assert said(gate) == ("not_applicable", NO_PRIMARY)
+            assert gate.rule.endswith(".")
+
+
+def test_rows_left_out_are_counted() -> None:
+    gate = checks.missing_rows({"missing": {"rows": 200}}, estimate(n=150))
+    assert (gate.status, gate.value, gate.threshold) == ("warn", 0.25, 0.1)
+    assert gate.reason == "aipw uses 150 of 200 rows."
+    assert gate.rule == "At most 10% of the rows are dropped for missing values; fails above 50%."
+    assert checks.missing_rows({"missing": {"rows": 2}}, estimate(n=1)).status == "warn"
+    for rows in ({"rows": 0}, {"rows": None}, {}):
+        assert said(checks.missing_rows({"missing": rows}, estimate())) == ("not_applicable", NO_PRIMARY)
+    assert said(checks.missing_rows({"missing": {"rows": 10}}, estimate(n=None))) == ("not_applicable", NO_PRIMARY)
+
+
+@pytest.mark.parametrize("estimand", ["ATT", "ATC"])
+def test_an_effect_on_one_arm_is_judged_by_its_own_side_of_the_overlap(estimand: str) -> None:
+    own = {"ATT": "share_above", "ATC": "share_below"}[estimand]
+    gate = checks.overlap({"overlap": {own: 0.123, "share_outside": 0.9}}, estimate("ipw", "weighting", estimand))
+    assert (gate.status, gate.value) == ("warn", 0.123)
+    assert gate.reason == "12.3% of the rows are outside: limited overlap."
+
+
+def test_overlap_says_why_it_was_not_computed() -> None:
+    assert said(checks.overlap({}, estimate())) == ("not_applicable", "No propensity score was computed.")
+    assert checks.overlap({"overlap": {"reason": "One arm."}}, estimate()).reason == "One arm."
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(0.0, "pass"), (0.1, "pass"), (0.11, "warn"), (0.25, "warn"), (0.26, "fail")]
+)
+def test_balance_after_weighting_warns_beyond_a_tenth_and_fails_beyond_a_quarter(value: float, status: str) -> None:
+    found = {"balance": {"largest": {"after_ATE": {"value": value, "name": "age"}, "before_ATE": {"value": 9.0}}}}
+    gate = checks.balance(found, estimate())
+    assert (gate.status, gate.value, gate.threshold) == (status, value, 0.1)
+    if status != "pass":
+        assert gate.reason == f"'age' differs by {value:.3f} standard deviations after weighting."
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "value", "status", "threshold"),
+    [
+        ("ols_adjustment", "regression", 0.25, "pass", 0.25), ("ols_adjustment", "regression", 99.0, "warn", 0.25),
+        ("dml_plr", "double_ml", 0.26, "warn", 0.25), ("difference_in_means", "regression", 0.11, "warn", 0.1),
+        ("difference_in_means", "regression", 0.26, "fail", 0.1),
+    ],
+)  # fmt: skip
+def test_balance_before_weighting_is_asked_of_regressions(
+    name: str, family: str, value: float, status: str, threshold: float
+) -> None:
+    found = {"balance": {"largest": {"before_ATE": {"value": value}, "after_ATE": {"value": 0.0, "name": "x"}}}}
+    gate = checks.balance(found, estimate(name, family))
+    assert (gate.status, gate.value, gate.threshold) == (status, value, threshold)
+    if status != "pass":
+        assert gate.reason == f"'a covariate' differs by {value:.3f} standard deviations before weighting."
+
+
+def test_balance_is_judged_by_the_weights_that_the_primary_uses() -> None:
+    found: dict[str, Json] = {
+        "balance": {"largest": {"after_ATE": {"value": 0.0}, "after_matched": {"value": 0.2, "name": "age"}}},
+        "effective_rows": {
+            "ATE": {"used_by": ["ipw_ate"]}, "other": {"used_by": None}, "matched": {"used_by": ["aipw", "ipw"]}
+        },
+    }  # fmt: skip
+    assert checks.balance(found, estimate()).value == 0.2
+    assert checks.balance(found, estimate("ipw_ate", "weighting")).value == 0.0
+    assert checks.balance(found, estimate("ipw_att", "weighting", "ATT")).status == "not_applicable"
+
+
+def test_balance_says_why_it_was_not_computed() -> None:
+    unweighted = "No computed estimate weights the rows to the primary's target population."
+    assert said(checks.balance({}, estimate())) == ("not_applicable", unweighted)
+    assert checks.balance({"balance": {"reason": "No covariates."}}, estimate()).reason == "No covariates."
+    found = {"balance": {"reason": "No covariates.", "largest": {"after_ATE": {"reason": "All are constant."}}}}
+    assert checks.balance(found, estimate()).reason == "All are constant."
+
+
+def test_the_arm_with_the_lower_effective_share_is_described() -> None:
+    arm = {"treated_share": 0.1, "treated": 12.25, "treated_rows": 120, "control_share": 0.15, "control": 9.0}
+    gate = checks.effective_sample({"effective_rows": {"ATE": arm}}, estimate())
+    assert (gate.status, gate.value, gate.threshold) == ("warn", 0.1, 0.2)
+    assert gate.reason == "The effective sample size of the 120 treated rows is 12.2."
+    gate = checks.effective_sample({"effective_rows": {"ATE": {"control_share": 0.01}}}, estimate())
+    assert said(gate) == ("fail", "The effective sample size of the 0 untreated rows is 0.0.")
+    assert "at least 20% of the rows in each arm; fails below 5%." in gate.rule
+
+
+def test_the_effective_sample_says_why_it_does_not_apply() -> None:
+    gate = checks.effective_sample({}, estimate())
+    assert said(gate) == (
+        "not_applicable", "No computed estimate weights the rows to the primary's target population."
+    )  # fmt: skip
+    gate = checks.effective_sample(
+        {"effective_rows": {"ATE": {"treated_share": 0.01}}}, estimate("difference_in_means", "regression")
+    )
+    assert said(gate) == ("not_applicable", "The primary, difference_in_means, does not weight.")
+    gate = checks.effective_sample({}, estimate("iv_2sls", "instruments", "LATE"))
+    assert said(gate) == (
+        "not_applicable", "The primary, iv_2sls, does not assume unconfoundedness given the covariates."
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ess", "status"), [(200.0, "pass"), (40.0, "pass"), (39.0, "warn"), (10.0, "warn"), (9.9, "fail")]
+)
+def test_the_effective_sample_of_a_log_is_compared_with_its_rows(ess: float, status: str) -> None:
+    gate = checks.effective_sample({}, estimate("ips", "off_policy", "V", n=200, diagnostics={"ess": ess}))
+    assert (gate.status, gate.value, gate.threshold) == (status, ess / 200, 0.2)
+    if status != "pass":
+        assert gate.reason == f"The effective sample size of the 200 logged rows is {ess:.1f}."
+
+
+def test_a_log_that_is_not_weighted_has_no_effective_sample() -> None:
+    gate = checks.effective_sample({}, estimate("direct_method", "off_policy", "V", n=200))
+    assert said(gate) == ("not_applicable", "The primary, direct_method, does not weight.")
+    gate = checks.effective_sample({}, estimate("ips", "off_policy", "V", n=0, diagnostics={"ess": 1.0}))
+    assert gate.status == "not_applicable"
+
+
+def test_the_smaller_arm_is_named() -> None:
+    gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"treated": 2, "untreated": 500}}))
+    assert said(gate) == ("fail", "Only 2 rows are treated.")
+    gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"treated": 2}}))
+    assert said(gate) == ("fail", "Only 2 rows are treated.")
+    assert gate.rule == "At least 10 rows in each arm; fails below 3."
+    gate = checks.arm_rows(estimate("iv_2sls", "instruments", "LATE"))
+    assert gate.reason == "The primary, iv_2sls, does not compare the rows of two arms."
+
+
+@pytest.mark.parametrize(
+    ("f", "critical", "status", "threshold"),
+    [
+        (23.1, 23.1, "pass", 23.1), (23.0, 23.1, "warn", 23.1), (10.0, 23.1, "warn", 23.1), (9.9, 23.1, "fail", 23.1),
+        (10.0, None, "pass", 10.0), (9.9, None, "fail", 10.0), (9.0, 5.0, "fail", 10.0), (10.0, 5.0, "pass", 10.0),
+    ],
+)  # fmt: skip
+def test_an_instrument_is_as_strong_as_the_larger_of_both_thresholds_asks(
+    f: float, critical: float | None, status: str, threshold: float
+) -> None:
+    told: dict[str, Json] = {"effective_f": f, "effective_f_critical": critical}
+    gate = checks.instrument_strength(estimate("iv_2sls", "instruments", "LATE", diagnostics=told))
+    assert (gate.status, gate.value, gate.threshold) == (status, f, threshold)
+    if status != "pass":
+        assert gate.reason == (
+            f"The effective F is {f:.2f}: weak instruments; use the Anderson-Rubin set, which remains valid."
+        )
+    else:
+        assert gate.reason is None
+
+
+def test_the_strength_of_instruments_says_why_it_does_not_apply() -> None:
+    assert checks.instrument_strength(estimate()).reason == "The primary, aipw, uses no instrument."
+    gate = checks.instrument_strength(estimate("iv_2sls", "instruments", "LATE", diagnostics={"effective_f": None}))
+    assert said(gate) == (
+        "not_applicable", "The instruments determine the treatment: the first stage has no residual variance."
+    )  # fmt: skip
+    assert "bias of 10% (Montiel Olea and Pflueger 2013); fails below 10." in gate.rule
+
+
+def test_negative_weights_are_described_by_their_share_and_sum() -> None:
+    told: dict[str, Json] = {"negative_weight_share": 0.125, "negative_weight_sum": -0.5}
+    gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=told))
+    assert (gate.status, gate.value, gate.threshold) == ("warn", 0.5, 0.05)
+    assert gate.reason == "12.5% of the treated rows have negative weights, which sum to -0.500."
+    for missing in told:
+        partial = {name: value for name, value in told.items() if name != missing}
+        gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=partial))
+        assert said(gate) == ("not_applicable", "The primary, twfe, has no such weights.")
+
+
+def test_trends_of_staggered_adoption_are_tested_in_the_event_study() -> None:
+    found: dict[str, Json] = {
+        "pre_trends": {"p_value": 0.5},
+        "event_study": {"pre_trends": {"p_value": 0.01, "largest": 0.25}},
+    }
+    gate = checks.pre_trends(found, estimate("did_imputation", "did_staggered", "ATT"))
+    assert (gate.status, gate.value, gate.threshold) == ("warn", 0.01, 0.05)
+    assert gate.reason == "Before treatment the trends differ by up to 0.25."
+    assert checks.pre_trends(found, estimate("twfe", "did", "ATT")).value == 0.5
+    found["event_study"] = {}
+    assert checks.pre_trends(found, estimate("did_imputation", "did_staggered", "ATT")).value == 0.5
+    gate = checks.pre_trends({"pre_trends": {"p_value": 0.01}}, estimate("twfe", "did", "ATT"))
+    assert gate.reason == "Before treatment the trends differ by up to 0."
+
+
+def test_pre_trends_say_why_they_do_not_apply() -> None:
+    assert checks.pre_trends({}, estimate()).reason == "The primary, aipw, does not rest on parallel trends."
+    gate = checks.pre_trends({}, estimate("twfe", "did", "ATT"))
+    assert said(gate) == ("not_applicable", "No pre-trends test was computed.")
+    gate = checks.pre_trends({"pre_trends": {"reason": "One period."}}, estimate("twfe", "did", "ATT"))
+    assert gate.reason == "One period."
+
+
+def test_the_reason_about_clusters_is_the_stricter_one() -> None:
+    def found(fewest: int, **arms: int) -> Gate:
+        return checks.clusters({"clusters": {"fewest": fewest}}, estimate(diagnostics={"clusters_by_arm": {**arms}}))
+
+    assert said(found(50)) == ("pass", None)
+    assert found(50).threshold == 20
+    assert said(found(19)) == ("warn", "The standard error rests on 19 clusters.")
+    assert said(found(50, treated=9, untreated=41)) == ("warn", "Only 9 clusters are treated.")
+    assert found(50, treated=9, untreated=41).threshold == 10
+    assert said(found(19, treated=9, untreated=10)) == ("warn", "The standard error rests on 19 clusters.")
+    assert said(found(3, treated=2, untreated=1)) == ("fail", "Only 1 cluster is untreated.")
+
+
+def test_clusters_say_why_they_do_not_apply() -> None:
+    assert said(checks.clusters({}, estimate())) == ("not_applicable", "Rows are treated as independent.")
+    assert checks.clusters({"clusters": {"reason": "No cluster."}}, estimate()).reason == "No cluster."

@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.estimators import Data, Settings, Vector
+from cqox.contract import Gate
+from cqox.diagnostics import Primary, gates
+from cqox.estimators import Data, Estimate, Json, Settings, Vector
 from tests.diagnostics.looking import confounded, judged, observed, trial
 from tests.estimators.designs import cross_section, instrumented, panel, row_keys, two_periods
 
@@ -101,3 +103,32 @@ def test_a_covariate_as_strong_as_can_be_is_a_warning_and_no_exemption() -> None
     assert gate.status == "warn"
     assert gate.value is None
     assert gate.reason.startswith("A confounder as strong as 'x0' would determine the treatment")
+
+
+def test_the_gates_are_about_the_primary_and_read_the_diagnostics() -> None:
+    def found(name: str, family: str, **more: object) -> dict[str, Gate]:
+        known = {"n": 40, "estimate": 1.0, "standard_error": 0.5, "ci_lower": 0.1, "ci_upper": 1.9, "warnings": ("W.",)}
+        one = Estimate(name=name, family=family, estimand="ATT", status="ok", **{**known, **more})
+        other = Estimate(name="other", family="other", estimand="LATE", status="failed", reason="It failed.")
+        return gates(diagnostics, [other, one], Primary(name=name, rule="By the design."))
+
+    diagnostics: dict[str, Json] = {
+        "missing": {"rows": 100}, "overlap": {"share_above": 0.1}, "outcome": {"sd": 1.0},
+        "balance": {"largest": {"after_ATT": {"name": "x", "value": 0.2}}},
+        "effective_rows": {"ATT": {"treated_share": 0.1}}, "clusters": {"fewest": 19}, "pre_trends": {"p_value": 0.01},
+        "discontinuity": {"manipulation": {"p_value": 0.01}, "covariates": {"adjusted_p_value": 0.01, "jumps": [
+            {"covariate": "x", "p_value": 0.01}]}},
+    }  # fmt: skip
+    weighted = found("ipw_att", "weighting", diagnostics={"rows_by_arm": {"treated": 9, "untreated": 31}})
+    doubts = {name for name, gate in weighted.items() if gate.status == "warn"}
+    assert doubts == {
+        "computation", "primary_warnings", "overlap", "balance", "effective_sample_size", "arm_rows", "clusters",
+        "precision",
+    }  # fmt: skip
+    assert weighted["missingness"].status == "fail"
+    over_time = found("twfe", "did", diagnostics={"negative_weight_share": 0.1, "negative_weight_sum": -0.1})
+    assert over_time["negative_weights"].status == over_time["pre_trends"].status == "warn"
+    strong = found("iv_2sls", "instruments", diagnostics={"effective_f": 11.0, "effective_f_critical": 23.0})
+    assert strong["instrument_strength"].status == "warn"
+    cutoff = found("rd_sharp", "discontinuity")
+    assert cutoff["manipulation"].status == cutoff["covariate_continuity"].status == "warn"

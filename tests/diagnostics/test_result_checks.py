@@ -1,8 +1,10 @@
+import statistics
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from cqox.contract import Gate
 from cqox.diagnostics import result_checks as checks
 from cqox.estimators import Estimate, Json
 from tests.diagnostics.looking import confounded, judged, observed, trial
@@ -137,3 +139,209 @@ def test_robustness_does_not_know_the_sign() -> None:
     data = trial(1000)
     turned = replace(data, y=-data.y)
     assert judged(data).gates["robustness"].value == pytest.approx(judged(turned).gates["robustness"].value)
+
+
+NO_PRIMARY = "There is no primary estimate to check."
+
+
+def said(gate: Gate) -> tuple[str, str | None]:
+    return gate.status, gate.reason
+
+
+def benchmarks(*rows: Json, **more: Json) -> dict[str, Json]:
+    known: dict[str, Json] = {"estimate": 1.0, "robustness_value_alpha": 0.1, "critical_value": 2.0}
+    return {"robustness": {**known, "benchmarks": [*rows], **more}}
+
+
+def as_strong(covariate: str, adjusted: float | None, error: float | None = 0.25, times: float = 1.0) -> Json:
+    return {
+        "covariate": covariate, "times_as_strong": times, "adjusted_estimate": adjusted,
+        "adjusted_standard_error": error,
+    }  # fmt: skip
+
+
+def test_without_a_primary_the_other_checks_do_not_apply() -> None:
+    found = {"outcome": {"sd": 1.0}, **differing({"ipwra": 0.1}), **benchmarks(as_strong("x", -1.0))}
+    bare = estimate("aipw", None, warnings=("Rows were clipped.",))
+    for without in (None, bare):
+        for gate in (
+            checks.primary_warnings(without), checks.precision(found, without), checks.robustness(found, without),
+            checks.agreement(found, [estimate("ipwra")], without),
+        ):  # fmt: skip
+            assert said(gate) == ("not_applicable", NO_PRIMARY)
+            assert gate.rule.endswith(".")
+
+
+def test_what_failed_is_listed() -> None:
+    primary = estimate("aipw")
+    failed = [estimate(name, None, status="failed", reason="x") for name in ("ipwra", "tmle")]
+    gate = checks.computation(
+        {"overlap": {"failed": True}, "balance": {"failed": False}, "n": 3}, [primary, *failed], primary
+    )
+    assert (gate.status, gate.value, gate.threshold) == ("warn", 3.0, 0.0)
+    assert gate.reason == "Failed: ipwra, tmle, overlap."
+    gate = checks.computation({}, [primary], primary)
+    assert (gate.status, gate.value, gate.threshold, gate.reason) == ("pass", 0.0, 0.0, None)
+
+
+def test_a_primary_without_a_number_fails_with_its_reason() -> None:
+    for without in (None, estimate("aipw", None)):
+        gate = checks.computation({}, [estimate("ipwra", None, status="failed", reason="x")], without)
+        assert (gate.status, gate.value, gate.threshold, gate.reason) == ("fail", 1.0, 0.0, NO_PRIMARY)
+    gate = checks.computation({}, [], estimate("aipw", None, reason="One arm."))
+    assert said(gate) == ("fail", "aipw: One arm.")
+
+
+def test_warnings_are_counted_and_joined() -> None:
+    gate = checks.primary_warnings(estimate("aipw", status="warning", warnings=("One.", "Two.")))
+    assert (gate.status, gate.value, gate.threshold, gate.reason) == ("warn", 2.0, 0.0, "One. Two.")
+    gate = checks.primary_warnings(estimate("aipw", warnings=("One.",)))
+    assert gate.status == "warn"
+    gate = checks.primary_warnings(estimate("aipw", status="warning"))
+    assert (gate.status, gate.value) == ("warn", 0.0)
+    gate = checks.primary_warnings(estimate("aipw"))
+    assert (gate.status, gate.value, gate.threshold, gate.reason) == ("pass", 0.0, 0.0, None)
+
+
+def test_precision_is_half_the_interval_over_the_standard_deviation_of_the_outcome() -> None:
+    gate = checks.precision({"outcome": {"sd": 2.0}}, estimate("aipw", half=1.5))
+    assert (gate.status, gate.value, gate.threshold) == ("warn", pytest.approx(0.75), 0.5)
+    assert gate.reason == "The interval's half-width is 0.75 standard deviations."
+    gate = checks.precision({"outcome": {"sd": 2.0}}, estimate("aipw", half=1.0))
+    assert (gate.status, gate.reason) == ("pass", None)
+    assert checks.precision({"outcome": {"sd": 0.001}}, estimate("aipw")).status == "warn"
+    assert "at most 0.5 standard deviations" in gate.rule
+
+
+def test_an_interval_without_an_end_is_not_precise() -> None:
+    for end in ("ci_lower", "ci_upper"):
+        gate = checks.precision({"outcome": {"sd": 1.0}}, estimate("aipw", **{end: None}))
+        assert (gate.status, gate.value, gate.threshold) == ("fail", None, 0.5)
+        assert gate.reason == "aipw has no bounded interval: no effect size is excluded."
+
+
+def test_precision_needs_an_outcome_that_varies() -> None:
+    for found in ({}, {"outcome": {"sd": 0.0}}, {"outcome": {"sd": None}}):
+        gate = checks.precision(found, estimate("aipw"))
+        assert said(gate) == ("not_applicable", "The outcome has no standard deviation to compare with.")
+
+
+def test_agreement_needs_another_estimate_of_the_same_kind() -> None:
+    nothing = ("not_applicable", "No other estimate of the ATE can be compared with aipw.")
+    primary, other = estimate("aipw"), estimate("ipwra", 9.0)
+    assert said(checks.agreement(differing({"ipwra": 0.1}), [primary], primary)) == nothing
+    assert said(checks.agreement({}, [primary, other], primary)) == nothing
+    assert said(checks.agreement(differing({"tmle": 0.1}), [primary, other], primary)) == nothing
+    att = replace(other, estimand="ATT")
+    assert said(checks.agreement(differing({"ipwra": 0.1}), [primary, att], primary)) == nothing
+    exact = estimate("aipw", standard_error=0.0)
+    assert said(checks.agreement(differing({"ipwra": 0.1}), [exact, other], exact)) == nothing
+
+
+def test_agreement_reads_the_group_of_the_primary_and_skips_what_it_cannot_read() -> None:
+    primary, other = estimate("aipw"), estimate("ipwra", 1.4)
+    row: list[Json] = [0.1, 0.0, None]
+    group: Json = {"estimators": ["ipwra", "aipw", "tmle"], "standard_errors_of_differences": [None, row, None]}
+    foreign: Json = {"estimators": ["ipwra"], "standard_errors_of_differences": [[0.0]]}
+    broken: list[Json] = ["no group", {"estimators": ["aipw"]}, {"standard_errors_of_differences": [[0.0]]}]
+    found: dict[str, Json] = {"agreement": {"groups": [*broken, foreign, group]}}
+    gate = checks.agreement(found, [primary, other, estimate("tmle", 9.0)], primary)
+    assert gate.value == pytest.approx(0.4 / (statistics.NormalDist().inv_cdf(1 - 0.05 / 4) * 0.1))
+    assert (gate.status, gate.threshold) == ("warn", 1.0)
+    assert gate.reason == "ipwra gives 1.4 where aipw gives 1."
+
+
+def test_the_farthest_estimate_gives_the_reason_and_an_opposed_one_before_it() -> None:
+    primary = estimate("aipw", 1.0)
+    near, far = estimate("ipwra", 1.5), estimate("tmle", 3.0)
+    gate = checks.agreement(differing({"ipwra": 0.01, "tmle": 0.01}), [near, primary, far], primary)
+    assert said(gate) == ("warn", "tmle gives 3 where aipw gives 1.")
+    assert gate.value == pytest.approx(10.0)
+    opposed = estimate("lin_interacted", -0.5, family="regression")
+    gate = checks.agreement(differing({"tmle": 0.01, "lin_interacted": 0.01}), [primary, far, opposed], primary)
+    assert said(gate) == ("fail", "lin_interacted gives -0.5 where aipw gives 1.")
+    gate = checks.agreement(differing({"ipwra": 0.5}), [primary, near], primary)
+    assert (gate.status, gate.reason, gate.threshold) == ("pass", None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "status"),
+    [
+        (-1.0, {}, "fail"), (-1.0, {"ci_lower": None}, "fail"), (-1.0, {"ci_upper": 0.0}, "warn"),
+        (-1.0, {"ci_upper": None}, "warn"), (2.0, {}, "warn"), (0.0, {"ci_lower": 0.1, "ci_upper": 0.2}, "warn"),
+    ],
+)  # fmt: skip
+def test_an_opposed_estimate_fails_where_its_interval_excludes_none(
+    value: float, ends: dict[str, float | None], status: str
+) -> None:
+    primary, other = estimate("aipw"), estimate("ipwra", value, **ends)
+    assert checks.agreement(differing({"ipwra": 0.1}), [primary, other], primary).status == status
+    flipped = estimate("aipw", -1.0), estimate("ipwra", 1.0, ci_lower=0.0)
+    assert checks.agreement(differing({"ipwra": 0.1}), list(flipped), flipped[0]).status == "warn"
+
+
+def test_an_opposed_estimate_fails_only_where_the_primary_excludes_none_too() -> None:
+    primary, other = estimate("aipw", half=1.0), estimate("ipwra", -1.0)
+    assert checks.agreement(differing({"ipwra": 0.1}), [primary, other], primary).status == "warn"
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "status", "change"),
+    [
+        (0.75, "pass", None), (0.5, "warn", "make it insignificant"), (0.25, "warn", "make it insignificant"),
+        (0.0, "fail", "change its sign"), (-0.5, "fail", "change its sign"),
+    ],
+)  # fmt: skip
+def test_robustness_is_the_adjusted_t_statistic(adjusted: float, status: str, change: str | None) -> None:
+    for sign in (1.0, -1.0):
+        gate = checks.robustness(benchmarks(as_strong("x", sign * adjusted), estimate=sign), estimate("aipw"))
+        assert (gate.status, gate.value, gate.threshold) == (status, adjusted / 0.25, 2.0)
+        assert gate.reason == (None if change is None else f"A confounder as strong as 'x' could {change}.")
+
+
+def test_the_worst_covariate_counts_and_only_as_strong_as_it_is() -> None:
+    rows = as_strong("a", 0.9), as_strong("b", 0.4), as_strong("c", 0.8), as_strong("d", -1.0, times=2.0)
+    gate = checks.robustness(
+        benchmarks(*rows, "no row", as_strong("e", None), as_strong("f", -1.0, None)), estimate("aipw")
+    )
+    assert said(gate) == ("warn", "A confounder as strong as 'b' could make it insignificant.")
+    assert gate.value == pytest.approx(1.6)
+    nameless: Json = {"times_as_strong": 1.0, "adjusted_estimate": -1.0, "adjusted_standard_error": 1.0}
+    gate = checks.robustness(benchmarks(nameless), estimate("aipw"))
+    assert said(gate) == ("fail", "A confounder as strong as 'a covariate' could change its sign.")
+
+
+def test_a_confounder_that_leaves_no_standard_error_decides_by_its_sign() -> None:
+    gate = checks.robustness(benchmarks(as_strong("x", 0.5, 0.0)), estimate("aipw"))
+    assert (gate.status, gate.value) == ("pass", None)
+    gate = checks.robustness(benchmarks(as_strong("x", -0.5, 0.0)), estimate("aipw"))
+    assert gate.status == "fail"
+
+
+def test_a_benchmark_beyond_every_bound_is_named() -> None:
+    found = benchmarks(as_strong("a", 9.0), beyond_benchmarks=["x", "y"])
+    gate = checks.robustness(found, estimate("aipw"))
+    assert (gate.status, gate.value, gate.threshold) == ("warn", None, 2.0)
+    assert gate.reason == (
+        "A confounder as strong as 'x' would determine the treatment and could explain the whole effect."
+    )
+    assert checks.robustness(benchmarks(as_strong("a", 9.0), beyond_benchmarks=[]), estimate("aipw")).status == "pass"
+
+
+def test_robustness_says_why_it_does_not_apply() -> None:
+    for name, family in (("difference_in_means", "regression"), ("twfe", "did")):
+        gate = checks.robustness(benchmarks(as_strong("x", -1.0)), estimate(name, family=family))
+        assert said(gate) == (
+            "not_applicable", f"The primary, {name}, does not assume that every confounder is measured."
+        )  # fmt: skip
+    for missing in ("estimate", "robustness_value_alpha", "critical_value"):
+        gate = checks.robustness(benchmarks(as_strong("x", -1.0), **{missing: None}), estimate("aipw"))
+        assert said(gate) == ("not_applicable", "No robustness value was computed.")
+    assert checks.robustness({"robustness": {"reason": "One arm."}}, estimate("aipw")).reason == "One arm."
+    gate = checks.robustness(benchmarks(as_strong("x", -1.0), robustness_value_alpha=0), estimate("aipw"))
+    assert said(gate) == (
+        "not_applicable", "The effect is not significant in the covariate-adjusted regression to begin with."
+    )  # fmt: skip
+    for found in (benchmarks(), benchmarks(benchmarks=None)):
+        gate = checks.robustness(found, estimate("aipw"))
+        assert said(gate) == ("not_applicable", "No covariate is available as a benchmark for a confounder.")

@@ -1,0 +1,141 @@
+import pytest
+
+from cqox.diagnostics import cutoff_checks as checks
+from cqox.estimators import Estimate, Json
+
+ROUNDED = ", or the score is rounded and heaps at round values"
+OTHER = Estimate(name="aipw", family="doubly_robust", estimand="ATE", status="ok", estimate=1.0)
+
+
+def estimate(value: float | None = 1.0) -> Estimate:
+    return Estimate(name="rd_sharp", family="discontinuity", estimand="LATE at the cutoff", status="ok", estimate=value)
+
+
+def density(p_value: float | None, heap: dict[str, Json] | None = None, **more: Json) -> dict[str, Json]:
+    found: dict[str, Json] = {"p_value": p_value, "density_below": 0.25, "density_above": 0.5, **more}
+    if heap is not None:
+        found["heap"] = heap
+    return {"discontinuity": {"manipulation": found}}
+
+
+def covariates(**found: Json) -> dict[str, Json]:
+    return {"discontinuity": {"covariates": found}}
+
+
+@pytest.mark.parametrize(
+    ("p_value", "status"),
+    [(1.0, "pass"), (0.05, "pass"), (0.049, "warn"), (0.001, "warn"), (0.00099, "fail"), (0.0, "fail")],
+)
+def test_a_jump_of_the_density_warns_below_a_twentieth_and_fails_below_a_thousandth(
+    p_value: float, status: str
+) -> None:
+    gate = checks.manipulation(density(p_value), estimate())
+    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.05)
+    assert (gate.reason is None) == (status == "pass")
+    gate = checks.continuity(
+        covariates(adjusted_p_value=p_value, jumps=[{"covariate": "x", "p_value": 0.1}]), estimate()
+    )
+    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.05)
+    assert (gate.reason is None) == (status == "pass")
+
+
+def test_the_rules_name_their_level_and_where_they_fail() -> None:
+    for gate in (checks.manipulation({}, None), checks.continuity({}, None)):
+        assert "at least 0.05; fails below 0.001." in gate.rule
+
+
+def test_a_jump_is_described_by_the_densities_of_both_sides() -> None:
+    up = checks.manipulation(density(0.01), estimate())
+    assert up.reason == ("The density jumps just above the cutoff (0.25 below, 0.5 above): evidence of manipulation.")
+    down = checks.manipulation(density(0.01, density_below=0.5, density_above=0.25), estimate())
+    assert down.reason == ("The density jumps just below the cutoff (0.5 below, 0.25 above): evidence of manipulation.")
+    unknown = checks.manipulation(density(0.01, density_below=None, density_above=None), estimate())
+    assert unknown.reason == "The density jumps just below the cutoff (0 below, 0 above): evidence of manipulation."
+
+
+def test_two_tests_of_the_density_are_corrected_for_their_number() -> None:
+    gate = checks.manipulation(density(0.4, {"p_value": 0.03}), estimate())
+    assert gate.value == pytest.approx(0.06)
+    assert gate.status == "pass"
+    gate = checks.manipulation(density(0.9, {"p_value": 0.8}), estimate())
+    assert gate.value == 1.0
+    gate = checks.manipulation(density(None, {"p_value": 0.03}), estimate())
+    assert gate.value == pytest.approx(0.03)
+
+
+def test_the_smaller_p_value_gives_the_reason() -> None:
+    heap: dict[str, Json] = {"p_value": 0.0001, "rows": [10, 90, 12], "value": 50.0}
+    gate = checks.manipulation(density(0.4, heap), estimate())
+    assert (gate.status, gate.value) == ("fail", pytest.approx(0.0002))
+    assert gate.reason == (
+        "Units heap at the cutoff (90 rows at the value 50, 10 at the one before, 12 at the one after): evidence of "
+        f"manipulation{ROUNDED}."
+    )
+    gate = checks.manipulation(density(0.00001, heap), estimate())
+    assert gate.reason == (
+        f"The density jumps just above the cutoff (0.25 below, 0.5 above): evidence of manipulation{ROUNDED}."
+    )
+
+
+@pytest.mark.parametrize(("at", "words"), [(90, "heap"), (12, "heap"), (11, "are missing"), (0, "are missing")])
+def test_units_heap_where_the_cutoff_has_more_than_the_mean_of_its_neighbours(at: int, words: str) -> None:
+    gate = checks.manipulation(density(None, {"p_value": 0.001, "rows": [10, at, 12], "value": -1.5}), estimate())
+    assert gate.reason == (
+        f"Units {words} at the cutoff ({at} rows at the value -1.5, 10 at the one before, 12 at the one after): "
+        f"evidence of manipulation{ROUNDED}."
+    )
+
+
+def test_a_heap_without_counts_still_has_a_reason() -> None:
+    gate = checks.manipulation(density(None, {"p_value": 0.001}), estimate())
+    assert gate.reason == (
+        "Units are missing at the cutoff (0 rows at the value 0, 0 at the one before, 0 at the one after): evidence "
+        f"of manipulation{ROUNDED}."
+    )
+    gate = checks.manipulation(density(None, {"p_value": 0.001, "rows": [None, 5, None]}), estimate())
+    assert "(5 rows at the value 0, 0 at the one before, 0 at the one after)" in str(gate.reason)
+
+
+def test_manipulation_is_checked_without_a_primary_where_the_test_was_computed() -> None:
+    assert checks.manipulation(density(0.01), None).status == "warn"
+    gate = checks.manipulation({}, None)
+    assert (gate.status, gate.reason) == ("not_applicable", "There is no primary estimate to check.")
+    gate = checks.manipulation(density(None), None)
+    assert (gate.status, gate.reason) == ("not_applicable", "No density test of the score was computed.")
+    gate = checks.manipulation({}, estimate())
+    assert (gate.status, gate.reason) == ("not_applicable", "No density test of the score was computed.")
+    gate = checks.manipulation(density(None, reason="Too few rows."), estimate())
+    assert (gate.status, gate.reason) == ("not_applicable", "Too few rows.")
+
+
+def test_checks_at_the_cutoff_do_not_matter_to_other_designs() -> None:
+    for gate in (
+        checks.manipulation(density(0.0), OTHER),
+        checks.continuity(covariates(adjusted_p_value=0.0), OTHER),
+    ):
+        assert gate.status == "not_applicable"
+        assert gate.reason == "The primary, aipw, is not a regression discontinuity."
+
+
+def test_a_covariate_that_jumps_is_named() -> None:
+    jumps: list[Json] = [
+        {"covariate": "age", "p_value": 0.02},
+        {"covariate": "income", "p_value": 0.0001},
+        {"covariate": "untested", "p_value": None},
+        {"covariate": "height", "p_value": 0.5},
+        "not a row",
+    ]
+    gate = checks.continuity(covariates(adjusted_p_value=0.0003, jumps=jumps), estimate())
+    assert (gate.status, gate.value) == ("fail", 0.0003)
+    assert gate.reason == "'income' jumps at the cutoff: the sides are not comparable."
+    gate = checks.continuity(covariates(adjusted_p_value=0.01, jumps=[{"p_value": 0.01}]), estimate())
+    assert gate.reason == "'a covariate' jumps at the cutoff: the sides are not comparable."
+
+
+def test_without_a_test_of_covariates_there_is_nothing_to_check() -> None:
+    nothing = "No jump of a covariate at the cutoff was estimated."
+    assert checks.continuity({}, estimate()).reason == nothing
+    assert checks.continuity(covariates(reason="No covariate."), estimate()).reason == "No covariate."
+    for without in (None, estimate(None)):
+        gate = checks.continuity(covariates(adjusted_p_value=0.0), without)
+        assert (gate.status, gate.reason) == ("not_applicable", "There is no primary estimate to check.")
