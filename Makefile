@@ -15,6 +15,9 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bi
 # How many tests with real processes run at once.
 SERVICE_TESTS ?= 3
 
+# The tests that `make coverage` measures: those without processes of their own.
+COVERAGE ?= --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
+
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 .PHONY: help
@@ -38,6 +41,11 @@ $(VENV)/.test-ready: $(VENV)/.run-ready requirements-test.lock
 $(VENV)/.bench-ready: $(VENV)/.run-ready requirements-peers.lock
 	@echo "Installing the peers that benchmarks measure against (requirements-peers.lock) ..."
 	@$(INSTALL) -r requirements-peers.lock
+	@touch $@
+
+$(VENV)/.mutants-ready: $(VENV)/.test-ready requirements-mutants.lock
+	@echo "Installing what mutation runs and measured coverage need (requirements-mutants.lock) ..."
+	@$(INSTALL) -r requirements-mutants.lock
 	@touch $@
 
 .PHONY: setup
@@ -79,6 +87,17 @@ validate: $(VENV)/.test-ready $(VENV)/.bench-ready  ## Monte-Carlo runs of every
 	@CQOX_VALIDATION_FILE=$(CURDIR)/build/validation.jsonl $(BIN)/python -m pytest -m slow tests/estimators tests/diagnostics
 	@$(BIN)/python docs/validate.py build/validation.jsonl
 
+.PHONY: coverage
+coverage: $(VENV)/.mutants-ready $(VENV)/.bench-ready  ## lines and branches that the fast suites reach (COVERAGE=tests/resilience)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(BIN)/coverage run -m pytest $(COVERAGE)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+.PHONY: mutants
+mutants: $(VENV)/.mutants-ready  ## changes of the code that no test notices (MUTANTS="--all 'cqox.resilience.retry.*'")
+	@$(BIN)/python -m tools.mutants $(MUTANTS)
+
 .PHONY: compose-test
 compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; a quarter of an hour)
 	@tests/deploy/compose_test.sh $(BIN)/python
@@ -94,7 +113,8 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --extra gateway --group build -o requirements-gateway.lock
 	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group test -o requirements-test.lock
 	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group peers -o requirements-peers.lock
+	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group mutants -o requirements-mutants.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist mutants
