@@ -110,7 +110,8 @@ def test_the_gates_are_about_the_primary_and_read_the_diagnostics() -> None:
         known = {"n": 40, "estimate": 1.0, "standard_error": 0.5, "ci_lower": 0.1, "ci_upper": 1.9, "warnings": ("W.",)}
         one = Estimate(name=name, family=family, estimand="ATT", status="ok", **{**known, **more})
         other = Estimate(name="other", family="other", estimand="LATE", status="failed", reason="It failed.")
-        return gates(diagnostics, [other, one], Primary(name=name, rule="By the design."))
+        near = replace(one, name="near", estimate=2.0)
+        return gates(diagnostics, [other, near, one], Primary(name=name, rule="By the design."))
 
     diagnostics: dict[str, Json] = {
         "missing": {"rows": 100}, "overlap": {"share_above": 0.1}, "outcome": {"sd": 1.0},
@@ -118,17 +119,25 @@ def test_the_gates_are_about_the_primary_and_read_the_diagnostics() -> None:
         "effective_rows": {"ATT": {"treated_share": 0.1}}, "clusters": {"fewest": 19}, "pre_trends": {"p_value": 0.01},
         "discontinuity": {"manipulation": {"p_value": 0.01}, "covariates": {"adjusted_p_value": 0.01, "jumps": [
             {"covariate": "x", "p_value": 0.01}]}},
+        "design": {"roles": ["instruments"], "unused": ["instruments"]}, "bad_controls": {"suspected": ["x"]},
+        "agreement": {"groups": [
+            {"estimators": ["ipw_att", "near"], "standard_errors_of_differences": [[0, 0.1], [0.1, 0]]}]},
+        "robustness": {
+            "estimate": 1.0, "robustness_value_alpha": 0.1, "critical_value": 2.0, "beyond_benchmarks": ["x"]},
     }  # fmt: skip
     weighted = found("ipw_att", "weighting", diagnostics={"rows_by_arm": {"treated": 9, "untreated": 31}})
-    doubts = {name for name, gate in weighted.items() if gate.status == "warn"}
-    assert doubts == {
-        "computation", "primary_warnings", "overlap", "balance", "effective_sample_size", "arm_rows", "clusters",
-        "precision",
+    assert {name for name, gate in weighted.items() if gate.status == "warn"} == {
+        "computation", "primary_warnings", "bad_controls", "overlap", "balance", "effective_sample_size", "arm_rows",
+        "clusters", "precision", "agreement", "robustness",
     }  # fmt: skip
-    assert weighted["missingness"].status == "fail"
+    assert {name for name, gate in weighted.items() if gate.status == "fail"} == {"design", "missingness"}
     over_time = found("twfe", "did", diagnostics={"negative_weight_share": 0.1, "negative_weight_sum": -0.1})
     assert over_time["negative_weights"].status == over_time["pre_trends"].status == "warn"
     strong = found("iv_2sls", "instruments", diagnostics={"effective_f": 11.0, "effective_f_critical": 23.0})
     assert strong["instrument_strength"].status == "warn"
     cutoff = found("rd_sharp", "discontinuity")
     assert cutoff["manipulation"].status == cutoff["covariate_continuity"].status == "warn"
+    assert found("sc", "synthetic_control", diagnostics={"pre_fit": 9.0})["donor_fit"].status == "fail"
+    residuals: dict[str, Json] = {"ljung_box_of_innovations": {"p_value": 0.001}, "effective_periods": 50.0}
+    series = found("its", "interrupted_series", diagnostics={"residuals": residuals})
+    assert series["serial_dependence"].status == "warn"

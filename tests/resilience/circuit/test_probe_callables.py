@@ -135,3 +135,28 @@ def test_a_plain_probe_that_returns_a_coroutine_has_not_succeeded() -> None:
         breaker(succeed)()
     assert isinstance(failed[0].error, TypeError)
     assert breaker.state is CircuitState.OPEN
+
+
+def test_a_plain_probe_holds_its_permit_until_the_deadline_and_a_margin() -> None:
+    clock, waits = FakeClock(), []
+
+    def probe() -> None:
+        with pytest.raises(CircuitOpen) as refused:
+            breaker(succeed)()
+        waits.append(refused.value.retry_after)
+
+    breaker = opened(clock, probe=probe)
+    clock.advance(60)
+    with deadline(3.0, clock=clock):
+        assert breaker(succeed)() == "up"
+    assert 3.0 < waits[0] <= 6.0
+
+
+def test_a_plain_probe_is_checked_where_a_breaker_gets_it_later() -> None:
+    async def probe() -> None: ...
+
+    breaker = CircuitBreaker("engine")
+    breaker(succeed)
+    with pytest.raises(TypeError, match="coroutine function"):
+        breaker.reconfigure(probe=probe)
+    assert breaker(succeed)() == "up"

@@ -1,5 +1,6 @@
 """Fallback results, returned only for failed calls."""
 
+import asyncio
 from typing import Any
 
 import anyio
@@ -139,3 +140,55 @@ def test_what_has_no_single_value_cannot_be_answered_for() -> None:
 
     with pytest.raises(TypeError, match="its result is not a value"):
         Fallback(lambda error: None)(stream)
+
+
+def test_arguments_by_name_reach_the_callee(run: Run) -> None:
+    async def fetch(*, of: str) -> str:
+        return f"answer {of}"
+
+    def look_up(*, of: str) -> str:
+        return f"answer {of}"
+
+    fallback = Fallback(lambda error: "other")
+    assert run(lambda: fallback(fetch)(of="x")) == "answer x"
+    assert fallback(look_up)(of="x") == "answer x"
+
+
+def test_an_object_whose_call_is_a_coroutine_function_is_awaited(run: Run) -> None:
+    class Answer:
+        async def __call__(self, error: Exception) -> str:
+            await anyio.lowlevel.checkpoint()
+            return f"instead of {error}"
+
+    fallback = Fallback(Answer(), name="substitute")
+    assert run(lambda: fallback(fail_later)(ValueError("x"))) == "instead of x"
+    with pytest.raises(TypeError, match=r"^substitute: a coroutine function cannot answer for a plain one"):
+        fallback(fail)
+
+
+def test_an_awaitable_of_a_plain_function_is_answered_for_where_it_fails() -> None:
+    async def main() -> list[object]:
+        def request(error: Exception | None) -> asyncio.Future[str]:
+            future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            if error is None:
+                future.set_result("answer")
+            else:
+                future.set_exception(error)
+            return future
+
+        call = Fallback(lambda error: f"instead of {error}")(request)
+        return [await call(None), await call(ValueError("x")), await call(None)]
+
+    assert asyncio.run(main()) == ["answer", "instead of x", "answer"]
+
+
+def test_a_first_awaitable_that_fails_is_answered_for() -> None:
+    async def main() -> object:
+        def request() -> asyncio.Future[str]:
+            future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            future.set_exception(ValueError("x"))
+            return future
+
+        return await Fallback(lambda error: f"instead of {error}")(request)()
+
+    assert asyncio.run(main()) == "instead of x"

@@ -1,5 +1,6 @@
 """Attempts, their pauses, and their log lines and events."""
 
+import itertools
 import logging
 import math
 import re
@@ -11,7 +12,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from cqox.resilience import Policy, Retry, exponential_backoff_retry
+from cqox.errors import DeadlineExceeded
+from cqox.resilience import Policy, Retry, deadline, exponential_backoff_retry
 from cqox.resilience.retry import attempt_controller
 from cqox.resilience.runtime.call_context import attempt_made, call_key
 from cqox.resilience.testing import Script, capture_events
@@ -197,6 +199,7 @@ def test_listeners_hear_of_every_attempt() -> None:
     ]
     assert {event.name for event in seen} == {"engine"}
     assert [getattr(event, "attempt", None) for event in seen] == [1, 1, 1, 2, 2, 2]
+    assert [getattr(event, "max_attempts", None) for event in seen] == [2, 2, 2, 2, 2, None]
     assert seen[2].delay == 1.0
     assert seen[5].error is error
     assert [event.at for event in seen] == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
@@ -231,13 +234,46 @@ def test_settings_change_at_run_time() -> None:
     assert retry.settings.max_attempts == 4
 
 
+def test_decorrelated_pauses_lie_between_the_base_and_three_times_the_one_before() -> None:
+    retry, clock = plain(max_attempts=5, jitter="decorrelated", rng=Random(3))
+    with pytest.raises(Down):
+        retry(Script(*[Down()] * 5).__call__)()
+    assert len(clock.sleeps) == 4
+    for before, pause in itertools.pairwise((1.0, *clock.sleeps)):
+        assert 1.0 <= pause <= 3 * before
+
+
+@pytest.mark.parametrize("error", [DeadlineExceeded(1.0, before_call=True), KeyboardInterrupt()])
+def test_a_call_that_did_not_begin_and_what_is_no_exception_are_not_retried(error: BaseException) -> None:
+    retry, clock = plain(exceptions=lambda _: True)
+    with pytest.raises(type(error)) as caught:
+        retry(Script(error).__call__)()
+    assert caught.value is error
+    assert clock.sleeps == []
+
+
+def test_a_callee_that_exceeds_a_deadline_of_its_own_is_retried() -> None:
+    retry, clock = plain()
+    assert retry(Script(DeadlineExceeded(1.0), "up").__call__)() == "up"
+    assert clock.sleeps == [1.0]
+
+
+def test_an_exception_whose_notes_are_no_list_reaches_the_caller_as_it_is() -> None:
+    error = Down("down")
+    error.__notes__ = "one text"  # type: ignore[assignment]
+    retry, clock = plain()
+    with pytest.raises(Down) as caught, deadline(0.5, clock=clock):
+        Policy("engine", retry)(Script(error).__call__)()
+    assert caught.value is error
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"max_attempts": 0}, "max_attempts must be an integer of at least 1, not 0"),
         ({"base_delay": -1}, "base_delay must be a number of seconds at least 0, and finite, not -1"),
         ({"base_delay": math.nan}, "not nan"),
-        ({"max_delay": math.inf}, "not inf"),
+        ({"max_delay": math.inf}, "max_delay must be .*not inf"),
         ({"jitter": "half"}, "jitter must be True, False,"),
         ({"jitter": 1}, "jitter must be True, False,"),
         ({"base_delay": 10**400}, "and finite, not 1000"),

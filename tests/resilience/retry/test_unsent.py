@@ -183,9 +183,16 @@ def test_an_error_that_wraps_it_is_believed_and_a_group_with_another_is_not(run:
         except httpx.ConnectError as error:
             raise ExceptionGroup("both", [error, KeyError("what it had done before")]) from None
 
+    async def alone(net: Net, client: httpx.AsyncClient) -> object:
+        try:
+            return await post(net, client)
+        except httpx.ConnectError as error:
+            raise ExceptionGroup("one", [ExceptionGroup("inner", [error])]) from None
+
     async def main() -> None:
         assert await attempts_of(wrapped, Net()) == 3
         assert await attempts_of(grouped, Net()) == 1
+        assert await attempts_of(alone, Net()) == 3
 
     run(main)
 
