@@ -59,8 +59,10 @@ def main(arguments: Sequence[str]) -> int:
     shutil.rmtree("mutants", ignore_errors=True)
     _set_up(settings["seconds"])
     found = _generated(asked.processes)
-    chosen = _chosen(found, asked.names, None if asked.all else asked.sample or settings["sample"], asked.seed)
-    print(f"{len(chosen)} of {len(found)} mutants, seed {asked.seed}", flush=True)
+    apart = {each["function"] for each in settings["unmeasured"]}
+    measured = [name for name in found if _function(name) not in apart]
+    chosen = _chosen(measured, asked.names, None if asked.all else asked.sample or settings["sample"], asked.seed)
+    print(f"{len(chosen)} of {len(measured)} mutants, seed {asked.seed}", flush=True)
     program._run(chosen, asked.processes)
     return _report(chosen, settings)
 
@@ -148,16 +150,21 @@ def _survivor(name: str, status: str) -> Survivor:
         " ".join(line[1:].strip() for line in diff if line.startswith(sign) and not line.startswith(sign * 3))
         for sign in "-+"
     )
-    qualified = ".".join(part for part in (module, owner, function) if part)
     first = next((line[1:].strip() for line in diff if line.startswith("-") and not line.startswith("---")), "")
     return Survivor(
         name=name,
         place=f"{path}:{_line(path, owner, function, first)}",
-        function=qualified,
+        function=_function(name),
         before=before,
         after=after,
         status=status,
     )
+
+
+def _function(name: str) -> str:
+    """Return the name of the changed function, with its class and without its module."""
+    function, owner = orig_function_and_class_names_from_key(name)
+    return function if owner is None else f"{owner}.{function}"
 
 
 def _line(path: Path, owner: str | None, function: str, text: str) -> int:
