@@ -27,7 +27,7 @@ from typing import Any
 import libcst
 from mutmut import __main__ as program
 from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.mutation.mutators import mutation_operators, operator_string
+from mutmut.mutation.mutators import mutation_operators, operator_arg_removal, operator_string
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.stats import status_by_exit_code
@@ -79,8 +79,8 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _set_up(seconds: float) -> None:
     """Change words but no sentences, and run the fastest tests first, for as long as the settings say."""
-    at = next(at for at, (_, operator) in enumerate(mutation_operators) if operator is operator_string)
-    mutation_operators[at : at + 1] = [(libcst.SimpleString, _other_word)]
+    others = {operator_string: _other_word, operator_arg_removal: _other_arguments}
+    mutation_operators[:] = [(node, others.get(operator, operator)) for node, operator in mutation_operators]
     in_any_order = PytestRunner._pytest_args_regular_run
 
     def fastest_first(runner: PytestRunner, tests: Iterable[str]) -> list[str]:
@@ -92,9 +92,15 @@ def _set_up(seconds: float) -> None:
     PytestRunner._pytest_args_regular_run = fastest_first
 
 
-def _other_word(node: libcst.SimpleString) -> Iterator[libcst.SimpleString]:
-    if re.fullmatch(r"\w+", node.raw_value):
+def _other_word(node: libcst.BaseString) -> Iterator[libcst.BaseString]:
+    if isinstance(node, libcst.SimpleString) and re.fullmatch(r"\w+", node.raw_value):
         yield node.with_changes(value=f'"{node.raw_value}_"')
+
+
+def _other_arguments(node: libcst.Call) -> Iterable[libcst.Call]:
+    # The arguments of a cast are for type checkers.
+    is_cast = isinstance(node.func, libcst.Name) and node.func.value == "cast"
+    return () if is_cast else operator_arg_removal(node)
 
 
 def _generated(processes: int) -> list[str]:
