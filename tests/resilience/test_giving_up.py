@@ -249,4 +249,6 @@ def test_notes_on_an_exception_that_is_raised_again_and_again_do_not_pile_up() -
         with pytest.raises(Down):
             Policy("shared", Retry(3, 0.0, idempotent=True, budget=budget))(Script(error).__call__)()
     assert error.__notes__[0] == "the callee's own"
-    assert len(error.__notes__) <= 9
+    assert len(error.__notes__) == 9
+    assert f"budget of {'x' * 92} is exhausted" in error.__notes__[1]
+    assert f"budget of {'x' * 99} is exhausted" in error.__notes__[-1]

@@ -78,3 +78,17 @@ def test_a_clock_is_bound_at_first_use_and_another_is_refused() -> None:
         return breaker(succeed)()
 
     assert run_async("trio", again) == "up"
+
+
+@pytest.mark.parametrize(
+    ("settings", "bound"),
+    [
+        ({"failure_threshold": 4}, "4 failures in a row"),
+        ({"failure_rate": FailureRate(rate=0.25, window=50, minimum_calls=10)}, "25% failures over 50 calls"),
+        ({"failure_rate": FailureRate(rate=0.5, seconds=90.0)}, "50% failures over 90 s"),
+    ],
+)
+def test_a_breaker_says_when_it_opens_and_probes(settings: dict[str, object], bound: str) -> None:
+    breaker = CircuitBreaker("engine", recovery_timeout=7.5, **settings)
+    assert breaker.describe() == f"circuit breaker engine: opens at {bound}, probes after 7.5 s"
+    assert repr(breaker) == "<CircuitBreaker engine closed>"
