@@ -168,9 +168,7 @@ def _survivor(name: str, status: str) -> Survivor:
 
 
 def _function(name: str) -> str:
-    """Return the name of the changed function, with its class and without its module."""
-    function, owner = orig_function_and_class_names_from_key(name)
-    return function if owner is None else f"{owner}.{function}"
+    return orig_function_and_class_names_from_key(name)[0]
 
 
 def _line(path: Path, owner: str | None, function: str, text: str) -> int:

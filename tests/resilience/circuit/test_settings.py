@@ -2,7 +2,7 @@
 
 import pytest
 
-from cqox.resilience import CircuitBreaker, FailureRate, circuit_breaker
+from cqox.resilience import CircuitBreaker, FailureRate, Policy, Timeout, circuit_breaker
 from tests.resilience.circuit.callees import fail, succeed
 from tests.resilience.conftest import Down, run_async
 
@@ -92,3 +92,15 @@ def test_a_breaker_says_when_it_opens_and_probes(settings: dict[str, object], bo
     breaker = CircuitBreaker("engine", recovery_timeout=7.5, **settings)
     assert breaker.describe() == f"circuit breaker engine: opens at {bound}, probes after 7.5 s"
     assert repr(breaker) == "<CircuitBreaker engine closed>"
+
+
+def test_a_use_still_counts_after_many_others_are_gone() -> None:
+    breaker = CircuitBreaker("engine", probe_timeout=3.0)
+    kept = Policy("kept", breaker, Timeout(2.0))
+    kept(succeed)
+    for _ in range(300):
+        Policy("gone", breaker, Timeout(1.0))(succeed)
+    with pytest.raises(ValueError, match="above the attempt timeout of 2 s"):
+        breaker.reconfigure(probe_timeout=2.0)
+    breaker.reconfigure(probe_timeout=2.5)
+    assert kept.part(CircuitBreaker) is breaker

@@ -1,6 +1,7 @@
 """`Retry-After` in both forms, and everything that is neither."""
 
 import math
+import time
 from email.utils import formatdate
 
 import httpx
@@ -21,6 +22,9 @@ NOON = 1_445_428_800.0  # Wed, 21 Oct 2015 12:00:00 GMT
         ("  7 ", 7.0),
         ("007", 7.0),
         ("-5", 0.0),
+        ("0" * 20 + "7", 7.0),
+        ("999999999", 999_999_999.0),
+        ("1000000000", LONGEST_SECONDS),
         ("9" * 5000, LONGEST_SECONDS),
         ("Wed, 21 Oct 2015 12:00:30 GMT", 30.0),
         ("Wednesday, 21-Oct-15 12:00:30 GMT", 30.0),
@@ -33,6 +37,17 @@ NOON = 1_445_428_800.0  # Wed, 21 Oct 2015 12:00:00 GMT
 )
 def test_both_forms_are_read_and_the_past_is_zero(value: str, seconds: float) -> None:
     assert parse_retry_after(value, wall_time=NOON) == seconds
+
+
+def test_a_date_without_a_zone_is_read_as_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        for value in ("Wed Oct 21 12:00:30 2015", "Wed, 21 Oct 2015 12:00:30 -0000"):
+            assert parse_retry_after(value, wall_time=NOON) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
