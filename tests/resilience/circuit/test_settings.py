@@ -98,8 +98,10 @@ def test_a_use_still_counts_after_many_others_are_gone() -> None:
     breaker = CircuitBreaker("engine", probe_timeout=3.0)
     kept = Policy("kept", breaker, Timeout(2.0))
     kept(succeed)
-    for _ in range(300):
-        Policy("gone", breaker, Timeout(1.0))(succeed)
+    others = [Policy("gone", breaker, Timeout(1.0)) for _ in range(300)]
+    for policy in others:
+        policy(succeed)
+    del others, policy
     with pytest.raises(ValueError, match="above the attempt timeout of 2 s"):
         breaker.reconfigure(probe_timeout=2.0)
     breaker.reconfigure(probe_timeout=2.5)

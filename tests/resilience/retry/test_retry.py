@@ -16,7 +16,7 @@ from cqox.errors import DeadlineExceeded
 from cqox.resilience import Policy, Retry, deadline, exponential_backoff_retry
 from cqox.resilience.retry import attempt_controller
 from cqox.resilience.runtime.call_context import attempt_made, call_key
-from cqox.resilience.testing import Script, capture_events
+from cqox.resilience.testing import FakeClock, Script, capture_events
 from tests.resilience.conftest import Down, World, outcome
 from tests.resilience.retrying import asking, plain
 
@@ -232,6 +232,13 @@ def test_settings_change_at_run_time() -> None:
     with pytest.raises(ValueError, match="max_attempts"):
         retry.reconfigure(max_attempts=0)
     assert retry.settings.max_attempts == 4
+
+
+def test_three_attempts_are_made_where_nothing_else_is_asked() -> None:
+    script = Script(*[Down()] * 5)
+    with pytest.raises(Down):
+        Retry(idempotent=True, clock=FakeClock())(script.__call__)()
+    assert script.calls == 3
 
 
 def test_decorrelated_pauses_lie_between_the_base_and_three_times_the_one_before() -> None:
