@@ -9,7 +9,6 @@ import pytest
 
 from cqox.estimators import Data, Plan, Settings, run
 from cqox.estimators.panel.did_staggered import event_study
-from cqox.estimators.panel.two_period_cross_sections import section_effect
 from tests.estimators.designs import names_for
 from tests.estimators.staggering import ENTRIES, GROUP_TIME, IMPUTED, answer, csdid_fit, effects, refused
 
@@ -98,26 +97,6 @@ def test_clusters_have_csdids_errors_but_for_the_factor_of_few_clusters(covariat
     mine = effects(result)
     for cohort, period, error in zip(peer["group"], peer["year"], peer["se"], strict=True):
         assert mine[float(cohort), float(period)][1] == pytest.approx(error * factor, rel=1e-8)
-
-
-@pytest.mark.parametrize("method", ["reg", "ipw", "dr"])
-def test_the_contributions_are_what_each_weight_moves_the_effect_by(method: str):
-    rng = np.random.default_rng(1)
-    n, treated, step = 300, 120, 1e-4
-    z = np.vstack([np.ones(n), rng.standard_normal(n) + 0.5 * (np.arange(n) < treated)])
-    after, w = rng.random(n) < 0.5, rng.uniform(0.5, 2, n)
-    # No model holds: neither is the trend linear in the covariate nor the logit right.
-    y = z[1] ** 2 + after * np.exp(z[1]) + (np.arange(n) < treated) * after + rng.standard_normal(n)
-    _, contributions = section_effect(z, y, w, treated, after, method)
-    moved = np.empty(n)
-    for row in range(n):
-        up, down = (
-            section_effect(z, y, w * (1 + sign * step * (np.arange(n) == row)), treated, after, method)[0]
-            for sign in (1, -1)
-        )
-        moved[row] = (up - down) / (2 * step)
-    np.testing.assert_allclose(contributions, moved, atol=1e-6)
-    assert abs(contributions.sum()) < 1e-9
 
 
 def test_units_that_are_seen_once_are_no_units():

@@ -8,7 +8,6 @@ import pytest
 
 from cqox.estimators import Data, Plan, Settings, Vector, run
 from cqox.estimators.panel.did_staggered import event_study
-from cqox.estimators.panel.two_period import Comparison
 from tests.estimators.designs import names_for, rows
 from tests.estimators.staggering import ENTRIES, GROUP_TIME, answer, csdid_fit, effects, staggered
 
@@ -206,16 +205,3 @@ def test_a_window_that_holds_no_event_leaves_the_other_averages():
     reported = result.diagnostics["dynamic"]
     assert (reported["overall"], reported["overall_standard_error"], reported["averages"]) == (None, None, [])
     assert result.diagnostics["calendar"]["averages"]
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_the_odds_of_a_comparison_are_found_where_the_covariate_is_steep_and_skewed(seed: int):
-    rng = np.random.default_rng(seed)
-    x = rng.beta(0.5, 4.0, 300)
-    treated = rng.random(300) < 1 / (1 + np.exp(5 - 9 * x))
-    order = np.argsort(~treated, kind="stable")
-    z = np.vstack([np.ones(300), (x[order] - x.mean()) / x.std()])
-    weights = rng.uniform(0.5, 2.0, 300)
-    comparison = Comparison(z, weights, int(treated.sum()), "ipw")
-    score = z @ comparison._score
-    np.testing.assert_allclose(score, 0.0, atol=1e-9)
