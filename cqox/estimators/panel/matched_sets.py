@@ -29,6 +29,8 @@ LAGS = 4
 NEAREST = 5
 _RIDGE = 1e-6
 _GRADIENT = 1e-12
+_CONSTANT = 1e-12
+"""Share of a covariate's magnitude: one that varies by less is constant but for rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,9 +233,11 @@ def _features(plan: Plan, panel: Panel, period: Codes, unit: Codes) -> Matrix:
     if not plan.has("covariates"):
         raise UnusableData(Message("panel.refinement-needs-covariates"))
     raw = panel.sample.take(plan.data.covariates)[panel.position[period - 1, unit]].T
+    raw = raw / np.maximum(np.abs(raw).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     raw = raw - raw.mean(axis=1, keepdims=True)
-    scale = np.sqrt(np.mean(raw**2, axis=1, keepdims=True))
-    raw = raw[scale[:, 0] > 1e-12] / scale[scale > 1e-12][:, None]
+    scale = np.sqrt(np.mean(raw**2, axis=1))
+    varies = scale > _CONSTANT
+    raw = raw[varies] / scale[varies, None]
     kept = independent(raw @ raw.T)
     if not len(kept):
         raise UnusableData(Message("panel.refinement-needs-varying-covariates"))

@@ -170,6 +170,17 @@ def test_propensity_weights_follow_the_odds_of_a_logit() -> None:
     np.testing.assert_allclose(found.shares[~found.treated], expected[~found.treated], rtol=1e-4)
 
 
+@pytest.mark.parametrize("refinement", ["mahalanobis", "propensity"])
+def test_a_covariate_varies_or_not_whatever_its_unit(refinement: str) -> None:
+    data = switching(60, 4)
+    shares = sets_of(data, match_refinement=refinement).shares
+    for unit in (1e-15, 1e15):
+        scaled = replace(data, covariates=data.covariates * unit)
+        np.testing.assert_allclose(sets_of(scaled, match_refinement=refinement).shares, shares, rtol=1e-6)
+    rounded = replace(data, covariates=np.full((data.n, 1), 12345678.9))
+    assert refusal(rounded, match_refinement=refinement) == "panel.refinement-needs-varying-covariates"
+
+
 def test_what_allows_no_sets_is_refused_by_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     data = design()
     constant = np.ones((25, 1))
