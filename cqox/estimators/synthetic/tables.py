@@ -55,6 +55,7 @@ def effective_rows(panel: BlockPanel, weights: Vector) -> float:
 
 
 def described(panel: BlockPanel, fit: Fit) -> dict[str, Json]:
+    """Return the fit before and after the start, the numbers of units and periods, the weights and the path."""
     before, scale = panel.before, panel.scale
     misfit = root_mean_square(fit.gaps[:before])
     return {
@@ -143,6 +144,7 @@ def _gap_paths(panel: BlockPanel, placebos: Sequence[Placebo]) -> list[Json]:
 
 
 def rank_p(values: Vector, own: float) -> float:
+    """Return the share of values, the own one included, that are at least as large as it."""
     return (1 + int(np.count_nonzero(values >= own * (1 - 1e-9)))) / (1 + len(values))
 
 
