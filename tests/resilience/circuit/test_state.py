@@ -8,6 +8,7 @@ import pytest
 
 from cqox.errors import CircuitOpen
 from cqox.resilience import CircuitBreaker, CircuitState, FailureRate, circuit_breaker
+from cqox.resilience.circuit.state import HalfOpen, Open
 from cqox.resilience.testing import FakeClock
 from tests.resilience.circuit.callees import fail, opened, succeed
 from tests.resilience.conftest import Down, World, outcome
@@ -235,3 +236,28 @@ def test_every_call_ends_in_exactly_one_way() -> None:
     assert snapshot.calls == made == 8
     assert (snapshot.success, snapshot.failure, snapshot.rejected, snapshot.ignored) == (1, 1, 2, 1)
     assert (snapshot.cancelled, snapshot.stale) == (1, 2)
+
+
+def test_an_open_circuit_is_over_at_its_recovery_timeout_despite_rounding() -> None:
+    phase = Open(100.0)
+    assert phase.seconds_left(100.0, 60.0) == 60.0
+    assert phase.seconds_left(159.5, 60.0) == 0.5
+    assert [phase.seconds_left(now, 60.0) for now in (160.0 - 1e-10, 160.0, 200.0)] == [0.0, 0.0, 0.0]
+
+
+def test_leases_are_taken_up_to_the_permits_and_again_once_one_expires_or_is_released() -> None:
+    phase = HalfOpen()
+    assert phase.seconds_left(0.0) == 0.0
+    first, second = phase.take(0.0, 5.0, 2), phase.take(1.0, 9.0, 2)
+    assert first is not None
+    assert second is not None
+    assert phase.take(4.0, 5.0, 2) is None
+    assert phase.seconds_left(4.0) == 1.0
+    third = phase.take(5.0, 5.0, 2)
+    assert third is not None
+    assert phase.take(5.0, 5.0, 2) is None
+    assert not phase.release(first, 5.0)
+    assert phase.release(second, 6.0)
+    assert not phase.release(second, 6.0)
+    assert not phase.release(third, 10.0)
+    assert phase.seconds_left(10.0) == 0.0
