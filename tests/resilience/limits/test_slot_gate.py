@@ -1,4 +1,4 @@
-"""The bulkhead in threads, in synchronous code on a loop, and shared by several loops."""
+"""The gate with slots, as a bulkhead: in threads, in synchronous code on a loop, and shared by several loops."""
 
 import asyncio
 import threading
