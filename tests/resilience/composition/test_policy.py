@@ -1,7 +1,6 @@
 """Policies: order of parts, single calls, explanations and operation."""
 
 import copy
-import gc
 import pickle
 
 import pytest
@@ -155,26 +154,10 @@ def test_explain_describes_the_order_without_warnings_for_a_sound_one() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("parts", "warning"),
-    [
-        (lambda: (Retry(), Timeout(1.0)), "not idempotent"),
-        (lambda: (Retry(idempotent=True),), "no timeout bounds an attempt"),
-        (lambda: (Timeout(9.0), Retry(idempotent=True)), "the only timeout is outside of the retry"),
-        (lambda: (Retry(idempotent=True), Bulkhead(5), Timeout(1.0)), "each attempt must be admitted again"),
-        (
-            lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=3), Timeout(1.0)),
-            "one call of 3 reaches its threshold of 3",
-        ),
-        (lambda: (Retry(3, idempotent=True), Retry(4, idempotent=True), Timeout(1.0)), "3 x 4 attempts"),
-        (lambda: (Timeout(1.0), Bulkhead(5, 5), Timeout(0.5)), "counts the time in its queue"),
-        (lambda: (CircuitBreaker("x"), Bulkhead(5, 5), Timeout(0.5)), "makes probes wait in its queue"),
-        (lambda: (Timeout(1.0), Retry(idempotent=True), Timeout(2.0)), "never expires"),
-    ],
-)
-def test_explain_warns_of_questionable_orders(parts, warning: str) -> None:
-    explanation = Policy("p", *parts()).explain()
-    assert [line for line in explanation.splitlines() if line.startswith("  warning: ") and warning in line]
+def test_explain_ends_with_the_warnings_of_a_questionable_order() -> None:
+    *_, last = Policy("p", Retry(), Timeout(1.0)).explain().splitlines()
+    assert last.startswith("  warning: ")
+    assert "not idempotent" in last
 
 
 def test_a_policy_is_operated_as_its_circuits_are() -> None:
@@ -241,16 +224,6 @@ def test_a_part_from_elsewhere_is_changed_by_its_own_reconfigure() -> None:
     assert part.name == "after"
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_a_copy_of_a_part_is_the_part(duplicate) -> None:
-    shed = Shed(1)
-    assert duplicate(shed) is shed
-    assert duplicate(shed)(lambda: shed.snapshot().running)() == 1
-    assert shed.snapshot().running == 0
-    breaker = CircuitBreaker("engine")
-    assert duplicate({"breaker": breaker})["breaker"] is breaker
-
-
 def test_a_policy_hands_changes_to_the_parts_that_know_them() -> None:
     policy = Policy("engine policy", Bulkhead(5), CircuitBreaker("engine"), Retry(3), Timeout(5.0))
     policy.reconfigure(failure_threshold=2, max_attempts=7, seconds=1.0, max_concurrent=9)
@@ -308,65 +281,6 @@ def test_a_static_or_class_method_has_the_breaker_of_its_policy_too() -> None:
     assert Client.static.breaker is Client.of_class.breaker is Client().of_class.breaker is breaker
 
 
-def test_settings_of_two_parts_never_collide() -> None:
-    policy = Policy("engine policy", RateLimit(5, 60.0), Timeout(5.0))
-    with pytest.raises(TypeError, match=r"2 settings 'seconds': give one of rate limit\.seconds, timeout\.seconds"):
-        policy.reconfigure(seconds=1.0)
-    assert policy.part(Timeout).seconds == 5.0
-    policy.reconfigure(**{"timeout.seconds": 1.0})
-    policy.reconfigure(**{"calls": 10, "RateLimit.seconds": 1.0})
-    assert policy.part(Timeout).seconds == 1.0
-    assert "10 calls per second" in policy.part(RateLimit).describe()
-    assert {"timeout.seconds", "rate limit.seconds", "calls"} <= policy.setting_names()
-    assert "seconds" not in policy.setting_names()
-
-
-def test_parts_of_one_name_are_distinguished_by_kind_and_number() -> None:
-    one, two = CircuitBreaker("same"), CircuitBreaker("same")
-    policy = Policy("engine policy", Bulkhead(5, name="same"), one, two)
-    policy.reconfigure(**{"same.max_queued": 3, "CircuitBreaker#2.failure_threshold": 2})
-    assert policy.part(Bulkhead).snapshot().max_queued == 3
-    assert (one.settings.failure_threshold, two.settings.failure_threshold) == (5, 2)
-    for name in ("failure_threshold", "same.failure_threshold", "CircuitBreaker.failure_threshold"):
-        with pytest.raises(TypeError, match=r"CircuitBreaker#1.failure_threshold, CircuitBreaker#2.failure_threshold"):
-            policy.reconfigure(**{name: 4})
-    for name in policy.setting_names():
-        policy.check_settings({name: None})
-
-
-def test_a_setting_is_not_given_by_two_of_its_names() -> None:
-    policy = Policy("engine policy", Timeout(5.0))
-    with pytest.raises(TypeError, match="given twice"):
-        policy.reconfigure(**{"seconds": 1.0, "timeout.seconds": 2.0})
-    assert policy.part(Timeout).seconds == 5.0
-
-
-def test_a_change_is_checked_as_the_construction_is() -> None:
-    limit = Timeout(2.0)
-    breaker = CircuitBreaker("engine", probe_timeout=3.0)
-    policy = Policy("engine policy", breaker, limit)
-    for change in (lambda: breaker.reconfigure(probe_timeout=2.0), lambda: policy.reconfigure(probe_timeout=1.0)):
-        with pytest.raises(ValueError, match=r"probe_timeout .* must be above the attempt timeout of 2 s"):
-            change()
-    for change in (lambda: limit.reconfigure(seconds=3.0), lambda: policy.reconfigure(seconds=30.0)):
-        with pytest.raises(ValueError, match=r"probe_timeout .* not 3.0"):
-            change()
-    assert (limit.seconds, breaker.settings.probe_timeout) == (2.0, 3.0)
-    # What fits together is taken together, whichever of the two comes first.
-    policy.reconfigure(seconds=30.0, probe_timeout=40.0)
-    policy.reconfigure(probe_timeout=1.0, seconds=0.5)
-    assert (limit.seconds, breaker.settings.probe_timeout) == (0.5, 1.0)
-
-
-def test_of_two_limits_the_smaller_is_what_a_probe_timeout_is_checked_against() -> None:
-    outer, inner = Timeout(10.0, name="outer"), Timeout(5.0, name="inner")
-    breaker = CircuitBreaker("engine", probe_timeout=7.0)
-    Policy("engine policy", breaker, outer, inner)
-    outer.reconfigure(seconds=20.0)
-    with pytest.raises(ValueError, match="above the attempt timeout of 8 s"):
-        inner.reconfigure(seconds=8.0)
-
-
 def test_a_probe_that_plain_code_cannot_run_is_refused_when_it_is_set() -> None:
     async def probe() -> None: ...
 
@@ -375,10 +289,3 @@ def test_a_probe_that_plain_code_cannot_run_is_refused_when_it_is_set() -> None:
     with pytest.raises(TypeError, match="cannot probe for synchronous code"):
         breaker.reconfigure(probe=probe)
     assert breaker.settings.probe is None
-
-
-def test_a_limit_that_is_gone_is_no_longer_checked() -> None:
-    breaker = CircuitBreaker("engine", probe_timeout=3.0)
-    Policy("gone", breaker, Timeout(2.0))
-    gc.collect()
-    breaker.reconfigure(probe_timeout=1.0)

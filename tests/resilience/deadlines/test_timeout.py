@@ -267,10 +267,6 @@ def test_nonsense_is_refused(seconds: object) -> None:
         Timeout(seconds)
 
 
-def test_the_decorators_have_the_defaults_of_the_owners_document() -> None:
-    assert [decorator().seconds for decorator in (api_timeout, database_timeout, computation_timeout)] == [30, 10, 120]
-
-
 def test_an_attempt_timeout_names_its_limit(run) -> None:
     async def main() -> None:
         with pytest.raises(AttemptTimeout) as caught:

@@ -1,4 +1,4 @@
-"""Retryable outcomes: by class, by predicate, and by idempotence."""
+"""Settings of a retry: retryable outcomes, by class and by predicate, and the longest `Retry-After`."""
 
 import asyncio
 
@@ -6,16 +6,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from cqox.errors import BulkheadFull, CircuitOpen, Rejected, ResilienceError
+from cqox.errors import BulkheadFull, CircuitOpen, DeadlineExceeded, Rejected, ResilienceError
 from cqox.resilience import (
     Policy,
     Retry,
     Timeout,
-    exponential_backoff_retry,
-    retry_on_database_error,
-    retry_on_network_error,
 )
-from cqox.resilience.testing import FakeClock, Script
+from cqox.resilience.retry.settings import RetrySettings
+from cqox.resilience.testing import Script
 from tests.resilience.conftest import Down
 from tests.resilience.retrying import plain
 
@@ -101,45 +99,13 @@ def test_a_group_of_base_exceptions_is_never_retried() -> None:
     assert script.calls == 1
 
 
-def test_inside_of_a_policy_only_what_was_never_sent_is_repeated_unless_idempotent() -> None:
-    def attempts(error: Exception, **settings: object) -> int:
-        script = Script(error)
-        policy = Policy("orders", Retry(3, 0.0, clock=FakeClock(), **settings))
-        with pytest.raises(type(error)):
-            policy(script.__call__)()
-        return script.calls
-
-    assert attempts(ConnectionResetError("cut")) == 1
-    assert attempts(ConnectionRefusedError("refused")) == 1
-    assert attempts(ConnectionResetError("cut"), idempotent=True) == 3
+def test_a_deadline_that_passed_before_the_call_is_never_covered_and_one_during_it_is() -> None:
+    settings = RetrySettings(exceptions=(DeadlineExceeded,))
+    assert settings.covers(DeadlineExceeded(1.0))
+    assert not settings.covers(DeadlineExceeded(1.0, before_call=True))
+    assert not RetrySettings(exceptions=lambda error: True).covers(DeadlineExceeded(1.0, before_call=True))
 
 
-def test_a_bare_decorator_counts_as_idempotent() -> None:
-    script = Script(ConnectionResetError("cut"), "up")
-    assert Retry(2, 0.0, clock=FakeClock())(script.__call__)() == "up"
-    script = Script(ConnectionResetError("cut"), "up")
-    assert exponential_backoff_retry(base_delay=0.0, clock=FakeClock())(script.__call__)() == "up"
-
-
-def test_what_stopped_a_call_that_is_not_idempotent_is_said() -> None:
-    error = Down("maybe done")
-    with pytest.raises(Down):
-        Policy("orders", Retry(3, clock=FakeClock()))(Script(error).__call__)()
-    assert "not idempotent" in error.__notes__[0]
-
-
-def test_network_and_database_errors_have_decorators_of_their_own() -> None:
-    def attempts(decorate: object, error: Exception) -> int:
-        script = Script(error)
-        with pytest.raises(type(error)):
-            decorate(base_delay=0.0, clock=FakeClock())(script.__call__)()
-        return script.calls
-
-    class SerializationFailure(Exception):
-        sqlstate = "40001"
-
-    assert attempts(retry_on_network_error, ConnectionResetError("cut")) == 3
-    assert attempts(retry_on_network_error, ValueError("a mistake")) == 1
-    assert attempts(retry_on_database_error, SerializationFailure()) == 3
-    assert attempts(retry_on_database_error, ValueError("a mistake")) == 1
-    assert attempts(retry_on_network_error, SerializationFailure()) == 1
+def test_the_longest_retry_after_is_that_of_the_pauses_unless_it_is_set() -> None:
+    assert RetrySettings(max_delay=7.0).longest_retry_after == 7.0
+    assert RetrySettings(max_delay=7.0, max_retry_after=0.0).longest_retry_after == 0.0

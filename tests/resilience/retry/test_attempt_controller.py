@@ -1,4 +1,4 @@
-"""Reasons to give up: deadline, Retry-After, budget, a retry upstream, an enclosing circuit."""
+"""Reasons to give up: deadline, Retry-After, budget, idempotence, a retry upstream, an enclosing circuit."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,20 @@ import anyio.to_thread
 import pytest
 
 from cqox.errors import CircuitOpen
-from cqox.resilience import CircuitBreaker, CircuitState, Hedge, Policy, Retry, RetryBudget, Timeout, deadline
-from cqox.resilience.runtime.call_context import attempt_served
+from cqox.resilience import (
+    CircuitBreaker,
+    CircuitState,
+    Hedge,
+    Policy,
+    Retry,
+    RetryBudget,
+    Timeout,
+    deadline,
+    exponential_backoff_retry,
+)
+from cqox.resilience.pipeline.part import StageContext
+from cqox.resilience.retry.attempt_controller import RetryController
+from cqox.resilience.runtime.call_context import attempt_made, attempt_served
 from cqox.resilience.testing import FakeClock, Script
 from tests.resilience.conftest import Down, World, outcome
 from tests.resilience.retrying import asking, plain
@@ -132,6 +144,46 @@ def test_a_request_that_is_itself_a_retry_makes_one_attempt() -> None:
         attempt_served.reset(token)
     assert script.calls == 1
     assert "the request in hand is itself a retry" in error.__notes__[0]
+
+
+def test_inside_of_a_policy_only_what_was_never_sent_is_repeated_unless_idempotent() -> None:
+    def attempts(error: Exception, **settings: object) -> int:
+        script = Script(error)
+        policy = Policy("orders", Retry(3, 0.0, clock=FakeClock(), **settings))
+        with pytest.raises(type(error)):
+            policy(script.__call__)()
+        return script.calls
+
+    assert attempts(ConnectionResetError("cut")) == 1
+    assert attempts(ConnectionRefusedError("refused")) == 1
+    assert attempts(ConnectionResetError("cut"), idempotent=True) == 3
+
+
+def test_a_bare_decorator_counts_as_idempotent() -> None:
+    script = Script(ConnectionResetError("cut"), "up")
+    assert Retry(2, 0.0, clock=FakeClock())(script.__call__)() == "up"
+    script = Script(ConnectionResetError("cut"), "up")
+    assert exponential_backoff_retry(base_delay=0.0, clock=FakeClock())(script.__call__)() == "up"
+
+
+def test_what_stopped_a_call_that_is_not_idempotent_is_said() -> None:
+    error = Down("maybe done")
+    with pytest.raises(Down):
+        Policy("orders", Retry(3, clock=FakeClock()))(Script(error).__call__)()
+    assert "not idempotent" in error.__notes__[0]
+
+
+def test_the_end_of_the_attempts_restores_the_attempt_number_and_may_come_twice() -> None:
+    retry, _ = plain(max_attempts=3)
+    controller = RetryController(retry, (), StageContext(policy="p", asynchronous=False))
+    numbers = []
+    while (seconds := controller.after(Down())) is not None:
+        controller.pause_blocking(seconds)
+        numbers.append(attempt_made.get())
+    assert numbers == [1, 2]
+    for _ in range(2):
+        controller.end()
+        assert attempt_made.get() == 0
 
 
 def test_a_breaker_outside_of_the_retry_counts_calls_and_inside_counts_attempts() -> None:

@@ -1,0 +1,53 @@
+"""Warnings about questionable orders of parts."""
+
+from collections.abc import Callable
+
+import pytest
+
+from cqox.resilience import Bulkhead, CircuitBreaker, Drain, FailureRate, Fallback, Retry, Timeout
+from cqox.resilience.composition.advice import order_warnings
+from cqox.resilience.pipeline.part import Part
+
+
+@pytest.mark.parametrize(
+    ("parts", "warning"),
+    [
+        (lambda: (Retry(), Timeout(1.0)), "not idempotent"),
+        (lambda: (Retry(idempotent=True),), "no timeout bounds an attempt"),
+        (lambda: (Timeout(9.0), Retry(idempotent=True)), "the only timeout is outside of the retry"),
+        (lambda: (Retry(idempotent=True), Bulkhead(5), Timeout(1.0)), "each attempt must be admitted again"),
+        (
+            lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=3), Timeout(1.0)),
+            "one call of 3 reaches its threshold of 3",
+        ),
+        (lambda: (Retry(3, idempotent=True), Retry(4, idempotent=True), Timeout(1.0)), "3 x 4 attempts"),
+        (lambda: (Timeout(1.0), Bulkhead(5, 5), Timeout(0.5)), "counts the time in its queue"),
+        (lambda: (CircuitBreaker("x"), Bulkhead(5, 5), Timeout(0.5)), "makes probes wait in its queue"),
+        (lambda: (Timeout(1.0), Retry(idempotent=True), Timeout(2.0)), "never expires"),
+        (lambda: (Timeout(1.0), Timeout(1.0)), "never expires"),
+        (lambda: (Retry(idempotent=True), Fallback(str), Timeout(1.0)), "never see a failure"),
+        (lambda: (Retry(idempotent=True), Drain(), Timeout(1.0)), "the Drain is inside of the retry"),
+    ],
+)
+def test_questionable_orders_are_warned_of(parts: Callable[[], tuple[Part, ...]], warning: str) -> None:
+    assert [line for line in order_warnings(parts()) if warning in line]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda: (Timeout(1.0),),
+        lambda: (Fallback(str), Bulkhead(5, 5), CircuitBreaker("x"), Retry(3, idempotent=True), Timeout(1.0)),
+        lambda: (Timeout(9.0), Retry(3, idempotent=True), Timeout(1.0)),
+        lambda: (Retry(1), Timeout(1.0)),
+        lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=4), Timeout(1.0)),
+        lambda: (Retry(3, idempotent=True), CircuitBreaker("x", 3, failure_rate=FailureRate()), Timeout(1.0)),
+    ],
+)
+def test_sound_orders_are_not_warned_of(parts: Callable[[], tuple[Part, ...]]) -> None:
+    assert list(order_warnings(parts())) == []
+
+
+def test_no_parts_have_no_timeout_and_nothing_else_to_warn_of() -> None:
+    (warning,) = order_warnings(())
+    assert "no timeout" in warning
