@@ -1,0 +1,146 @@
+"""The event loop of the running code, the same on asyncio and Trio."""
+
+import asyncio
+import math
+import time
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+import trio
+
+from cqox.resilience.runtime.event_loop import EventLoop, current_loop, task_or_loop
+from tests.resilience.conftest import Run
+
+
+def loop_here() -> EventLoop:
+    loop = current_loop()
+    assert loop is not None
+    return loop
+
+
+def test_outside_of_a_task_there_is_none(run: Run) -> None:
+    async def main() -> None:
+        assert current_loop() is not None
+        assert await anyio.to_thread.run_sync(current_loop) is None
+        assert await anyio.to_thread.run_sync(task_or_loop) is None
+
+    assert current_loop() is None
+    assert task_or_loop() is None
+    run(main)
+
+
+def test_a_task_is_itself_and_none_of_the_others(run: Run) -> None:
+    async def main() -> None:
+        tasks = []
+
+        async def child() -> None:
+            tasks.append(task_or_loop())
+            assert loop_here().task() is task_or_loop()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+            group.start_soon(child)
+        assert len({id(task) for task in (*tasks, task_or_loop())}) == 3
+
+    run(main)
+
+
+def test_a_callback_has_a_loop_and_no_task() -> None:
+    async def main() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        seen: list[object] = []
+
+        def callback() -> None:
+            seen.extend([current_loop(), task_or_loop()])
+            done.set()
+
+        loop.call_soon(callback)
+        await done.wait()
+        assert seen == [None, loop]
+
+    asyncio.run(main())
+
+
+def test_a_scope_cancels_its_block_at_its_time_by_the_time_of_the_loop(run: Run) -> None:
+    async def main() -> None:
+        loop = loop_here()
+        began = loop.time()
+        scope = loop.open_scope(began + 5.0)
+        assert scope.deadline == began + 5.0
+        with scope:
+            await anyio.sleep_forever()
+        assert scope.cancel_called
+        assert scope.cancelled_caught
+        assert loop.time() == pytest.approx(began + 5.0)
+        endless = loop.open_scope(math.inf)
+        with endless:
+            await anyio.sleep(1000.0)
+        assert not endless.cancel_called
+
+    run(main)
+
+
+def test_the_time_of_tasks_is_that_of_the_loop_only_where_it_is_simulated(run: Run) -> None:
+    async def simulated() -> None:
+        assert loop_here().natural_time()() == pytest.approx(loop_here().time())
+
+    async def real() -> object:
+        return loop_here().natural_time()
+
+    run(simulated)
+    assert anyio.run(real, backend="asyncio") is time.monotonic
+    assert trio.run(real) is time.monotonic
+
+
+def test_a_scope_certainly_cancels_the_tasks_inside_of_it_unless_they_are_shielded(run: Run) -> None:
+    async def main() -> None:
+        loop = loop_here()
+        task, groups = loop.task(), loop.groups_of(loop.task())
+        at = loop.time() + 5.0
+        seen: list[bool] = []
+
+        async def look(shield: bool) -> None:
+            with anyio.CancelScope(shield=shield):
+                await anyio.lowlevel.checkpoint()
+                seen.append(loop.will_cancel_by(at, task, groups, mark))
+
+        assert not loop.will_cancel_by(at, task, groups, None)
+        with loop.open_scope(at):
+            mark = loop.scope_id_of(task)
+            assert loop.will_cancel_by(at, task, groups, mark)
+            assert loop.will_cancel_by(at, task, groups, None)
+            assert not loop.will_cancel_by(at - 1.0, task, groups, None)
+            for shield in (False, True):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(look, shield)
+        assert seen == [True, False]
+
+    run(main)
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 2.0])
+def test_a_task_of_a_group_around_a_scope_is_outside_of_it_even_if_it_ends_sooner(run: Run, seconds: float) -> None:
+    async def main() -> None:
+        loop = loop_here()
+        seen: list[bool] = []
+
+        with anyio.move_on_after(seconds):
+            await check(loop, seen)
+        assert seen == [False]
+
+    async def check(loop: EventLoop, seen: list[bool]) -> None:
+        async with anyio.create_task_group() as group:
+            task, groups = loop.task(), loop.groups_of(loop.task())
+            at = loop.time() + 5.0
+
+            async def look() -> None:
+                seen.append(loop.will_cancel_by(at, task, groups, mark))
+
+            with loop.open_scope(at):
+                mark = loop.scope_id_of(task)
+                group.start_soon(look)
+                await anyio.sleep(1.0)
+
+    run(main)

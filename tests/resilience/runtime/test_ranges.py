@@ -1,0 +1,88 @@
+"""Validation of settings: what is allowed is returned, anything else is refused with its name and value."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from cqox.resilience.runtime.ranges import (
+    check_callable,
+    check_count,
+    check_exceptions,
+    check_flag,
+    check_kind,
+    check_name,
+    check_seconds,
+    check_share,
+)
+
+
+async def later() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        (check_seconds, 0),
+        (check_seconds, 5e-324),
+        (check_seconds, 1e308),
+        (partial(check_seconds, zero=False), 0.1),
+        (partial(check_seconds, infinite=True), math.inf),
+        (check_count, 1),
+        (partial(check_count, least=0), 0),
+        (check_flag, True),
+        (check_flag, False),
+        (check_share, 1),
+        (check_share, 1e-300),
+    ],
+)
+def test_a_value_at_the_edge_of_its_range_is_returned(check: Callable[..., object], value: object) -> None:
+    assert check("limit", value) == value
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        *((check_seconds, value) for value in (-1e-9, math.nan, math.inf, -math.inf, 10**400, True, "1", None)),
+        *((partial(check_seconds, zero=False), value) for value in (0, 0.0, -0.0)),
+        *((partial(check_seconds, infinite=True), value) for value in (-math.inf, -(10**400), math.nan)),
+        *((check_count, value) for value in (0, -1, 1.0, True, "1", None)),
+        (partial(check_count, least=0), -1),
+        *((check_flag, value) for value in (0, 1, "false", None)),
+        *((check_share, value) for value in (0, -0.1, 1.0000001, math.nan, True, "0.5")),
+        *((check_exceptions, value) for value in ((), (5,), (ValueError, int), ValueError, [ValueError], later, None)),
+        *((check_callable, value) for value in (5, later)),
+        (partial(check_kind, kind=str), 5),
+    ],
+)
+def test_a_value_outside_of_its_range_is_refused_with_its_name_and_itself(
+    check: Callable[..., object], value: object
+) -> None:
+    with pytest.raises(ValueError, match=r"^limit must be ") as caught:
+        check("limit", value)
+    assert str(caught.value).endswith(repr(value))
+
+
+def test_seconds_are_floats_also_where_an_integer_was_given() -> None:
+    assert isinstance(check_seconds("limit", 3), float)
+    assert check_seconds("limit", 10**400, infinite=True) == math.inf
+
+
+@pytest.mark.parametrize("value", [(ValueError,), (KeyboardInterrupt, OSError), lambda error: True, callable])
+def test_exceptions_are_classes_or_a_predicate(value: object) -> None:
+    check_exceptions("failures", value)
+
+
+def test_none_is_a_callable_and_an_instance_that_was_not_given() -> None:
+    check_callable("probe", None)
+    check_callable("probe", len)
+    check_kind("budget", None, str)
+    check_kind("budget", "text", str)
+
+
+def test_a_name_is_a_text_that_is_not_empty() -> None:
+    assert check_name("engine") == "engine"
+    for value in ("", None, 5, b"engine"):
+        with pytest.raises(ValueError, match="name must be"):
+            check_name(value)
