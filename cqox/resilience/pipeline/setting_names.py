@@ -1,7 +1,7 @@
 """Setting names that are unambiguous across the parts of a policy.
 
 A setting is addressed by its own name where only one part has it, and by `part.setting` in any case: `part` is the name
-of the part, or its kind (`Timeout`), or its kind with a number (`Timeout#2`) where there are several of that kind.
+of the part, or its kind (`Timeout`), or its kind with a number (`Timeout#2`) where that is ambiguous.
 """
 
 from collections import Counter, defaultdict
@@ -34,13 +34,11 @@ class SettingsByName:
         self._owner = owner
         self._settings: list[tuple[Setting, list[str]]] = []
         self._places: defaultdict[str, list[Setting]] = defaultdict(list)
-        kinds = Counter(part.kind for part in parts)
         seen = Counter[str]()
         for part in parts:
             seen[part.kind] += 1
-            labels = [part.name, part.kind]
-            if kinds[part.kind] > 1:
-                labels.append(f"{part.kind}#{seen[part.kind]}")
+            # The number is needed for a single part of its kind too: another part may be named like that kind.
+            labels = [part.name, part.kind, f"{part.kind}#{seen[part.kind]}"]
             for name in sorted(part.setting_names()):
                 setting = Setting(part, name)
                 spellings = [name, *(f"{label}.{name}" for label in dict.fromkeys(labels))]

@@ -68,3 +68,13 @@ def test_an_unknown_name_is_answered_with_those_that_are_known() -> None:
         SettingsByName("owner", [Timeout(1.0)]).by_part({"second": 1.0})
     with pytest.raises(TypeError, match=r"none$"):
         SettingsByName("owner", []).by_part({"Timeout#1.seconds": 1.0})
+
+
+def test_parts_that_are_named_like_the_kinds_of_each_other_are_distinguished_by_number() -> None:
+    limit, timeout = RateLimit(5, name="Timeout"), Timeout(1.0, name="RateLimit")
+    settings = SettingsByName("owner", [limit, timeout])
+    assert settings.names()[-2:] == ["RateLimit#1.seconds", "Timeout#1.seconds"]
+    assert settings.by_part(dict.fromkeys(settings.names()[-2:], 2.0)) == {
+        limit: {"seconds": 2.0},
+        timeout: {"seconds": 2.0},
+    }
