@@ -43,10 +43,21 @@ _NAMES_ONLY = ("unit_id", "cluster", "fixed_effects", "edges")
 _WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
 """Families that adjust for no covariates."""
 
-_OF_VALUES = (
-    "Percentages ", "The unit ", "Numbers ", "The comma ", "Commas ", "Points ", "▲ ", "Moments ", "Dates ",
-)  # fmt: skip
-"""Prefixes of the notes on how a column's cells were parsed."""
+_OF_VALUES = {
+    "datasets.note-codes-of-missing-values",
+    "datasets.note-commas-of-thousands",
+    "datasets.note-day-month-year",
+    "datasets.note-decimal-comma",
+    "datasets.note-month-day-year",
+    "datasets.note-parentheses",
+    "datasets.note-percentages",
+    "datasets.note-points-of-thousands",
+    "datasets.note-scales",
+    "datasets.note-triangles",
+    "datasets.note-unit-removed",
+    "datasets.note-utc",
+}
+"""Codes of the notes on how a column's cells were parsed."""
 
 type StepCallback = Callable[[dict[str, object]], None]
 """Called with each step as it is reached: a JSON object with `step` and its data."""
@@ -338,10 +349,13 @@ def _takes_no_covariates(finding: Finding) -> bool:
 
 
 def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[Message]:
-    """Return the notes on parsing the numbers and dates of these columns."""
+    """Return the notes on parsing the numbers and dates of these columns; all notes where they have no code.
+
+    Data sets that CQOx 0.1.0 stored have notes without codes.
+    """
     return [
         Message("analysis.column-note", column=name, note=note)
         for name in names
         for note in columns[name].notes
-        if note.startswith(_OF_VALUES)
+        if not isinstance(note, Message) or note.code in _OF_VALUES
     ]

@@ -98,7 +98,7 @@ class Inference:
     mapping: Mapping[str, str | tuple[str, ...]]
     candidates: Mapping[str, tuple[RoleCandidate, ...]]
     missing: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
     def to_json(self) -> dict[str, object]:
         """The guess as `cqox.contract.Inference` has it, without the data set's id."""

@@ -1,29 +1,31 @@
-"""Tables on disk: zstd Parquet with a sidecar of JSON that describes the columns.
+"""Tables on disk: zstd Parquet with two sidecars of JSON, the description and the messages in it.
 
-The description is computed once, when a table is read; later readers open a small file and no data.
+The description is computed once, when a table is read; later readers open small files and no data. The codes of its
+sentences are in a file of their own, which CQOx 0.1.0 does not write and does not read.
 """
 
 import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, collect_messages, restore_messages
 from cqox.datasets.table import Description, Table
 from cqox.errors import InvalidRequest
 
-__all__ = ["ColumnsOnDisk", "describe", "load_columns", "open_columns", "sidecar", "write_parquet"]
+__all__ = ["ColumnsOnDisk", "describe", "load_columns", "messages_file", "open_columns", "sidecar", "write_parquet"]
 
 _ROW_GROUP = 131_072
 _CITED = re.compile(r"\(os error (\d+)\)")
 
 
 def write_parquet(table: Table, path: Path) -> None:
-    """Write a table to `path`, and its description to a sidecar; the same table gives the same bytes.
+    """Write a table to `path`, and its description to sidecars; the same table gives the same bytes.
 
     Raises:
         OSError: there is no room for it, or the folder cannot be written to.
@@ -36,8 +38,10 @@ def write_parquet(table: Table, path: Path) -> None:
             raise
         # polars only cites what the operating system has said.
         raise OSError(int(cited[1]), os.strerror(int(cited[1])), str(path)) from error
-    text = json.dumps(table.description.as_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    sidecar(path).write_text(text, encoding="utf-8")
+    description = table.description.as_dict()
+    for place, content in ((sidecar(path), description), (messages_file(path), collect_messages(description))):
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        place.write_text(text, encoding="utf-8")
 
 
 def sidecar(path: Path) -> Path:
@@ -45,13 +49,21 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+def messages_file(path: Path) -> Path:
+    """Return the path of the messages in the description: JSON pointer to code and parameters."""
+    return path.with_name(path.name + ".messages.json")
+
+
 def describe(path: Path) -> Description:
-    """The description of a kept table.
+    """Return the description of a stored table; its sentences are strings without codes if CQOx 0.1.0 stored it.
 
     Args:
         path: as given to `write_parquet`.
     """
-    return Description.from_dict(json.loads(sidecar(path).read_text(encoding="utf-8")))
+    description = json.loads(sidecar(path).read_text(encoding="utf-8"))
+    with suppress(FileNotFoundError):
+        restore_messages(description, json.loads(messages_file(path).read_text(encoding="utf-8")))
+    return Description.from_dict(description)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,9 @@ import pytest
 from cqox.analysis import run as run_module
 from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract.messages import codes
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.datasets.parquet_store import messages_file
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import catalog
 
@@ -99,6 +101,24 @@ def test_what_reading_made_of_a_mapped_column_is_in_the_report(tmp_path: Path) -
     finished, _ = run(kept(tmp_path, lines), {"y": "rate", "treatment": "w"})
     progress = [note for note in finished.report["notes"] if "Percentages" in note]
     assert progress == ["'rate': Percentages were read as fractions: 5% is 0.05."]
+    where = f"/notes/{finished.report['notes'].index(progress[0])}"
+    assert finished.report["messages"][where]["params"]["note"]["code"] == "datasets.note-percentages"
+
+
+def test_how_cells_were_parsed_is_in_the_report_and_other_notes_on_columns_are_not(tmp_path: Path) -> None:
+    lines = ["y,w,x", *(f"{number % 7} kg,{number % 2},{'NA' if number == 5 else number}" for number in range(60))]
+    path = kept(tmp_path, lines)
+    mapping = {"y": "y", "treatment": "w", "covariates": ["x"]}
+    finished, _ = run(path, mapping)
+    assert "'y': The unit 'kg' was removed." in finished.report["notes"]
+    assert not any("Read as missing" in note for note in finished.report["notes"])
+    messages_file(path).unlink()  # CQOx 0.1.0 stored no codes
+    older, _ = run(path, mapping)
+    assert {"'y': The unit 'kg' was removed.", "'x': Read as missing: 'NA' (1)."} < set(older.report["notes"])
+
+
+def test_every_note_on_parsing_has_a_sentence() -> None:
+    assert set(codes("en")) >= run_module._OF_VALUES
 
 
 def test_rows_of_weight_0_are_no_missing_data(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from cqox.contract import ColumnDescription
+from cqox.contract.messages import Message
 from cqox.datasets import describe, load_columns, write_parquet
+from cqox.datasets.parquet_store import messages_file
 from cqox.errors import InvalidRequest
 
 CONTENT = (
@@ -24,6 +26,23 @@ def test_a_kept_table_is_described_without_its_data(read, tmp_path):
     described = describe(path)
     assert described == table.description
     assert described.rows == 4
+
+
+def test_the_sentences_of_a_description_come_back_with_their_codes(read, tmp_path):
+    table = read(CONTENT)
+    write_parquet(table, tmp_path / "table.parquet")
+    (note, *_), (told, *_) = (each.columns[2].notes for each in (describe(tmp_path / "table.parquet"), table))
+    assert isinstance(note, Message)
+    assert (note.code, note.params, note.in_language("ja")) == (told.code, told.params, told.in_language("ja"))
+
+
+def test_a_description_without_messages_is_read_as_strings(read, tmp_path):
+    table = read(CONTENT)
+    write_parquet(table, tmp_path / "table.parquet")
+    messages_file(tmp_path / "table.parquet").unlink()
+    described = describe(tmp_path / "table.parquet")
+    assert described == table.description
+    assert not any(isinstance(note, Message) for column in described.columns for note in column.notes)
 
 
 def test_columns_come_back_in_the_order_asked_for(read, tmp_path):
@@ -53,6 +72,7 @@ def test_the_same_table_gives_the_same_bytes(read, tmp_path):
         write_parquet(read(CONTENT), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    assert messages_file(tmp_path / "one").read_bytes() == messages_file(tmp_path / "two").read_bytes()
 
 
 def test_headers_that_polars_takes_for_patterns_get_names_that_it_does_not(read, tmp_path):

@@ -5,7 +5,13 @@ it, and a report can be shown in another language long after it was written. Sta
 """
 
 from cqox.contract.messages.catalogs import LANGUAGES, Language, codes, render, template
-from cqox.contract.messages.documents import collect_messages, messages_in, pointer_of, translate_document
+from cqox.contract.messages.documents import (
+    collect_messages,
+    messages_in,
+    pointer_of,
+    restore_messages,
+    translate_document,
+)
 from cqox.contract.messages.figures import translate_figure
 from cqox.contract.messages.languages import choose_language
 from cqox.contract.messages.message import Message, Parameter, as_json, joined, message_from, of
@@ -26,6 +32,7 @@ __all__ = [
     "of",
     "pointer_of",
     "render",
+    "restore_messages",
     "template",
     "translate_document",
     "translate_figure",

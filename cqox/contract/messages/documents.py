@@ -1,6 +1,6 @@
-"""Messages inside JSON documents: collected when a document is written, translated when it is read."""
+"""Messages inside JSON documents: collected when a document is written, restored or translated when it is read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cqox.contract.messages.catalogs import Language
 from cqox.contract.messages.message import Message, as_json, message_from
@@ -11,6 +11,7 @@ __all__ = [
     "keys_of",
     "messages_in",
     "pointer_of",
+    "restore_messages",
     "translate_document",
     "translated",
     "value_at",
@@ -31,17 +32,17 @@ def translate_document(document: object, messages: Mapping[str, Mapping[str, obj
             that is malformed: what was stored by another version stays readable.
         language: the language.
     """
-    for pointer, found in messages.items():
-        keys = keys_of(pointer)
-        holder = holder_of(document, keys)
-        text = value_at(holder, keys[-1])
-        sentence = translated(found, text, language) if isinstance(text, str) else None
-        if sentence is None:
-            continue
-        if isinstance(holder, dict):
-            holder[keys[-1]] = sentence
-        elif isinstance(holder, list):
-            holder[int(keys[-1])] = sentence
+    _replace(document, messages, lambda found, text: translated(found, text, language))
+
+
+def restore_messages(document: object, messages: Mapping[str, Mapping[str, object]]) -> None:
+    """Put messages in the place of the strings that they were written as, in place.
+
+    Args:
+        document: JSON objects and arrays.
+        messages: as `collect_messages` returned them; what does not fit is ignored, as by `translate_document`.
+    """
+    _replace(document, messages, _restored)
 
 
 def messages_in(document: object) -> Iterator[tuple[str, Message]]:
@@ -57,8 +58,9 @@ def translated(found: Mapping[str, object], text: str, language: Language) -> st
         text: its English sentence, as it was stored.
         language: the language.
     """
+    message = _restored(found, text)
     try:
-        return message_from(str(found["code"]), _params(found), text).in_language(language)
+        return None if message is None else message.in_language(language)
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -88,6 +90,33 @@ def value_at(holder: object, key: str) -> object:
 def pointer_of(*keys: str | int) -> str:
     """Return the JSON pointer of a path of keys and indices."""
     return "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in keys)
+
+
+def _replace(
+    document: object,
+    messages: Mapping[str, Mapping[str, object]],
+    made: Callable[[Mapping[str, object], str], str | None],
+) -> None:
+    """Replace the string at each pointer by what is made of its message; None leaves it as it is."""
+    for pointer, found in messages.items():
+        keys = keys_of(pointer)
+        holder = holder_of(document, keys)
+        text = value_at(holder, keys[-1])
+        sentence = made(found, text) if isinstance(text, str) else None
+        if sentence is None:
+            continue
+        if isinstance(holder, dict):
+            holder[keys[-1]] = sentence
+        elif isinstance(holder, list):
+            holder[int(keys[-1])] = sentence
+
+
+def _restored(found: Mapping[str, object], text: str) -> Message | None:
+    """Return a stored message; None if it is malformed."""
+    try:
+        return message_from(str(found["code"]), _params(found), text)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _params(found: Mapping[str, object]) -> Mapping[str, object]:

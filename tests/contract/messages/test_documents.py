@@ -1,6 +1,6 @@
 import json
 
-from cqox.contract.messages import collect_messages, joined, pointer_of, translate_document
+from cqox.contract.messages import Message, collect_messages, joined, pointer_of, restore_messages, translate_document
 
 HELLO = joined(["a", "b"])
 
@@ -13,6 +13,16 @@ def test_messages_are_collected_by_pointer_and_translated_in_place() -> None:
     translate_document(written, messages, "ja")
     assert written == {"notes": ["ab", "plain"], "a/b~c": {"d": "ab"}, "n": 1}
     assert pointer_of("a/b~c", 0) == "/a~1b~0c/0"
+
+
+def test_messages_are_restored_where_they_were_written() -> None:
+    document = {"notes": [joined([HELLO, "c"]), "plain"]}
+    written, messages = json.loads(json.dumps([document, collect_messages(document)]))
+    restore_messages(written, messages)
+    assert written == document
+    assert isinstance(written["notes"][0], Message)
+    assert not isinstance(written["notes"][1], Message)
+    assert collect_messages(written) == messages
 
 
 def test_pointers_and_messages_that_do_not_fit_are_ignored() -> None:
@@ -30,4 +40,6 @@ def test_pointers_and_messages_that_do_not_fit_are_ignored() -> None:
     }
     before = json.loads(json.dumps(document))
     translate_document(document, messages, "ja")
+    assert document == before
+    restore_messages(document, messages)
     assert document == before
