@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Self
 
 import httpx
@@ -40,7 +41,7 @@ class Demonstration:
 def show(console: Console, demonstration: Demonstration) -> bool:
     """Print the report and its links; return False where the response is a problem."""
     answer, url = demonstration.answer, demonstration.gateway_url
-    if demonstration.status != 200:
+    if demonstration.status != HTTPStatus.OK:
         text = f"The analysis was answered {demonstration.status}: {answer.get('detail')}"
         console.print(Text(text, style="red"), soft_wrap=True)
         return False

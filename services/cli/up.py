@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from http import HTTPStatus
 
 import httpx
 import trio
@@ -193,7 +194,7 @@ async def _until_ready(client: httpx.AsyncClient, url: str) -> bool:
     with trio.move_on_after(_READY_SECONDS):
         while True:
             try:
-                if (await client.get(f"{url}/health/ready")).status_code == 200:
+                if (await client.get(f"{url}/health/ready")).status_code == HTTPStatus.OK:
                     return True
             except httpx.TransportError:
                 pass

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 
 import trio
 from quart import Response
@@ -77,7 +78,7 @@ def handlers(state: State) -> dict[str, Handler]:
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
         request = current_request()
         content = await state.analyses.figure(analysis_id, name, suffix, language=request.language)
-        answer = Response(content, 200, content_type=_FIGURE_TYPES[suffix])
+        answer = Response(content, HTTPStatus.OK, content_type=_FIGURE_TYPES[suffix])
         add_language(request, answer)
         # An analysis id is derived from its content, so its figures never change.
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
@@ -101,7 +102,7 @@ async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> 
     # Of several requests with one key the first records the job, and the others find the record.
     async with state.analyses.records.exclusive(wanted):
         description = await _existing(state, wanted) or await _started(state, asked, wanted)
-    answer = json_answer(description, 202)
+    answer = json_answer(description, HTTPStatus.ACCEPTED)
     answer.headers["Location"] = f"/api/jobs/{description['job_id']}"
     answer.headers["Preference-Applied"] = "respond-async"
     return answer

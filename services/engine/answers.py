@@ -1,6 +1,7 @@
 """JSON responses in compact form."""
 
 import json
+from http import HTTPStatus
 
 from quart import Response
 
@@ -11,7 +12,7 @@ from services.http.request.request import current_request
 __all__ = ["json_answer", "json_bytes", "no_content", "report_answer"]
 
 
-def json_answer(value: object, status: int = 200) -> Response:
+def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Return a value as a JSON response.
 
     Raises:
@@ -21,7 +22,7 @@ def json_answer(value: object, status: int = 200) -> Response:
     return Response(body, status, content_type="application/json")
 
 
-def json_bytes(body: bytes, status: int = 200) -> Response:
+def json_bytes(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Return encoded JSON as a response."""
     return Response(body, status, content_type="application/json")
 
@@ -37,6 +38,6 @@ def report_answer(report: Answer) -> Response:
 
 def no_content() -> Response:
     """Return a 204 response without a body or content type."""
-    answer = Response("", 204)
+    answer = Response("", HTTPStatus.NO_CONTENT)
     del answer.headers["Content-Type"]
     return answer

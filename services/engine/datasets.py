@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from pydantic import JsonValue
 from quart import Response
@@ -47,7 +48,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 size_bytes=upload.size_bytes,
                 options=_read_options(upload.fields),
             )
-        answer = json_bytes(_described(record), 201)
+        answer = json_bytes(_described(record), HTTPStatus.CREATED)
         answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
         return answer
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from copy import deepcopy
+from http import HTTPStatus
 
 import trio
 from quart import Response
@@ -67,7 +68,7 @@ def event_stream(
 
     exchange = request.exchange
     events = stream() if exchange is None else with_checks(stream(), exchange)
-    answer = Response(events, 200, content_type="text/event-stream")
+    answer = Response(events, HTTPStatus.OK, content_type="text/event-stream")
     if exchange is not None:
         answer.headers[CHECKSUM] = EACH_EVENT
     answer.headers["Cache-Control"] = "no-store"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
@@ -17,7 +18,6 @@ __all__ = ["Granted", "TimeUp", "granted"]
 
 _DIGEST = CONTENT_DIGEST.lower().encode()
 _FIELD = REQUEST_TIMEOUT_MS.lower().encode()
-_TIME_UP = 504
 _SHOWN = 40
 _MOST_OF_IT = 0.9
 """Share of the granted time after which an engine's 504 is attributed to the request's own deadline."""
@@ -81,7 +81,7 @@ class Granted:
 
     def annotate(self, reply: Reply) -> Reply:
         """Return the reply, with this detail where it is a 504 problem caused by this deadline."""
-        if reply.status != _TIME_UP or time.monotonic() - self.since < _MOST_OF_IT * self.seconds:
+        if reply.status != HTTPStatus.GATEWAY_TIMEOUT or time.monotonic() - self.since < _MOST_OF_IT * self.seconds:
             return reply
         try:
             problem = json.loads(reply.body)

@@ -1,6 +1,7 @@
 """Classification of engine responses for the resilience policies: success, failure, or neutral."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import httpx
 
@@ -11,6 +12,7 @@ from services.gateway.engine_client import Reply, ResponseContract
 from services.gateway.response_contract import problem_of, violation
 from services.gateway.transport import ForeignAnswer
 from services.http.response.error_details import detail_of
+from services.http.statuses import is_client_error, is_server_error, is_success
 
 __all__ = [
     "FAIR_SHARE_SECONDS",
@@ -175,18 +177,18 @@ def checked(
         AnswerUnusable: an invalid status, a violated contract, or a response to a different body.
     """
     status = reply.status
-    if status == 429 and problem_of(reply).get("type") != _OF_ONE_JOB:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and problem_of(reply).get("type") != _OF_ONE_JOB:
         raise EngineBusy(reply)
-    if status == 421:
+    if status == HTTPStatus.MISDIRECTED_REQUEST:
         raise EngineMisdirected(host)
-    if status == 400 and problem_of(reply).get("type") in (_CORRUPTED, _NOT_HTTP):
+    if status == HTTPStatus.BAD_REQUEST and problem_of(reply).get("type") in (_CORRUPTED, _NOT_HTTP):
         # The gateway verified the client's body, so it was changed between gateway and engine.
         raise AnswerUnusable(Message("problems.engine-received-other-body"))
-    if 400 <= status < 500:
+    if is_client_error(status):
         return reply
-    if 500 <= status < 600:
+    if is_server_error(status):
         return _excused(reply, seconds=seconds, answers_others=answers_others)
-    if not 200 <= status < 300:
+    if not is_success(status):
         raise AnswerUnusable(Message("problems.answer-of-status", status=status))
     why = "" if contract is None else violation(reply, contract)
     if why:
@@ -196,13 +198,13 @@ def checked(
 
 def _excused(reply: Reply, *, seconds: float, answers_others: bool) -> Reply:
     kind = problem_of(reply).get("type")
-    if reply.status == 503 and kind in (_DRAINING, _NOTHING_TRIED):
+    if reply.status == HTTPStatus.SERVICE_UNAVAILABLE and kind in (_DRAINING, _NOTHING_TRIED):
         raise EngineBusy(reply)
-    if reply.status == 503 and kind in _BEHIND_THE_ENGINE:
+    if reply.status == HTTPStatus.SERVICE_UNAVAILABLE and kind in _BEHIND_THE_ENGINE:
         return reply
-    if reply.status == 507 and kind == _NO_ROOM:
+    if reply.status == HTTPStatus.INSUFFICIENT_STORAGE and kind == _NO_ROOM:
         return reply
-    if reply.status == 504 and (seconds < FAIR_SHARE_SECONDS or answers_others):
+    if reply.status == HTTPStatus.GATEWAY_TIMEOUT and (seconds < FAIR_SHARE_SECONDS or answers_others):
         raise EngineOutOfTime(reply)
     raise EngineFailed(reply)
 
@@ -228,5 +230,5 @@ def is_retryable(error: Exception) -> bool:
     A 504 is not retried: the time is used up.
     """
     if isinstance(error, EngineFailed):
-        return error.reply.status != 504
+        return error.reply.status != HTTPStatus.GATEWAY_TIMEOUT
     return isinstance(error, AnswerUnusable | EngineBusy | EngineLost | EngineStalled | EngineUnasked)

@@ -14,6 +14,7 @@ names of the functions that they wrap. Outermost first:
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 import structlog
 import trio
@@ -231,7 +232,7 @@ async def _answered(call: Awaitable[Reply], seconds: float) -> Reply:
                 raise
             return error.reply
         except EngineFailed as error:
-            if error.reply.status != 504:
+            if error.reply.status != HTTPStatus.GATEWAY_TIMEOUT:
                 raise
             return error.reply
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,6 +30,7 @@ from services.gateway.failures import (
     translate,
 )
 from services.gateway.response_contract import EVENTS
+from services.http.statuses import is_success
 
 __all__ = ["Replica"]
 
@@ -171,7 +173,8 @@ class Replica:
     async def _probe(self) -> "_ProbeResult":
         with trio.move_on_after(_MISS_AFTER_SECONDS):
             try:
-                return _ProbeResult.ALIVE if (await self._client.send(_LIVE)).status == 200 else _ProbeResult.SILENT
+                reply = await self._client.send(_LIVE)
+                return _ProbeResult.ALIVE if reply.status == HTTPStatus.OK else _ProbeResult.SILENT
             except httpx.ConnectError:
                 return _ProbeResult.CLOSED
             except (httpx.TransportError, DeadlineExceeded, AnswerTooLarge):
@@ -218,7 +221,7 @@ class Replica:
 
 def _is_event_stream(streamed: Streamed, call: Call) -> bool:
     # Only event streams of the contract are streamed; other responses are short, and are checked when complete.
-    if streamed.status >= 300 or call.contract is None:
-        return streamed.status < 300
+    if not is_success(streamed.status) or call.contract is None:
+        return is_success(streamed.status)
     given = next((value for name, value in streamed.headers if name == b"content-type"), b"").lower()
     return EVENTS in call.contract.get(streamed.status, ()) and given.startswith(EVENTS.encode())

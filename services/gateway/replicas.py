@@ -11,6 +11,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from enum import IntEnum
+from http import HTTPStatus
 from typing import Self, cast
 
 import anyio.abc
@@ -25,6 +26,7 @@ from services.gateway.engine_client import MAX_ANSWER_BYTES, Call, EngineClient,
 from services.gateway.failures import EngineBusy, EngineMisdirected, EngineUnasked, EngineUnreached
 from services.gateway.replica import Replica
 from services.http.request.propagation import SECOND_HAND
+from services.http.statuses import is_server_error
 
 __all__ = ["Replicas"]
 
@@ -286,11 +288,11 @@ class Replicas:
 
 
 def _knowledge(answer: Reply | Streamed) -> _Knowledge:
-    if answer.status == 404:
+    if answer.status == HTTPStatus.NOT_FOUND:
         return _Knowledge.UNKNOWN
-    if answer.status == 409:
+    if answer.status == HTTPStatus.CONFLICT:
         return _Knowledge.ELSEWHERE
-    if answer.status >= 500:
+    if is_server_error(answer.status):
         return _Knowledge.CANNOT_TELL
     return _Knowledge.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Knowledge.FIRST_HAND
 

@@ -5,6 +5,7 @@ A captive portal, a proxy or a broken engine may listen on the engine's port. It
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Literal
 
 from cqox.contract.messages import Message
@@ -35,8 +36,10 @@ def expected(operation: Operation, parameters: Mapping[str, str], *, events: boo
     """
     figure = _FIGURES.get(parameters.get("suffix", ""))
     if figure:
-        return {200: (figure,)}
-    statuses = {each.status: each.media or ((_JSON,) if each.model else ()) for each in operation.answers}
+        return {HTTPStatus.OK: (figure,)}
+    statuses: dict[int, tuple[str, ...]] = {
+        each.status: each.media or ((_JSON,) if each.model else ()) for each in operation.answers
+    }
     if events:
         return statuses
     return {status: tuple(one for one in media if one != EVENTS) for status, media in statuses.items()}

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 
 import structlog
 from quart.typing import ResponseReturnValue
@@ -24,17 +25,15 @@ from services.http.request.request import IncomingRequest, current_request
 from services.http.request.uploads import FORM_BYTES
 from services.http.response.problems import describe
 from services.http.server.app import App
+from services.http.statuses import NOT_CURED_BY_WAITING, is_error, is_server_error
 
 __all__ = ["EngineAccess", "add_routes"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
-_REFUSED = 429
 _HEAD_BYTES = 14 * 2**10
 """Largest request head that is forwarded: an engine reads 16 KiB, and the gateway adds fields of its own."""
 
-_TIME_UP = 504
-_NO_ROOM = 507
 _EVENT_END = b"\n\n"
 _AS_A_JOB = "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
 
@@ -204,13 +203,13 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
         DeadlineExceeded: a 504 without a problem body, such as that of a proxy.
         RateLimited: a 429 without a problem body.
     """
-    if reply.status < 500 and reply.status != _REFUSED:
+    if not is_server_error(reply.status) and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
         return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
     reply = given.annotate(reply)
     problem = problem_of(reply)
-    if not problem and reply.status == _REFUSED:
+    if not problem and reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise RateLimited("the engine", retry_after=_seconds(reply.header(b"retry-after")))
-    if not problem and reply.status == _TIME_UP:
+    if not problem and reply.status == HTTPStatus.GATEWAY_TIMEOUT:
         raise DeadlineExceeded(given.seconds)
     request = current_request()
     _log.warning(
@@ -221,7 +220,7 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
         detail=str(problem.get("detail", "")),
     )
     response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
-    if reply.status not in (_TIME_UP, _NO_ROOM):
+    if reply.status not in NOT_CURED_BY_WAITING:
         response.headers.setdefault("Retry-After", "1")
     return response
 
@@ -236,7 +235,7 @@ async def _streamed(
     # Await the headers here, so that an unavailable engine gives a problem and not an empty stream.
     stack = AsyncExitStack()
     streamed = await stack.enter_async_context(streaming)
-    if streamed.status >= 400:
+    if is_error(streamed.status):
         async with stack:
             return _answer(await streamed.read_all(), given)
     request = current_request()

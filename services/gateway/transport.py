@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from http import HTTPStatus
 from typing import Self, cast
 
 import h11
@@ -27,6 +28,7 @@ from cqox.contract.messages import Message
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
 from services.gateway.tls import TlsStream
 from services.http.request.propagation import EXCHANGE, RECEIVED, Received
+from services.http.statuses import is_error
 
 __all__ = ["EngineTransport", "ForeignAnswer"]
 
@@ -352,7 +354,7 @@ def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection)
     if not sent:
         return True
     repeated = [value for name, value in head.headers if name == _EXCHANGE]
-    if not repeated and head.status_code >= 500:
+    if not repeated and head.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return False
     if repeated != [sent]:
         raise ForeignAnswer(
@@ -360,7 +362,7 @@ def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection)
             if repeated
             else Message("problems.answer-without-exchange", status=head.status_code)
         )
-    good = head.status_code < 400
+    good = not is_error(head.status_code)
     if connection.sending:
         if good:
             raise ForeignAnswer(Message("problems.answer-before-request", status=head.status_code))

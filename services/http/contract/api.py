@@ -4,6 +4,7 @@ Routes, `/openapi.json` and the gateway's requests are derived from it, so that 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 from quart.typing import ResponseReturnValue
 
@@ -23,6 +24,7 @@ from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.health_models import Health, Liveness
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.server.app import App
+from services.http.statuses import UNAVAILABLE
 
 __all__ = [
     "JOB_STATUSES",
@@ -53,8 +55,6 @@ _PAGES = (
 )
 JOB_STATUSES = ("running", "succeeded", "failed", "cancelled", "interrupted")
 """The states of a job."""
-_UNAVAILABLE = (429, 503, 504)
-_NO_ROOM = 507
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -84,9 +84,16 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         answers=(
             Answer(meaning="The report.", model=Report, media=("application/json", "text/event-stream")),
-            Answer(status=202, meaning="A job that is recorded and running.", model=JobDescription),
+            Answer(status=HTTPStatus.ACCEPTED, meaning="A job that is recorded and running.", model=JobDescription),
         ),
-        problems=(400, 404, 413, 422, *_UNAVAILABLE, _NO_ROOM),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
     ),
     Operation(
         name="list_analyses",
@@ -99,7 +106,7 @@ OPERATIONS: tuple[Operation, ...] = (
             *_PAGES,
         ),
         answers=(Answer(meaning="One page.", model=AnalysisListing),),
-        problems=(400, *_UNAVAILABLE),
+        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
     Operation(
         name="read_analysis",
@@ -109,7 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Read a stored report",
         parameters=(_ANALYSIS,),
         answers=(Answer(meaning="The report.", model=Report),),
-        problems=(404, *_UNAVAILABLE),
+        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
         name="delete_analysis",
@@ -120,8 +127,8 @@ OPERATIONS: tuple[Operation, ...] = (
         description="With its figures, and from every cache. The same request computes it again; a computation that is "
         "running at that moment continues, and its report is stored.",
         parameters=(_ANALYSIS,),
-        answers=(Answer(status=204, meaning="It is deleted."),),
-        problems=(400, 404, *_UNAVAILABLE, _NO_ROOM),
+        answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is deleted."),),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE),
     ),
     Operation(
         name="read_figure",
@@ -135,7 +142,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="suffix", where="path", choices=("svg", "png", "json"), meaning="`json` is Vega-Lite."),
         ),
         answers=(Answer(meaning="The figure.", media=("image/svg+xml", "image/png", "application/json")),),
-        problems=(404, *_UNAVAILABLE),
+        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
         name="list_jobs",
@@ -149,7 +156,7 @@ OPERATIONS: tuple[Operation, ...] = (
             *_PAGES,
         ),
         answers=(Answer(meaning="One page.", model=JobListing),),
-        problems=(400, *_UNAVAILABLE),
+        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
     Operation(
         name="read_job",
@@ -159,7 +166,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Read the state of an analysis in the background",
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state.", model=JobDescription),),
-        problems=(404, *_UNAVAILABLE),
+        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
         name="cancel_job",
@@ -171,7 +178,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "report stays.",
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state, for the last time where its record is deleted.", model=JobDescription),),
-        problems=(400, 404, 409, *_UNAVAILABLE, _NO_ROOM),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONFLICT,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
     ),
     Operation(
         name="job_events",
@@ -189,7 +202,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ),
         ),
         answers=(Answer(meaning="The events.", media=("text/event-stream",)),),
-        problems=(400, 404, 409, *_UNAVAILABLE),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *UNAVAILABLE),
     ),
     Operation(
         name="upload_dataset",
@@ -210,8 +223,18 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="sheet", where="query", meaning="Sheet of a workbook; the first if absent."),
             _KEY,
         ),
-        answers=(Answer(status=201, meaning="The data set, new or existing.", model=DatasetDescription),),
-        problems=(400, 408, 413, 415, 422, *_UNAVAILABLE, _NO_ROOM),
+        answers=(
+            Answer(status=HTTPStatus.CREATED, meaning="The data set, new or existing.", model=DatasetDescription),
+        ),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
     ),
     Operation(
         name="list_datasets",
@@ -220,7 +243,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="List data sets",
         answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
-        problems=(400, *_UNAVAILABLE),
+        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
     Operation(
         name="read_dataset",
@@ -232,7 +255,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers=(
             Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
         ),
-        problems=(404, *_UNAVAILABLE),
+        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
         name="delete_dataset",
@@ -247,8 +270,8 @@ OPERATIONS: tuple[Operation, ...] = (
             _DATASET,
             Parameter(name="erase", where="query", choices=("reports",), meaning="What else is deleted."),
         ),
-        answers=(Answer(status=204, meaning="It is deleted."),),
-        problems=(400, 404, *_UNAVAILABLE, _NO_ROOM),
+        answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is deleted."),),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE),
     ),
     Operation(
         name="infer_roles",
@@ -260,7 +283,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=InferRequest,
         example={"dataset_id": "test"},
         answers=(Answer(meaning="A mapping and, for each role, the candidates with reasons.", model=Inference),),
-        problems=(400, 404, 413, *_UNAVAILABLE),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
     ),
     Operation(
         name="list_estimators",
@@ -269,7 +292,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Estimators",
         summary="List the estimators",
         answers=(Answer(meaning="Estimand, requirements and validation of each.", model=Catalog),),
-        problems=_UNAVAILABLE,
+        problems=UNAVAILABLE,
     ),
     Operation(
         name="list_policies",
@@ -281,7 +304,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "`CQOX_ADMIN_TOKEN` is set, and only with that as a bearer token; `cqox admin` uses a unix socket of the "
         "service's owner.",
         answers=(Answer(meaning="Policies by name.", model=PolicyListing),),
-        problems=(404,),
+        problems=(HTTPStatus.NOT_FOUND,),
     ),
     Operation(
         name="steer_policy",
@@ -293,7 +316,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=PolicyChange,
         example={"policy": "_call_engine_analyze", "action": "isolate"},
         answers=(Answer(meaning="Policies by name, as they are now.", model=PolicyListing),),
-        problems=(400, 404, 413),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE),
     ),
     Operation(
         name="health",
@@ -321,7 +344,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "does not make the service unready.",
         answers=(
             Answer(meaning="It accepts requests.", model=Health),
-            Answer(status=503, meaning="It is starting or draining.", model=Health),
+            Answer(status=HTTPStatus.SERVICE_UNAVAILABLE, meaning="It is starting or draining.", model=Health),
         ),
     ),
     Operation(

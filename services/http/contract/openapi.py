@@ -73,8 +73,8 @@ _LANGUAGE = Parameter(
 def _operation(operation: Operation, references: _References) -> _Json:
     responses: _Json = {str(answer.status): _answer(answer, references) for answer in operation.answers}
     problem: _Json = {"application/problem+json": {"schema": references[Problem, "serialization"]}}
-    for status in sorted({*operation.problems, *operation.refusals, 500}):
-        responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": problem})
+    for status in sorted({*operation.problems, *operation.refusals, HTTPStatus.INTERNAL_SERVER_ERROR}):
+        responses.setdefault(str(status), {"description": status.phrase, "content": problem})
     entry: _Json = {
         "operationId": operation.name,
         "tags": [operation.group],

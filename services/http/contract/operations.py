@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Literal
 
 from pydantic import BaseModel
@@ -34,7 +35,7 @@ class Answer:
         media: media types, where the body is not only the model's JSON.
     """
 
-    status: int = 200
+    status: HTTPStatus = HTTPStatus.OK
     meaning: str
     model: type[BaseModel] | None = None
     media: tuple[str, ...] = ()
@@ -70,11 +71,12 @@ class Operation:
     example: Mapping[str, object] | None = None
     parameters: tuple[Parameter, ...] = ()
     answers: tuple[Answer, ...]
-    problems: tuple[int, ...] = field(default=())
+    problems: tuple[HTTPStatus, ...] = field(default=())
 
     @property
-    def refusals(self) -> tuple[int, ...]:
+    def refusals(self) -> tuple[HTTPStatus, ...]:
         """Statuses of the checks before the operation: of host, origin and media type."""
-        host = () if self.path in HEALTH_PATHS else (400, 421)
-        page = () if self.method in SAFE_METHODS else (403,)
-        return (*host, *page, *((415,) if isinstance(self.body, type) else ()))
+        host = () if self.path in HEALTH_PATHS else (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST)
+        page = () if self.method in SAFE_METHODS else (HTTPStatus.FORBIDDEN,)
+        media = (HTTPStatus.UNSUPPORTED_MEDIA_TYPE,) if isinstance(self.body, type) else ()
+        return (*host, *page, *media)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
+from http import HTTPStatus
 
 import structlog
 from pydantic import JsonValue
@@ -119,7 +120,7 @@ def _no_setting(policy: str, name: str, takes: Sequence[str]) -> Message:
 def _listing(app: App) -> TrioResponse:
     listing = {"service": app.title.lower(), "policies": _plain(registry.snapshot())}
     body = json.dumps(listing, ensure_ascii=False, allow_nan=False)
-    return TrioResponse(body.encode(), 200, content_type="application/json")
+    return TrioResponse(body.encode(), HTTPStatus.OK, content_type="application/json")
 
 
 def _plain(value: object) -> JsonValue:

@@ -6,6 +6,7 @@ hangs and a call to it takes longer to time out.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 import trio
@@ -38,13 +39,14 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
     probes = [_Probe(name, check) for name, check in checks.items()]
 
     async def live() -> TrioResponse:
-        return _json(Liveness(), 200)
+        return _json(Liveness(), HTTPStatus.OK)
 
     async def health() -> TrioResponse:
-        return _json(await _health(app, probes), 200)
+        return _json(await _health(app, probes), HTTPStatus.OK)
 
     async def ready() -> TrioResponse:
-        return _json(await _health(app, probes), 200 if app.lifecycle.stage is Stage.READY else 503)
+        status = HTTPStatus.OK if app.lifecycle.stage is Stage.READY else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json(await _health(app, probes), status)
 
     for path, handler in (("/health/live", live), ("/api/health", health), ("/health/ready", ready)):
         app.add_url_rule(path, path.strip("/").replace("/", "-"), handler, methods=["GET"])
@@ -104,6 +106,8 @@ async def _health(app: "App", probes: Sequence[_Probe]) -> Health:
     )
 
 
-def _json(answer: BaseModel, status: int) -> TrioResponse:
-    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "1"} if status == 503 else {})
+def _json(answer: BaseModel, status: HTTPStatus) -> TrioResponse:
+    headers = {"Cache-Control": "no-store"}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
     return TrioResponse(answer.model_dump_json(), status, headers, content_type="application/json")

@@ -1,5 +1,6 @@
 """`/metrics`: all metrics in Prometheus format."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import trio
@@ -20,7 +21,7 @@ def add_metrics(app: "App") -> None:
         begun, accept = app.telemetry, current_request().headers.get("Accept", "")
         assert begun is not None
         text, content_type = await trio.to_thread.run_sync(begun.exposition, accept)
-        answer = TrioResponse(text, 200, content_type=content_type)
+        answer = TrioResponse(text, HTTPStatus.OK, content_type=content_type)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

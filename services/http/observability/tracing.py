@@ -5,12 +5,14 @@ It applies the semantic conventions of HTTP; spans and metrics themselves are in
 
 import re
 import time
+from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cqox import telemetry
 from cqox.telemetry import Attributes, metric_definitions, metrics
 from cqox.telemetry.safe_text import safe_text
+from services.http.statuses import CLIENT_CLOSED_REQUEST, is_server_error
 
 if TYPE_CHECKING:
     from services.http.request.request import IncomingRequest
@@ -22,7 +24,6 @@ PROBES = ("/health", "/api/health", "/metrics")
 
 _CONVERTER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
-_CLIENT_CLOSED_REQUEST = 499
 
 _trace_url = ""
 
@@ -65,15 +66,15 @@ class Exchange:
             complete: whether the complete response was passed to the connection.
             size_bytes: number of body bytes passed.
         """
-        seen = status or _CLIENT_CLOSED_REQUEST
+        seen = status or CLIENT_CLOSED_REQUEST
         labels: dict[str, str | int] = {"http.request.method": self._method, "http.response.status_code": seen}
         route = route_of(self._request)
         if route:
             labels["http.route"] = route
-        if seen >= 500:
+        if is_server_error(seen):
             labels["error.type"] = str(seen)
         metrics.record(metric_definitions.HTTP_SERVER_DURATION, time.perf_counter() - self._began, labels)
-        if seen == 504:
+        if seen == HTTPStatus.GATEWAY_TIMEOUT:
             metrics.count(metric_definitions.TIMEOUTS, {"policy": "request"})
         span = self._span
         if not span.recording:
@@ -88,7 +89,7 @@ class Exchange:
         span.add({"http.response.status_code": status})
         if not complete:
             span.add({"cqox.incomplete": True})
-        if status >= 500:
+        if is_server_error(status):
             span.fail(str(status))
 
 

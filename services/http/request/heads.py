@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Self
 
 import h11
@@ -70,18 +71,18 @@ def check_head(request: h11.Request, *, probes_only: bool) -> Target:
         RefusedRequest: the request is rejected with a problem, and the connection closed.
     """
     if not request.http_version.startswith(b"1."):
-        raise RefusedRequest(505, Message("request.other-http-version"))
+        raise RefusedRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, Message("request.other-http-version"))
     names = [name for name, _ in request.headers]
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
-        raise RefusedRequest(400, Message("request.two-lengths"))
+        raise RefusedRequest(HTTPStatus.BAD_REQUEST, Message("request.two-lengths"))
     if unsupported := why_unsupported(request.method):
-        raise RefusedRequest(501, unsupported)
+        raise RefusedRequest(HTTPStatus.NOT_IMPLEMENTED, unsupported)
     try:
         target = parse_target(request.method.decode("ascii"), request.target)
     except InvalidTarget as error:
-        raise RefusedRequest(400, error.detail) from None
+        raise RefusedRequest(HTTPStatus.BAD_REQUEST, error.detail) from None
     if probes_only and not target.path.startswith((b"/health/", b"/api/health")):
-        raise RefusedRequest(503, Message("problems.no-free-connection"))
+        raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE, Message("problems.no-free-connection"))
     return target
 
 
@@ -92,9 +93,9 @@ def has_body(request: h11.Request) -> bool:
 
 
 def _explain(status: int, said: str, max_head_bytes: int) -> Message:
-    if status == 431:
+    if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
         return Message("request.head-too-large", most=max_head_bytes)
-    if status == 501:
+    if status == HTTPStatus.NOT_IMPLEMENTED:
         return Message("request.other-transfer-encoding")
     if "Host: header" in said:
         return Message("request.no-single-host")

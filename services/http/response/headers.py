@@ -11,6 +11,7 @@ from services.http.observability.tracing import PROBES, trace_members
 from services.http.request.digests import CONTENT_DIGEST, content_digest
 from services.http.request.propagation import EXCHANGE, RECEIVED
 from services.http.response.checksums import CHECKSUM, BodyChecksum
+from services.http.statuses import CLIENT_CLOSED_REQUEST
 
 if TYPE_CHECKING:
     from quart.typing import ResponseTypes
@@ -22,7 +23,6 @@ __all__ = ["decorate", "headers_of_refusal", "log_access", "log_refusal"]
 _log = structlog.stdlib.get_logger("cqox.access")
 
 _EXCHANGE_FIELD = re.compile(rb"\n" + EXCHANGE.encode() + rb":[ \t]*([0-9a-f]{32})[ \t]*\r?\n", re.IGNORECASE)
-_CLIENT_CLOSED_REQUEST = 499
 _TRACE_HEADERS = {"trace_id": "X-Trace-Id", "trace_url": "X-Trace-Url"}
 
 _HEADERS = {
@@ -89,7 +89,7 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
     path = request.path.replace(" ", "%20")
     query = _shown_query(request.scope["query_string"])
     log(
-        f"{request.method} {path} {status or _CLIENT_CLOSED_REQUEST}",
+        f"{request.method} {path} {status or CLIENT_CLOSED_REQUEST}",
         **({"query": query} if query else {}),
         request_id=request.request_id,
         client=request.remote_addr,

@@ -50,6 +50,7 @@ from services.http.request.bodies import NotJson
 from services.http.request.origin import CrossSiteRequest
 from services.http.response.error_details import detail_of, title_of
 from services.http.response.translation import add_language, translate_members
+from services.http.statuses import is_error, is_server_error
 
 if TYPE_CHECKING:
     from services.http.request.request import IncomingRequest
@@ -71,52 +72,130 @@ class Kind:
     """
 
     type: str
-    status: int
+    status: HTTPStatus
     title: Message
     retry_after: float | None = None
 
 
 _KINDS: dict[type[Exception], Kind] = {
-    InvalidRequest: Kind(type="invalid-request", status=400, title=Message("problems.title-invalid-request")),
-    CrossSiteRequest: Kind(type="cross-site-request", status=403, title=Message("problems.title-cross-site-request")),
-    NotFound: Kind(type="not-found", status=404, title=Message("problems.title-not-found")),
-    RunsElsewhere: Kind(type="runs-elsewhere", status=409, title=Message("problems.title-runs-elsewhere")),
+    InvalidRequest: Kind(
+        type="invalid-request", status=HTTPStatus.BAD_REQUEST, title=Message("problems.title-invalid-request")
+    ),
+    CrossSiteRequest: Kind(
+        type="cross-site-request", status=HTTPStatus.FORBIDDEN, title=Message("problems.title-cross-site-request")
+    ),
+    NotFound: Kind(type="not-found", status=HTTPStatus.NOT_FOUND, title=Message("problems.title-not-found")),
+    RunsElsewhere: Kind(
+        type="runs-elsewhere", status=HTTPStatus.CONFLICT, title=Message("problems.title-runs-elsewhere")
+    ),
     BodyCorrupted: Kind(
-        type="content-digest-mismatch", status=400, title=Message("problems.title-content-digest-mismatch")
+        type="content-digest-mismatch",
+        status=HTTPStatus.BAD_REQUEST,
+        title=Message("problems.title-content-digest-mismatch"),
     ),
-    LimitExceeded: Kind(type="limit-exceeded", status=413, title=Message("problems.title-limit-exceeded")),
-    NotJson: Kind(type="unsupported-media-type", status=415, title=Message("problems.title-unsupported-media-type")),
-    UnreadableFile: Kind(type="unreadable-file", status=415, title=Message("problems.title-unreadable-file")),
-    ForeignHost: Kind(type="foreign-host", status=421, title=Message("problems.title-foreign-host")),
-    UnusableData: Kind(type="unusable-data", status=422, title=Message("problems.title-unusable-data")),
-    KeyReused: Kind(type="idempotency-key-reused", status=422, title=Message("problems.title-idempotency-key-reused")),
-    InputError: Kind(type="invalid-request", status=400, title=Message("problems.title-invalid-request")),
-    BulkheadFull: Kind(type="bulkhead-full", status=429, title=Message("problems.title-bulkhead-full"), retry_after=1),
-    RateLimited: Kind(type="rate-limited", status=429, title=Message("problems.title-rate-limited"), retry_after=1),
+    LimitExceeded: Kind(
+        type="limit-exceeded", status=HTTPStatus.CONTENT_TOO_LARGE, title=Message("problems.title-limit-exceeded")
+    ),
+    NotJson: Kind(
+        type="unsupported-media-type",
+        status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        title=Message("problems.title-unsupported-media-type"),
+    ),
+    UnreadableFile: Kind(
+        type="unreadable-file",
+        status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        title=Message("problems.title-unreadable-file"),
+    ),
+    ForeignHost: Kind(
+        type="foreign-host", status=HTTPStatus.MISDIRECTED_REQUEST, title=Message("problems.title-foreign-host")
+    ),
+    UnusableData: Kind(
+        type="unusable-data", status=HTTPStatus.UNPROCESSABLE_CONTENT, title=Message("problems.title-unusable-data")
+    ),
+    KeyReused: Kind(
+        type="idempotency-key-reused",
+        status=HTTPStatus.UNPROCESSABLE_CONTENT,
+        title=Message("problems.title-idempotency-key-reused"),
+    ),
+    InputError: Kind(
+        type="invalid-request", status=HTTPStatus.BAD_REQUEST, title=Message("problems.title-invalid-request")
+    ),
+    BulkheadFull: Kind(
+        type="bulkhead-full",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title=Message("problems.title-bulkhead-full"),
+        retry_after=1,
+    ),
+    RateLimited: Kind(
+        type="rate-limited",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title=Message("problems.title-rate-limited"),
+        retry_after=1,
+    ),
     TooManyListeners: Kind(
-        type="too-many-listeners", status=429, title=Message("problems.title-too-many-listeners"), retry_after=15
+        type="too-many-listeners",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title=Message("problems.title-too-many-listeners"),
+        retry_after=15,
     ),
-    Shed: Kind(type="shed", status=429, title=Message("problems.title-shed"), retry_after=1),
-    CircuitOpen: Kind(type="circuit-open", status=503, title=Message("problems.title-circuit-open"), retry_after=1),
-    Draining: Kind(type="draining", status=503, title=Message("problems.title-draining"), retry_after=1),
-    Rejected: Kind(type="rejected", status=503, title=Message("problems.title-rejected"), retry_after=1),
-    WorkerLost: Kind(type="worker-lost", status=503, title=Message("problems.title-worker-lost"), retry_after=1),
+    Shed: Kind(type="shed", status=HTTPStatus.TOO_MANY_REQUESTS, title=Message("problems.title-shed"), retry_after=1),
+    CircuitOpen: Kind(
+        type="circuit-open",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-circuit-open"),
+        retry_after=1,
+    ),
+    Draining: Kind(
+        type="draining", status=HTTPStatus.SERVICE_UNAVAILABLE, title=Message("problems.title-draining"), retry_after=1
+    ),
+    Rejected: Kind(
+        type="rejected", status=HTTPStatus.SERVICE_UNAVAILABLE, title=Message("problems.title-rejected"), retry_after=1
+    ),
+    WorkerLost: Kind(
+        type="worker-lost",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-worker-lost"),
+        retry_after=1,
+    ),
     WorkersUnavailable: Kind(
-        type="workers-unavailable", status=503, title=Message("problems.title-workers-unavailable"), retry_after=2
+        type="workers-unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-workers-unavailable"),
+        retry_after=2,
     ),
     StoreUnavailable: Kind(
-        type="store-unavailable", status=503, title=Message("problems.title-store-unavailable"), retry_after=2
+        type="store-unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-store-unavailable"),
+        retry_after=2,
     ),
     EngineUnavailable: Kind(
-        type="engine-unavailable", status=503, title=Message("problems.title-engine-unavailable"), retry_after=2
+        type="engine-unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-engine-unavailable"),
+        retry_after=2,
     ),
-    ServiceError: Kind(type="unavailable", status=503, title=Message("problems.title-unavailable"), retry_after=2),
-    StorageFull: Kind(type="insufficient-storage", status=507, title=Message("problems.title-insufficient-storage")),
-    AttemptTimeout: Kind(type="attempt-timeout", status=504, title=Message("problems.title-attempt-timeout")),
-    DeadlineExceeded: Kind(type="deadline-exceeded", status=504, title=Message("problems.title-deadline-exceeded")),
+    ServiceError: Kind(
+        type="unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-unavailable"),
+        retry_after=2,
+    ),
+    StorageFull: Kind(
+        type="insufficient-storage",
+        status=HTTPStatus.INSUFFICIENT_STORAGE,
+        title=Message("problems.title-insufficient-storage"),
+    ),
+    AttemptTimeout: Kind(
+        type="attempt-timeout", status=HTTPStatus.GATEWAY_TIMEOUT, title=Message("problems.title-attempt-timeout")
+    ),
+    DeadlineExceeded: Kind(
+        type="deadline-exceeded", status=HTTPStatus.GATEWAY_TIMEOUT, title=Message("problems.title-deadline-exceeded")
+    ),
 }
-_SERVER_ERROR = 500
-_INTERNAL = Kind(type="internal-error", status=500, title=Message("problems.title-internal-error"))
+_INTERNAL = Kind(
+    type="internal-error", status=HTTPStatus.INTERNAL_SERVER_ERROR, title=Message("problems.title-internal-error")
+)
 
 
 def kinds() -> tuple[Kind, ...]:
@@ -163,12 +242,14 @@ def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str
         return _of_werkzeug(request, error, routes)
     kind = kind_of(error)
     detail, fields = _detail_of(error, kind, request.request_id)
-    if kind.status >= _SERVER_ERROR:
+    if is_server_error(kind.status):
         current_span().error(error)
     if kind is _INTERNAL:
         _log.error("unexpected error", request_id=request.request_id, path=request.path, exc_info=error)
     elif not isinstance(error, InputError):
-        _log.warning(kind.type, request_id=request.request_id, path=request.path, status=kind.status, detail=detail)
+        _log.warning(
+            kind.type, request_id=request.request_id, path=request.path, status=int(kind.status), detail=detail
+        )
     headers: dict[str, str] = {}
     if kind.retry_after is not None:
         seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
@@ -216,7 +297,7 @@ def _detail_of(error: Exception, kind: Kind, request_id: str) -> tuple[Message, 
 
 
 def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
-    if error.response is not None or error.code is None or error.code < 400:
+    if error.response is not None or error.code is None or not is_error(error.code):
         return TrioResponse(error.get_response().get_data(), error.code, dict(error.get_headers()))
     status = HTTPStatus(error.code)
     fields: dict[str, object] = {}

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import cast
 from urllib.parse import unquote
 
@@ -29,6 +30,7 @@ from services.http.request.targets import Target
 from services.http.response.headers import headers_of_refusal, log_refusal
 from services.http.response.problems import refused
 from services.http.server.connection_limits import Place
+from services.http.statuses import WITHOUT_CONTENT
 
 __all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
 
@@ -139,7 +141,7 @@ class Http1Connection:
         except Exception:  # noqa: BLE001 - the root of one request: the connection cannot be reused after a failure
             if not self._over:
                 _log.exception("the application failed")
-            await self._refuse(500, Message("problems.cause-in-log-of-service"))
+            await self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, Message("problems.cause-in-log-of-service"))
             return False
         if self._over or not self._is_done():
             return False
@@ -175,7 +177,7 @@ class Http1Connection:
         # The keep-alive timeout has passed, or the server is closing.
         self._idle = None
         if self._head and not self._closing():
-            raise RefusedRequest(408, Message("request.head-too-slow", seconds=HEAD_SECONDS))
+            raise RefusedRequest(HTTPStatus.REQUEST_TIMEOUT, Message("request.head-too-slow", seconds=HEAD_SECONDS))
         return None
 
     async def _first_bytes(self) -> bytes | None:
@@ -235,7 +237,7 @@ class Http1Connection:
 
     async def _body_message(self) -> ASGIReceiveEvent | None:
         if self._http.they_are_waiting_for_100_continue:
-            await self._write(h11.InformationalResponse(status_code=100, headers=self._headers()))
+            await self._write(h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=self._headers()))
         pieces: list[bytes] = []
         size = 0
         while size < _MESSAGE_BYTES and len(pieces) < _MESSAGE_PIECES:
@@ -266,7 +268,7 @@ class Http1Connection:
         self._chunks += event.chunk_end
         self._body_bytes += len(event.data)
         if self._chunks > _FREE_CHUNKS and self._body_bytes < _LEAST_CHUNK_BYTES * self._chunks:
-            raise RefusedRequest(400, Message("request.chunks-too-small", least=_LEAST_CHUNK_BYTES))
+            raise RefusedRequest(HTTPStatus.BAD_REQUEST, Message("request.chunks-too-small", least=_LEAST_CHUNK_BYTES))
 
     async def _read(self) -> bytes | None:
         """Read from the client; return empty bytes at the end of its input, None for a broken connection."""
@@ -324,7 +326,7 @@ class Http1Connection:
     async def _say_continue(self) -> bool:
         if self._http.our_state is not h11.SEND_RESPONSE or self._http.their_http_version != b"1.1":
             return False
-        await self._write(h11.InformationalResponse(status_code=100, headers=[]))
+        await self._write(h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[]))
         return True
 
     def _is_reset(self) -> bool:
@@ -352,12 +354,12 @@ class Http1Connection:
         except h11.LocalProtocolError as error:
             # The application sends an invalid response: a header that HTTP does not allow, or a body of another length.
             _log.error("an answer cannot be sent: %s", error)
-            await self._refuse(500, Message("problems.cause-in-log-of-service"))
+            await self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, Message("problems.cause-in-log-of-service"))
 
     async def _begin_answer(self, status: int, headers: object, held: bool) -> None:
         assert self._request is not None
         fields = [(bytes(name), bytes(value)) for name, value in cast("list[tuple[bytes, bytes]]", headers)]
-        self._bodiless = self._request.method == b"HEAD" or status in (204, 304)
+        self._bodiless = self._request.method == b"HEAD" or status in WITHOUT_CONTENT
         self._place.streams_events = any(
             name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in fields
         )
@@ -405,7 +407,7 @@ class Http1Connection:
         body = refused(status, detail, instance=path, request_id=request_id)
         secure = self._shared["scheme"] == "https"
         headers = [*headers_of_refusal(request_id, len(body), self._read_head(), secure=secure), *self._headers()]
-        if status == 503:
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append((b"retry-after", b"1"))
         try:
             data = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
@@ -427,7 +429,7 @@ class Http1Connection:
         if self._request is not None:
             given = next((value for name, value in self._request.headers if name == b"x-request-id"), b"")
             request_id = str(self._facts.setdefault("request_id", request_id_from(given.decode("latin1"))))
-            self._facts["refused"] = status
+            self._facts["refused"] = int(status)
             return request_id, self._request.target.partition(b"?")[0].decode("latin1")
         read = RequestLine.of(self._head)
         request_id = request_id_from(read.request_id)

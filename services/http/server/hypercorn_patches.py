@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -193,9 +194,10 @@ class _Connection:
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "refused"})
         if secured:
             return
-        body = refused(503, Message("problems.no-free-connection-at-all"), instance="", request_id="-")
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        body = refused(status, Message("problems.no-free-connection-at-all"), instance="", request_id="-")
         head = (
-            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
+            f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
             f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         with trio.move_on_after(1), suppress(trio.BrokenResourceError):
