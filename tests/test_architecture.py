@@ -1,7 +1,12 @@
-"""Rules that import contracts cannot express: no private module is imported from outside its package."""
+"""Rules that import contracts cannot express: no import of private modules from outside, no circles, short modules."""
+
+from pathlib import Path
 
 import grimp
 import pytest
+
+ROOT = Path(__file__).parents[1]
+MOST_LINES = 400
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +67,9 @@ def test_no_modules_of_the_resilience_library_import_each_other_in_a_circle(grap
     assert circle(imports) == set()
     imports["cqox.resilience.pipeline.part"].add("cqox.resilience.pipeline.decorate")
     assert "cqox.resilience.pipeline.part" in circle(imports)
+
+
+def test_no_module_is_long() -> None:
+    modules = [path for package in ("cqox", "services") for path in (ROOT / package).rglob("*.py")]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}

@@ -7,34 +7,20 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 
 import anyio
 from anyio import CancelScope
 
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
-from cqox.storage import Ballast, MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
-from cqox.storage.sqlite_file import check_sqlite
+from cqox.storage import MemoryCache, ResultCache, ResultStore, StoredReport
 from cqox.tasks import open_task_group
 
-__all__ = [
-    "RESULTS_FILE",
-    "LookedUp",
-    "Results",
-    "StoreAddresses",
-    "check_addresses",
-    "check_file",
-    "epoch_of",
-    "generation_of",
-    "is_server",
-    "open_cache",
-    "open_store",
-]
+__all__ = ["LookedUp", "Results"]
 
 _logger = logging.getLogger("cqox.analysis")
 _TURN_SECONDS = 10.0
@@ -44,24 +30,8 @@ _PAUSE_SECONDS = 0.5
 # A frozen store must not delay cached reports: its circuit opens for a while.
 _CONFIRM_SECONDS = 0.5
 _TRUST_SECONDS = 5.0
-RESULTS_FILE = "results.sqlite"
-"""File of the SQLite store in a data directory, used unless PostgreSQL is configured."""
-
 _UNSTORED_BYTES = 64 * 1024 * 1024
 _MOST_UNSTORED = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreAddresses:
-    """Addresses of the result store and cache.
-
-    Attributes:
-        postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
-        redis_url: the Redis server; the memory of the process if empty.
-    """
-
-    postgres_url: str = ""
-    redis_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,89 +40,6 @@ class LookedUp:
 
     report: StoredReport
     stored: bool
-
-
-def check_file(data_dir: Path) -> None:
-    """Check that the SQLite file in this folder can be used, or set aside if damaged.
-
-    Raises:
-        StoreUnavailable: it cannot; the message is one line.
-    """
-    check_sqlite(data_dir / RESULTS_FILE)
-
-
-def check_addresses(addresses: StoreAddresses) -> None:
-    """Check that the addresses are valid, without connecting.
-
-    Raises:
-        ValueError: one is not; the message names the setting.
-    """
-    if addresses.postgres_url:
-        from cqox.storage import postgres
-
-        postgres.check_address(addresses.postgres_url)
-    if addresses.redis_url:
-        from cqox.storage import redis
-
-        redis.check_address(addresses.redis_url)
-
-
-@asynccontextmanager
-async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool = False) -> AsyncIterator[ResultStore]:
-    """Open the configured result store. A server may be unreachable; a file must be usable.
-
-    Args:
-        data_dir: folder of the SQLite file.
-        addresses: which store to open.
-        repair: whether a damaged file is set aside and replaced.
-
-    Raises:
-        StoreUnavailable: the file cannot be used.
-        ValueError: the URL is invalid.
-    """
-    if addresses.postgres_url:
-        from cqox.storage.postgres import PostgresStore
-
-        async with PostgresStore.open(addresses.postgres_url) as postgres:
-            yield postgres
-    else:
-        async with SqliteStore.open(data_dir / RESULTS_FILE, repair=repair, ballast=Ballast(data_dir)) as sqlite:
-            yield sqlite
-
-
-def epoch_of(store: ResultStore) -> int:
-    """Return a number that changes once the store has lost its content; constant for a server."""
-    return store.epoch if isinstance(store, SqliteStore) else 0
-
-
-def is_server(store: ResultStore) -> bool:
-    """Return whether engines without a common disk may share the store, so that no marker file announces deletions."""
-    return not isinstance(store, SqliteStore)
-
-
-def generation_of(store: ResultStore) -> int:
-    """Return a number that changes once the store has lost or deleted reports; constant for a server."""
-    return (store.epoch << 64) + store.deletions if isinstance(store, SqliteStore) else 0
-
-
-@asynccontextmanager
-async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = lambda: 0) -> AsyncIterator[ResultCache]:
-    """Open the configured result cache. A server may be unreachable.
-
-    Args:
-        addresses: which cache to open.
-        epoch: epoch of the store; a cache in memory drops entries of an earlier one.
-
-    Raises:
-        ValueError: the URL is invalid.
-    """
-    if addresses.redis_url:
-        from cqox.storage.redis import RedisCache
-
-        async with RedisCache.open(addresses.redis_url) as redis:
-            yield redis
-    else:
-        yield MemoryCache(epoch=epoch)
 
 
 class _Lease(Enum):

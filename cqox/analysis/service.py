@@ -27,18 +27,10 @@ from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.results import (
-    LookedUp,
-    Results,
-    StoreAddresses,
-    epoch_of,
-    generation_of,
-    is_server,
-    open_cache,
-    open_store,
-)
+from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.retention import Retention, RetentionPeriods
 from cqox.analysis.single_flight import OnStep, SingleFlight
+from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
 from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_figure

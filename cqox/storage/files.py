@@ -15,8 +15,6 @@ Several engines may share one volume. A reader links the files under names of it
 it. The leftovers of a killed process carry its name, and the next process to start removes them.
 """
 
-import errno
-import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,19 +29,18 @@ from cqox.contract.messages import Message
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord
-from cqox.storage.disk import check_disk, check_room, exclusive_lock, is_disk_fault, is_full, unavailable
-from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
+from cqox.storage.dataset_folders import TABLE, DatasetFolders, is_intact, touch
+from cqox.storage.disk import check_disk, check_room, unavailable
+from cqox.storage.file_operations import remove, sync
 from cqox.storage.leftovers import Erasures, sweep
 from cqox.storage.liveness_lock import LivenessLock
-from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
+from cqox.storage.manifest import read_manifest
 from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
 
-__all__ = ["TABLE", "FileStore"]
+__all__ = ["FileStore"]
 
-TABLE = "table.parquet"
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _OWNED = ("incoming", "reading", "removed", "uploads")
-_MOST_VERIFIED = 10_000
 _logger = getLogger("cqox.storage")
 
 
@@ -70,11 +67,11 @@ class FileStore:
         self.erasures = Erasures(root / "erased")
         self._limiter = CapacityLimiter(8)
         self.reclaiming = Lock()
-        self._verified: dict[str, tuple[tuple[int, int, int], ...]] = {}
         self._ballast = Ballast(root)
         self._liveness: LivenessLock | None = None
         self._prepared = False
         self.owner = secrets.token_hex(8)
+        self._folders = DatasetFolders(root / "removed", self.owner, ballast=self._ballast, erasures=self.erasures)
         self._scratch = root / "uploads" / self.owner
         try:
             self._prepare()
@@ -158,7 +155,8 @@ class FileStore:
             record: the data set.
             replace: whether to replace existing files; otherwise those stay.
         """
-        await self._threaded(self._keep, folder, record, replace)
+        place = self._place(record.dataset_id)
+        await self._threaded(partial(self._folders.keep, folder, place, record, replace=replace))
 
     async def drop(self, folder: Path) -> None:
         """Remove an incoming folder and its content, also when the caller is cancelled."""
@@ -183,13 +181,14 @@ class FileStore:
         """
         view = self._new("reading")
         try:
-            yield await self._threaded(self._readable, self._place(dataset_id), view)
+            link = partial(self._folders.link, self._place(dataset_id), view, writable=self._prepared)
+            yield await self._threaded(link)
         finally:
             await self.drop(view)
 
     async def delete(self, dataset_id: str) -> None:
         """Remove the files of a data set; running readers are not affected."""
-        await self._threaded(self._delete, self._place(dataset_id))
+        await self._threaded(self._folders.delete, self._place(dataset_id))
 
     def kept(self) -> Sequence[str]:
         """Return the ids of all data sets with files."""
@@ -212,7 +211,7 @@ class FileStore:
     async def use(self, dataset_id: str) -> None:
         """Record that the data set is used now; ignored if the disk rejects the write."""
         with suppress(StoreUnavailable):
-            await self._threaded(_touch, self._place(dataset_id))
+            await self._threaded(touch, self._place(dataset_id))
 
     async def begin_erasure(self, dataset_id: str) -> None:
         """Mark the reports of the data set for deletion; ignored if the disk rejects the mark."""
@@ -229,7 +228,7 @@ class FileStore:
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
         place = self._place(dataset_id)
-        return await self._threaded(_is_intact, place, place)
+        return await self._threaded(is_intact, place, place)
 
     def dead_owners(self) -> Sequence[str]:
         """Return the processes that exited without `close`, each until `reclaim`."""
@@ -325,108 +324,6 @@ class FileStore:
     def _new(self, kind: str) -> Path:
         return self._root / kind / f"{self.owner}-{secrets.token_hex(8)}"
 
-    def _keep(self, folder: Path, record: DatasetRecord, replace: bool) -> None:
-        write_manifest(folder, record)
-        for path in [*folder.iterdir(), folder]:
-            # The worker may have written it under another umask.
-            tighten_one(path)
-            sync(path)
-        place = self._place(record.dataset_id)
-        self.erasures.end(record.dataset_id)
-        if replace:
-            self._delete(place)
-        try:
-            folder.rename(place)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            self._resolve_conflict(folder, place)
-        sync(place.parent)
-
-    def _resolve_conflict(self, folder: Path, place: Path) -> None:
-        """Keep the data set in place if its table exists; otherwise replace it with the new one."""
-        with exclusive_lock(place.parent):
-            # Checked under the lock: another engine may have restored it meanwhile, and that one must stay.
-            if (place / TABLE).exists():
-                remove(folder)
-                return
-            _logger.error("The data set %s had lost its %s, and is stored again.", place.name, TABLE)
-            self._delete(place)
-            try:
-                folder.rename(place)
-            except OSError:
-                # Another engine found the place empty and moved its copy without the lock.
-                if not (place / TABLE).exists():
-                    raise
-                remove(folder)
-
-    def _delete(self, place: Path) -> None:
-        self._verified.pop(place.name, None)
-        trash = self._new("removed")
-        try:
-            self._move(place, trash)
-        except OSError as error:
-            if not place.exists():
-                return
-            if not is_full(error) and not isinstance(error, FileNotFoundError):
-                raise
-            # No space for another folder entry. Without its table the folder no longer counts as a data set.
-            (place / TABLE).unlink(missing_ok=True)
-            remove(place)
-        # A deletion that was reported must survive a power failure.
-        sync(place.parent)
-        remove(trash)
-
-    def _move(self, place: Path, trash: Path) -> None:
-        try:
-            place.rename(trash)
-        except OSError as error:
-            if not is_full(error) or not self._ballast.drop():
-                raise
-            place.rename(trash)
-
-    def _readable(self, place: Path, view: Path) -> Path:
-        """Return the path of the table in the view, or in place if the disk permits no link."""
-        try:
-            self._link(place, view)
-        except OSError as error:
-            if self._prepared and not is_disk_fault(error):
-                raise
-            remove(view)
-            if not _is_intact(place, place):
-                raise _damaged(place) from error
-            return place / TABLE
-        return view / TABLE
-
-    def _link(self, place: Path, view: Path) -> None:
-        gone = NotFound(Message("storage.files-gone", dataset=place.name))
-        try:
-            # All names are resolved in one open folder, even if another one is moved into its place meanwhile.
-            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            raise gone from None
-        try:
-            private_folder(view)
-            names = sorted(os.listdir(handle))
-            if TABLE not in names:
-                raise gone
-            for name in names:
-                link_or_copy(name, view / name, handle)
-        except FileNotFoundError:
-            raise gone from None
-        finally:
-            os.close(handle)
-        seen = tuple(stamp(view / name) for name in names)
-        if self._verified.get(place.name) != seen:
-            if not _is_intact(view, place):
-                self._delete(place)
-                raise _damaged(place)
-            while len(self._verified) >= _MOST_VERIFIED:
-                del self._verified[next(iter(self._verified))]
-            self._verified[place.name] = seen
-        with suppress(OSError):
-            _touch(place)
-
     def _remove_entries_of(self, owner: str) -> None:
         for kind in _OWNED:
             for path in (self._root / kind).glob(f"{owner}*"):
@@ -437,24 +334,3 @@ def _checked(part: str) -> str:
     if not _SAFE.fullmatch(part):
         raise NotFound(Message("storage.no-such-name", name=part[:80]))
     return part
-
-
-def _damaged(place: Path) -> NotFound:
-    return NotFound(Message("storage.files-damaged", dataset=place.name))
-
-
-def _is_intact(folder: Path, place: Path) -> bool:
-    manifest = read_manifest(folder)
-    if manifest is None:
-        _logger.error("The data set %s has no readable %s.", place.name, MANIFEST)
-        return False
-    for name, digest in manifest.digests.items():
-        path = folder / name
-        if not path.exists() or digest_of(path) != digest:
-            _logger.error("The file %s of data set %s does not match its digest.", name, place.name)
-            return False
-    return True
-
-
-def _touch(place: Path) -> None:
-    os.utime(place)

@@ -11,7 +11,7 @@ from cqox.contract import ROLES, Options
 from cqox.contract.messages import LANGUAGES, Language
 from services.cli import admin, db
 from services.config.configuration import about_others, about_secrets, former_flag, no_flag
-from services.config.settings import Setting, table
+from services.config.table import Setting, table
 
 __all__ = ["main"]
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from rich.console import Console
 
-from cqox.analysis.results import StoreAddresses, open_store
+from cqox.analysis.stores import StoreAddresses, open_store
 from cqox.errors import CqoxError
 from cqox.storage import ResultStore
 from services.config.configuration import SettingsError, load

@@ -12,12 +12,13 @@ import trio.to_thread
 from rich.console import Console
 from rich.text import Text
 
-from cqox.analysis.results import StoreAddresses, check_addresses
+from cqox.analysis.stores import StoreAddresses, check_addresses
 from services.cli.demo import Demonstration, show
 from services.cli.relay import Relay
 from services.cli.supervisor import Program, supervise
 from services.config.configuration import SettingsError, load
-from services.config.settings import Settings, shared_socket_path, table
+from services.config.settings import Settings, shared_socket_path
+from services.config.table import table
 from services.http.server.sockets import AddressUnusable, listen, url_of
 from services.http.server.startup import become_private
 

@@ -13,7 +13,8 @@ from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
 from services.config.hosts import AllowedHosts
 from services.config.secrets import SecretUnusable, holds_password, read_secret, telemetry_secrets
-from services.config.settings import Service, Setting, Settings, data_home, table
+from services.config.settings import Service, Settings, data_home
+from services.config.table import Setting, table
 
 __all__ = [
     "HelpRequested",

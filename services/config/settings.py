@@ -1,18 +1,18 @@
-"""The table of all settings of the services: the fields of `Settings`.
+"""All settings of the services: the fields of `Settings`, with types, defaults, units, bounds and help texts.
 
-It holds names, types, defaults, units, bounds and help texts. `services.config.configuration` reads the values from the
-environment and from flags.
+`services.config.table` has them as rows; `services.config.configuration` reads the values from the environment and from
+flags.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
 from services.config.body_pace import BodyPace
 
-__all__ = ["Secret", "Service", "Setting", "Settings", "data_home", "shared_socket_path", "table"]
+__all__ = ["Secret", "Service", "Settings", "data_home", "shared_socket_path"]
 
 type Service = Literal["gateway", "engine", "up"]
 """A command that takes settings; `up` is `cqox up`, which starts the other two."""
@@ -354,47 +354,6 @@ class Settings:
         return Path(str(self.admin_socket).replace("{service}", service))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One row of the table of settings.
-
-    Attributes:
-        name: the field of `Settings`.
-        variable: the environment variable.
-        flag: the command-line flag; empty where the value is a secret.
-        file_variable: the environment variable that names a file with the value; empty where it is no secret.
-        secret: which part of the value is secret.
-        kind: the type of the value.
-        choices: the valid words of an enumeration; empty otherwise.
-        default: the default for display, with its unit.
-        unit: `bytes`, `seconds`, `days` or empty.
-        minimum: the smallest valid number.
-        maximum: the largest valid number.
-        help: one sentence.
-        services: the commands that have the flag.
-    """
-
-    name: str
-    variable: str
-    flag: str
-    file_variable: str
-    secret: Secret
-    kind: type[str | int | float | Path]
-    choices: tuple[str, ...]
-    default: str
-    unit: str
-    minimum: float | None
-    maximum: float | None
-    help: str
-    services: tuple[Service, ...]
-
-
-def table() -> tuple[Setting, ...]:
-    """Return every setting, in display order."""
-    hints = get_type_hints(Settings, include_extras=True)
-    return tuple(_line(field.name, hints[field.name], field.default) for field in fields(Settings))
-
-
 def shared_socket_path(settings: Settings, service: str) -> Path:
     """Return the path of a service's admin socket where both run with the same settings, as under `cqox up`.
 
@@ -410,29 +369,3 @@ def data_home(environ: Mapping[str, str]) -> Path:
     """Return the default data directory by the XDG base directory specification."""
     home = environ.get("XDG_DATA_HOME", "")
     return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "cqox"
-
-
-def _line(name: str, hint: Any, default: object) -> Setting:  # noqa: ANN401 - a type form
-    kind, about = get_args(hint)
-    words = get_args(kind) if get_origin(kind) is Literal else ()
-    return Setting(
-        name=name,
-        variable=about.variable,
-        flag="" if about.secret == "token" else "--" + about.variable.removeprefix("CQOX_").lower().replace("_", "-"),
-        file_variable=f"{about.variable}_FILE" if about.secret else "",
-        secret=about.secret,
-        kind=str if words else kind,
-        choices=words,
-        default=about.shown or _shown(default, about.unit),
-        unit=about.unit,
-        minimum=about.minimum,
-        maximum=about.maximum,
-        help=about.help,
-        services=about.services,
-    )
-
-
-def _shown(default: object, unit: str) -> str:
-    if unit == "bytes" and isinstance(default, int):
-        return f"{default // _GIB} GiB" if default >= _GIB else f"{default // 2**20} MiB"
-    return f"{default:g} {unit}".rstrip() if isinstance(default, float) else str(default)

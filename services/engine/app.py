@@ -8,9 +8,9 @@ import trio
 from quart import Response
 
 from cqox.analysis.jobs import Ending, Job, Jobs
-from cqox.analysis.results import StoreAddresses, check_addresses, check_file
 from cqox.analysis.retention import RetentionPeriods
 from cqox.analysis.service import Analyses, Bounds
+from cqox.analysis.stores import StoreAddresses, check_addresses, check_file
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics

@@ -10,7 +10,7 @@ import pytest
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.results import epoch_of
+from cqox.analysis.stores import epoch_of
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, FileStore, SqliteStore

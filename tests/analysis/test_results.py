@@ -7,7 +7,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cqox.analysis.results import Results, generation_of
+from cqox.analysis.results import Results
+from cqox.analysis.stores import generation_of
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import MemoryCache, SqliteStore, StoredReport
 from tests.storage.records import a_report

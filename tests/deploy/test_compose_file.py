@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.config import settings
+from services.config.table import table
 from services.http.server import serving
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_a_container_is_stopped_hard_only_after_its_drain() -> None:
 
 
 def test_every_setting_in_the_file_is_one() -> None:
-    known = {name for one in settings.table() for name in (one.variable, one.file_variable)}
+    known = {name for one in table() for name in (one.variable, one.file_variable)}
     for name in ("gateway", "engine", "engine-replica"):
         given = {key for key in SERVICES[name]["environment"] if not key.startswith(("OTEL_", "PG"))}
         assert given <= known, given - known

@@ -13,7 +13,7 @@ from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
 from cqox.estimators import catalog
 from cqox.telemetry.metric_definitions import SERIES
-from services.config.settings import table
+from services.config.table import table
 from services.http.contract.openapi import openapi_document
 from services.http.response.problems import kinds
 from tests.frozen.studies import STUDIES, study

@@ -338,15 +338,6 @@ async def test_leftovers_of_unknown_processes_and_failed_deletions_are_swept(
     assert all((tmp_path / name).exists() for name in stays)
 
 
-async def test_verified_stamps_are_dropped_with_their_data_sets(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
-    await kept(files, "a")
-    async with files.reading("a"):
-        assert "a" in files._verified
-    await files.delete("a")
-    assert not files._verified
-
-
 async def test_a_missing_ballast_has_to_be_free_in_addition_to_the_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

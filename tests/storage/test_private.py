@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cqox.storage import private
-from cqox.storage.files import TABLE, FileStore
+from cqox.storage.dataset_folders import TABLE
+from cqox.storage.files import FileStore
 from cqox.storage.private import tighten, tighten_one
 from cqox.storage.sqlite import SqliteStore
 from tests.storage.records import a_dataset, a_report

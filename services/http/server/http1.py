@@ -8,12 +8,7 @@ pipelined bytes after `Connection: close` instead of the request before them, an
 clients have left.
 """
 
-import math
-import select
-import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import unquote
@@ -29,10 +24,11 @@ from services.http.request.request_ids import request_id_from
 from services.http.request.targets import Target
 from services.http.response.headers import headers_of_refusal, log_refusal
 from services.http.response.problems import refused
+from services.http.server.client_stream import DISCARDED_BYTES, ClientStream, Stream
 from services.http.server.connection_limits import Place
 from services.http.statuses import WITHOUT_CONTENT
 
-__all__ = ["HELD", "NO_BODY", "Application", "Http1Connection", "Stream"]
+__all__ = ["HELD", "NO_BODY", "Application", "Http1Connection"]
 
 _log = structlog.stdlib.get_logger("cqox.connections")
 
@@ -45,7 +41,6 @@ NO_BODY = "cqox.no_body"
 HEAD_SECONDS = 15.0
 """Timeout from the first byte of a head to its end."""
 
-_READ_BYTES = 2**16
 _HEAD_BYTES = 2**14
 _KEPT_HEAD_BYTES = 2**13
 _MESSAGE_BYTES = 2**16
@@ -53,15 +48,12 @@ _MESSAGE_PIECES = 256
 _FREE_CHUNKS = 20_000
 _LEAST_CHUNK_BYTES = 16
 _PIPELINED_BYTES = 2**16
-_DISCARDED_BYTES = 2**20
-_LINGER_SECONDS = 1.0
 _PARKED_LOOK_SECONDS = 0.1
 _MOMENT_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 5.0
 _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.02
 
-type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 type Application = Callable[
     [Scope, Callable[[], Awaitable[ASGIReceiveEvent]], Callable[[ASGISendEvent], Awaitable[None]]], Awaitable[None]
 ]
@@ -92,20 +84,17 @@ class Http1Connection:
         closing: Callable[[], bool],
     ) -> None:
         self._app = app
-        self._stream = stream
+        self._client = ClientStream(stream, place)
         self._shared = scope
         self._headers = headers
         self._place = place
         self._keep_alive_seconds = keep_alive_seconds
         self._closing = closing
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
-        self._writing = trio.Lock()
         self._idle: trio.CancelScope | None = None
         self._head = b""
         self._facts: dict[str, object] = {}
-        self._over = False
         self._unread = False
-        self._sent_at = -math.inf
         self._new_request()
 
     def _new_request(self) -> None:
@@ -119,7 +108,7 @@ class Http1Connection:
         """Serve requests until either side closes the connection; nothing may be sent after that."""
         while await self._serve_one():
             self._new_request()
-        await self._linger()
+        await self._client.linger(unread=self._unread or bool(self._http.trailing_data[0]))
 
     def close_if_idle(self) -> None:
         """Close the connection unless a request is in flight."""
@@ -139,11 +128,11 @@ class Http1Connection:
         try:
             await self._app(self._scope_of(request, target), self._receive, self._send)
         except Exception:  # noqa: BLE001 - the root of one request: the connection cannot be reused after a failure
-            if not self._over:
+            if not self._client.over:
                 _log.exception("the application failed")
             await self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, Message("problems.cause-in-log-of-service"))
             return False
-        if self._over or not self._is_done():
+        if self._client.over or not self._is_done():
             return False
         if self._closing() or self._http.their_state is not h11.DONE:
             return False
@@ -167,7 +156,7 @@ class Http1Connection:
                     return event
                 if event is not h11.NEED_DATA or self._closing():
                     return None
-                data = await (self._more() if self._head else self._first_bytes())
+                data = await (self._client.more() if self._head else self._client.first_bytes())
                 if data is None:
                     return None
                 if data and not self._head:
@@ -179,23 +168,6 @@ class Http1Connection:
         if self._head and not self._closing():
             raise RefusedRequest(HTTPStatus.REQUEST_TIMEOUT, Message("request.head-too-slow", seconds=HEAD_SECONDS))
         return None
-
-    async def _first_bytes(self) -> bytes | None:
-        """Read the first bytes of the next request; the connection is idle exactly until they arrive.
-
-        Bytes read from a socket pass a checkpoint first, at which an idle connection may be evicted.
-        """
-        with self._place.idle():
-            if isinstance(self._stream, trio.SSLStream):
-                # Bytes that TLS has decrypted already are no longer in the socket.
-                return await self._read()
-            with suppress(OSError, trio.ClosedResourceError):
-                await trio.lowlevel.wait_readable(self._socket)
-        return await self._more()
-
-    async def _more(self) -> bytes | None:
-        with self._place.transferring():
-            return await self._read()
 
     def _scope_of(self, request: h11.Request, target: Target) -> HTTPScope:
         headers = list(request.headers)
@@ -219,7 +191,7 @@ class Http1Connection:
 
     async def _receive(self) -> ASGIReceiveEvent:
         """Return the next chunk of the body; after its end, wait for the client to disconnect."""
-        if not self._over:
+        if not self._client.over:
             try:
                 if self._http.their_state is h11.SEND_BODY:
                     message = await self._body_message()
@@ -232,7 +204,7 @@ class Http1Connection:
                 await self._refuse(refusal.status, refusal.detail)
             except RefusedRequest as refusal:
                 await self._refuse(refusal.status, refusal.detail)
-        self._over = True
+        self._client.over = True
         return {"type": "http.disconnect"}
 
     async def _body_message(self) -> ASGIReceiveEvent | None:
@@ -258,7 +230,7 @@ class Http1Connection:
         return {"type": "http.request", "body": b"".join(pieces), "more_body": True}
 
     async def _more_body(self) -> bool:
-        data = await self._more()
+        data = await self._client.more()
         if data is None:
             return False
         self._http.receive_data(data)
@@ -270,27 +242,17 @@ class Http1Connection:
         if self._chunks > _FREE_CHUNKS and self._body_bytes < _LEAST_CHUNK_BYTES * self._chunks:
             raise RefusedRequest(HTTPStatus.BAD_REQUEST, Message("request.chunks-too-small", least=_LEAST_CHUNK_BYTES))
 
-    async def _read(self) -> bytes | None:
-        """Read from the client; return empty bytes at the end of its input, None for a broken connection."""
-        try:
-            data = bytes(await self._stream.receive_some(_READ_BYTES))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._over = True
-            return None
-        self._place.moved(len(data))
-        return data
-
     async def _watch(self) -> None:
         """Wait until the client disconnects; buffer received bytes for the next request within a bound."""
         ahead = len(self._http.trailing_data[0])
         while True:
             # Bytes after 'Connection: close' are not a request (RFC 9112, section 9.6).
             last = self._http.their_state is h11.MUST_CLOSE
-            while ahead > (_DISCARDED_BYTES if last else _PIPELINED_BYTES):
-                if _hung_up(self._socket):
+            while ahead > (DISCARDED_BYTES if last else _PIPELINED_BYTES):
+                if self._client.has_hung_up():
                     return
                 await trio.sleep(_PARKED_LOOK_SECONDS)
-            data = await self._read()
+            data = await self._client.read()
             if data is None:
                 return
             if not data:
@@ -311,9 +273,9 @@ class Http1Connection:
         responses are sent until a reset. Once the response has begun, a pause in it counts as a disconnect.
         """
         since, pause, look = trio.current_time(), 0.0, _FIRST_LOOK_SECONDS
-        while not self._is_reset():
-            still = trio.current_time() - max(since, self._sent_at) >= pause
-            if still and not self._writing.locked():
+        while not self._client.is_reset():
+            still = trio.current_time() - max(since, self._client.sent_at) >= pause
+            if still and not self._client.is_writing:
                 if await self._say_continue():
                     pause = min(2 * pause + _MOMENT_SECONDS, _LONGEST_PAUSE_SECONDS)
                 elif self._http.our_state is not h11.SEND_RESPONSE and pause:
@@ -329,20 +291,9 @@ class Http1Connection:
         await self._write(h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[]))
         return True
 
-    def _is_reset(self) -> bool:
-        try:
-            return self._over or bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-        except OSError:
-            return True
-
-    @property
-    def _socket(self) -> trio.socket.SocketType:
-        stream = self._stream
-        return (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
-
     async def _send(self, message: ASGISendEvent) -> None:
         """Send a part of the response; do nothing where the connection is closed."""
-        if self._over:
+        if self._client.over:
             # A checkpoint, so that an endless response can be cancelled.
             await trio.lowlevel.checkpoint()
             return
@@ -376,32 +327,15 @@ class Http1Connection:
             data += self._http.send(h11.Data(data=body)) or b""
         if not more:
             data += self._http.send(h11.EndOfMessage()) or b""
-        await self._write_bytes(data)
+        await self._client.write(data)
 
     async def _write(self, event: h11.Event) -> None:
-        await self._write_bytes(self._http.send(event) or b"")
-
-    async def _write_bytes(self, data: bytes) -> None:
-        if not data or self._over:
-            return
-        async with self._writing:
-            sent = False
-            try:
-                with self._place.transferring():
-                    await self._stream.send_all(data)
-                sent = True
-                self._place.moved(len(data))
-                self._sent_at = trio.current_time()
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-            finally:
-                # Part of it may have been sent: the client would read further bytes as the rest.
-                self._over = self._over or not sent
+        await self._client.write(self._http.send(event) or b"")
 
     async def _refuse(self, status: int, detail: Message) -> None:
         """Send a problem, unless a response has begun, and close the connection."""
-        if self._over or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self._over = self._unread = True
+        if self._client.over or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self._client.over = self._unread = True
             return
         request_id, path = self._say_refused(status, detail)
         body = refused(status, detail, instance=path, request_id=request_id)
@@ -416,8 +350,8 @@ class Http1Connection:
             data += self._http.send(h11.EndOfMessage()) or b""
         except h11.LocalProtocolError:
             data = b""
-        await self._write_bytes(data)
-        self._over = self._unread = True
+        await self._client.write(data)
+        self._client.over = self._unread = True
 
     def _read_head(self) -> bytes:
         if self._request is None:
@@ -436,28 +370,3 @@ class Http1Connection:
         client = cast("tuple[str, int] | None", self._shared["client"])
         log_refusal(str(read), status, detail, request_id=request_id, client=client)
         return request_id, read.path
-
-    async def _linger(self) -> None:
-        """Shut down the sending side and drain the input: closing a socket with unread bytes resets the response."""
-        if isinstance(self._stream, trio.SSLStream):
-            return
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._stream.send_eof()
-            if not (self._unread or self._http.trailing_data[0] or self._stream.socket.is_readable()):
-                return
-            taken, began = 0, time.monotonic()
-            with trio.move_on_after(_LINGER_SECONDS), self._place.idle():
-                while taken < _DISCARDED_BYTES and time.monotonic() - began < _LINGER_SECONDS:
-                    data = await self._stream.receive_some(_READ_BYTES)
-                    if not data:
-                        return
-                    taken += len(data)
-
-
-def _hung_up(connection: trio.socket.SocketType) -> bool:
-    if connection.fileno() < 0:
-        return True
-    poll = select.poll()
-    hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
-    poll.register(connection.fileno(), hung_up)
-    return any(events & hung_up for _, events in poll.poll(0))

@@ -22,8 +22,9 @@ from hypercorn.utils import parse_socket_addr
 from cqox.contract.messages import Message
 from cqox.telemetry import metric_definitions, metrics
 from services.http.response.problems import refused
+from services.http.server.client_stream import Stream
 from services.http.server.connection_limits import ConnectionLimits, Place
-from services.http.server.http1 import Http1Connection, Stream
+from services.http.server.http1 import Http1Connection
 from services.http.server.sockets import has_unread
 
 __all__ = ["serve_connections"]

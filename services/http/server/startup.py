@@ -114,7 +114,7 @@ def asgi_app(
     def made() -> "App":
         import trio
 
-        from services.config.settings import table
+        from services.config.table import table
         from services.http.observability.logs import set_up_logging
         from services.http.server.connection_limits import ConnectionLimits
         from services.http.server.hypercorn_patches import serve_connections

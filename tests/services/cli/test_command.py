@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.config.settings import table
+from services.config.table import table
 from tests.waiting import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-c", "from services.cli import main; main()"]

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from services.config.configuration import HelpRequested, SettingsError, load, load_command_line
-from services.config.settings import Settings, table
+from services.config.settings import Settings
+from services.config.table import table
 
 
 def test_an_empty_environment_gives_the_defaults():

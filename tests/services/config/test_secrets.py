@@ -4,7 +4,8 @@ import pytest
 
 from services.config.configuration import SettingsError, adopt_telemetry_secrets, load, load_command_line
 from services.config.secrets import holds_password
-from services.config.settings import Settings, table
+from services.config.settings import Settings
+from services.config.table import table
 
 SECRETS = {one.variable: one for one in table() if one.secret}
 ADDRESSES = {"POSTGRES_URL": "postgresql://cqox:hunter2@db/x", "REDIS_URL": "redis://:hunter2@cache/0"}

@@ -1,0 +1,137 @@
+"""The bytes of a connection to a client: reading, writing, and detecting that the client has left.
+
+`services.http.server.http1` gives them a meaning; the place in the connection limits learns of every transfer here.
+"""
+
+import math
+import select
+import socket
+import time
+from contextlib import suppress
+
+import trio
+
+from services.http.server.connection_limits import Place
+
+__all__ = ["DISCARDED_BYTES", "ClientStream", "Stream"]
+
+DISCARDED_BYTES = 2**20
+"""Most bytes that are read to be discarded."""
+
+_READ_BYTES = 2**16
+_LINGER_SECONDS = 1.0
+
+type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class ClientStream:
+    """The stream of one connection.
+
+    Args:
+        stream: the connection; closed by its owner.
+        place: its slot in the connection limits.
+
+    Attributes:
+        over: whether nothing can be sent any more.
+        sent_at: when bytes were last sent, in Trio's time.
+    """
+
+    def __init__(self, stream: Stream, place: Place) -> None:
+        self._stream = stream
+        self._place = place
+        self._writing = trio.Lock()
+        self.over = False
+        self.sent_at = -math.inf
+
+    @property
+    def is_writing(self) -> bool:
+        """True while bytes are sent."""
+        return self._writing.locked()
+
+    async def first_bytes(self) -> bytes | None:
+        """Read the first bytes of the next request; the connection is idle exactly until they arrive.
+
+        Bytes read from a socket pass a checkpoint first, at which an idle connection may be evicted.
+        """
+        with self._place.idle():
+            if isinstance(self._stream, trio.SSLStream):
+                # Bytes that TLS has decrypted already are no longer in the socket.
+                return await self.read()
+            with suppress(OSError, trio.ClosedResourceError):
+                await trio.lowlevel.wait_readable(self._socket)
+        return await self.more()
+
+    async def more(self) -> bytes | None:
+        """Read further bytes of a request, as a transfer that may stall."""
+        with self._place.transferring():
+            return await self.read()
+
+    async def read(self) -> bytes | None:
+        """Read from the client; return empty bytes at the end of its input, None for a broken connection."""
+        try:
+            data = bytes(await self._stream.receive_some(_READ_BYTES))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.over = True
+            return None
+        self._place.moved(len(data))
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send to the client; do nothing where the connection is over."""
+        if not data or self.over:
+            return
+        async with self._writing:
+            sent = False
+            try:
+                with self._place.transferring():
+                    await self._stream.send_all(data)
+                sent = True
+                self._place.moved(len(data))
+                self.sent_at = trio.current_time()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            finally:
+                # Part of it may have been sent: the client would read further bytes as the rest.
+                self.over = self.over or not sent
+
+    def is_reset(self) -> bool:
+        """Return whether the connection is over or the client has reset it."""
+        try:
+            return self.over or bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        except OSError:
+            return True
+
+    def has_hung_up(self) -> bool:
+        """Return whether the client has closed its side, also where bytes before that are unread."""
+        connection = self._socket
+        if connection.fileno() < 0:
+            return True
+        poll = select.poll()
+        hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+        poll.register(connection.fileno(), hung_up)
+        return any(events & hung_up for _, events in poll.poll(0))
+
+    async def linger(self, *, unread: bool) -> None:
+        """Shut down the sending side and drain the input: closing a socket with unread bytes resets the response.
+
+        Args:
+            unread: whether unread bytes are known.
+        """
+        if isinstance(self._stream, trio.SSLStream):
+            return
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._stream.send_eof()
+            if not (unread or self._stream.socket.is_readable()):
+                return
+            taken, began = 0, time.monotonic()
+            with trio.move_on_after(_LINGER_SECONDS), self._place.idle():
+                while taken < DISCARDED_BYTES and time.monotonic() - began < _LINGER_SECONDS:
+                    data = await self._stream.receive_some(_READ_BYTES)
+                    if not data:
+                        return
+                    taken += len(data)
+
+    @property
+    def _socket(self) -> trio.socket.SocketType:
+        stream = self._stream
+        return (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from cqox.analysis.stores import (
+    RESULTS_FILE,
+    StoreAddresses,
+    check_addresses,
+    check_file,
+    epoch_of,
+    generation_of,
+    is_server,
+    open_cache,
+    open_store,
+)
+from cqox.errors import StoreUnavailable
+from cqox.storage import MemoryCache, SqliteStore
+from tests.storage.records import a_report
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_without_addresses_the_store_is_a_file_and_the_cache_is_memory(tmp_path: Path) -> None:
+    async with open_store(tmp_path, StoreAddresses()) as store, open_cache(StoreAddresses()) as cache:
+        assert isinstance(store, SqliteStore)
+        assert isinstance(cache, MemoryCache)
+        assert not is_server(store)
+        assert (tmp_path / RESULTS_FILE).exists()
+    check_file(tmp_path)
+
+
+async def test_a_deletion_changes_the_generation_of_a_file_and_not_its_epoch(tmp_path: Path) -> None:
+    report = a_report(1)
+    async with open_store(tmp_path, StoreAddresses()) as store:
+        await store.save(report)
+        before = epoch_of(store), generation_of(store)
+        await store.delete_reports([report.analysis_id])
+        assert epoch_of(store) == before[0]
+        assert generation_of(store) != before[1]
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / RESULTS_FILE).mkdir()
+    with pytest.raises(StoreUnavailable):
+        check_file(tmp_path)
+
+
+@pytest.mark.parametrize("addresses", [StoreAddresses(postgres_url="x"), StoreAddresses(redis_url="x")])
+def test_an_address_of_another_form_is_refused(addresses: StoreAddresses) -> None:
+    check_addresses(StoreAddresses())
+    with pytest.raises(ValueError, match="_URL"):
+        check_addresses(addresses)
