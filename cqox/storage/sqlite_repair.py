@@ -5,20 +5,29 @@ import logging
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self, cast
 
 from cqox.contract import counted
 from cqox.storage.disk import exclusive_lock
-from cqox.storage.rows import DATASET, JOB, REPORT, loaded
-from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, migrate
+from cqox.storage.rows import loaded
+from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, marks, migrate
 
 __all__ = ["replace_damaged"]
 
 _LOCK_SECONDS = 10.0
 _ENDINGS = ("", "-wal", "-shm")
+_SAVED = {"datasets": "data set", "jobs": "job", "reports": "report"}
+"""The tables whose rows are copied, with what a row of each is; leases of computations expire anyway."""
+
+_TYPES = {kind: (type(None), one) for kind, one in {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}.items()}
+_COLUMNS = """SELECT '[' || name || ']', type, "notnull" FROM pragma_table_info(?)"""
+_INDEXES = """
+    SELECT 'INDEXED BY ' || list.name, info.name FROM pragma_index_list(?) list, pragma_index_info(list.name) info
+    WHERE list.origin = 'c' AND NOT list.partial AND info.seqno = 0
+"""
 _logger = logging.getLogger("cqox.storage")
 
 
@@ -89,26 +98,23 @@ def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict
     with closing(sqlite3.connect(fresh)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         migrate(connection)
-        for table in _TABLES:
-            marks = ", ".join("?" * len(table.columns.split(",")))
-            statement = f"INSERT OR IGNORE INTO {table.name} ({table.columns}) VALUES ({marks})"
-            rows = _rows(damaged, table, until=until)
-            saved[table.name.replace("datasets", "data sets").removesuffix("s")] = connection.executemany(
-                statement, rows
-            ).rowcount
+        for name, noun in _SAVED.items():
+            table = _Table.of(connection, name)
+            statement = f"INSERT OR IGNORE INTO {name} ({', '.join(table.types)}) VALUES ({marks(len(table.types))})"
+            saved[noun] = connection.executemany(statement, _rows(damaged, table, until=until)).rowcount
         connection.commit()
     return saved
 
 
 def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iterator[Sequence[object]]:
-    query = f"SELECT {table.columns} FROM {table.name} NOT INDEXED WHERE {table.key} = ?"
+    query = f"SELECT {', '.join(table.types)} FROM {table.name} NOT INDEXED WHERE {table.key} = ?"
     for key in _keys(damaged, table):
         if time.monotonic() > until:
             return
         # Row by row, from the root: a damaged page then hides only the rows in it.
         with suppress(sqlite3.DatabaseError):
             row = damaged.execute(query, (key,)).fetchone()
-            if row is not None and table.is_sound(row):
+            if row is not None and _is_sound(table, row):
                 yield row
 
 
@@ -116,16 +122,10 @@ def _keys(damaged: sqlite3.Connection, table: "_Table") -> dict[str, None]:
     """Return the keys readable from the table or one of its indexes, in both directions up to a damaged page."""
     found = dict[str, None]()
     for source, order in (("NOT INDEXED", table.key), *table.indexes):
-        whole = True
         for direction in ("ASC", "DESC"):
             query = f"SELECT {table.key} FROM {table.name} {source} ORDER BY {order} {direction}"
-            try:
-                for (key,) in damaged.execute(query):
-                    if isinstance(key, str):
-                        found[key] = None
-            except sqlite3.DatabaseError:
-                whole = False
-            if whole:
+            with suppress(sqlite3.DatabaseError):
+                found.update((key, None) for (key,) in damaged.execute(query) if isinstance(key, str))
                 return found
     return found
 
@@ -158,53 +158,32 @@ def _remove(fresh: Path) -> None:
         fresh.with_name(fresh.name + ending).unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
-    """One table, other sources of its keys, and a check for rows corrupted by a damaged page."""
+def _is_sound(table: "_Table", row: Sequence[object]) -> bool:
+    """Return whether no damaged page has corrupted a row: its types fit, and so does its digest or its JSON object."""
+    if not all(map(isinstance, row, table.types.values())):
+        return False
+    with suppress(ValueError):
+        match table.name:
+            case "reports":
+                report = loaded(row)
+                return report is not None and report.is_intact
+            case "datasets":
+                return isinstance(json.loads(cast("bytes", row[-1])), dict)
+            case _:
+                return True
+    return False
+
+
+class _Table(NamedTuple):
+    """A table of the new file: its key, the types of its columns, and its indexes with the column of their order."""
 
     name: str
     key: str
-    columns: str
-    is_sound: Callable[[Sequence[object]], bool]
-    indexes: Sequence[tuple[str, str]] = ()
+    types: Mapping[str, tuple[type, ...]]
+    indexes: Sequence[tuple[str, str]]
 
-
-def _is_report(row: Sequence[object]) -> bool:
-    if not all(isinstance(part, str) for part in (*row[:4], row[-1])):
-        return False
-    found = isinstance(row[7], bytes) and loaded(row)
-    return bool(found and found.is_intact)
-
-
-def _is_dataset(row: Sequence[object]) -> bool:
-    *texts, rows, columns, size_bytes, created_at, sample, description = row
-    if not all(isinstance(part, str) for part in (*texts, created_at)) or not isinstance(description, bytes):
-        return False
-    if not all(isinstance(part, int) for part in (rows, columns, size_bytes, sample)):
-        return False
-    try:
-        return isinstance(json.loads(description), dict)
-    except ValueError:
-        return False
-
-
-def _is_job(row: Sequence[object]) -> bool:
-    *values, owner, renewed_until = row
-    texts = (*values[:4], owner)
-    return all(isinstance(part, str) for part in texts) and isinstance(renewed_until, float)
-
-
-_TABLES = (
-    _Table(name="datasets", key="dataset_id", columns=DATASET, is_sound=_is_dataset),
-    _Table(name="jobs", key="job_id", columns=f"{JOB}, owner, renewed_until", is_sound=_is_job),
-    _Table(
-        name="reports",
-        key="analysis_id",
-        columns=REPORT,
-        is_sound=_is_report,
-        indexes=(
-            ("INDEXED BY reports_by_time", "created_at"),
-            ("INDEXED BY reports_by_dataset", "dataset_id"),
-        ),
-    ),
-)
+    @classmethod
+    def of(cls, connection: sqlite3.Connection, name: str) -> Self:
+        columns = connection.execute(_COLUMNS, (name,)).fetchall()
+        types = {column: _TYPES[kind][needed:] for column, kind, needed in columns}
+        return cls(name, columns[0][0], types, connection.execute(_INDEXES, (name,)).fetchall())

@@ -10,6 +10,8 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import SqliteStore, sqlite_repair
+from cqox.storage.rows import DATASET, JOB, REPORT, row_of
+from cqox.storage.sqlite_file import migrate
 from cqox.storage.sqlite_repair import replace_damaged
 from tests.storage.records import a_dataset, a_job, a_report
 
@@ -67,6 +69,58 @@ async def kept(store: SqliteStore) -> int:
     found = [await store.load(report.analysis_id) for report in REPORTS]
     assert all(one is None or one == report for one, report in zip(found, REPORTS, strict=True))
     return sum(one is not None for one in found)
+
+
+def table_of(name: str) -> sqlite_repair._Table:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        migrate(connection)
+        return sqlite_repair._Table.of(connection, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "indexes"),
+    [
+        ("datasets", DATASET, set()),
+        ("jobs", f"{JOB}, owner, renewed_until", {("INDEXED BY jobs_by_time", "created_at")}),
+        (
+            "reports",
+            REPORT.replace('"', ""),
+            {("INDEXED BY reports_by_time", "created_at"), ("INDEXED BY reports_by_dataset", "dataset_id")},
+        ),
+    ],
+)
+def test_the_columns_and_the_sources_of_keys_are_those_of_the_schema(
+    name: str, columns: str, indexes: set[tuple[str, str]]
+) -> None:
+    table = table_of(name)
+    assert [column.strip("[]") for column in table.types] == columns.split(", ")
+    assert table.key == next(iter(table.types))
+    assert set(table.indexes) == indexes
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("datasets", (*row_of(a_dataset("a")),)),
+        ("jobs", (*row_of(a_job("j")), "one", 600.0)),
+        ("reports", (*row_of(REPORTS[0]),)),
+    ],
+)
+def test_a_row_with_a_value_of_another_type_is_not_sound(name: str, row: tuple[object, ...]) -> None:
+    table = table_of(name)
+    assert sqlite_repair._is_sound(table, row)
+    for number in range(len(row)):
+        assert not sqlite_repair._is_sound(table, (*row[:number], [], *row[number + 1 :]))
+
+
+@pytest.mark.parametrize("digest", ["", "ff" * 65, "no digits"])
+def test_a_report_of_another_digest_is_not_sound(digest: str) -> None:
+    assert not sqlite_repair._is_sound(table_of("reports"), (*row_of(REPORTS[0])[:-1], digest))
+
+
+@pytest.mark.parametrize("description", [b"{", b"[]", b"\xff"])
+def test_a_data_set_whose_description_is_no_object_is_not_sound(description: bytes) -> None:
+    assert not sqlite_repair._is_sound(table_of("datasets"), (*row_of(a_dataset("a"))[:-1], description))
 
 
 @pytest.mark.parametrize(("kind", "said"), [("leaf", "malformed"), ("overflow", "not UTF-8")])
