@@ -20,4 +20,4 @@ def tie_groups(values: Vector) -> tuple[NDArray[np.int64], int]:
     starts[1:] = np.diff(ordered) > TIE
     groups = np.empty(len(values), dtype=np.int64)
     groups[order] = np.cumsum(starts)
-    return groups, int(groups[order[-1]]) + 1
+    return groups, int(groups.max(initial=-1)) + 1
