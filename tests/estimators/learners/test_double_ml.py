@@ -205,15 +205,6 @@ def test_a_column_that_lives_in_one_fold_is_left_out_of_the_fits_without_it():
     assert run(ENTRIES["dml_plr"], plan).status == "ok"
 
 
-def test_a_large_sample_converges_from_its_stride_to_the_same_fit():
-    data = cross_section(n=70_000, weights=False)
-    plan = Plan(data, Settings())
-    frame = plan.frame("xty", plan.outcome_sample())
-    logit = fit_logit(frame, data.treatment)
-    gradient = (data.treatment - logit.probabilities) @ frame.matrix[: frame.at["x"].stop].T
-    assert np.abs(gradient).max() <= 1e-11 * data.n
-
-
 def test_a_fold_without_an_arm_to_learn_from_is_skipped_by_name():
     data = cross_section(n=120, weights=False)
     treatment = np.zeros(120)
