@@ -5,7 +5,6 @@ import pytest
 from scipy.special import stdtrit
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators.inference.clusters import clustered_variance
 from tests.estimators.designs import cross_section, design_for, rows, two_periods
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -242,16 +241,6 @@ def test_scores_that_vanish_in_every_cluster_leave_no_standard_error(name: str, 
         assert "sum to 0 up to rounding" in result.warnings[0]
 
 
-def test_a_clustered_variance_of_rounding_alone_is_none():
-    rng = np.random.default_rng(1)
-    codes = np.arange(3000) % 3
-    u = rng.standard_normal(3000)
-    u -= np.bincount(codes, u)[codes] / 1000
-    assert np.bincount(codes, u).any()
-    assert clustered_variance(u, [codes]) == 0.0
-    assert clustered_variance(u + 1e-4, [codes]) == pytest.approx(1.5 * 3 * 0.1**2, rel=1e-8)
-
-
 def test_a_single_cluster_gives_an_estimate_without_an_error():
     data = replace(clustered(40), clusters=(np.zeros(600, dtype=np.int64),))
     for name in ("ols_adjustment", "ipw_ate"):
@@ -351,14 +340,6 @@ def test_clusters_asked_for_without_any_are_the_rows():
         == answer("ols_adjustment", data, se="HC1").standard_error
     )
     assert answer("ols_adjustment", data, se="CRV3").se_method == "HC3"
-
-
-def test_two_dimensions_that_agree_are_one():
-    contributions = np.random.default_rng(5).standard_normal(200)
-    codes = np.arange(200) % 20
-    assert clustered_variance(contributions, [codes, codes]) == pytest.approx(
-        clustered_variance(contributions, [codes]), rel=1e-12
-    )
 
 
 def test_an_error_that_a_perfectly_fitted_row_rules_out_is_replaced_by_name():

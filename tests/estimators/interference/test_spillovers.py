@@ -8,9 +8,9 @@ import pytest
 
 from cqox.diagnostics.primary import choose_primary
 from cqox.estimators import Data, Estimate, Plan, Settings, applicable, catalog, run
-from cqox.estimators.inference.conley import default_bandwidth
 from cqox.estimators.interference.exposures import network
-from tests.estimators.designs import EFFECT, connected, cross_section, placed, rows
+from tests.estimators.designs import EFFECT, connected, cross_section, placed
+from tests.estimators.interference.assignments import classes_of, enumerated, small
 from tests.validation import Validated, half_width, record
 
 EFFECTS = {"exposure_direct": (2, 0), "exposure_spillover": (1, 0), "exposure_total": (3, 0)}
@@ -19,80 +19,6 @@ EFFECTS = {"exposure_direct": (2, 0), "exposure_spillover": (1, 0), "exposure_to
 def answer(data: Data, name: str, **settings: object) -> Estimate:
     entry = next(entry for entry in catalog() if entry.name == name)
     return run(entry, Plan(data, Settings(**settings)))
-
-
-def small(seed: int = 1) -> Data:
-    """Nine rows, one without neighbours, with chances of their own."""
-    rng = np.random.default_rng(seed)
-    data = connected(9, seed)
-    edges = np.asarray([[0, 1], [1, 0], [1, 2], [2, 1], [2, 3], [3, 4], [4, 3], [5, 3], [5, 4], [6, 7], [7, 0], [3, 0]])
-    return replace(data, edges=edges, pscore=rng.uniform(0.2, 0.8, 9))
-
-
-def classes_of(data: Data, z: np.ndarray, threshold: float | None = None) -> np.ndarray:
-    h = np.zeros(data.n, dtype=int)
-    for row in range(data.n):
-        near = [z[b] for a, b in data.edges if a == row]
-        if near:
-            h[row] = np.mean(near) >= threshold if threshold else max(near)
-    return 2 * z.astype(int) + h
-
-
-def enumerated(data: Data, threshold: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of the classes, and of the classes of two rows, over all assignments."""
-    chances, joint = np.zeros((4, data.n)), np.zeros((4, 4, data.n, data.n))
-    rows = np.arange(data.n)
-    for assignment in product((0.0, 1.0), repeat=data.n):
-        z = np.asarray(assignment)
-        p = np.prod(np.where(z > 0, data.pscore, 1 - data.pscore))
-        found = classes_of(data, z, threshold)
-        chances[found, rows] += p
-        for i in rows:
-            joint[found[i], found, i, rows] += p
-    return chances, joint
-
-
-def test_probabilities_are_those_of_all_assignments():
-    data = small()
-    found = network(Plan(data, Settings()))
-    used = found.sample.index
-    assert used.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
-    chances, joint = enumerated(data)
-    np.testing.assert_allclose(found.chances, chances[:, used], rtol=1e-10)
-    listed = {(used[i], used[j]) for i, j in found.pairs}
-    for place, (i, j) in enumerate(found.pairs):
-        np.testing.assert_allclose(found.joint[:, :, place], joint[:, :, used[i], used[j]], atol=1e-12)
-    for i in used:
-        for j in used:
-            if i < j and (i, j) not in listed:
-                np.testing.assert_allclose(joint[:, :, i, j], np.outer(chances[:, i], chances[:, j]), atol=1e-12)
-
-
-def test_drawn_probabilities_of_a_threshold_are_near_those_of_all_assignments():
-    data = small()
-    found = network(Plan(data, Settings(exposure_threshold=0.6)))
-    used = found.sample.index
-    chances, joint = enumerated(data, 0.6)
-    np.testing.assert_allclose(found.chances, chances[:, used], atol=0.07)
-    wanted = np.stack([joint[:, :, used[i], used[j]] for i, j in found.pairs], axis=2)
-    np.testing.assert_allclose(found.joint, wanted, atol=0.07)
-
-
-def test_drawn_probabilities_are_of_rows_treated_by_themselves_where_a_cluster_shares_a_key():
-    data = replace(connected(300, seed=6, degree=3, share=0.4), unit=np.arange(300))
-    cluster = np.arange(300) % 10
-    keys = np.random.default_rng(1).integers(0, 2**63, 10).astype(np.uint64)
-    clustered = replace(data, clusters=(cluster,), row_key=keys[cluster])
-    exact = network(Plan(data, Settings()))
-    # The least threshold exposes as any treated neighbour does, whose probabilities are known exactly.
-    drawn = network(Plan(clustered, Settings(exposure_threshold=1e-6)))
-    assert np.array_equal(drawn.classes, exact.classes)
-    np.testing.assert_allclose(drawn.chances, exact.chances, atol=0.08)
-    np.testing.assert_allclose(drawn.joint.mean(axis=2), exact.joint.mean(axis=2), atol=0.01)
-    order = np.random.default_rng(2).permutation(300)
-    again = network(Plan(rows(clustered, order), Settings(exposure_threshold=1e-6)))
-    for before, after in zip(drawn.chances, again.chances, strict=True):
-        np.testing.assert_array_equal(again.sample.scatter(after), drawn.sample.scatter(before)[order])
 
 
 def bound(data: Data, level: tuple[int, int]) -> tuple[float, float]:
@@ -290,20 +216,6 @@ def test_rows_whose_neighbours_are_not_known_are_counted():
     found = answer(replace(data, treatment=treatment), "exposure_direct")
     assert found.diagnostics["left_out_with_unknown_neighbours"] == near
     assert found.n == answer(data, "exposure_direct").n - near - 1
-
-
-def test_the_bandwidth_of_many_rows_is_that_of_all_their_places_where_clusters_share_a_key():
-    rng = np.random.default_rng(7)
-    cluster = np.arange(10_000) % 20
-    # Towns from the narrowest to the widest: whichever few clusters are asked, the answer would be theirs.
-    places = (
-        rng.uniform(30, 40, (20, 2))[cluster]
-        + rng.standard_normal((10_000, 2)) * np.geomspace(0.01, 1, 20)[cluster, None]
-    )
-    each = default_bandwidth(places, rng.integers(0, 2**63, 10_000).astype(np.uint64))
-    for _ in range(5):
-        keys = rng.integers(0, 2**63, 20).astype(np.uint64)
-        assert default_bandwidth(places, keys[cluster]) == pytest.approx(each, rel=0.15)
 
 
 def test_rows_without_counterparts_lead_to_a_warning_where_exposure_is_measured():

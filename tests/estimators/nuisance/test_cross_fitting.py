@@ -82,11 +82,11 @@ def test_several_splits_have_the_median_and_its_spread_in_the_error():
     plan = Plan(DATA, Settings(repetitions=3))
     sample = plan.outcome_sample()
     own = np.random.default_rng(3).standard_normal((3, 300)) * [[1.0], [2.0], [3.0]]
-    values = [1.0, 2.0, 4.0]
+    values = [10.0, 0.0, 30.0]
     value, contributions, found, details = over_splits(plan, sample, lambda split: (values[split], own[split]))
-    assert value == 2.0
+    assert value == 10.0
     np.testing.assert_allclose(contributions, own.mean(axis=0))
-    variances = (own**2).sum(axis=1) + np.square(np.array(values) - 2.0)
+    variances = (own**2).sum(axis=1) + np.square(np.array(values) - 10.0)
     assert found.standard_error == pytest.approx(np.sqrt(np.median(variances)), rel=1e-12)
     assert found.method == INFLUENCE
     assert details == {"folds": 5, "repetitions": 3, "estimates_by_split": values}
