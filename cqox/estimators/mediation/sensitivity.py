@@ -12,6 +12,9 @@ from cqox.estimators.numerics.quantiles import critical_value, f_survival
 
 __all__ = ["correlated_errors", "interaction"]
 
+_EXACT = 1e-12
+"""Residual share of a sum of squares that rounding may leave of an exact fit."""
+
 
 def interaction(shared: Fitted) -> dict[str, Json]:
     """Return the interaction coefficients of treatment and mediators, and the test that they are 0.
@@ -24,7 +27,7 @@ def interaction(shared: Fitted) -> dict[str, Json]:
         fit = fit_equations(frame, frame.products, mediators, interacted=True)
     except UnusableData:
         return {"reason": Message("mediation.products-collinear")}
-    if fit.residual_second <= 1e-20 * frame.products[frame.column("y"), frame.column("y")]:
+    if fit.residual_second <= _EXACT * frame.products[frame.column("y"), frame.column("y")]:
         return {"reason": Message("mediation.equations-fit-exactly")}
     if frame.n <= len(fit.second) + mediators:
         return {"reason": Message("mediation.too-few-rows-to-test", rows=frame.n)}
@@ -95,7 +98,7 @@ def correlated_errors(shared: Fitted) -> dict[str, Json]:
     squares = np.stack([e1 * e1, e1 * e2, e2 * e2])
     s11, s12, s22 = (squares @ weights / total).tolist()
     left = s11 * s22 - s12 * s12
-    if left <= 1e-12 * s11 * s22:
+    if left <= _EXACT * s11 * s22:
         return {"reason": Message("mediation.exact-fit")}
     spread = np.vstack(
         [shared.moves[fit.at["a"]] / frame.scale[m], weights * (squares - [[s11], [s12], [s22]]) / total]

@@ -1,30 +1,16 @@
 """Mediation by linear equations, against statsmodels and against truth."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cqox.estimators import Data, Estimate, Matrix, Plan, Settings, Vector, catalog, run
+from cqox.estimators import Matrix, Plan, Settings, Vector, run
 from tests.estimators.designs import mediated
+from tests.estimators.mediation.peers import BY_NAME, answer, peer_fits, sandwich
 from tests.validation import Validated, half_width, record
 
-BY_NAME = {entry.name: entry for entry in catalog()}
 EFFECTS = ("acme", "ade", "total")
-
-
-def answer(data: Data, effect: str = "acme", **settings: object) -> Estimate:
-    return run(BY_NAME[f"mediation_{effect}"], Plan(data, Settings(**settings)))
-
-
-def peer_fits(data: Data, *, product: bool = False):
-    sm = pytest.importorskip("statsmodels.api")
-    base = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
-    outer = np.column_stack([base, data.mediators, *([data.mediators * data.treatment[:, None]] if product else [])])
-    weights = np.ones(data.n) if data.weights is None else data.weights
-    firsts = [sm.WLS(column, base, weights=weights).fit() for column in data.mediators.T]
-    return firsts, sm.WLS(data.y, outer, weights=weights).fit()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -104,15 +90,6 @@ def test_the_quasi_bayesian_interval_is_that_of_statsmodels():
         assert found.estimate == pytest.approx(table.loc[row, "Estimate"], abs=0.25 * width)
 
 
-def sandwich(equations: Callable[[Vector], Matrix], theta: Vector, value: Callable[[Vector], float]) -> float:
-    """The standard error of a function of what solves some equations, (n, q) by rows, by finite differences."""
-    steps = np.diag(1e-6 * np.maximum(np.abs(theta), 1e-2))
-    slopes = [(equations(theta + h).sum(0) - equations(theta - h).sum(0)) / (2 * h.sum()) for h in steps]
-    gradient = np.array([(value(theta + h) - value(theta - h)) / (2 * h.sum()) for h in steps])
-    moved = np.linalg.solve(np.column_stack(slopes), equations(theta).T)
-    return float(np.sqrt(np.sum((gradient @ moved) ** 2)))
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 def test_errors_with_an_interaction_are_those_of_the_stacked_equations(weighted: bool):
     data = mediated(800, product=0.6)
@@ -150,115 +127,6 @@ def test_an_interaction_that_is_left_out_is_a_warning():
     assert any("differs by treatment" in warning for warning in answer(mediated(product=0.6)).warnings)
     assert answer(mediated()).status == "ok"
     assert answer(mediated(product=0.6), mediation_interaction=True).status == "ok"
-
-
-def test_the_curve_of_sensitivity_finds_the_effect_at_the_true_correlation():
-    data = mediated(40_000, confounding=0.5)
-    found = answer(data)
-    curve = {row["rho"]: row for row in found.diagnostics["sensitivity"]["curve"]}
-    assert abs(found.estimate - 0.4) > 0.1
-    assert curve[0.5]["acme"] == pytest.approx(0.4, abs=0.03)
-    assert curve[0.5]["ci_lower"] < 0.4 < curve[0.5]["ci_upper"]
-    assert curve[0.0]["acme"] == pytest.approx(found.estimate, rel=1e-9)
-
-
-def test_the_correlation_that_leaves_no_mediated_effect_is_that_of_the_residuals():
-    data = mediated()
-    base = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
-    left = [v - base @ np.linalg.lstsq(base, v, rcond=None)[0] for v in (data.y, data.mediators[:, 0])]
-    rho = np.corrcoef(*left)[0, 1]
-    reported = answer(data).diagnostics["sensitivity"]
-    assert reported["rho_at_zero"] == pytest.approx(rho, rel=1e-9)
-    shares = [np.var(e) / np.var(v) for e, v in zip(left, (data.y, data.mediators[:, 0]), strict=True)]
-    assert reported["r2_product_of_total_variance_at_zero"] == pytest.approx(rho**2 * np.prod(shares), rel=1e-9)
-    signs = [row["acme"] > 0 for row in reported["curve"]]
-    assert signs == [row["rho"] < rho for row in reported["curve"]]
-
-
-def test_intervals_of_the_curve_are_those_of_the_stacked_equations():
-    data = mediated(600, confounding=0.3)
-    base = np.column_stack([np.ones(data.n), data.covariates / [2.0, 30.0] - [2.5, 10 / 3], data.treatment])
-    pair = np.column_stack([data.y, data.mediators])
-    fits = np.linalg.lstsq(base, pair, rcond=None)[0]
-
-    def squares(left: Matrix) -> Matrix:
-        return np.column_stack([left[:, 0] ** 2, left[:, 0] * left[:, 1], left[:, 1] ** 2])
-
-    theta = np.concatenate([fits.T.ravel(), squares(pair - base @ fits).mean(0)])
-
-    def equations(theta: Vector) -> Matrix:
-        left = pair - base @ theta[:8].reshape(2, 4).T
-        return np.column_stack([base * left[:, :1], base * left[:, 1:], squares(left) - theta[8:]])
-
-    stats = pytest.importorskip("scipy.stats")
-    found = answer(data, se="HC0")
-    for row in found.diagnostics["sensitivity"]["curve"][::6]:
-        r = row["rho"] / np.sqrt(1 - row["rho"] ** 2)
-
-        def value(theta: Vector, r: float = r) -> float:
-            s11, s12, s22 = theta[8:]
-            return theta[7] * (s12 - r * np.sqrt(s11 * s22 - s12**2)) / s22
-
-        assert row["acme"] == pytest.approx(value(theta), rel=1e-8)
-        half = stats.t.ppf(0.975, data.n - 5) * sandwich(equations, theta, value)
-        assert row["ci_upper"] - row["acme"] == pytest.approx(half, rel=1e-5)
-
-
-@pytest.mark.parametrize("se", ["auto", "iid", "HC0", "HC1", "HC2", "CRV1", "CRV3"])
-@pytest.mark.parametrize("clusters", [0, 9])
-def test_the_curve_without_correlation_and_the_only_path_have_the_error_of_the_effect(se: str, clusters: int):
-    data = mediated(90)
-    data = replace(data, clusters=(np.arange(90) % clusters,)) if clusters else data
-    found = answer(data, se=se)
-    assert found.diagnostics["paths"][0]["standard_error"] == pytest.approx(found.standard_error, rel=1e-9)
-    (row,) = [row for row in found.diagnostics["sensitivity"]["curve"] if row["rho"] == 0]
-    assert (row["ci_lower"], row["ci_upper"]) == pytest.approx((found.ci_lower, found.ci_upper), rel=1e-9)
-
-
-def test_an_effect_without_an_error_has_a_curve_without_intervals():
-    data = mediated(90)
-    cluster = np.where(data.treatment > 0, 0, 1 + np.arange(90) % 7)
-    found = answer(replace(data, clusters=(cluster,)))
-    assert found.standard_error is None
-    assert found.diagnostics["paths"][0]["standard_error"] is None
-    reported = found.diagnostics["sensitivity"]
-    assert {row["ci_lower"] for row in reported["curve"]} == {None}
-    assert reported["smallest_rho_with_zero_inside"] is None
-    assert "no standard errors" in found.diagnostics["interaction"]["reason"]
-
-
-def test_one_product_is_tested_by_t_and_several_by_hotelling():
-    stats = pytest.importorskip("scipy.stats")
-    for mediators in (1, 3):
-        data = mediated(80, mediators=mediators, product=0.2)
-        _, second = peer_fits(data, product=True)
-        robust = second.get_robustcov_results("HC3")
-        d, covariance = robust.params[-mediators:], robust.cov_params()[-mediators:, -mediators:]
-        rest = second.df_resid - mediators + 1
-        wald = d @ np.linalg.solve(covariance, d) * rest / second.df_resid / mediators
-        reported = answer(data).diagnostics["interaction"]
-        assert reported["coefficients"] == pytest.approx(list(d), rel=1e-8)
-        assert reported["p_value"] == pytest.approx(stats.f.sf(wald, mediators, rest), rel=1e-7)
-        if mediators == 1:
-            assert reported["p_value"] == pytest.approx(robust.pvalues[-1], rel=1e-7)
-
-
-def test_the_test_of_products_leaves_out_each_cluster_where_they_are_few():
-    stats = pytest.importorskip("scipy.stats")
-    data = mediated(240, mediators=2, product=0.2)
-    codes = np.arange(240) % 12
-
-    def products(kept: np.ndarray) -> np.ndarray:
-        base = np.column_stack([np.ones(kept.sum()), data.covariates[kept], data.treatment[kept]])
-        m = data.mediators[kept]
-        outer = np.column_stack([base, m, m * data.treatment[kept, None]])
-        return np.linalg.lstsq(outer, data.y[kept], rcond=None)[0][-2:]
-
-    d = products(np.ones(240, dtype=bool))
-    off = np.stack([products(codes != code) for code in range(12)]) - d
-    wald = d @ np.linalg.solve(off.T @ off * 11 / 12, d)
-    reported = answer(replace(data, clusters=(codes,))).diagnostics["interaction"]
-    assert reported["p_value"] == pytest.approx(stats.f.sf(wald * 10 / (11 * 2), 2, 10), rel=1e-6)
 
 
 def test_a_mediator_that_the_covariates_determine_is_refused():
