@@ -84,10 +84,11 @@ def clusters_and_arms(weights: np.ndarray | None = None) -> tuple[Clusters, np.n
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_jackknife_of_a_difference_of_means_is_that_without_each_cluster(weighted: bool):
-    weights = RNG.uniform(0.5, 2.0, 60) if weighted else None
+    rng = np.random.default_rng(4)
+    weights = rng.uniform(0.5, 2.0, 60) if weighted else None
     clusters, arm = clusters_and_arms(weights)
     w = np.ones(60) if weights is None else weights
-    y, codes = RNG.standard_normal(60), clusters.codes[0]
+    y, codes = rng.standard_normal(60), clusters.codes[0]
 
     def difference(keep: np.ndarray) -> float:
         means = [np.average(y[keep & (arm == a)], weights=w[keep & (arm == a)]) for a in (0, 1)]

@@ -8,6 +8,7 @@ from cqox.estimators.inference.conley import EARTH_KM, conley_variance, default_
 
 RNG = np.random.default_rng(5)
 PLACES = np.column_stack([RNG.uniform(-60, 60, 80), RNG.uniform(-180, 180, 80)])
+U = RNG.standard_normal(80)
 KEYS = RNG.integers(0, 2**63, 80).astype(np.uint64)
 
 
@@ -21,17 +22,15 @@ def kilometres(places: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("bandwidth", [200.0, 3_000.0, 19_000.0])
 def test_the_variance_is_the_double_sum_over_pairs_within_the_bandwidth(bandwidth: float):
-    u = RNG.standard_normal(80)
     near = kilometres(PLACES) <= bandwidth
-    variance, pairs = conley_variance(u, PLACES, bandwidth)
-    assert variance == pytest.approx(u @ near @ u, rel=1e-9)
+    variance, pairs = conley_variance(U, PLACES, bandwidth)
+    assert variance == pytest.approx(U @ near @ U, rel=1e-9)
     assert pairs == (near.sum() - 80) // 2
 
 
 def test_without_neighbours_it_is_the_sum_of_squares_and_beyond_half_the_globe_the_squared_sum():
-    u = RNG.standard_normal(80)
-    assert conley_variance(u, PLACES, 1e-6) == (pytest.approx(u @ u), 0)
-    assert conley_variance(u, PLACES, 1e6)[0] == pytest.approx(u.sum() ** 2)
+    assert conley_variance(U, PLACES, 1e-6) == (pytest.approx(U @ U), 0)
+    assert conley_variance(U, PLACES, 1e6)[0] == pytest.approx(U.sum() ** 2)
 
 
 def test_more_pairs_than_the_limit_are_refused():

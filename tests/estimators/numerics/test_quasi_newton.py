@@ -9,7 +9,7 @@ PRODUCTS = Z.T @ Z
 
 
 def test_the_reach_is_the_root_mean_square_of_the_linear_combination():
-    coefficients = RNG.standard_normal((3, 3))
+    coefficients = np.random.default_rng(1).standard_normal((3, 3))
     expected = np.sqrt(np.mean((coefficients @ Z.T) ** 2, axis=1))
     np.testing.assert_allclose(reach(coefficients, PRODUCTS), expected, rtol=1e-12)
 
@@ -32,7 +32,8 @@ def test_quadratics_with_their_exact_inverse_take_one_step_from_nearby():
 
 def poisson(start: float) -> tuple[QuasiNewton, np.ndarray, bool]:
     """Poisson regressions of two outcomes, with a poor initial information."""
-    y = np.stack([RNG.poisson(2.0, 400), RNG.poisson(np.exp(0.5 * Z[:, 1]))])
+    rng = np.random.default_rng(5)
+    y = np.stack([rng.poisson(2.0, 400), rng.poisson(np.exp(0.5 * Z[:, 1]))])
     solver = QuasiNewton(np.full((2, 3), start), np.stack([np.eye(3) / 400] * 2), PRODUCTS)
 
     def gradients() -> np.ndarray:
