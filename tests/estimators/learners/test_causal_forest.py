@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, entries, run
-from cqox.estimators.learners import honest_forest as honest_forest
-from tests.estimators.designs import cross_section, names_for, row_keys, rows
+from cqox.estimators.learners import honest_forest
+from tests.estimators.designs import cross_section, rows
+from tests.estimators.learners.stepped import stepped
 from tests.validation import Validated, half_width, record
 
 ENTRY = next(entry for entry in entries() if entry.name == "causal_forest")
@@ -15,18 +16,6 @@ ENTRY = next(entry for entry in entries() if entry.name == "causal_forest")
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(honest_forest, "TREES", 40)
-
-
-def stepped(n: int = 1500, seed: int = 1, *, step: float = 2.0) -> Data:
-    """An effect of 1, and `step` more where the first of five covariates is positive; the average is 1 + step / 2."""
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, 5))
-    t = (rng.random(n) < 1 / (1 + np.exp(-0.7 * x[:, 1]))).astype(float)
-    y = x[:, 1] + np.abs(x[:, 2]) + (1 + step * (x[:, 0] > 0)) * t + rng.standard_normal(n)
-    return Data(
-        n=n, y=y, treatment=t, treatment_kind="binary", covariates=x, propensity_covariates=x,
-        row_key=row_keys(x, t, y), names=names_for(x),
-    )  # fmt: skip
 
 
 def answer(data: Data, **settings: object) -> Estimate:
@@ -45,60 +34,6 @@ def test_it_finds_the_average_and_which_covariate_the_effect_depends_on():
     assert abs(groups[0]["estimate"] - 1.0) < 4 * groups[0]["standard_error"]
     assert abs(groups[-1]["estimate"] - 3.0) < 4 * groups[-1]["standard_error"]
     assert result.diagnostics["judged_by_scores"]["equal_groups"]["p_value"] < 1e-4
-
-
-def test_a_rows_own_outcome_has_no_say_in_its_predicted_effect():
-    data = stepped(400)
-    rng = np.random.default_rng(2)
-    t, y = data.treatment - 0.5, data.y.copy()
-    keys, learns, weights = np.arange(400), np.ones(400, dtype=bool), np.ones(400)
-    before = honest_forest.grow(data.covariates, t, y, keys, learns, weights, 3).effects
-    moved = y.copy()
-    moved[7] += 1e3
-    after = honest_forest.grow(data.covariates, t, moved, keys, learns, weights, 3).effects
-    assert after[7] == before[7]
-    assert np.nanmax(np.abs(after - before)) > 1
-    # Nor has that of a row of the same cluster.
-    pairs = rng.permutation(np.repeat(np.arange(200), 2))
-    before = honest_forest.grow(data.covariates, t, y, pairs, learns, weights, 3).effects
-    after = honest_forest.grow(data.covariates, t, moved, pairs, learns, weights, 3).effects
-    own = pairs == pairs[7]
-    np.testing.assert_array_equal(after[own], before[own])
-
-
-def test_rows_that_a_forest_may_not_learn_from_do_not_move_it():
-    data = stepped(600)
-    learns = np.arange(600) < 400
-    t, keys, weights = data.treatment - 0.5, np.arange(600), np.ones(600)
-    left = honest_forest.grow(data.covariates, t, data.y, keys, learns, weights, 3).effects
-    moved = np.where(learns, data.y, 1e6)
-    right = honest_forest.grow(data.covariates, t, moved, keys, learns, weights, 3).effects
-    np.testing.assert_array_equal(left, right)
-
-
-def test_the_leaves_are_filled_by_other_rows_than_those_that_split(monkeypatch: pytest.MonkeyPatch):
-    data = stepped(500)
-    seen: list[tuple[set[float], set[float]]] = []
-    make = honest_forest.effect_tree
-
-    class Watched:
-        def __init__(self, **given: int) -> None:
-            self.tree = make(**given)
-
-        def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray) -> None:
-            self.split = set(x[:, 0].tolist())
-            self.tree.fit(x, y, sample_weight=sample_weight)
-            self.feature_importances_ = self.tree.feature_importances_
-
-        def apply(self, x: np.ndarray) -> np.ndarray:
-            seen.append((self.split, set(x[:, 0].tolist())))
-            return self.tree.apply(x)
-
-    monkeypatch.setattr(honest_forest, "effect_tree", Watched)
-    everyone = np.ones(500, dtype=bool)
-    honest_forest.grow(data.covariates, data.treatment - 0.5, data.y, np.arange(500), everyone, np.ones(500), 3)
-    assert len(seen) == 80
-    assert not any(split & other for split, other in seen)
 
 
 def test_the_order_of_the_rows_changes_nothing():

@@ -8,9 +8,7 @@ from cqox.estimators.learners.effect_models import (
     Trainings,
     by_arms,
     by_imputation,
-    by_scores,
     predict,
-    score_products,
     trainings,
 )
 from cqox.estimators.nuisance.orthogonal_scores import effect_scores
@@ -33,25 +31,6 @@ def linear(x: np.ndarray, y: np.ndarray):
     return LinearRegression().fit(x, y)
 
 
-def t_effects(data: Data, train: np.ndarray, at: np.ndarray) -> np.ndarray:
-    x, t, y = data.covariates, data.treatment, data.y
-    arms = [linear(x[train & (t == arm)], y[train & (t == arm)]) for arm in (0, 1)]
-    return arms[1].predict(x[at]) - arms[0].predict(x[at])
-
-
-def x_effects(data: Data, folds: np.ndarray, used: list[int], at: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """Fit the imputation of each fold's effects on the other used folds, or on itself where it is alone."""
-    x, t, y = data.covariates, data.treatment, data.y
-    imputed = np.full(data.n, np.nan)
-    for fold in used:
-        own, rest = folds == fold, np.isin(folds, [other for other in used if other != fold] or used)
-        mu0, mu1 = (linear(x[rest & (t == arm)], y[rest & (t == arm)]).predict(x[own]) for arm in (0, 1))
-        imputed[own] = np.where(t[own] > 0, y[own] - mu0, mu1 - y[own])
-    train = np.isin(folds, used)
-    tau0, tau1 = (linear(x[train & (t == arm)], imputed[train & (t == arm)]).predict(x[at]) for arm in (0, 1))
-    return e[at] * tau0 + (1 - e[at]) * tau1
-
-
 def known(n: int = 1500, **changes: object) -> Data:
     """Data with a known probability of treatment."""
     data = cross_section(n=n, weights=False)
@@ -59,59 +38,16 @@ def known(n: int = 1500, **changes: object) -> Data:
     return replace(data, pscore=e, **changes)
 
 
-def test_the_learners_effects_equal_scikit_learn_on_the_same_folds():
+def test_the_estimate_is_the_mean_of_the_effects_without_the_rows_fold():
     data = known()
     plan = Plan(data, Settings(seed=7))
     frame = plan.frame("xty", plan.doubly_robust_sample())
     blocks, counts = plan.blocks(frame)
     folds, k, y = plan.folds(0), frame.at["x"].stop, frame.column("y")
-    plan_of = trainings(counts, k)
-    assert plan_of.first == 1
-    found = {
-        "t": predict(frame, by_arms(blocks, k, y, plan_of), folds),
-        "x": predict(frame, by_imputation(blocks, k, y, plan_of), folds, data.pscore),
-    }
-    for fold in range(5):
-        at, others, earlier = folds == fold, [k for k in range(5) if k != fold], list(range(fold))
-        for name, attribute, used in (
-            (name, attribute, used)
-            for name in "tx"
-            for attribute, used in (("without", others), ("before", earlier))
-            if used
-        ):
-            train = np.isin(folds, used)
-            expected = t_effects(data, train, at) if name == "t" else x_effects(data, folds, used, at, data.pscore)
-            mine = getattr(found[name], attribute)[at] * frame.scale[y]
-            np.testing.assert_allclose(mine, expected, rtol=1e-8, atol=1e-8)
-    assert answer("t_learner", data, seed=7).estimate == pytest.approx(found["t"].without.mean() * frame.scale[y])
-    assert answer("x_learner", data, seed=7).estimate == pytest.approx(found["x"].without.mean() * frame.scale[y])
-
-
-def test_the_dr_learners_model_is_a_regression_of_the_scores_on_the_same_folds():
-    data = known()
-    plan = Plan(data, Settings())
-    frame = plan.frame("xty", plan.doubly_robust_sample())
-    blocks, counts = plan.blocks(frame)
-    folds, k = plan.folds(0), frame.at["x"].stop
-    scores = effect_scores(plan, frame, plan.propensity(), 0).values
-    models = by_scores(blocks.sum(axis=1)[:, :k, :k], score_products(frame, scores, folds, 5), trainings(counts, k))
-    found = predict(frame, models, folds)
-    for fold in range(1, 5):
-        own, train = folds == fold, folds < fold
-        expected = linear(data.covariates[train], scores[train]).predict(data.covariates[own])
-        np.testing.assert_allclose(found.before[own], expected, rtol=1e-8, atol=1e-8)
-
-
-def test_without_cross_fitting_imputed_effects_are_the_difference_of_the_arms():
-    data = known()
-    plan = Plan(data, Settings())
-    frame = plan.frame("xty", plan.doubly_robust_sample())
-    whole = plan.blocks(frame)[0].sum(axis=0, keepdims=True)
-    k, y = frame.at["x"].stop, frame.column("y")
-    once = Trainings(members=np.array([[True], [True]]), first=0)
-    arms, imputed = by_arms(whole, k, y, once), by_imputation(whole, k, y, once)
-    np.testing.assert_allclose(imputed[0, 0], arms[0, 0], rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(imputed[0, 1], arms[0, 0], rtol=1e-9, atol=1e-11)
+    t = predict(frame, by_arms(blocks, k, y, trainings(counts, k)), folds)
+    x = predict(frame, by_imputation(blocks, k, y, trainings(counts, k)), folds, data.pscore)
+    assert answer("t_learner", data, seed=7).estimate == pytest.approx(t.without.mean() * frame.scale[y])
+    assert answer("x_learner", data, seed=7).estimate == pytest.approx(x.without.mean() * frame.scale[y])
 
 
 def test_the_single_model_gives_all_the_coefficient_of_treatment():
