@@ -150,7 +150,7 @@ def test_the_exogeneity_contributions_are_those_of_the_control_function():
     [
         (lambda d: {"instruments": d.covariates[:, :1] * 2 + 1}, "iv.instrument-collinear"),
         (lambda d: {"treatment": d.covariates[:, 0] + d.covariates[:, 1]}, "iv.treatment-collinear"),
-        (lambda d: {"y": np.where(np.arange(150) < 5, d.y, np.nan)}, "iv.too-few-rows"),
+        (lambda d: {"y": np.where(np.arange(150) < 5, d.y, np.nan)}, "inference.too-few-rows"),
     ],
 )
 def test_instruments_and_treatments_without_variation_of_their_own_are_refused(change, code: str):

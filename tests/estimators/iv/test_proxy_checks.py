@@ -91,19 +91,19 @@ def test_sargan_and_hansen_are_their_formulas(clustered: bool):
     residual = y - outcomes @ slope
     found = proxies(data)
     unit = found.frame.scale[found.frame.column("y")]
-    told = agreement(found, residual / unit, float(residual @ residual) / unit**2, clusters)
+    reported = agreement(found, residual / unit, float(residual @ residual) / unit**2, clusters)
     own = basis.T @ residual
     sargan = own @ own / (residual @ residual / 200)
-    assert told["sargan"] == pytest.approx(sargan, rel=1e-7)
-    assert told["sargan_p_value"] == pytest.approx(stats.chi2.sf(sargan, 2), rel=1e-6)
+    assert reported["sargan"] == pytest.approx(sargan, rel=1e-7)
+    assert reported["sargan_p_value"] == pytest.approx(stats.chi2.sf(sargan, 2), rel=1e-6)
     moves = basis * residual[:, None]
     if clustered:
         moves = np.stack([moves[codes == code].sum(axis=0) for code in range(40)])
     weight = np.linalg.inv(moves.T @ moves)
     two_step = np.linalg.solve(moment.T @ weight @ moment, moment.T @ weight @ goal)
     left = goal - moment @ two_step
-    assert told["hansen_j"] == pytest.approx(left @ weight @ left, rel=1e-6)
-    assert told["hansen_j_p_value"] == pytest.approx(stats.chi2.sf(told["hansen_j"], 2), rel=1e-6)
+    assert reported["hansen_j"] == pytest.approx(left @ weight @ left, rel=1e-6)
+    assert reported["hansen_j_p_value"] == pytest.approx(stats.chi2.sf(reported["hansen_j"], 2), rel=1e-6)
 
 
 def test_without_surplus_proxies_there_is_nothing_to_test():
@@ -112,6 +112,6 @@ def test_without_surplus_proxies_there_is_nothing_to_test():
 
 def test_too_few_clusters_for_the_moments_leave_hansens_test_out():
     one = Clusters(codes=(np.zeros(100, dtype=np.int64),), counts=(1,))
-    told = agreement(proxies(proxied(n=100, z=3)), np.random.default_rng(1).standard_normal(100), 100.0, one)
-    assert told["hansen_j"] is told["hansen_j_p_value"] is None
-    assert told["sargan"] > 0
+    reported = agreement(proxies(proxied(n=100, z=3)), np.random.default_rng(1).standard_normal(100), 100.0, one)
+    assert reported["hansen_j"] is reported["hansen_j_p_value"] is None
+    assert reported["sargan"] > 0

@@ -84,7 +84,7 @@ def test_trees_refuse_folds_with_too_few_rows_of_an_arm(name: str):
     treatment[:15] = 1.0
     result = run(BOOSTED[name], Plan(replace(data, treatment=treatment), Settings()))
     assert result.status == "skipped"
-    assert "treated rows; trees need 20" in result.reason
+    assert "treated rows; boosted trees need at least 20" in result.reason
 
 
 def test_rules_refuse_one_arm_fixed_effects_and_probabilities_outside():

@@ -39,7 +39,7 @@ def t_effects(data: Data, train: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def x_effects(data: Data, folds: np.ndarray, used: list[int], at: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """What imputes each fold's effects is fitted on the other folds that are used, or on itself where it is alone."""
+    """Fit the imputation of each fold's effects on the other used folds, or on itself where it is alone."""
     x, t, y = data.covariates, data.treatment, data.y
     imputed = np.full(data.n, np.nan)
     for fold in used:

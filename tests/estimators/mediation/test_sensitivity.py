@@ -26,12 +26,12 @@ def test_the_correlation_that_leaves_no_mediated_effect_is_that_of_the_residuals
     base = np.column_stack([np.ones(data.n), data.covariates, data.treatment])
     left = [v - base @ np.linalg.lstsq(base, v, rcond=None)[0] for v in (data.y, data.mediators[:, 0])]
     rho = np.corrcoef(*left)[0, 1]
-    told = answer(data).diagnostics["sensitivity"]
-    assert told["rho_at_zero"] == pytest.approx(rho, rel=1e-9)
+    reported = answer(data).diagnostics["sensitivity"]
+    assert reported["rho_at_zero"] == pytest.approx(rho, rel=1e-9)
     shares = [np.var(e) / np.var(v) for e, v in zip(left, (data.y, data.mediators[:, 0]), strict=True)]
-    assert told["r2_product_of_total_variance_at_zero"] == pytest.approx(rho**2 * np.prod(shares), rel=1e-9)
-    signs = [row["acme"] > 0 for row in told["curve"]]
-    assert signs == [row["rho"] < rho for row in told["curve"]]
+    assert reported["r2_product_of_total_variance_at_zero"] == pytest.approx(rho**2 * np.prod(shares), rel=1e-9)
+    signs = [row["acme"] > 0 for row in reported["curve"]]
+    assert signs == [row["rho"] < rho for row in reported["curve"]]
 
 
 def test_intervals_of_the_curve_are_those_of_the_stacked_equations():
@@ -80,9 +80,9 @@ def test_an_effect_without_an_error_has_a_curve_without_intervals():
     found = answer(replace(data, clusters=(cluster,)))
     assert found.standard_error is None
     assert found.diagnostics["paths"][0]["standard_error"] is None
-    told = found.diagnostics["sensitivity"]
-    assert {row["ci_lower"] for row in told["curve"]} == {None}
-    assert told["smallest_rho_with_zero_inside"] is None
+    reported = found.diagnostics["sensitivity"]
+    assert {row["ci_lower"] for row in reported["curve"]} == {None}
+    assert reported["smallest_rho_with_zero_inside"] is None
     assert "no standard errors" in found.diagnostics["interaction"]["reason"]
 
 
@@ -95,11 +95,11 @@ def test_one_product_is_tested_by_t_and_several_by_hotelling():
         d, covariance = robust.params[-mediators:], robust.cov_params()[-mediators:, -mediators:]
         rest = second.df_resid - mediators + 1
         wald = d @ np.linalg.solve(covariance, d) * rest / second.df_resid / mediators
-        told = answer(data).diagnostics["interaction"]
-        assert told["coefficients"] == pytest.approx(list(d), rel=1e-8)
-        assert told["p_value"] == pytest.approx(stats.f.sf(wald, mediators, rest), rel=1e-7)
+        reported = answer(data).diagnostics["interaction"]
+        assert reported["coefficients"] == pytest.approx(list(d), rel=1e-8)
+        assert reported["p_value"] == pytest.approx(stats.f.sf(wald, mediators, rest), rel=1e-7)
         if mediators == 1:
-            assert told["p_value"] == pytest.approx(robust.pvalues[-1], rel=1e-7)
+            assert reported["p_value"] == pytest.approx(robust.pvalues[-1], rel=1e-7)
 
 
 def test_the_test_of_products_leaves_out_each_cluster_where_they_are_few():
@@ -116,8 +116,8 @@ def test_the_test_of_products_leaves_out_each_cluster_where_they_are_few():
     d = products(np.ones(240, dtype=bool))
     off = np.stack([products(codes != code) for code in range(12)]) - d
     wald = d @ np.linalg.solve(off.T @ off * 11 / 12, d)
-    told = answer(replace(data, clusters=(codes,))).diagnostics["interaction"]
-    assert told["p_value"] == pytest.approx(stats.f.sf(wald * 10 / (11 * 2), 2, 10), rel=1e-6)
+    reported = answer(replace(data, clusters=(codes,))).diagnostics["interaction"]
+    assert reported["p_value"] == pytest.approx(stats.f.sf(wald * 10 / (11 * 2), 2, 10), rel=1e-6)
 
 
 def fitted(data: Data, **settings: object) -> Fitted:
