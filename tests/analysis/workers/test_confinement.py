@@ -2,7 +2,6 @@
 
 import logging
 import os
-import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import anyio
 import pytest
 
 from cqox.analysis.workers import ProcessLimits, WorkerPool
-from cqox.analysis.workers.environment import worker_environment
-from cqox.analysis.workers.system_calls import ARCHITECTURES, seccomp_filter
 from cqox.errors import LimitExceeded
 from tests.waiting import PATIENCE_SECONDS
 
@@ -107,68 +104,3 @@ async def test_a_file_beyond_the_bound_is_refused_and_the_process_lives(tmp_path
             with pytest.raises(LimitExceeded, match="exceeded the size limit"):
                 await pool.run("write", {"path": str(tmp_path / "large"), "bytes": 2**20 + 1})
             assert pool.restarts == 0
-
-
-def test_the_environment_keeps_what_numerics_and_the_interpreter_need() -> None:
-    kept = {"PATH": "/bin", "PYTHONPATH": "/code", "OPENBLAS_CORETYPE": "Haswell", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    made = worker_environment({**kept, **SECRETS, "OMP_NUM_THREADS": "8", "OTEL_EXPORTER": "x"}, threads=3)
-    fixed = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "3", "PYTHONUNBUFFERED": "1"}
-    assert made == {**kept, **fixed}
-
-
-@pytest.mark.parametrize("machine", ARCHITECTURES)
-def test_every_jump_of_the_filter_ends_within_it(machine: str) -> None:
-    code = seccomp_filter(machine, 1234)
-    instructions = list(struct.iter_unpack("=HBBI", code))
-    for at, (operation, true, false, _) in enumerate(instructions):
-        assert operation != 6 or (true, false) == (0, 0)
-        assert at + 1 + max(true, false) < len(instructions) or operation == 6
-    assert instructions[-1][0] == 6
-
-
-def _outcome(code: bytes, machine: str, call: int, argument: int = 0) -> int:
-    """Interpret the filter: return the verdict of the kernel on a system call."""
-    seen = {0: call, 4: ARCHITECTURES[machine], 16: argument}
-    instructions, at, value = list(struct.iter_unpack("=HBBI", code)), 0, 0
-    while True:
-        operation, true, false, operand = instructions[at]
-        at += 1
-        match operation:
-            case 0x20:
-                value = seen[operand]
-            case 0x06:
-                return int(operand)
-            case 0x15:
-                at += true if value == operand else false
-            case 0x35:
-                at += true if value >= operand else false
-            case 0x45:
-                at += true if value & operand else false
-
-
-@pytest.mark.parametrize(
-    ("machine", "socket", "kill", "clone", "prlimit", "read"),
-    [("x86_64", 41, 62, 56, 302, 0), ("aarch64", 198, 129, 220, 261, 63)],
-)
-def test_the_filter_decides_as_meant_on_either_machine(
-    machine: str, socket: int, kill: int, clone: int, prlimit: int, read: int
-) -> None:
-    code = seccomp_filter(machine, 1234)
-    allowed, refused, absent = 0x7FFF0000, 0x00050001, 0x00050026
-    decided = {
-        (read, 0): allowed,
-        (socket, 2): refused,
-        (kill, 1234): allowed,
-        (kill, 1): refused,
-        (clone, 0x3D0F00): allowed,
-        (clone, 0x1200011): refused,
-        (prlimit, 0): allowed,
-        (prlimit, 1234): allowed,
-        (prlimit, 1): refused,
-        (435, 0): absent,
-        (425, 0): absent,
-        (0x40000000 + 41, 2): refused,
-    }
-    assert {case: _outcome(code, machine, *case) for case in decided} == decided
-    other = "aarch64" if machine == "x86_64" else "x86_64"
-    assert _outcome(code, other, read) == refused

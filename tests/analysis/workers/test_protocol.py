@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,3 +42,10 @@ def test_nan_is_refused_because_json_cannot_carry_it() -> None:
 def test_bytes_that_are_no_frame_are_refused(garbage: bytes) -> None:
     with pytest.raises(FrameError):
         list(Decoder().feed(garbage))
+
+
+def test_a_frame_longer_than_any_is_refused_from_its_lengths_alone() -> None:
+    for lengths in ((64 * 1024 * 1024 + 1, 0), (0, 1024 * 1024 * 1024 + 1)):
+        with pytest.raises(FrameError):
+            list(Decoder().feed(struct.pack(">IQ", *lengths)))
+    assert not list(Decoder().feed(struct.pack(">IQ", 64 * 1024 * 1024, 1024 * 1024 * 1024)))

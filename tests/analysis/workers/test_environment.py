@@ -1,0 +1,15 @@
+from cqox.analysis.workers.environment import worker_environment
+from tests.analysis.workers.test_confinement import SECRETS
+
+
+def test_the_environment_keeps_what_numerics_and_the_interpreter_need() -> None:
+    kept = {"PATH": "/bin", "PYTHONPATH": "/code", "OPENBLAS_CORETYPE": "Haswell", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    made = worker_environment({**kept, **SECRETS, "OMP_NUM_THREADS": "8", "OTEL_EXPORTER": "x"}, threads=3)
+    fixed = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "3", "PYTHONUNBUFFERED": "1"}
+    assert made == {**kept, **fixed}
+
+
+def test_a_variable_is_kept_by_its_whole_name_or_its_prefix_and_no_other() -> None:
+    assert worker_environment({"HOME": "/h", "LC_TIME": "C"}, threads=1).keys() >= {"HOME", "LC_TIME"}
+    made = worker_environment({"HOME_TOKEN": "x", "MY_PATH": "x", "path": "x", "LANGUAGES": "x"}, threads=1)
+    assert made == worker_environment({}, threads=1)
