@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from cqox.analysis.service import Analyses, Bounds
 from cqox.analysis.workers import Progress
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
-from cqox.errors import CqoxError, UnreadableFile
+from cqox.errors import CqoxError, InvalidRequest, UnreadableFile
 
 __all__ = ["LocalAnalysis", "analyze_file"]
 
@@ -66,6 +67,7 @@ async def analyze_file(
         InputError: the file, the mapping or an option must be corrected.
         WorkerLost: the worker process crashed.
     """
+    _check_characters(mapping, options, read_options)
     asked = parse_model(
         AnalyzeRequest, {"dataset_id": "file", "mapping": dict(mapping), "options": dict(options or {})}
     )
@@ -76,7 +78,11 @@ async def analyze_file(
             try:
                 digest, size_bytes = await to_thread.run_sync(_digest, path)
                 record = await analyses.datasets.add(
-                    path, name=path.name, content_digest=digest, size_bytes=size_bytes, options=read_options or {}
+                    _readable(path, Path(scratch)),
+                    name=os.fsencode(path.name).decode(errors="replace"),
+                    content_digest=digest,
+                    size_bytes=size_bytes,
+                    options=read_options or {},
                 )
                 if progress is not None:
                     progress({"step": "file", "notes": _notes_on(json.loads(record.description), mapping)})
@@ -93,6 +99,29 @@ async def analyze_file(
         translate_document(report, messages, language)  # type: ignore[arg-type]
     report["figures"] = {name: str(paths[0]) for name, paths in written.items()}
     return LocalAnalysis(report=report, figures=written)
+
+
+def _check_characters(*given: Mapping[str, JsonValue] | None) -> None:
+    # Bytes of a command line that are not UTF-8 arrive as lone surrogates.
+    if not _is_utf8(json.dumps(given, ensure_ascii=False)):
+        raise InvalidRequest(Message("analysis.not-utf-8"))
+
+
+def _readable(path: Path, folder: Path) -> Path:
+    """Return a path to the file that every reader takes; some take no name whose bytes are not UTF-8."""
+    if _is_utf8(str(path)):
+        return path
+    link = folder / "file"
+    link.symlink_to(path.resolve())
+    return link
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _notes_on(description: Mapping[str, JsonValue], mapping: Mapping[str, JsonValue]) -> list[str]:
