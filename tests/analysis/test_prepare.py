@@ -33,60 +33,6 @@ PANEL = pl.DataFrame(
 )
 
 
-def test_a_column_that_does_not_exist_is_named_with_the_nearest() -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        check_mapping({"y": "outcom", "treatment": "w"}, ["w", "outcome", "x"])
-    assert caught.value.choices[0] == "outcome"
-    assert caught.value.field == "mapping.y"
-
-
-def test_columns_in_one_text_are_said_to_be_a_list() -> None:
-    with pytest.raises(
-        InvalidRequest, match=r"no column 'a, b' \(mapped as covariates\). For several columns, use a list:"
-    ):
-        check_mapping({"y": "y", "treatment": "w", "covariates": ("a, b",)}, ["y", "w", "a", "b"])
-
-
-def test_of_a_wide_table_a_few_columns_are_listed_and_all_are_choices() -> None:
-    names = [f"c{number}" for number in range(5_000)]
-    with pytest.raises(InvalidRequest, match="Did you mean c4999") as caught:
-        check_mapping({"y": "C4999", "treatment": "c1"}, names)
-    assert caught.value.detail.endswith(" and 4,970 more.")
-    assert len(caught.value.detail) < 500
-    assert sorted(caught.value.choices) == sorted(names)
-    with pytest.raises(InvalidRequest) as caught:
-        check_mapping({"y": "y" * 1_000_000, "treatment": "c1"}, names)
-    assert len(caught.value.detail) < 500
-
-
-@pytest.mark.parametrize(
-    "roles",
-    [
-        {"y": "y", "treatment": "w"},
-        {"y": "y", "dose": "w"},
-        {"y": "y", "time": "year", "cohort": "first"},
-        {"y": "y", "running": "x", "cutoff": 0.0},
-    ],
-)
-def test_a_treatment_or_a_design_that_defines_it_is_enough(roles: dict[str, object]) -> None:
-    check_mapping(roles, ["y", "w", "year", "first", "x"])
-
-
-@pytest.mark.parametrize(
-    ("roles", "word"),
-    [
-        ({"treatment": "w"}, "outcome"),
-        ({"y": "y"}, "treatment"),
-        ({"y": "y", "time": "w"}, "treatment"),
-        ({"y": "y", "treatment": "w", "instrument": ("w",)}, "instrument"),
-        ({"y": "y", "treatment": "w", "weights": "y"}, "weights"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_any_data_are_read(roles: dict[str, object], word: str) -> None:
-    with pytest.raises(InvalidRequest, match=word):
-        check_mapping(roles, ["y", "w"])
-
-
 def test_a_cohort_of_dates_before_1970_is_a_start_and_not_never() -> None:
     days = [date(1960, 1, 1), date(1961, 1, 1)] * 2
     frame = pl.DataFrame(
