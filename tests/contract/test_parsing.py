@@ -3,7 +3,6 @@
 import pytest
 
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.contract.words import near_words
 from cqox.errors import InvalidRequest
 
 MAPPING = {"y": "y", "treatment": "w"}
@@ -106,12 +105,3 @@ def test_a_mapping_of_another_form_is_refused_with_what_is_wrong_in_it(mapping: 
     error = refused(mapping=mapping)
     assert error.detail.startswith(words)
     assert error.field.startswith("mapping")
-
-
-def test_words_that_differ_in_case_width_or_blanks_alone_are_the_nearest() -> None:
-    assert near_words("Ｗ", ["x", "w", "y"]) == ["w"]
-    assert near_words(" 金額(円)", ["年齢", "金額（円）"]) == ["金額（円）"]
-    assert near_words("売上\u3000(円)", ["年齢", "売上 (円)"]) == ["売上 (円)"]
-    assert near_words("unit id", ["id", "unit_id"]) == ["unit_id"]
-    assert near_words("reigon", ["w", "region"]) == ["region"]
-    assert near_words("q", ["w", "region"]) == []
