@@ -112,7 +112,8 @@ def _streams(source: Source, new: Callable[[], _Decompressor]) -> Iterator[bytes
         data = block
         while data or not decompressor.needs_input:
             if decompressor.eof:
-                data = decompressor.unused_data + data
+                # The xz format allows zeros between and behind streams.
+                data = (decompressor.unused_data + data).lstrip(b"\0")
                 if not data:
                     break
                 decompressor = new()
