@@ -1,7 +1,5 @@
 """A collector that is dead, slow or refuses costs lost spans, which are counted, and nothing else."""
 
-import logging
-
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -13,57 +11,6 @@ from cqox.telemetry.settings import settings_from
 from tests.servers.ports import free_port
 from tests.telemetry.conftest import Measured, Services
 from tests.telemetry.receiver import Receiver
-
-
-def test_what_finds_no_room_is_lost_and_what_waited_before_is_kept(measured: Measured) -> None:
-    stats = ExportStats("traces", 2)
-    assert [stats.admit() for _ in range(5)] == [True, True, False, False, False]
-    assert (stats.waiting, stats.lost) == (2, 3)
-    stats.handed_over(2)
-    assert stats.admit()
-    assert measured.of(metric_definitions.LOST) == [{"signal": "traces", "reason": "queue_full"}] * 3
-
-
-def test_what_still_waits_at_the_end_and_what_comes_later_is_lost(measured: Measured) -> None:
-    stats = ExportStats("logs", 10)
-    assert stats.admit()
-    stats.close()
-    assert not stats.admit()
-    assert stats.lost == 2
-    assert {labels["reason"] for labels in measured.of(metric_definitions.LOST)} == {"shutdown"}
-
-
-def test_losses_are_logged_once_a_minute_with_all_since_the_last_time(caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
-    stats = ExportStats("traces", 0, now=lambda: now[0])
-    with caplog.at_level(logging.WARNING, "cqox.telemetry"):
-        for second in range(0, 70, 10):
-            now[0] = float(second)
-            stats.lose(5, "not_delivered")
-    said = [record.getMessage() for record in caplog.records]
-    assert [line.split(" lost: ")[1].split()[0] for line in said] == ["5", "30"]
-
-
-def test_what_a_collector_has_not_answered_for_at_the_end_is_lost_once(measured: Measured) -> None:
-    stats = ExportStats("traces", 10)
-    for _ in range(5):
-        stats.admit()
-    stats.handed_over(2)
-    stats.settled(2, delivered=True)
-    stats.handed_over(2)
-    stats.close()
-    stats.settled(2, delivered=False)
-    assert stats.lost == 3
-
-
-def test_what_was_not_said_for_a_minute_is_said_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    stats = ExportStats("traces", 0, now=lambda: 0.0)
-    with caplog.at_level(logging.WARNING, "cqox.telemetry"):
-        stats.lose(1, "queue_full")
-        stats.lose(6, "queue_full")
-        stats.close()
-        stats.close()
-    assert [record.getMessage().split(" lost: ")[1].split()[0] for record in caplog.records] == ["1", "6"]
 
 
 def spans_to(monkeypatch: pytest.MonkeyPatch, url: str, stats: ExportStats, **variables: str) -> TracerProvider:

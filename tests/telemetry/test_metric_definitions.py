@@ -23,7 +23,7 @@ def table() -> str:
 
 def test_the_page_shows_every_series_as_the_code_has_it() -> None:
     shown = PAGE.read_text(encoding="utf-8").split(_MARKS[0])[1].split(_MARKS[1])[0].strip()
-    assert shown == table(), "run: python -m tests.telemetry.test_series"
+    assert shown == table(), "run: python -m tests.telemetry.test_metric_definitions"
 
 
 def test_every_series_is_recorded_somewhere() -> None:
