@@ -70,7 +70,7 @@ def test_read_notes_are_printed_even_where_a_column_is_missing(tmp_path):
     assert "file: größe: Commas were read as thousands separators." in done.stderr
     failed = run(table, "--y", "größe", "--treatment", "w", "--no-figures")
     assert failed.returncode == 2
-    assert "set encoding to cp1252" in failed.stderr
+    assert "encoding to cp1252" in failed.stderr
 
 
 @pytest.mark.parametrize(
