@@ -119,7 +119,7 @@ def images(stack: Stack) -> None:
     holds("Compose takes the file with every profile", True)
     stack.build()
     for name in ("gateway", "engine"):
-        tag = f"cqox-{name}:0.1.0"
+        tag = f"cqox-{name}:0.2.0"
         size = int(inspected(tag, ".Size")) / 1e6
         holds(
             f"the image of the {name} runs as 10001 and is checked ({size:.0f} MB)",
@@ -129,9 +129,9 @@ def images(stack: Stack) -> None:
     numerics = "import importlib.util as u; print([n for n in ('numpy','polars','scipy','psycopg') if u.find_spec(n)])"
     holds(
         "the gateway's holds no numerics and no drivers",
-        run("docker", "run", "--rm", "cqox-gateway:0.1.0", "python", "-c", numerics).strip() == "[]",
+        run("docker", "run", "--rm", "cqox-gateway:0.2.0", "python", "-c", numerics).strip() == "[]",
     )
-    gone = run("docker", "run", "--rm", "cqox-engine:0.1.0", "sh", "-c", "ls /opt/cqox/bin; ls /src 2>&1 || true")
+    gone = run("docker", "run", "--rm", "cqox-engine:0.2.0", "sh", "-c", "ls /opt/cqox/bin; ls /src 2>&1 || true")
     holds("neither holds pip or the source tree", "pip" not in gone and "pyproject" not in gone)
 
 
@@ -315,9 +315,9 @@ def replicas(stack: Stack) -> None:
 
 def versions(stack: Stack) -> None:
     for name in ("gateway", "engine"):
-        run("docker", "tag", f"cqox-{name}:0.1.0", f"cqox-{name}:0.1.1")
+        run("docker", "tag", f"cqox-{name}:0.2.0", f"cqox-{name}:0.2.1")
     before = ask(example("request.json"))
-    for step, version in (("upgrade", "0.1.1"), ("rollback", "0.1.0")):
+    for step, version in (("upgrade", "0.2.1"), ("rollback", "0.2.0")):
         stack.up(CQOX_VERSION=version)
         image = inspected("cqox-engine", ".Config.Image")
         after = ask(example("request.json"))
