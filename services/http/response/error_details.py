@@ -53,6 +53,9 @@ def detail_of(error: Exception, default: Message) -> Message:
             return Message("problems.attempt-timeout-in-policy", policy=error.policy, seconds=error.seconds)
         case AttemptTimeout():
             return Message("problems.attempt-timeout", seconds=error.seconds)
+        case DeadlineExceeded() if type(error) is not DeadlineExceeded:
+            # A service's own deadline says how to get more time.
+            return of(str(error))
         case DeadlineExceeded() if error.seconds is not None:
             return Message("problems.deadline-of-seconds-exceeded", seconds=error.seconds)
         case DeadlineExceeded():

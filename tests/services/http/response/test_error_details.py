@@ -4,6 +4,8 @@ import pytest
 
 from cqox import errors
 from cqox.contract.messages import Message
+from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
+from services.gateway.deadlines import TimeUp
 from services.http.response.error_details import detail_of, title_of
 
 DEFAULT = Message("text.verbatim", text="It failed.")
@@ -38,6 +40,15 @@ def test_the_message_that_an_error_was_raised_with_keeps_its_code(kind):
 
 def test_an_error_without_text_has_the_default():
     assert detail_of(errors.WorkerLost(), DEFAULT) is DEFAULT
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AnalysisTimeUp(2.0, most=120.0), JobTimeUp(60.0), TimeUp(2.0, "Ask for more.")],
+    ids=lambda e: type(e).__name__,
+)
+def test_a_deadline_of_a_service_keeps_its_sentence_on_how_to_get_more_time(error):
+    assert detail_of(error, DEFAULT) == str(error)
 
 
 @pytest.mark.parametrize("status", list(HTTPStatus))
