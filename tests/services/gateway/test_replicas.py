@@ -9,7 +9,6 @@ import trio
 from structlog.testing import capture_logs
 
 from cqox.resilience import registry
-from services.gateway.dns import addresses, can_have_several
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineStalled
 from services.gateway.replicas import Replicas
@@ -294,24 +293,3 @@ async def test_a_resolver_that_never_answers_keeps_no_gateway_from_starting(port
     async with Replicas.open([f"http://engines.test:{port}"], resolve=never) as replicas:
         assert len(replicas.all()) == 1
     assert trio.current_time() - began < 5
-
-
-@pytest.mark.trio
-async def test_two_families_of_one_machine_are_one_engine():
-    assert await addresses("localhost", 80) == frozenset()
-    with pytest.raises(OSError, match=r"[Nn]ame"):
-        await addresses("no-such-name.invalid", 80)
-
-
-@pytest.mark.parametrize(
-    ("url", "several"),
-    [
-        ("http://engine:8080", True),
-        ("http://localhost:8080", True),
-        ("http://127.0.0.1:8080", False),
-        ("http://[::1]:8080", False),
-        ("https://engine:8443", False),
-    ],
-)
-def test_only_names_without_certificates_can_be_several(url, several):
-    assert can_have_several(url) is several

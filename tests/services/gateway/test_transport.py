@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from cqox.errors import EngineUnavailable
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
-from services.gateway.tls import TlsStream, client_context
+from services.gateway.tls import client_context
 from services.gateway.transport import EngineTransport
 from tests.services.gateway.exchanges import answer_to
 from tests.waiting import PATIENCE_SECONDS
@@ -355,25 +355,6 @@ async def test_an_engine_receives_an_alert_for_its_untrusted_certificate(monkeyp
             with pytest.raises(httpx.ConnectError):
                 await client.send(GET)
     assert "unknown ca" in said[0].lower()
-
-
-@pytest.mark.trio
-@pytest.mark.parametrize("name", ["localhost", "localhost."])
-async def test_a_certificate_is_for_the_name_with_and_without_a_dot_at_its_end(name, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-
-    async def serve() -> None:
-        async with trio.SSLStream(await listener.accept(), certified(), server_side=True) as tls:
-            await tls.do_handshake()
-            await trio.sleep_forever()
-
-    with trio.fail_after(PATIENCE_SECONDS):
-        async with listener, trio.open_nursery() as nursery:
-            nursery.start_soon(serve)
-            async with await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1]) as stream:
-                await TlsStream(stream, client_context(), name).do_handshake()
-            nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio

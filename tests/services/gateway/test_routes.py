@@ -3,17 +3,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
-from services.config.settings import Settings
-from services.engine.app import create_app as create_engine
-from services.gateway.app import create_app as create_gateway
 from services.http.request.propagation import is_own_key
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
@@ -315,23 +310,6 @@ def test_what_goes_wrong_is_logged_once_under_its_request_id_and_a_clients_mista
         mine = [line for line in logged if line.get("request_id") == name and "[Retry]" not in line["event"]]
         assert [line["event"] for line in mine if line["level"] == "info"] == [f"POST {ANALYZE} {status}"]
         assert len([line for line in mine if line["level"] != "info"]) == times
-
-
-def test_the_gateway_loads_no_numerics():
-    program = "import sys, services.gateway.app, services.http.server.serving\nprint(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split())
-    assert "services.gateway.routes" in loaded
-    assert not loaded & {"numpy", "polars", "scipy", "altair", "vl_convert", "cqox.analysis", "cqox.datasets"}
-
-
-def test_gateway_and_engine_answer_the_same_paths(tmp_path):
-    settings = Settings(data_dir=tmp_path)
-
-    def paths(app) -> set[tuple[str, str]]:
-        automatic = {"HEAD", "OPTIONS"}
-        return {(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods - automatic}
-
-    assert paths(create_gateway(settings)) == paths(create_engine(settings))
 
 
 PRIVATE = {

@@ -7,8 +7,9 @@ import pytest
 import trio
 
 from cqox.errors import EngineUnavailable
+from cqox.resilience import deadline
 from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineStalled
+from services.gateway.failures import EngineBusy, EngineOutOfTime, EngineSilent, EngineStalled
 from services.gateway.replica import Replica
 from tests.services.gateway.scripted import CALL, REFUSED, Engine, analyze, policies, reply, taking, watched
 
@@ -183,3 +184,32 @@ async def test_an_engine_that_does_not_say_alive_is_not_well(autojump_clock):
     with pytest.raises(EngineUnavailable, match="None of 2"):
         await policies(Engine(alive=False), Engine(alive=False)).ping()
     await policies(Engine(alive=False), Engine()).ping()
+
+
+@pytest.mark.trio
+async def test_an_engine_is_alive_where_its_probe_is_answered_within_a_second(autojump_clock):
+    silent, closed = Engine(alive=False), Engine()
+    closed.closed = True
+    assert await Replica("http://engine", Engine()).ask_live()
+    assert not await Replica("http://engine", silent).ask_live()
+    assert not await Replica("http://engine", closed).ask_live()
+    assert trio.current_time() == pytest.approx(1)
+
+
+@pytest.mark.trio
+async def test_an_attempt_returns_the_response_or_raises_its_failure_and_ends_either_way(autojump_clock):
+    replica = Replica("http://engine", Engine(given := reply(404), reply(429)))
+    assert await replica.send(CALL) is given
+    with pytest.raises(EngineBusy):
+        await replica.send(CALL)
+    assert replica.in_flight == 0
+    await replica.wait_idle()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("seconds", "error"), [(0.5, EngineOutOfTime), (30, EngineSilent)])
+async def test_silence_until_the_deadline_counts_only_after_a_fair_time(autojump_clock, seconds, error):
+    replica = Replica("http://engine", Engine(taking(math.inf)))
+    with pytest.raises(error), deadline(seconds):
+        await replica.send(CALL)
+    assert trio.current_time() == pytest.approx(seconds, abs=0.01)
