@@ -83,7 +83,7 @@ def _run(target: Target, change: Mapping[str, JsonValue] | None, *, as_json: boo
         return _say(str(error), _USAGE)
     except _Unusable as error:
         return _say(str(error), error.status)
-    shown = listing["policies"]
+    shown = listing.get("policies")
     if not isinstance(shown, dict):
         return _say("The answer lists no policies: is that a service of CQOx?", 1)
     if change is not None:
