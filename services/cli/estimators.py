@@ -8,7 +8,7 @@ from rich.text import Text
 
 __all__ = ["print_estimators"]
 
-_WIDE = 400
+_UNFOLDED = 10_000
 
 
 def print_estimators() -> None:
@@ -28,4 +28,4 @@ def print_estimators() -> None:
         cells = (entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
         table.add_row(*map(Text, cells))
     # A pipe has no width: do not fold lines for a program that reads them.
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)
