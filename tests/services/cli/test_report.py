@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from services.cli.report import show_report
+from services.cli.report import estimates_table, show_report
 
 
 def shown(*estimates):
@@ -34,3 +34,37 @@ def test_a_warning_of_several_estimators_is_said_once_after_their_names():
     show_report(Console(file=out, width=200), {"estimates": [], "decision": None, "warnings": warnings})
     assert "warning: aipw, ipw_ate: Periods: pooled." in out.getvalue()
     assert "warning: ipw_ate: Few rows." in out.getvalue()
+
+
+def estimate(name: str, status: str = "ok", **about: object) -> dict[str, object]:
+    number = {
+        "estimate": 1.23456,
+        "ci_lower": -0.5,
+        "ci_upper": None,
+        "standard_error": 0.5,
+        "p_value": 0.01234,
+        "n": 100,
+    }
+    return {"name": name, "estimand": "ATE", "status": status, **number, **about}
+
+
+def test_the_table_has_one_row_for_each_number_and_marks_those_with_a_warning():
+    out = StringIO()
+    given = [estimate("a"), estimate("b", "warning"), estimate("c", "skipped"), estimate("d", "failed")]
+    Console(file=out, width=200).print(estimates_table(given, alpha=0.1))
+    heading, *rows = out.getvalue().splitlines()
+    assert "90% interval" in heading
+    assert "contrast" not in heading
+    assert [row.split() for row in rows] == [
+        ["a", "ATE", "1.235", "[-0.5,", "–]", "0.5", "0.012", "100"],
+        ["b", "!", "ATE", "1.235", "[-0.5,", "–]", "0.5", "0.012", "100"],
+    ]
+
+
+def test_contrasts_have_a_column_where_there_are_any():
+    out = StringIO()
+    Console(file=out, width=200).print(estimates_table([estimate("a", contrast="x vs y"), estimate("b")]))
+    heading, first, second = out.getvalue().splitlines()
+    assert "contrast" in heading
+    assert "x vs y" in first
+    assert " vs " not in second

@@ -1,10 +1,17 @@
 import os
+import socket
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
-from services.cli.up import Output
+from services.cli.up import Output, up
+
+
+@pytest.fixture(autouse=True)
+def not_private(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the umask of the tests alone."""
+    monkeypatch.setattr("services.cli.up.become_private", lambda: None)
 
 
 def test_lines_to_a_closed_pipe_are_dropped():
@@ -30,3 +37,24 @@ def test_lines_that_a_full_disk_does_not_take_are_dropped_and_later_ones_are_wri
         output.write_line(Text("kept"))
         kept.seek(before)
         assert kept.read() == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("POSTGRES_URL", "mysql://x"), ("REDIS_URL", "http://x"), ("CQOX_GATEWAY_PORT", "many")]
+)
+def test_an_invalid_setting_ends_with_status_2_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
+) -> None:
+    monkeypatch.setenv("CQOX_DATA_DIR", str(tmp_path / "data"))
+    assert up(demo=False, overrides={variable: value}) == 2
+    assert variable.removeprefix("CQOX_") in capsys.readouterr().out
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_in_use_ends_with_status_1_and_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert up(demo=False, overrides={"CQOX_ENGINE_PORT": port, "CQOX_GATEWAY_PORT": "0"}) == 1
+    out = capsys.readouterr().out
+    assert port in out
+    assert "--engine-port" in out

@@ -1,0 +1,31 @@
+"""Stores and files in the data directory of a command."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+
+from cqox.storage import FileStore, SqliteStore
+from tests.storage.records import a_dataset
+
+__all__ = ["LONG_AGO", "given", "keep"]
+
+LONG_AGO = 1_700_000_000
+
+
+def given(data_dir: Path, work: Callable[[SqliteStore, FileStore], Awaitable[object]]) -> None:
+    async def run() -> None:
+        files = FileStore(data_dir)
+        async with SqliteStore.open(data_dir / "results.sqlite") as store:
+            await work(store, files)
+        files.close()
+
+    anyio.run(run)
+
+
+async def keep(files: FileStore, name: str) -> None:
+    folder = files.incoming()
+    (folder / "table.parquet").write_bytes(b"table")
+    await files.keep(folder, a_dataset(name))
+    os.utime(folder.parents[1] / "datasets" / name / "table.parquet", (LONG_AGO, LONG_AGO))
