@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import anyio
+import anyio.to_thread
 import psycopg
 import pytest
 
@@ -79,19 +80,6 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(postg
         # A backend whose connection was closed and replaced may need a moment to find out.
         await until(lambda: len(postgres_server.execute(f"SELECT pid {CONNECTIONS}")) <= 4)
     await until(lambda: not postgres_server.execute(f"SELECT 1 {CONNECTIONS}"))
-
-
-async def test_a_retry_after_a_lost_answer_inserts_once_and_reports_the_insert(
-    postgres_server: Postgres, proxy: Proxy
-) -> None:
-    url = postgres_server.fresh(proxy.port)
-    async with PostgresStore.open(url) as store:
-        await store.ping()
-        proxy.lose_answer_to(b"INSERT INTO reports")
-        assert await store.save(ONE) is True
-        assert proxy.lost == 1
-        assert await store.save(ONE) is False
-        assert await store.load(ONE.analysis_id) == ONE
 
 
 async def test_a_terminated_backend_is_retried(postgres_server: Postgres) -> None:
@@ -169,18 +157,6 @@ async def test_exhausted_server_connections_are_reported_and_recovered_from(
             one.close()
 
 
-@on_trio
-async def test_a_read_only_database_serves_reads_and_explains_failed_writes(postgres_server: Postgres) -> None:
-    url = postgres_server.fresh()
-    async with PostgresStore.open(url) as store:
-        await store.save(ONE)
-    async with PostgresStore.open(f"{url}%20-cdefault_transaction_read_only%3Don") as store:
-        for number in range(2, 9):
-            with pytest.raises(StoreUnavailable, match="read-only"):
-                await store.save(a_report(number))
-        assert await store.load(ONE.analysis_id) == ONE
-
-
 async def test_an_unreachable_server_is_reported_at_once_and_does_not_prevent_opening() -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
         async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as store:
@@ -188,87 +164,39 @@ async def test_an_unreachable_server_is_reported_at_once_and_does_not_prevent_op
                 await store.ping()
 
 
-async def test_a_schema_of_a_newer_version_is_not_changed(postgres_server: Postgres) -> None:
-    url = postgres_server.fresh()
-    async with PostgresStore.open(url) as store:
-        await store._call(lambda connection: connection.execute("INSERT INTO cqox_migrations VALUES (99, 'later')"))
-    async with PostgresStore.open(url) as store:
-        with pytest.raises(StoreUnavailable, match="schema step 99"):
-            await store.save(ONE)
-
-
-async def test_a_failed_migration_is_rolled_back(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    from psycopg.sql import SQL
-
-    from cqox.storage.postgres import schema
-
-    url = postgres_server.fresh()
-    broken = schema.Migration(name="broken", script=SQL("CREATE TABLE half (x int); SELECT 1 / 0"))
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
-        async with PostgresStore.open(url) as store:
-            with pytest.raises(StoreUnavailable, match="division by zero"):
-                await store.migrate()
-            assert [step.applied_at is None for step in await store.migrations()] == [False] * 5 + [True]
-            found = await store._guarded(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
-            assert found == (None,)
-
-
-async def test_a_page_of_jobs_is_read_in_index_order(
-    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plans = list[str]()
-
-    class Explaining:
-        def __init__(self, connection: psycopg.Connection) -> None:
-            self._connection = connection
-
-        def execute(self, query: str, values: tuple[object, ...], *, binary: bool) -> psycopg.Cursor:
-            # Otherwise an empty table is scanned and sorted.
-            for way in ("seqscan", "bitmapscan", "sort"):
-                self._connection.execute(f"SET enable_{way} = off")
-            plans.extend(row[0] for row in self._connection.execute(f"EXPLAIN {query}", values).fetchall())
-            return self._connection.execute(query, values, binary=binary)
-
-    async with PostgresStore.open(postgres_server.fresh()) as store:
-        call = store._call
-        monkeypatch.setattr(store, "_call", lambda work: call(lambda connection: work(Explaining(connection))))
-        for before in (None, "2026-01-01|j"):
-            plans.clear()
-            await store.jobs(before=before)
-            plan = "\n".join(plans)
-            assert "jobs_by_time" in plan, plan
-            assert "Sort" not in plan, plan
-
-
-async def test_people_can_query_reports_and_estimates(postgres_server: Postgres) -> None:
-    async with PostgresStore.open(postgres_server.fresh()) as store:
-        await store.save(a_report(2, body=b'{"estimates":{"not":"a list"}}'))
-        body = (
-            b'{"decision":{"verdict":"GO"},"estimates":[{"name":"ols","estimate":0.1},{"name":"iv","estimate":null}]}'
-        )
-        await store.save(a_report(3, body=body))
-        row = await store._call(
-            lambda connection: connection.execute(
-                "SELECT document->'decision'->>'verdict', pg_typeof(estimate)::text, estimate FROM reports "
-                "WHERE document ? 'decision'"
-            ).fetchone()
-        )
-        each = await store._call(
-            lambda connection: connection.execute(
-                "SELECT name, estimate, pg_typeof(estimate)::text FROM estimates ORDER BY name"
-            ).fetchall()
-        )
-    assert row == ("GO", "double precision", 3 / 7)
-    assert each == [("iv", None, "double precision"), ("ols", 0.1, "double precision")]
-
-
-@pytest.mark.parametrize("url", ["postgresql://host:port/x", "nonsense", "postgresql://h/d?colour=red"])
-def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
-    with pytest.raises(ValueError, match="POSTGRES_URL cannot be read"):
-        PostgresStore(url)
-
-
 def _take_all(server: Postgres, taken: list[psycopg.Connection[tuple[object, ...]]]) -> None:
     while True:
         taken.append(psycopg.connect(server.url))
+
+
+@on_trio
+async def test_idle_connections_closed_by_the_server_consume_no_attempt(
+    postgres_server: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = "FROM pg_stat_activity WHERE application_name = 'cqox'"
+    async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
+        await store.save(ONE)
+
+        async def hold() -> None:
+            await store._call(lambda connection: connection.execute("SELECT pg_sleep(0.3)").fetchone())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(hold)
+        assert postgres_server.execute(f"SELECT count(pg_terminate_backend(pid)) {ours}") == [(4,)]
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while postgres_server.execute(f"SELECT 1 {ours}"):
+                await anyio.sleep(0.01)
+        assert await store.load(ONE.analysis_id) == ONE
+    assert "[Retry]" not in caplog.text
+
+
+@on_trio
+async def test_the_statement_timeout_and_the_tcp_user_timeout_are_set(
+    postgres_server: Postgres,
+) -> None:
+    async with PostgresStore.open(postgres_server.fresh(), seconds=2.0) as store:
+        limit = await store._call(lambda connection: connection.execute("SHOW statement_timeout").fetchone())
+        options = await store._call(lambda connection: connection.info.get_parameters())
+    assert limit == ("7s",)
+    assert options["tcp_user_timeout"] == "7000"

@@ -11,8 +11,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage.postgres import PostgresStore
-from cqox.storage.postgres.schema import _LOCK
-from tests.servers import Postgres
+from tests.servers import Postgres, Proxy
 from tests.storage.outages import expect_unavailable, until_usable
 from tests.storage.records import a_report
 from tests.waiting import PATIENCE_SECONDS, until
@@ -112,27 +111,6 @@ async def test_a_serialization_failure_is_retried(postgres_server: Postgres, com
         assert (found.verdict is None) is commits
 
 
-async def test_idle_connections_closed_by_the_server_consume_no_attempt(
-    postgres_server: Postgres, caplog: pytest.LogCaptureFixture
-) -> None:
-    ours = "FROM pg_stat_activity WHERE application_name = 'cqox'"
-    async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
-        await store.save(ONE)
-
-        async def hold() -> None:
-            await store._call(lambda connection: connection.execute("SELECT pg_sleep(0.3)").fetchone())
-
-        async with anyio.create_task_group() as group:
-            for _ in range(4):
-                group.start_soon(hold)
-        assert postgres_server.execute(f"SELECT count(pg_terminate_backend(pid)) {ours}") == [(4,)]
-        with anyio.fail_after(PATIENCE_SECONDS):
-            while postgres_server.execute(f"SELECT 1 {ours}"):
-                await anyio.sleep(0.01)
-        assert await store.load(ONE.analysis_id) == ONE
-    assert "[Retry]" not in caplog.text
-
-
 async def test_a_backend_terminated_during_an_insert_inserts_once(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
     two, inserted = a_report(2), list[bool]()
@@ -154,62 +132,6 @@ async def test_a_backend_terminated_during_an_insert_inserts_once(postgres_serve
         assert inserted == [True]
         assert await store.load(two.analysis_id) == two
         assert [report.analysis_id for report in (await store.reports()).items] == [two.analysis_id, ONE.analysis_id]
-
-
-async def test_a_backend_terminated_during_a_migration_rolls_back_and_the_next_one_completes(
-    postgres_server: Postgres,
-) -> None:
-    url = postgres_server.fresh()
-    schema = url.rpartition("%3D")[2]
-    with psycopg.connect(postgres_server.url, application_name="test") as other:
-        # The name that the migration's last table takes is taken by a transaction that is open.
-        other.execute(f"SET search_path = {schema}")
-        other.execute("CREATE TABLE jobs (x int)")
-        async with PostgresStore.open(url) as store, anyio.create_task_group() as group:
-            group.start_soon(store.migrate)
-            first = await until_waiting(postgres_server)
-            postgres_server.execute("SELECT pg_terminate_backend(%s)", first)
-            with anyio.fail_after(PATIENCE_SECONDS):
-                while await until_waiting(postgres_server) == first:
-                    await anyio.sleep(0.01)
-            tables = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
-            assert postgres_server.execute(tables, schema) == []
-            other.rollback()
-    async with PostgresStore.open(url) as store:
-        assert await store.migrate() == 0
-        assert await store.save(ONE) is True
-
-
-async def test_a_caller_that_waits_for_a_migration_times_out_and_holds_no_connection(
-    postgres_server: Postgres,
-) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
-        # Another engine is in the middle of a long migration.
-        with psycopg.connect(postgres_server.url, application_name="test") as other:
-            other.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            async with anyio.create_task_group() as group:
-                group.start_soon(store.dataset, "d")
-                await until_waiting(postgres_server)
-                with anyio.move_on_after(0.1) as scope:
-                    await store.dataset("d")
-                assert scope.cancelled_caught
-                with pytest.raises(StoreUnavailable, match="after 1 s"):
-                    await store.ping()
-                assert store.pool_use().used == 1
-                assert store.pool_use().waiting == 0
-                other.rollback()
-        assert store.pool_use().used == 0
-        assert await store.save(ONE) is True
-
-
-async def test_the_statement_timeout_and_the_tcp_user_timeout_are_set(
-    postgres_server: Postgres,
-) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), seconds=2.0) as store:
-        limit = await store._call(lambda connection: connection.execute("SHOW statement_timeout").fetchone())
-        options = await store._call(lambda connection: connection.info.get_parameters())
-    assert limit == ("7s",)
-    assert options["tcp_user_timeout"] == "7000"
 
 
 async def test_timeouts_are_short_while_the_server_is_silent_and_normal_afterwards(postgres_server: Postgres) -> None:
@@ -255,3 +177,62 @@ async def test_a_probe_with_every_connection_busy_ends_no_call(postgres_server: 
                 await store.ping()
         assert ended == [1, 1]
         assert await store.load(ONE.analysis_id) == ONE
+
+
+@pytest.fixture
+def proxy(postgres_server: Postgres) -> Iterator[Proxy]:
+    between = Proxy(postgres_server.port)
+    yield between
+    between.close()
+
+
+async def test_a_retry_after_a_lost_answer_inserts_once_and_reports_the_insert(
+    postgres_server: Postgres, proxy: Proxy
+) -> None:
+    url = postgres_server.fresh(proxy.port)
+    async with PostgresStore.open(url) as store:
+        await store.ping()
+        proxy.lose_answer_to(b"INSERT INTO reports")
+        assert await store.save(ONE) is True
+        assert proxy.lost == 1
+        assert await store.save(ONE) is False
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+async def test_a_read_only_database_serves_reads_and_explains_failed_writes(postgres_server: Postgres) -> None:
+    url = postgres_server.fresh()
+    async with PostgresStore.open(url) as store:
+        await store.save(ONE)
+    async with PostgresStore.open(f"{url}%20-cdefault_transaction_read_only%3Don") as store:
+        for number in range(2, 9):
+            with pytest.raises(StoreUnavailable, match="read-only"):
+                await store.save(a_report(number))
+        assert await store.load(ONE.analysis_id) == ONE
+
+
+async def test_people_can_query_reports_and_estimates(postgres_server: Postgres) -> None:
+    async with PostgresStore.open(postgres_server.fresh()) as store:
+        await store.save(a_report(2, body=b'{"estimates":{"not":"a list"}}'))
+        body = (
+            b'{"decision":{"verdict":"GO"},"estimates":[{"name":"ols","estimate":0.1},{"name":"iv","estimate":null}]}'
+        )
+        await store.save(a_report(3, body=body))
+        row = await store._call(
+            lambda connection: connection.execute(
+                "SELECT document->'decision'->>'verdict', pg_typeof(estimate)::text, estimate FROM reports "
+                "WHERE document ? 'decision'"
+            ).fetchone()
+        )
+        each = await store._call(
+            lambda connection: connection.execute(
+                "SELECT name, estimate, pg_typeof(estimate)::text FROM estimates ORDER BY name"
+            ).fetchall()
+        )
+    assert row == ("GO", "double precision", 3 / 7)
+    assert each == [("iv", None, "double precision"), ("ols", 0.1, "double precision")]
+
+
+@pytest.mark.parametrize("url", ["postgresql://host:port/x", "nonsense", "postgresql://h/d?colour=red"])
+async def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
+    with pytest.raises(ValueError, match="POSTGRES_URL cannot be read"):
+        PostgresStore(url)
