@@ -110,5 +110,15 @@ class PostgresRetention(ABC):
         """Delete the records of all jobs on a data set that are not running; return their number."""
         if not is_text(dataset_id):
             return 0
-        statement: LiteralString = f"DELETE FROM jobs WHERE dataset_id = %s AND {_ENDED}"
-        return await self._call(lambda c: c.execute(statement, (dataset_id,)).rowcount)
+        ended: LiteralString = f"FROM jobs WHERE dataset_id = %s AND {_ENDED}"
+        gone = set[str]()
+
+        def delete(connection: _Connection) -> int:
+            # Selected first, as for reports.
+            there: LiteralString = f"SELECT job_id {ended}"
+            gone.update(str(row[0]) for row in connection.execute(there, (dataset_id,)).fetchall())
+            statement: LiteralString = f"DELETE {ended}"
+            connection.execute(statement, (dataset_id,))
+            return len(gone)
+
+        return await self._call(delete)

@@ -5,6 +5,7 @@ import pytest
 
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres
+from tests.storage.records import a_report, an_ended_job
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 
@@ -34,3 +35,25 @@ async def test_a_page_of_jobs_is_read_in_index_order(
             plan = "\n".join(plans)
             assert "jobs_by_time" in plan, plan
             assert "Sort" not in plan, plan
+
+
+async def test_a_retried_deletion_returns_the_same_as_a_single_one(
+    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = a_report(1)
+    async with PostgresStore.open(postgres_server.fresh()) as store:
+        await store.save(one)
+        for job_id in ("a", "b", "c"):
+            await store.put_job(an_ended_job(job_id, "2026-01-02"), owner="engine", seconds=60)
+        call = store._call
+
+        async def twice(work):
+            # The answer to the first attempt is lost.
+            await call(work)
+            return await call(work)
+
+        monkeypatch.setattr(store, "_call", twice)
+        assert await store.delete_reports([one.analysis_id, "missing"]) == [one.analysis_id]
+        assert await store.delete_reports([one.analysis_id]) == []
+        assert (await store.delete_job("a"), await store.delete_job("a")) == (True, False)
+        assert (await store.delete_jobs_of("d"), await store.delete_jobs_of("d")) == (2, 0)
