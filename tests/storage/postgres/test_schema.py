@@ -26,7 +26,7 @@ async def test_a_schema_of_a_newer_version_is_not_changed(postgres_server: Postg
     async with PostgresStore.open(url) as store:
         await store._call(lambda connection: connection.execute("INSERT INTO cqox_migrations VALUES (99, 'later')"))
     async with PostgresStore.open(url) as store:
-        with pytest.raises(StoreUnavailable, match="schema step 99"):
+        with pytest.raises(StoreUnavailable, match="99"):
             await store.save(ONE)
 
 
