@@ -1,5 +1,6 @@
-"""Rules that import contracts cannot express: no import of private modules from outside, no circles, short modules."""
+"""Rules that import contracts cannot express: no private import from outside, no circles, sizes, mirrored tests."""
 
+import ast
 from pathlib import Path
 
 import grimp
@@ -73,3 +74,23 @@ def test_no_module_is_long() -> None:
     modules = [path for package in ("cqox", "services") for path in (ROOT / package).rglob("*.py")]
     lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def has_public_function(module: ast.Module) -> bool:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    members = [
+        each for node in module.body if isinstance(node, ast.ClassDef) and node.name[0] != "_" for each in node.body
+    ]
+    return any(isinstance(node, functions) and node.name[0] != "_" for node in (*module.body, *members))
+
+
+def test_every_module_with_a_public_function_has_a_test_file_of_its_own() -> None:
+    lacking = []
+    for path in sorted((*ROOT.glob("cqox/**/*.py"), *ROOT.glob("services/**/*.py"))):
+        folder = path.relative_to(ROOT / "cqox" if path.is_relative_to(ROOT / "cqox") else ROOT).parent
+        mirrored = ROOT / "tests" / folder / f"test_{path.stem.lstrip('_')}.py"
+        if path.stem.startswith("__") or mirrored.exists():
+            continue
+        if has_public_function(ast.parse(path.read_text(encoding="utf-8"))):
+            lacking.append(str(mirrored.relative_to(ROOT)))
+    assert lacking == []
