@@ -9,6 +9,7 @@ import pytest
 
 from cqox import diagnostics as judge
 from cqox.contract import Decision, Gate
+from cqox.contract.messages import Message
 from cqox.diagnostics import Primary
 from cqox.estimators import Data, Estimate, Json, Matrix, Plan, Settings, Vector, catalog, run
 from tests.estimators.designs import names_for, row_keys
@@ -53,6 +54,14 @@ def judged(
     return Judgement(
         plan=plan, primary=primary, estimates=estimates, diagnostics=diagnostics, gates=gates, decision=decision
     )
+
+
+def sentence(message: object) -> tuple[str, dict[str, object]]:
+    """Code and parameters of a message, and of the messages in it, whatever its words are."""
+    assert isinstance(message, Message)
+    return message.code, {
+        name: sentence(value) if isinstance(value, Message) else value for name, value in message.params.items()
+    }
 
 
 def trial(n: int = 600, seed: int = 0, *, effect: float = 1.0, p: int = 3) -> Data:

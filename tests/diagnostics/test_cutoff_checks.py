@@ -2,8 +2,11 @@ import pytest
 
 from cqox.diagnostics import cutoff_checks as checks
 from cqox.estimators import Estimate, Json
+from tests.diagnostics.looking import sentence
 
-ROUNDED = ", or the score is rounded and heaps at round values"
+MANIPULATED = ("gates.manipulated", {})
+ROUNDED = ("gates.manipulated-or-rounded", {})
+NO_PRIMARY = ("gates.no-primary", {})
 OTHER = Estimate(name="aipw", family="doubly_robust", estimand="ATE", status="ok", estimate=1.0)
 
 
@@ -16,6 +19,11 @@ def density(p_value: float | None, heap: dict[str, Json] | None = None, **more: 
     if heap is not None:
         found["heap"] = heap
     return {"discontinuity": {"manipulation": found}}
+
+
+def heaped(shape: str, rows: int, *, value: float, before: int = 10, after: int = 12) -> tuple[str, dict[str, object]]:
+    counts = {"rows": rows, "before": before, "after": after}
+    return f"gates.{shape}-at-cutoff", {**counts, "value": value, "evidence": ROUNDED}
 
 
 def covariates(**found: Json) -> dict[str, Json]:
@@ -46,11 +54,23 @@ def test_the_rules_name_their_level_and_where_they_fail() -> None:
 
 def test_a_jump_is_described_by_the_densities_of_both_sides() -> None:
     up = checks.manipulation(density(0.01), estimate())
-    assert up.reason == ("The density jumps just above the cutoff (0.25 below, 0.5 above): evidence of manipulation.")
+    assert sentence(up.reason) == ("gates.density-jumps-above", {"below": 0.25, "above": 0.5, "evidence": MANIPULATED})
     down = checks.manipulation(density(0.01, density_below=0.5, density_above=0.25), estimate())
-    assert down.reason == ("The density jumps just below the cutoff (0.5 below, 0.25 above): evidence of manipulation.")
+    assert sentence(down.reason) == (
+        "gates.density-jumps-below", {"below": 0.5, "above": 0.25, "evidence": MANIPULATED}
+    )  # fmt: skip
     unknown = checks.manipulation(density(0.01, density_below=None, density_above=None), estimate())
-    assert unknown.reason == "The density jumps just below the cutoff (0 below, 0 above): evidence of manipulation."
+    assert sentence(unknown.reason) == (
+        "gates.density-jumps-below", {"below": 0.0, "above": 0.0, "evidence": MANIPULATED}
+    )  # fmt: skip
+
+
+def test_the_sentence_about_a_jump_reads_well() -> None:
+    gate = checks.manipulation(density(0.01), estimate())
+    assert gate.reason == (
+        "The density of the score jumps just above the cutoff (0.25 below, 0.5 above), which is evidence of "
+        "manipulation."
+    )
 
 
 def test_two_tests_of_the_density_are_corrected_for_their_number() -> None:
@@ -67,43 +87,36 @@ def test_the_smaller_p_value_gives_the_reason() -> None:
     heap: dict[str, Json] = {"p_value": 0.0001, "rows": [10, 90, 12], "value": 50.0}
     gate = checks.manipulation(density(0.4, heap), estimate())
     assert (gate.status, gate.value) == ("fail", pytest.approx(0.0002))
+    assert sentence(gate.reason) == heaped("heap", 90, value=50.0)
     assert gate.reason == (
-        "Units heap at the cutoff (90 rows at the value 50, 10 at the one before, 12 at the one after): evidence of "
-        f"manipulation{ROUNDED}."
+        "There is a heap in the score at the cutoff (90 rows at the value 50, 10 at the previous value, 12 at the "
+        "next), which is evidence of manipulation, or of a score that is rounded and heaps at round values."
     )
     gate = checks.manipulation(density(0.00001, heap), estimate())
-    assert gate.reason == (
-        f"The density jumps just above the cutoff (0.25 below, 0.5 above): evidence of manipulation{ROUNDED}."
-    )
+    assert sentence(gate.reason) == ("gates.density-jumps-above", {"below": 0.25, "above": 0.5, "evidence": ROUNDED})
 
 
-@pytest.mark.parametrize(("at", "words"), [(90, "heap"), (12, "heap"), (11, "are missing"), (0, "are missing")])
-def test_units_heap_where_the_cutoff_has_more_than_the_mean_of_its_neighbours(at: int, words: str) -> None:
+@pytest.mark.parametrize(("at", "shape"), [(90, "heap"), (12, "heap"), (11, "gap"), (0, "gap")])
+def test_units_heap_where_the_cutoff_has_more_than_the_mean_of_its_neighbours(at: int, shape: str) -> None:
     gate = checks.manipulation(density(None, {"p_value": 0.001, "rows": [10, at, 12], "value": -1.5}), estimate())
-    assert gate.reason == (
-        f"Units {words} at the cutoff ({at} rows at the value -1.5, 10 at the one before, 12 at the one after): "
-        f"evidence of manipulation{ROUNDED}."
-    )
+    assert sentence(gate.reason) == heaped(shape, at, value=-1.5)
 
 
 def test_a_heap_without_counts_still_has_a_reason() -> None:
     gate = checks.manipulation(density(None, {"p_value": 0.001}), estimate())
-    assert gate.reason == (
-        "Units are missing at the cutoff (0 rows at the value 0, 0 at the one before, 0 at the one after): evidence "
-        f"of manipulation{ROUNDED}."
-    )
+    assert sentence(gate.reason) == heaped("gap", 0, value=0.0, before=0, after=0)
     gate = checks.manipulation(density(None, {"p_value": 0.001, "rows": [None, 5, None]}), estimate())
-    assert "(5 rows at the value 0, 0 at the one before, 0 at the one after)" in str(gate.reason)
+    assert sentence(gate.reason) == heaped("heap", 5, value=0.0, before=0, after=0)
 
 
 def test_manipulation_is_checked_without_a_primary_where_the_test_was_computed() -> None:
     assert checks.manipulation(density(0.01), None).status == "warn"
     gate = checks.manipulation({}, None)
-    assert (gate.status, gate.reason) == ("not_applicable", "There is no primary estimate to check.")
+    assert (gate.status, sentence(gate.reason)) == ("not_applicable", NO_PRIMARY)
     gate = checks.manipulation(density(None), None)
-    assert (gate.status, gate.reason) == ("not_applicable", "No density test of the score was computed.")
+    assert (gate.status, sentence(gate.reason)) == ("not_applicable", ("gates.no-density-test", {}))
     gate = checks.manipulation({}, estimate())
-    assert (gate.status, gate.reason) == ("not_applicable", "No density test of the score was computed.")
+    assert (gate.status, sentence(gate.reason)) == ("not_applicable", ("gates.no-density-test", {}))
     gate = checks.manipulation(density(None, reason="Too few rows."), estimate())
     assert (gate.status, gate.reason) == ("not_applicable", "Too few rows.")
 
@@ -114,7 +127,7 @@ def test_checks_at_the_cutoff_do_not_matter_to_other_designs() -> None:
         checks.continuity(covariates(adjusted_p_value=0.0), OTHER),
     ):
         assert gate.status == "not_applicable"
-        assert gate.reason == "The primary, aipw, is not a regression discontinuity."
+        assert sentence(gate.reason) == ("gates.no-discontinuity", {"primary": "aipw"})
 
 
 def test_a_covariate_that_jumps_is_named() -> None:
@@ -127,15 +140,14 @@ def test_a_covariate_that_jumps_is_named() -> None:
     ]
     gate = checks.continuity(covariates(adjusted_p_value=0.0003, jumps=jumps), estimate())
     assert (gate.status, gate.value) == ("fail", 0.0003)
-    assert gate.reason == "'income' jumps at the cutoff: the sides are not comparable."
+    assert sentence(gate.reason) == ("gates.covariate-jumps", {"covariate": "income"})
     gate = checks.continuity(covariates(adjusted_p_value=0.01, jumps=[{"p_value": 0.01}]), estimate())
-    assert gate.reason == "'a covariate' jumps at the cutoff: the sides are not comparable."
+    assert sentence(gate.reason) == ("gates.covariate-jumps", {"covariate": ("gates.some-covariate", {})})
 
 
 def test_without_a_test_of_covariates_there_is_nothing_to_check() -> None:
-    nothing = "No jump of a covariate at the cutoff was estimated."
-    assert checks.continuity({}, estimate()).reason == nothing
+    assert sentence(checks.continuity({}, estimate()).reason) == ("gates.no-covariate-jump", {})
     assert checks.continuity(covariates(reason="No covariate."), estimate()).reason == "No covariate."
     for without in (None, estimate(None)):
         gate = checks.continuity(covariates(adjusted_p_value=0.0), without)
-        assert (gate.status, gate.reason) == ("not_applicable", "There is no primary estimate to check.")
+        assert (gate.status, sentence(gate.reason)) == ("not_applicable", NO_PRIMARY)

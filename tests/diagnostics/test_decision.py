@@ -5,9 +5,12 @@ import pytest
 from cqox.contract import Decision, Gate
 from cqox.diagnostics import Primary, decide
 from cqox.estimators import Estimate
-from tests.diagnostics.looking import confounded, judged, mirrored, trial
+from tests.diagnostics.looking import confounded, judged, mirrored, sentence, trial
 from tests.estimators.designs import instrumented
 
+type Sentence = tuple[str, dict[str, object]]
+
+UNBOUNDED: Sentence = ("verdict.unbounded", {})
 PASS = Gate(status="pass", rule="It is so.")
 WARN = Gate(status="warn", rule="It is so.", reason="It is hardly so.")
 FAIL = Gate(status="fail", rule="It is so.", reason="It is not so.")
@@ -95,13 +98,12 @@ def test_the_number_of_looks_is_reported() -> None:
     seen = judged(trial())
     computed = sum(estimate.estimate is not None for estimate in seen.estimates)
     assert seen.decision.estimates_computed == computed > 5
-    assert "not independent" in seen.decision.note
-    assert str(computed) in seen.decision.note
+    assert sentence(seen.decision.note) == ("verdict.estimates-computed", {"number": computed})
 
 
 def test_one_estimate_is_no_number_of_looks() -> None:
-    assert decided().note == "1 estimate was computed. The decision uses the primary alone."
-    assert decided(None).note == "No estimate was computed. The decision uses the primary alone."
+    assert sentence(decided().note) == ("verdict.one-estimate-computed", {})
+    assert sentence(decided(None).note) == ("verdict.no-estimate-computed", {})
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.001])
@@ -136,24 +138,43 @@ def test_the_other_estimates_have_no_vote() -> None:
     assert again.verdict == seen.decision.verdict == "GO"
 
 
-def reasons(value: float | None = 1.0, error: float = 0.2, **more: object) -> tuple[str, ...]:
-    return decided(value, error, **more).reasons
+def reasons(value: float | None = 1.0, error: float = 0.2, **more: object) -> tuple[Sentence, ...]:
+    return tuple(sentence(reason) for reason in decided(value, error, **more).reasons)
+
+
+def gain(
+    lower: float | None = 0.6, upper: float | None = 1.4, *, value: float = 1.0, interval: str = "interval"
+) -> Sentence:
+    ends = {name: UNBOUNDED if end is None else bound(end) for name, end in (("lower", lower), ("upper", upper))}
+    return "verdict.gain", {"gain": value, "level": 95.0, "interval": (f"verdict.{interval}", {}), **ends}
+
+
+def bound(end: float) -> Sentence:
+    return "verdict.bound", {"value": pytest.approx(end, abs=5e-4)}
 
 
 def test_each_reading_of_the_interval_has_its_sentence() -> None:
-    passes = "Every gate that applies passes."
-    seen = "The gain is 1, its 95% interval"
-    assert reasons() == (f"{seen} [0.6, 1.4]: all of it is above the minimum effect of 0.", passes)
-    assert reasons(minimum_effect=1.4) == (f"{seen} [0.6, 1.4]: none of it is above the minimum effect of 1.4.",)
+    above = ("verdict.all-above-minimum", {"gain": gain(), "minimum": 0.0})
+    assert reasons() == (above, ("verdict.all-gates-pass", {}))
+    assert reasons(minimum_effect=1.4) == (("verdict.none-above-minimum", {"gain": gain(), "minimum": 1.4}),)
     assert reasons(minimum_effect=0.75) == (
-        f"{seen} [0.6, 1.4]: the estimate is at least one standard error above the minimum effect of 0.75, but the "
-        "interval does not exclude less.",
+        ("verdict.estimate-above-minimum", {"gain": gain(), "minimum": 0.75, "interval": ("verdict.interval", {})}),
     )
-    assert reasons(minimum_effect=0.9) == (f"{seen} [0.6, 1.4]: it contains the minimum effect of 0.9.",)
-    assert reasons(ci_lower=None, ci_upper=None) == (f"{seen} [unbounded, unbounded]: no effect is ruled out.",)
-    assert reasons(ci_upper=None)[0].startswith(f"{seen} [0.6, unbounded]: all of it")
+    assert reasons(minimum_effect=0.9) == (("verdict.contains-minimum", {"gain": gain(), "minimum": 0.9}),)
+    assert reasons(ci_lower=None, ci_upper=None) == (("verdict.no-effect-ruled-out", {"gain": gain(None, None)}),)
+    half_open = ("verdict.all-above-minimum", {"gain": gain(0.6, None), "minimum": 0.0})
+    assert reasons(ci_upper=None)[0] == half_open
     assert reasons(-1.0, better="lower") == reasons()
-    assert reasons(-1.0, better="lower", ci_lower=None)[0].startswith(f"{seen} [0.6, unbounded]: all of it")
+    assert reasons(-1.0, better="lower", ci_lower=None)[0] == half_open
+
+
+def test_the_sentence_about_the_interval_reads_well() -> None:
+    assert decided().reasons[0] == (
+        "The gain is 1, with the 95% interval [0.6, 1.4], which lies entirely above the minimum effect of 0."
+    )
+    assert decided(ci_lower=None, ci_upper=None).reasons == (
+        "The gain is 1, with the 95% interval [unbounded, unbounded], which rules out no effect.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +192,9 @@ def test_without_a_standard_error_there_is_no_canary() -> None:
 def test_a_gate_is_named_with_its_reason_and_failures_come_first() -> None:
     bare = Gate(status="warn", rule="It is so.", reason=None)
     assert reasons(gates=(WARN, FAIL, bare))[1:] == (
-        "The gate 1 fails: It is not so.", "The gate 0 warns: It is hardly so.", "The gate 2 warns: It is so.",
+        ("verdict.gate-fails", {"gate": "1", "reason": "It is not so."}),
+        ("verdict.gate-warns", {"gate": "0", "reason": "It is hardly so."}),
+        ("verdict.gate-warns", {"gate": "2", "reason": "It is so."}),
     )  # fmt: skip
     assert reasons(0.5, 0.2, ci_lower=-0.1, gates=(PASS,))[1:] == ()
     assert decided(0.5, 0.2, ci_lower=-0.1, gates=(WARN,)).verdict == "CANARY"
@@ -179,9 +202,13 @@ def test_a_gate_is_named_with_its_reason_and_failures_come_first() -> None:
 
 def test_a_primary_without_a_number_is_named_with_its_status() -> None:
     assert reasons(None, status="skipped", reason="It needs an instrument.") == (
-        "aipw was skipped: It needs an instrument.",
+        ("verdict.primary-skipped-reason", {"primary": "aipw", "reason": "It needs an instrument."}),
     )
-    assert reasons(None, status="failed") == ("aipw was failed",)
+    assert reasons(None, status="skipped") == (("verdict.primary-skipped", {"primary": "aipw"}),)
+    assert reasons(None, status="failed", reason="It is singular.") == (
+        ("verdict.primary-failed-reason", {"primary": "aipw", "reason": "It is singular."}),
+    )
+    assert reasons(None, status="failed") == (("verdict.primary-failed", {"primary": "aipw"}),)
 
 
 def test_without_a_primary_the_gates_of_the_design_are_the_reasons() -> None:
@@ -189,13 +216,13 @@ def test_without_a_primary_the_gates_of_the_design_are_the_reasons() -> None:
     found = decide(
         Primary(name=None, rule="Nothing applies."), [], gates, better="lower", minimum_effect=0.5, alpha=0.05
     )
-    assert found.reasons == (
-        "There is no estimate of an effect to decide on. Nothing applies.",
-        "The gate design fails: It is not so.",
-        "The gate overlap warns: It is hardly so.",
-    )
+    assert [sentence(reason) for reason in found.reasons] == [
+        ("verdict.nothing-to-decide-on", {"rule": "Nothing applies."}),
+        ("verdict.gate-fails", {"gate": "design", "reason": "It is not so."}),
+        ("verdict.gate-warns", {"gate": "overlap", "reason": "It is hardly so."}),
+    ]
     assert (found.verdict, found.estimates_computed) == ("HOLD", 0)
-    assert found.note == "No estimate was computed. The decision uses the primary alone."
+    assert sentence(found.note) == ("verdict.no-estimate-computed", {})
 
 
 def test_the_decision_repeats_what_it_was_asked() -> None:
@@ -211,36 +238,37 @@ def policy(**more: object) -> dict[str, object]:
 def test_a_policy_is_judged_by_its_lift_over_the_logged_one() -> None:
     found = decided(9.0, 0.01, **policy())
     assert found.verdict == "GO"
-    assert found.reasons[0] == (
-        "The gain is 0.5, its 95% interval over the logged policy [0.304, 0.696]: all of it is above the minimum "
-        "effect of 0."
-    )
+    over_logged = gain(0.304, 0.696, value=0.5, interval="interval-over-logged-policy")
+    assert sentence(found.reasons[0]) == ("verdict.all-above-minimum", {"gain": over_logged, "minimum": 0.0})
     assert decided(9.0, 0.01, **policy(), minimum_effect=0.35).verdict == "CANARY"
     assert decided(9.0, 0.01, **policy(), alpha=0.001, minimum_effect=0.25).verdict == "CANARY"
     assert decided(9.0, 0.01, **policy(), better="lower").verdict == "HOLD"
 
 
 def test_a_policy_without_an_error_of_its_lift_has_no_interval() -> None:
-    assert decided(9.0, 0.01, **policy(lift_standard_error=None)).reasons[0] == (
-        "The gain is 0.5, its 95% interval over the logged policy [unbounded, unbounded]: no effect is ruled out."
-    )
-    assert "The gain is 0, its" in decided(9.0, 0.01, **policy(lift=None)).reasons[0]
+    over_logged = gain(None, None, value=0.5, interval="interval-over-logged-policy")
+    assert reasons(9.0, 0.01, **policy(lift_standard_error=None))[0] == (
+        "verdict.no-effect-ruled-out", {"gain": over_logged}
+    )  # fmt: skip
+    (_, told), *_ = reasons(9.0, 0.01, **policy(lift=None))
+    assert told["gain"] == gain(-0.196, 0.196, value=0.0, interval="interval-over-logged-policy")
 
 
 @pytest.mark.parametrize(
     ("pieces", "bounds"),
     [
-        ([[0.5, 1.6]], "[0.5, 1.6]"), ([[0.5, 0.7], [0.2, 1.6], [0.9, 1.0]], "[0.2, 1.6]"),
-        ([[0.5, None], [0.2, 1.0]], "[0.2, unbounded]"), ([[None, 1.0], [0.2, 3.0]], "[unbounded, 3]"),
-        (["no piece", [0.5, 1.6]], "[0.5, 1.6]"),
+        ([[0.5, 1.6]], (0.5, 1.6)), ([[0.5, 0.7], [0.2, 1.6], [0.9, 1.0]], (0.2, 1.6)),
+        ([[0.5, None], [0.2, 1.0]], (0.2, None)), ([[None, 1.0], [0.2, 3.0]], (None, 3.0)),
+        (["no piece", [0.5, 1.6]], (0.5, 1.6)),
     ],
 )  # fmt: skip
-def test_an_anderson_rubin_set_of_several_pieces_is_read_by_its_hull(pieces: list[object], bounds: str) -> None:
-    found = decided(family="instruments", diagnostics={"anderson_rubin_robust": {"intervals": pieces}})
-    assert found.reasons[0].startswith(f"The gain is 1, its 95% Anderson-Rubin set {bounds}: ")
+def test_an_anderson_rubin_set_of_several_pieces_is_read_by_its_hull(
+    pieces: list[object], bounds: tuple[float | None, float | None]
+) -> None:
+    (_, told), *_ = reasons(family="instruments", diagnostics={"anderson_rubin_robust": {"intervals": pieces}})
+    assert told["gain"] == gain(*bounds, interval="anderson-rubin-set")
 
 
 @pytest.mark.parametrize("missing", [None, {}, {"intervals": None}, {"intervals": []}, "none"])
 def test_without_an_anderson_rubin_set_the_interval_is_read(missing: object) -> None:
-    found = decided(family="instruments", diagnostics={"anderson_rubin_robust": missing})
-    assert found.reasons == reasons()
+    assert reasons(family="instruments", diagnostics={"anderson_rubin_robust": missing}) == reasons()

@@ -6,7 +6,7 @@ import pytest
 from cqox.contract import Gate
 from cqox.diagnostics import design_checks as checks
 from cqox.estimators import Estimate, Json
-from tests.diagnostics.looking import confounded, judged, trial
+from tests.diagnostics.looking import confounded, judged, sentence, trial
 from tests.estimators.designs import instrumented, panel
 
 
@@ -17,11 +17,11 @@ def estimate(name: str = "aipw", family: str = "doubly_robust", estimand: str = 
     )  # fmt: skip
 
 
-NO_PRIMARY = "There is no primary estimate to check."
+NO_PRIMARY = ("gates.no-primary", {})
 
 
-def said(gate: Gate) -> tuple[str, str | None]:
-    return gate.status, gate.reason
+def said(gate: Gate) -> tuple[str, tuple[str, dict[str, object]] | None]:
+    return gate.status, None if gate.reason is None else sentence(gate.reason)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def test_the_poorer_arm_decides_on_the_effective_sample(share: float, status: st
                                        "control_share": share, "control": share * 50, "control_rows": 50}}}  # fmt: skip
     gate = checks.effective_sample(fields, estimate())
     assert (gate.status, gate.value) == (status, share)
-    assert status == "pass" or "50 untreated" in str(gate.reason)
+    if status != "pass":
+        low = {"rows": 50, "effective": share * 50}
+        assert sentence(gate.reason) == ("gates.low-effective-untreated", low)
 
 
 def test_the_effective_sample_fires_where_few_rows_carry_the_weights() -> None:
@@ -135,7 +137,7 @@ def test_few_clusters_of_an_arm_are_a_warning(fewest: int, treated: int, status:
 def test_few_rows_of_an_arm_are_a_warning(rows: int, status: str) -> None:
     gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"untreated": rows, "treated": 500}}))
     assert (gate.status, gate.value, gate.threshold) == (status, rows, 10)
-    assert status == "pass" or gate.reason == f"Only {rows} rows are untreated."
+    assert status == "pass" or sentence(gate.reason) == ("gates.few-untreated", {"rows": rows})
     assert checks.arm_rows(estimate("iv_2sls", "instruments", "LATE")).status == "not_applicable"
 
 
@@ -143,7 +145,7 @@ def test_likeness_of_the_arms_does_not_matter_to_other_designs() -> None:
     seen = judged(panel(40)).gates
     for name in ("overlap", "balance", "effective_sample_size"):
         assert seen[name].status == "not_applicable"
-        assert "does not assume unconfoundedness" in str(seen[name].reason)
+        assert sentence(seen[name].reason)[0] == "gates.not-unconfounded"
 
 
 def test_without_a_primary_no_check_applies() -> None:
@@ -187,8 +189,8 @@ def test_a_primary_without_a_number_is_not_checked_whatever_was_found() -> None:
 def test_rows_left_out_are_counted() -> None:
     gate = checks.missing_rows({"missing": {"rows": 200}}, estimate(n=150))
     assert (gate.status, gate.value, gate.threshold) == ("warn", 0.25, 0.1)
-    assert gate.reason == "aipw uses 150 of 200 rows."
-    assert gate.rule == "At most 10% of the rows are dropped for missing values; fails above 50%."
+    assert sentence(gate.reason) == ("gates.rows-used", {"primary": "aipw", "used": 150, "rows": 200})
+    assert sentence(gate.rule) == ("gates.missingness-rule", {"most": 0.1, "fails": 0.5})
     assert checks.missing_rows({"missing": {"rows": 2}}, estimate(n=1)).status == "warn"
     for rows in ({"rows": 0}, {"rows": None}, {}):
         assert said(checks.missing_rows({"missing": rows}, estimate())) == ("not_applicable", NO_PRIMARY)
@@ -200,11 +202,11 @@ def test_an_effect_on_one_arm_is_judged_by_its_own_side_of_the_overlap(estimand:
     own = {"ATT": "share_above", "ATC": "share_below"}[estimand]
     gate = checks.overlap({"overlap": {own: 0.123, "share_outside": 0.9}}, estimate("ipw", "weighting", estimand))
     assert (gate.status, gate.value) == ("warn", 0.123)
-    assert gate.reason == "12.3% of the rows are outside: limited overlap."
+    assert sentence(gate.reason) == ("gates.limited-overlap", {"share": 0.123})
 
 
 def test_overlap_says_why_it_was_not_computed() -> None:
-    assert said(checks.overlap({}, estimate())) == ("not_applicable", "No propensity score was computed.")
+    assert said(checks.overlap({}, estimate())) == ("not_applicable", ("gates.no-propensity-score", {}))
     assert checks.overlap({"overlap": {"reason": "One arm."}}, estimate()).reason == "One arm."
 
 
@@ -216,7 +218,8 @@ def test_balance_after_weighting_warns_beyond_a_tenth_and_fails_beyond_a_quarter
     gate = checks.balance(found, estimate())
     assert (gate.status, gate.value, gate.threshold) == (status, value, 0.1)
     if status != "pass":
-        assert gate.reason == f"'age' differs by {value:.3f} standard deviations after weighting."
+        apart = {"covariate": "age", "difference": value}
+        assert sentence(gate.reason) == ("gates.imbalance-after-weighting", apart)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +237,8 @@ def test_balance_before_weighting_is_asked_of_regressions(
     gate = checks.balance(found, estimate(name, family))
     assert (gate.status, gate.value, gate.threshold) == (status, value, threshold)
     if status != "pass":
-        assert gate.reason == f"'a covariate' differs by {value:.3f} standard deviations before weighting."
+        apart = {"covariate": ("gates.some-covariate", {}), "difference": value}
+        assert sentence(gate.reason) == ("gates.imbalance-before-weighting", apart)
 
 
 def test_balance_is_judged_by_the_weights_that_the_primary_uses() -> None:
@@ -250,8 +254,7 @@ def test_balance_is_judged_by_the_weights_that_the_primary_uses() -> None:
 
 
 def test_balance_says_why_it_was_not_computed() -> None:
-    unweighted = "No computed estimate weights the rows to the primary's target population."
-    assert said(checks.balance({}, estimate())) == ("not_applicable", unweighted)
+    assert said(checks.balance({}, estimate())) == ("not_applicable", ("gates.unweighted", {}))
     assert checks.balance({"balance": {"reason": "No covariates."}}, estimate()).reason == "No covariates."
     found = {"balance": {"reason": "No covariates.", "largest": {"after_ATE": {"reason": "All are constant."}}}}
     assert checks.balance(found, estimate()).reason == "All are constant."
@@ -261,25 +264,21 @@ def test_the_arm_with_the_lower_effective_share_is_described() -> None:
     arm = {"treated_share": 0.1, "treated": 12.25, "treated_rows": 120, "control_share": 0.15, "control": 9.0}
     gate = checks.effective_sample({"effective_rows": {"ATE": arm}}, estimate())
     assert (gate.status, gate.value, gate.threshold) == ("warn", 0.1, 0.2)
-    assert gate.reason == "The effective sample size of the 120 treated rows is 12.2."
+    assert sentence(gate.reason) == ("gates.low-effective-treated", {"rows": 120, "effective": 12.25})
     gate = checks.effective_sample({"effective_rows": {"ATE": {"control_share": 0.01}}}, estimate())
-    assert said(gate) == ("fail", "The effective sample size of the 0 untreated rows is 0.0.")
-    assert "at least 20% of the rows in each arm; fails below 5%." in gate.rule
+    assert said(gate) == ("fail", ("gates.low-effective-untreated", {"rows": 0, "effective": 0}))
+    assert sentence(gate.rule) == ("gates.effective-sample-rule", {"least": 0.2, "fails": 0.05})
 
 
 def test_the_effective_sample_says_why_it_does_not_apply() -> None:
     gate = checks.effective_sample({}, estimate())
-    assert said(gate) == (
-        "not_applicable", "No computed estimate weights the rows to the primary's target population."
-    )  # fmt: skip
+    assert said(gate) == ("not_applicable", ("gates.unweighted", {}))
     gate = checks.effective_sample(
         {"effective_rows": {"ATE": {"treated_share": 0.01}}}, estimate("difference_in_means", "regression")
     )
-    assert said(gate) == ("not_applicable", "The primary, difference_in_means, does not weight.")
+    assert said(gate) == ("not_applicable", ("gates.no-weights", {"primary": "difference_in_means"}))
     gate = checks.effective_sample({}, estimate("iv_2sls", "instruments", "LATE"))
-    assert said(gate) == (
-        "not_applicable", "The primary, iv_2sls, does not assume unconfoundedness given the covariates."
-    )  # fmt: skip
+    assert said(gate) == ("not_applicable", ("gates.not-unconfounded", {"primary": "iv_2sls"}))
 
 
 @pytest.mark.parametrize(
@@ -289,24 +288,24 @@ def test_the_effective_sample_of_a_log_is_compared_with_its_rows(ess: float, sta
     gate = checks.effective_sample({}, estimate("ips", "off_policy", "V", n=200, diagnostics={"ess": ess}))
     assert (gate.status, gate.value, gate.threshold) == (status, ess / 200, 0.2)
     if status != "pass":
-        assert gate.reason == f"The effective sample size of the 200 logged rows is {ess:.1f}."
+        assert sentence(gate.reason) == ("gates.low-effective-log", {"rows": 200, "effective": ess})
 
 
 def test_a_log_that_is_not_weighted_has_no_effective_sample() -> None:
     gate = checks.effective_sample({}, estimate("direct_method", "off_policy", "V", n=200))
-    assert said(gate) == ("not_applicable", "The primary, direct_method, does not weight.")
+    assert said(gate) == ("not_applicable", ("gates.no-weights", {"primary": "direct_method"}))
     gate = checks.effective_sample({}, estimate("ips", "off_policy", "V", n=0, diagnostics={"ess": 1.0}))
     assert gate.status == "not_applicable"
 
 
 def test_the_smaller_arm_is_named() -> None:
     gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"treated": 2, "untreated": 500}}))
-    assert said(gate) == ("fail", "Only 2 rows are treated.")
+    assert said(gate) == ("fail", ("gates.few-treated", {"rows": 2}))
     gate = checks.arm_rows(estimate(diagnostics={"rows_by_arm": {"treated": 2}}))
-    assert said(gate) == ("fail", "Only 2 rows are treated.")
-    assert gate.rule == "At least 10 rows in each arm; fails below 3."
+    assert said(gate) == ("fail", ("gates.few-treated", {"rows": 2}))
+    assert sentence(gate.rule) == ("gates.arm-rows-rule", {"least": 10, "fails": 3})
     gate = checks.arm_rows(estimate("iv_2sls", "instruments", "LATE"))
-    assert gate.reason == "The primary, iv_2sls, does not compare the rows of two arms."
+    assert sentence(gate.reason) == ("gates.no-two-arms", {"primary": "iv_2sls"})
 
 
 @pytest.mark.parametrize(
@@ -323,19 +322,17 @@ def test_an_instrument_is_as_strong_as_the_larger_of_both_thresholds_asks(
     gate = checks.instrument_strength(estimate("iv_2sls", "instruments", "LATE", diagnostics=told))
     assert (gate.status, gate.value, gate.threshold) == (status, f, threshold)
     if status != "pass":
-        assert gate.reason == (
-            f"The effective F is {f:.2f}: weak instruments; use the Anderson-Rubin set, which remains valid."
-        )
+        assert sentence(gate.reason) == ("gates.weak-instruments", {"effective_f": f})
     else:
         assert gate.reason is None
 
 
 def test_the_strength_of_instruments_says_why_it_does_not_apply() -> None:
-    assert checks.instrument_strength(estimate()).reason == "The primary, aipw, uses no instrument."
+    gate = checks.instrument_strength(estimate())
+    assert sentence(gate.reason) == ("gates.no-instrument", {"primary": "aipw"})
     gate = checks.instrument_strength(estimate("iv_2sls", "instruments", "LATE", diagnostics={"effective_f": None}))
-    assert said(gate) == (
-        "not_applicable", "The instruments determine the treatment: the first stage has no residual variance."
-    )  # fmt: skip
+    assert said(gate) == ("not_applicable", ("gates.instrument-determines-treatment", {}))
+    assert sentence(gate.rule) == ("gates.instrument-rule", {"fails": 10.0})
     assert "bias of 10% (Montiel Olea and Pflueger 2013); fails below 10." in gate.rule
 
 
@@ -343,11 +340,11 @@ def test_negative_weights_are_described_by_their_share_and_sum() -> None:
     told: dict[str, Json] = {"negative_weight_share": 0.125, "negative_weight_sum": -0.5}
     gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=told))
     assert (gate.status, gate.value, gate.threshold) == ("warn", 0.5, 0.05)
-    assert gate.reason == "12.5% of the treated rows have negative weights, which sum to -0.500."
+    assert sentence(gate.reason) == ("gates.negative-weights", {"share": 0.125, "total": -0.5})
     for missing in told:
         partial = {name: value for name, value in told.items() if name != missing}
         gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=partial))
-        assert said(gate) == ("not_applicable", "The primary, twfe, has no such weights.")
+        assert said(gate) == ("not_applicable", ("gates.no-such-weights", {"primary": "twfe"}))
 
 
 def test_trends_of_staggered_adoption_are_tested_in_the_event_study() -> None:
@@ -357,18 +354,19 @@ def test_trends_of_staggered_adoption_are_tested_in_the_event_study() -> None:
     }
     gate = checks.pre_trends(found, estimate("did_imputation", "did_staggered", "ATT"))
     assert (gate.status, gate.value, gate.threshold) == ("warn", 0.01, 0.05)
-    assert gate.reason == "Before treatment the trends differ by up to 0.25."
+    assert sentence(gate.reason) == ("gates.trends-differ", {"largest": 0.25})
     assert checks.pre_trends(found, estimate("twfe", "did", "ATT")).value == 0.5
     found["event_study"] = {}
     assert checks.pre_trends(found, estimate("did_imputation", "did_staggered", "ATT")).value == 0.5
     gate = checks.pre_trends({"pre_trends": {"p_value": 0.01}}, estimate("twfe", "did", "ATT"))
-    assert gate.reason == "Before treatment the trends differ by up to 0."
+    assert sentence(gate.reason) == ("gates.trends-differ", {"largest": 0.0})
 
 
 def test_pre_trends_say_why_they_do_not_apply() -> None:
-    assert checks.pre_trends({}, estimate()).reason == "The primary, aipw, does not rest on parallel trends."
+    gate = checks.pre_trends({}, estimate())
+    assert sentence(gate.reason) == ("gates.not-parallel-trends", {"primary": "aipw"})
     gate = checks.pre_trends({}, estimate("twfe", "did", "ATT"))
-    assert said(gate) == ("not_applicable", "No pre-trends test was computed.")
+    assert said(gate) == ("not_applicable", ("gates.no-pre-trends-test", {}))
     gate = checks.pre_trends({"pre_trends": {"reason": "One period."}}, estimate("twfe", "did", "ATT"))
     assert gate.reason == "One period."
 
@@ -379,13 +377,13 @@ def test_the_reason_about_clusters_is_the_stricter_one() -> None:
 
     assert said(found(50)) == ("pass", None)
     assert found(50).threshold == 20
-    assert said(found(19)) == ("warn", "The standard error rests on 19 clusters.")
-    assert said(found(50, treated=9, untreated=41)) == ("warn", "Only 9 clusters are treated.")
+    assert said(found(19)) == ("warn", ("gates.few-clusters", {"clusters": 19}))
+    assert said(found(50, treated=9, untreated=41)) == ("warn", ("gates.few-treated-clusters", {"clusters": 9}))
     assert found(50, treated=9, untreated=41).threshold == 10
-    assert said(found(19, treated=9, untreated=10)) == ("warn", "The standard error rests on 19 clusters.")
-    assert said(found(3, treated=2, untreated=1)) == ("fail", "Only 1 cluster is untreated.")
+    assert said(found(19, treated=9, untreated=10)) == ("warn", ("gates.few-clusters", {"clusters": 19}))
+    assert said(found(3, treated=2, untreated=1)) == ("fail", ("gates.few-untreated-clusters", {"clusters": 1}))
 
 
 def test_clusters_say_why_they_do_not_apply() -> None:
-    assert said(checks.clusters({}, estimate())) == ("not_applicable", "Rows are treated as independent.")
+    assert said(checks.clusters({}, estimate())) == ("not_applicable", ("gates.independent-rows", {}))
     assert checks.clusters({"clusters": {"reason": "No cluster."}}, estimate()).reason == "No cluster."

@@ -7,7 +7,7 @@ import pytest
 from cqox.contract import Gate
 from cqox.diagnostics import result_checks as checks
 from cqox.estimators import Estimate, Json
-from tests.diagnostics.looking import confounded, judged, observed, trial
+from tests.diagnostics.looking import confounded, judged, observed, sentence, trial
 
 
 def estimate(
@@ -19,6 +19,11 @@ def estimate(
         else {"ci_lower": value - half, "ci_upper": value + half, "standard_error": half / 2, "n": 100}
     )
     return Estimate(name=name, family=family, estimand="ATE", **{"status": "ok", "estimate": value, **known, **fields})
+
+
+def apart(other: str, value: float, primary: float = 1.0) -> tuple[str, dict[str, object]]:
+    values = {"other": other, "other_value": value, "primary": "aipw", "primary_value": primary}
+    return "gates.estimates-differ", values
 
 
 def differing(errors: dict[str, float]) -> dict[str, Json]:
@@ -82,7 +87,7 @@ def test_estimates_far_apart_in_both_errors_disagree() -> None:
     gate = checks.agreement(differing({"ols_adjustment": 0.05}), [primary, other], primary)
     assert gate.status == "warn"
     assert gate.value == pytest.approx(2.5)
-    assert "The estimate of ols_adjustment is 1.5" in str(gate.reason)
+    assert sentence(gate.reason) == apart("ols_adjustment", 1.5)
 
 
 def test_a_distance_that_chance_explains_is_no_disagreement() -> None:
@@ -132,7 +137,7 @@ def test_a_strong_covariate_is_a_warning_on_a_small_effect() -> None:
 def test_an_effect_that_is_not_seen_cannot_be_explained_away() -> None:
     gate = judged(trial(300, effect=0.0)).gates["robustness"]
     assert gate.status == "not_applicable"
-    assert "even without an unmeasured confounder" in str(gate.reason)
+    assert sentence(gate.reason) == ("gates.insignificant-regression", {})
 
 
 def test_robustness_does_not_know_the_sign() -> None:
@@ -141,11 +146,11 @@ def test_robustness_does_not_know_the_sign() -> None:
     assert judged(data).gates["robustness"].value == pytest.approx(judged(turned).gates["robustness"].value)
 
 
-NO_PRIMARY = "There is no primary estimate to check."
+NO_PRIMARY = ("gates.no-primary", {})
 
 
-def said(gate: Gate) -> tuple[str, str | None]:
-    return gate.status, gate.reason
+def said(gate: Gate) -> tuple[str, tuple[str, dict[str, object]] | None]:
+    return gate.status, None if gate.reason is None else sentence(gate.reason)
 
 
 def benchmarks(*rows: Json, **more: Json) -> dict[str, Json]:
@@ -179,7 +184,7 @@ def test_what_failed_is_listed() -> None:
         {"overlap": {"failed": True}, "balance": {"failed": False}, "n": 3}, [primary, *failed], primary
     )
     assert (gate.status, gate.value, gate.threshold) == ("warn", 3.0, 0.0)
-    assert gate.reason == "Failed: ipwra, tmle, overlap."
+    assert sentence(gate.reason) == ("gates.failed", {"names": ["ipwra", "tmle", "overlap"]})
     gate = checks.computation({}, [primary], primary)
     assert (gate.status, gate.value, gate.threshold, gate.reason) == ("pass", 0.0, 0.0, None)
 
@@ -187,9 +192,9 @@ def test_what_failed_is_listed() -> None:
 def test_a_primary_without_a_number_fails_with_its_reason() -> None:
     for without in (None, estimate("aipw", None)):
         gate = checks.computation({}, [estimate("ipwra", None, status="failed", reason="x")], without)
-        assert (gate.status, gate.value, gate.threshold, gate.reason) == ("fail", 1.0, 0.0, NO_PRIMARY)
+        assert (*said(gate), gate.value, gate.threshold) == ("fail", NO_PRIMARY, 1.0, 0.0)
     gate = checks.computation({}, [], estimate("aipw", None, reason="One arm."))
-    assert said(gate) == ("fail", "aipw: One arm.")
+    assert said(gate) == ("fail", ("gates.primary-without-number", {"primary": "aipw", "reason": "One arm."}))
 
 
 def test_warnings_are_counted_and_joined() -> None:
@@ -206,28 +211,28 @@ def test_warnings_are_counted_and_joined() -> None:
 def test_precision_is_half_the_interval_over_the_standard_deviation_of_the_outcome() -> None:
     gate = checks.precision({"outcome": {"sd": 2.0}}, estimate("aipw", half=1.5))
     assert (gate.status, gate.value, gate.threshold) == ("warn", pytest.approx(0.75), 0.5)
-    assert gate.reason == "The interval's half-width is 0.75 standard deviations."
+    assert sentence(gate.reason) == ("gates.wide-interval", {"half_width": pytest.approx(0.75)})
     gate = checks.precision({"outcome": {"sd": 2.0}}, estimate("aipw", half=1.0))
     assert (gate.status, gate.reason) == ("pass", None)
     assert checks.precision({"outcome": {"sd": 0.001}}, estimate("aipw")).status == "warn"
-    assert "at most 0.5 standard deviations" in gate.rule
+    assert sentence(gate.rule) == ("gates.precision-rule", {"most": 0.5})
 
 
 def test_an_interval_without_an_end_is_not_precise() -> None:
     for end in ("ci_lower", "ci_upper"):
         gate = checks.precision({"outcome": {"sd": 1.0}}, estimate("aipw", **{end: None}))
         assert (gate.status, gate.value, gate.threshold) == ("fail", None, 0.5)
-        assert gate.reason == "aipw has no bounded interval: no effect size is excluded."
+        assert sentence(gate.reason) == ("gates.unbounded-interval", {"primary": "aipw"})
 
 
 def test_precision_needs_an_outcome_that_varies() -> None:
     for found in ({}, {"outcome": {"sd": 0.0}}, {"outcome": {"sd": None}}):
         gate = checks.precision(found, estimate("aipw"))
-        assert said(gate) == ("not_applicable", "The outcome has no standard deviation to compare with.")
+        assert said(gate) == ("not_applicable", ("gates.no-outcome-deviation", {}))
 
 
 def test_agreement_needs_another_estimate_of_the_same_kind() -> None:
-    nothing = ("not_applicable", "No other estimate of the ATE can be compared with aipw.")
+    nothing = ("not_applicable", ("gates.nothing-to-compare", {"estimand": "ATE", "primary": "aipw"}))
     primary, other = estimate("aipw"), estimate("ipwra", 9.0)
     assert said(checks.agreement(differing({"ipwra": 0.1}), [primary], primary)) == nothing
     assert said(checks.agreement({}, [primary, other], primary)) == nothing
@@ -248,18 +253,18 @@ def test_agreement_reads_the_group_of_the_primary_and_skips_what_it_cannot_read(
     gate = checks.agreement(found, [primary, other, estimate("tmle", 9.0)], primary)
     assert gate.value == pytest.approx(0.4 / (statistics.NormalDist().inv_cdf(1 - 0.05 / 4) * 0.1))
     assert (gate.status, gate.threshold) == ("warn", 1.0)
-    assert gate.reason == "ipwra gives 1.4 where aipw gives 1."
+    assert sentence(gate.reason) == apart("ipwra", 1.4)
 
 
 def test_the_farthest_estimate_gives_the_reason_and_an_opposed_one_before_it() -> None:
     primary = estimate("aipw", 1.0)
     near, far = estimate("ipwra", 1.5), estimate("tmle", 3.0)
     gate = checks.agreement(differing({"ipwra": 0.01, "tmle": 0.01}), [near, primary, far], primary)
-    assert said(gate) == ("warn", "tmle gives 3 where aipw gives 1.")
+    assert said(gate) == ("warn", apart("tmle", 3.0))
     assert gate.value == pytest.approx(10.0)
     opposed = estimate("lin_interacted", -0.5, family="regression")
     gate = checks.agreement(differing({"tmle": 0.01, "lin_interacted": 0.01}), [primary, far, opposed], primary)
-    assert said(gate) == ("fail", "lin_interacted gives -0.5 where aipw gives 1.")
+    assert said(gate) == ("fail", apart("lin_interacted", -0.5))
     gate = checks.agreement(differing({"ipwra": 0.5}), [primary, near], primary)
     assert (gate.status, gate.reason, gate.threshold) == ("pass", None, 1.0)
 
@@ -288,15 +293,15 @@ def test_an_opposed_estimate_fails_only_where_the_primary_excludes_none_too() ->
 @pytest.mark.parametrize(
     ("adjusted", "status", "change"),
     [
-        (0.75, "pass", None), (0.5, "warn", "make it insignificant"), (0.25, "warn", "make it insignificant"),
-        (0.0, "fail", "change its sign"), (-0.5, "fail", "change its sign"),
+        (0.75, "pass", None), (0.5, "warn", "removes-significance"), (0.25, "warn", "removes-significance"),
+        (0.0, "fail", "changes-sign"), (-0.5, "fail", "changes-sign"),
     ],
 )  # fmt: skip
 def test_robustness_is_the_adjusted_t_statistic(adjusted: float, status: str, change: str | None) -> None:
     for sign in (1.0, -1.0):
         gate = checks.robustness(benchmarks(as_strong("x", sign * adjusted), estimate=sign), estimate("aipw"))
         assert (gate.status, gate.value, gate.threshold) == (status, adjusted / 0.25, 2.0)
-        assert gate.reason == (None if change is None else f"A confounder as strong as 'x' could {change}.")
+        assert said(gate)[1] == (None if change is None else (f"gates.confounder-{change}", {"covariate": "x"}))
 
 
 def test_the_worst_covariate_counts_and_only_as_strong_as_it_is() -> None:
@@ -304,11 +309,11 @@ def test_the_worst_covariate_counts_and_only_as_strong_as_it_is() -> None:
     gate = checks.robustness(
         benchmarks(*rows, "no row", as_strong("e", None), as_strong("f", -1.0, None)), estimate("aipw")
     )
-    assert said(gate) == ("warn", "A confounder as strong as 'b' could make it insignificant.")
+    assert said(gate) == ("warn", ("gates.confounder-removes-significance", {"covariate": "b"}))
     assert gate.value == pytest.approx(1.6)
     nameless: Json = {"times_as_strong": 1.0, "adjusted_estimate": -1.0, "adjusted_standard_error": 1.0}
     gate = checks.robustness(benchmarks(nameless), estimate("aipw"))
-    assert said(gate) == ("fail", "A confounder as strong as 'a covariate' could change its sign.")
+    assert said(gate) == ("fail", ("gates.confounder-changes-sign", {"covariate": ("gates.some-covariate", {})}))
 
 
 def test_a_confounder_that_leaves_no_standard_error_decides_by_its_sign() -> None:
@@ -322,26 +327,20 @@ def test_a_benchmark_beyond_every_bound_is_named() -> None:
     found = benchmarks(as_strong("a", 9.0), beyond_benchmarks=["x", "y"])
     gate = checks.robustness(found, estimate("aipw"))
     assert (gate.status, gate.value, gate.threshold) == ("warn", None, 2.0)
-    assert gate.reason == (
-        "A confounder as strong as 'x' would determine the treatment and could explain the whole effect."
-    )
+    assert sentence(gate.reason) == ("gates.confounder-explains-all", {"covariate": "x"})
     assert checks.robustness(benchmarks(as_strong("a", 9.0), beyond_benchmarks=[]), estimate("aipw")).status == "pass"
 
 
 def test_robustness_says_why_it_does_not_apply() -> None:
     for name, family in (("difference_in_means", "regression"), ("twfe", "did")):
         gate = checks.robustness(benchmarks(as_strong("x", -1.0)), estimate(name, family=family))
-        assert said(gate) == (
-            "not_applicable", f"The primary, {name}, does not assume that every confounder is measured."
-        )  # fmt: skip
+        assert said(gate) == ("not_applicable", ("gates.not-all-confounders", {"primary": name}))
     for missing in ("estimate", "robustness_value_alpha", "critical_value"):
         gate = checks.robustness(benchmarks(as_strong("x", -1.0), **{missing: None}), estimate("aipw"))
-        assert said(gate) == ("not_applicable", "No robustness value was computed.")
+        assert said(gate) == ("not_applicable", ("gates.no-robustness-value", {}))
     assert checks.robustness({"robustness": {"reason": "One arm."}}, estimate("aipw")).reason == "One arm."
     gate = checks.robustness(benchmarks(as_strong("x", -1.0), robustness_value_alpha=0), estimate("aipw"))
-    assert said(gate) == (
-        "not_applicable", "The effect is not significant in the covariate-adjusted regression to begin with."
-    )  # fmt: skip
+    assert said(gate) == ("not_applicable", ("gates.insignificant-regression", {}))
     for found in (benchmarks(), benchmarks(benchmarks=None)):
         gate = checks.robustness(found, estimate("aipw"))
-        assert said(gate) == ("not_applicable", "No covariate is available as a benchmark for a confounder.")
+        assert said(gate) == ("not_applicable", ("gates.no-benchmark", {}))
