@@ -47,6 +47,12 @@ def run(table: Path, mapping: dict[str, object], **options: object):
     return analyze(table, request, threads=1, on_step=progress.append), progress
 
 
+def noted(finished, code: str) -> list[dict[str, object]]:
+    """Parameters of the notes of this code."""
+    found = finished.report["messages"].items()
+    return [known["params"] for where, known in found if where.startswith("/notes/") and known["code"] == code]
+
+
 def test_a_report_holds_json_values_alone_and_one_estimate_for_each_estimator(table: Path) -> None:
     finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age", "region"]})
     json.dumps(finished.report, allow_nan=False)
@@ -137,9 +143,9 @@ def test_a_column_that_is_constant_within_units_is_not_named_as_a_covariate_of_a
             lines.append(f"{unit},{t},{int(t >= start)},{start},{unit * 7 % 11 + t},{(unit * 13 + t * 29) % 17 / 3}")
     table = kept(tmp_path, lines)
     panel, _ = run(table, {"y": "y", "treatment": "w", "unit_id": "id", "time": "t"})
-    (hint,) = [note for note in panel.report["notes"] if "Candidate covariates" in note]
-    assert "start" not in hint.partition("Candidate covariates")[2].partition(";")[0]
-    assert "age" in hint.partition("Candidate covariates")[2].partition(";")[0]
+    (hint,) = noted(panel, "analysis.candidate-covariates")
+    assert "start" not in hint["columns"]
+    assert "age" in hint["columns"]
 
 
 def test_what_is_left_out_of_the_covariates_is_named_with_the_reason_whether_hinted_at_or_asked_for(
@@ -152,22 +158,23 @@ def test_what_is_left_out_of_the_covariates_is_named_with_the_reason_whether_hin
         lines.append(f"{y},{int(w)},{x},{y * 1000},7")
     table = kept(tmp_path, lines)
     hinted, _ = run(table, {"y": "y", "treatment": "w"})
-    (hint,) = [note for note in hinted.report["notes"] if "Candidate covariates" in note]
-    assert "adjusted for. Candidate covariates: x;" in hint
-    left = [note for note in hinted.report["notes"] if note.startswith("Not suggested as covariates")]
-    assert [note.rpartition(": ")[2] for note in left] == ["flat.", "again (correlation 1)."]
+    (hint,) = noted(hinted, "analysis.candidate-covariates")
+    assert hint == {"columns": ["x"]}
+    left = noted(hinted, "analysis.not-suggested")
+    assert [note["reason"]["code"] for note in left] == ["analysis.constant", "analysis.redundant-with-outcome"]
+    assert [column if isinstance(column, str) else column["text"] for note in left for column in note["columns"]] == [
+        "flat", "again (correlation 1)"
+    ]  # fmt: skip
     asked, _ = run(table, {"y": "y", "treatment": "w"}, covariates="auto")
     assert asked.report["mapping"]["covariates"] == ["x"]
-    assert [note for note in asked.report["notes"] if note.startswith("Not taken as covariates")] == [
-        note.replace("suggested", "taken") for note in left
-    ]
+    assert noted(asked, "analysis.not-taken") == left
 
 
 def test_asking_for_covariates_where_there_are_none_is_answered(tmp_path: Path) -> None:
     lines = ["y,w,flat", *(f"{number * 31 % 7 + number % 2},{number % 2},7" for number in range(60))]
     finished, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w"}, covariates="auto")
     assert "covariates" not in finished.report["mapping"]
-    assert any(note.startswith("options.covariates is 'auto', but no column") for note in finished.report["notes"])
+    assert noted(finished, "analysis.no-covariate-taken") == [{}]
 
 
 def test_who_reads_the_decision_alone_learns_of_a_refuter_that_contradicts_the_primary(tmp_path: Path) -> None:
@@ -323,7 +330,9 @@ def test_an_estimate_that_overflows_has_failed_and_the_others_stand(
     json.dumps([finished.report, finished.specs, progress], allow_nan=False)
     statuses = {estimate["name"]: estimate["status"] for estimate in finished.report["estimates"]}
     assert (statuses["ols_adjustment"], statuses["aipw"]) == ("failed", "ok")
-    assert any(error.startswith("ols_adjustment: Its computation exceeded") for error in finished.report["errors"])
+    (error,) = [found for where, found in finished.report["messages"].items() if where.startswith("/errors/")]
+    assert (error["code"], error["params"]["estimator"]) == ("analysis.of-estimator", "ols_adjustment")
+    assert error["params"]["text"]["code"] == "analysis.computation-overflowed"
 
 
 def test_what_is_not_finite_anywhere_in_a_report_is_null_and_a_warning_names_it(
