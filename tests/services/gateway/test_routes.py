@@ -99,7 +99,7 @@ def test_an_engine_that_fails_is_unavailable(client, status):
     answer = client.post(f"{ANALYZE}?status={status}", content=BODY, headers=ONE_ATTEMPT)
     assert answer.status_code == 503
     assert problem_of(answer)["type"] == "engine-unavailable"
-    assert f"failed with {status}" in answer.json()["detail"]
+    assert f"failed with status {status}" in answer.json()["detail"]
     assert answer.headers["Retry-After"]
 
 
