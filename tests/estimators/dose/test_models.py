@@ -129,5 +129,5 @@ def test_a_determined_dose_and_too_few_rows_are_refused() -> None:
     data = dosed(N)
     line = replace(data, treatment=data.covariates @ [1.0, 0.1])
     assert refusal(line) == "dose.determined-by-covariates"
-    assert refusal(data.rows(np.arange(9))) == "dose.too-few-rows"
+    assert refusal(data.rows(np.arange(9))) == "inference.too-few-rows"
     assert models_of(data.rows(np.arange(10))).frame.n == 10

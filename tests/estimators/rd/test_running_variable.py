@@ -115,7 +115,7 @@ def test_compliance_is_assumed_without_a_treatment_and_imperfect_for_amounts() -
 @pytest.mark.parametrize(
     ("values", "code"),
     [
-        (np.linspace(-1, 1, 19), "rd.few-complete-rows"),
+        (np.linspace(-1, 1, 19), "inference.few-complete-rows"),
         (np.linspace(0, 1, 30), "rd.no-rows-below"),
         (np.concatenate([[-2.0, -1.0, -1.0], np.arange(20.0)]), "rd.few-values-below"),
         (np.linspace(-1, -0.1, 30), "rd.no-rows-above"),
