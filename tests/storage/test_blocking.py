@@ -73,8 +73,9 @@ async def test_a_cancelled_caller_in_the_queue_returns_at_once_and_its_call_is_n
     assert await one.run(lambda: made, interrupt=never) == []
 
 
-async def test_at_most_as_many_calls_as_threads_run_at_once_and_the_others_wait_in_fifo_order() -> None:
-    threads = Threads("bounded", 2)
+@pytest.mark.parametrize("count", [1, 2])
+async def test_at_most_as_many_calls_as_threads_run_at_once_and_the_others_wait_in_fifo_order(count: int) -> None:
+    threads = Threads("bounded", count)
     lock, running, most, order = threading.Lock(), 0, 0, list[int]()
 
     def call(number: int) -> None:
@@ -95,9 +96,10 @@ async def test_at_most_as_many_calls_as_threads_run_at_once_and_the_others_wait_
 
             group.start_soon(ask)
             await anyio.lowlevel.checkpoint()
-    assert most == 2
-    assert alive("bounded") == 2
-    assert [abs(at - number) <= 1 for at, number in enumerate(order)] == [True] * 30
+    assert most == count
+    assert alive("bounded") == count
+    # Several threads take calls in this order and may begin them in another.
+    assert (order if count == 1 else sorted(order)) == list(range(30))
     threads.close()
     with anyio.fail_after(PATIENCE_SECONDS):
         while alive("bounded"):

@@ -22,7 +22,8 @@ def arm(reading_end: int, group: int) -> None:
     """Make the kernel kill every process of a group once the write end of the pipe is closed.
 
     Both sides call this: the engine because the process may be stopped before it gets that far, the process because
-    the engine may have exited by then.
+    the engine may have exited by then. A process that is stopped before the engine calls it is left if the engine exits
+    in the same moment: the owner of a descriptor cannot be set before the process exists.
 
     Args:
         reading_end: the descriptor, which the process holds as well.
