@@ -114,7 +114,7 @@ def test_an_engine_that_is_stopped_fails_its_attempts_and_is_used_again_once_it_
         assert httpx.get(f"{running.gateway.url}/health/live", trust_env=False).status_code == 200
         short = ask(running.gateway.url, 2, X_Request_Timeout_Ms="1500")
         assert short.status_code == 504
-        wait_until(lambda: "stopped answering" in running.gateway.log)
+        wait_until(lambda: "stopped responding" in running.gateway.log)
     finally:
         running.engine.process.send_signal(signal.SIGCONT)
     asked.join()

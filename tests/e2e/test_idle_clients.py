@@ -64,7 +64,7 @@ def test_a_stalled_upload_is_ended_with_the_reason(stack: Stack) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in head.lower()
-    assert "7 bytes in 15 s, where 15,360 are the least" in json.loads(body)["detail"]
+    assert "7 bytes in 15 s, where at least 15,360 are required" in json.loads(body)["detail"]
 
 
 def events_of(port: int, job: str) -> socket.socket:
@@ -85,7 +85,7 @@ def test_listeners_of_one_job_keep_no_other_job_from_being_heard(stack: Stack) -
             assert status_of(held.enter_context(events_of(stack.gateway.port, crowded))) == b"200"
         refused = client.get(f"/api/jobs/{crowded}/events")
         assert (refused.status_code, refused.json()["type"]) == (429, "too-many-listeners")
-        assert "64 clients listen" in refused.json()["detail"]
+        assert "The limit of 64 listeners is reached" in refused.json()["detail"]
         assert refused.headers["Retry-After"] == "15"
         # It is no failure of the engine, and not retried.
         assert "[Retry]" not in stack.gateway.log
