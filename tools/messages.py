@@ -87,7 +87,7 @@ BOUNDS: dict[str, int] = {
     "cqox/estimators/time_series": 1,
     "cqox/figures": 1,
 }
-"""How many sentences outside the catalogs a package may have at most; none where it is not named."""
+"""Most sentences outside the catalogs for each package; none where a package is not named."""
 
 
 def fields_of(text: str) -> frozenset[str]:

@@ -31,6 +31,9 @@ _BANNED = re.compile(
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"(What|How|Whether|Nothing, if|Who|Where)\b")
+_OF_FILES = {"tell"}
+"""Names of the standard library."""
+
 _QUOTED = re.compile(r"`[^`]*`")
 _ITSELF = {"tools/words.py", "tests/tools/test_words.py"}
 
@@ -43,15 +46,17 @@ def findings(path: Path) -> Iterator[tuple[int, str]]:
             yield from _words(number, line)
         return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type in (tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE):
+        if token.type == tokenize.NAME and token.string not in _OF_FILES:
+            yield from _words(token.start[0], token.string.replace("_", " "))
+        elif token.type in (tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE):
             for offset, line in enumerate(token.string.splitlines()):
                 yield from _words(token.start[0] + offset, line)
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            opening = _OPENING.match(ast.get_docstring(node) or "")
+        # Docstrings of modules, classes and functions, and those below an attribute.
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            opening = _OPENING.match(node.value.value)
             if opening:
-                line = 1 if isinstance(node, ast.Module) else node.lineno
-                yield line, f"a docstring begins with '{opening[1]}': say what it is or does"
+                yield node.lineno, f"a docstring begins with '{opening[1]}': say what it is or does"
 
 
 def _words(number: int, line: str) -> Iterator[tuple[int, str]]:

@@ -22,7 +22,7 @@ from cqox.storage import JobRecord, ResultStore
 __all__ = ["RECORDING_SECONDS", "JobRecords"]
 
 RECORDING_SECONDS = 5.0
-"""How long a client waits for the record of its job, and a job for the record of its end, in seconds."""
+"""Seconds that a client waits for the record of its job, and a job for the record of its end."""
 
 _MOST_WAITING = 10_000
 _MOST_AT_ONCE = 1_000

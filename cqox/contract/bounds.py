@@ -58,6 +58,8 @@ def _too_many(where: str, value: Mapping[str, JsonValue] | list[JsonValue], most
 
 
 def shortened(word: str) -> str:
-    """As much of a word as a message repeats, what cannot be seen in it as an escape."""
-    told = word if len(word) <= MAX_SHOWN_CHARACTERS else f"{word[: MAX_SHOWN_CHARACTERS - 1]}…"
-    return told if told.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in told)
+    """Shorten a word to what a message repeats, with invisible characters as escapes."""
+    shown = word if len(word) <= MAX_SHOWN_CHARACTERS else f"{word[: MAX_SHOWN_CHARACTERS - 1]}…"
+    return (
+        shown if shown.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
+    )

@@ -39,7 +39,7 @@ _TAKES: Mapping[str, Message] = {
     "finite_number": Message("request.a-finite-number"),
     "model_type": Message("request.an-object"),
 }
-"""What a field takes, by the error that another value is."""
+"""Description of the values that a field takes, by pydantic's type of error."""
 
 _TYPES: Mapping[str, Message] = {"str": _TEXT, "float": _NUMBER, "int": _WHOLE_NUMBER, "bool": _BOOLEAN}
 """The types of a union as pydantic ends the place of an error with them."""

@@ -23,7 +23,7 @@ from cqox.errors import InvalidRequest
 __all__ = ["AnalyzeRequest", "Assignment", "EstimationOptions", "InferRequest", "Mapped", "Options", "RoleMapping"]
 
 type Mapped = str | float | tuple[str, ...]
-"""What a role is mapped to once normalised: a column, several columns, or a scalar: a number, or a date as ISO text."""
+"""Normalised value of a role: a column, several columns, or a scalar (a number, or a date as ISO text)."""
 
 type RoleMapping = Mapping[str, Mapped]
 """Canonical role names to what plays them."""

@@ -25,7 +25,7 @@ _COUNTED: Mapping[Counted, tuple[Message, str]] = {
     "cell bytes": (Message("datasets.word-bytes-in-one-cell"), ""),
     "cell characters": (Message("datasets.word-characters-in-one-cell"), ""),
 }
-"""What is counted, as messages name it, and the setting of its limit where it has one."""
+"""Name of each counted quantity in messages, and the setting of its limit where it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from cqox.figures.figure import Figure, Spec
 __all__ = ["love_plot", "love_plot_template"]
 
 _WIDTH, _WIDE, _STEP = 250, 420, 20
-_PANELS_BESIDE = 3
+_PANELS_IN_A_ROW = 3
 _MOST_COVARIATES = 40
 _MOST_WORDS = 8
 _THRESHOLD = 0.1
@@ -166,5 +166,5 @@ def love_plot_template() -> Spec:
     return compiled(
         alt.layer(change, limit, limit_text, points)
         .properties(width=_WIDTH)
-        .facet(facet=panels, columns=_PANELS_BESIDE, data=alt.NamedData("rows"))
+        .facet(facet=panels, columns=_PANELS_IN_A_ROW, data=alt.NamedData("rows"))
     )

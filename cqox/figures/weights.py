@@ -16,7 +16,7 @@ from cqox.figures.figure import Figure, Spec
 __all__ = ["weights", "weights_template"]
 
 _WIDTH, _WIDE, _HEIGHT = 250, 420, 130
-_PANELS_BESIDE = 3
+_PANELS_IN_A_ROW = 3
 _TIMES = "datum.value < 1 ? '1/' + format(1 / datum.value, ',~g') : format(datum.value, ',~g')"
 """Axis labels of powers of two as fractions: 1/64 is shorter than 0.015625."""
 
@@ -97,7 +97,7 @@ def weights_template() -> Spec:
     return compiled(
         alt.layer(bars, base, mean)
         .properties(width=_WIDTH, height=_HEIGHT)
-        .facet(facet=panels, columns=_PANELS_BESIDE, data=alt.NamedData("rows"))
+        .facet(facet=panels, columns=_PANELS_IN_A_ROW, data=alt.NamedData("rows"))
         .resolve_scale(y="independent")
         .resolve_axis(x="independent")
     )

@@ -33,7 +33,7 @@ REPORT = (
 DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
 ABANDONED_SECONDS = 86_400.0
-"""How long after the expiry of its lease the row of a job still says `running`, in seconds."""
+"""Seconds after the expiry of its lease for which the row of a job still says `running`."""
 
 _logger = logging.getLogger("cqox.storage")
 

@@ -123,10 +123,10 @@ def watch_policies(policies: Registry = registry) -> Callable[[], None]:
 
 
 def _note(name: str, event: Event, **facts: str | int | float) -> None:
-    told = current_span()
-    if told.recording:
+    span = current_span()
+    if span.recording:
         shown = {f"cqox.{key}": value for key, value in facts.items() if value != ""}
-        told.event(name, {"cqox.policy": event.name, **shown})
+        span.event(name, {"cqox.policy": event.name, **shown})
 
 
 def _refused(policy: str, kind: str, retry_after: float, enforced: bool) -> None:

@@ -70,11 +70,11 @@ def resource_of(service: str, version: str, instance: str) -> Resource:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     ours = {"service.name": service, "service.version": version, "service.instance.id": instance}
     named = os.environ.get("OTEL_SERVICE_NAME", "").strip()
-    told = Resource.create({}).attributes
+    detected = Resource.create({}).attributes
     given = {part.partition("=")[0].strip() for part in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")}
     if named:
         given.add("service.name")
-    return Resource({**told, **{key: value for key, value in ours.items() if key not in given}})
+    return Resource({**detected, **{key: value for key, value in ours.items() if key not in given}})
 
 
 def traces_provider(settings: TelemetrySettings, resource: Resource, stats: ExportStats) -> TracerProvider:

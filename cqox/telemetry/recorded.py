@@ -195,13 +195,13 @@ class LightSpan(trace.Span):
         """Add an exception event with its traceback."""
         if self.recording:
             module, name = type(exception).__module__, type(exception).__qualname__
-            told: dict[str, AttributeValue] = {
+            described: dict[str, AttributeValue] = {
                 "exception.type": name if module == "builtins" else f"{module}.{name}",
                 "exception.message": safe_text(str(exception)),
                 "exception.stacktrace": safe_text(traceback_of(exception), lines=True),
                 **(attributes or {}),
             }
-            self.add_event("exception", told, timestamp)
+            self.add_event("exception", described, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
         """End the span now or at `end_time`; later calls have no effect."""

@@ -13,7 +13,7 @@ from deploy.grafana.panel import Panel, Row, both
 __all__ = ["WRITTEN", "dashboard", "rows", "text"]
 
 WRITTEN = Path(__file__).parent / "dashboards" / "cqox.json"
-"""Where it is kept."""
+"""Path of the dashboard."""
 
 type _Json = dict[str, object]
 

@@ -8,7 +8,7 @@ from cqox.telemetry.metric_definitions import Series
 __all__ = ["NO_PROBES", "WHERE", "Panel", "Query", "Row", "both", "increase", "level", "quantile", "ranks", "rate"]
 
 WHERE = 'job=~"$job", instance=~"$instance"'
-"""What the reader has chosen."""
+"""Selector of the instances that the reader has chosen."""
 
 NO_PROBES = 'http_route!~"/health.*|/api/health|/metrics"'
 """Requests that somebody makes."""

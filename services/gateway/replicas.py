@@ -43,7 +43,7 @@ class _Knowledge(IntEnum):
 
     UNKNOWN = 0
     ELSEWHERE = 1
-    CANNOT_TELL = 2
+    UNDECIDED = 2
     SECOND_HAND = 3
     FIRST_HAND = 4
 
@@ -293,7 +293,7 @@ def _knowledge(answer: Reply | Streamed) -> _Knowledge:
     if answer.status == HTTPStatus.CONFLICT:
         return _Knowledge.ELSEWHERE
     if is_server_error(answer.status):
-        return _Knowledge.CANNOT_TELL
+        return _Knowledge.UNDECIDED
     return _Knowledge.SECOND_HAND if any(name == _SECOND_HAND for name, _ in answer.headers) else _Knowledge.FIRST_HAND
 
 

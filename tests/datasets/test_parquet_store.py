@@ -31,9 +31,13 @@ def test_a_kept_table_is_described_without_its_data(read, tmp_path):
 def test_the_sentences_of_a_description_come_back_with_their_codes(read, tmp_path):
     table = read(CONTENT)
     write_parquet(table, tmp_path / "table.parquet")
-    (note, *_), (told, *_) = (each.columns[2].notes for each in (describe(tmp_path / "table.parquet"), table))
+    (note, *_), (reported, *_) = (each.columns[2].notes for each in (describe(tmp_path / "table.parquet"), table))
     assert isinstance(note, Message)
-    assert (note.code, note.params, note.in_language("ja")) == (told.code, told.params, told.in_language("ja"))
+    assert (note.code, note.params, note.in_language("ja")) == (
+        reported.code,
+        reported.params,
+        reported.in_language("ja"),
+    )
 
 
 def test_a_description_without_messages_is_read_as_strings(read, tmp_path):

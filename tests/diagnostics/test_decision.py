@@ -250,8 +250,8 @@ def test_a_policy_without_an_error_of_its_lift_has_no_interval() -> None:
     assert reasons(9.0, 0.01, **policy(lift_standard_error=None))[0] == (
         "verdict.no-effect-ruled-out", {"gain": over_logged}
     )  # fmt: skip
-    (_, told), *_ = reasons(9.0, 0.01, **policy(lift=None))
-    assert told["gain"] == gain(-0.196, 0.196, value=0.0, interval="interval-over-logged-policy")
+    (_, reported), *_ = reasons(9.0, 0.01, **policy(lift=None))
+    assert reported["gain"] == gain(-0.196, 0.196, value=0.0, interval="interval-over-logged-policy")
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ def test_a_policy_without_an_error_of_its_lift_has_no_interval() -> None:
 def test_an_anderson_rubin_set_of_several_pieces_is_read_by_its_hull(
     pieces: list[object], bounds: tuple[float | None, float | None]
 ) -> None:
-    (_, told), *_ = reasons(family="instruments", diagnostics={"anderson_rubin_robust": {"intervals": pieces}})
-    assert told["gain"] == gain(*bounds, interval="anderson-rubin-set")
+    (_, reported), *_ = reasons(family="instruments", diagnostics={"anderson_rubin_robust": {"intervals": pieces}})
+    assert reported["gain"] == gain(*bounds, interval="anderson-rubin-set")
 
 
 @pytest.mark.parametrize("missing", [None, {}, {"intervals": None}, {"intervals": []}, "none"])

@@ -318,8 +318,8 @@ def test_the_smaller_arm_is_named() -> None:
 def test_an_instrument_is_as_strong_as_the_larger_of_both_thresholds_asks(
     f: float, critical: float | None, status: str, threshold: float
 ) -> None:
-    told: dict[str, Json] = {"effective_f": f, "effective_f_critical": critical}
-    gate = checks.instrument_strength(estimate("iv_2sls", "instruments", "LATE", diagnostics=told))
+    reported: dict[str, Json] = {"effective_f": f, "effective_f_critical": critical}
+    gate = checks.instrument_strength(estimate("iv_2sls", "instruments", "LATE", diagnostics=reported))
     assert (gate.status, gate.value, gate.threshold) == (status, f, threshold)
     if status != "pass":
         assert sentence(gate.reason) == ("gates.weak-instruments", {"effective_f": f})
@@ -337,12 +337,12 @@ def test_the_strength_of_instruments_says_why_it_does_not_apply() -> None:
 
 
 def test_negative_weights_are_described_by_their_share_and_sum() -> None:
-    told: dict[str, Json] = {"negative_weight_share": 0.125, "negative_weight_sum": -0.5}
-    gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=told))
+    reported: dict[str, Json] = {"negative_weight_share": 0.125, "negative_weight_sum": -0.5}
+    gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=reported))
     assert (gate.status, gate.value, gate.threshold) == ("warn", 0.5, 0.05)
     assert sentence(gate.reason) == ("gates.negative-weights", {"share": 0.125, "total": -0.5})
-    for missing in told:
-        partial = {name: value for name, value in told.items() if name != missing}
+    for missing in reported:
+        partial = {name: value for name, value in reported.items() if name != missing}
         gate = checks.negative_weights(estimate("twfe", "did", "ATT", diagnostics=partial))
         assert said(gate) == ("not_applicable", ("gates.no-such-weights", {"primary": "twfe"}))
 

@@ -46,7 +46,7 @@ def engine(tmp_path: Path) -> Iterator[Service]:
 
 
 type Check = Callable[[httpx.Response], bool]
-"""Whether this is the right answer, given that it is no 5xx."""
+"""Returns whether a response that is no 5xx is the right answer."""
 
 
 def is_right(check: Check, got: httpx.Response) -> bool:

@@ -17,13 +17,13 @@ def of_kind(figure, kind: str):
 
 
 def test_points_and_lines_are_those_of_the_diagnostics(sharp):
-    figure, told = sharp.figures["discontinuity"], sharp.diagnostics["discontinuity"]["means"]
-    assert [row["mean"] for row in of_kind(figure, "mean")] == [row["mean"] for row in told["evenly_spaced"]]
+    figure, reported = sharp.figures["discontinuity"], sharp.diagnostics["discontinuity"]["means"]
+    assert [row["mean"] for row in of_kind(figure, "mean")] == [row["mean"] for row in reported["evenly_spaced"]]
     assert [row["fit"] for row in of_kind(figure, "line")] == [
-        each[key] for each in told["lines"] for key in ("at_cutoff", "at_end")
+        each[key] for each in reported["lines"] for key in ("at_cutoff", "at_end")
     ]
     (shade,) = of_kind(figure, "within")
-    assert (shade["to"] - shade["from"]) / 2 == pytest.approx(told["bandwidth"])
+    assert (shade["to"] - shade["from"]) / 2 == pytest.approx(reported["bandwidth"])
 
 
 def test_the_effect_and_its_interval_are_said(sharp):
@@ -51,8 +51,8 @@ def test_many_single_rows_are_shown_in_bins_of_equal_numbers():
     data = designs.discontinuity(600, covariates=False)
     far = np.where(np.arange(600) % 40 == 0, 0.5 + (data.running - 0.5) * 40, data.running)
     figure = drawn(replace(data, running=far)).figures["discontinuity"]
-    told = drawn(replace(data, running=far)).diagnostics["discontinuity"]["means"]
-    single = sum(row["rows"] == 1 for row in told["evenly_spaced"]) / len(told["evenly_spaced"])
+    reported = drawn(replace(data, running=far)).diagnostics["discontinuity"]["means"]
+    single = sum(row["rows"] == 1 for row in reported["evenly_spaced"]) / len(reported["evenly_spaced"])
     expected = "equal numbers of rows" if single > 0.25 else "equal width"
     assert expected in figure.spec["title"]["subtitle"][0]
 

@@ -13,7 +13,7 @@ def test_the_curve_and_its_band_are_those_of_the_estimate():
     assert all(row["band_lower"] < row["lower"] < row["estimate"] < row["upper"] < row["band_upper"] for row in rows)
 
 
-def test_the_quartiles_between_which_the_slope_is_told_are_marked():
+def test_the_quartiles_between_which_the_slope_is_estimated_are_marked():
     found = next(estimate for estimate in DRAWN.estimates if estimate.name == "dose_curve")
     marked = [row["dose"] for row in values(FIGURE) if row["kind"] == "quartile"]
     assert marked == [found.diagnostics["from_dose"], found.diagnostics["to_dose"]]

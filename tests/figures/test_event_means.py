@@ -38,7 +38,7 @@ def test_points_are_filled_from_the_first_treated_period_on():
         assert row["treated"] == (row["group"] != "never treated" and row["time"] >= 2003)
 
 
-def test_names_beside_the_lines_do_not_cover_each_other():
+def test_names_next_to_the_lines_do_not_cover_each_other():
     figure = of_design("staggered").figures["event_means"]
     low, high = figure.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
     places = sorted(row["at"] for row in values(figure) if row["kind"] == "label")
@@ -83,7 +83,7 @@ def test_before_and_after_are_said_in_words():
     assert [row["time"] for row in values(figure) if row["kind"] == "start"] == [0.5]
 
 
-def test_more_periods_than_can_be_told_apart_are_pooled_and_it_is_said():
+def test_more_periods_than_can_be_distinguished_are_pooled_and_it_is_said():
     figure = of_design("many periods").figures["event_means"]
     assert len({row["time"] for row in means_of(figure)}) <= 120
     assert "Each point pools 3 periods." in figure.spec["title"]["subtitle"]

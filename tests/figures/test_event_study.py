@@ -16,9 +16,9 @@ def effects_of(figure: Figure) -> list[dict[str, object]]:
 def test_the_points_are_the_averages_by_event_with_their_intervals_and_band():
     shown = of_design("staggered")
     rows = effects_of(shown.figures["event_study"])
-    told = next(each for each in shown.estimates if each.name == "did_callaway_santanna").diagnostics["dynamic"]
-    assert [row["event"] for row in rows] == [each["event"] for each in told["averages"]]
-    for row, each in zip(rows, told["averages"], strict=True):
+    reported = next(each for each in shown.estimates if each.name == "did_callaway_santanna").diagnostics["dynamic"]
+    assert [row["event"] for row in rows] == [each["event"] for each in reported["averages"]]
+    for row, each in zip(rows, reported["averages"], strict=True):
         assert row["estimate"] == each["estimate"]
         assert row["after"] == (each["event"] >= 0)
         assert (row["lower"], row["band_upper"]) == (each["lower"], each["band_upper"])
@@ -33,7 +33,7 @@ def test_the_axis_holds_every_point_and_what_is_cut_ends_at_its_edge():
     assert low < 0 < high
 
 
-def test_the_joint_test_and_what_it_would_find_are_told():
+def test_the_joint_test_and_what_it_would_find_are_shown():
     lines = of_design("staggered").figures["event_study"].spec["title"]["subtitle"]
     assert any("Joint test before treatment: p = " in line for line in lines)
     assert any("with 80% power" in line for line in lines)

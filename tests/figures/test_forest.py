@@ -114,7 +114,7 @@ def test_the_axis_names_the_unit_of_an_amount_of_treatment():
     assert axis == "Effect in units of 売上高（円） per unit of 広告配信"
 
 
-def test_the_value_of_a_policy_is_told_as_a_mean_beside_that_of_the_log():
+def test_the_value_of_a_policy_is_shown_as_a_mean_next_to_that_of_the_log():
     policy = replace(one("ope_dr", 2.5, estimand="policy value"), diagnostics={"logged_value": 2.25})
     data = replace(designs.logged(60), names={"reward": ("clicks",)})
     figure = forest(Plan(data, Settings()), "treatment", [policy], "ope_dr")

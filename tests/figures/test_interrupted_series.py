@@ -43,7 +43,7 @@ def test_the_words_say_what_is_carried_on(monthly, pairs, carried):
     assert all(carried in line for line in again.figures["interrupted_series"].spec["title"]["subtitle"])
 
 
-def test_names_beside_the_lines_do_not_cover_each_other(monthly):
+def test_names_next_to_the_lines_do_not_cover_each_other(monthly):
     figure = monthly.figures["interrupted_series"]
     low, high = figure.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
     first, second = (row["at"] for row in values(figure) if row["kind"] == "label")

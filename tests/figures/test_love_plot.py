@@ -73,7 +73,7 @@ def test_a_name_that_comes_twice_is_shown_once():
     assert sum(row["kind"] == "change" for row in values(figure)) == 1
 
 
-def test_of_many_panels_the_subtitle_tells_the_least_and_the_most_that_is_left():
+def test_of_many_panels_the_subtitle_gives_the_least_and_the_most_that_is_left():
     kinds = ("ATE", "ATT", "ATO")
     row = {"name": "age"} | {f"before_{kind}": 0.7 for kind in kinds}
     row |= {f"after_{kind}": after for kind, after in zip(kinds, (0.03, 0.08, 0.0), strict=True)}

@@ -49,10 +49,10 @@ def test_bars_of_whole_numbers_hold_equally_many_of_them():
 
 def test_the_lines_begin_at_the_densities_that_are_tested():
     result = drawn(score(np.random.default_rng(4).normal(0, 1, 900), 0.2))
-    told = next(each for each in result.estimates if each.name == "rd_density_test").diagnostics
+    reported = next(each for each in result.estimates if each.name == "rd_density_test").diagnostics
     curves = of_kind(result.figures["score_density"], "curve")
     at_cutoff = [row["density"] for row in curves if row["score"] == 0.2]
-    assert at_cutoff == pytest.approx([told["density_below"], told["density_above"]])
+    assert at_cutoff == pytest.approx([reported["density_below"], reported["density_above"]])
     # The line is the slope of the distribution function, so that it encloses the share of rows beneath it.
     above = [row for row in curves if row["side"] == "above"]
     area = np.trapezoid([row["density"] for row in above], [row["score"] for row in above])
@@ -61,6 +61,6 @@ def test_the_lines_begin_at_the_densities_that_are_tested():
     assert area == pytest.approx(share, abs=0.02)
 
 
-def test_it_stands_beside_the_figure_of_the_outcome():
+def test_it_stands_next_to_the_figure_of_the_outcome():
     assert {"discontinuity", "score_density", "forest"} <= set(of_design("discontinuity").figures)
     assert "score_density" not in of_design("cross-section").figures

@@ -9,15 +9,15 @@ from tests.figures.drawn import of_design, values
 
 def test_every_point_of_a_line_is_a_confounder_that_leaves_what_the_line_says():
     drawn = of_design("cross-section")
-    told = drawn.diagnostics["robustness"]
+    reported = drawn.diagnostics["robustness"]
     lines = [row for row in values(drawn.figures["sensitivity_contour"]) if row["kind"] == "line"]
     assert {row["away"] for row in lines} == {True, False}
     for row in lines:
         left, _ = adjusted_estimate(
-            told["estimate"], told["standard_error"], told["degrees_of_freedom"],
+            reported["estimate"], reported["standard_error"], reported["degrees_of_freedom"],
             r2_treatment=row["x"], r2_outcome=row["y"],
         )  # fmt: skip
-        assert left == pytest.approx(row["level"], abs=1e-9 * abs(told["estimate"]))
+        assert left == pytest.approx(row["level"], abs=1e-9 * abs(reported["estimate"]))
 
 
 def test_the_robustness_value_is_on_the_line_of_no_effect():
@@ -31,16 +31,16 @@ def test_the_robustness_value_is_on_the_line_of_no_effect():
 
 def test_covariates_are_marked_where_their_shares_are_and_the_strongest_several_times():
     drawn = of_design("cross-section")
-    told = drawn.diagnostics["robustness"]["benchmarks"]
+    reported = drawn.diagnostics["robustness"]["benchmarks"]
     marks = [row for row in values(drawn.figures["sensitivity_contour"]) if row["kind"] == "mark"]
     end = drawn.figures["sensitivity_contour"].spec["layer"][0]["encoding"]["x"]["scale"]["domain"][1]
-    known = {(min(row["r2_treatment"], end), min(row["r2_outcome"], end)) for row in told}
+    known = {(min(row["r2_treatment"], end), min(row["r2_outcome"], end)) for row in reported}
     assert {(row["x"], row["y"]) for row in marks} <= known
-    assert {row["label"] for row in marks} >= {row["covariate"] for row in told}
+    assert {row["label"] for row in marks} >= {row["covariate"] for row in reported}
     assert {"2x", "3x"} <= {row["label"] for row in marks}
 
 
-def told_of(*benchmarks, estimate=1.0, primary=None):
+def texts_of(*benchmarks, estimate=1.0, primary=None):
     found = {
         "estimate": estimate, "standard_error": 0.05, "degrees_of_freedom": 400, "robustness_value": 0.59,
         "benchmarks": [
@@ -54,14 +54,14 @@ def told_of(*benchmarks, estimate=1.0, primary=None):
 
 def test_of_names_that_would_lie_over_each_other_the_strongest_is_written():
     near = [("年齢", 1, 0.001, 0.002), ("年齢", 2, 0.002, 0.004), ("年齢", 3, 0.003, 0.006), ("sex", 1, 0.0, 0.001)]
-    figure, _ = told_of(*near, ("far", 1, 0.3, 0.3))
+    figure, _ = texts_of(*near, ("far", 1, 0.3, 0.3))
     marks = [row for row in values(figure) if row["kind"] == "mark"]
     assert [row["name"] for row in marks] == ["年齢", "", "", "", "far"]
     assert [row["label"] for row in marks] == ["年齢", "2x", "3x", "sex", "far"]
 
 
 def test_a_line_of_which_hardly_any_is_in_view_is_neither_drawn_nor_labelled():
-    figure, _ = told_of()
+    figure, _ = texts_of()
     end = figure.spec["layer"][0]["encoding"]["x"]["scale"]["domain"][1]
     lines = {}
     for row in values(figure):
@@ -73,17 +73,17 @@ def test_a_line_of_which_hardly_any_is_in_view_is_neither_drawn_nor_labelled():
 
 
 def test_the_key_names_diamonds_only_where_there_are_some():
-    assert told_of()[1][-1] == "Lines: the estimate after adjustment for such a confounder."
-    assert told_of(("x", 1, 0.1, 0.1))[1][-1].endswith("Diamonds: covariates.")
-    assert told_of(("x", 1, 0.1, 0.1), ("x", 2, 0.2, 0.2))[1][-1].endswith("and 2x, 3x the strongest.")
+    assert texts_of()[1][-1] == "Lines: the estimate after adjustment for such a confounder."
+    assert texts_of(("x", 1, 0.1, 0.1))[1][-1].endswith("Diamonds: covariates.")
+    assert texts_of(("x", 1, 0.1, 0.1), ("x", 2, 0.2, 0.2))[1][-1].endswith("and 2x, 3x the strongest.")
 
 
 def test_the_estimate_that_it_is_about_is_named_and_set_apart_from_the_primary():
     for primary in (None, "ols_adjustment"):
-        said = told_of(primary=primary)[1]
+        said = texts_of(primary=primary)[1]
         assert said[0].startswith("Regression adjustment (OLS): 1.00; ")
         assert not any("The decision" in line for line in said)
-    assert "The decision uses another estimate: Augmented weighting (AIPW)." in told_of(primary="aipw")[1]
+    assert "The decision uses another estimate: Augmented weighting (AIPW)." in texts_of(primary="aipw")[1]
     drawn = of_design("cross-section")
     assert drawn.primary != "ols_adjustment"
     assert "The decision uses" in drawn.figures["sensitivity_contour"].spec["title"]["subtitle"][1]

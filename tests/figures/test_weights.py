@@ -9,12 +9,12 @@ from tests.figures.drawn import of_design, values
 
 def test_the_bars_of_an_arm_are_the_shares_of_its_rows_that_are_used():
     drawn = of_design("cross-section")
-    told = drawn.diagnostics["weights"]
+    reported = drawn.diagnostics["weights"]
     rows = values(drawn.figures["weights"])
-    assert len({row["panel"] for row in rows}) == len(told)
+    assert len({row["panel"] for row in rows}) == len(reported)
     for arm, sign in (("treated", 1), ("control", -1)):
         bars = sum(row["share"] for row in rows if row["share"] * sign > 0)
-        assert bars == pytest.approx(sign * sum(1 - each[arm]["unused_share"] for each in told.values()))
+        assert bars == pytest.approx(sign * sum(1 - each[arm]["unused_share"] for each in reported.values()))
 
 
 def test_every_weighting_of_the_diagnostics_has_a_name_of_its_own():

@@ -26,7 +26,7 @@ _WORDS = frozenset({"description", "summary", "title", "example", "examples"})
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PLACE = re.compile(r"\b(?:cqox|services)(?:\.\w+)*\.(?=\w)")
 _FIRST = 5
-"""How many rows of a long table are compared."""
+"""Number of rows of a long table that are compared."""
 _NOT_NUMBERS = frozenset({"messages", "provenance", "notes", "warnings", "reason", "note", "why", "detail", "label"})
 
 

@@ -93,7 +93,7 @@ class SyncWorld(World):
 
 
 type Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
-"""What the fixture `run` gives: it runs a coroutine function in virtual time."""
+"""Type of the fixture `run`: it runs a coroutine function in virtual time."""
 
 type Scenario = Callable[[World], Coroutine[Any, Any, list[object]]]
 

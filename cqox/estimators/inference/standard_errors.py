@@ -202,8 +202,8 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
         chosen = "HC1"
     grouped = chosen in ("CRV1", "CRV3")
     arms = by_arm is not None or fit.assigned is not None
-    told_apart = settings.se == "auto" and arms and variances[chosen] > 0
-    degrees, why_so_many = _degrees(fit, chosen, clusters, by_cluster if told_apart else None)
+    distinguishable = settings.se == "auto" and arms and variances[chosen] > 0
+    degrees, why_so_many = _degrees(fit, chosen, clusters, by_cluster if distinguishable else None)
     alternates = {name: math.sqrt(value) for name, value in variances.items() if value > 0}
     found = Uncertainty(
         standard_error=alternates.get(chosen),

@@ -186,16 +186,16 @@ def _exact(
     sees = _among(links, index[i] * n + index[j]), _among(links, index[j] * n + index[i])
     common = _common(edges, index, pairs, spared, n)
     # Of both rows' neighbours none is treated, but for the two rows themselves.
-    beside_i = none[i] - np.where(sees[0], spared[index[j]], 0.0)
-    beside_j = none[j] - np.where(sees[1], spared[index[i]], 0.0)
-    neither = np.exp(beside_i + beside_j - common)
+    rest_i = none[i] - np.where(sees[0], spared[index[j]], 0.0)
+    rest_j = none[j] - np.where(sees[1], spared[index[i]], 0.0)
+    neither = np.exp(rest_i + rest_j - common)
     joint = np.empty((4, 4, len(pairs)))
     for z in (0, 1):
         for other in (0, 1):
             both = own[z, i] * own[other, j]
             # A row with a treated neighbour in the pair is exposed with certainty.
             free_i, free_j = ~(sees[0] & (other == 1)), ~(sees[1] & (z == 1))
-            spared_i, spared_j = both * np.exp(beside_i) * free_i, both * np.exp(beside_j) * free_j
+            spared_i, spared_j = both * np.exp(rest_i) * free_i, both * np.exp(rest_j) * free_j
             spared_both = both * neither * free_i * free_j
             joint[2 * z, 2 * other] = spared_both
             joint[2 * z, 2 * other + 1] = spared_i - spared_both

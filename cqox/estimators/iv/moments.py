@@ -106,7 +106,7 @@ def from_products(inner: Matrix, combine: Matrix, covariates: int) -> Partialled
 
 def net_of_covariates(frame: Frame, products: Matrix) -> Partialled:
     """Return cross-products of a frame's `z`, `t` and `y` net of its `x`, from all (M, M) of some of its rows."""
-    x = _beside(frame)
+    x = _covariate_positions(frame)
     z = frame.at["z"]
     rest = np.asarray([*range(z.start, z.stop), frame.column("t"), frame.column("y")], dtype=np.intp)
     on_x = solve(products[np.ix_(x, x)], products[np.ix_(x, rest)]).coefficients
@@ -145,9 +145,9 @@ def check_instruments(frame: Frame, plan: Plan) -> None:
     needed = frame.at["x"].stop + (z.stop - z.start) + absorbed
     if frame.n <= needed:
         raise UnusableData(Message("inference.too-few-rows", rows=frame.n, coefficients=needed))
-    x = _beside(frame)
+    x = _covariate_positions(frame)
     for role, columns in (("instrument", range(z.start, z.stop)), ("treatment", [frame.column("t")])):
-        left = [_left_beside(frame, x, column) for column in columns]
+        left = [_residual_share(frame, x, column) for column in columns]
         if not left or min(left) <= 1e-10:
             raise UnusableData(_collinear(role, plan.label(role), within_effects=frame.absorbed is not None))
 
@@ -162,12 +162,12 @@ def _collinear(role: str, name: str, *, within_effects: bool) -> Message:
     return Message("iv.treatment-collinear", name=name)
 
 
-def _beside(frame: Frame) -> NDArray[np.intp]:
+def _covariate_positions(frame: Frame) -> NDArray[np.intp]:
     """Return the positions of the covariates."""
     return np.arange(0 if frame.absorbed is None else 1, frame.at["x"].stop)
 
 
-def _left_beside(frame: Frame, x: NDArray[np.intp], column: int) -> float:
+def _residual_share(frame: Frame, x: NDArray[np.intp], column: int) -> float:
     """Return the share of a column's squares that remains net of covariates."""
     own = float(frame.products[column, column])
     if own <= 1e-14 * frame.n:

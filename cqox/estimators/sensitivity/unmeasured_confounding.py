@@ -222,7 +222,7 @@ def regression_sensitivity(
         raise UnusableData(Message("sensitivity.too-few-complete-rows", rows=sample.n))
     frame = plan.frame("xty", sample, plan.data.fixed_effects)
     x, t, y = _regressors(frame), frame.column("t"), frame.column("y")
-    inner = _beside(frame, x, [t, y])
+    inner = _partialled_out(frame, x, [t, y])
     absorbed = frame.absorbed.degrees if frame.absorbed is not None else 0
     degrees = frame.n - len(x) - 1 - absorbed
     if degrees < 2 or inner[0, 0] <= 1e-10 * max(frame.products[t, t], 1e-4 * frame.n) or inner[1, 1] <= 0:
@@ -252,7 +252,7 @@ def _regressors(frame: Frame) -> NDArray[np.intp]:
     return np.arange(0 if frame.absorbed is None else 1, frame.at["x"].stop)
 
 
-def _beside(frame: Frame, x: NDArray[np.intp], columns: list[int]) -> Matrix:
+def _partialled_out(frame: Frame, x: NDArray[np.intp], columns: list[int]) -> Matrix:
     """Return cross-products of some columns with the regressors x partialled out."""
     right = frame.products[np.ix_(x, columns)]
     fitted = solve(frame.products[np.ix_(x, x)], right).coefficients

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 type ContentKind = Literal["body", "file", "form"]
-"""What is received, as messages name it."""
+"""Name of the received part in messages."""
 
 DEFAULT_PACE = BodyPace()
 """The default transfer rate bounds."""

@@ -155,7 +155,7 @@ class IncomingRequest(TrioRequest):
     body_class = IncomingBody
     body: IncomingBody
     is_foreign = False
-    """Whether its host is not allowed, so that the response must not expose anything of this service."""
+    """True where its host is not allowed, so that the response must not expose anything of this service."""
     received: Received | None = None
     """Size and checksum of the body, once it was read completely."""
 

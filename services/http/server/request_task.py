@@ -179,7 +179,7 @@ class Lifespan:
 
     def __init__(self, app: "App", scope: LifespanScope) -> None:
         self.app = app
-        self._told_to_end = False
+        self._asked_to_end = False
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve the lifespan protocol."""
@@ -229,9 +229,9 @@ class Lifespan:
             await self._wait_end(receive)
 
     async def _wait_end(self, receive: ASGIReceiveCallable) -> None:
-        if not self._told_to_end:
+        if not self._asked_to_end:
             await receive()
-            self._told_to_end = True
+            self._asked_to_end = True
 
     async def _warm(self) -> None:
         for warm in self.app.warm_ups:

@@ -111,16 +111,16 @@ class _Config(Config):
 class _AcceptErrorFilter(logging.Filter):
     """A log filter that reports failing accepts at a limited rate: Trio retries them ten times a second."""
 
-    _told_at = -math.inf
+    _reported_at = -math.inf
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See `logging.Filter`."""
         if record.exc_info is None:
             return True
         now = time.monotonic()
-        if now - self._told_at < _FULL_EVERY_SECONDS:
+        if now - self._reported_at < _FULL_EVERY_SECONDS:
             return False
-        self._told_at = now
+        self._reported_at = now
         record.exc_info = None
         return True
 

@@ -32,7 +32,7 @@ def answer(name: str, data: Data, **settings: object) -> Estimate:
     return result
 
 
-def told(result: Estimate, table: str, key: str) -> dict[object, dict[str, Json]]:
+def reported(result: Estimate, table: str, key: str) -> dict[object, dict[str, Json]]:
     found = result.diagnostics[table]
     return {row[key]: row for row in (found["averages"] if isinstance(found, dict) else found)}
 
@@ -60,15 +60,15 @@ def test_cells_and_averages_of_one_treated_unit_have_no_error_but_a_reason(base:
         else:
             assert row["standard_error"] > 0
             assert "reason" not in row
-    groups = told(result, "group", "cohort")
+    groups = reported(result, "group", "cohort")
     assert_undefined(groups[2.0], "Only 1 unit is treated")
     assert groups[5.0]["band_lower"] < groups[5.0]["lower"] or groups[5.0]["band_lower"] == groups[5.0]["lower"]
-    events = told(result, "dynamic", "event")
+    events = reported(result, "dynamic", "event")
     for event in (3, 4, 5):
         assert_undefined(events[event], "Only 1 unit is treated")
     for event in (-4, 0, 1, 2):
         assert events[event]["standard_error"] > 0
-    calendar = told(result, "calendar", "period")
+    calendar = reported(result, "calendar", "period")
     assert_undefined(calendar[2.0], "Only 1 unit is treated")
     assert calendar[6.0]["standard_error"] > 0
     assert result.standard_error > 0
@@ -96,7 +96,7 @@ def test_the_band_holds_the_others_alone():
 @pytest.mark.parametrize("asked", ["CRV1", "HC0"])
 def test_who_asks_for_an_error_by_name_has_it(name: str, asked: str):
     result = answer(name, cohorts(ONE_EARLY), se=asked)
-    assert all(row["standard_error"] > 0 for row in told(result, "dynamic", "event").values())
+    assert all(row["standard_error"] > 0 for row in reported(result, "dynamic", "event").values())
 
 
 def test_imputed_effects_of_cohorts_of_one_unit_each_have_no_error_in_all():
@@ -122,15 +122,15 @@ def test_no_doubt_is_cast_on_an_error_that_is_not_given():
     assert any("may be too small" in warning for warning in asked.warnings)
 
 
-def test_single_units_taken_for_nothing_make_errors_far_too_small_and_units_that_tell_of_each_other_do_not():
+def test_errors_without_single_units_are_far_too_small_and_errors_of_several_cohorts_are_not():
     sizes = {2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1}
     assert errors_and_spread(IMPUTED, sizes, se="CRV1") < 0.6
     assert errors_and_spread(GROUP_TIME, sizes) == pytest.approx(0.9, abs=0.12)
 
 
-def test_single_units_of_several_cohorts_tell_of_each_other():
+def test_single_units_of_several_cohorts_give_an_error_together():
     result = answer(GROUP_TIME, cohorts({2: 1, 3: 1, 5: 1, 6: 1}))
-    events = told(result, "dynamic", "event")
+    events = reported(result, "dynamic", "event")
     assert result.standard_error > 0
     assert all(events[event]["standard_error"] > 0 for event in range(4))
     assert_undefined(events[5], "Only 1 unit is treated")
@@ -144,15 +144,15 @@ def test_one_mapped_cluster_counts_as_one_unit(name: str):
     start = np.nan_to_num(data.cohort, nan=99)
     one_early = np.where(start == 2, 0, 1 + data.unit)
     result = answer(name, replace(data, clusters=(one_early,)))
-    assert_undefined(told(result, "dynamic", "event")[5], "Only 1 cluster is treated")
-    assert told(result, "dynamic", "event")[0]["standard_error"] > 0
-    beside = np.where(start == 99, 0, 1 + data.unit)
-    result = answer(name, replace(data, clusters=(beside,)))
-    late = told(result, "dynamic", "event")[5]
+    assert_undefined(reported(result, "dynamic", "event")[5], "Only 1 cluster is treated")
+    assert reported(result, "dynamic", "event")[0]["standard_error"] > 0
+    alongside = np.where(start == 99, 0, 1 + data.unit)
+    result = answer(name, replace(data, clusters=(alongside,)))
+    late = reported(result, "dynamic", "event")[5]
     assert_undefined(late, "Only 1 cluster is untreated")
-    two = (np.arange(data.n) * 0 + data.unit, beside)
+    two = (np.arange(data.n) * 0 + data.unit, alongside)
     assert_undefined(
-        told(answer(name, replace(data, clusters=two)), "dynamic", "event")[5], "Only 1 cluster is untreated"
+        reported(answer(name, replace(data, clusters=two)), "dynamic", "event")[5], "Only 1 cluster is untreated"
     )
 
 
@@ -161,19 +161,19 @@ def test_a_mean_of_means_that_mostly_have_no_error_says_so_once():
     never_treated_in_one = np.where(np.isnan(data.cohort), 0, 1 + data.unit)
     result = answer(GROUP_TIME, replace(data, clusters=(never_treated_in_one,)), control_group="not_yet_treated")
     reason = "In most components of the effect only 1 cluster is untreated"
-    assert_undefined(told(result, "dynamic", "event")[0], reason)
+    assert_undefined(reported(result, "dynamic", "event")[0], reason)
     assert result.diagnostics["dynamic"]["overall_reason"].startswith(reason)
 
 
 def test_imputed_effects_and_leads_of_one_unit_have_no_error():
     result = answer(IMPUTED, cohorts({2: 12, 6: 1}))
-    events, leads = told(result, "dynamic", "event"), told(result, "leads", "event")
+    events, leads = reported(result, "dynamic", "event"), reported(result, "leads", "event")
     assert all(events[event]["standard_error"] > 0 for event in range(6))
     assert leads[-1]["standard_error"] > 0
     for lead in (-3, -4, -5):
         assert_undefined(leads[lead], "Only 1 unit is treated")
     early = answer(IMPUTED, cohorts(ONE_EARLY))
-    assert_undefined(told(early, "dynamic", "event")[5], "Only 1 unit is treated")
+    assert_undefined(reported(early, "dynamic", "event")[5], "Only 1 unit is treated")
 
 
 def test_gaps_can_leave_a_cell_with_one_unit():
@@ -183,7 +183,7 @@ def test_gaps_can_leave_a_cell_with_one_unit():
     cells = {row["period"]: row for row in result.diagnostics["group_time"]}
     assert_undefined(cells[7.0], "Only 1 unit is treated")
     assert cells[6.0]["standard_error"] > 0
-    imputed = told(answer(IMPUTED, data.rows(np.flatnonzero(~gone))), "dynamic", "event")
+    imputed = reported(answer(IMPUTED, data.rows(np.flatnonzero(~gone))), "dynamic", "event")
     assert_undefined(imputed[3], "Only 1 unit is treated")
 
 

@@ -34,11 +34,11 @@ def test_level_slope_and_average_are_those_of_statsmodels():
     result = answer(data)
     average = np.array([0, 0, 1, x[x[:, 2] > 0, 3].mean()])
     assert result.estimate == pytest.approx(average @ fit.params, rel=1e-9)
-    told = result.diagnostics
-    assert told["level_change"]["estimate"] == pytest.approx(fit.params[2], rel=1e-9)
-    assert told["slope_change"]["estimate"] == pytest.approx(fit.params[3], rel=1e-9)
-    assert told["slope_before"]["estimate"] == pytest.approx(fit.params[1], rel=1e-9)
-    errors = told["standard_errors"]
+    reported = result.diagnostics
+    assert reported["level_change"]["estimate"] == pytest.approx(fit.params[2], rel=1e-9)
+    assert reported["slope_change"]["estimate"] == pytest.approx(fit.params[3], rel=1e-9)
+    assert reported["slope_before"]["estimate"] == pytest.approx(fit.params[1], rel=1e-9)
+    errors = reported["standard_errors"]
     assert errors["Newey-West (4 lags)"] == pytest.approx(np.sqrt(average @ fit.cov_params() @ average), rel=1e-9)
     assert errors["iid"] == pytest.approx(np.sqrt(average @ sm.OLS(data.y, x).fit().cov_params() @ average), rel=1e-9)
 
@@ -78,7 +78,7 @@ def test_units_treated_at_once_are_one_series_of_means():
     assert any("averaged by period" in note for note in left.diagnostics["notes"])
 
 
-def test_autocorrelated_residuals_are_told():
+def test_autocorrelated_residuals_are_reported():
     dependent, independent = answer(series(dependence=0.7)), answer(series(dependence=0.0))
     assert any("autocorrelated" in note for note in dependent.diagnostics["notes"])
     assert not any("autocorrelated" in note for note in independent.diagnostics["notes"])
@@ -161,9 +161,9 @@ def test_time_is_counted_as_the_calendar_does(code: str, unit: str) -> None:
 
 def test_the_path_and_the_start_stay_on_the_scale_of_the_data() -> None:
     data = calendar(np.datetime64("2010-01") + np.arange(90) * np.timedelta64(1, "M"))
-    told = answer(data).diagnostics
-    assert [row["time"] for row in told["periods"]] == data.time_values.tolist()
-    assert told["first_period_after"] in data.time_values
+    reported = answer(data).diagnostics
+    assert [row["time"] for row in reported["periods"]] == data.time_values.tolist()
+    assert reported["first_period_after"] in data.time_values
 
 
 def test_the_unit_of_numbers_is_named_by_its_column() -> None:
@@ -205,20 +205,20 @@ def test_seasons_are_those_of_statsmodels(pairs: int) -> None:
     result = answer(data, season_pairs=pairs)
     average = np.zeros(x.shape[1])
     average[2:4] = 1.0, x[60:, 3].mean()
-    told = result.diagnostics
+    reported = result.diagnostics
     assert result.estimate == pytest.approx(average @ fit.params, rel=1e-10)
     for place, name in enumerate(("slope_before", "level_change", "slope_change"), start=1):
-        assert told[name]["estimate"] == pytest.approx(fit.params[place], rel=1e-10)
-    errors = told["standard_errors"]
+        assert reported[name]["estimate"] == pytest.approx(fit.params[place], rel=1e-10)
+    errors = reported["standard_errors"]
     assert errors["Newey-West (3 lags)"] == pytest.approx(np.sqrt(average @ fit.cov_params() @ average), rel=1e-10)
     plain = sm.OLS(data.y, x).fit()
     assert errors["iid"] == pytest.approx(np.sqrt(average @ plain.cov_params() @ average), rel=1e-10)
-    path = told["periods"]
+    path = reported["periods"]
     np.testing.assert_allclose([row["fitted"] for row in path], plain.fittedvalues, rtol=1e-10)
     without = plain.fittedvalues - x[:, 2:4] @ plain.params[2:4]
     np.testing.assert_allclose([row["counterfactual"] for row in path], without, rtol=1e-10)
-    assert told["seasons"]["terms"] == len(waves)
-    assert told["seasons"]["p_value"] < 1e-6
+    assert reported["seasons"]["terms"] == len(waves)
+    assert reported["seasons"]["p_value"] < 1e-6
 
 
 def test_seasons_are_adjusted_for_where_that_is_asked_for_and_said() -> None:
@@ -242,7 +242,7 @@ def test_an_effect_is_found_where_months_are_unequal_before_and_after() -> None:
     assert abs(np.mean(kept)) > 6 * np.std(kept) / np.sqrt(40)
 
 
-def test_numbered_months_are_told_apart_only_where_the_request_says_so() -> None:
+def test_numbered_months_are_distinguished_only_where_the_request_says_so() -> None:
     numbers = seasonal(dated=False)
     plain = answer(numbers)
     assert any("a cycle of 12 periods" in warning and "season_length = 12" in warning for warning in plain.warnings)
@@ -253,32 +253,32 @@ def test_numbered_months_are_told_apart_only_where_the_request_says_so() -> None
     assert not any("mistaken for an effect" in warning for warning in named.warnings)
 
 
-def test_a_season_beside_those_that_are_adjusted_for_is_a_warning() -> None:
+def test_a_season_in_addition_to_those_that_are_adjusted_for_is_a_warning() -> None:
     months = seasonal()
     odd = answer(months, season_length=7.0)
     (warning,) = (each for each in odd.warnings if "mistaken for an effect" in each)
     assert warning.startswith("In addition to the adjusted seasons, the series has a cycle of 12 months")
     assert "options.season_length = 12 adjusts for it instead" in warning
-    told = odd.diagnostics["seasons"]
-    assert told["adjusted"] is True
-    assert told["others"]["cycles"][0]["length"] == 12
-    assert told["others"]["p_value"] < 1e-6 < told["p_value"]
+    reported = odd.diagnostics["seasons"]
+    assert reported["adjusted"] is True
+    assert reported["others"]["cycles"][0]["length"] == 12
+    assert reported["others"]["p_value"] < 1e-6 < reported["p_value"]
 
 
 @pytest.mark.parametrize("length", [11.99, 12.0, 12.05])
 @pytest.mark.parametrize("dated", [True, False])
 def test_the_cycle_that_is_adjusted_for_and_its_harmonics_are_no_others(length: float, dated: bool) -> None:
-    told = answer(seasonal(dated=dated), season_length=length)
-    assert not any("mistaken for an effect" in warning for warning in told.warnings)
-    others = told.diagnostics["seasons"].get("others", {"cycles": []})
+    reported = answer(seasonal(dated=dated), season_length=length)
+    assert not any("mistaken for an effect" in warning for warning in reported.warnings)
+    others = reported.diagnostics["seasons"].get("others", {"cycles": []})
     assert [cycle["length"] for cycle in others["cycles"]] == ([] if dated else [7.0])
 
 
 def test_a_cycle_of_one_unit_is_said_in_the_singular() -> None:
     years = seasonal(dated=False)
-    told = answer(replace(years, time_values=years.time_values / 12), season_length=1.0)
-    assert any(note.endswith("2 pairs over 1 period.") for note in told.diagnostics["notes"])
-    assert told.standard_error == pytest.approx(answer(years, season_length=12.0).standard_error, rel=1e-8)
+    reported = answer(replace(years, time_values=years.time_values / 12), season_length=1.0)
+    assert any(note.endswith("2 pairs over 1 period.") for note in reported.diagnostics["notes"])
+    assert reported.standard_error == pytest.approx(answer(years, season_length=12.0).standard_error, rel=1e-8)
 
 
 def test_a_short_series_is_adjusted_where_the_length_is_named() -> None:
@@ -300,8 +300,8 @@ def test_seasons_that_cannot_be_adjusted_for_are_refused() -> None:
 
 def test_years_have_no_seasons_and_nothing_is_said_of_any() -> None:
     years = calendar(np.datetime64("1930", "Y") + np.arange(90) * np.timedelta64(1, "Y"))
-    told = answer(years).diagnostics["seasons"]
-    assert told == {"adjusted": False, "reason": "The series does not cover any known cycle twice."}
+    reported = answer(years).diagnostics["seasons"]
+    assert reported == {"adjusted": False, "reason": "The series does not cover any known cycle twice."}
 
 
 def test_reasons_warnings_and_notes_can_be_read_in_japanese() -> None:

@@ -22,7 +22,7 @@ GET = Call(method="GET", target=b"/")
 POST = Call(method="POST", target=b"/", content=b"{}")
 
 type Talk = Callable[[trio.abc.Stream, int], Awaitable[None]]
-"""What an engine does with a connection, given its number."""
+"""Behaviour of an engine on a connection, given the number of the connection."""
 
 
 @pytest.fixture(params=["http", "https"])
