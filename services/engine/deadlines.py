@@ -1,12 +1,13 @@
 """Deadline errors of analyses and jobs; their messages say how to get more time."""
 
-from cqox.errors import DeadlineExceeded
+from cqox.contract.messages import Message
 from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS
+from services.http.response.error_details import ServiceDeadlineExceeded
 
 __all__ = ["AnalysisTimeUp", "JobTimeUp"]
 
 
-class AnalysisTimeUp(DeadlineExceeded):
+class AnalysisTimeUp(ServiceDeadlineExceeded):
     """A synchronous analysis exceeded the deadline of its request.
 
     Args:
@@ -14,30 +15,20 @@ class AnalysisTimeUp(DeadlineExceeded):
         most: the longest time that a request may ask for, in seconds.
     """
 
-    seconds: float
-
     def __init__(self, seconds: float, *, most: float) -> None:
-        super().__init__(seconds)
-        self.most = most
-
-    def __str__(self) -> str:
-        asked = "The request asked for no more" if self.seconds < self.most else "No request is granted more"
-        return (
-            f"The deadline of {self.seconds:g} s has passed. {asked}: {REQUEST_TIMEOUT_MS} may say up to "
-            f"{self.most * 1000:.0f} here. With 'Prefer: respond-async' an analysis becomes a job, which has longer."
+        header, milliseconds = REQUEST_TIMEOUT_MS, most * 1000
+        super().__init__(
+            seconds,
+            Message("problems.deadline-analysis-asked", header=header, seconds=seconds, milliseconds=milliseconds)
+            if seconds < most
+            else Message(
+                "problems.deadline-analysis-granted", header=header, seconds=seconds, milliseconds=milliseconds
+            ),
         )
 
 
-class JobTimeUp(DeadlineExceeded):
+class JobTimeUp(ServiceDeadlineExceeded):
     """A job exceeded the deadline of jobs, which its request cannot change."""
 
-    seconds: float
-
     def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-
-    def __str__(self) -> str:
-        return (
-            f"The deadline of {self.seconds:g} s for an analysis in the background has passed; {REQUEST_TIMEOUT_MS} "
-            "does not change it. Name fewer options.estimators, or have CQOX_JOB_SECONDS raised."
-        )
+        super().__init__(seconds, Message("problems.deadline-of-job", header=REQUEST_TIMEOUT_MS, seconds=seconds))

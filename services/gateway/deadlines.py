@@ -9,33 +9,20 @@ from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
+from cqox.contract.messages import Language, Message, collect_messages, joined
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS, deadline_from_headers
 from services.gateway.engine_client import Reply
 from services.http.request.digests import CONTENT_DIGEST
+from services.http.response.error_details import ServiceDeadlineExceeded
 
-__all__ = ["Granted", "TimeUp", "granted"]
+__all__ = ["Granted", "granted"]
 
 _DIGEST = CONTENT_DIGEST.lower().encode()
 _FIELD = REQUEST_TIMEOUT_MS.lower().encode()
 _SHOWN = 40
 _MOST_OF_IT = 0.9
 """Share of the granted time after which an engine's 504 is attributed to the request's own deadline."""
-
-
-class TimeUp(DeadlineExceeded):
-    """The deadline of a request has passed; the message says how to get more time.
-
-    Attributes:
-        detail: when it passed, and how more time can be granted.
-    """
-
-    def __init__(self, seconds: float, detail: str) -> None:
-        super().__init__(seconds)
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,41 +33,43 @@ class Granted:
         seconds: from now.
         most: the longest time that a request of this kind is granted, in seconds.
         ignored: the value of `X-Request-Timeout-Ms` that is no whole number of milliseconds, empty where it is valid.
-        otherwise: a sentence on how to get the same result without this deadline; empty where there is no other way.
+        otherwise: a sentence on how to get the same result without this deadline; None where there is no other way.
         since: when the time was granted, on the monotonic clock.
     """
 
     seconds: float
     most: float
     ignored: str = ""
-    otherwise: str = ""
+    otherwise: Message | None = None
     since: float = field(default_factory=time.monotonic)
 
     @property
-    def detail(self) -> str:
+    def detail(self) -> Message:
         """The `detail` of the problem sent once the deadline has passed."""
-        milliseconds = f"{self.most * 1000:.0f}"
+        header, milliseconds = REQUEST_TIMEOUT_MS, self.most * 1000
         if self.seconds < self.most:
-            whose = f"The request asked for no more: {REQUEST_TIMEOUT_MS} may say up to {milliseconds} here."
+            passed = Message("problems.deadline-asked", header=header, seconds=self.seconds, milliseconds=milliseconds)
         else:
-            whose = f"No request of this kind is granted more: {REQUEST_TIMEOUT_MS} may say up to {milliseconds} here."
-        sentences = [f"The deadline of {self.seconds:g} s has passed.", whose]
-        if self.ignored:
-            sentences.append(
-                f"{REQUEST_TIMEOUT_MS} was '{self.ignored}', which is no whole number of milliseconds, and was ignored."
+            passed = Message(
+                "problems.deadline-granted", header=header, seconds=self.seconds, milliseconds=milliseconds
             )
-        return " ".join([*sentences, *([self.otherwise] if self.otherwise else [])])
+        sentences = [passed]
+        if self.ignored:
+            sentences.append(Message("problems.timeout-ignored", header=header, given=self.ignored))
+        if self.otherwise is not None:
+            sentences.append(self.otherwise)
+        return passed if len(sentences) == 1 else joined(sentences)
 
     @contextmanager
     def translate(self) -> Iterator[None]:
-        """Raise `TimeUp` with this detail in place of a `DeadlineExceeded` from the block."""
+        """Raise `ServiceDeadlineExceeded` with this detail in place of a `DeadlineExceeded` from the block."""
         try:
             yield
         except DeadlineExceeded as error:
-            raise TimeUp(self.seconds, self.detail) from error
+            raise ServiceDeadlineExceeded(self.seconds, self.detail) from error
 
-    def annotate(self, reply: Reply) -> Reply:
-        """Return the reply, with this detail where it is a 504 problem caused by this deadline."""
+    def annotate(self, reply: Reply, language: Language) -> Reply:
+        """Return the reply, with this detail in a language where it is a 504 problem caused by this deadline."""
         if reply.status != HTTPStatus.GATEWAY_TIMEOUT or time.monotonic() - self.since < _MOST_OF_IT * self.seconds:
             return reply
         try:
@@ -89,12 +78,14 @@ class Granted:
             return reply
         if not isinstance(problem, dict) or problem.get("type") != "deadline-exceeded":
             return reply
-        body = json.dumps({**problem, "detail": self.detail}, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        messages = {**(problem.get("messages") or {}), **collect_messages({"detail": self.detail})}
+        problem |= {"detail": self.detail.in_language(language), "messages": messages}
+        body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "backslashreplace")
         headers = tuple((name, value) for name, value in reply.headers if name != _DIGEST)
         return replace(reply, body=body, headers=headers)
 
 
-def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: str = "") -> Granted:
+def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: Message | None = None) -> Granted:
     """Return the time granted to the request with these header fields; an invalid value is bound to its log lines.
 
     Args:

@@ -11,7 +11,7 @@ from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
-from cqox.contract.messages import Message
+from cqox.contract.messages import LANGUAGES, Message, translate_document
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
@@ -24,6 +24,7 @@ from services.http.request.propagation import own_key, serving
 from services.http.request.request import IncomingRequest, current_request
 from services.http.request.uploads import FORM_BYTES
 from services.http.response.problems import describe
+from services.http.response.translation import translate_members
 from services.http.server.app import App
 from services.http.statuses import NOT_CURED_BY_WAITING, is_error, is_server_error
 
@@ -35,7 +36,7 @@ _HEAD_BYTES = 14 * 2**10
 """Largest request head that is forwarded: an engine reads 16 KiB, and the gateway adds fields of its own."""
 
 _EVENT_END = b"\n\n"
-_AS_A_JOB = "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
+_AS_A_JOB = Message("problems.in-the-background")
 
 _FORWARDED = frozenset(
     {
@@ -101,7 +102,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         return _call(request, body, expected(what, parameters, events=request.wants_events))
 
     @contextmanager
-    def serving_within(most: float, otherwise: str = "") -> Iterator[Granted]:
+    def serving_within(most: float, otherwise: Message | None = None) -> Iterator[Granted]:
         fields = current_request().call_fields
         given = granted(fields, most=most, otherwise=otherwise)
         with given.translate(), serving(fields):
@@ -205,24 +206,32 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
     """
     if not is_server_error(reply.status) and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
         return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
-    reply = given.annotate(reply)
+    request = current_request()
+    reply = given.annotate(reply, request.language)
     problem = problem_of(reply)
     if not problem and reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise RateLimited("the engine", retry_after=_seconds(reply.header(b"retry-after")))
     if not problem and reply.status == HTTPStatus.GATEWAY_TIMEOUT:
         raise DeadlineExceeded(given.seconds)
-    request = current_request()
     _log.warning(
         str(problem.get("type", "")),
         request_id=request.request_id,
         path=request.path,
         status=reply.status,
-        detail=str(problem.get("detail", "")),
+        detail=_detail_in_english(problem),
     )
     response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
     if reply.status not in NOT_CURED_BY_WAITING:
         response.headers.setdefault("Retry-After", "1")
     return response
+
+
+def _detail_in_english(problem: Mapping[str, object]) -> str:
+    """Return the detail for the log, which is English also where the client's problem is not."""
+    members, messages = {"detail": problem.get("detail", "")}, problem.get("messages")
+    if isinstance(messages, Mapping):
+        translate_document(members, messages, LANGUAGES[0])
+    return str(members["detail"])
 
 
 def _seconds(retry_after: str) -> float:
@@ -259,6 +268,7 @@ async def _streamed(
 
 def _last_event(error: EngineUnavailable, request: IncomingRequest) -> bytes:
     problem = describe(error, instance=request.path, request_id=request.request_id)
+    translate_members(problem, request.language)
     return f"event: failed\ndata: {json.dumps(problem, ensure_ascii=False)}\n\n".encode()
 
 

@@ -7,6 +7,9 @@ import re
 
 import httpx
 
+from tests.e2e.stack import Stack
+from tests.waiting import wait_until
+
 ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}}
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -78,3 +81,18 @@ def test_a_stream_and_a_failed_job_are_translated_too(api: httpx.Client) -> None
     assert JAPANESE.search(events.rsplit("event: failed\ndata: ", 1)[1])
     assert JAPANESE.search(api.get(f"{job}?lang=ja").json()["problem"]["detail"])
     assert english_only(api.get(job))
+
+
+def test_a_deadline_is_explained_in_the_language_of_the_request_and_logged_in_english(stack: Stack) -> None:
+    before = len(stack.gateway.log), len(stack.engine.log)
+    slow = {**ASKED, "options": {"repetitions": 100_000, "seed": 4_711}}
+    headers = {"Accept-Language": "ja", "X-Request-Timeout-Ms": "400"}
+    with stack.client() as client:
+        answer = client.post("/api/analyze/comprehensive", json=slow, headers=headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (504, "deadline-exceeded")
+    assert JAPANESE.search(problem["detail"])
+    assert "X-Request-Timeout-Ms" in problem["detail"]
+    assert problem["messages"]["/detail"]["code"] == "text.sentences"
+    wait_until(lambda: "deadline-exceeded" in stack.gateway.log[before[0] :])
+    assert not JAPANESE.search(stack.gateway.log[before[0] :] + stack.engine.log[before[1] :])

@@ -14,7 +14,7 @@ from cqox.errors import (
     TooManyListeners,
 )
 
-__all__ = ["detail_of", "title_of"]
+__all__ = ["ServiceDeadlineExceeded", "detail_of", "title_of"]
 
 _TITLES: Mapping[HTTPStatus, Message] = {
     HTTPStatus.BAD_REQUEST: Message("problems.status-400"),
@@ -27,6 +27,23 @@ _TITLES: Mapping[HTTPStatus, Message] = {
     HTTPStatus.SERVICE_UNAVAILABLE: Message("problems.status-503"),
 }
 """Titles of the statuses that the services send without an error of CQOx."""
+
+
+class ServiceDeadlineExceeded(DeadlineExceeded):
+    """The deadline that a service granted has passed.
+
+    Attributes:
+        detail: when it passed, and how more time can be granted.
+    """
+
+    seconds: float
+
+    def __init__(self, seconds: float, detail: Message) -> None:
+        super().__init__(seconds)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 def title_of(status: HTTPStatus) -> Message:
@@ -53,9 +70,8 @@ def detail_of(error: Exception, default: Message) -> Message:
             return Message("problems.attempt-timeout-in-policy", policy=error.policy, seconds=error.seconds)
         case AttemptTimeout():
             return Message("problems.attempt-timeout", seconds=error.seconds)
-        case DeadlineExceeded() if type(error) is not DeadlineExceeded:
-            # A service's own deadline says how to get more time.
-            return of(str(error))
+        case ServiceDeadlineExceeded():
+            return error.detail
         case DeadlineExceeded() if error.seconds is not None:
             return Message("problems.deadline-of-seconds-exceeded", seconds=error.seconds)
         case DeadlineExceeded():

@@ -3,9 +3,11 @@ import time
 
 import pytest
 
+from cqox.contract.messages import Message, collect_messages
 from cqox.errors import DeadlineExceeded
-from services.gateway.deadlines import Granted, TimeUp, granted
+from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Reply
+from services.http.response.error_details import ServiceDeadlineExceeded
 
 HEADER = b"x-request-timeout-ms"
 
@@ -44,16 +46,16 @@ def test_the_detail_distinguishes_the_clients_deadline_from_the_services_limit()
     assert asked.detail == (
         "The deadline of 2 s has passed. The request asked for no more: X-Request-Timeout-Ms may say up to 120000 here."
     )
-    longest = Granted(seconds=30.0, most=30.0, ignored="soon", otherwise="Ask for a job.")
+    longest = Granted(seconds=30.0, most=30.0, ignored="soon", otherwise=Message("problems.in-the-background"))
     assert longest.detail == (
         "The deadline of 30 s has passed. No request of this kind is granted more: X-Request-Timeout-Ms may say up to "
         "30000 here. X-Request-Timeout-Ms was 'soon', which is no whole number of milliseconds, and was ignored. "
-        "Ask for a job."
+        "With 'Prefer: respond-async' an analysis runs in the background, where it may take longer."
     )
 
 
 def test_a_deadline_that_passes_in_the_gateway_is_raised_with_the_detail() -> None:
-    with pytest.raises(TimeUp) as caught, over().translate():
+    with pytest.raises(ServiceDeadlineExceeded) as caught, over().translate():
         raise DeadlineExceeded(2.0)
     assert str(caught.value) == over().detail
     assert caught.value.seconds == 2.0
@@ -62,9 +64,17 @@ def test_a_deadline_that_passes_in_the_gateway_is_raised_with_the_detail() -> No
 
 
 def test_an_engines_deadline_problem_gets_the_same_detail_and_nothing_else_changes() -> None:
-    reply = over().annotate(late())
-    assert json.loads(reply.body) == {**json.loads(late().body), "detail": over().detail}
+    engines = {"/detail": {"code": "problems.deadline-exceeded", "params": {}}, "/title": {"code": "t", "params": {}}}
+    reply = over().annotate(late(messages=engines), "en")
+    messages = {**engines, **collect_messages({"detail": over().detail})}
+    assert json.loads(reply.body) == {**json.loads(late().body), "detail": over().detail, "messages": messages}
     assert (reply.status, reply.headers) == (504, late().headers)
+
+
+def test_the_detail_is_in_the_language_of_the_request() -> None:
+    problem = json.loads(over().annotate(late(), "ja").body)
+    assert problem["detail"] == over().detail.in_language("ja")
+    assert problem["messages"]["/detail"]["code"] == "problems.deadline-asked"
 
 
 @pytest.mark.parametrize(
@@ -77,9 +87,9 @@ def test_an_engines_deadline_problem_gets_the_same_detail_and_nothing_else_chang
     ],
 )
 def test_every_other_reply_stays_unchanged(reply: Reply) -> None:
-    assert over().annotate(reply) is reply
+    assert over().annotate(reply, "ja") is reply
 
 
 def test_a_shorter_deadline_of_the_engines_own_stays_as_it_said() -> None:
     reply = late()
-    assert Granted(seconds=60.0, most=120.0).annotate(reply) is reply
+    assert Granted(seconds=60.0, most=120.0).annotate(reply, "ja") is reply

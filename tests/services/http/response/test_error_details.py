@@ -5,8 +5,7 @@ import pytest
 from cqox import errors
 from cqox.contract.messages import Message
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
-from services.gateway.deadlines import TimeUp
-from services.http.response.error_details import detail_of, title_of
+from services.http.response.error_details import ServiceDeadlineExceeded, detail_of, title_of
 
 DEFAULT = Message("text.verbatim", text="It failed.")
 
@@ -44,11 +43,12 @@ def test_an_error_without_text_has_the_default():
 
 @pytest.mark.parametrize(
     "error",
-    [AnalysisTimeUp(2.0, most=120.0), JobTimeUp(60.0), TimeUp(2.0, "Ask for more.")],
+    [AnalysisTimeUp(2.0, most=120.0), JobTimeUp(60.0), ServiceDeadlineExceeded(2.0, DEFAULT)],
     ids=lambda e: type(e).__name__,
 )
 def test_a_deadline_of_a_service_keeps_its_sentence_on_how_to_get_more_time(error):
-    assert detail_of(error, DEFAULT) == str(error)
+    assert detail_of(error, Message("problems.draining", policy="x")) is error.detail
+    assert str(error) == error.detail
 
 
 @pytest.mark.parametrize("status", list(HTTPStatus))
