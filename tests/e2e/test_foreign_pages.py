@@ -64,7 +64,8 @@ def test_a_foreign_host_reaches_no_operation_but_health(port: int, operation: Op
     assert (answer.status, answer.problem["type"]) == (421, "foreign-host")
     assert FOREIGN in str(answer.problem["detail"])
     assert "CQOX_ALLOWED_HOSTS" in str(answer.problem["detail"])
-    assert answer.problem.keys() == {"type", "title", "status", "detail", "instance", "request_id", "field"}
+    members = {"type", "title", "status", "detail", "messages", "instance", "request_id", "field"}
+    assert answer.problem.keys() == members
     assert "x-trace" not in answer.head.lower()
 
 
