@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
         _FLAKY.unlink(missing_ok=True)
     status = _pytest([*arguments, "--cache-clear"])
     failed = _last_failed() if status == _TESTS_FAILED else []
-    if failed and len(failed) <= _MOST_FLAKY:
+    # A worker or a file that could not be collected has no test to run once more.
+    if failed and len(failed) <= _MOST_FLAKY and all("::" in name for name in failed):
         print("Re-running failed tests once:", *failed, sep="\n  ", flush=True)
         status = _pytest([*failed, "-n0"])
         if status == 0:

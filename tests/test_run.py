@@ -57,3 +57,17 @@ def test_flaky_tests_of_several_stages_count_together(tmp_path: Path) -> None:
     assert done.returncode == 1
     named = done.stdout.partition("Flaky tests (failed once, then passed):")[2]
     assert named.count("test_flaky[0]") == 2
+
+
+def test_workers_that_collect_different_tests_fail_at_once(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        'import os\nimport pytest\n\n@pytest.mark.parametrize("name", [os.getpid()])\ndef test_it(name): pass\n'
+    )
+    code = "import sys; from tests.run import main; sys.exit(main(['--first', '-n2', '-q', 'test_it.py']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert "Different tests were collected" in done.stdout
+    assert done.returncode == 1
+    assert "Re-running" not in done.stdout
