@@ -1,18 +1,18 @@
-"""Assembly of a report from its findings. No computation but counts."""
+"""Assembly of a report from the results of its contrasts. No computation but counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cqox.contract import Decision, Gate, Options, RoleMapping
+from cqox.contract import Decision, Gate, Identification, Options, RoleMapping
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 
-__all__ = ["Finding", "assemble"]
+__all__ = ["ContrastResult", "assemble"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ContrastResult:
     """Results of one contrast of the treatment.
 
     Attributes:
@@ -22,6 +22,7 @@ class Finding:
         diagnostics: by name.
         gates: by name.
         decision: on the primary estimate.
+        identification: the ledger of the primary estimate, None without a number.
     """
 
     label: str | None
@@ -30,18 +31,19 @@ class Finding:
     diagnostics: Mapping[str, Json]
     gates: Mapping[str, Gate]
     decision: Decision
+    identification: Identification | None
 
 
 def assemble(
-    roles: RoleMapping, options: Options, findings: Sequence[Finding], *, notes: Sequence[str]
+    roles: RoleMapping, options: Options, results: Sequence[ContrastResult], *, notes: Sequence[str]
 ) -> dict[str, object]:
     """Assemble the report without its id, figures and provenance.
 
     Diagnostics, gates and decision at the top level are those of the contrast with the most rows; the others are in
     `diagnostics.contrasts`.
     """
-    main = max(findings, key=lambda finding: finding.plan.data.n)
-    rows = [(finding, estimate) for finding in findings for estimate in finding.estimates]
+    main = max(results, key=lambda result: result.plan.data.n)
+    rows = [(result, estimate) for result in results for estimate in result.estimates]
     estimates = [estimate for _, estimate in rows]
     warnings = [
         Message("analysis.of-estimator", estimator=estimate.name, text=warning)
@@ -55,25 +57,27 @@ def assemble(
     ]
     said = [*notes, *_of_primary(main)]
     diagnostics: dict[str, object] = dict(main.diagnostics)
-    if len(findings) > 1:
+    if len(results) > 1:
         said.append(Message("analysis.main-contrast", contrast=main.label))
         diagnostics["contrasts"] = {
-            str(finding.label): {
-                "diagnostics": dict(finding.diagnostics),
-                "gates": {name: gate.model_dump() for name, gate in finding.gates.items()},
-                "decision": finding.decision.model_dump(),
+            str(result.label): {
+                "diagnostics": dict(result.diagnostics),
+                "gates": {name: gate.model_dump() for name, gate in result.gates.items()},
+                "decision": result.decision.model_dump(),
+                "identification": _ledger(result),
             }
-            for finding in findings
-            if finding is not main
+            for result in results
+            if result is not main
         }
     return {
         "mapping": {role: list(value) if isinstance(value, tuple) else value for role, value in roles.items()},
         "options": options.model_dump(mode="json"),
         "status": _status(estimates),
-        "estimates": [_estimate(estimate, finding.label) for finding, estimate in rows],
+        "estimates": [_estimate(estimate, result.label) for result, estimate in rows],
         "results": [_result(estimate) for estimate in estimates],
         "gates": {name: gate.model_dump() for name, gate in main.gates.items()},
         "decision": main.decision.model_dump(),
+        "identification": _ledger(main),
         "diagnostics": diagnostics,
         "notes": list(dict.fromkeys(said)),
         "warnings": list(dict.fromkeys(warnings)),
@@ -81,10 +85,14 @@ def assemble(
     }
 
 
-def _of_primary(finding: Finding) -> list[str]:
+def _ledger(result: ContrastResult) -> dict[str, object] | None:
+    return None if result.identification is None else result.identification.model_dump()
+
+
+def _of_primary(result: ContrastResult) -> list[str]:
     """Return the notes of the primary estimate, such as the policy that it evaluates."""
-    primary = finding.decision.primary
-    notes = next((each.diagnostics.get("notes") for each in finding.estimates if each.name == primary), None)
+    primary = result.decision.primary
+    notes = next((each.diagnostics.get("notes") for each in result.estimates if each.name == primary), None)
     if not isinstance(notes, list | tuple):
         return []
     return [Message("analysis.of-estimator", estimator=primary, text=note) for note in notes if isinstance(note, str)]

@@ -18,7 +18,7 @@ from cqox.analysis.finite import finite, finite_estimate, named
 from cqox.analysis.mapping import check_mapping, columns_of, names_in
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
-from cqox.analysis.report import Finding, assemble
+from cqox.analysis.report import ContrastResult, assemble
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, EstimationOptions, Gate, Options, RoleMapping
@@ -95,7 +95,7 @@ def warm_up() -> None:
     prepared = prepare(frame, {}, roles, options)
     clock = _Clock(lambda _: None)
     _figures(
-        [_find(contrast, _settings(options, threads=1), catalog(), options, clock) for contrast in prepared.contrasts]
+        [_judge(contrast, _settings(options, threads=1), catalog(), options, clock) for contrast in prepared.contrasts]
     )
     draw.warm()
 
@@ -183,15 +183,15 @@ def _finished(
     clock: _Clock,
 ) -> Finished:
     settings, chosen = _settings(options, threads), _chosen(options)
-    findings = [_find(contrast, settings, chosen, options, clock) for contrast in prepared.contrasts]
-    specs = {name: figure.spec for name, figure in _figures(findings).items()}
+    results = [_judge(contrast, settings, chosen, options, clock) for contrast in prepared.contrasts]
+    specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
-    estimates = [estimate for finding in findings for estimate in finding.estimates]
-    if not all(_takes_no_covariates(finding) for finding in findings):
+    estimates = [estimate for result in results for estimate in result.estimates]
+    if not all(_takes_no_covariates(result) for result in results):
         hint = [Message("analysis.candidate-covariates", columns=free.names)] if free.names else []
         notes = [*notes, *hint, *free.notes("suggested")]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
-    report, drawn = _finite(assemble(roles, options, findings, notes=notes), dict(specs))
+    report, drawn = _finite(assemble(roles, options, results, notes=notes), dict(specs))
     report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
     return Finished(report=report, specs=drawn, rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
@@ -210,11 +210,12 @@ def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[s
     return kept, drawn
 
 
-def _find(
+def _judge(
     contrast: Contrast, settings: Settings, chosen: Sequence[Estimator], options: Options, clock: _Clock
-) -> Finding:
+) -> ContrastResult:
     plan = Plan(contrast.data, settings)
     primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary)
+    judge.check_assumes(primary.name, plan, options)
     clock.done("plan")
     estimates: list[Estimate] = []
     for estimator in chosen:
@@ -229,8 +230,10 @@ def _find(
             ci_lower=estimate.ci_lower,
             ci_upper=estimate.ci_upper,
         )
-    diagnostics = judge.diagnose(plan, estimates, primary=primary, refute=options.refute)
+    diagnostics = judge.diagnose(plan, estimates, primary=primary, options=options)
     gates = {**judge.gates(diagnostics, estimates, primary), **_refuted(diagnostics, estimates, primary, options)}
+    chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
+    ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options)
     decision = judge.decide(
         primary,
         estimates,
@@ -238,15 +241,17 @@ def _find(
         better=options.better,
         minimum_effect=options.minimum_effect,
         alpha=options.alpha,
+        identification=ledger,
     )
     clock.done("diagnostics", contrast=contrast.label)
-    return Finding(
+    return ContrastResult(
         label=contrast.label,
         plan=plan,
         estimates=tuple(estimates),
         diagnostics=diagnostics,
         gates=gates,
         decision=decision,
+        identification=ledger,
     )
 
 
@@ -259,15 +264,15 @@ def _refuted(
     return {} if gate is None else {"refutation": gate}
 
 
-def _figures(findings: Sequence[Finding]) -> dict[str, Figure]:
+def _figures(results: Sequence[ContrastResult]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
-    for number, finding in enumerate(findings):
+    for number, result in enumerate(results):
         drawn = draw.draw(
-            finding.plan,
-            finding.estimates,
-            finding.diagnostics,
-            primary=finding.decision.primary,
-            contrast=finding.label,
+            result.plan,
+            result.estimates,
+            result.diagnostics,
+            primary=result.decision.primary,
+            contrast=result.label,
         )
         for name, figure in drawn.items():
             figures[name if number == 0 else f"{name}-{number + 1}"] = figure
@@ -343,9 +348,9 @@ def _taken(free: Candidates) -> Message:
     return Message("analysis.no-covariate-taken")
 
 
-def _takes_no_covariates(finding: Finding) -> bool:
-    primary = finding.decision.primary
-    return any(each.name == primary and each.family in _WITHOUT_COVARIATES for each in finding.estimates)
+def _takes_no_covariates(result: ContrastResult) -> bool:
+    primary = result.decision.primary
+    return any(each.name == primary and each.family in _WITHOUT_COVARIATES for each in result.estimates)
 
 
 def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[Message]:

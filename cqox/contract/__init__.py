@@ -3,10 +3,12 @@
 from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.counts import counted
 from cqox.contract.estimators import ESTIMATORS
+from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
 from cqox.contract.report import (
     AnalysisListing,
     AnalysisSummary,
+    Assumption,
     Catalog,
     ColumnDescription,
     DatasetDescription,
@@ -16,6 +18,7 @@ from cqox.contract.report import (
     EstimateReport,
     EstimatorDescription,
     Gate,
+    Identification,
     Inference,
     JobDescription,
     JobListing,
@@ -28,10 +31,8 @@ from cqox.contract.report import (
 from cqox.contract.request import (
     AnalyzeRequest,
     Assignment,
-    EstimationOptions,
     InferRequest,
     Mapped,
-    Options,
     RoleMapping,
 )
 from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
@@ -47,6 +48,7 @@ __all__ = [
     "AnalyzeRequest",
     "Arity",
     "Assignment",
+    "Assumption",
     "Catalog",
     "ColumnDescription",
     "DatasetDescription",
@@ -57,6 +59,7 @@ __all__ = [
     "EstimationOptions",
     "EstimatorDescription",
     "Gate",
+    "Identification",
     "InferRequest",
     "Inference",
     "JobDescription",

@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from cqox.contract.bounds import check_size, shortened
 from cqox.contract.json_kinds import json_kind
 from cqox.contract.messages import Message, of
-from cqox.contract.request import AnalyzeRequest, Assignment, Options
+from cqox.contract.options import Options
+from cqox.contract.request import AnalyzeRequest, Assignment
 from cqox.contract.words import near_words, unknown_word
 from cqox.errors import InvalidRequest
 

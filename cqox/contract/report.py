@@ -13,6 +13,7 @@ from cqox.contract.messages import Message
 __all__ = [
     "AnalysisListing",
     "AnalysisSummary",
+    "Assumption",
     "Catalog",
     "ColumnDescription",
     "DatasetDescription",
@@ -22,6 +23,7 @@ __all__ = [
     "EstimateReport",
     "EstimatorDescription",
     "Gate",
+    "Identification",
     "Inference",
     "JobDescription",
     "JobListing",
@@ -154,10 +156,33 @@ class Gate(_Answer):
     reason: _Sentence | None = None
 
 
+class Assumption(_Answer):
+    """One assumption under which the primary estimate is the effect, and how far it is backed."""
+
+    name: str
+    statement: _Sentence
+    status: Literal["supported", "declared", "untested", "contradicted"] = Field(
+        description="`supported`: a test that could have failed, with the power to fail, did not. `declared`: the "
+        "request vouches for it. `contradicted`: a test failed, whatever is declared."
+    )
+    caps: bool = Field(description="Whether it holds the verdict at CANARY while it is untested.")
+    evidence: Sequence[_Sentence] = ()
+    remedy: _Sentence | None = Field(None, description="What would settle it.")
+
+
+class Identification(_Answer):
+    """Why the primary estimate may be read as an effect: the design, and its assumptions."""
+
+    design: str = Field(description="Name of the design of the primary estimate.")
+    statement: _Sentence = Field(description="What the estimate is under these assumptions, in one sentence.")
+    assumptions: Sequence[Assumption]
+
+
 class Decision(_Answer):
-    """The verdict from the primary estimate and the gates."""
+    """The verdict: the weakest of the evidence on the primary estimate, the gates, the ledger and the findings."""
 
     verdict: Literal["GO", "CANARY", "HOLD"]
+    headline: _Sentence | None = Field(None, description="The answer in one sentence; absent in older reports.")
     primary: str | None = Field(description="The one estimate used, fixed before any outcome model ran.")
     primary_rule: _Sentence
     better: Literal["higher", "lower"]
@@ -193,6 +218,9 @@ class Report(_Answer):
     results: Sequence[Mapping[str, JsonValue]] = Field(description="The estimates under their older names.")
     gates: Mapping[str, Gate]
     decision: Decision
+    identification: Identification | None = Field(
+        None, description="Absent where no effect was estimated, and in older reports."
+    )
     diagnostics: Mapping[str, JsonValue]
     figures: Mapping[str, str] = Field(description="Figure name to its address; replace .svg by .png or .json.")
     notes: Sequence[str] = ()

@@ -3,6 +3,7 @@
 from cqox.diagnostics.decision import decide
 from cqox.diagnostics.diagnose import diagnose
 from cqox.diagnostics.gates import gates
+from cqox.diagnostics.identification import check_assumes, identify
 from cqox.diagnostics.primary import Primary, choose_primary
 
-__all__ = ["Primary", "choose_primary", "decide", "diagnose", "gates"]
+__all__ = ["Primary", "check_assumes", "choose_primary", "decide", "diagnose", "gates", "identify"]

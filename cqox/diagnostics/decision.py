@@ -1,15 +1,17 @@
-"""Decision rule: GO, CANARY or HOLD from the primary estimate and its gates.
+"""Decision rule: GO, CANARY or HOLD, the weakest of the evidence, the gates, the ledger and the findings.
 
 The gain is the primary estimate in the direction that is better. GO: the whole interval of the gain lies above the
-minimum effect and no gate warns. CANARY: the same with a warning, or a gain at least one standard error above the
-minimum whose interval does not clear it. HOLD: anything else, and always where a gate fails or there is no number.
+minimum effect, no gate warns, every assumption that caps is supported or declared, and no finding that changes the
+answer is left. CANARY: the same with a warning, an untested assumption or such a finding, or a gain at least one
+standard error above the minimum whose interval does not clear it. HOLD: anything else, and always where a gate fails, a
+test contradicts an assumption, or there is no number.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cqox.contract import Decision, Gate
+from cqox.contract import Decision, Gate, Identification
 from cqox.contract.messages import Message
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.tables import number_in
@@ -32,6 +34,14 @@ class _Gain:
     interval: Message
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubts:
+    """Reasons against acting: those that stop, and those that a limited trial can live with."""
+
+    stopping: tuple[Message, ...]
+    limiting: tuple[Message, ...]
+
+
 def decide(
     primary: Primary,
     estimates: Sequence[Estimate],
@@ -40,8 +50,11 @@ def decide(
     better: Literal["higher", "lower"],
     minimum_effect: float,
     alpha: float,
+    identification: Identification | None = None,
+    findings: Sequence[Message] = (),
+    headline: Message | None = None,
 ) -> Decision:
-    """Decide on the primary estimate and its gates.
+    """Decide on the primary estimate, its gates, its assumptions and the findings on the data.
 
     Args:
         primary: the pre-specified estimate.
@@ -50,12 +63,16 @@ def decide(
         better: beneficial direction of the effect.
         minimum_effect: smallest relevant effect in that direction, in units of y.
         alpha: one minus the confidence level.
+        identification: the ledger of the primary.
+        findings: a sentence for each finding that changes the answer and is neither remedied nor accepted.
+        headline: the answer in one sentence.
     """
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     computed = sum(estimate.estimate is not None for estimate in estimates)
-    verdict, reasons = _verdict(primary, chosen, gates, better, minimum_effect, alpha)
+    doubts = _doubts(gates, identification, findings)
+    verdict, reasons = _verdict(primary, chosen, gates, doubts, better, minimum_effect, alpha)
     return Decision(
-        verdict=verdict, primary=primary.name, primary_rule=primary.rule, better=better,
+        verdict=verdict, headline=headline, primary=primary.name, primary_rule=primary.rule, better=better,
         minimum_effect=minimum_effect, reasons=tuple(reasons), estimates_computed=computed, note=_note(computed),
     )  # fmt: skip
 
@@ -72,6 +89,7 @@ def _verdict(
     primary: Primary,
     chosen: Estimate | None,
     gates: Mapping[str, Gate],
+    doubts: _Doubts,
     better: str,
     minimum: float,
     alpha: float,
@@ -84,15 +102,31 @@ def _verdict(
         return "HOLD", [_without_number(chosen)]
     gain = _gain(chosen, chosen.estimate, better, alpha)
     evidence, said = _evidence(gain, minimum, alpha)
-    failed, warned = _named(gates, "fail"), _named(gates, "warn")
-    reasons = [said, *failed, *warned]
-    if failed:
+    reasons = [said, *doubts.stopping, *doubts.limiting]
+    if doubts.stopping:
         return "HOLD", reasons
-    if evidence == "GO" and warned:
+    if evidence == "GO" and doubts.limiting:
         return "CANARY", reasons
     if evidence == "GO":
         reasons.append(Message("verdict.all-gates-pass"))
     return evidence, reasons
+
+
+def _doubts(gates: Mapping[str, Gate], identification: Identification | None, findings: Sequence[Message]) -> _Doubts:
+    entries = identification.assumptions if identification is not None else ()
+    contradicted = [
+        Message("verdict.contradicted", assumption=entry.name, evidence=list(entry.evidence))
+        for entry in entries
+        if entry.status == "contradicted"
+    ]
+    untested = [
+        Message("verdict.untested", assumption=entry.name, statement=entry.statement)
+        for entry in entries
+        if entry.status == "untested" and entry.caps
+    ]
+    return _Doubts(
+        stopping=(*_named(gates, "fail"), *contradicted), limiting=(*_named(gates, "warn"), *untested, *findings)
+    )
 
 
 def _without_number(chosen: Estimate) -> Message:

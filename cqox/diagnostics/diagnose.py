@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from cqox.contract import Options
 from cqox.contract.messages import Message
 from cqox.diagnostics.agreement import agreement
 from cqox.diagnostics.attrition import attrition
@@ -30,11 +31,13 @@ from cqox.estimators.numerics.array_store import drop_pages
 
 __all__ = ["diagnose"]
 
+DEFAULT_OPTIONS = Options()  # type: ignore[call-arg]
+
 _STRENGTH = ("first_stage_f", "first_stage_f_robust", "effective_f", "effective_f_critical", "partial_r2")
 
 
 def diagnose(
-    plan: Plan, estimates: Sequence[Estimate], *, primary: Primary | None = None, refute: int = 0
+    plan: Plan, estimates: Sequence[Estimate], *, primary: Primary | None = None, options: Options = DEFAULT_OPTIONS
 ) -> dict[str, Json]:
     """Run the diagnostics of one contrast; every number is finite, or null with a reason next to it.
 
@@ -42,7 +45,7 @@ def diagnose(
         plan: the contrast's plan, which caches intermediate results of the estimators.
         estimates: results of the estimators.
         primary: the estimate that the decision uses.
-        refute: replications of each refutation of the primary estimate.
+        options: the request's options; `refute` is the number of replications of each refutation of the primary.
 
     Returns:
         `outcome`, `design`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
@@ -76,7 +79,7 @@ def diagnose(
         "robustness": _or_reason(lambda: robustness(plan)),
         "omitted_variables": _or_reason(lambda: omitted_variable_bounds(plan, estimates)),
         "rosenbaum_bounds": _or_reason(lambda: rosenbaum_bounds(plan, estimates)),
-        "refutations": _or_reason(lambda: refutations(plan, primary, estimates, refute)),
+        "refutations": _or_reason(lambda: refutations(plan, primary, estimates, options.refute)),
         "agreement": _or_reason(lambda: agreement(plan, estimates)),
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cqox import diagnostics as judge
-from cqox.contract import Decision, Gate
+from cqox.contract import Decision, Gate, Identification, Options
 from cqox.contract.messages import Message
 from cqox.diagnostics import Primary
 from cqox.estimators import Data, Estimate, Json, Matrix, Plan, Settings, Vector, catalog, run
@@ -26,6 +26,7 @@ class Judgement:
     diagnostics: Mapping[str, Json]
     gates: Mapping[str, Gate]
     decision: Decision
+    identification: Identification | None
 
     def estimate(self, name: str) -> Estimate:
         return next(estimate for estimate in self.estimates if estimate.name == name)
@@ -39,20 +40,31 @@ def judged(
     settings: Settings | None = None,
     better: str = "higher",
     minimum_effect: float = 0.0,
+    **options: object,
 ) -> Judgement:
-    """The judgement on some data by all estimators, or by some."""
+    """The judgement on some data by all estimators, or by some; treatment is randomized by default."""
+    asked = Options(better=better, minimum_effect=minimum_effect, **{"assignment": "randomized", **options})  # type: ignore[arg-type]
     plan = Plan(data, settings or Settings())
     chosen = [estimator for estimator in catalog() if only is None or estimator.name in only]
     applicable = [estimator for estimator in chosen if estimator.applies(plan) is None]
     primary = judge.choose_primary(plan, applicable, requested)
     estimates = tuple(run(estimator, plan) for estimator in chosen)
-    diagnostics = judge.diagnose(plan, estimates)
+    diagnostics = judge.diagnose(plan, estimates, options=asked)
     gates = judge.gates(diagnostics, estimates, primary)
+    chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
+    ledger = judge.identify(plan, chosen_one, estimates, diagnostics, asked)
     decision = judge.decide(
-        primary, estimates, gates, better=better, minimum_effect=minimum_effect, alpha=plan.settings.alpha
-    )
+        primary, estimates, gates, better=better, minimum_effect=minimum_effect, alpha=plan.settings.alpha,
+        identification=ledger,
+    )  # fmt: skip
     return Judgement(
-        plan=plan, primary=primary, estimates=estimates, diagnostics=diagnostics, gates=gates, decision=decision
+        plan=plan,
+        primary=primary,
+        estimates=estimates,
+        diagnostics=diagnostics,
+        gates=gates,
+        decision=decision,
+        identification=ledger,
     )
 
 
