@@ -41,7 +41,7 @@ NUMBERED = {"time": "number", "intervention_time": 53}
 
 
 def test_the_seasons_of_months_do_not_stand_in_the_way_of_a_decision(table: Path) -> None:
-    finished = run(table, DATED, season_pairs=2)
+    finished = run(table, DATED, season_pairs=2, assumes=["no_concurrent_event", "stable_trend"])
     estimate = found(finished)
     assert estimate["ci_lower"] < 4 < estimate["ci_upper"]
     assert estimate["diagnostics"]["seasons"]["adjusted"] is True

@@ -23,7 +23,10 @@ def test_only_uninformative_errors_set_off_the_gate(dependence: float, status: s
 
 
 def test_a_clean_series_with_autoregressive_errors_can_go() -> None:
-    judgement = judged(series(120, 80, dependence=0.5, level=4.0), only=("interrupted_series",))
+    judgement = judged(
+        series(120, 80, dependence=0.5, level=4.0), only=("interrupted_series",),
+        assumes=["no_concurrent_event", "stable_trend"],
+    )  # fmt: skip
     assert judgement.decision.verdict == "GO", judgement.decision.reasons
 
 
