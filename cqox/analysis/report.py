@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cqox.contract import Decision, Gate, Identification, Options, RoleMapping
+from cqox.contract import Decision, Effect, Gate, Identification, Options, RoleMapping
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 
@@ -23,6 +23,7 @@ class ContrastResult:
         gates: by name.
         decision: on the primary estimate.
         identification: the ledger of the primary estimate, None without a number.
+        effect: the primary effect in the units of a decision, None without a number.
     """
 
     label: str | None
@@ -32,6 +33,7 @@ class ContrastResult:
     gates: Mapping[str, Gate]
     decision: Decision
     identification: Identification | None
+    effect: Effect | None = None
 
 
 def assemble(
@@ -64,6 +66,7 @@ def assemble(
                 "diagnostics": dict(result.diagnostics),
                 "gates": {name: gate.model_dump() for name, gate in result.gates.items()},
                 "decision": result.decision.model_dump(),
+                "effect": None if result.effect is None else result.effect.model_dump(),
                 "identification": _ledger(result),
             }
             for result in results
@@ -77,6 +80,7 @@ def assemble(
         "results": [_result(estimate) for estimate in estimates],
         "gates": {name: gate.model_dump() for name, gate in main.gates.items()},
         "decision": main.decision.model_dump(),
+        "effect": None if main.effect is None else main.effect.model_dump(),
         "identification": _ledger(main),
         "diagnostics": diagnostics,
         "notes": list(dict.fromkeys(said)),

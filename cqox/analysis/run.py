@@ -234,6 +234,7 @@ def _judge(
     gates = {**judge.gates(diagnostics, estimates, primary), **_refuted(diagnostics, estimates, primary, options)}
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options)
+    effect = judge.effect(plan, chosen_one)
     decision = judge.decide(
         primary,
         estimates,
@@ -242,6 +243,13 @@ def _judge(
         minimum_effect=options.minimum_effect,
         alpha=options.alpha,
         identification=ledger,
+        headline=judge.headline(
+            effect,
+            ledger,
+            contrast=contrast.label,
+            continuous=plan.data.treatment_kind == "continuous",
+            alpha=options.alpha,
+        ),
     )
     clock.done("diagnostics", contrast=contrast.label)
     return ContrastResult(
@@ -252,6 +260,7 @@ def _judge(
         gates=gates,
         decision=decision,
         identification=ledger,
+        effect=effect,
     )
 
 

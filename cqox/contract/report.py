@@ -20,6 +20,7 @@ __all__ = [
     "DatasetListing",
     "DatasetSummary",
     "Decision",
+    "Effect",
     "EstimateReport",
     "EstimatorDescription",
     "Gate",
@@ -156,6 +157,31 @@ class Gate(_Answer):
     reason: _Sentence | None = None
 
 
+class Effect(_Answer):
+    """The primary effect in the units of a decision."""
+
+    outcome: str | None = None
+    treatment: str | None = None
+    estimate: float
+    lower: float | None = None
+    upper: float | None = None
+    baseline: float | None = Field(
+        None, description="Mean outcome without treatment: the mean outcome less what the estimate attributes to it."
+    )
+    relative: float | None = Field(None, description="The estimate over the baseline: 0.1 is ten percent.")
+    relative_lower: float | None = None
+    relative_upper: float | None = None
+    relative_reason: _Sentence | None = Field(None, description="Why the relative effect or its interval is absent.")
+    total: float | None = Field(None, description="Of series and panels: the effect on the treated times their rows.")
+    total_lower: float | None = None
+    total_upper: float | None = None
+    total_rows: int | None = None
+    mean_cost: float | None = Field(None, description="Mean of the mapped cost over the treated rows.")
+    net_of_cost: float | None = Field(None, description="The estimate less that cost, where both are in one unit.")
+    net_lower: float | None = None
+    net_upper: float | None = None
+
+
 class Assumption(_Answer):
     """One assumption under which the primary estimate is the effect, and how far it is backed."""
 
@@ -218,6 +244,7 @@ class Report(_Answer):
     results: Sequence[Mapping[str, JsonValue]] = Field(description="The estimates under their older names.")
     gates: Mapping[str, Gate]
     decision: Decision
+    effect: Effect | None = Field(None, description="Absent where no effect was estimated, and in older reports.")
     identification: Identification | None = Field(
         None, description="Absent where no effect was estimated, and in older reports."
     )

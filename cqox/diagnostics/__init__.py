@@ -2,8 +2,20 @@
 
 from cqox.diagnostics.decision import decide
 from cqox.diagnostics.diagnose import diagnose
+from cqox.diagnostics.effect import effect
 from cqox.diagnostics.gates import gates
+from cqox.diagnostics.headline import headline
 from cqox.diagnostics.identification import check_assumes, identify
 from cqox.diagnostics.primary import Primary, choose_primary
 
-__all__ = ["Primary", "check_assumes", "choose_primary", "decide", "diagnose", "gates", "identify"]
+__all__ = [
+    "Primary",
+    "check_assumes",
+    "choose_primary",
+    "decide",
+    "diagnose",
+    "effect",
+    "gates",
+    "headline",
+    "identify",
+]

@@ -1,0 +1,67 @@
+"""The answer in one sentence: what changed, by how much, and whether that is an effect or an association."""
+
+from cqox.contract import Effect, Identification
+from cqox.contract.messages import Message, of
+
+__all__ = ["headline"]
+
+
+def headline(
+    found: Effect | None,
+    identification: Identification | None,
+    *,
+    contrast: str | None,
+    continuous: bool,
+    alpha: float,
+) -> Message:
+    """Return the headline of a contrast.
+
+    Args:
+        found: the primary effect, None without a number.
+        identification: its ledger.
+        contrast: the levels compared, None for a single comparison.
+        continuous: whether the treatment is an amount, so that the effect is that of one unit of it.
+        alpha: one minus the confidence level.
+    """
+    if found is None or identification is None:
+        return Message("headline.no-number")
+    size = _size(found, alpha)
+    outcome, treatment = of(found.outcome or "y"), of(found.treatment or "")
+    if contrast is not None:
+        treatment = Message("headline.levels", treatment=treatment, levels=contrast)
+    association = any(
+        entry.name == "unconfounded" and entry.status == "untested" for entry in identification.assumptions
+    )
+    shown = found.lower is not None and found.upper is not None and (found.lower > 0 or found.upper < 0)
+    if not shown:
+        if association:
+            return Message("headline.no-association", outcome=outcome, treatment=treatment, size=size)
+        return Message("headline.no-effect", outcome=outcome, size=size)
+    up = found.estimate > 0
+    if association and continuous:
+        return Message("headline.association-per-unit", outcome=outcome, treatment=treatment, size=size)
+    if association:
+        return (
+            Message("headline.association-higher", outcome=outcome, treatment=treatment, size=size)
+            if up
+            else Message("headline.association-lower", outcome=outcome, treatment=treatment, size=size)
+        )
+    if continuous:
+        return Message("headline.effect-per-unit", outcome=outcome, treatment=treatment, size=size)
+    return (
+        Message("headline.raised", outcome=outcome, size=size)
+        if up
+        else Message("headline.lowered", outcome=outcome, size=size)
+    )
+
+
+def _size(found: Effect, alpha: float) -> Message:
+    level = 100 * (1 - alpha)
+    ends = [Message("verdict.unbounded") if end is None else Message("verdict.bound", value=end)
+            for end in (found.lower, found.upper)]  # fmt: skip
+    if found.relative is None:
+        return Message("headline.size", estimate=found.estimate, level=level, lower=ends[0], upper=ends[1])
+    return Message(
+        "headline.size-and-lift", estimate=found.estimate, lift=100 * found.relative, level=level, lower=ends[0],
+        upper=ends[1],
+    )  # fmt: skip

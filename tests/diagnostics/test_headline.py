@@ -1,0 +1,58 @@
+"""The answer in one sentence."""
+
+import pytest
+
+from cqox.contract import Assumption, Effect, Identification
+from cqox.contract.messages import Message
+from cqox.diagnostics import headline
+
+
+def ledger(status: str) -> Identification:
+    entry = Assumption(name="unconfounded", statement="It is so.", status=status, caps=True)  # type: ignore[arg-type]
+    return Identification(design="comparison", statement="It is.", assumptions=(entry,))
+
+
+def said(
+    estimate: float = 2.0, half: float = 0.5, *, status: str = "declared", continuous: bool = False,
+    contrast: str | None = None, relative: float | None = None,
+) -> Message:  # fmt: skip
+    found = Effect(
+        outcome="sales", treatment="ad", estimate=estimate, lower=estimate - half, upper=estimate + half,
+        relative=relative,
+    )  # fmt: skip
+    return headline(found, ledger(status), contrast=contrast, continuous=continuous, alpha=0.05)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "half", "status", "continuous", "code"),
+    [
+        (2.0, 0.5, "declared", False, "headline.raised"),
+        (-2.0, 0.5, "declared", False, "headline.lowered"),
+        (0.2, 0.5, "declared", False, "headline.no-effect"),
+        (2.0, 0.5, "declared", True, "headline.effect-per-unit"),
+        (2.0, 0.5, "untested", False, "headline.association-higher"),
+        (-2.0, 0.5, "untested", False, "headline.association-lower"),
+        (2.0, 0.5, "untested", True, "headline.association-per-unit"),
+        (0.2, 0.5, "untested", False, "headline.no-association"),
+    ],
+)
+def test_the_sentence_says_effect_or_association(
+    estimate: float, half: float, status: str, continuous: bool, code: str
+) -> None:
+    found = said(estimate, half, status=status, continuous=continuous)
+    assert found.code == code
+    assert "sales" in found
+    assert f"{estimate:g}" in found
+    assert "[en]" not in found.in_language("ja")
+
+
+def test_the_levels_of_a_treatment_of_several_are_named() -> None:
+    assert "ad (b - a)" in said(status="untested", contrast="b - a")
+
+
+def test_the_relative_effect_stands_in_the_sentence() -> None:
+    assert "+12.5% of the outcome without treatment" in said(relative=0.125)
+
+
+def test_without_a_number_the_sentence_says_so() -> None:
+    assert headline(None, None, contrast=None, continuous=False, alpha=0.05).code == "headline.no-number"
