@@ -162,7 +162,7 @@ def _print(wanted: Wanted, result: LocalAnalysis, options: Mapping[str, JsonValu
         return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     alpha = options.get("alpha", 0.05)
-    show_report(console, result.report, alpha=alpha if isinstance(alpha, float) else 0.05)
+    show_report(console, result.report, alpha=alpha if isinstance(alpha, float) else 0.05, language=wanted.language)
     console.print()
     for name, paths in result.figures.items():
         console.print(Text(f"Figure {name}: {', '.join(map(str, paths))}"), soft_wrap=True)

@@ -7,16 +7,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cqox.contract.messages import Language
+from services.cli.verdict import show_verdict
+
 __all__ = ["estimates_table", "show_report"]
 
 
-def show_report(console: Console, report: Mapping[str, JsonValue], *, alpha: float = 0.05) -> None:
-    """Print the estimates, the reasons of missing ones, notes and warnings, and the decision.
+def show_report(
+    console: Console, report: Mapping[str, JsonValue], *, alpha: float = 0.05, language: Language = "en"
+) -> None:
+    """Print the estimates, the reasons of missing ones, notes and warnings, and last, where one looks, the verdict.
 
     Args:
         console: the output.
         report: as the API returns it.
         alpha: 1 - alpha is the confidence level of its intervals.
+        language: language of the verdict's headings.
     """
     estimates = _objects(report["estimates"])
     console.print()
@@ -25,12 +31,7 @@ def show_report(console: Console, report: Mapping[str, JsonValue], *, alpha: flo
     for what in ("notes", "warnings", "errors"):
         for line in _grouped(_list(report.get(what))) if what == "warnings" else _list(report.get(what)):
             console.print(Text(f"{what.removesuffix('s')}: {line}", style="yellow"), soft_wrap=True)
-    decision = report["decision"]
-    if isinstance(decision, dict):
-        on = f" on {decision['primary']}" if decision["primary"] else ""
-        console.print(Text(f"\nDecision: {decision['verdict']}{on}", style="bold"))
-        for reason in _list(decision["reasons"]):
-            console.print(Text(f"  {reason}"), soft_wrap=True)
+    show_verdict(console, report, language=language)
 
 
 def estimates_table(estimates: Sequence[Mapping[str, JsonValue]], *, alpha: float = 0.05) -> Table:

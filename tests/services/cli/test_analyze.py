@@ -33,7 +33,7 @@ def test_a_file_is_analysed_without_a_server_and_figures_are_written_next_to_it(
     assert done.returncode == 0, done.stderr
     assert "90% interval" in done.stdout
     assert "aipw" in done.stdout
-    assert "Decision: " in done.stdout
+    assert "Verdict: " in done.stdout
     assert "estimate.aipw" in done.stderr
     assert "estimate.iv_2sls" not in done.stderr
     written = {path.name for path in (table.parent / "試験-figures").iterdir()}

@@ -81,7 +81,7 @@ def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(st
     assert service.stop(signal.SIGINT) == 0
     assert service.has_in_order(
         "difference_in_means",
-        "Decision: ",
+        "Verdict: ",
         "Figure forest: http",
         "Serving at",
         "[Gateway] Received signal SIGINT",

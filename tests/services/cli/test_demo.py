@@ -48,7 +48,7 @@ def test_a_report_is_shown_with_intervals_reasons_decision_and_where_to_look_nex
     assert next(line for line in text.splitlines() if line.startswith("ipw !"))
     assert "skipped: twfe, did. It needs [time]." in text
     assert "failed: iv. It broke." in text
-    assert "Decision: GO on aipw" in text
+    assert "Verdict: GO on aipw" in text
     assert "http://127.0.0.1:1/api/analyses/abc/figures/forest.svg" in text
 
 
