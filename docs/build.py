@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import cast
 
-from cqox.contract import Options
+from cqox.contract import Definition, Options
+from cqox.diagnostics import definitions
 from cqox.estimators import Estimator, entries
 
 _PAGE = Path(__file__).parent / "estimators.md"
 _OPTIONS_PAGE = Path(__file__).parent / "options.md"
+_VERDICTS_PAGE = Path(__file__).parent / "verdicts.md"
 _HEAD = """# Estimators
 
 Made from the catalog by `python docs/build.py`; the API answers the same at `/api/estimators`.
@@ -25,6 +27,60 @@ Made from the request model by `python docs/build.py`. Over HTTP they are member
 | option | values | default | meaning |
 |---|---|---|---|
 """
+
+
+_VERDICTS_HEAD = """# Verdicts
+
+Made from the code by `python docs/build.py`; the API answers the same at `/api/definitions`, and `cqox explain NAME` in
+a terminal.
+
+A report answers in one sentence (`decision.headline`), then says GO, CANARY or HOLD. The verdict is the weakest of four
+things: the **evidence** (the interval of the primary estimate against `options.minimum_effect`), the **gates** (checks
+that the primary rests on), the **ledger** (`identification`: the assumptions under which the estimate is the effect,
+and how far each is backed), and the **findings** on the data. So a comparison whose assignment is unknown is an
+association and never GO, however narrow its interval is. Where the minimum effect lies inside the interval, the
+evidence decides.
+
+What you know and the data cannot show is said in the request:
+
+- `options.assignment`: `randomized`, or `unconfounded` (as good as random given the mapped covariates). It speaks of
+  the treatment; of instruments it speaks of the instrument, of panels of the start of treatment. At a cutoff the score
+  assigns, and it does not apply.
+- `options.assumes`: the assumptions of the design that you vouch for, by the names below. A declaration never beats a
+  test that contradicts it.
+- `options.expected_share`, `options.post_treatment` and `options.accept`: the planned share of treated rows, columns
+  that come after treatment, and findings that you accept.
+"""
+
+
+def verdicts_page() -> str:
+    """Return the page that defines verdicts, gates and assumptions."""
+    found = definitions()
+
+    def of(kind: str) -> list[Definition]:
+        return [each for each in found if each.kind == kind]
+
+    gates = "".join(f"| `{each.name}` | {each.meaning} | {each.source or ''} |\n" for each in of("gate"))
+    assumptions = "".join(
+        f"| `{each.name}` | {each.meaning} | {', '.join(map(_code, each.designs))} | {each.source or ''} |\n"
+        for each in of("assumption")
+    )
+    return (
+        _VERDICTS_HEAD
+        + "\n## Verdicts\n\n"
+        + "".join(f"- **{each.name}**: {each.meaning}\n" for each in of("verdict"))
+        + "\n## Statuses of an assumption\n\n"
+        + "".join(f"- `{each.name}`: {each.meaning}\n" for each in of("status"))
+        + "\n## Gates\n\nA gate passes, warns (the verdict is at most CANARY) or fails (HOLD).\n\n"
+        + "| gate | rule | source |\n|---|---|---|\n"
+        + gates
+        + "\n## Assumptions\n\n| assumption | what must be true | declarable in | source |\n|---|---|---|---|\n"
+        + assumptions
+    )
+
+
+def _code(name: str) -> str:
+    return f"`{name}`"
 
 
 def options_page() -> str:
@@ -81,3 +137,4 @@ def _entry(entry: Estimator) -> str:
 if __name__ == "__main__":
     _PAGE.write_text(estimators_page(), encoding="utf-8")
     _OPTIONS_PAGE.write_text(options_page(), encoding="utf-8")
+    _VERDICTS_PAGE.write_text(verdicts_page(), encoding="utf-8")

@@ -50,6 +50,7 @@ _NOT_FOR_READERS = {
     "FrameError",
     "KeyError",
     "RuntimeError",
+    "Source",
     "TypeError",
     "ValueError",
     "_entry",

@@ -149,6 +149,7 @@ class Analyses:
         # A computation belongs to no single caller: waiters may join and leave.
         self._single_flight = SingleFlight[LookedUp](group)
         self._catalog: Sequence[JsonValue] | None = None
+        self._definitions: Mapping[str, object] | None = None
         self._undrawn = Outage("A figure could not be stored")
         self._unknown = Outage("A lookup of an existing job failed")
 
@@ -207,6 +208,12 @@ class Analyses:
         if self._catalog is None:
             self._catalog = (await self.pool.run("catalog", {})).array("estimators")
         return self._catalog
+
+    async def definitions(self) -> Mapping[str, object]:
+        """Return the document that defines every verdict, gate and assumption."""
+        if self._definitions is None:
+            self._definitions = (await self.pool.run("definitions", {})).body
+        return self._definitions
 
     async def analyze(
         self,

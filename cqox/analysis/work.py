@@ -20,6 +20,7 @@ from cqox.datasets import (
     write_parquet,
 )
 from cqox.datasets import describe as describe_table
+from cqox.diagnostics import definitions
 from cqox.errors import InvalidRequest
 from cqox.estimators import abandonable, catalog, entries
 from cqox.figures import render_png, render_svg
@@ -168,9 +169,15 @@ def _catalog(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     }, b""
 
 
+def _definitions(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    answer: dict[str, object] = {"definitions": [definition.model_dump() for definition in definitions()]}
+    return {**answer, "messages": collect_messages(answer)}, b""
+
+
 _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "analyze": _analyze,
     "catalog": _catalog,
+    "definitions": _definitions,
     "infer": _infer,
     "ingest": _ingest,
     "render": _render,

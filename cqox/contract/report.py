@@ -20,6 +20,8 @@ __all__ = [
     "DatasetListing",
     "DatasetSummary",
     "Decision",
+    "Definition",
+    "Definitions",
     "Effect",
     "EstimateReport",
     "EstimatorDescription",
@@ -298,6 +300,23 @@ class Catalog(_Answer):
     """The answer of `GET /api/estimators`."""
 
     estimators: Sequence[EstimatorDescription]
+
+
+class Definition(_Answer):
+    """The meaning of a verdict, a gate, an assumption or the status of one."""
+
+    kind: Literal["verdict", "gate", "assumption", "status"]
+    name: str
+    meaning: _Sentence = Field(description="What it says; of a gate its rule, with the thresholds.")
+    designs: Sequence[str] = Field((), description="Of an assumption: designs in which it may be declared.")
+    source: str | None = None
+
+
+class Definitions(_Answer):
+    """The answer of `GET /api/definitions`."""
+
+    definitions: Sequence[Definition]
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
 class JobDescription(_Answer):

@@ -1,6 +1,7 @@
 """Diagnostics of estimates, gates on them, and the decision on the primary estimate. Pure functions."""
 
 from cqox.diagnostics.decision import decide
+from cqox.diagnostics.definitions import definitions
 from cqox.diagnostics.diagnose import diagnose
 from cqox.diagnostics.effect import effect
 from cqox.diagnostics.gates import gates
@@ -13,6 +14,7 @@ __all__ = [
     "check_assumes",
     "choose_primary",
     "decide",
+    "definitions",
     "diagnose",
     "effect",
     "gates",

@@ -58,6 +58,27 @@ def estimators() -> None:
     print_estimators()
 
 
+@app.command()
+def explain(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Such as CANARY, overlap or parallel_trends; all if absent."),
+    ] = None,
+    lang: Annotated[Language, typer.Option(help="Language of the sentences.")] = "en",
+) -> None:
+    """Define verdicts, gates and assumptions, with their thresholds and sources."""
+    from rich.console import Console
+
+    from cqox.errors import InvalidRequest
+    from services.cli.definitions import print_definitions
+
+    try:
+        print_definitions(Console(highlight=False), names or (), language=lang)
+    except InvalidRequest as error:
+        typer.secho(f"{error.detail} {', '.join(error.choices or ())}", fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
 def _up(demo: bool, **flags: str | None) -> None:
     from services.cli.up import up
 

@@ -23,7 +23,7 @@ from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
 from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
-from services.http.contract.api import Handler
+from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
 from services.http.response.translation import add_language
@@ -87,6 +87,9 @@ def handlers(state: State) -> dict[str, Handler]:
     async def list_estimators() -> Response:
         return json_answer({"estimators": await state.analyses.catalog()})
 
+    async def list_definitions() -> Response:
+        return json_answer(await state.analyses.definitions())
+
     return {
         "analyze": analyze,
         "read_analysis": read_analysis,
@@ -94,6 +97,7 @@ def handlers(state: State) -> dict[str, Handler]:
         "delete_analysis": delete_analysis,
         "read_figure": read_figure,
         "list_estimators": list_estimators,
+        "list_definitions": list_definitions,
     }
 
 

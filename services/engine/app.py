@@ -18,7 +18,7 @@ from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.engine import analyses, datasets, jobs
 from services.engine.state import State
-from services.http.contract.api import register
+from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health

@@ -15,7 +15,7 @@ from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.keys import held_key
 from services.engine.pages import query_of
 from services.engine.state import State
-from services.http.contract.api import Handler
+from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
 from services.http.request.uploads import receive_upload

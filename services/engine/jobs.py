@@ -17,7 +17,8 @@ from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
 from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
-from services.http.contract.api import JOB_STATUSES, Handler
+from services.http.contract.api import JOB_STATUSES
+from services.http.contract.registration import Handler
 from services.http.request.propagation import SECOND_HAND
 from services.http.request.request import current_request
 from services.http.response.problems import describe

@@ -17,7 +17,8 @@ from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.response_contract import expected, problem_of
-from services.http.contract.api import OPERATIONS, OWN_GROUPS, Handler, Operation, operation, register
+from services.http.contract.api import OPERATIONS, OWN_GROUPS, Operation, operation
+from services.http.contract.registration import Handler, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
 from services.http.request.digests import CONTENT_DIGEST
 from services.http.request.propagation import own_key, serving

@@ -44,6 +44,7 @@ class FakePool:
         self.arguments.append(arguments)
         tasks: dict[str, Callable[[], Reply]] = {
             "analyze": self._analyze,
+            "definitions": lambda: Reply(body={"definitions": [], "messages": {}}, payload=b""),
             "catalog": lambda: Reply(body={"estimators": [{"name": "aipw"}]}, payload=b""),
             "ingest": self._ingest,
             "render": lambda: Reply(body={}, payload=str(arguments["spec"]["title"]["text"]).encode()),  # type: ignore[index]

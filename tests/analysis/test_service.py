@@ -162,10 +162,11 @@ async def test_a_figure_of_a_report_that_is_deleted_meanwhile_is_returned_and_no
     assert not figures_in(tmp_path)
 
 
-async def test_the_catalog_is_asked_for_once(analyses: Analyses, pool: FakePool) -> None:
-    assert await analyses.catalog() == [{"name": "aipw"}]
-    assert await analyses.catalog() == [{"name": "aipw"}]
-    assert pool.ran == ["catalog"]
+async def test_catalog_and_definitions_are_asked_for_once(analyses: Analyses, pool: FakePool) -> None:
+    for _ in range(2):
+        assert await analyses.catalog() == [{"name": "aipw"}]
+        assert await analyses.definitions() == {"definitions": [], "messages": {}}
+    assert pool.ran == ["catalog", "definitions"]
 
 
 async def test_a_job_is_known_unless_it_was_interrupted(analyses: Analyses) -> None:

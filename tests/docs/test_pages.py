@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("page", ["estimators", "options"])
+@pytest.mark.parametrize("page", ["estimators", "options", "verdicts"])
 def test_a_page_made_from_code_is_what_the_code_says_now(page: str) -> None:
     spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
     assert spec is not None

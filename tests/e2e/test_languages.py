@@ -43,6 +43,18 @@ def test_a_report_is_read_in_either_language_and_stored_in_english(api: httpx.Cl
     assert english_only(api.get(f"{path}?lang=en", headers={"Accept-Language": "ja"}))
 
 
+def test_verdicts_gates_and_assumptions_are_defined_in_either_language(api: httpx.Client) -> None:
+    english, japanese = api.get("/api/definitions"), api.get("/api/definitions?lang=ja")
+    assert english_only(english)
+    assert "[en]" not in japanese.text
+    defined = {(each["kind"], each["name"]): each["meaning"] for each in japanese.json()["definitions"]}
+    assert all(JAPANESE.search(meaning) for meaning in defined.values())
+    report = api.post("/api/analyze/comprehensive", json=ASKED).json()
+    assert ("verdict", report["decision"]["verdict"]) in defined
+    assert {("gate", name) for name in report["gates"]} <= defined.keys()
+    assert {("assumption", each["name"]) for each in report["identification"]["assumptions"]} <= defined.keys()
+
+
 def test_figures_of_both_languages_are_stored_side_by_side(api: httpx.Client) -> None:
     figure = api.post("/api/analyze/comprehensive", json=ASKED).json()["figures"]["forest"]
     english, japanese = api.get(figure), api.get(f"{figure}?lang=ja")

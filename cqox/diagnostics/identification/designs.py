@@ -10,7 +10,7 @@ from cqox.diagnostics.sensitivity import UNCONFOUNDED
 from cqox.errors import InvalidRequest
 from cqox.estimators import Plan, entries
 
-__all__ = ["Design", "check_assumes", "design_of"]
+__all__ = ["DESIGNS", "Design", "check_assumes", "design_of"]
 
 _OF_UNITS = ("complete_outcomes", "independent_units")
 _EVERY = ("no_interference", *_OF_UNITS)
@@ -32,7 +32,7 @@ class Design:
 
 
 _FUZZY = ("exclusion", "monotonicity")
-_DESIGNS = {
+DESIGNS = {
     design.name: design
     for design in (
         Design(name="comparison", declarable=_EVERY),
@@ -88,7 +88,7 @@ def design_of(name: str, family: str, plan: Plan) -> Design:
     found = _OF_ESTIMATOR.get(name) or _OF_FAMILY[family]
     if name == "twfe" and not _treatment_stays(plan):
         found = "switching_trends"
-    return _DESIGNS[found]
+    return DESIGNS[found]
 
 
 def check_assumes(primary: str | None, plan: Plan, options: Options) -> None:

@@ -3,10 +3,7 @@
 Routes, `/openapi.json` and the gateway's requests are derived from it, so that each path and model is defined once.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-
-from quart.typing import ResponseReturnValue
 
 from cqox.contract import (
     AnalysisListing,
@@ -14,6 +11,7 @@ from cqox.contract import (
     Catalog,
     DatasetDescription,
     DatasetListing,
+    Definitions,
     Inference,
     InferRequest,
     JobDescription,
@@ -23,7 +21,6 @@ from cqox.contract import (
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.health_models import Health, Liveness
 from services.http.contract.operations import Answer, Operation, Parameter
-from services.http.server.app import App
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -31,15 +28,10 @@ __all__ = [
     "OPERATIONS",
     "OWN_GROUPS",
     "Answer",
-    "Handler",
     "Operation",
     "Parameter",
     "operation",
-    "register",
 ]
-
-type Handler = Callable[..., Awaitable[ResponseReturnValue]]
-"""A coroutine function that takes the path parameters by name."""
 
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id from the upload's response, or a sample's name.")
 _ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id in the report.")
@@ -295,6 +287,17 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=UNAVAILABLE,
     ),
     Operation(
+        name="list_definitions",
+        method="GET",
+        path="/api/definitions",
+        group="Estimators",
+        summary="Define every verdict, gate and assumption",
+        description="GO, CANARY and HOLD, the rule of each gate with its thresholds and source, each assumption of the "
+        "ledger and the designs in which it may be declared.",
+        answers=(Answer(meaning="Definitions in the order of a report.", model=Definitions),),
+        problems=UNAVAILABLE,
+    ),
+    Operation(
         name="list_policies",
         method="GET",
         path="/api/admin/policies",
@@ -369,27 +372,3 @@ _BY_NAME = {each.name: each for each in OPERATIONS}
 def operation(name: str) -> Operation:
     """Return the operation with this name."""
     return _BY_NAME[name]
-
-
-def register(app: App, handlers: Mapping[str, Handler]) -> None:
-    """Register the handler of each operation on the app.
-
-    Args:
-        app: the app.
-        handlers: handlers by operation name, for every operation except those of `OWN_GROUPS`.
-
-    Raises:
-        ValueError: an operation has no handler, or a handler no operation.
-    """
-    wanted = {each.name for each in OPERATIONS if each.group not in OWN_GROUPS}
-    if wanted != handlers.keys():
-        raise ValueError(f"operations and handlers differ in {', '.join(sorted(wanted ^ handlers.keys()))}")
-    for name, handler in handlers.items():
-        _add(app, operation(name), handler)
-
-
-def _add(app: App, what: Operation, handler: Handler) -> None:
-    for number, path in enumerate((what.path, *what.aliases)):
-        endpoint = f"{what.name}-{number}" if number else what.name
-        rule = path.replace("{", "<").replace("}", ">")
-        app.add_url_rule(rule, endpoint, handler, methods=[what.method], provide_automatic_options=False)

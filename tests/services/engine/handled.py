@@ -8,7 +8,8 @@ from typing import cast
 from cqox.storage import JobRecord
 from services.config.settings import Settings
 from services.engine.state import State
-from services.http.contract.api import Handler, operation
+from services.http.contract.api import operation
+from services.http.contract.registration import Handler
 from services.http.server.app import App
 
 __all__ = ["Jobs", "Records", "Store", "app_of", "state_of"]

@@ -1,0 +1,28 @@
+"""Every verdict, gate, assumption and status that a report may name is defined, in both languages."""
+
+from typing import get_args
+
+from cqox.contract import Assumption, Decision
+from cqox.contract.messages import Message
+from cqox.diagnostics import definitions, gates
+from cqox.diagnostics.identification.designs import DESIGNS
+from cqox.diagnostics.primary import Primary
+
+
+def names(kind: str) -> list[str]:
+    return [each.name for each in definitions() if each.kind == kind]
+
+
+def test_everything_that_a_report_names_is_defined() -> None:
+    assert names("verdict") == list(get_args(Decision.model_fields["verdict"].annotation))
+    assert names("status") == list(get_args(Assumption.model_fields["status"].annotation))
+    assert names("gate") == [*gates({}, [], Primary(name=None, rule=Message("verdict.nothing-applies"))), "refutation"]
+    declarable = {name for design in DESIGNS.values() for name in design.declarable}
+    assert {each.name for each in definitions() if each.kind == "assumption" and each.designs} == declarable
+    assert set(names("assumption")) - declarable == {"randomized", "unconfounded", "relevance", "proxy_relevance"}
+
+
+def test_every_definition_is_a_sentence_in_both_languages() -> None:
+    for each in definitions():
+        assert isinstance(each.meaning, Message)
+        assert "[en]" not in each.meaning.in_language("ja"), each.name

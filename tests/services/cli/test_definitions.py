@@ -1,0 +1,38 @@
+"""`cqox explain` defines what a report names, in both languages, and names what is near a wrong name."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from cqox.errors import InvalidRequest
+from services.cli.definitions import print_definitions
+
+
+def printed(*wanted: str, language: str = "en") -> str:
+    out = StringIO()
+    print_definitions(Console(file=out, width=200), wanted, language=language)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def test_a_name_is_found_whatever_its_case() -> None:
+    text = printed("canary", "exclusion")
+    assert text.startswith("CANARY (verdict)")
+    assert "May be declared in options.assumes of instrument, fuzzy_cutoff." in text
+    assert "overlap" not in text
+
+
+def test_without_names_everything_is_defined() -> None:
+    text = printed()
+    assert all(f"{name} (" in text for name in ("GO", "overlap", "parallel_trends", "untested"))
+
+
+def test_definitions_are_in_the_language_asked_for() -> None:
+    assert "（" in printed("GO", language="ja") or "判定" in printed("GO", language="ja")
+    assert "[en]" not in printed(language="ja")
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_near() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        printed("overlapp")
+    assert refused.value.choices == ("overlap",) or refused.value.choices == ["overlap"]
