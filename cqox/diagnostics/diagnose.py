@@ -14,8 +14,11 @@ from cqox.diagnostics.discontinuity import discontinuity
 from cqox.diagnostics.donor_fit import donor_fit
 from cqox.diagnostics.event_means import event_means
 from cqox.diagnostics.event_study import event_study
+from cqox.diagnostics.finer_exposure import finer_exposure
+from cqox.diagnostics.first_stages import first_stages
 from cqox.diagnostics.heterogeneity import heterogeneity
 from cqox.diagnostics.hidden_bias import rosenbaum_bounds
+from cqox.diagnostics.logged_propensities import logged_propensities
 from cqox.diagnostics.missing import missing_values
 from cqox.diagnostics.omitted_variables import omitted_variable_bounds
 from cqox.diagnostics.overlap import overlap
@@ -48,11 +51,8 @@ def diagnose(
         options: the request's options; `refute` is the number of replications of each refutation of the primary.
 
     Returns:
-        `outcome`, `design`, `missing`, `bad_controls`, `attrition`, `clusters`, `overlap`, `balance`, `effective_rows`,
-        `weights`, `instruments`, `negative_weights`, `event_means`, `event_study`, `pre_trends`, `discontinuity`,
-        `donor_fit`, `serial_dependence`, `heterogeneity`, `e_values`, `robustness`, `omitted_variables`,
-        `rosenbaum_bounds`, `refutations` and `agreement`; a diagnostic that does not apply is an object with `reason`
-        alone, one that failed also has `failed`.
+        A table for each diagnostic by name; one that does not apply is an object with `reason` alone, one that failed
+        also has `failed`.
     """
     weighed = _with_weights(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
@@ -67,6 +67,7 @@ def diagnose(
         "overlap": _or_reason(lambda: overlap(plan)),
         **weighed,
         "instruments": _instruments(estimates),
+        "first_stages": _or_reason(lambda: first_stages(plan)),
         "negative_weights": _negative_weights(estimates),
         "event_means": _or_reason(lambda: event_means(plan)),
         "event_study": _or_reason(lambda: event_study(plan, estimates)),
@@ -80,6 +81,8 @@ def diagnose(
         "omitted_variables": _or_reason(lambda: omitted_variable_bounds(plan, estimates)),
         "rosenbaum_bounds": _or_reason(lambda: rosenbaum_bounds(plan, estimates)),
         "refutations": _or_reason(lambda: refutations(plan, primary, estimates, options.refute)),
+        "logged_propensities": _or_reason(lambda: logged_propensities(plan, estimates)),
+        "finer_exposure": _or_reason(lambda: finer_exposure(plan)),
         "agreement": _or_reason(lambda: agreement(plan, estimates)),
     }
 

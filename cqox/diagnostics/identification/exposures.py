@@ -3,9 +3,12 @@
 from cqox.contract import Assumption
 from cqox.contract.messages import Message
 from cqox.diagnostics.identification.arms import assigned
-from cqox.diagnostics.identification.entry import NO_EVIDENCE, Judged, assumption
+from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
+from cqox.diagnostics.tables import number_in, table_in
 
 __all__ = ["exposure_assumptions"]
+
+_LEVEL, _CONTRADICTS = 0.05, 0.01
 
 
 def exposure_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -16,6 +19,16 @@ def exposure_assumptions(judged: Judged) -> tuple[Assumption, ...]:
 def _exposure_mapping(judged: Judged) -> Assumption:
     name = "exposure_mapping"
     return assumption(
-        name, Message("identification.exposure-mapping"), NO_EVIDENCE, declared=judged.declares(name),
+        name, Message("identification.exposure-mapping"), _finer(judged), declared=judged.declares(name),
         remedy=Message("identification.exposure-mapping-remedy"),
+    )  # fmt: skip
+
+
+def _finer(judged: Judged) -> Evidence:
+    p_value = number_in(table_in(judged.diagnostics, "finer_exposure").get("p_value"))
+    if p_value is None:
+        return NO_EVIDENCE
+    return Evidence(
+        sentences=(Message("identification.finer-exposure", p_value=p_value),), supports=p_value >= _LEVEL,
+        contradicts=p_value < _CONTRADICTS,
     )  # fmt: skip

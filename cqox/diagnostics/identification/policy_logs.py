@@ -2,9 +2,17 @@
 
 from cqox.contract import Assumption
 from cqox.contract.messages import Message
-from cqox.diagnostics.identification.entry import NO_EVIDENCE, Judged, assumption
+from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
+from cqox.diagnostics.tables import number_in, table_in
 
 __all__ = ["policy_log_assumptions"]
+
+_LEVEL, _CONTRADICTS = 0.05, 0.001
+_POWER = 2.8
+"""Standard errors that a departure must be large to be detected with 80% power at the 5% level."""
+
+_MATTERS = 0.2
+"""A departure of the mean weight from 1 that has to be detectable: the value would be wrong by this share."""
 
 
 def policy_log_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -15,9 +23,25 @@ def policy_log_assumptions(judged: Judged) -> tuple[Assumption, ...]:
 def _logged_propensities(judged: Judged) -> Assumption:
     name = "logged_propensities"
     return assumption(
-        name, Message("identification.logged-propensities"), NO_EVIDENCE, declared=judged.declares(name),
+        name, Message("identification.logged-propensities"), _weights(judged), declared=judged.declares(name),
         remedy=Message("identification.logged-propensities-remedy"),
     )  # fmt: skip
+
+
+def _weights(judged: Judged) -> Evidence:
+    found = table_in(judged.diagnostics, "logged_propensities")
+    p_value, error = number_in(found.get("p_value")), number_in(found.get("mean_weight_standard_error"))
+    if p_value is None:
+        return NO_EVIDENCE
+    detectable = None if error is None else _POWER * error
+    sentences = [Message("identification.importance-weights", tests=found.get("tests"), p_value=p_value)]
+    if detectable is not None:
+        sentences.append(Message("identification.detectable-weight", detectable=detectable))
+    return Evidence(
+        sentences=tuple(sentences),
+        supports=p_value >= _LEVEL and detectable is not None and detectable <= _MATTERS,
+        contradicts=p_value < _CONTRADICTS,
+    )
 
 
 def _no_unlogged_context(judged: Judged) -> Assumption:
