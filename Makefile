@@ -87,6 +87,10 @@ validate: $(VENV)/.test-ready $(VENV)/.bench-ready  ## Monte-Carlo runs of every
 	@CQOX_VALIDATION_FILE=$(CURDIR)/build/validation.jsonl $(BIN)/python -m pytest -m slow tests/estimators tests/diagnostics
 	@$(BIN)/python docs/validate.py build/validation.jsonl
 
+.PHONY: studies
+studies: $(VENV)/.test-ready  ## verdicts on simulated studies, and their table in docs/validation.md (STUDIES="--runs 40 --only NAME"; an hour and more)
+	@$(BIN)/python -m tests.studies --page $(STUDIES)
+
 .PHONY: coverage
 coverage: $(VENV)/.mutants-ready $(VENV)/.bench-ready  ## lines and branches that the fast suites reach (COVERAGE=tests/resilience)
 	@rm -rf build/coverage && mkdir -p build/coverage

@@ -1,4 +1,7 @@
-"""Writes `docs/validation.md` from what `make validate` found: `python docs/validate.py FILE`."""
+"""Writes `docs/validation.md` from what `make validate` found: `python docs/validate.py FILE`.
+
+The section of simulated studies at the end of the page is that of `python -m tests.studies --page`, and stays.
+"""
 
 import json
 import sys
@@ -13,8 +16,10 @@ Each row is a Monte-Carlo run of the catalog's code on simulated data whose trut
 coverage lies outside [.93, .97] (below .93 alone for methods that are conservative by design); an estimate fails where
 its bias is beyond three Monte-Carlo errors and .02 standard deviations; a standard error where its mean is off by more
 than 7%. What fails, fails the run. Where a method is known to miss one of these bounds on a design, its test states the
-wider one that it is held to, and the row shows by how much it misses.
+wider one that it is held to, and the row shows by how much it misses. [Simulated studies and their
+verdicts](#simulated-studies-and-their-verdicts) follow after the estimators.
 """
+_STUDIES = "\n## Simulated studies and their verdicts\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -26,13 +31,20 @@ def main(arguments: list[str]) -> int:
     if not rows:
         sys.stderr.write(f"{arguments[0]} holds no run; nothing was written.\n")
         return 1
-    _PAGE.write_text(page(rows), encoding="utf-8")
+    written = _PAGE.read_text(encoding="utf-8") if _PAGE.exists() else ""
+    _PAGE.write_text(page(rows) + studies(written), encoding="utf-8")
     sys.stdout.write(f"{len(rows)} runs written to {_PAGE}\n")
     return 0
 
 
+def studies(written: str) -> str:
+    """Return the section of simulated studies from the page as it is."""
+    _, heading, section = written.partition(_STUDIES)
+    return heading + section
+
+
 def page(rows: list[dict[str, object]]) -> str:
-    """The page, a table for each design in the order of its name."""
+    """The page up to the simulated studies, a table for each design in the order of its name."""
     parts = [_HEAD]
     for design in sorted({str(row["design"]) for row in rows}):
         own = sorted((row for row in rows if row["design"] == design), key=lambda row: str(row["estimator"]))
