@@ -25,7 +25,7 @@ class Study:
         generate: rows of one repetition from a generator.
         mapping: as in a request.
         options: as in a request; only what is true is declared, but in studies that show a false declaration.
-        truth: the effect that the primary estimates, in units of y; None where it differs between repetitions.
+        truth: what the primary estimates, in units of y: an effect, or the value of a policy; None where it varies.
     """
 
     name: str

@@ -29,7 +29,8 @@ def test_every_good_study_has_an_effect_in_the_direction_that_is_better() -> Non
 
 
 def test_no_study_without_a_gain_has_an_effect_that_is_better() -> None:
-    assert [study.name for study in STUDIES if study.kind != "good" and (study.truth or 0.0) > 0] == []
+    without = [study for study in STUDIES if study.kind != "good" and study.family != "policy log"]
+    assert [study.name for study in without if (study.truth or 0.0) > 0] == []
 
 
 @BY_NAME
