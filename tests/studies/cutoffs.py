@@ -49,7 +49,7 @@ def _second_program(rng):
     rows = 3000
     age = rng.uniform(55, 75, rows)
     retired = (rng.random(rows) < np.where(age >= 65, 0.75, 0.3)).astype(float)
-    y = 10 + 0.1 * age + 2.5 * retired + rng.normal(0, 2, rows)
+    y = 10 + 0.1 * age + 3.5 * retired + rng.normal(0, 2, rows)
     return pl.DataFrame({"visits": y, "age": age, "retired": retired.astype(int)})
 
 
@@ -84,9 +84,9 @@ def _good(name, shows, generate, mapping, effect, **options):
 
 
 STUDIES = (
-    _good("cutoff: sharp, declared", "2,000 elections", partial(_vote, rows=2000), _VOTE, 0.13, assumes=_DECLARED),
+    _good("cutoff: sharp, declared", "2,000 elections", partial(_vote, rows=2000), _VOTE, 0.14, assumes=_DECLARED),
     _good("cutoff: fuzzy, declared", "70% compliers", _scholarship,
-          {"y": "gpa", "treatment": "grant", "running": "score", "cutoff": 75}, 0.4,
+          {"y": "gpa", "treatment": "grant", "running": "score", "cutoff": 75}, 0.43,
           assumes=[*_DECLARED, "exclusion", "monotonicity"]),
     _good("cutoff: sharp, supported by its tests", "6,000 rows, two covariates", _clinic,
           {"y": "survival_score", "running": "birth_weight", "cutoff": 1500, "covariates": ["mother_age", "income"]},

@@ -43,12 +43,12 @@ def _study(kind, name, shows, generate, *, truth=0.0, **options):
 
 
 STUDIES = (
-    _study("good", "synthetic: one city, 25 donors", "donors that fit, declared", partial(_cities, effect=1.6),
-           truth=1.6, assumes=["donor_match"]),
+    _study("good", "synthetic: one city, 25 donors", "donors that fit, declared", partial(_cities, effect=2.3),
+           truth=2.3, assumes=["donor_match"]),
     _study("good", "synthetic: three cities, 30 donors", "donors that fit, declared",
-           partial(_cities, treated=3, donors=30, effect=1.0), truth=1.0, assumes=["donor_match"]),
+           partial(_cities, treated=3, donors=30, effect=1.15), truth=1.15, assumes=["donor_match"]),
     _study("good", "synthetic: 40 donors, supported", "nothing declared, a large effect",
-           partial(_cities, donors=40, before=40, effect=3.0), truth=3.0),
+           partial(_cities, donors=40, before=40, effect=3.5), truth=3.5),
     _study("no effect", "no effect: synthetic control", "donors that fit, declared", _cities, assumes=["donor_match"]),
     _study("no effect", "bad donors", "the treated city is outside of them", partial(_cities, donors=15, outside=1.6)),
     _study("no effect", "few donors, few periods", "six donors, six periods before",

@@ -90,10 +90,10 @@ def _good(name, shows, generate, mapping, effect, *, family="instrument", **opti
 
 STUDIES = (
     _good("instrument: encouragement of 2,000", "45% compliers", partial(_encouraged, rows=2000, compliers=0.45),
-          _TRAINING, 0.52, **_RANDOMIZED, assumes=_TWO_LEVELS),
+          _TRAINING, 0.48, **_RANDOMIZED, assumes=_TWO_LEVELS),
     _good("instrument: encouragement of 400", "70% compliers", partial(_encouraged, rows=400, compliers=0.7),
-          _TRAINING, 0.72, **_RANDOMIZED, assumes=_TWO_LEVELS),
-    _good("instrument: three that agree", "a continuous treatment, a covariate", _priced, _PRICE, 0.3,
+          _TRAINING, 0.78, **_RANDOMIZED, assumes=_TWO_LEVELS),
+    _good("instrument: three that agree", "a continuous treatment, a covariate", _priced, _PRICE, 0.34,
           **_RANDOMIZED, assumes=_AMOUNT),
     _study("no effect", "no effect: a strong instrument", "confounded, declared rightly",
            partial(_encouraged, rows=1000, compliers=0.5, effect=0.0), _TRAINING, **_RANDOMIZED, assumes=_TWO_LEVELS),
@@ -108,7 +108,7 @@ STUDIES = (
            partial(_priced, effect=0.0, direct=0.5), _PRICE, **_RANDOMIZED, assumes=_AMOUNT),
     _study("no effect", "instrument that was chosen", "distance follows the family", _chosen_distance,
            {"y": "wage", "treatment": "college", "instrument": ["near"]}, assumes=_TWO_LEVELS),
-    _good("proxies of a hidden confounder", "both strong", partial(_proxied, rows=1500), _PROXIES, 0.42,
+    _good("proxies of a hidden confounder", "both strong", partial(_proxied, rows=1500), _PROXIES, 0.36,
           family="proximal", assignment="unconfounded", assumes=["proxy_exclusion"]),
     _study("no effect", "weak proxies", "hardly related to the confounder",
            partial(_proxied, rows=800, effect=0.0, strength=0.08), _PROXIES, family="proximal",

@@ -125,7 +125,7 @@ def _study(kind, family, name, shows, generate, mapping, *, truth=0.0, **options
 
 
 STUDIES = (
-    _study("good", "dose", "dose: hours", "all confounders measured", partial(_dose, effect=0.1), _HOURS, truth=0.1,
+    _study("good", "dose", "dose: hours", "all confounders measured", partial(_dose, effect=0.11), _HOURS, truth=0.11,
            **_SUFFICIENT),
     _study("no effect", "dose", "dose: a hidden confounder", "not in the data", partial(_dose, effect=0.0, hidden=1.0),
            _HOURS),
@@ -140,14 +140,14 @@ STUDIES = (
     _study("no effect", "policy log", "policy log: staff override", "by what is not logged",
            partial(_log, better=0.0, secret=True), _LOG, truth=5.0, assumes=["logged_propensities"]),
     _study("good", "transport", "transport: to older people", "the moderator is measured",
-           partial(_populations, effect=0.9, slope=0.3), _TARGET, truth=0.66, **_RANDOMIZED,
+           partial(_populations, effect=0.7, slope=0.3), _TARGET, truth=0.46, **_RANDOMIZED,
            assumes=["transportable"]),
     _study("no effect", "transport", "no effect: in the target", "an effect in the trial alone, moderator measured",
            partial(_populations, effect=0.4, slope=0.5), _TARGET, **_RANDOMIZED, assumes=["transportable"]),
     _study("no effect", "transport", "transport: a hidden moderator", "an effect in the trial alone",
            partial(_populations, effect=0.5, slope=0.0, hidden=0.5), _TARGET, **_RANDOMIZED),
     _study("good", "mediation", "mediation: through anger", "no shared cause, declared",
-           partial(_mediated, through=0.25), _ADVERT, truth=0.25, **_ACME, assumes=["sequential_ignorability"]),
+           partial(_mediated, through=0.2), _ADVERT, truth=0.2, **_ACME, assumes=["sequential_ignorability"]),
     _study("no effect", "mediation", "mediation: a shared cause", "mediator and outcome move together",
            partial(_mediated, through=0.0, shared=0.9), _ADVERT, **_ACME),
     _study("no effect", "mediation", "no effect: mediation", "declared rightly", partial(_mediated, through=0.0),
@@ -160,9 +160,9 @@ STUDIES = (
     _study("no effect", "exposure", "no effect: network", "declared rightly", partial(_network, direct=0.0, spill=0.0),
            _FRIENDS, **_RANDOMIZED, assumes=["exposure_mapping"]),
     _study("good", "exposure", "measured exposure: classmates", "no spillover, all confounders measured",
-           partial(_measured, effect=0.4), {"y": "score", "treatment": "w", "neighbor_exposure": "share",
+           partial(_measured, effect=0.43), {"y": "score", "treatment": "w", "neighbor_exposure": "share",
                                             "covariates": ["x"]},
-           truth=0.4, **_SUFFICIENT, assumes=["exposure_mapping"]),
+           truth=0.43, **_SUFFICIENT, assumes=["exposure_mapping"]),
     _study("no effect", "table", "rows of totals", "合計 after every region, counted as treated", _with_totals,
            {"y": "売上", "treatment": "施策"}, **_RANDOMIZED),
 )  # fmt: skip

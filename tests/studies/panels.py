@@ -44,7 +44,7 @@ def _two_periods(rng, *, effect):
     return frame.with_columns((pl.col("period") == 2).cast(pl.Int8).alias("post"))
 
 
-def _block(rng, *, units=40, treated=15, periods=10, start=6, effect=0.0, slope=0.0, persistence=0.4, sd=1.0,
+def _block(rng, *, units=40, treated=20, periods=10, start=6, effect=0.0, slope=0.0, persistence=0.4, sd=1.0,
            early=0.0):  # fmt: skip
     """Draw a block panel; `slope` is what the treated gain each period, `early` a jump in the period before."""
     w, at = assigned(rng, units, treated), np.arange(1, periods + 1)
@@ -91,17 +91,18 @@ def _good(name, shows, generate, mapping, effect, **options):
 STUDIES = (
     _good("two periods: repeated sections", "declared trends", _sections, _JERSEY, 1.65, assumes=_TRENDS),
     _good("two periods: 200 people twice", "declared trends", _two_periods,
-          {"y": "y", "treatment": "group", "post": "post", "unit_id": "unit", "time": "period"}, 0.78,
+          {"y": "y", "treatment": "group", "post": "post", "unit_id": "unit", "time": "period"}, 1.05,
           assumes=_TRENDS),
-    _good("block: 40 units", "declared trends", _block, _BLOCK, 0.95, assumes=_TRENDS),
+    _good("block: 40 units", "declared trends", _block, _BLOCK, 1.3, assumes=_TRENDS),
     _good("block: trends supported by eight periods before", "nothing declared, a large effect",
           partial(_block, units=120, treated=60, periods=12, start=9, persistence=0.2), _BLOCK, 2.5),
-    _good("block: start of treatment randomized", "20 units of 50",
-          partial(_block, units=50, treated=20, periods=8, start=5, persistence=0.6, sd=2.0), _BLOCK, 2.2,
-          assignment="randomized"),
+    _good("block: start of treatment randomized", "25 units of 50",
+          partial(_block, units=50, treated=25, periods=8, start=5, persistence=0.6, sd=2.0), _BLOCK, 2.5,
+          assignment="randomized", assumes=["no_anticipation"]),
     _study("no effect", "no effect: block", "trends declared rightly", _block, _BLOCK, assumes=_TRENDS),
     _study("no effect", "no effect: block of 8 units", "few units, autocorrelated",
-           partial(_block, units=8, treated=4, periods=20, start=11, persistence=0.8), _BLOCK, assumes=_TRENDS),
+           partial(_block, units=8, treated=4, periods=20, start=11, persistence=0.8), _BLOCK, assumes=_TRENDS,
+           primary="did_2x2_block"),
     _study("no effect", "parting trends: two sections", "nothing before to look at",
            partial(_sections, effect=0.0, drift=1.6), _JERSEY),
     _study("no effect", "parting trends: block, two periods before", "too few to see them",
@@ -113,7 +114,7 @@ STUDIES = (
     _study("no effect", "false declaration: trends", "plain to see",
            partial(_block, units=60, treated=30, periods=16, start=10, slope=0.2), _BLOCK, assumes=_TRENDS),
     _study("no effect", "dip before treatment", "the treated fall in the period before, and return",
-           partial(_block, units=60, treated=25, periods=8, start=6, early=-1.5), _BLOCK),
+           partial(_block, units=60, treated=30, periods=8, start=6, early=-1.5), _BLOCK),
     _study("no effect", "selection on a low outcome", "treated because of a bad last period", _low_before, _BLOCK),
     _study("no effect", "states unmapped", "eight states, persons taken for independent", _states,
            {**_BLOCK, "treatment": "law"}, assumes=_TRENDS),

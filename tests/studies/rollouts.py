@@ -65,10 +65,11 @@ def _good(name, shows, generate, mapping, effect, **options):
 
 
 STUDIES = (
-    _good("staggered: three starts", "declared trends", _staggered, _COHORT, 0.9, assumes=_TRENDS),
+    _good("staggered: three starts", "declared trends", _staggered, _COHORT, 1.15, assumes=_TRENDS),
     _good("staggered: random order", "the order of the rollout randomized",
-          partial(_staggered, units=60, periods=10, starts=(4, 5, 7, 9)), _COHORT, 1.1, assignment="randomized"),
-    _good("on and off: promotions", "declared trends, no feedback", _switching, _SWITCH, 0.5,
+          partial(_staggered, units=60, periods=10, starts=(4, 5, 7, 9)), _COHORT, 1.15, assignment="randomized",
+          assumes=["no_anticipation"]),
+    _good("on and off: promotions", "declared trends, no feedback", _switching, _SWITCH, 0.85,
           assumes=["parallel_trends", "no_feedback"]),
     _study("no effect", "no effect: staggered", "trends declared rightly", _staggered, _COHORT, assumes=_TRENDS),
     _study("no effect", "no effect: on and off", "declared rightly", _switching, _SWITCH,

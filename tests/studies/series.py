@@ -105,5 +105,6 @@ STUDIES = (
     _study("no effect", "series that starts at a seasonal peak", "months, no seasons asked for", _peak,
            {"y": "ice_sales", "time": "month", "intervention_time": "2022-01-01"}, assumes=(_NO_EVENT,)),
     _study("no effect", "weeks as words", "W10 sorted before W2", _labels,
-           {"y": "sales", "time": "week", "treatment": "campaign"}, assumes=(_STABLE, _NO_EVENT)),
+           {"y": "sales", "time": "week", "treatment": "campaign"}, assumes=(_STABLE, _NO_EVENT),
+           primary="interrupted_series"),
 )  # fmt: skip
