@@ -16,7 +16,8 @@ def check(study: Study) -> None:
     assert record["verdict"] in VERDICTS, record["reasons"]
     assert record["broken"] == []
     assert record["primary"] is not None
-    assert isinstance(record["estimate"], float), record["reasons"]
+    # Only a primary whose design the data cannot show has no number, as a series whose weeks are words.
+    assert isinstance(record["estimate"], float) or record["verdict"] == "HOLD", record["reasons"]
 
 
 @pytest.mark.parametrize("study", SOME, ids=lambda study: study.name)
