@@ -35,7 +35,7 @@ def _recovered(rng):
 
 def _filtered(rng):
     # A filter of bots runs in the new version alone and removes rows.
-    rows = 6000
+    rows = 8000
     w = (rng.random(rows) < 0.5).astype(int)
     bot = rng.random(rows) < 0.12
     y = np.where(bot, 0.0, rng.gamma(5, 1, rows))
