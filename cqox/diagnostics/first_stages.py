@@ -35,7 +35,8 @@ def first_stages(plan: Plan) -> dict[str, Json]:
     rows = np.arange(sample.n) if sample.n <= _MOST_ROWS else np.linspace(0, sample.n - 1, _MOST_ROWS).astype(np.intp)
     t, z = plan.treated(sample)[rows], sample.take(data.instruments[:, 0])[rows]
     x, codes, weights = sample.take(data.covariates)[rows], cluster_codes(plan, sample), plan.weights(sample)
-    codes, weights = (None if each is None else each[rows] for each in (codes, weights))
+    codes = None if codes is None else codes[rows]
+    weights = None if weights is None else weights[rows]
     whole = _slope(np.column_stack([np.ones(len(rows)), z, x]), t, codes, weights)
     if whole is None or not whole[1] > 0:
         raise UnusableData(Message("diagnostics.no-first-stage"))
@@ -76,7 +77,8 @@ def _stratum(
     if np.count_nonzero(inside) < _LEAST_ROWS or np.ptp(z[inside]) == 0:
         return None
     design = np.column_stack([np.ones(np.count_nonzero(inside)), z[inside]])
-    codes, weights = (None if each is None else each[inside] for each in (codes, weights))
+    codes = None if codes is None else codes[inside]
+    weights = None if weights is None else weights[inside]
     found = _slope(design, t[inside], codes, weights)
     return None if found is None or not found[1] > 0 else found
 

@@ -41,7 +41,7 @@ def logged_propensities(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, 
         found["mean_weight_p_value"] = two_sided((mean - 1) / error, None)
         tests.append(two_sided((mean - 1) / error, None))
     actions = _actions(plan)
-    tests += [p for each in actions if (p := number_in(each["p_value"])) is not None]  # type: ignore[call-overload]
+    tests += [p for each in actions if (p := number_in(each["p_value"])) is not None]
     if not tests:
         raise UnusableData(Message("diagnostics.no-policy-log"))
     return {**found, "actions": list(actions), "tests": len(tests), "p_value": min(1.0, len(tests) * min(tests))}
