@@ -2,7 +2,17 @@
 
 from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.counts import counted
+from cqox.contract.data_findings import DataFinding, Remedy
 from cqox.contract.estimators import ESTIMATORS
+from cqox.contract.findings import (
+    FINDING_CODES,
+    PERIOD_FORMATS,
+    DropRows,
+    PeriodFormat,
+    RemedyOptions,
+    ReshapingOptions,
+    Unpivot,
+)
 from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
 from cqox.contract.report import (
@@ -44,7 +54,9 @@ from cqox.contract.words import near_words
 __all__ = [
     "ALIASES",
     "ESTIMATORS",
+    "FINDING_CODES",
     "MOST_COLUMNS",
+    "PERIOD_FORMATS",
     "ROLES",
     "AnalysisListing",
     "AnalysisSummary",
@@ -54,12 +66,14 @@ __all__ = [
     "Assumption",
     "Catalog",
     "ColumnDescription",
+    "DataFinding",
     "DatasetDescription",
     "DatasetListing",
     "DatasetSummary",
     "Decision",
     "Definition",
     "Definitions",
+    "DropRows",
     "Effect",
     "EstimateReport",
     "EstimationOptions",
@@ -73,12 +87,17 @@ __all__ = [
     "JobSummary",
     "Mapped",
     "Options",
+    "PeriodFormat",
     "Problem",
     "Provenance",
+    "Remedy",
+    "RemedyOptions",
     "Report",
+    "ReshapingOptions",
     "Role",
     "RoleCandidate",
     "RoleMapping",
+    "Unpivot",
     "canonical_role",
     "counted",
     "near_words",

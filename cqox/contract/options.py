@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from cqox.contract.bounds import shortened
 from cqox.contract.estimators import ESTIMATORS, near_estimators
+from cqox.contract.findings import FINDING_CODES, RemedyOptions
 from cqox.contract.messages import Message, of
 from cqox.contract.repeated import check_repeated
 from cqox.contract.strict import Names, Strict
@@ -121,7 +122,7 @@ class EstimationOptions(Strict):
         return value
 
 
-class Options(EstimationOptions):
+class Options(RemedyOptions, EstimationOptions):
     """Options of an analysis; each has a default that works."""
 
     estimators: list[str] | None = Field(
@@ -208,6 +209,15 @@ class Options(EstimationOptions):
         if any(not 0 < share < 1 for share in shares) or sum(shares) > 1 + 1e-9:
             raise ValueError(Message("request.share-outside"))
         return value
+
+    @field_validator("accept")
+    @classmethod
+    def _known_findings(cls, value: list[str] | None) -> list[str] | None:
+        for code in value or ():
+            if code not in FINDING_CODES:
+                # No ValueError, for the reason in `_check_estimator`.
+                raise unknown_word(Message("request.word-finding"), code, FINDING_CODES, field="options.accept")
+        return value or None
 
     @field_validator("categorical")
     @classmethod

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
@@ -139,13 +139,19 @@ def _of_extra(model: type[BaseModel], path: Sequence[str], where: str) -> Invali
     owner = model
     for part in path[:-1]:
         annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            owner = annotation
+        owner = _model_in(annotation) or owner
     word, valid = path[-1], sorted(owner.model_fields)
     if owner is AnalyzeRequest and word in Options.model_fields:
         cure = Message("request.send-as-option", option=word)
         return unknown_word(_FIELD, word, valid, field=where, cure=cure)
     return unknown_word(Message("request.word-option") if owner is Options else _FIELD, word, valid, field=where)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the model that a field takes, alone, in a list or where it is not null."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
 
 
 def _of_mapping(mapping: JsonValue) -> InvalidRequest:

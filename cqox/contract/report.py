@@ -4,11 +4,12 @@ Numbers are finite or null; where a number is null, a reason stands next to it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import ConfigDict, Field, JsonValue
 
-from cqox.contract.messages import Message
+from cqox.contract.answer_model import AnswerModel, Sentence
+from cqox.contract.data_findings import DataFinding
 
 __all__ = [
     "AnalysisListing",
@@ -38,25 +39,13 @@ __all__ = [
 ]
 
 
-def _kept(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    # A field of type `str` would make a plain string of it.
-    return value if isinstance(value, Message) else validate(value)
-
-
-_Sentence = Annotated[str, WrapValidator(_kept)]
-"""A string that may be a `Message`."""
-
 _MESSAGES: Any = Field(
     default_factory=dict,
     description="JSON pointer of each sentence to its code and parameters; `?lang=` chooses the language of the text.",
 )
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-
-class ColumnDescription(_Answer):
+class ColumnDescription(AnswerModel):
     """One column of a data set."""
 
     name: str
@@ -71,26 +60,30 @@ class ColumnDescription(_Answer):
     notes: Sequence[str] = ()
 
 
-class RoleCandidate(_Answer):
+_FINDINGS: Any = Field((), description="Traps in the data, each with what to send against it.")
+
+
+class RoleCandidate(AnswerModel):
     """A column that may play a role, and why."""
 
     column: str
     confidence: float = Field(description="Between 0 and 1; an ordering, not a probability.")
-    reasons: Sequence[_Sentence] = ()
+    reasons: Sequence[Sentence] = ()
 
 
-class Inference(_Answer):
+class Inference(AnswerModel):
     """The answer of `/api/roles/infer`; `mapping` can be sent to analyze as it is."""
 
     dataset_id: str
     mapping: Mapping[str, str | Sequence[str]]
     candidates: Mapping[str, Sequence[RoleCandidate]]
     missing: Sequence[str] = Field((), description="Roles that an analysis needs and no column seems to play.")
-    notes: Sequence[_Sentence] = ()
+    notes: Sequence[Sentence] = ()
+    findings: Sequence[DataFinding] = _FINDINGS
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
-class DatasetSummary(_Answer):
+class DatasetSummary(AnswerModel):
     """A data set in a listing."""
 
     dataset_id: str
@@ -102,7 +95,7 @@ class DatasetSummary(_Answer):
     sample: bool = Field(False, description="Built in: it cannot be deleted.")
 
 
-class DatasetDescription(_Answer):
+class DatasetDescription(AnswerModel):
     """A data set in full; the answer of an upload."""
 
     dataset_id: str
@@ -117,17 +110,18 @@ class DatasetDescription(_Answer):
     notes: Sequence[str] = ()
     preview: Sequence[Mapping[str, JsonValue]] = ()
     roles: Mapping[str, Sequence[RoleCandidate]] = Field(default_factory=dict)
+    findings: Sequence[DataFinding] = _FINDINGS
     sample: bool = False
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
-class DatasetListing(_Answer):
+class DatasetListing(AnswerModel):
     """The answer of `GET /api/datasets`: samples first, then newest first."""
 
     datasets: Sequence[DatasetSummary]
 
 
-class EstimateReport(_Answer):
+class EstimateReport(AnswerModel):
     """One estimator's answer."""
 
     name: str
@@ -149,17 +143,17 @@ class EstimateReport(_Answer):
     seconds: float | None = None
 
 
-class Gate(_Answer):
+class Gate(AnswerModel):
     """One check that the decision rests on."""
 
     status: Literal["pass", "warn", "fail", "not_applicable"]
     value: float | None = None
     threshold: float | None = None
-    rule: _Sentence = Field(description="The check in words.")
-    reason: _Sentence | None = None
+    rule: Sentence = Field(description="The check in words.")
+    reason: Sentence | None = None
 
 
-class Effect(_Answer):
+class Effect(AnswerModel):
     """The primary effect in the units of a decision."""
 
     outcome: str | None = None
@@ -173,7 +167,7 @@ class Effect(_Answer):
     relative: float | None = Field(None, description="The estimate over the baseline: 0.1 is ten percent.")
     relative_lower: float | None = None
     relative_upper: float | None = None
-    relative_reason: _Sentence | None = Field(None, description="Why the relative effect or its interval is absent.")
+    relative_reason: Sentence | None = Field(None, description="Why the relative effect or its interval is absent.")
     total: float | None = Field(None, description="Of series and panels: the effect on the treated times their rows.")
     total_lower: float | None = None
     total_upper: float | None = None
@@ -184,43 +178,43 @@ class Effect(_Answer):
     net_upper: float | None = None
 
 
-class Assumption(_Answer):
+class Assumption(AnswerModel):
     """One assumption under which the primary estimate is the effect, and how far it is backed."""
 
     name: str
-    statement: _Sentence
+    statement: Sentence
     status: Literal["supported", "declared", "untested", "contradicted"] = Field(
         description="`supported`: a test that could have failed, with the power to fail, did not. `declared`: the "
         "request vouches for it. `contradicted`: a test failed, whatever is declared."
     )
     caps: bool = Field(description="Whether it holds the verdict at CANARY while it is untested.")
-    evidence: Sequence[_Sentence] = ()
-    remedy: _Sentence | None = Field(None, description="What would settle it.")
+    evidence: Sequence[Sentence] = ()
+    remedy: Sentence | None = Field(None, description="What would settle it.")
 
 
-class Identification(_Answer):
+class Identification(AnswerModel):
     """Why the primary estimate may be read as an effect: the design, and its assumptions."""
 
     design: str = Field(description="Name of the design of the primary estimate.")
-    statement: _Sentence = Field(description="What the estimate is under these assumptions, in one sentence.")
+    statement: Sentence = Field(description="What the estimate is under these assumptions, in one sentence.")
     assumptions: Sequence[Assumption]
 
 
-class Decision(_Answer):
+class Decision(AnswerModel):
     """The verdict: the weakest of the evidence on the primary estimate, the gates, the ledger and the findings."""
 
     verdict: Literal["GO", "CANARY", "HOLD"]
-    headline: _Sentence | None = Field(None, description="The answer in one sentence; absent in older reports.")
+    headline: Sentence | None = Field(None, description="The answer in one sentence; absent in older reports.")
     primary: str | None = Field(description="The one estimate used, fixed before any outcome model ran.")
-    primary_rule: _Sentence
+    primary_rule: Sentence
     better: Literal["higher", "lower"]
     minimum_effect: float
-    reasons: Sequence[_Sentence] = ()
+    reasons: Sequence[Sentence] = ()
     estimates_computed: int
-    note: _Sentence
+    note: Sentence
 
 
-class Provenance(_Answer):
+class Provenance(AnswerModel):
     """The origin of the numbers."""
 
     dataset_digest: str
@@ -234,7 +228,7 @@ class Provenance(_Answer):
     stored: bool = True
 
 
-class Report(_Answer):
+class Report(AnswerModel):
     """The answer of `POST /api/analyze/comprehensive`."""
 
     analysis_id: str
@@ -250,6 +244,7 @@ class Report(_Answer):
     identification: Identification | None = Field(
         None, description="Absent where no effect was estimated, and in older reports."
     )
+    findings: Sequence[DataFinding] = _FINDINGS
     diagnostics: Mapping[str, JsonValue]
     figures: Mapping[str, str] = Field(description="Figure name to its address; replace .svg by .png or .json.")
     notes: Sequence[str] = ()
@@ -259,7 +254,7 @@ class Report(_Answer):
     provenance: Provenance
 
 
-class AnalysisSummary(_Answer):
+class AnalysisSummary(AnswerModel):
     """A stored analysis in a listing."""
 
     analysis_id: str
@@ -271,14 +266,14 @@ class AnalysisSummary(_Answer):
     estimate: float | None = None
 
 
-class AnalysisListing(_Answer):
+class AnalysisListing(AnswerModel):
     """The answer of `GET /api/analyses`: one page, newest first."""
 
     analyses: Sequence[AnalysisSummary]
     next: str | None = Field(None, description="Give it as `before` for the following page; null on the last.")
 
 
-class EstimatorDescription(_Answer):
+class EstimatorDescription(AnswerModel):
     """One entry of the catalog."""
 
     name: str
@@ -296,30 +291,30 @@ class EstimatorDescription(_Answer):
     )
 
 
-class Catalog(_Answer):
+class Catalog(AnswerModel):
     """The answer of `GET /api/estimators`."""
 
     estimators: Sequence[EstimatorDescription]
 
 
-class Definition(_Answer):
+class Definition(AnswerModel):
     """The meaning of a verdict, a gate, an assumption or the status of one."""
 
     kind: Literal["verdict", "gate", "assumption", "status"]
     name: str
-    meaning: _Sentence = Field(description="What it says; of a gate its rule, with the thresholds.")
+    meaning: Sentence = Field(description="What it says; of a gate its rule, with the thresholds.")
     designs: Sequence[str] = Field((), description="Of an assumption: designs in which it may be declared.")
     source: str | None = None
 
 
-class Definitions(_Answer):
+class Definitions(AnswerModel):
     """The answer of `GET /api/definitions`."""
 
     definitions: Sequence[Definition]
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
-class JobDescription(_Answer):
+class JobDescription(AnswerModel):
     """An analysis in the background."""
 
     job_id: str
@@ -334,7 +329,7 @@ class JobDescription(_Answer):
     problem: Mapping[str, JsonValue] | None = Field(None, description="Why it failed, as problem details.")
 
 
-class JobSummary(_Answer):
+class JobSummary(AnswerModel):
     """A recorded job in a listing."""
 
     job_id: str
@@ -346,14 +341,14 @@ class JobSummary(_Answer):
     links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
 
 
-class JobListing(_Answer):
+class JobListing(AnswerModel):
     """The answer of `GET /api/jobs`: one page, newest first."""
 
     jobs: Sequence[JobSummary]
     next: str | None = Field(None, description="Give it as `before` for the following page; null on the last.")
 
 
-class Problem(_Answer):
+class Problem(AnswerModel):
     """RFC 9457 problem details."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
