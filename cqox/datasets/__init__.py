@@ -3,11 +3,16 @@
 Pure: no concurrency, no clock, no hidden randomness.
 """
 
+from cqox.datasets.findings import capping, detect_rows, of_roles, period_of_role, with_accepted
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
-from cqox.datasets.limits import Limits, ReadOptions
+from cqox.datasets.kinds import redescribed
+from cqox.datasets.limits import Limits
 from cqox.datasets.parquet_store import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
+from cqox.datasets.periods import as_periods, fits
+from cqox.datasets.read_options import ReadOptions
 from cqox.datasets.reading import read_table
+from cqox.datasets.row_drops import kept_rows
 from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.table import Column, Description, Kind, Table, preview
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
@@ -22,16 +27,25 @@ __all__ = [
     "ReadOptions",
     "RoleCandidate",
     "Table",
+    "as_periods",
+    "capping",
     "dataset_id",
     "describe",
+    "detect_rows",
+    "fits",
     "infer_roles",
+    "kept_rows",
     "load_columns",
     "names_codes",
+    "of_roles",
     "open_columns",
+    "period_of_role",
     "preview",
     "read_table",
+    "redescribed",
     "said_after_treatment",
     "sample_names",
     "sample_path",
+    "with_accepted",
     "write_parquet",
 ]

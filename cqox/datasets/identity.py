@@ -4,7 +4,7 @@ import json
 from hashlib import blake2b
 from pathlib import Path
 
-from cqox.datasets.limits import ReadOptions
+from cqox.datasets.read_options import ReadOptions
 
 __all__ = ["dataset_id"]
 

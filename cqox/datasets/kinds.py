@@ -3,18 +3,19 @@
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import compact_dates
 from cqox.datasets.headers import Header
-from cqox.datasets.interpret import Interpreted
+from cqox.datasets.interpret import Interpreted, interpret
 from cqox.datasets.limits import Limits
 from cqox.datasets.sentinels import sentinel_note
 from cqox.datasets.table import Column, Dtype, Kind
 
-__all__ = ["describe_column", "names_an_id"]
+__all__ = ["describe_column", "names_an_id", "redescribed"]
 
 _ID_NAME = re.compile(
     r"(?:^|[\s_.\-/])(?:id|ids|uuid|guid|key|code|no|number|seq|seqn|idx|rownames?|rowid)\.?$"
@@ -89,6 +90,21 @@ def describe_column(
         level_counts=level_counts,
         notes=tuple(notes),
     )
+
+
+def redescribed(values: pl.Series, column: Column, *, again: bool = False) -> tuple[pl.Series, Column]:
+    """Return a column whose cells have changed since it was described, and its new description.
+
+    Args:
+        values: its cells.
+        column: its description so far; headers, infinite cells and notes are kept.
+        again: whether text may be numbers or dates now that some cells are gone.
+    """
+    interpreted = Interpreted(values=values)
+    if again and values.dtype in (pl.String, pl.Enum):
+        interpreted = interpret(values.cast(pl.String))
+    series, described = describe_column(Header(column.name, column.original_name), interpreted, Limits())
+    return series, replace(described, infinite=column.infinite, notes=column.notes)
 
 
 def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limits, *, is_code: bool) -> Kind:

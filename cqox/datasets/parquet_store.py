@@ -1,24 +1,28 @@
-"""Tables on disk: zstd Parquet with two sidecars of JSON, the description and the messages in it.
+"""Tables on disk: zstd Parquet with sidecars of JSON: the description, the messages in it, and the findings, if any.
 
 The description is computed once, when a table is read; later readers open small files and no data. The codes of its
-sentences are in a file of their own, which CQOx 0.1.0 does not write and does not read.
+sentences and the findings are in files of their own, which CQOx 0.1.0 does not write and does not read.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
+from cqox.contract import DataFinding
 from cqox.contract.messages import Message, collect_messages, restore_messages
 from cqox.datasets.table import Description, Table
 from cqox.errors import InvalidRequest
 
-__all__ = ["ColumnsOnDisk", "describe", "load_columns", "messages_file", "open_columns", "sidecar", "write_parquet"]
+__all__ = [
+    "ColumnsOnDisk", "describe", "findings_file", "load_columns", "messages_file", "open_columns", "sidecar",
+    "write_parquet",
+]  # fmt: skip
 
 _ROW_GROUP = 131_072
 _CITED = re.compile(r"\(os error (\d+)\)")
@@ -39,7 +43,14 @@ def write_parquet(table: Table, path: Path) -> None:
         # polars only cites what the operating system has said.
         raise OSError(int(cited[1]), os.strerror(int(cited[1])), str(path)) from error
     description = table.description.as_dict()
-    for place, content in ((sidecar(path), description), (messages_file(path), collect_messages(description))):
+    contents: list[tuple[Path, object]] = [
+        (sidecar(path), description),
+        (messages_file(path), collect_messages(description)),
+    ]
+    if table.findings:
+        findings = [finding.model_dump() for finding in table.findings]
+        contents.append((findings_file(path), {"findings": findings, "messages": collect_messages(findings)}))
+    for place, content in contents:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         place.write_text(text, encoding="utf-8")
 
@@ -54,8 +65,15 @@ def messages_file(path: Path) -> Path:
     return path.with_name(path.name + ".messages.json")
 
 
+def findings_file(path: Path) -> Path:
+    """Return the path of the findings and their messages; there is no file if there is no finding."""
+    return path.with_name(path.name + ".findings.json")
+
+
 def describe(path: Path) -> Description:
-    """Return the description of a stored table; its sentences are strings without codes if CQOx 0.1.0 stored it.
+    """Return the description of a stored table.
+
+    If CQOx 0.1.0 stored it, its sentences are strings without codes, and it has no findings.
 
     Args:
         path: as given to `write_parquet`.
@@ -63,7 +81,15 @@ def describe(path: Path) -> Description:
     description = json.loads(sidecar(path).read_text(encoding="utf-8"))
     with suppress(FileNotFoundError):
         restore_messages(description, json.loads(messages_file(path).read_text(encoding="utf-8")))
-    return Description.from_dict(description)
+    return replace(Description.from_dict(description), findings=_findings(path))
+
+
+def _findings(path: Path) -> tuple[DataFinding, ...]:
+    with suppress(FileNotFoundError):
+        content = json.loads(findings_file(path).read_text(encoding="utf-8"))
+        restore_messages(content["findings"], content["messages"])
+        return tuple(DataFinding(**finding) for finding in content["findings"])
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +98,38 @@ class ColumnsOnDisk:
 
     Attributes:
         path: where the table is.
-        height: its rows.
+        height: its rows, without those left out.
+        kept: (rows on disk,) whether each row is kept; None if all are.
+        replaced: (height,) columns that are read otherwise than as they are on disk, by name.
     """
 
     path: Path
     height: int
+    kept: pl.Series | None = None
+    replaced: Mapping[str, pl.Series] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> pl.Series:
         """All rows of a column."""
-        return pl.read_parquet(self.path, columns=[name], glob=False)[name]
+        return self.load([name])[name]
+
+    def load(self, names: Sequence[str]) -> pl.DataFrame:
+        """All rows of some columns, in the order asked for."""
+        stored = [name for name in names if name not in self.replaced]
+        # A frame without columns has no rows.
+        frame = pl.read_parquet(self.path, columns=stored, glob=False) if stored else pl.DataFrame(height=self.height)
+        if stored and self.kept is not None:
+            frame = frame.filter(self.kept)
+        return frame.with_columns(self.replaced[name] for name in names if name in self.replaced).select(names)
 
     def batches(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Some columns, row group after row group."""
+        if self.replaced.keys() & set(names):
+            yield from self.load(names).iter_slices(_ROW_GROUP)
+            return
         table = pl.scan_parquet(self.path, glob=False).select(names)
-        for start in range(0, self.height, _ROW_GROUP):
-            yield table.slice(start, _ROW_GROUP).collect()
+        for start in range(0, self.height if self.kept is None else len(self.kept), _ROW_GROUP):
+            rows = table.slice(start, _ROW_GROUP).collect()
+            yield rows if self.kept is None else rows.filter(self.kept.slice(start, _ROW_GROUP))
 
 
 def open_columns(path: Path, names: Sequence[str]) -> ColumnsOnDisk:

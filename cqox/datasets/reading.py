@@ -10,12 +10,15 @@ from cqox.datasets.columnar import read_arrow_file, read_arrow_stream, read_parq
 from cqox.datasets.delimited import read_delimited
 from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
 from cqox.datasets.expansion import expand
+from cqox.datasets.findings import detect
 from cqox.datasets.headers import unnamed_note
 from cqox.datasets.interpret import interpret, needs_decimal_comma
 from cqox.datasets.json_rows import looks_like_json, read_json
 from cqox.datasets.kinds import describe_column
-from cqox.datasets.limits import Limits, ReadOptions
+from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
+from cqox.datasets.read_options import ReadOptions
+from cqox.datasets.reshaping import reshaped, with_header_rows
 from cqox.datasets.signatures import container
 from cqox.datasets.spreadsheet import read_spreadsheet
 from cqox.datasets.table import Column, Description, Table
@@ -70,7 +73,7 @@ def read_table(
             raise UnreadableFile(Message("datasets.empty-inside"))
         raw, encoding = _read(source, files, limits, options)
     return _typed(
-        _without_empty_margins(raw),
+        reshaped(_without_empty_margins(with_header_rows(raw, options.header_rows)), options, limits),
         limits,
         options,
         name=name,
@@ -161,6 +164,7 @@ def _typed(
         series, column = describe_column(header, interpreted, limits, first_row=first_row)
         typed.append(series)
         columns.append(column)
+    frame = pl.DataFrame(typed)
     description = Description(
         name=name,
         rows=rows,
@@ -169,8 +173,9 @@ def _typed(
         encoding=encoding.name if encoding is not None else None,
         compression=compression,
         notes=(*(encoding.notes if encoding is not None else ()), *notes),
+        findings=detect(frame, columns),
     )
-    return Table(frame=pl.DataFrame(typed), description=description)
+    return Table(frame=frame, description=description)
 
 
 def _check_cells(frame: pl.DataFrame, limits: Limits) -> None:

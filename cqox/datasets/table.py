@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 import polars as pl
 
+from cqox.contract import DataFinding
+
 __all__ = ["Column", "Description", "Dtype", "JsonValue", "Kind", "Table", "preview"]
 
 type JsonValue = str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None
@@ -95,6 +97,7 @@ class Description:
         encoding: of a text file.
         compression: layers from the outside in, joined by " in "; None where there are none.
         notes: what was decided for the file as a whole.
+        findings: traps in the data.
     """
 
     name: str
@@ -104,10 +107,12 @@ class Description:
     encoding: str | None = None
     compression: str | None = None
     notes: tuple[str, ...] = ()
+    findings: tuple[DataFinding, ...] = ()
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """Every attribute as JSON."""
-        values = {field.name: _json(getattr(self, field.name)) for field in fields(self) if field.name != "columns"}
+        """Every attribute but the findings as JSON."""
+        others = [field.name for field in fields(self) if field.name not in ("columns", "findings")]
+        values = {name: _json(getattr(self, name)) for name in others}
         values["columns"] = [column.as_dict() for column in self.columns]
         return values
 
@@ -167,6 +172,11 @@ class Table:
     def notes(self) -> tuple[str, ...]:
         """Decisions about the file as a whole."""
         return self.description.notes
+
+    @property
+    def findings(self) -> tuple[DataFinding, ...]:
+        """Traps in the data."""
+        return self.description.findings
 
 
 def preview(table: Table | pl.DataFrame, rows: int = 20) -> list[dict[str, JsonValue]]:

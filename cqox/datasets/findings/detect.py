@@ -1,0 +1,44 @@
+"""Findings that a table shows without a mapping."""
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from cqox.contract import DataFinding
+from cqox.datasets.findings.duplicate_rows import duplicate_rows
+from cqox.datasets.findings.header_rows import header_rows
+from cqox.datasets.findings.merged_cells import merged_cells
+from cqox.datasets.findings.mixed_dates import mixed_dates
+from cqox.datasets.findings.periods import periods
+from cqox.datasets.findings.sum_rows import sum_rows
+from cqox.datasets.findings.totals_rows import totals_rows
+from cqox.datasets.findings.wide_panel import wide_panel
+from cqox.datasets.findings.yes_or_blank import yes_or_blank
+from cqox.datasets.table import Column
+
+__all__ = ["detect", "detect_rows"]
+
+type _Detector = Callable[[pl.DataFrame, Sequence[Column]], list[DataFinding]]
+
+_OF_ROWS: tuple[_Detector, ...] = (totals_rows, sum_rows, duplicate_rows)
+_OF_COLUMNS: tuple[_Detector, ...] = (merged_cells, wide_panel, periods, mixed_dates, yes_or_blank)
+
+
+def detect(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[DataFinding, ...]:
+    """Return the findings of a table.
+
+    A header of several rows makes text of every column, so where there is one, nothing else is looked for.
+
+    Args:
+        frame: the typed columns.
+        columns: their descriptions, in the same order.
+    """
+    headers = header_rows(frame, columns)
+    if headers:
+        return tuple(headers)
+    return tuple(finding for find in (*_OF_ROWS, *_OF_COLUMNS) for finding in find(frame, columns))
+
+
+def detect_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[DataFinding, ...]:
+    """Return the findings that dropping rows settles."""
+    return tuple(finding for find in _OF_ROWS for finding in find(frame, columns))

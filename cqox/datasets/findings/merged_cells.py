@@ -1,0 +1,67 @@
+"""Cells that were merged over several rows: the first has the value, and those below it are empty."""
+
+import json
+from collections.abc import Sequence
+
+import polars as pl
+
+from cqox.contract import DataFinding, Remedy
+from cqox.contract.messages import Message
+from cqox.datasets.table import Column
+
+__all__ = ["merged_cells"]
+
+_FIRST_COLUMNS = 4
+"""Labels of groups stand at the left of a table."""
+
+_LEAST_EMPTY = 0.5
+_FEWEST_GROUPS = 2
+
+
+def merged_cells(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+    """Return a finding where labels on the left stand only in the first row of each group."""
+    found = [column.name for column in columns[:_FIRST_COLUMNS] if _is_merged(frame, column)]
+    if not found:
+        return []
+    empty = frame[found[0]].null_count()
+    return [
+        DataFinding(
+            code="merged-cells",
+            severity="caps",
+            columns=found,
+            rows=[int(row) + 1 for row in frame[found[0]].is_null().arg_true().head(3)],
+            message=Message("findings.merged-cells", columns=found, number=len(found), cells=empty),
+            remedy=Remedy(at="upload", parameters={"fill_down": _as_field(found)}),
+        )
+    ]
+
+
+def _as_field(names: Sequence[str]) -> str:
+    return json.dumps(list(names), ensure_ascii=False) if any("," in name for name in names) else ",".join(names)
+
+
+def _is_merged(frame: pl.DataFrame, column: Column) -> bool:
+    rows = frame.height
+    if column.kind == "real" or column.missing < _LEAST_EMPTY * rows or column.distinct < _FEWEST_GROUPS:
+        return False
+    series = frame[column.name]
+    starts = series.is_not_null().arg_true()
+    labels = series.drop_nulls()
+    if starts[0] != 0 or labels.n_unique() < labels.len():
+        return False
+    sizes = starts.append(pl.Series([rows], dtype=starts.dtype)).diff().drop_nulls()
+    inner = sizes.head(sizes.len() - 1)
+    # The last group may be followed by a row of totals.
+    even = bool((inner == inner[0]).all()) and int(inner[0]) <= int(sizes[-1]) <= int(inner[0]) + 1
+    return even or _begins_again(frame, column.name, max(inner.to_list()))
+
+
+def _begins_again(frame: pl.DataFrame, name: str, largest: int) -> bool:
+    """Return whether the column to the right numbers the rows of each group, as months do in a table of shops."""
+    place = frame.columns.index(name) + 1
+    if place == frame.width:
+        return False
+    group, inner = frame[name].is_not_null().cum_sum(), frame[frame.columns[place]]
+    if inner.null_count() or inner.n_unique() > largest:
+        return False
+    return not pl.DataFrame({"group": group, "inner": inner}).is_duplicated().any()
