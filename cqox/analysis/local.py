@@ -125,13 +125,14 @@ def _is_utf8(text: str) -> bool:
 
 
 def _notes_on(description: Mapping[str, JsonValue], mapping: Mapping[str, JsonValue]) -> list[str]:
-    """Return the notes on reading the file and the mapped columns."""
+    """Return the notes on reading the file and the mapped columns, and the findings."""
     mapped = {str(name) for given in mapping.values() for name in (given if isinstance(given, list) else [given])}
     notes = [str(note) for note in _list(description.get("notes"))]
     for column in _list(description.get("columns")):
         if isinstance(column, dict) and column.get("name") in mapped:
             notes += [f"{column['name']}: {note}" for note in _list(column.get("notes"))]
-    return notes
+    findings = [finding for finding in _list(description.get("findings")) if isinstance(finding, dict)]
+    return [*notes, *(str(finding["message"]) for finding in findings)]
 
 
 def _list(value: JsonValue) -> Sequence[JsonValue]:

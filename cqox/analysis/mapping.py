@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from cqox.contract import ROLES, RoleMapping, near_words, shortened
+from cqox.contract import ROLES, RemedyOptions, RoleMapping, near_words, shortened
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest
 
-__all__ = ["BY_LEVELS", "categorical_columns", "check_mapping", "columns_of", "names_in", "unknown_column"]
+__all__ = [
+    "BY_LEVELS", "categorical_columns", "check_mapping", "check_remedies", "columns_of", "names_in", "unknown_column",
+]  # fmt: skip
 
 _MOST_SHOWN = 30
 
@@ -82,6 +84,24 @@ def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mappi
                 field="options.categorical",
             )
     return list(names)
+
+
+def check_remedies(options: RemedyOptions, columns: Sequence[str]) -> None:
+    """Check by names the options that settle data findings, before any data are read.
+
+    Raises:
+        InvalidRequest: an option names a column that does not exist.
+    """
+    asked = {
+        "drop_rows": [drop.column for drop in options.drop_rows or () if drop.column is not None],
+        "period_formats": list(options.period_formats or ()),
+        "yes_no": options.yes_no or [],
+    }
+    for option, names in asked.items():
+        for name in names:
+            if name not in columns:
+                use = Message("findings.in-option", option=option)
+                raise unknown_column(name, use, columns, field=f"options.{option}")
 
 
 def unknown_column(word: str, where: Message, columns: Sequence[str], *, field: str) -> InvalidRequest:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cqox.contract import Decision, Effect, Gate, Identification, Options, RoleMapping
+from cqox.contract import DataFinding, Decision, Effect, Gate, Identification, Options, RoleMapping
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 
@@ -37,7 +37,12 @@ class ContrastResult:
 
 
 def assemble(
-    roles: RoleMapping, options: Options, results: Sequence[ContrastResult], *, notes: Sequence[str]
+    roles: RoleMapping,
+    options: Options,
+    results: Sequence[ContrastResult],
+    *,
+    notes: Sequence[str],
+    findings: Sequence[DataFinding] = (),
 ) -> dict[str, object]:
     """Assemble the report without its id, figures and provenance.
 
@@ -82,6 +87,7 @@ def assemble(
         "decision": main.decision.model_dump(),
         "effect": None if main.effect is None else main.effect.model_dump(),
         "identification": _ledger(main),
+        "findings": [finding.model_dump() for finding in findings],
         "diagnostics": diagnostics,
         "notes": list(dict.fromkeys(said)),
         "warnings": list(dict.fromkeys(warnings)),

@@ -14,16 +14,20 @@ import polars as pl
 
 from cqox import diagnostics as judge
 from cqox import figures as draw
+from cqox.analysis.data_findings import data_findings
 from cqox.analysis.finite import finite, finite_estimate, named
-from cqox.analysis.mapping import check_mapping, columns_of, names_in
+from cqox.analysis.magnitudes import is_extreme, refuse_extreme, refuse_infinite
+from cqox.analysis.mapping import check_mapping, columns_of
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
+from cqox.analysis.remedies import remedied
 from cqox.analysis.report import ContrastResult, assemble
+from cqox.analysis.roles import Columns, Rows
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unused import unused_roles
-from cqox.contract import ROLES, AnalyzeRequest, EstimationOptions, Gate, Options, RoleMapping
-from cqox.contract.messages import Message, collect_messages
-from cqox.datasets import Column, describe, load_columns, open_columns
+from cqox.contract import ROLES, AnalyzeRequest, DataFinding, EstimationOptions, Gate, Options, RoleMapping
+from cqox.contract.messages import Message, collect_messages, joined, of
+from cqox.datasets import Column, ColumnsOnDisk, capping, describe
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicable, catalog, entries, run
 from cqox.estimators.numerics.array_store import in_files
@@ -33,12 +37,6 @@ __all__ = ["Finished", "StepCallback", "analyze", "warm_up"]
 
 _MOST_CELLS = 6_000_000
 """Number of mapped cells up to which an analysis runs in memory; beyond, its large arrays are in files."""
-
-_LARGEST, _SMALLEST = 1e75, 1e-75
-"""Magnitudes beyond which fourth powers, which errors and diagnostics need, overflow or underflow."""
-
-_NAMES_ONLY = ("unit_id", "cluster", "fixed_effects", "edges")
-"""Roles whose values are only compared."""
 
 _WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
 """Families that adjust for no covariates."""
@@ -95,7 +93,10 @@ def warm_up() -> None:
     prepared = prepare(frame, {}, roles, options)
     clock = _Clock(lambda _: None)
     _figures(
-        [_judge(contrast, _settings(options, threads=1), catalog(), options, clock) for contrast in prepared.contrasts]
+        [
+            _judge(contrast, _settings(options, threads=1), catalog(), options, (), clock)
+            for contrast in prepared.contrasts
+        ]
     )
     draw.warm()
 
@@ -130,39 +131,58 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
         UnusableData: the outcome or the treatment does not vary.
     """
     clock = _Clock(on_step)
-    table = describe(path)
-    columns = {column.name: column for column in table.columns}
+    described = describe(path)
     roles, aliases = request.roles()
-    check_mapping(roles, list(columns))
+    check_mapping(roles, [column.name for column in described.columns])
     notes = [Message("analysis.role-alias", word=word, role=role) for word, role in aliases.items()]
-    # In a column of first treated periods infinity means never treated.
     cohort = roles.get("cohort")
-    _refuse_infinite(columns, [name for name in columns_of(roles) if name != cohort])
+    read = remedied(
+        path, described, request.options, mapped=columns_of(roles), cohort=cohort if isinstance(cohort, str) else None
+    )
+    columns, notes = read.columns, [*notes, *read.notes]
+    # In a column of first treated periods infinity means never treated.
+    refuse_infinite(columns, [name for name in columns_of(roles) if name != cohort])
     if isinstance(cohort, str) and columns[cohort].infinite:
         notes.append(Message("analysis.infinity-means-never", column=cohort, rows=columns[cohort].infinite))
-    _refuse_extreme(columns, roles)
-    free = _candidates(path, columns, roles)
+    refuse_extreme(columns, roles)
+    free = _candidates(read.table, columns, roles)
     if request.options.covariates == "auto" and "covariates" not in roles:
         notes += [_taken(free), *free.notes("taken")]
         merged = {**roles, "covariates": free.names} if free.names else roles
         roles, free = {role: merged[role] for role in ROLES if role in merged}, Candidates(names=(), excluded={})
     mapped = columns_of(roles)
     notes += _readings(columns, mapped)
-    large = table.rows * len(mapped) > _MOST_CELLS
+    findings, absent = data_findings(described, read, roles, request.options)
+    notes += absent
+    large = read.table.height * len(mapped) > _MOST_CELLS
     with in_files(path.parent if large else None):
-        frame = open_columns(path, mapped) if large else load_columns(path, mapped)
-        clock.done("read", rows=table.rows)
-        prepared = prepare(frame, columns, roles, request.options)
+        frame = read.table if large else read.table.load(mapped)
+        clock.done("read", rows=described.rows)
+        prepared = _prepared(frame, columns, roles, request.options, findings)
         del frame  # only the arrays are needed from here on
         if large:
             _release_heap()
         clock.done("plan", contrasts=len(prepared.contrasts))
         notes += prepared.notes
-        finished = _finished(prepared, request.options, roles, notes, free, table.rows, threads, clock)
+        finished = _finished(prepared, request.options, roles, notes, free, findings, described.rows, threads, clock)
         del prepared
         if large:
             _release_heap()
         return finished
+
+
+def _prepared(
+    frame: Rows, columns: Columns, roles: RoleMapping, options: Options, findings: Sequence[DataFinding]
+) -> Prepared:
+    """Return the arrays of each contrast; of data that cannot be used, say which findings may be why."""
+    try:
+        return prepare(frame, columns, roles, options)
+    except UnusableData as error:
+        limiting = capping(findings)
+        if not limiting:
+            raise
+        sentences = joined([of(error.detail), *limiting])
+        raise UnusableData(sentences, field=error.field, choices=error.choices) from error
 
 
 def _release_heap() -> None:
@@ -178,12 +198,14 @@ def _finished(
     roles: RoleMapping,
     notes: Sequence[str],
     free: Candidates,
+    findings: Sequence[DataFinding],
     rows: int,
     threads: int,
     clock: _Clock,
 ) -> Finished:
     settings, chosen = _settings(options, threads), _chosen(options)
-    results = [_judge(contrast, settings, chosen, options, clock) for contrast in prepared.contrasts]
+    limiting = capping(findings)
+    results = [_judge(contrast, settings, chosen, options, limiting, clock) for contrast in prepared.contrasts]
     specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
     estimates = [estimate for result in results for estimate in result.estimates]
@@ -191,7 +213,7 @@ def _finished(
         hint = [Message("analysis.candidate-covariates", columns=free.names)] if free.names else []
         notes = [*notes, *hint, *free.notes("suggested")]
     notes = [*notes, *unused_roles(roles, chosen, estimates)]
-    report, drawn = _finite(assemble(roles, options, results, notes=notes), dict(specs))
+    report, drawn = _finite(assemble(roles, options, results, notes=notes, findings=findings), dict(specs))
     report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
     return Finished(report=report, specs=drawn, rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
@@ -211,7 +233,12 @@ def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[s
 
 
 def _judge(
-    contrast: Contrast, settings: Settings, chosen: Sequence[Estimator], options: Options, clock: _Clock
+    contrast: Contrast,
+    settings: Settings,
+    chosen: Sequence[Estimator],
+    options: Options,
+    findings: Sequence[Message],
+    clock: _Clock,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
     primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary)
@@ -250,6 +277,7 @@ def _judge(
             continuous=plan.data.treatment_kind == "continuous",
             alpha=options.alpha,
         ),
+        findings=findings,
     )
     clock.done("diagnostics", contrast=contrast.label)
     return ContrastResult(
@@ -302,52 +330,16 @@ def _chosen(options: Options) -> tuple[Estimator, ...]:
     return tuple(estimator for name, estimator in known.items() if name in wanted)
 
 
-def _refuse_infinite(columns: Mapping[str, Column], names: Sequence[str]) -> None:
-    for name in names:
-        rows = columns[name].infinite
-        if rows:
-            raise UnusableData(
-                Message("analysis.infinite-values", column=name, rows=rows),
-                field="mapping",
-            )
-
-
-def _refuse_extreme(columns: Mapping[str, Column], roles: RoleMapping) -> None:
-    for role, mapped in roles.items():
-        if ROLES[role].arity == "scalar" or role in _NAMES_ONLY:
-            continue
-        for name in names_in(mapped):
-            if not _is_extreme(columns[name]):
-                continue
-            raise UnusableData(_out_of_range(name, _size(columns[name])), field=f"mapping.{role}")
-
-
-def _out_of_range(column: str, size: float) -> Message:
-    if size > _LARGEST:
-        return Message("analysis.too-large", column=column, size=size, smallest=_SMALLEST, largest=_LARGEST)
-    return Message("analysis.too-small", column=column, size=size, smallest=_SMALLEST, largest=_LARGEST)
-
-
-def _candidates(path: Path, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
+def _candidates(table: ColumnsOnDisk, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
     """Return the columns that could be covariates, without those that are infinite or of extreme magnitude."""
     mapped = columns_of(roles)
     beyond = [
-        name for name, column in columns.items() if name not in mapped and (column.infinite or _is_extreme(column))
+        name for name, column in columns.items() if name not in mapped and (column.infinite or is_extreme(column))
     ]
-    free = covariate_candidates(path, [column for name, column in columns.items() if name not in beyond], roles)
+    free = covariate_candidates(table, [column for name, column in columns.items() if name not in beyond], roles)
     if not beyond or "covariates" in roles:
         return free
     return Candidates(names=free.names, excluded={**free.excluded, Message("analysis.beyond-range"): beyond})
-
-
-def _is_extreme(column: Column) -> bool:
-    return _size(column) > _LARGEST or 0 < _size(column) < _SMALLEST
-
-
-def _size(column: Column) -> float:
-    """Return the largest absolute value in the column; 0 if it has no numbers."""
-    ends = [end for end in (column.minimum, column.maximum) if isinstance(end, int | float)]
-    return float(max((abs(end) for end in ends), default=0))
 
 
 def _taken(free: Candidates) -> Message:

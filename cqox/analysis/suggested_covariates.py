@@ -68,7 +68,7 @@ class _Reference:
     rows: Sampled
 
 
-def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMapping) -> Candidates:
+def covariate_candidates(table: ColumnsOnDisk, columns: Sequence[Column], roles: RoleMapping) -> Candidates:
     """Return the columns without a role that could be covariates; none if covariates are mapped or no outcome is.
 
     Excluded with a reason are constant columns, copies of the outcome or the treatment (a correlation above 0.999 of
@@ -76,7 +76,7 @@ def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMappi
     unit: unit effects absorb them, and they may encode when a unit is treated.
 
     Args:
-        path: the table, as stored by `cqox.datasets`.
+        table: the table, as stored by `cqox.datasets`.
         columns: all of its columns.
         roles: canonical role to mapped columns or value.
 
@@ -95,7 +95,6 @@ def covariate_candidates(path: Path, columns: Sequence[Column], roles: RoleMappi
     if not free:
         return Candidates(names=(), excluded=excluded)
     unit = str(roles["unit_id"]) if {"unit_id", "time"} <= roles.keys() else None
-    table = ColumnsOnDisk(path=path, height=columns[0].count + columns[0].missing)
     references = _references(table, roles)
     names: list[str] = []
     for frame in _read(table, free, unit):
@@ -116,7 +115,8 @@ def drop_redundant_covariates(path: Path, columns: Sequence[Column], inference: 
     roles = {role: given for role, given in inference.mapping.items() if role in ("y", "treatment")}
     if "y" not in roles or "covariates" not in inference.mapping:
         return inference
-    found = covariate_candidates(path, columns, roles)
+    table = ColumnsOnDisk(path=path, height=columns[0].count + columns[0].missing)
+    found = covariate_candidates(table, columns, roles)
     possible = set(found.names)
     kept = tuple(name for name in inference.mapping["covariates"] if name in possible)
     mapping = {role: given for role, given in inference.mapping.items() if role != "covariates"}
@@ -134,7 +134,7 @@ def _read(table: ColumnsOnDisk, names: Sequence[str], unit: str | None) -> Itera
     width = max(1, _CELLS // max(1, table.height))
     for start in range(0, len(names), width):
         some = [*names[start : start + width], *([unit] if unit else [])]
-        yield pl.read_parquet(table.path, columns=some, glob=False).select(some)
+        yield table.load(some)
 
 
 def _constant_within(frame: pl.DataFrame, unit: str) -> set[str]:

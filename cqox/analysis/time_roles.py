@@ -1,6 +1,7 @@
 """Time roles: periods, first treated periods and intervention times, converted to one scale.
 
 Months written as whole numbers (200312, then 200401) become dates: as numbers December and January would be 89 apart.
+Text that can be read as periods in one way only (W1, 第1週, Q1 2025, 令和7年4月) becomes numbers or dates.
 Words in a cohort column that mean never, and infinity, become missing, which represents a never-treated unit.
 """
 
@@ -11,14 +12,15 @@ from datetime import date
 import polars as pl
 
 from cqox.analysis.levels import folded
-from cqox.contract import RoleMapping
+from cqox.contract import PeriodFormat, RoleMapping
 from cqox.contract.messages import Message
 from cqox.datasets.dates import compact_months, first_days, read_dates
 from cqox.datasets.parquet_store import ColumnsOnDisk
+from cqox.datasets.periods import as_periods, recognise
 from cqox.errors import InvalidRequest
 from cqox.estimators.sample import listed
 
-__all__ = ["cohort_column", "time_column", "timing_notes", "with_months"]
+__all__ = ["cohort_column", "means_never", "time_column", "timing_notes", "with_months"]
 
 type _Rows = pl.DataFrame | ColumnsOnDisk
 
@@ -31,10 +33,26 @@ _NEVER = {
 
 
 def time_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
-    """Return the periods; as dates if they are whole numbers of the form YYYYMM."""
+    """Return the periods; as dates if they are whole numbers of the form YYYYMM, text by its order if it has one."""
     series = frame[str(roles["time"])]
     months = compact_months(series)
-    return series if months is None else months
+    if months is not None:
+        return months
+    format_ = _format(series)
+    return series if format_ is None else as_periods(series, format_)
+
+
+def means_never(word: str) -> bool:
+    """Return whether a word in a column of first treated periods means never treated."""
+    return folded(word).replace("-", " ").replace("_", " ") in _NEVER
+
+
+def _format(series: pl.Series) -> PeriodFormat | None:
+    """Return the one format that the texts of a column can be read by; None if there is none."""
+    if series.dtype not in (pl.String, pl.Enum):
+        return None
+    found = recognise(series.cast(pl.String).drop_nulls().unique(maintain_order=True).to_list())
+    return found.format if found is not None and found.is_safe else None
 
 
 def cohort_column(frame: _Rows, roles: RoleMapping) -> pl.Series:
@@ -65,7 +83,7 @@ def with_months(frame: _Rows, roles: RoleMapping) -> RoleMapping:
     if raw.dtype.is_temporal():
         return roles
     raise InvalidRequest(
-        Message("analysis.intervention-not-month", given=given, time=raw.name, example=_example(raw)),
+        Message("analysis.intervention-not-month", given=given, time=raw.name, example=_example(raw) or time.max()),
         field="mapping.intervention_time",
     )
 
@@ -75,7 +93,12 @@ def timing_notes(frame: _Rows, roles: RoleMapping) -> list[Message]:
     notes: list[Message] = []
     if "time" in roles:
         raw = frame[str(roles["time"])]
-        if time_column(frame, roles).dtype != raw.dtype:
+        time = time_column(frame, roles)
+        format_ = _format(raw)
+        if format_ is not None:
+            first, last = str(time.min()), str(time.max())
+            notes.append(Message("findings.periods-read", column=raw.name, format=format_, first=first, last=last))
+        elif time.dtype != raw.dtype:
             notes.append(Message("analysis.read-as-months", column=raw.name, example=_example(raw)))
     if "cohort" in roles:
         notes += _cohort(frame, roles)[1]
@@ -85,7 +108,7 @@ def timing_notes(frame: _Rows, roles: RoleMapping) -> list[Message]:
 def _cohort(frame: _Rows, roles: RoleMapping) -> tuple[pl.Series, list[Message]]:
     series, notes = frame[str(roles["cohort"])], list[Message]()
     if series.dtype in (pl.String, pl.Categorical, pl.Enum):
-        series, notes = _without_never(series)
+        series, notes = _without_never(series, _format(frame[str(roles["time"])]) if "time" in roles else None)
     elif series.dtype.is_float():
         endless = series.is_infinite().fill_null(value=False)
         if endless.any():
@@ -121,16 +144,19 @@ def _check_never(cohort: pl.Series, time: pl.Series) -> None:
         )
 
 
-def _without_never(series: pl.Series) -> tuple[pl.Series, list[Message]]:
-    """Parse words as numbers or dates, and those that mean never as missing."""
+def _without_never(series: pl.Series, format_: PeriodFormat | None) -> tuple[pl.Series, list[Message]]:
+    """Parse words as numbers or dates, or by the format of the periods; those that mean never as missing."""
     words = series.cast(pl.String)
     levels = words.drop_nulls().unique(maintain_order=True).to_list()
-    never = [word for word in levels if folded(word).replace("-", " ").replace("_", " ") in _NEVER]
+    never = [word for word in levels if means_never(word)]
     rest = pl.Series([word for word in levels if word not in never], dtype=pl.String)
     numbers = rest.cast(pl.Float64, strict=False)
     strays = rest.filter(numbers.is_null() | ~numbers.is_finite())
-    dates = read_dates(rest)[0] if len(strays) else None
-    if len(strays) and dates is None:
+    read = read_dates(rest)[0] if len(strays) else None
+    values = numbers if read is None else read.values
+    if len(strays) and read is None and format_ is not None:
+        values = as_periods(rest, format_)
+    if len(strays) and values.null_count():
         if len(strays) == len(rest):
             # No word is a period: the wrong column is mapped, and is rejected as such.
             return series, []
@@ -139,10 +165,9 @@ def _without_never(series: pl.Series) -> tuple[pl.Series, list[Message]]:
             Message("analysis.cohort-words", column=series.name, words=odd),
             field="mapping.cohort",
         )
-    values = numbers if dates is None else dates.values
-    read = words.replace_strict(rest, values, default=None, return_dtype=values.dtype).alias(series.name)
+    column = words.replace_strict(rest, values, default=None, return_dtype=values.dtype).alias(series.name)
     counts = {f"'{word}'": int((words == word).sum()) for word in never}
-    return read, [_never_note(series.name, counts)] if counts else []
+    return column, [_never_note(series.name, counts)] if counts else []
 
 
 def _never_note(name: str, counts: Mapping[str, int]) -> Message:

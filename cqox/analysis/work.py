@@ -114,15 +114,17 @@ def _description(table: Table) -> dict[str, object]:
         "notes": list(table.notes),
         "preview": preview(table),
         "roles": {role: [candidate.to_json() for candidate in found] for role, found in inference.candidates.items()},
+        "findings": [finding.model_dump() for finding in table.findings],
     }
     return {**description, "messages": collect_messages(description)}
 
 
 def _infer(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     path = Path(str(arguments["path"]))
-    columns = describe_table(path).columns
-    inference = drop_redundant_covariates(path, columns, infer_roles(columns)).to_json()
-    return {**inference, "messages": collect_messages(inference)}, b""
+    table = describe_table(path)
+    inference = drop_redundant_covariates(path, table.columns, infer_roles(table.columns)).to_json()
+    answer = {**inference, "findings": [finding.model_dump() for finding in table.findings]}
+    return {**answer, "messages": collect_messages(answer)}, b""
 
 
 def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:

@@ -8,7 +8,7 @@ import pytest
 
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates, drop_redundant_covariates
 from cqox.contract import RoleMapping
-from cqox.datasets import Limits, ReadOptions, Table, infer_roles, read_table, write_parquet
+from cqox.datasets import ColumnsOnDisk, Limits, ReadOptions, Table, infer_roles, read_table, write_parquet
 
 RNG = np.random.default_rng(5)
 N = 200
@@ -29,7 +29,7 @@ def kept(folder: Path, columns: Mapping[str, Sequence[object]]) -> tuple[Path, T
 
 def found(folder: Path, columns: Mapping[str, Sequence[object]], roles: RoleMapping = ROLES) -> Candidates:
     path, table = kept(folder, columns)
-    return covariate_candidates(path, table.columns, roles)
+    return covariate_candidates(ColumnsOnDisk(path=path, height=table.rows), table.columns, roles)
 
 
 @pytest.mark.parametrize(
