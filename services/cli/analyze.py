@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import UnionType
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import trio
 from pydantic import JsonValue
@@ -184,15 +184,21 @@ def _value(name: str, text: str) -> JsonValue:
         value: JsonValue = json.loads(text)
     except ValueError:
         value = text
-    if value is None or isinstance(value, list) or not _takes_several(name):
+    if value is None or isinstance(value, list | dict) or not _takes_several(name):
         return value
     return [word.strip() for word in text.split(",")]
 
 
 def _takes_several(name: str) -> bool:
     field = Options.model_fields.get(name)
-    form = None if field is None else field.annotation
-    return any(get_origin(one) in (list, tuple) for one in (get_args(form) if isinstance(form, UnionType) else [form]))
+    return field is not None and _is_several(field.annotation)
+
+
+def _is_several(form: object) -> bool:
+    """Return whether a type is one of lists, alone, annotated or in a union."""
+    if get_origin(form) in (list, tuple):
+        return True
+    return (isinstance(form, UnionType) or get_origin(form) is Annotated) and any(map(_is_several, get_args(form)))
 
 
 class _Progress:

@@ -12,6 +12,7 @@ from cqox.contract.messages import LANGUAGES, Language
 from services.cli import admin, db
 from services.config.configuration import about_others, about_secrets, former_flag, no_flag
 from services.config.table import Setting, table
+from services.http.contract.read_parameters import READ_PARAMETERS
 
 __all__ = ["main"]
 
@@ -160,7 +161,8 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
     )
     option = typer.Option("--option", metavar="NAME=VALUE", help=options)
     lang = "Language of the sentences in report and figures."
-    reading = "How to read the file, such as encoding=cp932; may be repeated. encoding, delimiter, sheet, decimal, na."
+    names = ", ".join(parameter.name for parameter in READ_PARAMETERS)
+    reading = f"How to read the file, such as encoding=cp932 or header_rows=2; may be repeated. {names}."
     read = typer.Option("--read", metavar="NAME=VALUE", help=reading)
     return [
         _parameter(

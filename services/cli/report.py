@@ -1,5 +1,7 @@
 """Terminal output of a report."""
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
@@ -16,7 +18,7 @@ __all__ = ["estimates_table", "show_report"]
 def show_report(
     console: Console, report: Mapping[str, JsonValue], *, alpha: float = 0.05, language: Language = "en"
 ) -> None:
-    """Print the estimates, the reasons of missing ones, notes and warnings, and last, where one looks, the verdict.
+    """Print estimates, reasons of missing ones, findings, notes and warnings, and last, where one looks, the verdict.
 
     Args:
         console: the output.
@@ -28,6 +30,8 @@ def show_report(
     console.print()
     console.print(estimates_table(estimates, alpha=alpha))
     _show_without_number(console, estimates)
+    for finding in _objects(report.get("findings")):
+        _show_finding(console, finding)
     for what in ("notes", "warnings", "errors"):
         for line in _grouped(_list(report.get(what))) if what == "warnings" else _list(report.get(what)):
             console.print(Text(f"{what.removesuffix('s')}: {line}", style="yellow"), soft_wrap=True)
@@ -69,6 +73,21 @@ def _show_without_number(console: Console, estimates: Sequence[Mapping[str, Json
         names = (name if len(of) == contrasts else f"{name} ({', '.join(of)})" for name, of in of_reason.items())
         style = "red" if status == "failed" else "dim"
         console.print(Text(f"{status}: {', '.join(names)}. {reason}", style=style), soft_wrap=True)
+
+
+def _show_finding(console: Console, finding: Mapping[str, JsonValue]) -> None:
+    """Print a finding with the flags of its remedy, and the one that accepts it if it keeps the verdict at CANARY."""
+    caps = finding["severity"] == "caps" and not finding["accepted"]
+    style = "red" if caps else "yellow"
+    console.print(Text(f"finding {finding['code']}: {finding['message']}", style=style), soft_wrap=True)
+    remedy = finding["remedy"]
+    if isinstance(remedy, dict) and isinstance(remedy["parameters"], dict):
+        flag = "--read" if remedy["at"] == "upload" else "--option"
+        for name, value in remedy["parameters"].items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            console.print(Text(f"  {flag} {name}={shlex.quote(text)}"), soft_wrap=True)
+    if caps:
+        console.print(Text(f"  --option accept={finding['code']}"), soft_wrap=True)
 
 
 def _grouped(warnings: Sequence[JsonValue]) -> list[str]:

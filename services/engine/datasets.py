@@ -15,6 +15,7 @@ from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.keys import held_key
 from services.engine.pages import query_of
 from services.engine.state import State
+from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
@@ -22,7 +23,7 @@ from services.http.request.uploads import receive_upload
 
 __all__ = ["handlers"]
 
-_READ_OPTIONS = ("encoding", "delimiter", "sheet", "decimal", "na")
+_READ_OPTIONS = tuple(parameter.name for parameter in READ_PARAMETERS)
 
 
 def handlers(state: State) -> dict[str, Handler]:

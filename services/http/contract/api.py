@@ -21,6 +21,7 @@ from cqox.contract import (
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.health_models import Health, Liveness
 from services.http.contract.operations import Answer, Operation, Parameter
+from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -204,15 +205,13 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Upload a table",
         description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
-        "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id.",
+        "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id. "
+        "`findings` names traps in the data; a remedy at `upload` is sent as further fields of the form, or as query "
+        "parameters, with the file once more.",
         body="file",
         parameters=(
             Parameter(name="name", where="query", meaning="Name of the data set; the file's name if absent."),
-            Parameter(name="encoding", where="query", meaning="Text encoding; detected if absent."),
-            Parameter(name="delimiter", where="query", meaning="Delimiter of cells; detected if absent."),
-            Parameter(name="decimal", where="query", meaning="Decimal separator, `.` or `,`."),
-            Parameter(name="na", where="query", meaning="Markers of missing values, separated by commas."),
-            Parameter(name="sheet", where="query", meaning="Sheet of a workbook; the first if absent."),
+            *READ_PARAMETERS,
             _KEY,
         ),
         answers=(

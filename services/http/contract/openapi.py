@@ -97,10 +97,15 @@ def _body(operation: Operation, references: _References) -> _Json:
         if operation.example is not None:
             content["example"] = dict(operation.example)  # type: ignore[arg-type]
         return {"application/json": content}
+    fields: _Json = {
+        parameter.name: {"type": parameter.kind, "description": parameter.meaning}
+        for parameter in operation.parameters
+        if parameter.where == "query"
+    }
     file: _Json = {
         "type": "object",
         "required": ["file"],
-        "properties": {"file": {"type": "string", "format": "binary"}},
+        "properties": {"file": {"type": "string", "format": "binary"}, **fields},
     }
     return {"multipart/form-data": {"schema": file}, "application/octet-stream": {"schema": {}}}
 

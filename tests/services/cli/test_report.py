@@ -68,3 +68,26 @@ def test_contrasts_have_a_column_where_there_are_any():
     assert "contrast" in heading
     assert "x vs y" in first
     assert " vs " not in second
+
+
+def test_a_finding_is_shown_with_the_flags_that_settle_or_accept_it():
+    out = StringIO()
+    remedy = {"at": "analyze", "parameters": {"drop_rows": [{"column": "shop", "values": ["合計"]}]}}
+    finding = {
+        "code": "totals-rows",
+        "severity": "caps",
+        "message": "1 row is a total.",
+        "accepted": False,
+        "remedy": remedy,
+    }
+    accepted = {**finding, "accepted": True, "remedy": {"at": "upload", "parameters": {"header_rows": "2"}}}
+    report = {"estimates": [], "decision": None, "findings": [finding, accepted, {**accepted, "remedy": None}]}
+    show_report(Console(file=out, width=200), report)
+    assert out.getvalue().splitlines()[-6:] == [
+        "finding totals-rows: 1 row is a total.",
+        """  --option drop_rows='[{"column": "shop", "values": ["合計"]}]'""",
+        "  --option accept=totals-rows",
+        "finding totals-rows: 1 row is a total.",
+        "  --read header_rows=2",
+        "finding totals-rows: 1 row is a total.",
+    ]

@@ -72,6 +72,14 @@ async def test_an_upload_is_registered_with_its_options_and_described(state, tmp
 
 
 @pytest.mark.trio
+async def test_options_that_reshape_a_file_are_fields_of_the_form(state) -> None:
+    form = {"header_rows": "2", "fill_down": "a,b", "drop_rows": '{"rows": [1]}', "unpivot": '{"columns": ["a", "b"]}'}
+    answer, _ = await asked(state, "POST", "/api/datasets", data=b"y\n1\n", query_string=form)
+    assert answer.status_code == 201
+    assert state.analyses.datasets.added[0]["options"] == form
+
+
+@pytest.mark.trio
 async def test_an_unknown_option_and_a_full_disk_are_refused_before_anything_is_registered(state) -> None:
     answer, body = await asked(state, "POST", "/api/datasets?sep=x", data=b"y\n1\n")
     assert (answer.status_code, body["field"]) == (400, "sep")
