@@ -160,3 +160,18 @@ def test_a_start_that_may_say_never_too_is_refused_by_name(start: int) -> None:
 def test_zero_means_never_where_no_treatment_could_start_then() -> None:
     for times, never in (([0, 1, 2], 0), ([1, 2, 3], 0), ([-2, -1, 0, 1], -9), ([-2, -1, 0, 1], -2)):
         assert np.isnan(made(times, [1, never]).contrasts[0].data.cohort[len(times) :]).all()
+
+
+def test_periods_of_text_are_in_their_order_and_the_cohort_is_read_by_their_format() -> None:
+    found = made(["W2", "W9", "W10", "W11"], ["W10", "never"])
+    data = found.contrasts[0].data
+    assert data.time_values.tolist() == [2.0, 9.0, 10.0, 11.0]
+    assert data.treatment.tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert "by the format 'number', from 2 to 11" in said(found, "periods of 't'")
+    quarters = made(["Q4 2024", "Q1 2025", "Q2 2025"], ["Q1 2025", "never"])
+    assert quarters.contrasts[0].data.treatment.tolist() == [0, 1, 1, 0, 0, 0]
+
+
+def test_text_of_several_readings_sorts_as_text() -> None:
+    times = pl.DataFrame({"t": ["4/9", "4/10", "4/11"]})
+    assert time_column(times, {"time": "t"}).to_list() == ["4/9", "4/10", "4/11"]

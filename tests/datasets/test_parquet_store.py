@@ -9,8 +9,8 @@ import pytest
 
 from cqox.contract import ColumnDescription
 from cqox.contract.messages import Message
-from cqox.datasets import describe, load_columns, write_parquet
-from cqox.datasets.parquet_store import messages_file
+from cqox.datasets import ColumnsOnDisk, describe, load_columns, write_parquet
+from cqox.datasets.parquet_store import findings_file, messages_file
 from cqox.errors import InvalidRequest
 
 CONTENT = (
@@ -121,3 +121,28 @@ def test_what_polars_says_of_itself_stays_as_it_is(read, tmp_path, monkeypatch):
     monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
     with pytest.raises(pl.exceptions.ComputeError):
         write_parquet(read(CONTENT), tmp_path / "table.parquet")
+
+
+def test_findings_are_kept_with_their_codes_and_a_table_without_any_has_no_file(tmp_path, read):
+    path = tmp_path / "found.parquet"
+    table = read("shop,sales\nA,1\nB,2\n合計,3\n")
+    write_parquet(table, path)
+    (finding,) = describe(path).findings
+    assert finding == table.findings[0]
+    assert finding.message.code == "findings.totals-rows"
+    assert b"findings" not in (tmp_path / "found.parquet.json").read_bytes()
+    write_parquet(read("shop,sales\nA,1\nB,2\n"), tmp_path / "none.parquet")
+    assert not findings_file(tmp_path / "none.parquet").exists()
+    assert describe(tmp_path / "none.parquet").findings == ()
+
+
+def test_columns_on_disk_have_the_rows_that_are_kept_and_the_columns_that_are_replaced(tmp_path, read):
+    path = tmp_path / "t.parquet"
+    write_parquet(read("a,b\n1,x\n2,y\n3,x\n"), path)
+    kept = pl.Series([True, False, True])
+    table = ColumnsOnDisk(path=path, height=2, kept=kept, replaced={"b": pl.Series("b", [7, 8])})
+    assert table["a"].to_list() == [1, 3]
+    assert table.load(["b", "a"]).rows() == [(7, 1), (8, 3)]
+    assert table.load(["b"]).rows() == [(7,), (8,)]
+    assert [batch.rows() for batch in table.batches(["a"])] == [[(1,), (3,)]]
+    assert [batch.rows() for batch in table.batches(["a", "b"])] == [[(1, 7), (3, 8)]]
