@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import trio
 from pydantic import JsonValue
@@ -198,7 +198,7 @@ def _is_several(form: object) -> bool:
     """Return whether a type is one of lists, alone, annotated or in a union."""
     if get_origin(form) in (list, tuple):
         return True
-    return (isinstance(form, UnionType) or get_origin(form) is Annotated) and any(map(_is_several, get_args(form)))
+    return get_origin(form) in (Annotated, Union, UnionType) and any(map(_is_several, get_args(form)))
 
 
 class _Progress:
