@@ -24,6 +24,11 @@ class EstimationOptions(Strict):
     se: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"] = Field(
         "auto", description="Standard errors; `auto` follows the documented convention of each estimator."
     )
+    cluster_factor: bool = Field(
+        True,
+        description="Whether the variance CRV1 has the factor G/(G-1) for G clusters; without it, clustered errors of "
+        "effects over time are those of did, csdid and drdid.",
+    )
     alpha: Annotated[float, Field(ge=1e-10, lt=0.5)] = Field(
         0.05, description="1 - alpha is the confidence level; from 1e-10 on, below which an interval has no end."
     )

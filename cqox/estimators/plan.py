@@ -106,6 +106,7 @@ class Plan:
             counts=tuple(count for _, count in pairs),
             mapped=bool(self.data.clusters),
             weights=self.weights(sample) if pairs else None,
+            adjust=self.settings.cluster_factor,
         )
 
     def weights(self, sample: Sample) -> Vector | None:

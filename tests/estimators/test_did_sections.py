@@ -84,11 +84,12 @@ def test_effects_by_cohort_and_period_and_their_averages_are_those_of_csdid(
         assert reported["overall_standard_error"] == pytest.approx(overall[kind][1], rel=1e-8)
 
 
+@pytest.mark.parametrize("adjusted", [True, False])
 @pytest.mark.parametrize("covariates", [False, True])
-def test_clusters_have_csdids_errors_but_for_the_factor_of_few_clusters(covariates: bool):
+def test_clusters_have_csdids_errors_but_for_the_factor_of_few_clusters(covariates: bool, adjusted: bool):
     peer, overall = csdid_of((("covariates", covariates),), (), True)
-    result = answer(GROUP_TIME, replace(sections(covariates=covariates), clusters=(states(),)))
-    factor = np.sqrt(60 / 59)
+    result = answer(GROUP_TIME, replace(sections(covariates=covariates), clusters=(states(),)), cluster_factor=adjusted)
+    factor = 1.0 if not adjusted else np.sqrt(60 / 59)
     assert result.standard_error == pytest.approx(overall["simple"][1] * factor, rel=1e-8)
     assert result.se_method == "CRV1 (influence function)"
     for kind in ("dynamic", "group", "calendar"):

@@ -40,12 +40,21 @@ class Clusters:
         counts: clusters in each dimension.
         mapped: True if the mapping names them; else they are the units, each of several rows.
         weights: (n,) sampling weights, by which clusters of an arm differ in weight; None for equal weights.
+        adjust: True if CRV1 has the factor G/(G-1).
     """
 
     codes: tuple[Codes, ...] = ()
     counts: tuple[int, ...] = ()
     mapped: bool = True
     weights: Vector | None = None
+    adjust: bool = True
+
+    @property
+    def factor(self) -> float:
+        """G/(G-1) for the smallest G, or 1 if CRV1 has no such factor; NaN with a single cluster."""
+        if not self.adjust:
+            return 1.0
+        return self.fewest / (self.fewest - 1) if self.fewest > 1 else math.nan
 
     @property
     def fewest(self) -> int:
@@ -86,12 +95,13 @@ def positive_variance(contributions: Vector, clusters: Clusters, warnings: list[
     The sum does not subtract the variance of the intersections, and so is never too small (Davezies, D'Haultfœuille and
     Guyonvarch 2021, Annals of Statistics 49).
     """
-    variance = clustered_variance(contributions, clusters.codes)
+    variance = clustered_variance(contributions, clusters.codes, adjust=clusters.adjust)
     if variance > 0 or len(clusters.codes) < 2:
         return variance
     warnings.append(Message("inference.variances-added"))
-    factor = clusters.fewest / (clusters.fewest - 1)
-    return factor * math.fsum(clustered_variance(contributions, [codes], adjust=False) for codes in clusters.codes)
+    return clusters.factor * math.fsum(
+        clustered_variance(contributions, [codes], adjust=False) for codes in clusters.codes
+    )
 
 
 def linear_jackknife(contributions: Vector, clusters: Clusters, arm_codes: Vector | None) -> Vector | None:

@@ -151,7 +151,7 @@ def covariance(found: GroupTimes, averages: Sequence[Average], clusters: Cluster
     lefts = [part.combined(weights, by_size[:, at]) for at, part in enumerate(found.parts)]
     if not clustered or not clusters.mapped:
         total = np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
-        return np.asarray(total * (_factor(clusters) if clustered else 1.0))
+        return np.asarray(total * (clusters.factor if clustered else 1.0))
     return _of_clusters(found, lefts, clusters)
 
 
@@ -177,7 +177,7 @@ def corrected_covariance(
         counts: (cells, 2) treated and comparison units, or clusters of them, of each cell.
     """
     stretch = np.sqrt(counts / np.maximum(counts - 1.0, 1.0))
-    plain = np.sqrt(_factor(clusters)) if clustered else 1.0
+    plain = np.sqrt(clusters.factor) if clustered else 1.0
     weights = np.stack([each.weights for each in (*few, *others)])
     by_size = np.stack([each.by_size for each in (*few, *others)])
     by_size[: len(few)] = 0.0
@@ -189,7 +189,7 @@ def corrected_covariance(
         lefts.append(part.combined(own, by_size[:, at]))
     if not clustered or not clusters.mapped:
         return np.sum([_of_units(left, part) for left, part in zip(lefts, found.parts, strict=True)], axis=0)
-    return np.asarray(_of_clusters(found, lefts, clusters) / _factor(clusters))
+    return np.asarray(_of_clusters(found, lefts, clusters) / clusters.factor)
 
 
 def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
@@ -203,7 +203,7 @@ def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
             else:
                 square = part.right @ part.right.T if part.square is None else part.square
                 variances[part.cells] += np.einsum("ij,ij->i", part.left @ square, part.left)
-        variances *= _factor(clusters) if clustered else 1.0
+        variances *= clusters.factor if clustered else 1.0
     else:
         for start in range(0, count, _BLOCK):
             weights = np.eye(min(_BLOCK, count - start), count, start)
@@ -211,10 +211,6 @@ def errors(found: GroupTimes, clusters: Clusters, *, clustered: bool) -> Vector:
             variances[start : start + len(weights)] = np.diag(_of_clusters(found, lefts, clusters))
     variances[found.cells.reference] = np.nan
     return np.sqrt(np.where(variances > 0, variances, np.nan))
-
-
-def _factor(clusters: Clusters) -> float:
-    return clusters.fewest / (clusters.fewest - 1) if clusters.fewest > 1 else np.nan
 
 
 def _of_units(left: Matrix, part: Part) -> Matrix:
@@ -237,4 +233,4 @@ def _of_clusters(found: GroupTimes, lefts: Sequence[Matrix], clusters: Clusters)
             total += left @ np.stack([np.bincount(own, row, count) for row in part.right])
         else:
             total += np.stack([np.bincount(own, row, count) for row in left @ part.right])
-    return np.asarray(total @ total.T * _factor(clusters))
+    return np.asarray(total @ total.T * clusters.factor)

@@ -32,10 +32,16 @@ def unit_clusters(plan: Plan, design: Staggered) -> Clusters:
             raise UnusableData(Message("panel.cluster-changes", cluster=name))
         found.append(compress(own))
     weights = design.weights if plan.has("weights") else None
+    adjust = plan.settings.cluster_factor
     if not found and isinstance(design, Panel):
-        return Clusters(codes=(np.arange(design.units),), counts=(design.units,), mapped=False, weights=weights)
+        return Clusters(
+            codes=(np.arange(design.units),), counts=(design.units,), mapped=False, weights=weights, adjust=adjust
+        )
     return Clusters(
-        codes=tuple(codes for codes, _ in found), counts=tuple(count for _, count in found), weights=weights
+        codes=tuple(codes for codes, _ in found),
+        counts=tuple(count for _, count in found),
+        weights=weights,
+        adjust=adjust,
     )
 
 
@@ -65,23 +71,23 @@ def unit_covariance(rows: Matrix, clusters: Clusters, *, clustered: bool) -> Mat
     Args:
         rows: contributions of the units.
         clusters: of the units.
-        clustered: True if errors may be correlated within clusters, which brings the factor G/(G-1).
+        clustered: True if errors may be correlated within clusters, which brings the factor of CRV1.
     """
     if not clustered:
         return np.asarray(rows @ rows.T)
     if clusters.fewest < 2:
         return np.full((len(rows), len(rows)), np.nan)
-    factor = clusters.fewest / (clusters.fewest - 1)
+    factor = clusters.factor
     if not clusters.mapped:
         return np.asarray(rows @ rows.T * factor)
     if len(clusters.codes) == 1:
         sums = np.stack([np.bincount(clusters.codes[0], row, clusters.counts[0]) for row in rows])
         return np.asarray(sums @ sums.T * factor)
     # By the variances of sums: cov(a, b) = (var(a + b) - var(a) - var(b)) / 2.
-    own = np.asarray([clustered_variance(row, clusters.codes) for row in rows])
+    own = np.asarray([clustered_variance(row, clusters.codes, adjust=clusters.adjust) for row in rows])
     result = np.diag(own)
     for a in range(len(rows)):
         for b in range(a):
-            both = clustered_variance(rows[a] + rows[b], clusters.codes)
+            both = clustered_variance(rows[a] + rows[b], clusters.codes, adjust=clusters.adjust)
             result[a, b] = result[b, a] = (both - own[a] - own[b]) / 2
     return result

@@ -65,12 +65,13 @@ def test_effects_by_cohort_and_period_and_their_averages_are_those_of_csdid(
         assert reported["overall_standard_error"] == pytest.approx(overall[kind][1], rel=1e-8)
 
 
+@pytest.mark.parametrize("adjusted", [True, False])
 @pytest.mark.parametrize("covariates", [False, True])
-def test_clusters_of_units_have_csdids_errors_but_for_the_factor_of_few_clusters(covariates: bool):
+def test_clusters_of_units_have_csdids_errors_but_for_the_factor_of_few_clusters(covariates: bool, adjusted: bool):
     peer, overall = csdid_of((("covariates", covariates),), (), True)
     data = staggered(covariates=covariates)
-    result = answer(GROUP_TIME, replace(data, clusters=(data.unit % 30,)))
-    factor = np.sqrt(30 / 29)
+    result = answer(GROUP_TIME, replace(data, clusters=(data.unit % 30,)), cluster_factor=adjusted)
+    factor = 1.0 if not adjusted else np.sqrt(30 / 29)
     assert result.standard_error == pytest.approx(overall["simple"][1] * factor, rel=1e-8)
     assert result.diagnostics["dynamic"]["overall_standard_error"] == pytest.approx(
         overall["dynamic"][1] * factor, rel=1e-8
