@@ -1,6 +1,6 @@
 """Choice of the primary estimate by a rule that depends on the design alone, never on an outcome model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.estimators import Estimator, Plan, entries
+from cqox.estimators.inference.cluster_arms import clusters_by_arm
 
 __all__ = ["TESTS", "Primary", "choose_primary"]
 
@@ -45,6 +46,20 @@ TESTS = ("rd_density_test",)
 _FEWER_THAN, _PERIODS_BEFORE = 10, 5
 """Most treated units and least pre-treatment periods for a synthetic control to be preferred."""
 
+_LIN, _ANCOVA = 20, 5
+"""Rows per coefficient of the smaller arm from which a trial is analysed by Lin's regression, or by one common slope.
+
+Both have exact coverage under these cuts too; what they cost is variance: k coefficients estimated by m rows of an arm
+widen the interval as (1 + k/m) does, and save what the covariates explain.
+"""
+
+_TWO_ARMS = (
+    "verdict.design-binary-with-covariates",
+    "verdict.design-adjustment",
+    "verdict.design-binary-unadjusted",
+)
+"""Features of a plain comparison of two arms."""
+
 _ADJUSTING = ("covariates", "propensity_covariates", "fixed_effects", "pscore")
 
 
@@ -61,7 +76,9 @@ class Primary:
     rule: Message
 
 
-def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str | None) -> Primary:
+def choose_primary(
+    plan: Plan, applicable: Sequence[Estimator], requested: str | None, *, assignment: str = "unknown"
+) -> Primary:
     """Choose the primary estimate of a design before any outcome model runs.
 
     The first of these whose estimator applies to the data is chosen: off-policy evaluation of a log, regression
@@ -72,11 +89,16 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
     synthetic control (synthetic difference in differences if both apply): a few units rarely satisfy parallel trends
     with the mean of all others. More treated units are compared by difference in differences.
 
+    A trial of two arms needs no model of the treatment: it is analysed by Lin's regression (2013, doi
+    10.1214/12-AOAS583) where the smaller arm has enough rows per coefficient, else with one slope for both arms, else
+    without the covariates. Mapped clusters are counted instead of rows.
+
     Args:
         plan: the request's plan; only the mapped roles and the timing of treatment are used.
         applicable: requested estimators that apply to the data.
         requested: `options.primary`, which overrides the rule even if it does not apply: replacing it would be a
             choice made after the request.
+        assignment: `options.assignment`; `randomized` for a trial.
 
     Raises:
         InvalidRequest: the catalog has no estimator of the requested name, or it estimates no effect.
@@ -91,12 +113,50 @@ def choose_primary(plan: Plan, applicable: Sequence[Estimator], requested: str |
             continue
         if feature is _FEW_TREATED and not _few_treated(plan):
             continue
+        if assignment == "randomized" and feature.code in _TWO_ARMS:
+            found = _trial(plan, names)
+            if found is not None:
+                return found
         for name in preferred:
             if name in names:
                 return Primary(name=name, rule=Message("verdict.by-design", feature=feature))
     if effects:
         return Primary(name=effects[0].name, rule=Message("verdict.first-applicable"))
     return Primary(name=None, rule=Message("verdict.nothing-applies"))
+
+
+def _trial(plan: Plan, names: Collection[str]) -> Primary | None:
+    """Return the primary estimate of a randomised comparison of two arms; None where the general rule holds."""
+    data = plan.data
+    if data.treatment_kind != "binary" or plan.has("pscore"):
+        return None
+    width = data.covariates.shape[1] if plan.has("covariates") else 0
+    lin, ancova, plain = "lin_interacted", "ols_adjustment", "difference_in_means"
+    if plan.has("fixed_effects"):
+        return _if_applicable(names, ancova, Message("verdict.trial-with-effects"))
+    if not width:
+        return _if_applicable(names, plain, Message("verdict.trial-unadjusted"))
+    count = _smaller_arm(plan)
+    if count >= _LIN * (width + 1) and lin in names:
+        rule = Message("verdict.trial-by-arm", number=count, coefficients=width + 1, least=_LIN)
+        return _if_applicable(names, lin, rule)
+    if count >= _ANCOVA * (width + 1) and ancova in names:
+        rule = Message("verdict.trial-common-slopes", number=count, coefficients=width + 1, least=_LIN)
+        return _if_applicable(names, ancova, rule)
+    rule = Message("verdict.trial-too-few", number=count, coefficients=width + 1, least=_ANCOVA)
+    return _if_applicable(names, plain, rule)
+
+
+def _if_applicable(names: Collection[str], name: str, rule: Message) -> Primary | None:
+    return Primary(name=name, rule=rule) if name in names else None
+
+
+def _smaller_arm(plan: Plan) -> int:
+    """Return the rows of the smaller arm, or its clusters where clusters are mapped; no outcome is read."""
+    sample = plan.sample("treatment", "covariates")
+    rows = min(plan.arm_rows(sample))
+    by_arm = clusters_by_arm(plan.clusters(sample).codes, plan.treated(sample))
+    return rows if by_arm is None else min(rows, by_arm.fewer)
 
 
 def _few_treated(plan: Plan) -> bool:

@@ -108,3 +108,69 @@ def test_no_estimator_that_applies_gives_no_primary() -> None:
     name, rule = chosen(cross_section(200), among=("iv_2sls",))
     assert name is None
     assert rule
+
+
+def randomised(data: Data, *, among: tuple[str, ...] | None = None) -> tuple[str | None, str]:
+    plan = Plan(data, Settings())
+    applicable = [
+        estimator
+        for estimator in catalog()
+        if (among is None or estimator.name in among) and estimator.applies(plan) is None
+    ]
+    primary = choose_primary(plan, applicable, None, assignment="randomized")
+    return primary.name, primary.rule
+
+
+def trial(treated: int, untreated: int, columns: int = 4) -> Data:
+    data = cross_section(n=treated + untreated, weights=False)
+    x = np.random.default_rng(0).standard_normal((data.n, columns))
+    names = {role: tuple(f"x{at}" for at in range(columns)) for role in ("covariates", "propensity_covariates")}
+    status = (np.arange(data.n) < treated).astype(float)
+    return replace(data, covariates=x, propensity_covariates=x, treatment=status, names={**data.names, **names})
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "why"),
+    [
+        (trial(100, 300), "lin_interacted", "at least 20 for each"),
+        (trial(99, 300), "ols_adjustment", "fewer than 20 for each"),
+        (trial(300, 99), "ols_adjustment", "fewer than 20 for each"),
+        (trial(25, 300), "ols_adjustment", "fewer than 20 for each"),
+        (trial(24, 300), "difference_in_means", "fewer than 5 for each"),
+        (without_covariates(trial(20, 20)), "difference_in_means", "no covariates"),
+    ],
+)
+def test_a_trial_is_analysed_by_as_many_slopes_as_its_smaller_arm_allows(data: Data, name: str, why: str) -> None:
+    found, rule = randomised(data)
+    assert found == name
+    assert why in rule
+
+
+def test_a_trials_primary_does_not_depend_on_outcomes_and_another_design_is_as_before() -> None:
+    data = trial(100, 300)
+    assert randomised(data) == randomised(replace(data, y=np.random.default_rng(9).standard_cauchy(data.n)))
+    assert chosen(data)[0] == "aipw"
+    for other in (panel(20), discontinuity(400), instrumented(300), cross_section(200, continuous=True)):
+        assert randomised(other) == chosen(other)
+
+
+def test_a_trial_in_blocks_absorbs_them_and_one_with_known_probabilities_weights_by_them() -> None:
+    data = trial(100, 300)
+    blocks = replace(data, fixed_effects=(np.arange(data.n) % 5,), names={**data.names, "fixed_effects": ("b",)})
+    assert randomised(blocks)[0] == "ols_adjustment"
+    given = replace(data, pscore=np.full(data.n, 0.25), names={**data.names, "pscore": ("p",)})
+    assert randomised(given) == chosen(given)
+
+
+def test_clusters_are_counted_instead_of_rows() -> None:
+    data = trial(600, 600, columns=2)
+    assert randomised(data)[0] == "lin_interacted"
+    clustered = replace(data, clusters=(np.arange(data.n) // 24,), names={**data.names, "cluster": ("c",)})
+    name, rule = randomised(clustered)
+    assert name == "ols_adjustment"
+    assert "25 rows or clusters" in rule
+
+
+def test_a_trials_next_choice_serves_where_the_first_was_not_asked_for() -> None:
+    assert randomised(trial(100, 300), among=("ols_adjustment", "aipw"))[0] == "ols_adjustment"
+    assert randomised(trial(100, 300), among=("aipw",))[0] == "aipw"
