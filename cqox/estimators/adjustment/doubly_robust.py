@@ -4,9 +4,12 @@ Both assume that treatment is as good as random given the covariates, and overla
 be misspecified.
 """
 
+from functools import partial
+
 import numpy as np
 
 from cqox.contract.messages import Message
+from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.make_estimate import (
@@ -17,9 +20,18 @@ from cqox.estimators.inference.make_estimate import (
     pooled_periods,
     two_arms,
 )
+from cqox.estimators.inference.small_arms import Corrected, corrected, sparse_arms
 from cqox.estimators.inference.standard_errors import influence_se
-from cqox.estimators.nuisance.arm_regressions import arm_contributions, contrast_of_arms, fit_arms, mean_columns
-from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
+from cqox.estimators.nuisance.arm_regressions import (
+    ArmFits,
+    arm_contributions,
+    carried_by_arms,
+    contrast_of_arms,
+    effects_spread,
+    fit_arms,
+    mean_columns,
+)
+from cqox.estimators.nuisance.propensity import Propensity, given_probabilities, score_correction
 from cqox.estimators.numerics.gram import grouped_gram
 from cqox.estimators.plan import Plan
 
@@ -39,9 +51,11 @@ def _aipw(plan: Plan) -> Estimate:
     contributions = (scores - value) / sample.n
     if weights is not None:
         contributions = contributions * weights
+    sparse = sparse_arms(arms.rows, arms.parameters)
     uncertainty = influence_se(
-        contributions, plan.clusters(sample), plan.settings, name="influence function", arm_codes=plan.treated(sample)
-    )
+        contributions, plan.clusters(sample), plan.settings, name="influence function", arm_codes=t,
+        sparse=partial(_aipw_corrected, arms, propensity, t, y, value, sparse) if any(sparse) else None,
+    )  # fmt: skip
     own = np.where(t > 0, 1 / e, 1 / (1 - e)) * (1.0 if weights is None else weights)
     return make_estimate(
         EstimateId("aipw", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
@@ -50,6 +64,33 @@ def _aipw(plan: Plan) -> Estimate:
         notes=(*arms.notes, *propensity.notes),
         warnings=(*arms.warnings, *propensity.warnings, *pooled_periods(plan)),
     )  # fmt: skip
+
+
+def _aipw_corrected(
+    arms: ArmFits, propensity: Propensity, t: Vector, y: Vector, value: float, sparse: tuple[bool, bool]
+) -> Corrected:
+    """Return the variance of the stacked equations of both models, where they cannot be taken as given.
+
+    The estimate is linear in the outcomes of an arm, given the probabilities: a row's error moves it by its inverse
+    probability, and through the arm's coefficients by the imbalance that the weighted rows of the arm still have.
+    """
+    sample, frame, e = arms.sample, arms.frame, propensity.used
+    weights = np.ones(sample.n) if frame.weights is None else frame.weights
+    k, n = frame.at["x"].stop, weights.sum()
+    direct = np.where(t > 0, 1 / e, -1 / (1 - e)) * weights / n
+    fitted = np.where(t > 0, sample.take(arms.treated), sample.take(arms.control))
+    mean = mean_columns(frame, None)
+    loads = direct.copy()
+    for arm in (0, 1):
+        rows = t > 0 if arm else t <= 0
+        sign = 2.0 * arm - 1.0
+        left = sign * mean - frame.matrix[:k, rows] @ direct[rows]
+        loads[rows] += weights[rows] * ((arms.inverses[arm] @ left) @ frame.matrix[:k, rows])
+    parts, rest = loads * (y - fitted), effects_spread(arms, value, None)
+    if not propensity.known:
+        slopes = direct * (y - fitted) * np.where(t > 0, e - 1, e)
+        rest = rest + score_correction(propensity, t, slopes)
+    return corrected(parts, rest, carried_by_arms(arms, mean, t, sparse, own=loads))
 
 
 def _ipwra(plan: Plan) -> Estimate:
@@ -67,9 +108,15 @@ def _ipwra(plan: Plan) -> Estimate:
     if not propensity.known:
         slopes = parts * np.where(t > 0, e - 1, e)
         contributions = contributions + score_correction(propensity, t, slopes)
+    sparse = sparse_arms(arms.rows, arms.parameters)
+
+    def small() -> Corrected:
+        return corrected(parts, contributions - parts, carried_by_arms(arms, mean, t, sparse, inverse))
+
     uncertainty = influence_se(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
-    )
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=t,
+        sparse=small if any(sparse) else None,
+    )  # fmt: skip
     return make_estimate(
         EstimateId("ipwra", _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty,
         n_effective=effective_rows(inverse[t > 0], sample.n) + effective_rows(inverse[t == 0], sample.n),
@@ -99,7 +146,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "as random given the covariates, and the outcome or the treatment model is correctly specified.",
         requires=("y", "treatment", "covariates"),
         optional=_OPTIONAL,
-        standard_error="the influence function, with both models taken as given",
+        standard_error="the influence function, with both models taken as given; where an arm has few rows, HC2 of the "
+        "stacked equations of both models with Welch's degrees of freedom",
         paper="Robins, Rotnitzky and Zhao 1994, JASA 89; Lunceford and Davidian 2004, equation 12",
         doi="10.1002/sim.1903",
         checked_against="statsmodels TreatmentEffect.aipw",
@@ -115,7 +163,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "as good as random given the covariates, and one of the two models is correctly specified.",
         requires=("y", "treatment", "covariates"),
         optional=_OPTIONAL,
-        standard_error="M-estimation: both models and the average jointly",
+        standard_error="M-estimation: both models and the average jointly; HC2 of the residuals with Welch's degrees "
+        "of freedom where an arm has few rows",
         paper="Wooldridge 2007, Journal of Econometrics 141, section 3",
         doi="10.1016/j.jeconom.2007.02.002",
         checked_against="Stata teffects ipwra, statsmodels TreatmentEffect.ipw_ra",

@@ -24,9 +24,18 @@ from cqox.estimators.inference.make_estimate import (
     varying_outcome,
 )
 from cqox.estimators.inference.refit import without_each_cluster
+from cqox.estimators.inference.small_arms import Corrected, corrected, own_degrees, sparse_arms
 from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, influence_se, regression_se
-from cqox.estimators.nuisance.arm_regressions import ArmFits, arm_contributions, contrast_of_arms, mean_columns
-from cqox.estimators.numerics.gram import grouped_gram, solve
+from cqox.estimators.nuisance.arm_regressions import (
+    ArmFits,
+    arm_contributions,
+    carried_by_arms,
+    contrast_of_arms,
+    effects_spread,
+    mean_columns,
+)
+from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.gram import gram, grouped_gram, solve, solve_independent
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
@@ -93,6 +102,12 @@ def _ols_adjustment(plan: Plan) -> Estimate:
     fit = regress(frame, regressors, _last(len(regressors)), clusters=clusters.codes, arm_codes=arms)
     if effects:
         fit = replace(fit, jackknife=partial(without_each_cluster, plan, sample, effects))
+    elif arms is not None:
+        fit = replace(
+            fit,
+            sparse=any(sparse_arms(plan.arm_rows(sample), (fit.parameters, fit.parameters))),
+            satterthwaite=partial(_degrees_of_arms, fit, frame, regressors, arms),
+        )
     uncertainty = regression_se(fit, clusters, plan.settings)
     statistic = fit.value / np.sqrt(fit.iid_variance) if fit.iid_variance > 0 else 0.0
     degrees = sample.n - fit.parameters
@@ -107,13 +122,45 @@ def _ols_adjustment(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
+def _degrees_of_arms(fit: Linear, frame: Frame, regressors: NDArray[np.intp], treated: Vector) -> float:
+    """Return Welch's degrees of freedom of HC2 in one regression of both arms.
+
+    The variance is a sum over the rows of each arm, with its own share and degrees of freedom.
+    """
+    solution = solve_independent(frame.products[np.ix_(regressors, regressors)], frame.products[regressors, :1])
+    inverse, weights = solution.inverse, frame.weights
+    rest = 1.0 - leverages(frame, regressors, inverse)
+    squares = None
+    if weights is not None:
+        squares = gram(frame.rows, frame.matrix[regressors], weights * weights)
+    variances, degrees = [], []
+    for arm in (treated > 0, treated <= 0):
+        x, own = frame.matrix[regressors][:, arm], None if weights is None else weights[arm]
+        loads = np.square((inverse[-1] @ x) * (1.0 if own is None else own)) / rest[arm]
+        variances.append(float(np.square(fit.contributions[arm]) @ (1.0 / rest[arm])))
+        degrees.append(own_degrees(x, inverse, own, loads, squares))
+    total = sum(variances)
+    if total <= 0:
+        return float(frame.n - fit.parameters)
+    worth = sum((each / total) ** 2 / nu for each, nu in zip(variances, degrees, strict=True))
+    return min(1.0 / worth, float(frame.n - fit.parameters))
+
+
 def _lin_interacted(plan: Plan) -> Estimate:
+    """Return Lin's estimate of the population's average effect.
+
+    The regression's own errors condition on the means of the covariates: they are those of the sample's average effect
+    (Lin 2013). The default error adds their variation (Negi and Wooldridge 2021, doi 10.1080/07474938.2020.1824732), so
+    that the interval covers the population's, as those of the other estimates of the ATE do.
+    """
     sample = plan.outcome_sample()
     arms, treated = plan.outcome(sample), plan.treated(sample)
     mean = mean_columns(arms.frame, None)
     value, (parts, squares) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, treated)
     k, scale = sum(arms.parameters), float(arms.frame.scale[arms.frame.column("y")])
     spread = sum(float(mean @ inverse @ mean) for inverse in arms.inverses)
+    across = effects_spread(arms, value, None)
+    sparse = sparse_arms(arms.rows, arms.parameters)
     fit = Linear(
         value=value,
         contributions=parts,
@@ -121,12 +168,15 @@ def _lin_interacted(plan: Plan) -> Estimate:
         parameters_not_nested=k,
         iid_variance=squares / (sample.n - k) * scale**2 * spread,
         leverage=lambda: _arm_leverages(arms, treated),
-        jackknife=partial(_lin_without_each, arms, treated, mean),
+        jackknife=partial(_lin_without_each, arms, treated, None if plan.settings.se == "auto" else mean),
         arm_codes=treated,
+        sparse=any(sparse),
+        satterthwaite=lambda: corrected(parts, across, carried_by_arms(arms, mean, treated, sparse)).degrees,
+        spread=across,
     )
     uncertainty = regression_se(fit, plan.clusters(sample), plan.settings)
     return make_estimate(
-        EstimateId("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts, uncertainty,
+        EstimateId("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts + across, uncertainty,
         diagnostics={"parameters": k}, notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
@@ -138,8 +188,10 @@ def _arm_leverages(arms: ArmFits, treated: Vector) -> Vector:
     return np.where(treated > 0, other, control)
 
 
-def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes, count: int) -> Vector | Message:
-    """Return (count,) the contrast at the full-sample mean without each cluster."""
+def _lin_without_each(
+    arms: ArmFits, treated: Vector, mean: Vector | None, codes: Codes, count: int
+) -> Vector | Message:
+    """Return (count,) the contrast without each cluster, at a (k,) mean, or at that of the remaining rows."""
     frame = arms.frame
     k, y = frame.at["x"].stop, frame.column("y")
     if 2 * count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
@@ -152,7 +204,9 @@ def _lin_without_each(arms: ArmFits, treated: Vector, mean: Vector, codes: Codes
         control, other = (solve(rest[cluster, arm, :k, :k], rest[cluster, arm, :k, [y]].T) for arm in (0, 1))
         if not (len(control.kept) and len(other.kept)):
             return UNIDENTIFIED
-        values[cluster] = mean @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
+        both = rest[cluster, :, 0, :k].sum(axis=0)
+        at = both / both[0] if mean is None else mean
+        values[cluster] = at @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
     return values
 
 
@@ -163,15 +217,17 @@ def g_computation(plan: Plan, *, target: str) -> Estimate:
     over = {"ATE": None, "ATT": treated, "ATC": 1.0 - treated}[target]
     mean = mean_columns(arms.frame, over)
     value, (parts, _) = contrast_of_arms(arms, mean), arm_contributions(arms, mean, treated)
-    share = np.ones(sample.n) if over is None else over
-    weights = plan.weights(sample)
-    if weights is not None:
-        share = share * weights
-    effects = sample.take(arms.treated) - sample.take(arms.control)
-    contributions = share * (effects - value) / share.sum() + parts
+    across = effects_spread(arms, value, over)
+    contributions = across + parts
+    sparse = sparse_arms(arms.rows, arms.parameters)
+
+    def small() -> Corrected:
+        return corrected(parts, across, carried_by_arms(arms, mean, treated, sparse))
+
     uncertainty = influence_se(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
-    )
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=treated,
+        sparse=small if any(sparse) else None,
+    )  # fmt: skip
     return make_estimate(
         EstimateId(f"g_computation_{target.lower()}", _FAMILY, target), plan, sample, value, contributions, uncertainty,
         notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
@@ -200,8 +256,12 @@ def _by_arms(plan: Plan) -> Message | None:
     return two_arms(plan, plan.outcome_sample()) or no_absorbing(plan)
 
 
-_REGRESSION_ERROR = "HC1, HC3 under 250 rows; CRV1 with t(G-1) when clustered, CRV3 with few clusters"
-_STACKED_ERROR = "M-estimation: the influence function of predictions and arm regressions jointly"
+_REGRESSION_ERROR = (
+    "HC1; HC2 with Welch's degrees of freedom where an arm has few rows; CRV1 with t(G-1) when clustered, CRV3 with "
+    "few clusters"
+)
+_FEW_ROWS = "HC2 of the residuals with Welch's degrees of freedom where an arm has few rows"
+_STACKED_ERROR = f"M-estimation: the influence function of predictions and arm regressions jointly; {_FEW_ROWS}"
 _MORE = ("weights", "cluster")
 _ADJUSTS = "treatment is as good as random given the covariates"
 
@@ -244,7 +304,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary=f"Regression on treatment, centred covariates and their products; {_ADJUSTS}, outcomes linear by arm.",
         requires=("y", "treatment", "covariates"),
         optional=_MORE,
-        standard_error=_REGRESSION_ERROR,
+        standard_error=f"{_REGRESSION_ERROR}; with the variation of the covariates' means, unless asked for by name",
         paper="Lin 2013, Annals of Applied Statistics 7, equation 5 and section 4",
         doi="10.1214/12-AOAS583",
         checked_against="statsmodels OLS with interactions",

@@ -6,6 +6,7 @@ the population in which the arms overlap; entropy balancing needs no propensity 
 covariates or weights of its functional form.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -24,9 +25,10 @@ from cqox.estimators.inference.make_estimate import (
     pooled_periods,
     two_arms,
 )
+from cqox.estimators.inference.small_arms import Corrected, corrected, sparse_arms
 from cqox.estimators.inference.standard_errors import influence_se
-from cqox.estimators.nuisance.arm_regressions import mean_columns
-from cqox.estimators.nuisance.propensity import given_probabilities, score_correction
+from cqox.estimators.nuisance.arm_regressions import mean_columns, weighted_arms
+from cqox.estimators.nuisance.propensity import Propensity, given_probabilities, score_correction
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import ARMS, Sample
@@ -64,8 +66,9 @@ def hajek(plan: Plan, *, target: Target) -> Estimate:
     if not propensity.known:
         contributions = contributions + score_correction(propensity, t, slopes * spread)
     uncertainty = influence_se(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
-    )
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=t,
+        sparse=_hajek_sparse(plan, propensity, contributions, t, treated + control),
+    )  # fmt: skip
     diagnostics = {
         **_weight_diagnostics(treated, control, means),
         "propensity": "given" if propensity.known else "logit",
@@ -78,6 +81,21 @@ def hajek(plan: Plan, *, target: Target) -> Estimate:
         n_effective=effective_rows(treated, sample.n) + effective_rows(control, sample.n),
         diagnostics=diagnostics, notes=propensity.notes, warnings=(*doubts, *pooled_periods(plan)),
     )  # fmt: skip
+
+
+def _hajek_sparse(
+    plan: Plan, propensity: Propensity, contributions: Vector, t: Vector, weights: Vector
+) -> Callable[[], Corrected] | None:
+    """Return the correction for an arm of few rows; None if both have enough.
+
+    The residuals are those of the weighted means; the contributions already hold what the fitted logit takes from them.
+    """
+    logit = propensity.logit
+    k = 1 if logit is None else logit.frame.at["x"].stop
+    sparse = sparse_arms(plan.arm_rows(propensity.sample), (k, k))
+    if not any(sparse):
+        return None
+    return lambda: corrected(contributions, None, weighted_arms(np.ones((1, len(t))), t, weights, sparse))
 
 
 def _weight_diagnostics(treated: Vector, control: Vector, means: tuple[float, float]) -> dict[str, Json]:
@@ -123,7 +141,8 @@ def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
     value, scale = treated.mean - control.mean, float(frame.scale[frame.column("y")])
     # Stacked moments: the arms' means, the multipliers, and the population's means of the covariates, on which both
     # arms' means depend through the slopes of the outcome.
-    contributions = treated.weights * treated.residuals - control.weights * control.residuals
+    parts = treated.weights * treated.residuals - control.weights * control.residuals
+    contributions = parts.copy()
     share = _population(target, t) * (1.0 if frame.weights is None else frame.weights)  # a copy, to be scaled
     k = frame.at["x"].stop
     line = treated.slopes - control.slopes
@@ -135,9 +154,16 @@ def entropy_balancing(plan: Plan, *, target: Population) -> Estimate:
 
     frame.rows.each(work)
     contributions *= scale
+    sparse = sparse_arms(plan.arm_rows(sample), (k, k))
+
+    def small() -> Corrected:
+        arms = weighted_arms(frame.matrix[:k], t, treated.weights + control.weights, sparse)
+        return corrected(parts * scale, contributions - parts * scale, arms)
+
     uncertainty = influence_se(
-        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
-    )
+        contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=t,
+        sparse=small if any(sparse) else None,
+    )  # fmt: skip
     origin = float(frame.centre[frame.column("y")])
     means = origin + scale * treated.mean, origin + scale * control.mean
     notes, ess = frame.notes, [effective_rows(each.weights, sample.n) for each in tilts]
@@ -207,7 +233,8 @@ def _balancing_rule(plan: Plan, *, target: Population) -> Message | None:
     return reason
 
 
-_SCORE_ERROR = "M-estimation with the score correction of the logit; none for a given pscore"
+_FEW_ROWS = "HC2 of the residuals with Welch's degrees of freedom where an arm has few rows"
+_SCORE_ERROR = f"M-estimation with the score correction of the logit; none for a given pscore; {_FEW_ROWS}"
 
 
 def _entry(target: Target, population: str, flipped: Target) -> Estimator:
@@ -240,7 +267,7 @@ def _balancing_entry(target: Population, population: str, right: str, flipped: P
         f"or {right}.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "weights", "cluster"),
-        standard_error="M-estimation: the weights, the target means and the means of the outcome jointly",
+        standard_error=f"M-estimation: the weights, the target means and the means of the outcome jointly; {_FEW_ROWS}",
         paper="Hainmueller 2012, Political Analysis 20, equations 5 to 7; error by Zhao and Percival 2017, "
         "doi:10.1515/jci-2016-0010",
         doi="10.1093/pan/mpr025",

@@ -24,6 +24,7 @@ from cqox.estimators.inference.clusters import (
     linear_jackknife,
     positive_variance,
 )
+from cqox.estimators.inference.small_arms import ROWS, ROWS_PER_COEFFICIENT, Corrected
 
 __all__ = [
     "TOO_MANY",
@@ -61,6 +62,9 @@ class Linear:
         assigned: (n,) 1 and 0 by the value of a binary instrument, whose arms these are; None without a single such
             instrument.
         satterthwaite: returns the degrees of freedom of HC2; None for those of the residuals.
+        sparse: True if an arm has few rows per coefficient, False if not, None where there are no arms to count.
+        spread: (n,) contributions of the means of the regressors at which the combination is taken; None where it does
+            not depend on them. They count in the default error, and not in errors by name, which condition on them.
     """
 
     value: float
@@ -73,6 +77,8 @@ class Linear:
     arm_codes: Vector | None = None
     assigned: Vector | None = None
     satterthwaite: Callable[[], float] | None = None
+    sparse: bool | None = None
+    spread: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +114,15 @@ class Uncertainty:
 
 
 def influence_se(
-    contributions: Vector, clusters: Clusters, settings: Settings, *, name: str, arm_codes: Vector | None = None
+    contributions: Vector,
+    clusters: Clusters,
+    settings: Settings,
+    *,
+    name: str,
+    arm_codes: Vector | None = None,
+    sparse: Callable[[], Corrected] | None = None,
 ) -> Uncertainty:
-    """Return the uncertainty of an estimator from its influence function, without finite-sample theory.
+    """Return the uncertainty of an estimator from its influence function.
 
     The plain sum of squares is already robust to heteroskedasticity, so that iid and HC0 to HC3 all mean the same here;
     the report names the error that was computed.
@@ -122,6 +134,8 @@ def influence_se(
         name: of the error for independent rows.
         arm_codes: (n,) 1 where the row is treated and 0 where it is not, if the estimator compares the rows of both;
             few clusters are then corrected for. None for other estimators.
+        sparse: returns the variance for an arm with few rows per coefficient, which is the default for independent
+            rows; None where the arms have enough, or there is no such theory.
     """
     plain = math.sqrt(float(contributions @ contributions))
     alternates = {name: plain}
@@ -130,6 +144,8 @@ def influence_se(
     if not clusters.codes or asked in ("iid", "HC0", "HC1", "HC2", "HC3"):
         if asked not in ("auto", "HC0"):
             notes.append(Message("inference.error-without-meaning", asked=asked, error=name))
+        if asked == "auto" and sparse is not None and plain > 0:
+            return _sparse(sparse(), alternates, name)
         return Uncertainty(
             standard_error=plain or None, method=name, degrees=None, alternates=alternates, notes=tuple(notes),
             warnings=tuple(_unclustered(clusters, settings)),
@@ -160,6 +176,16 @@ def influence_se(
     return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
 
 
+def _sparse(found: Corrected, alternates: dict[str, float], name: str) -> Uncertainty:
+    """Return the uncertainty with the correction for an arm of few rows."""
+    error = math.sqrt(found.variance)
+    note = Message("inference.few-rows-per-coefficient", degrees=found.degrees, rows=ROWS, least=ROWS_PER_COEFFICIENT)
+    return Uncertainty(
+        standard_error=error, method=f"HC2 ({name})", degrees=found.degrees,
+        alternates={**alternates, "HC2": error}, notes=(note,),
+    )  # fmt: skip
+
+
 def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, default: Kind | None = None) -> Uncertainty:
     """Return the uncertainty of a regression coefficient.
 
@@ -167,16 +193,17 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
         fit: the regression.
         clusters: groups of rows whose errors may be correlated.
         settings: which standard error was asked for.
-        default: without clusters, for `auto`; where None, HC3 under 250 rows (if there are leverages) and HC1
-            otherwise.
+        default: without clusters, for `auto`; where None, HC2 if an arm has few rows per coefficient, and without arms
+            HC3 under 250 rows (both if there are leverages); HC1 otherwise.
     """
     n, u = len(fit.contributions), fit.contributions
-    small: Kind = "HC3" if n < SMALL_SAMPLE and fit.leverage is not None else "HC1"
     by_arm = clusters_by_arm(clusters.codes, fit.arm_codes)
-    chosen, notes, warnings = _choice(by_arm, clusters, settings, default or small)
+    chosen, notes, warnings = _choice(by_arm, clusters, settings, default or _by_size(fit))
     if chosen in ("CRV1", "CRV3") and clusters.fewest < 2:
         return _one_cluster(chosen)
-    variances = _without_clusters(fit, leverages=chosen in ("HC2", "HC3"))
+    spread = fit.spread if settings.se == "auto" else None
+    variances = _without_clusters(fit, spread, leverages=chosen in ("HC2", "HC3"))
+    u = u if spread is None else u + spread
     if clusters.fewest >= 2:
         parameters = fit.parameters_not_nested
         warned = warnings if chosen == "CRV1" else []
@@ -203,11 +230,13 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     grouped = chosen in ("CRV1", "CRV3")
     arms = by_arm is not None or fit.assigned is not None
     distinguishable = settings.se == "auto" and arms and variances[chosen] > 0
-    degrees, why_so_many = _degrees(fit, chosen, clusters, by_cluster if distinguishable else None)
-    alternates = {name: math.sqrt(value) for name, value in variances.items() if value > 0}
+    by_cluster = by_cluster if distinguishable else None
+    degrees, why_so_many = _degrees(fit, chosen, clusters, by_cluster, own=default == "HC2" or settings.se == "auto")
+    suffix = "" if spread is None or grouped else " (unconditional)"
+    alternates = {name + suffix: math.sqrt(value) for name, value in variances.items() if value > 0}
     found = Uncertainty(
-        standard_error=alternates.get(chosen),
-        method=chosen + (_by_unit(clusters) if grouped else ""),
+        standard_error=alternates.get(chosen + suffix),
+        method=chosen + (_by_unit(clusters) if grouped else "") + suffix,
         degrees=degrees,
         alternates=alternates,
         notes=(*notes, *why_so_many),
@@ -220,7 +249,18 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     return found if refusal is None else found.without_error(refusal)
 
 
-def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector | None) -> tuple[float, list[Message]]:
+def _by_size(fit: Linear) -> Kind:
+    """Return the default error by the number of rows."""
+    if fit.leverage is None:
+        return "HC1"
+    if fit.sparse is not None:
+        return "HC2" if fit.sparse else "HC1"
+    return "HC3" if len(fit.contributions) < SMALL_SAMPLE else "HC1"
+
+
+def _degrees(
+    fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector | None, *, own: bool
+) -> tuple[float, list[Message]]:
     """Return the degrees of freedom of an error and, if they are Welch's over the clusters, a note that says so.
 
     Args:
@@ -228,24 +268,30 @@ def _degrees(fit: Linear, chosen: Kind, clusters: Clusters, by_cluster: Vector |
         chosen: its error.
         clusters: groups of its rows.
         by_cluster: (clusters,) terms of the variance, if the correction for few clusters is the default.
+        own: True if HC2 has its own degrees of freedom.
     """
-    if chosen == "HC2" and fit.satterthwaite is not None:
+    if chosen == "HC2" and fit.satterthwaite is not None and own:
         return fit.satterthwaite(), []
     if chosen not in ("CRV1", "CRV3"):
         return float(len(fit.contributions) - fit.parameters), []
     return cluster_degrees(fit.arm_codes if fit.assigned is None else fit.assigned, clusters, by_cluster)
 
 
-def _without_clusters(fit: Linear, *, leverages: bool) -> dict[str, float]:
+def _without_clusters(fit: Linear, spread: Vector | None, *, leverages: bool) -> dict[str, float]:
     """Return the variances for independent rows; HC2 and HC3 if they exist and are requested or cheap."""
     u, n, k = fit.contributions, len(fit.contributions), fit.parameters
-    plain = float(u @ u)
-    variances = {"iid": fit.iid_variance, "HC0": plain, "HC1": plain * n / (n - k)}
+    whole = u if spread is None else u + spread
+    plain, fixed = float(whole @ whole), 0.0 if spread is None else float(spread @ spread)
+    variances = {"iid": fit.iid_variance + fixed, "HC0": plain, "HC1": plain * n / (n - k)}
     if fit.leverage is not None and (leverages or n * k * k <= _CHEAP_LEVERAGE):
         rest = 1.0 - fit.leverage()
         if float(rest.min()) > 1e-9:
             variances["HC2"] = float((u * u / rest).sum())
             variances["HC3"] = float(np.square(u / rest).sum())
+            if spread is not None:
+                crossed = 2.0 * u * spread
+                variances["HC2"] += float((crossed / np.sqrt(rest)).sum()) + fixed
+                variances["HC3"] += float((crossed / rest).sum()) + fixed
     return variances
 
 

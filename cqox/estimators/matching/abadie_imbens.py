@@ -24,6 +24,7 @@ __all__ = [
     "Matched",
     "averages",
     "matched",
+    "matching_degrees",
     "matching_variance",
     "outcome_variances",
     "score_adjustment",
@@ -129,16 +130,46 @@ def matching_variance(match: Matched, effects: Pair, value: float, variances: Pa
     """
     total = 0.0
     for arm in BOTH:
-        kept, usage = match.kept[arm].astype(np.float64), match.usage[arm]
         off = effects[arm] - value
-        total += float(kept @ np.square(off, out=off))
-        standing = usage * usage
-        standing -= match.squares[arm]
-        kept *= usage
-        kept *= 2
-        standing += kept
-        total += float(standing @ variances[arm])
+        total += float(match.kept[arm].astype(np.float64) @ np.square(off, out=off))
+        total += float(_standing(match, arm) @ variances[arm])
     return total / match.n**2
+
+
+def _standing(match: Matched, arm: Arm) -> Vector:
+    """Return the weights of the conditional variances of an arm's outcomes: K² - K', and 2K more if matched."""
+    kept, usage = match.kept[arm].astype(np.float64), match.usage[arm]
+    standing = usage * usage
+    standing -= match.squares[arm]
+    kept *= usage
+    kept *= 2
+    standing += kept
+    return standing
+
+
+def matching_degrees(match: Matched, variances: Pair, variance: float) -> float:
+    """Return Welch's degrees of freedom of a variance from `matching_variance`.
+
+    An arm whose rows are matches counts with its share in the variance. Its sum Σaσ² of differences between neighbours
+    has 2/3·(Σa)²/Σa² degrees of freedom, as the mean square successive difference of n rows has about 2n/3 (von
+    Neumann, Kent, Bellinson and Hart 1941, doi 10.1214/aoms/1177731746).
+
+    Args:
+        match: the matched sets.
+        variances: conditional variance of each row's outcome.
+        variance: of the mean effect.
+    """
+    worth, left = 0.0, 1.0
+    for arm in BOTH:
+        standing = np.maximum(_standing(match, arm), 0.0)
+        squares = float(standing @ standing)
+        if squares > 0:
+            share = float(standing @ variances[arm]) / match.n**2 / variance
+            worth += share**2 / (float(standing.sum()) ** 2 / squares)
+            left -= share
+    most = match.n - 1.0
+    worth += max(left, 0.0) ** 2 / most
+    return min(1.0 / worth, most)
 
 
 def outcome_variances(search: Search, arms: Arms, match: Matched, least: int) -> Pair:

@@ -6,7 +6,7 @@ that neither row order nor chance matters.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -24,6 +24,7 @@ from cqox.estimators.inference.make_estimate import (
     pooled_periods,
     two_arms,
 )
+from cqox.estimators.inference.small_arms import sparse_arms
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.matching.abadie_imbens import (
     BOTH,
@@ -32,6 +33,7 @@ from cqox.estimators.matching.abadie_imbens import (
     Matched,
     averages,
     matched,
+    matching_degrees,
     matching_variance,
     outcome_variances,
     score_adjustment,
@@ -65,14 +67,18 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
         raise UnusableData(Message("matching.no-match-within-caliper", caliper=settings.caliper))
     effects = _effects(arms, match, None)
     value = _mean(match, effects)
-    known = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
-    fitted = None
+    spread = outcome_variances(search, arms, match, _KNOWN)
+    known = matching_variance(match, effects, value, spread)
+    fitted, width = None, 1 if propensity.logit is None else propensity.logit.frame.at["x"].stop
+    degrees = _degrees(plan, sample, match, spread, width)
     if propensity.logit is not None:
         own = None if target == "ATE" else QUERIES[target][0]
-        fitted = matching_variance(match, effects, value, outcome_variances(search, arms, match, _FITTED))
-        del effects  # for many rows, the next steps need the memory
+        spread = outcome_variances(search, arms, match, _FITTED)
+        fitted = matching_variance(match, effects, value, spread)
+        degrees = _degrees(plan, sample, match, spread, width)
+        del effects, spread  # for many rows, the next steps need the memory
         fitted += score_adjustment(propensity.logit, propensity.inverse, search, arms, own, value, _FITTED)
-    uncertainty = _uncertainty(settings, known, fitted, arms.scale)
+    uncertainty = _uncertainty(settings, known, fitted, arms.scale, degrees)
     return _answer(
         plan, sample, "psm", target, arms, match, value, uncertainty,
         diagnostics={"propensity": "given" if propensity.known else "logit"}, notes=propensity.notes,
@@ -93,9 +99,12 @@ def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
     effects = _effects(arms, match, lines)
     value = _mean(match, effects)
     plain = _mean(match, _effects(arms, match, None))
-    variance = matching_variance(match, effects, value, outcome_variances(search, arms, match, _KNOWN))
+    spread = outcome_variances(search, arms, match, _KNOWN)
+    variance = matching_variance(match, effects, value, spread)
+    degrees = _degrees(plan, sample, match, spread, frame.at["x"].stop)
+    uncertainty = _uncertainty(settings, variance, None, arms.scale, degrees)
     return _answer(
-        plan, sample, "nn_mahalanobis", target, arms, match, value, _uncertainty(settings, variance, None, arms.scale),
+        plan, sample, "nn_mahalanobis", target, arms, match, value, uncertainty,
         diagnostics={"without_bias_correction": plain * arms.scale}, notes=frame.notes, warnings=(),
     )  # fmt: skip
 
@@ -144,8 +153,25 @@ def _mean(match: Matched, effects: Pair) -> float:
     return float((effects[0].sum() + effects[1].sum()) / match.n)
 
 
-def _uncertainty(settings: Settings, known: float, fitted: float | None, scale: float) -> Uncertainty:
-    """Return the standard error for a known distance, or for an estimated score if there is one."""
+def _degrees(
+    plan: Plan, sample: Sample, match: Matched, variances: Pair, coefficients: int
+) -> Callable[[float], float] | None:
+    """Return the degrees of freedom of a variance where an arm has few rows; None for the normal."""
+    few = any(sparse_arms(plan.arm_rows(sample), (coefficients, coefficients)))
+    return partial(matching_degrees, match, variances) if few and plan.settings.se == "auto" else None
+
+
+def _uncertainty(
+    settings: Settings, known: float, fitted: float | None, scale: float, degrees: Callable[[float], float] | None
+) -> Uncertainty:
+    """Return the standard error for a known distance, or for an estimated score if there is one.
+
+    Args:
+        settings: which standard error was asked for.
+        known, fitted: the variances, standardised.
+        scale: of an effect.
+        degrees: returns the degrees of freedom of a variance; None for the normal.
+    """
     notes: list[Message] = []
     if settings.se != "auto":
         notes.append(Message("matching.error-without-meaning", asked=settings.se))
@@ -155,10 +181,13 @@ def _uncertainty(settings: Settings, known: float, fitted: float | None, scale: 
         chosen = "AI2006"
         notes.append(Message("matching.no-adjustment-for-score"))
     variance = variances[chosen]
+    own = None if degrees is None or variance <= 0 else degrees(variance)
+    if own is not None:
+        notes.append(Message("matching.few-rows", degrees=own))
     return Uncertainty(
         standard_error=math.sqrt(variance) * scale if variance > 0 else None,
         method=f"Abadie-Imbens {chosen[2:]}",
-        degrees=None,
+        degrees=own,
         alternates={name: math.sqrt(each) * scale for name, each in variances.items() if each > 0},
         notes=tuple(notes),
     )
@@ -266,6 +295,7 @@ def _space_rule(plan: Plan, *, target: Target) -> Message | None:
 
 
 _ERROR = "Abadie-Imbens"
+_FEW = "; Welch's degrees of freedom where an arm has few rows"
 _OTHERS: dict[Target, Target] = {"ATE": "ATE", "ATT": "ATC"}
 _POPULATIONS: dict[Target, str] = {"ATE": "every row", "ATT": "every treated row"}
 
@@ -279,7 +309,7 @@ def _score_entry(target: Target) -> Estimator:
         "propensity score; treatment is as good as random given the covariates.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "pscore"),
-        standard_error=f"{_ERROR} 2016 for an estimated score, 2006 for a given one; never the bootstrap",
+        standard_error=f"{_ERROR} 2016 for an estimated score, 2006 for a given one; never the bootstrap{_FEW}",
         paper="Abadie and Imbens 2016, Econometrica 84, theorems 1 and 2",
         doi="10.3982/ECTA11293",
         checked_against="Stata teffects psmatch (to the digit for the ATE), enumeration of all pairs",
@@ -298,7 +328,7 @@ def _space_entry(target: Target) -> Estimator:
         summary=f"Mean difference between {_POPULATIONS[target]} and the rows of the other arm with the nearest "
         "covariates, corrected by a regression among the matches; treatment is as good as random given the covariates.",
         requires=("y", "treatment", "covariates"),
-        standard_error=f"{_ERROR} 2006, by the two nearest rows of the same arm; never the bootstrap",
+        standard_error=f"{_ERROR} 2006, by the two nearest rows of the same arm; never the bootstrap{_FEW}",
         paper="Abadie and Imbens 2011, Journal of Business and Economic Statistics 29, the bias-corrected estimator",
         doi="10.1198/jbes.2009.07333",
         checked_against="Stata teffects nnmatch, enumeration of all pairs",

@@ -1,5 +1,6 @@
 """Linear outcome regressions by arm."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,12 +8,22 @@ import numpy as np
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.inference.small_arms import Carried
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import solve
 from cqox.estimators.numerics.row_blocks import Partial
 from cqox.estimators.sample import ARMS, Sample, listed
 
-__all__ = ["ArmFits", "arm_contributions", "contrast_of_arms", "fit_arms", "mean_columns"]
+__all__ = [
+    "ArmFits",
+    "arm_contributions",
+    "carried_by_arms",
+    "contrast_of_arms",
+    "effects_spread",
+    "fit_arms",
+    "mean_columns",
+    "weighted_arms",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,3 +143,73 @@ def arm_contributions(
 
     (squares,) = frame.rows.total(work)
     return parts, float(squares)
+
+
+def effects_spread(arms: ArmFits, value: float, over: Vector | None) -> Vector:
+    """Return each row's contribution to the mean effect through the covariates over which effects are averaged.
+
+    Args:
+        arms: the regressions.
+        value: the mean effect.
+        over: (n,) share of each row in the population of the mean; None for all rows.
+    """
+    sample, weights = arms.sample, arms.frame.weights
+    share = np.ones(sample.n) if over is None else over
+    if weights is not None:
+        share = share * weights
+    effects = sample.take(arms.treated) - sample.take(arms.control)
+    return np.asarray(share * (effects - value) / share.sum())
+
+
+def carried_by_arms(
+    arms: ArmFits,
+    mean: Vector,
+    treated: Vector,
+    sparse: Sequence[bool],
+    weights: Vector | None = None,
+    own: Vector | None = None,
+) -> list[Carried]:
+    """Return what the residuals of the arms with few rows contribute to the contrast at a point.
+
+    Args:
+        arms: the regressions.
+        mean: (k,) the point, standardised.
+        treated: (n,) 0/1.
+        sparse: by arm, whether it has few rows.
+        weights: (n,) of the regressions; the sampling weights where None.
+        own: (n,) loads of the rows' errors; those of the contrast where None.
+    """
+    frame = arms.frame
+    weights = frame.weights if weights is None else weights
+    k = frame.at["x"].stop
+    found = []
+    for arm in (0, 1):
+        if not sparse[arm]:
+            continue
+        rows = treated > 0 if arm else treated <= 0
+        x, w = frame.matrix[:k, rows], None if weights is None else weights[rows]
+        loads = (arms.inverses[arm] @ mean) @ x if own is None else own[rows]
+        if own is None and w is not None:
+            loads = loads * w
+        found.append(Carried(rows=rows, columns=x, inverse=arms.inverses[arm], weights=w, loads=loads))
+    return found
+
+
+def weighted_arms(x: Matrix, treated: Vector, weights: Vector, sparse: Sequence[bool]) -> list[Carried]:
+    """Return what the rows of the arms with few rows contribute to weighted means, balanced on some columns.
+
+    Args:
+        x: (k, n) the columns.
+        treated: (n,) 0/1.
+        weights: (n,) of the rows within their arms.
+        sparse: by arm, whether it has few rows.
+    """
+    found = []
+    for arm in (0, 1):
+        if not sparse[arm]:
+            continue
+        rows = treated > 0 if arm else treated <= 0
+        own, w = x[:, rows], weights[rows]
+        inverse = solve((own * w) @ own.T, np.zeros((len(x), 1))).inverse
+        found.append(Carried(rows=rows, columns=own, inverse=inverse, weights=w, loads=w))
+    return found

@@ -103,10 +103,36 @@ def test_rows_alone_in_a_level_of_a_fixed_effect_are_counted():
     assert result.n == 500
 
 
-def test_the_default_error_is_hc3_under_250_rows_and_hc1_from_there_on():
-    assert answer("ols_adjustment", cross_section(n=249)).se_method == "HC3"
-    assert answer("ols_adjustment", cross_section(n=250)).se_method == "HC1"
-    assert answer("difference_in_means", cross_section(n=249)).se_method == "HC2"
+def trial(treated: int, untreated: int) -> Data:
+    data = cross_section(n=treated + untreated)
+    return replace(data, treatment=(np.arange(data.n) < treated).astype(float))
+
+
+def test_the_default_error_depends_on_the_rows_of_the_smaller_arm():
+    for treated, untreated in ((124, 500), (500, 124)):
+        assert answer("ols_adjustment", trial(treated, untreated)).se_method == "HC2"
+        assert answer("lin_interacted", trial(treated, untreated)).se_method == "HC2 (unconditional)"
+    assert answer("ols_adjustment", trial(125, 500)).se_method == "HC1"
+    assert answer("lin_interacted", trial(125, 500)).se_method == "HC1 (unconditional)"
+    assert answer("difference_in_means", trial(300, 300)).se_method == "HC2"
+    amounts = cross_section(n=249, continuous=True)
+    assert answer("ols_adjustment", amounts).se_method == "HC3"
+    assert answer("ols_adjustment", cross_section(n=250, continuous=True)).se_method == "HC1"
+
+
+def test_an_error_by_name_keeps_the_degrees_of_freedom_of_other_programs():
+    asked = answer("ols_adjustment", trial(20, 300), se="HC2")
+    assert asked.diagnostics["degrees_of_freedom"] == 320 - 6
+    assert answer("ols_adjustment", trial(20, 300)).diagnostics["degrees_of_freedom"] < 60
+
+
+def test_lins_error_includes_the_variation_of_the_covariates_as_g_computation_does():
+    data = cross_section(n=900, weights=False)
+    lin, g = answer("lin_interacted", data), answer("g_computation_ate", data)
+    k = lin.diagnostics["parameters"]
+    assert lin.standard_error == pytest.approx(g.standard_error * np.sqrt(900 / (900 - k)), rel=1e-10)
+    np.testing.assert_allclose(lin.influence, g.influence, atol=1e-10)
+    assert answer("lin_interacted", data, se="HC1").standard_error < lin.standard_error
 
 
 def few(treated: int, *, n: int = 600, seed: int = 0, weights: bool = False) -> Data:
