@@ -27,6 +27,7 @@ from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.refuters import refutations
 from cqox.diagnostics.sensitivity import e_values, outcome_scale, robustness
 from cqox.diagnostics.serial_dependence import serial_dependence
+from cqox.diagnostics.tails import tails
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan
@@ -75,6 +76,7 @@ def diagnose(
         "discontinuity": _or_reason(lambda: discontinuity(plan, estimates)),
         "donor_fit": _or_reason(lambda: donor_fit(estimates)),
         "serial_dependence": _or_reason(lambda: serial_dependence(estimates)),
+        "tails": _or_reason(lambda: tails(plan, estimates, primary)),
         "heterogeneity": _or_reason(lambda: heterogeneity(estimates)),
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
         "robustness": _or_reason(lambda: robustness(plan)),

@@ -13,6 +13,7 @@ from cqox.diagnostics.design_use import design_gate
 from cqox.diagnostics.donor_fit import donor_fit_gate
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.serial_dependence import serial_dependence_gate
+from cqox.diagnostics.tails import tails_gate
 from cqox.estimators import Estimate, Json
 
 __all__ = ["gates"]
@@ -38,6 +39,7 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "effective_sample_size": design_checks.effective_sample(diagnostics, chosen),
         "arm_rows": design_checks.arm_rows(chosen),
         "clusters": design_checks.clusters(diagnostics, chosen),
+        "tails": tails_gate(diagnostics, chosen),
         "instrument_strength": design_checks.instrument_strength(chosen),
         "negative_weights": design_checks.negative_weights(chosen),
         "pre_trends": design_checks.pre_trends(diagnostics, chosen),

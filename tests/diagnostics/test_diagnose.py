@@ -12,7 +12,7 @@ from tests.estimators.designs import cross_section, instrumented, panel, rows, t
 NAMES = {
     "outcome", "design", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
     "bad_controls", "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
-    "donor_fit", "serial_dependence", "heterogeneity",
+    "donor_fit", "serial_dependence", "tails", "heterogeneity",
     "e_values", "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement",
 }  # fmt: skip
 

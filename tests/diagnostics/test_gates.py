@@ -12,7 +12,7 @@ from tests.estimators.designs import cross_section, instrumented, panel, row_key
 
 NAMES = [
     "computation", "design", "primary_warnings", "missingness", "bad_controls", "overlap", "balance",
-    "effective_sample_size", "arm_rows", "clusters", "instrument_strength", "negative_weights", "pre_trends",
+    "effective_sample_size", "arm_rows", "clusters", "tails", "instrument_strength", "negative_weights", "pre_trends",
     "manipulation", "covariate_continuity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
 ]  # fmt: skip
 
