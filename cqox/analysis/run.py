@@ -241,7 +241,7 @@ def _judge(
     clock: _Clock,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
-    primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary)
+    primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary, assignment=options.assignment)
     judge.check_assumes(primary.name, plan, options)
     clock.done("plan")
     estimates: list[Estimate] = []
