@@ -38,6 +38,7 @@ OF_GATES: Mapping[str, tuple[Source, ...]] = {
     ),
     "covariate_continuity": (Source("Lee", 2008, "doi 10.1016/j.jeconom.2007.05.004"),),
     "donor_fit": (Source("Abadie, Diamond and Hainmueller", 2010, "doi 10.1198/jasa.2009.ap08746"),),
+    "tails": (Source("Hall", 1992, "doi 10.1007/978-1-4612-4384-7"),),
     "serial_dependence": (Source("Ljung and Box", 1978, "doi 10.1093/biomet/65.2.297"),),
     "robustness": (Source("Cinelli and Hazlett", 2020, "doi 10.1111/rssb.12348"),),
     "refutation": (Source("Sharma and Kiciman", 2020, "arXiv 2011.04216"),),

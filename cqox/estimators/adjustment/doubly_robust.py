@@ -4,6 +4,7 @@ Both assume that treatment is as good as random given the covariates, and overla
 be misspecified.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -67,7 +68,7 @@ def _aipw(plan: Plan) -> Estimate:
 
 
 def _aipw_corrected(
-    arms: ArmFits, propensity: Propensity, t: Vector, y: Vector, value: float, sparse: tuple[bool, bool]
+    arms: ArmFits, propensity: Propensity, t: Vector, y: Vector, value: float, sparse: Sequence[bool]
 ) -> Corrected:
     """Return the variance of the stacked equations of both models, where they cannot be taken as given.
 

@@ -260,8 +260,10 @@ _REGRESSION_ERROR = (
     "HC1; HC2 with Welch's degrees of freedom where an arm has few rows; CRV1 with t(G-1) when clustered, CRV3 with "
     "few clusters"
 )
-_FEW_ROWS = "HC2 of the residuals with Welch's degrees of freedom where an arm has few rows"
-_STACKED_ERROR = f"M-estimation: the influence function of predictions and arm regressions jointly; {_FEW_ROWS}"
+_STACKED_ERROR = (
+    "M-estimation: the influence function of predictions and arm regressions jointly; HC2 with Welch's "
+    "degrees of freedom where an arm has few rows"
+)
 _MORE = ("weights", "cluster")
 _ADJUSTS = "treatment is as good as random given the covariates"
 

@@ -233,8 +233,9 @@ def _balancing_rule(plan: Plan, *, target: Population) -> Message | None:
     return reason
 
 
-_FEW_ROWS = "HC2 of the residuals with Welch's degrees of freedom where an arm has few rows"
-_SCORE_ERROR = f"M-estimation with the score correction of the logit; none for a given pscore; {_FEW_ROWS}"
+_SCORE_ERROR = (
+    "M-estimation with the score correction of the logit; none for a given pscore; HC2 for few rows of an arm"
+)
 
 
 def _entry(target: Target, population: str, flipped: Target) -> Estimator:
@@ -267,7 +268,8 @@ def _balancing_entry(target: Population, population: str, right: str, flipped: P
         f"or {right}.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "weights", "cluster"),
-        standard_error=f"M-estimation: the weights, the target means and the means of the outcome jointly; {_FEW_ROWS}",
+        standard_error="M-estimation: the weights, the target means and the means of the outcome jointly; "
+        "HC2 where an arm has few rows",
         paper="Hainmueller 2012, Political Analysis 20, equations 5 to 7; error by Zhao and Percival 2017, "
         "doi:10.1515/jci-2016-0010",
         doi="10.1093/pan/mpr025",

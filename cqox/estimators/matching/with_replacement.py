@@ -295,7 +295,6 @@ def _space_rule(plan: Plan, *, target: Target) -> Message | None:
 
 
 _ERROR = "Abadie-Imbens"
-_FEW = "; Welch's degrees of freedom where an arm has few rows"
 _OTHERS: dict[Target, Target] = {"ATE": "ATE", "ATT": "ATC"}
 _POPULATIONS: dict[Target, str] = {"ATE": "every row", "ATT": "every treated row"}
 
@@ -309,7 +308,8 @@ def _score_entry(target: Target) -> Estimator:
         "propensity score; treatment is as good as random given the covariates.",
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "pscore"),
-        standard_error=f"{_ERROR} 2016 for an estimated score, 2006 for a given one; never the bootstrap{_FEW}",
+        standard_error=f"{_ERROR} 2016 for an estimated score, 2006 for a given one; never the bootstrap; "
+        "t where an arm has few rows",
         paper="Abadie and Imbens 2016, Econometrica 84, theorems 1 and 2",
         doi="10.3982/ECTA11293",
         checked_against="Stata teffects psmatch (to the digit for the ATE), enumeration of all pairs",
@@ -328,7 +328,8 @@ def _space_entry(target: Target) -> Estimator:
         summary=f"Mean difference between {_POPULATIONS[target]} and the rows of the other arm with the nearest "
         "covariates, corrected by a regression among the matches; treatment is as good as random given the covariates.",
         requires=("y", "treatment", "covariates"),
-        standard_error=f"{_ERROR} 2006, by the two nearest rows of the same arm; never the bootstrap{_FEW}",
+        standard_error=f"{_ERROR} 2006, by the two nearest rows of the same arm; never the bootstrap; "
+        "t where an arm has few rows",
         paper="Abadie and Imbens 2011, Journal of Business and Economic Statistics 29, the bias-corrected estimator",
         doi="10.1198/jbes.2009.07333",
         checked_against="Stata teffects nnmatch, enumeration of all pairs",
