@@ -49,7 +49,7 @@ _FEWER_THAN, _PERIODS_BEFORE = 10, 5
 _LIN, _ANCOVA = 20, 5
 """Rows per coefficient of the smaller arm from which a trial is analysed by Lin's regression, or by one common slope.
 
-Both have exact coverage under these cuts too; what they cost is variance: k coefficients estimated by m rows of an arm
+Coverage is nominal under these cuts too; what slopes cost is variance: k coefficients estimated by m rows of an arm
 widen the interval as (1 + k/m) does, and save what the covariates explain.
 """
 
