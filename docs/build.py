@@ -100,6 +100,8 @@ def _values(schema: dict[str, object]) -> str:
     if "anyOf" in schema:
         kinds = cast("list[dict[str, object]]", schema["anyOf"])
         return ", ".join(_values(kind) for kind in kinds if kind.get("type") != "null")
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in cast("list[str]", schema["enum"]))
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}

@@ -70,9 +70,21 @@ class EstimationOptions(Strict):
     event_window: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="Periods from the start of treatment that an event study reaches; all if absent."
     )
-    rd_bandwidth: Annotated[float, Field(gt=0.0)] | None = Field(
+    rd_bandwidth: Annotated[float, Field(gt=0.0)] | Literal["all"] | None = Field(
         None,
-        description="How far from the cutoff a discontinuity looks, in units of `running`; MSE-optimal if absent.",
+        description="How far from the cutoff a discontinuity looks, in units of `running`; MSE-optimal if absent. "
+        "`all` fits global polynomials: every row, with equal weights, as any kernel gives in a bandwidth without end.",
+    )
+    rd_bias_bandwidth: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="Bandwidth of the bias correction of a discontinuity, in units of `running`; if absent that of "
+        "the estimate where it is given, and MSE-optimal where it is not.",
+    )
+    rd_order: Annotated[int, Field(ge=0, le=8)] = Field(
+        1, description="Order of the polynomials of a discontinuity; its bias correction has one order more."
+    )
+    rd_kernel: Literal["triangular", "epanechnikov", "uniform"] = Field(
+        "triangular", description="Weights of the rows within the bandwidth of a discontinuity."
     )
     season_length: Annotated[float, Field(gt=0.0)] | None = Field(
         None,

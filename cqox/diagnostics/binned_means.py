@@ -1,4 +1,4 @@
-"""Binned means of the outcome around a cutoff, in even and quantile bins of the score, with the local linear fits."""
+"""Binned means of the outcome around a cutoff, in even and quantile bins of the score, with the fits of both sides."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ _REACH = 3.0
 """Range of the bins on each side of the cutoff, in bandwidths."""
 
 _MOST_BINS, _FEWEST_BINS, _ROWS_OF_A_BIN = 40, 5, 10
+_POINTS = 33
+"""Points of each side's fit where it is not a line."""
 
 
 def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
-    """Return bins within three bandwidths of the cutoff and the local linear fit of each side within its bandwidth.
+    """Return bins within three bandwidths of the cutoff and the fit of each side within its bandwidth.
 
     With covariate adjustment the outcome is residualised on them. A discrete score has one bin per value.
     """
@@ -46,17 +48,7 @@ def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
         for bins, into in ((even, evenly), (quantile, by_quantiles)):
             rows = _bins(bins, distance * sign * unit + cutoff, values, weights)
             into += rows if place else rows[::-1]
-        ends = (0.0, min(of.jump.h, float(side.distance[-1])))
-        heights = [float(of.jump.intercepts[place, 0] + of.jump.slopes[place, 0] * end) for end in ends]
-        lines.append(
-            {
-                "side": "above" if place else "below",
-                "from": cutoff,
-                "to": cutoff + sign * ends[1] * unit,
-                "at_cutoff": heights[0] * of.scale + of.centre,
-                "at_end": heights[1] * of.scale + of.centre,
-            }
-        )
+        lines.append(_line(of, place, cutoff))
     return {
         "cutoff": cutoff,
         "bandwidth": of.jump.h * unit,
@@ -65,6 +57,23 @@ def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
         "quantile_spaced": by_quantiles,
         "lines": lines,
     }
+
+
+def _line(of: Study, place: int, cutoff: float) -> dict[str, Json]:
+    """Return the ends of one side's fit, and points of a fit that is not straight."""
+    sign = 1.0 if place else -1.0
+    end = min(of.jump.h, float(of.sides[place].distance[-1]))
+    distance = np.linspace(0.0, end, _POINTS if of.order > 1 else 2)
+    heights = np.polynomial.polynomial.polyval(distance, of.jump.curves[place, :, 0]) * of.scale + of.centre
+    scores = cutoff + sign * distance * of.score.unit
+    line: dict[str, Json] = {
+        "side": "above" if place else "below", "from": cutoff, "to": float(scores[-1]),
+        "at_cutoff": float(heights[0]), "at_end": float(heights[-1]),
+    }  # fmt: skip
+    if of.order > 1:
+        points = zip(scores, heights, strict=True)
+        line["points"] = [{"score": float(score), "fit": float(height)} for score, height in points]
+    return line
 
 
 def _bins(codes: NDArray[np.intp], score: Vector, values: Vector, weights: Vector | None) -> list[Json]:

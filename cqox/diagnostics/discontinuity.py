@@ -11,8 +11,8 @@ from cqox.diagnostics.binned_means import binned_means
 from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
-from cqox.estimators.rd.discontinuity import fuzzy_study, sharp_study
 from cqox.estimators.rd.heaping import heap_at_cutoff
+from cqox.estimators.rd.outcome_study import fuzzy_study, sharp_study
 from cqox.estimators.rd.running_variable import compliance, score_of
 from cqox.estimators.rd.study import Study, study
 

@@ -1,4 +1,4 @@
-"""Regression discontinuity plot: binned means and local linear fits on both sides of the cutoff."""
+"""Regression discontinuity plot: binned means and the fits on both sides of the cutoff."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -21,7 +21,7 @@ _THIN = 0.25
 
 
 def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mapping[str, Json]) -> Figure | None:
-    """Draw the binned means with the local linear fits; None if no discontinuity was estimated.
+    """Draw the binned means with the fits of both sides; None if no discontinuity was estimated.
 
     Args:
         plan: the contrast's plan.
@@ -50,7 +50,7 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mappin
     if at(found, "net_of_covariates") is True:
         axis, means = Message("figures.mean-net-of", column=y), Message("figures.discontinuity-net-points", bins=how)
         described = Message("figures.discontinuity-net-alt", outcome=y, score=x, bins=len(points))
-    subtitle = [joined([means, Message("figures.discontinuity-lines", bandwidth=amount(bandwidth))]), said]
+    subtitle = [joined([means, _fits(plan, bandwidth)]), said]
     alt_text = joined([described, said])
     spec = filled(discontinuity_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     scores = [value for row in points if (value := number_in(row, "score")) is not None]
@@ -60,6 +60,15 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mappin
     put(spec, _heights(rows), "layer", 1, "encoding", "y", "scale", "domain")
     put(spec, axis, "layer", 1, "encoding", "y", "axis", "title")
     return finished("discontinuity", spec)
+
+
+def _fits(plan: Plan, bandwidth: float) -> Message:
+    order = plan.settings.rd_order
+    if plan.settings.rd_bandwidth == "all":
+        return Message("figures.discontinuity-global-fits", order=order)
+    if order == 1:
+        return Message("figures.discontinuity-lines", bandwidth=amount(bandwidth))
+    return Message("figures.discontinuity-curves", order=order, bandwidth=amount(bandwidth))
 
 
 def _chosen(found: Json | Mapping[str, Json]) -> tuple[Sequence[Json], Message]:
@@ -85,9 +94,21 @@ def _point(each: Json, cutoff: float) -> dict[str, Json]:
 
 
 def _line(found: Json | Mapping[str, Json]) -> list[dict[str, Json]]:
-    """Return the end points of each side's fitted line."""
+    """Return the end points of each side's fitted line, or points of a fit that is not straight."""
     rows: list[dict[str, Json]] = []
     for each in listed(found, "lines"):
+        points = listed(each, "points")
+        rows += [
+            {
+                "kind": "line",
+                "side": text_in(each, "side"),
+                "score": number_in(point, "score"),
+                "fit": number_in(point, "fit"),
+            }
+            for point in points
+        ]
+        if points:
+            continue
         for place, height in (("from", "at_cutoff"), ("to", "at_end")):
             ends = {"score": number_in(each, place), "fit": number_in(each, height)}
             rows.append({"kind": "line", "side": text_in(each, "side"), **ends})

@@ -79,3 +79,16 @@ def test_a_cutoff_beyond_the_score_is_reported(table: Path) -> None:
     found = next(each for each in report["estimates"] if each["name"] == "rd_local_linear")
     assert "No row has '点数' at or above the cutoff 500" in found["reason"]
     assert report["gates"]["manipulation"]["status"] == "not_applicable"
+
+
+def test_all_rows_another_order_and_another_kernel_can_be_asked_for(table: Path) -> None:
+    mapping = {"y": "賃金", "running": "点数", "cutoff": 55}
+    report = run(table, mapping, rd_bandwidth="all", rd_order=2).report
+    found = next(each for each in report["estimates"] if each["name"] == "rd_local_linear")
+    assert (sum(found["diagnostics"]["N_h"]), found["diagnostics"]["order"]) == (1500, 2)
+    report = run(table, mapping, rd_kernel="uniform", rd_bias_bandwidth=9).report
+    found = next(each for each in report["estimates"] if each["name"] == "rd_local_linear")
+    assert (found["diagnostics"]["kernel"], found["diagnostics"]["b"]) == ("uniform", pytest.approx(9))
+    for wrong in ({"rd_bandwidth": "every"}, {"rd_order": 9}, {"rd_kernel": "gaussian"}, {"rd_bias_bandwidth": 0}):
+        with pytest.raises(InvalidRequest):
+            run(table, mapping, **wrong)

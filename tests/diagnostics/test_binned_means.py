@@ -5,7 +5,7 @@ import pytest
 
 from cqox.diagnostics.binned_means import binned_means
 from cqox.estimators import Data, Plan, Settings
-from cqox.estimators.rd.discontinuity import sharp_study
+from cqox.estimators.rd.outcome_study import sharp_study
 from tests.estimators.designs import discontinuity
 
 
@@ -76,3 +76,18 @@ def test_means_are_net_of_the_covariates_that_are_adjusted_for() -> None:
     assert bins_of(noisy)["net_of_covariates"] is True
     spread = np.std([row["mean"] for row in bins_of(noisy)["evenly_spaced"]])
     assert spread == pytest.approx(np.std([row["mean"] for row in bins_of(data)["evenly_spaced"]]), rel=0.02)
+
+
+def test_a_fit_that_is_not_straight_is_drawn_by_points() -> None:
+    data = discontinuity(1500, covariates=False)
+    plan = Plan(data, Settings(rd_bandwidth="all", rd_order=3))
+    for line in binned_means(plan, sharp_study(plan))["lines"]:
+        side = data.running >= data.cutoff if line["side"] == "above" else data.running < data.cutoff
+        fit = np.polynomial.Polynomial.fit(data.running[side], data.y[side], 3)
+        for point in line["points"]:
+            assert point["fit"] == pytest.approx(fit(point["score"]), rel=1e-8)
+        assert (line["points"][0]["fit"], line["points"][-1]["fit"]) == (line["at_cutoff"], line["at_end"])
+    straight = Plan(data, Settings(rd_order=0))
+    for line in binned_means(straight, sharp_study(straight))["lines"]:
+        assert "points" not in line
+        assert line["at_cutoff"] == line["at_end"]

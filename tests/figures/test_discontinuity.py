@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cqox.estimators import Settings
 from tests.estimators import designs
 from tests.figures.drawn import drawn, of_design, values
 
@@ -76,3 +77,12 @@ def test_the_test_of_the_design_is_no_row_of_the_forest(sharp):
 
 def test_a_design_without_a_cutoff_has_no_such_figure():
     assert "discontinuity" not in of_design("cross-section").figures
+
+
+def test_curves_are_drawn_by_their_points_and_named_by_their_order() -> None:
+    design = designs.discontinuity(1500)
+    local = drawn(design, settings=Settings(rd_order=2)).figures["discontinuity"]
+    assert len(of_kind(local, "line")) > 40
+    assert "fits of order 2 within" in str(local.spec["title"]["subtitle"])
+    every = drawn(design, settings=Settings(rd_order=2, rd_bandwidth="all")).figures["discontinuity"]
+    assert "fits of order 2 to all rows" in str(every.spec["title"]["subtitle"])

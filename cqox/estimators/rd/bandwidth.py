@@ -1,7 +1,8 @@
 """MSE-optimal bandwidths of a jump at a cutoff, as Calonico, Cattaneo and Titiunik choose them.
 
-Three steps, each with the plug-in rule h = (V / (B² + R))^(1/(2p+3)): a bandwidth for the third derivative from a fit
-to the whole range, with it one for the second derivative (b), with that one for the jump (h). Variances are estimated
+Three steps, each with the plug-in rule h = (V / (B² + R))^(1/(2p+3)), of an estimate by polynomials of order p: a
+bandwidth for derivative p+2 from a fit to the whole range, with it one for derivative p+1 (b), with that one for the
+jump (h). Variances are estimated
 within a rule-of-thumb bandwidth; R, three variances of the estimated bias, regularises a small bias.
 """
 
@@ -17,8 +18,8 @@ from cqox.estimators.rd.local_polynomial import Fit, Residual, Side, Window, clu
 
 __all__ = ["Bandwidths", "mse_bandwidths"]
 
-_RULE_OF_THUMB = 2.576
-"""For the triangular kernel."""
+_RULE_OF_THUMB = {"triangular": 2.576, "epanechnikov": 2.34, "uniform": 1.843}
+"""Constants of the rule-of-thumb bandwidth by kernel."""
 
 _REGULARISED = 3.0
 
@@ -34,7 +35,7 @@ class Bandwidths:
         h: of the estimate.
         b: of its bias.
         pilot: bandwidth of the variance estimates; None where the bandwidth was given.
-        third: bandwidth of the third derivative, from which `b` was chosen; None likewise.
+        third: bandwidth of derivative p+2, the third of lines, from which `b` was chosen; None likewise.
     """
 
     h: float
@@ -68,9 +69,17 @@ class _Rule:
 
 
 def mse_bandwidths(
-    sides: Sequence[Side], *, spread: float, rows: int, ratio: bool, covariates: int, residual: Residual, distinct: int
+    sides: Sequence[Side],
+    *,
+    spread: float,
+    rows: int,
+    ratio: bool,
+    covariates: int,
+    residual: Residual,
+    distinct: int,
+    order: int = 1,
 ) -> Bandwidths:
-    """Return the bandwidths of a local linear jump with a local quadratic correction.
+    """Return the bandwidths of a jump by local polynomials with a correction of one order more.
 
     Args:
         sides: below and above the cutoff.
@@ -80,6 +89,7 @@ def mse_bandwidths(
         covariates: number of the last values that are covariates.
         residual: how variances are estimated.
         distinct: distinct values that the preliminary windows must hold on each side, 0 for no bound.
+        order: of the polynomials, 1 for lines.
     """
     rule = _Rule(ratio=ratio, covariates=covariates, residual=residual)
     ranges = [float(side.distance[-1]) for side in sides]
@@ -91,12 +101,14 @@ def mse_bandwidths(
         short = [side for side in sides if side.distinct(side.within(found)) < values]
         return max([found, *(side.holding(values) for side in short)])
 
-    pilot = max(within(_RULE_OF_THUMB * spread * rows ** (-1 / 5), 4), least)
+    p, q = order, order + 1
+    rule_of_thumb = _RULE_OF_THUMB[sides[0].kernel] * spread * rows ** (-1 / 5)
+    pilot = max(within(rule_of_thumb, q + 2), least)
     windows = [side.window(pilot) for side in sides]
     whole = [side.window(reach * _BEYOND) for side, reach in zip(sides, ranges, strict=True)]
-    third = max(within(_bandwidth(windows, whole, rule, 3, 3, 0.0), 4), least)
-    b = within(_bandwidth(windows, [side.window(third) for side in sides], rule, 2, 2, _REGULARISED), 3)
-    h = within(_bandwidth(windows, [side.window(b) for side in sides], rule, 1, 0, _REGULARISED), 2)
+    third = max(within(_bandwidth(windows, whole, rule, q + 1, q + 1, 0.0), q + 2), least)
+    b = within(_bandwidth(windows, [side.window(third) for side in sides], rule, q, q, _REGULARISED), q + 1)
+    h = within(_bandwidth(windows, [side.window(b) for side in sides], rule, p, 0, _REGULARISED), p + 1)
     return Bandwidths(h=h, b=b, pilot=pilot, third=third)
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 
 from cqox.contract.messages import Message
-from cqox.estimators.data import Matrix
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator
 from cqox.estimators.inference.anderson_rubin import Moments, confidence_set
@@ -28,16 +27,21 @@ from cqox.estimators.inference.make_estimate import (
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.numerics.quantiles import critical_value
 from cqox.estimators.plan import Plan
-from cqox.estimators.rd.bandwidth import Bandwidths
 from cqox.estimators.rd.manipulation import DENSITY, density_test
-from cqox.estimators.rd.running_variable import Score, compliance, populated, score_of
-from cqox.estimators.rd.study import DISTINCT, Effect, Errors, Study, study
-from cqox.estimators.sample import Sample
+from cqox.estimators.rd.outcome_study import fuzzy_study, outcome_sample, sharp_study
+from cqox.estimators.rd.running_variable import compliance, populated, score_of
+from cqox.estimators.rd.study import DISTINCT, Effect, Errors, Study
 
-__all__ = ["ESTIMATORS", "density_test", "fuzzy", "fuzzy_study", "sharp", "sharp_study"]
+__all__ = ["ESTIMATORS", "density_test", "fuzzy", "sharp"]
 
 _FAMILY = "discontinuity"
-_FEWEST_VALUES, _FEWEST_VALUES_OF_DENSITY = 5, 10
+_FEWEST_VALUES, _FEWEST_VALUES_OF_DENSITY = 4, 10
+"""Distinct values of the score on each side: for an effect, and the order of its polynomials more; for the density."""
+
+_HIGH_ORDER = 3
+"""Order from which global polynomials are warned of: Gelman and Imbens 2019, JBES 37(3), doi
+10.1080/07350015.2017.1366909."""
+
 _FEW_ROWS, _FEW_VALUES = 20, 10
 _WEAK_F = 10.0
 _NORMAL = 1e12
@@ -85,51 +89,6 @@ def _anderson_rubin(plan: Plan, found: Study, degrees: float | None) -> Json:
         tt=np.array([[pairs[1]]]), degrees=_NORMAL if degrees is None else degrees,
     )  # fmt: skip
     return confidence_set(moments, plan.settings.alpha, _method(found)).scaled(found.scale).json()
-
-
-def sharp_study(plan: Plan) -> Study:
-    """Return the study of the outcome."""
-
-    def make() -> Study:
-        sample, strict = _sample(plan), compliance(plan).strict
-        return study(
-            plan, sample, sample.take(plan.data.y), strict=strict, covariates=_covariates(plan, sample),
-            bandwidths=_given(plan, score_of(plan, sample, strict=strict)),
-        )  # fmt: skip
-
-    return plan.share("sharp discontinuity", make)
-
-
-def fuzzy_study(plan: Plan) -> Study:
-    """Return the study of the outcome and the treatment."""
-
-    def make() -> Study:
-        sample = _sample(plan, "treatment")
-        return study(
-            plan, sample, sample.take(plan.data.y), treatment=plan.treated(sample),
-            covariates=_covariates(plan, sample), bandwidths=_given(plan, score_of(plan, sample)),
-        )  # fmt: skip
-
-    return plan.share("fuzzy discontinuity", make)
-
-
-def _given(plan: Plan, score: Score) -> Bandwidths | None:
-    """Return the requested bandwidth, also for the bias; None for the MSE-optimal one."""
-    asked = plan.settings.rd_bandwidth
-    return None if asked is None else Bandwidths(h=asked / score.unit, b=asked / score.unit)
-
-
-def _sample(plan: Plan, *more: str) -> Sample:
-    return plan.sample("y", "running", "covariates", *more)
-
-
-def _covariates(plan: Plan, sample: Sample) -> Matrix | None:
-    """Return (c, n) the linearly independent covariates; None where there are none."""
-    if not plan.has("covariates"):
-        return None
-    frame = plan.frame("x", sample)
-    matrix = frame.matrix[1 : frame.at["x"].stop]
-    return matrix if len(matrix) else None
 
 
 def _answer(
@@ -226,8 +185,9 @@ def _described(plan: Plan, found: Study, corrected: float, errors: Errors, scale
         "cutoff": plan.data.cutoff,
         "h": local.h * unit,
         "b": local.b * unit,
-        "bandwidth": "given" if found.bandwidths.pilot is None else "MSE-optimal, one for both sides (mserd)",
-        "kernel": "triangular",
+        "bandwidth": _bandwidth(plan),
+        "kernel": found.sides[0].kernel,
+        "order": found.order,
         "N": list(score.n),
         "N_h": list(local.within_h),
         "N_b": list(local.within_b),
@@ -246,12 +206,24 @@ def _described(plan: Plan, found: Study, corrected: float, errors: Errors, scale
     }
 
 
+def _bandwidth(plan: Plan) -> str:
+    match plan.settings.rd_bandwidth:
+        case None:
+            return "MSE-optimal, one for both sides (mserd)"
+        case "all":
+            return "all rows"
+        case _:
+            return "given"
+
+
 def _scaled(value: float | None, unit: float) -> float | None:
     return None if value is None else value * unit
 
 
 def _doubts(plan: Plan, found: Study) -> list[Message]:
     values, rows = found.jump.distinct, found.jump.within_h
+    if plan.settings.rd_bandwidth == "all" and found.order >= _HIGH_ORDER:
+        return [Message("rd.global-polynomial", order=found.order)]
     if min(values) < _FEW_VALUES:
         return [Message("rd.few-values", values_below=values[0], values_above=values[1])]
     if min(rows) < _FEW_ROWS:
@@ -272,9 +244,9 @@ def _sharp_rule(plan: Plan) -> Message | None:
         return Message("rd.constant-treatment", treatment=plan.label("treatment"))
     if how.kind == "imperfect":
         return Message("rd.imperfect-compliance", treatment=plan.label("treatment"), share=how.share)
-    sample = _sample(plan)
+    sample = outcome_sample(plan)
     reason = no_absorbing(plan) or varying_outcome(plan, sample)
-    return reason or populated(plan, score_of(plan, sample, strict=how.strict), _FEWEST_VALUES)
+    return reason or populated(plan, score_of(plan, sample, strict=how.strict), _FEWEST_VALUES + plan.settings.rd_order)
 
 
 def _fuzzy_rule(plan: Plan) -> Message | None:
@@ -286,11 +258,11 @@ def _fuzzy_rule(plan: Plan) -> Message | None:
         return Message("rd.constant-treatment", treatment=plan.label("treatment"))
     if how.kind == "perfect":
         return Message("rd.perfect-compliance", treatment=plan.label("treatment"))
-    sample = _sample(plan, "treatment")
+    sample = outcome_sample(plan, "treatment")
     reason = no_absorbing(plan) or varying_outcome(plan, sample)
     if reason is None and np.ptp(plan.treated(sample)) == 0:
         return Message("rd.constant-treatment-in-rows", treatment=plan.label("treatment"), rows=sample.n)
-    return reason or populated(plan, score_of(plan, sample), _FEWEST_VALUES)
+    return reason or populated(plan, score_of(plan, sample), _FEWEST_VALUES + plan.settings.rd_order)
 
 
 _ROBUST = (
@@ -303,7 +275,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name=_SHARP.name,
         family=_FAMILY,
         estimand=_SHARP.estimand,
-        summary="Jump of a local linear regression of the outcome at the cutoff, MSE-optimal bandwidth, robust "
+        summary="Jump of a local linear regression of the outcome at the cutoff (or of another order and kernel by "
+        "`rd_order` and `rd_kernel`, or global), MSE-optimal bandwidth, robust "
         "bias-corrected interval; continuity: units just below and just above the cutoff differ in the treatment only.",
         requires=("y", "running", "cutoff"),
         optional=("covariates", "weights", "cluster"),

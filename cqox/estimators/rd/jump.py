@@ -1,7 +1,8 @@
-"""The jump of a local linear regression at a cutoff, its bias correction, and the rows' contributions to its error.
+"""The jump of a local polynomial regression at a cutoff, its bias correction, and the rows' contributions to its error.
 
-Calonico, Cattaneo and Titiunik 2014, Econometrica 82(6): the bias is estimated by a local quadratic in a bandwidth of
-its own, and the robust standard error includes the uncertainty of that correction.
+Calonico, Cattaneo and Titiunik 2014, Econometrica 82(6): the bias is estimated by a polynomial of one order more (of
+lines by a local quadratic) in a bandwidth of its own, and the robust standard error includes the uncertainty of that
+correction.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ class Jump:
         within_h, within_b: number of rows on each side.
         distinct: distinct values of the running variable on each side within h.
         plain, corrected: (m,) the jumps, conventional and bias-corrected.
-        intercepts, slopes: (2, m) the conventional lines on each side, by distance from the cutoff.
+        curves: (2, order + 1, m) coefficients of the conventional fits on each side, of powers of the distance from
+            the cutoff.
         plain_parts, corrected_parts: (m, n) contributions of the rows to each.
         adjusted: (c,) of the outcome: coefficients of the covariates.
     """
@@ -44,11 +46,20 @@ class Jump:
     distinct: tuple[int, int]
     plain: Vector
     corrected: Vector
-    intercepts: Matrix
-    slopes: Matrix
+    curves: NDArray[np.float64]
     plain_parts: Matrix
     corrected_parts: Matrix
     adjusted: Vector
+
+    @property
+    def intercepts(self) -> Matrix:
+        """(2, m) the conventional fits at the cutoff."""
+        return self.curves[:, 0]
+
+    @property
+    def slopes(self) -> Matrix:
+        """(2, m) slopes of the conventional fits at the cutoff, by distance from it; zero of constants."""
+        return self.curves[:, 1] if self.curves.shape[1] > 1 else np.zeros_like(self.curves[:, 0])
 
     def clustered_apart(self, contributions: Vector, sides: Sequence[Side], parameters: int) -> float:
         """Return the variance of a sum of contributions over clusters that are split at the cutoff."""
@@ -59,7 +70,7 @@ class Jump:
         return total
 
 
-def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual: Residual) -> Jump:
+def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual: Residual, order: int = 1) -> Jump:
     """Return the jumps of the values that are not covariates.
 
     Args:
@@ -68,6 +79,7 @@ def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual
         b: bandwidth of its bias.
         covariates: number of the last values that are covariates, with common coefficients on both sides.
         residual: how variances are estimated.
+        order: of the polynomials of the estimate; the correction has one order more.
 
     Raises:
         UnusableData: too few distinct values of the running variable are within a bandwidth.
@@ -75,14 +87,14 @@ def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual
     within = [(side.within(h), side.within(b)) for side in sides]
     near = [side.window(h, max(counts)) for side, counts in zip(sides, within, strict=True)]
     far = [side.window(b, max(counts)) for side, counts in zip(sides, within, strict=True)]
-    lines, curves = [window.fit(1) for window in near], [window.fit(2) for window in far]
+    lines, curves = [window.fit(order) for window in near], [window.fit(order + 1) for window in far]
     mixtures = _mixtures(lines, covariates)
     plain, corrected = np.zeros(len(mixtures)), np.zeros(len(mixtures))
     parts: list[tuple[Matrix, Matrix]] = []
     for sign, inner, outer, line, curve in zip(_SIGNS, near, far, lines, curves, strict=True):
         estimator = inner.estimator(line, 0)
-        bias = float(estimator @ np.square(inner.t))
-        robust = estimator - (h / b) ** 2 * bias * outer.estimator(curve, 2)
+        bias = float(estimator @ inner.t ** (order + 1))
+        robust = estimator - (h / b) ** (order + 1) * bias * outer.estimator(curve, order + 1)
         rest = np.empty((2, len(mixtures), inner.n))
         for place, mixture in enumerate(mixtures):
             value = inner.mixed(mixture)
@@ -99,8 +111,7 @@ def jump(sides: Sequence[Side], h: float, b: float, *, covariates: int, residual
         within_h=(left[0], right[0]), within_b=(left[1], right[1]),
         distinct=(sides[0].distinct(left[0]), sides[1].distinct(right[0])),
         plain=plain, corrected=corrected,
-        intercepts=np.array([line.power(0) @ mixtures.T for line in lines]),
-        slopes=np.array([line.power(1) @ mixtures.T for line in lines]) / h,
+        curves=np.array([[line.power(nu) @ mixtures.T / h**nu for nu in range(order + 1)] for line in lines]),
         plain_parts=np.concatenate([part[0] for part in parts], axis=1),
         corrected_parts=np.concatenate([part[1] for part in parts], axis=1),
         adjusted=-mixtures[0, len(mixtures):],

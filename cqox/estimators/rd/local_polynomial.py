@@ -1,7 +1,7 @@
 """Local polynomial regression on one side of a cutoff: every estimate is a weighted sum of outcomes.
 
-A window is the rows of a side within a bandwidth, with triangular weights, in units of that bandwidth. The rows are
-sorted by distance from the cutoff, so that every window is a leading slice of its side.
+A window is the rows of a side within a bandwidth, with the weights of a kernel, in units of that bandwidth. The rows
+are sorted by distance from the cutoff, so that every window is a leading slice of its side.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import compress
 
-__all__ = ["Fit", "Residual", "Side", "Window", "clustered_by_side"]
+__all__ = ["Fit", "Kernel", "Residual", "Side", "Window", "clustered_by_side"]
 
+type Kernel = Literal["triangular", "uniform", "epanechnikov"]
 type Residual = Literal["NN", "HC0", "HC1", "HC2", "HC3"]
 
 NEIGHBOURS = 3
@@ -39,6 +40,7 @@ class Side:
         codes: (n,) the cluster of each row, None where rows are independent.
         starts: (groups,) where each distinct distance begins.
         tolerance: distances that differ by less are equal.
+        kernel: weights of distances; the uniform one includes rows at the bandwidth itself.
     """
 
     rows: NDArray[np.intp]
@@ -48,6 +50,7 @@ class Side:
     codes: Codes | None
     starts: NDArray[np.intp]
     tolerance: float
+    kernel: Kernel = "triangular"
 
     @property
     def n(self) -> int:
@@ -55,7 +58,9 @@ class Side:
         return len(self.distance)
 
     def within(self, bandwidth: float) -> int:
-        """Return the number of rows nearer than the bandwidth."""
+        """Return the number of rows that have a weight at a bandwidth."""
+        if self.kernel == "uniform":
+            return int(np.searchsorted(self.distance, bandwidth + self.tolerance, side="right"))
         return int(np.searchsorted(self.distance, bandwidth, side="left"))
 
     def distinct(self, rows: int) -> int:
@@ -63,14 +68,23 @@ class Side:
         return int(np.searchsorted(self.starts, rows, side="left"))
 
     def window(self, bandwidth: float, rows: int | None = None) -> "Window":
-        """Return the window of the rows nearer than the bandwidth, or of a number of rows, those beyond it of zero
+        """Return the window of the rows within the bandwidth, or of a number of rows, those beyond it of zero
         weight."""
         inside = self.within(bandwidth)
         t = self.distance[: inside if rows is None else rows] / bandwidth
-        weights = np.maximum(1.0 - t, 0.0)
+        weights = self._weights(t, inside)
         if self.weights is not None:
             weights *= self.weights[: len(t)]
         return Window(side=self, bandwidth=bandwidth, inside=inside, t=t, weights=weights)
+
+    def _weights(self, t: Vector, inside: int) -> Vector:
+        match self.kernel:
+            case "triangular":
+                return np.maximum(1.0 - t, 0.0)
+            case "epanechnikov":
+                return np.maximum(1.0 - t * t, 0.0)
+            case "uniform":
+                return (np.arange(len(t)) < inside).astype(np.float64)
 
     def reaching(self, distinct: int) -> float:
         """Return the distance of the nth distinct value, or the farthest where there are fewer."""
@@ -78,6 +92,8 @@ class Side:
 
     def holding(self, distinct: int) -> float:
         """Return a bandwidth that gives weight to this many distinct values, or to all where there are fewer."""
+        if self.kernel == "uniform":
+            return self.reaching(distinct)
         if distinct < len(self.starts):
             return self.reaching(distinct + 1)
         return 1.25 * float(self.distance[-1])
@@ -127,7 +143,7 @@ class Window:
     Attributes:
         side: the side of the rows.
         bandwidth: in the units of the distance.
-        inside: number of rows nearer than the bandwidth.
+        inside: number of rows within the bandwidth.
         t: (n,) distances in units of the bandwidth, not negative.
         weights: (n,) of the kernel times those of sampling.
     """

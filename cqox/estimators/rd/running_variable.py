@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Data, Matrix, Vector
 from cqox.estimators.plan import Plan
-from cqox.estimators.rd.local_polynomial import Side
+from cqox.estimators.rd.local_polynomial import Kernel, Side
 from cqox.estimators.sample import Sample
 
 __all__ = ["MASS", "Compliance", "Score", "compliance", "populated", "score_of"]
@@ -90,6 +90,7 @@ class Score:
         codes: Codes | None = None,
         *,
         beyond: float | None = None,
+        kernel: Kernel = "triangular",
     ) -> tuple[Side, Side]:
         """Return both sides.
 
@@ -98,12 +99,19 @@ class Score:
             weights: (n,) of sampling.
             codes: (n,) clusters.
             beyond: rows within this distance are left out: at 0 those at the cutoff itself.
+            kernel: of the weights of their windows.
         """
-        left, right = (self._side(place, values, weights, codes, beyond) for place in (0, 1))
+        left, right = (self._side(place, values, weights, codes, beyond, kernel) for place in (0, 1))
         return left, right
 
     def _side(
-        self, place: int, values: Matrix, weights: Vector | None, codes: Codes | None, beyond: float | None
+        self,
+        place: int,
+        values: Matrix,
+        weights: Vector | None,
+        codes: Codes | None,
+        beyond: float | None,
+        kernel: Kernel,
     ) -> Side:
         rows, distance, starts = self.rows[place], self.distances[place], self.starts[place]
         if beyond is not None:
@@ -118,6 +126,7 @@ class Score:
             codes=None if codes is None else codes[rows],
             starts=starts,
             tolerance=self.tolerance,
+            kernel=kernel,
         )
 
 

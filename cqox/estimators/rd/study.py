@@ -6,7 +6,7 @@ the cutoff, and at other bandwidths.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from cqox.estimators.numerics.quantiles import critical_value, two_sided
 from cqox.estimators.plan import Plan
 from cqox.estimators.rd.bandwidth import Bandwidths, mse_bandwidths
 from cqox.estimators.rd.jump import Jump, jump
-from cqox.estimators.rd.local_polynomial import Residual, Side
+from cqox.estimators.rd.local_polynomial import Kernel, Residual, Side
 from cqox.estimators.rd.running_variable import Score, score_of
 from cqox.estimators.sample import Sample
 
@@ -27,9 +27,6 @@ __all__ = ["DISTINCT", "Effect", "Errors", "Study", "study"]
 
 DISTINCT = 10
 """Distinct values of the score that preliminary windows hold on each side where it has mass points."""
-
-_PARAMETERS = (4, 6)
-"""Numbers of coefficients of both sides: of the lines, and of the quadratics that correct their bias."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +92,7 @@ class Study:
         covariates: number of the values that are covariates.
         residual: how variances are estimated.
         codes: clusters of each dimension, by the sample's rows.
+        order: of the polynomials of the estimate.
         bandwidths: in units of `score.unit`.
         jump: in the same.
         scale, centre: of the outcome.
@@ -108,22 +106,26 @@ class Study:
     covariates: int
     residual: Residual
     codes: tuple[Codes, ...]
+    order: int
     bandwidths: Bandwidths
     jump: Jump
     scale: float
     centre: float
 
-    def at(self, *, times: float = 1.0, beyond: float | None = None) -> Jump:
-        """Return the jump at multiples of the bandwidths, or without the rows within a distance of the cutoff.
+    def at(self, *, times: float = 1.0, beyond: float | None = None, order: int | None = None) -> Jump:
+        """Return the jump at multiples of the bandwidths, without the rows within a distance of the cutoff, or by
+        polynomials of another order.
 
         Raises:
             UnusableData: too few distinct values of the score are left.
         """
         sides = self.sides
         if beyond is not None:
-            sides = self.score.sides(self.values, self.weights, self.codes[0] if self.codes else None, beyond=beyond)
+            first = self.codes[0] if self.codes else None
+            sides = self.score.sides(self.values, self.weights, first, beyond=beyond, kernel=sides[0].kernel)
         h, b = self.bandwidths.h * times, self.bandwidths.b * times
-        return jump(sides, h, b, covariates=self.covariates, residual=self.residual)
+        order = self.order if order is None else order
+        return jump(sides, h, b, covariates=self.covariates, residual=self.residual, order=order)
 
     def errors(self, found: Jump, mixture: Sequence[float]) -> Errors:
         """Return the errors of a combination of a jump's heads, in units of `scale`."""
@@ -136,14 +138,16 @@ class Study:
         fewest = min(len(np.unique(code)) for code in codes)
         if fewest < 2:
             return Errors(plain=0.0, robust=0.0, apart=None, degrees=None, parts=parts, clusters=fewest)
-        rows = len(found.rows)
+        rows, order = len(found.rows), found.curves.shape[1] - 1
+        # Coefficients of both sides: of the estimate, and of the polynomials that correct its bias.
+        coefficients = (2 * (order + 1), 2 * (order + 2))
         variances = [
             clustered_variance(each, codes) * (rows - 1) / max(rows - parameters, 1)
-            for each, parameters in zip((plain, robust), _PARAMETERS, strict=True)
+            for each, parameters in zip((plain, robust), coefficients, strict=True)
         ]
         return Errors(
             plain=math.sqrt(max(variances[0], 0.0)), robust=math.sqrt(max(variances[1], 0.0)),
-            apart=math.sqrt(found.clustered_apart(robust, self.sides, 3)), degrees=fewest - 1.0, parts=parts,
+            apart=math.sqrt(found.clustered_apart(robust, self.sides, order + 2)), degrees=fewest - 1.0, parts=parts,
             clusters=fewest,
         )  # fmt: skip
 
@@ -177,9 +181,10 @@ class Study:
 
 def study(
     plan: Plan, sample: Sample, outcome: Vector, *, treatment: Vector | None = None, strict: bool = False,
-    covariates: Matrix | None = None, bandwidths: Bandwidths | None = None,
+    covariates: Matrix | None = None, bandwidths: Bandwidths | None = None, bias: float | None = None,
+    kernel: Kernel | None = None,
 ) -> Study:  # fmt: skip
-    """Return the study of an outcome.
+    """Return the study of an outcome, by polynomials of the order of `options.rd_order`.
 
     Args:
         plan: the request's plan.
@@ -189,6 +194,8 @@ def study(
         strict: True if a row at the cutoff belongs to those below it.
         covariates: (c, n) to adjust for.
         bandwidths: bandwidths to use instead of the MSE-optimal ones.
+        bias: bandwidth of the bias to use instead, in units of the running variable.
+        kernel: to use instead of `options.rd_kernel`.
 
     Raises:
         UnusableData: the score has too few distinct values on a side.
@@ -201,19 +208,25 @@ def study(
     values = np.stack([*heads, *(covariates if covariates is not None else ())])
     codes, weights = _clusters(plan, sample), plan.weights(sample)
     first = codes[0] if codes else None
-    sides = score.sides(values, weights, first)
+    kernel, order = kernel or plan.settings.rd_kernel, plan.settings.rd_order
+    sides = score.sides(values, weights, first, kernel=kernel)
     residual = _residual(plan.settings, clustered=bool(codes))
     if bandwidths is None:
         one_sided = treatment is not None and any(np.ptp(side.values[1]) == 0 for side in sides)
-        chosen = score.sides(np.delete(values, 1, axis=0), weights, first) if one_sided else sides
+        chosen = sides
+        if one_sided:
+            chosen = score.sides(np.delete(values, 1, axis=0), weights, first, kernel=kernel)
         bandwidths = mse_bandwidths(
             chosen, spread=score.spread, rows=sum(score.distinct), ratio=treatment is not None and not one_sided,
             covariates=extra, residual=residual, distinct=DISTINCT if score.massed else 0,
+            order=order,
         )  # fmt: skip
+    if bias is not None:
+        bandwidths = replace(bandwidths, b=bias / score.unit)
     return Study(
         sample=sample, score=score, values=values, sides=sides, weights=weights, covariates=extra, residual=residual,
-        codes=codes, bandwidths=bandwidths,
-        jump=jump(sides, bandwidths.h, bandwidths.b, covariates=extra, residual=residual), scale=scale, centre=centre,
+        codes=codes, order=order, bandwidths=bandwidths, scale=scale, centre=centre,
+        jump=jump(sides, bandwidths.h, bandwidths.b, covariates=extra, residual=residual, order=order),
     )  # fmt: skip
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,18 @@ def test_preliminary_windows_hold_so_many_distinct_values() -> None:
     assert found.third >= found.pilot
     # Without that bound, there are as many values as a cubic needs.
     assert chosen(sides, spread=1e-3, rows=58).pilot == 5.0
+
+
+@pytest.mark.parametrize("kernel", ["triangular", "epanechnikov", "uniform"])
+def test_another_order_starts_from_derivatives_of_a_higher_order(kernel: str) -> None:
+    sides = drawn()
+    both = tuple(replace(side(*each), kernel=kernel) for each in sides)
+    found = chosen(both, order=2)
+    constant = {"triangular": 2.576, "epanechnikov": 2.34, "uniform": 1.843}[kernel]
+    assert found.pilot == pytest.approx(constant * 0.8 * 600 ** (-1 / 5))
+    if kernel == "triangular":
+        b = optimal(sides, found.pilot, (found.third, found.third), 3, 3, 3.0)
+        longest = max(float(each[0][-1]) for each in sides)
+        assert found.b == pytest.approx(min(b, longest), rel=1e-6)
+        h = optimal(sides, found.pilot, (found.b, found.b), 2, 0, 3.0)
+        assert found.h == pytest.approx(min(h, longest), rel=1e-6)

@@ -124,6 +124,83 @@ def test_a_bandwidth_that_is_given_is_used_for_the_bias_too() -> None:
     )
 
 
+@pytest.mark.parametrize("kernel", ["triangular", "epanechnikov", "uniform"])
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize(("kind", "n", "seed"), [("plain", 1000, 2), ("mass points", 4000, 3)])
+def test_every_kernel_and_order_equals_rdrobust(kernel: str, order: int, kind: str, n: int, seed: int) -> None:
+    data = scored(kind, n, seed, 0.5)
+    result = answer(data, rd_kernel=kernel, rd_order=order)
+    assert_equal(result, peer(data, kernel=kernel, p=order))
+    assert (result.diagnostics["kernel"], result.diagnostics["order"]) == (kernel, order)
+
+
+@pytest.mark.parametrize("kernel", ["epanechnikov", "uniform"])
+@pytest.mark.parametrize("se", ["HC1", "HC3"])
+def test_residuals_of_kernels_and_orders_equal_rdrobust(kernel: str, se: str) -> None:
+    data = bare()
+    result = answer(data, rd_kernel=kernel, rd_order=2, se=se)
+    assert_equal(result, peer(data, kernel=kernel, p=2, vce=se.lower()))
+
+
+def test_kernels_and_orders_of_a_fuzzy_design_equal_rdrobust() -> None:
+    data = discontinuity(2500, fuzzy=True)
+    result = answer(data, "rd_fuzzy", rd_kernel="uniform", rd_order=2, rd_bandwidth=0.5, rd_bias_bandwidth=0.7)
+    theirs = peer(data, fuzzy=data.treatment, covs=data.covariates, kernel="uniform", p=2, h=0.5, b=0.7)
+    assert_equal(result, theirs)
+
+
+def test_an_order_of_two_counts_its_coefficients_where_clusters_end_at_the_cutoff() -> None:
+    data = clustered(nested=True)
+    result = answer(data, rd_order=2, rd_kernel="epanechnikov")
+    theirs = peer(data, cluster=data.clusters[0], p=2, kernel="epanechnikov")
+    apart = result.diagnostics["standard_errors"]["CCT robust (CRV1, clusters end at the cutoff)"]
+    assert apart == pytest.approx(theirs["se_robust"], rel=1e-6)
+
+
+@pytest.mark.parametrize("bias", [0.2, 0.4])
+def test_a_bias_bandwidth_that_is_given_equals_rdrobust(bias: float) -> None:
+    data = bare()
+    result = answer(data, rd_bandwidth=0.25, rd_bias_bandwidth=bias)
+    assert_equal(result, peer(data, h=0.25, b=bias))
+    chosen = answer(data, rd_bias_bandwidth=bias)
+    own = answer(data).diagnostics["h"]
+    assert (chosen.diagnostics["h"], chosen.diagnostics["b"]) == pytest.approx((own, bias))
+    assert_equal(chosen, peer(data, h=own, b=bias))
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_a_global_polynomial_is_least_squares_on_all_rows(order: int) -> None:
+    import statsmodels.api as sm
+
+    data = bare()
+    result = answer(data, rd_bandwidth="all", rd_order=order, se="HC1")
+    away = data.running - data.cutoff
+    above = (away >= 0)[:, None]
+
+    def powers(highest: int) -> np.ndarray:
+        each = np.vander(away, highest + 1, increasing=True)
+        return np.column_stack([above * each, each])
+
+    plain, corrected = (sm.OLS(data.y, powers(highest)).fit().params[0] for highest in (order, order + 1))
+    assert result.estimate == pytest.approx(plain, rel=1e-8)
+    assert result.diagnostics["bias_corrected"] == pytest.approx(corrected, rel=1e-8)
+    assert sum(result.diagnostics["N_h"]) == data.n
+    assert_equal_but_for_bandwidths(result, peer(data, h=1e3, kernel="uniform", p=order, vce="hc1"))
+    assert any("Global polynomials" in warning for warning in result.warnings) == (order >= 3)
+
+
+def assert_equal_but_for_bandwidths(result: Estimate, theirs: dict[str, object]) -> None:
+    reported = result.diagnostics
+    assert_equal(result, {**theirs, "h": reported["h"], "b": reported["b"]})
+
+
+def test_a_score_of_too_few_values_for_an_order_is_refused() -> None:
+    data = bare()
+    few = replace(data, running=np.where(data.running < 0.5, np.round(data.running * 10) / 10, data.running))
+    assert answer(few, rd_order=1).estimate is not None
+    assert run(ENTRIES["rd_local_linear"], Plan(few, Settings(rd_order=8))).status == "skipped"
+
+
 def test_sampling_weights_equal_rdrobust() -> None:
     data = bare()
     data = replace(data, weights=np.random.default_rng(1).uniform(0.2, 3, data.n))

@@ -79,6 +79,21 @@ def test_the_correction_subtracts_the_curvature_times_its_weight_in_the_lines() 
     assert found.corrected[0] == pytest.approx(found.plain[0] - bias[0], rel=1e-9)
 
 
+@pytest.mark.parametrize("order", [0, 2, 3])
+def test_a_jump_of_another_order_is_that_of_two_polynomials(order: int) -> None:
+    score, values, w = drawn()
+    found = jump_of(score, values, w, 0.7, 0.7, order=order)
+    kernel = np.maximum(1 - np.abs(score) / 0.7, 0)
+    beta, parts = regressed(design(score, order), values[0], kernel)
+    assert found.plain[0] == pytest.approx(beta[0], rel=1e-8)
+    np.testing.assert_allclose(found.plain_parts[0], parts[found.rows], atol=1e-10)
+    corrected, _ = regressed(design(score, order + 1), values[0], kernel)
+    assert found.corrected[0] == pytest.approx(corrected[0], rel=1e-8)
+    above = beta[: order + 1] + beta[order + 1 :]
+    assert found.curves[1, :, 0] == pytest.approx(above, rel=1e-6)
+    assert found.slopes.shape == found.intercepts.shape == (2, 1)
+
+
 def test_covariates_have_common_coefficients_on_both_sides() -> None:
     score, values, w = drawn(covariates=2)
     found = jump_of(score, values, w, 0.6, 0.8, covariates=2)

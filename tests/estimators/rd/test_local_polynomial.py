@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,18 @@ def test_a_side_that_ends_early_within_a_bandwidth_keeps_its_digits() -> None:
     window = rows.window(1.0)
     found = [window.fit(4).power(nu)[0] for nu in range(5)]
     np.testing.assert_allclose(found, coefficients, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kernel", ["triangular", "epanechnikov", "uniform"])
+def test_weights_are_those_of_the_kernel_and_only_the_uniform_one_holds_rows_at_the_bandwidth(kernel: str) -> None:
+    rows = replace(side(np.linspace(0, 2, 21), np.ones(21)), kernel=kernel)
+    window = rows.window(1.0, 15)
+    u = np.linspace(0, 1.4, 15)
+    wanted = {"triangular": 1 - u, "epanechnikov": 1 - u**2, "uniform": np.ones(15)}[kernel] * (u <= 1 + 1e-9)
+    np.testing.assert_allclose(window.weights, wanted, atol=1e-12)
+    assert window.inside == (11 if kernel == "uniform" else 10)
+    held = rows.holding(4)
+    assert rows.distinct(rows.within(held)) == 4
 
 
 def brute_residual(distance: Vector, values: Vector, wanted: int) -> Vector:
