@@ -23,10 +23,7 @@ def binned_means(plan: Plan, of: Study) -> dict[str, Json]:
     With covariate adjustment the outcome is residualised on them. A discrete score has one bin per value.
     """
     unit, cutoff = of.score.unit, plan.data.cutoff or 0.0
-    net = of.values[0].copy()
-    if of.covariates:
-        net -= of.jump.adjusted @ of.values[-of.covariates :]
-    net = net * of.scale + of.centre
+    net = of.net_outcome() * of.scale + of.centre
     evenly: list[Json] = []
     by_quantiles: list[Json] = []
     lines: list[Json] = []

@@ -1,5 +1,5 @@
-"""Falsification tests of a regression discontinuity: manipulation of the score, covariate continuity, and sensitivity
-to the bandwidth and to the rows next to the cutoff (donut).
+"""Falsification tests of a regression discontinuity: manipulation of the score, covariate continuity, placebo cutoffs,
+the first stage, and sensitivity to the bandwidth, the order and the rows next to the cutoff (donut).
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,10 @@ import numpy as np
 
 from cqox.contract.messages import Message
 from cqox.diagnostics.binned_means import binned_means
+from cqox.diagnostics.cutoff_first_stage import first_stage
+from cqox.diagnostics.cutoff_specification import at_bandwidths, curvature, donut
 from cqox.diagnostics.json_values import number
+from cqox.diagnostics.placebo_cutoffs import placebo_cutoffs
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
 from cqox.estimators.rd.heaping import heap_at_cutoff
@@ -18,19 +21,17 @@ from cqox.estimators.rd.study import Study, study
 
 __all__ = ["discontinuity"]
 
-_TIMES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-"""Multiples of the bandwidths at which the effect is re-estimated."""
-
-_LEFT_OUT = (0.01, 0.025, 0.05, 0.1)
-"""Shares of the rows within the bandwidth, nearest first, that the donut estimates leave out."""
-
 _MOST_COVARIATES = 20
 _MOST_CELLS = 10_000_000
 _TEST = "rd_density_test"
 
+_DETECTED = 2.8016
+"""Standard errors at which a two-sided 5% test rejects in 80% of samples."""
+
 
 def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
-    """Return `manipulation` and, if an effect was estimated, `covariates`, `bandwidths`, `donut` and `means`.
+    """Return `manipulation` and, if an effect was estimated, `covariates`, `placebo_cutoffs`, `bandwidths`,
+    `curvature`, `donut`, `means` and, where it is fuzzy, `first_stage`.
 
     Each may be an object with `reason` alone.
 
@@ -51,8 +52,11 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         "of": "rd_local_linear" if "rd_local_linear" in names else "rd_fuzzy",
         **found,
         "covariates": _or_reason(lambda: _covariates(plan, of)),
-        "bandwidths": _or_reason(lambda: _bandwidths(plan, of, sign)),
-        "donut": _or_reason(lambda: _donut(plan, of, sign)),
+        "placebo_cutoffs": _or_reason(lambda: placebo_cutoffs(plan, of)),
+        "bandwidths": _or_reason(lambda: at_bandwidths(plan, of, sign)),
+        "curvature": _or_reason(lambda: curvature(plan, of, sign)),
+        "donut": _or_reason(lambda: donut(plan, of, sign)),
+        **({"first_stage": first_stage(plan, of)} if "rd_local_linear" not in names else {}),
         "means": _or_reason(lambda: binned_means(plan, of)),
     }
 
@@ -78,6 +82,7 @@ def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
         "p_value": number(tested.p_value),
         "density_below": diagnostics["density_below"],
         "density_above": diagnostics["density_above"],
+        "detectable_share": _detectable(tested),
         "bandwidths": diagnostics["bandwidths"],
         "rows": diagnostics["N_h"],
         "heap": heap,
@@ -85,6 +90,15 @@ def _manipulation(plan: Plan, estimates: Sequence[Estimate]) -> Json:
         "bars": diagnostics["bars"],
         "warnings": list(tested.warnings),
     }
+
+
+def _detectable(tested: Estimate) -> Json:
+    """Return the jump that the density test detects with 80% power, as a share of the mean density at the cutoff."""
+    below, above = tested.diagnostics["density_below"], tested.diagnostics["density_above"]
+    if not isinstance(below, float) or not isinstance(above, float) or tested.standard_error is None:
+        return None
+    mean = (below + above) / 2
+    return number(_DETECTED * tested.standard_error / mean) if mean > 0 else None
 
 
 def _heap(plan: Plan) -> Json:
@@ -139,38 +153,3 @@ def _jump(plan: Plan, of: Study, values: Vector) -> dict[str, Json]:
     except UnusableData as error:
         return {"reason": error.detail}
     return {**found.effect(found.jump).json(plan.settings.alpha), "h": found.bandwidths.h * found.score.unit}
-
-
-def _bandwidths(plan: Plan, of: Study, sign: float) -> Json:
-    """Return the estimate at multiples of both bandwidths."""
-    rows: list[Json] = []
-    for times in _TIMES:
-        try:
-            found = of.at(times=times)
-            row: dict[str, Json] = {
-                "h": found.h * of.score.unit, "N_h": list(found.within_h),
-                **of.effect(found, sign).json(plan.settings.alpha),
-            }  # fmt: skip
-        except UnusableData as error:
-            row = {"reason": error.detail}
-        rows.append({"times": times, **row})
-    return rows
-
-
-def _donut(plan: Plan, of: Study, sign: float) -> Json:
-    """Return donut estimates: without the rows next to the cutoff, or without a heap at it, at the same bandwidths."""
-    near = np.sort(
-        np.concatenate([side.distance[:count] for side, count in zip(of.sides, of.jump.within_h, strict=True)])
-    )
-    rows: list[Json] = []
-    # Shares whose radius falls within one heap leave out the same rows.
-    radii = dict.fromkeys(float(near[max(int(np.ceil(share * len(near))) - 1, 0)]) for share in _LEFT_OUT)
-    for radius in radii:
-        left_out = int(np.searchsorted(near, radius, side="right"))
-        row: dict[str, Json] = {"radius": radius * of.score.unit, "rows_left_out": left_out}
-        try:
-            row |= of.effect(of.at(beyond=radius), sign).json(plan.settings.alpha)
-        except UnusableData as error:
-            row["reason"] = error.detail
-        rows.append(row)
-    return rows

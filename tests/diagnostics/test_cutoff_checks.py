@@ -32,41 +32,41 @@ def covariates(**found: Json) -> dict[str, Json]:
 
 @pytest.mark.parametrize(
     ("p_value", "status"),
-    [(1.0, "pass"), (0.05, "pass"), (0.049, "warn"), (0.001, "warn"), (0.00099, "fail"), (0.0, "fail")],
+    [(1.0, "pass"), (0.01, "pass"), (0.0099, "warn"), (0.001, "warn"), (0.00099, "fail"), (0.0, "fail")],
 )
-def test_a_jump_of_the_density_warns_below_a_twentieth_and_fails_below_a_thousandth(
+def test_a_jump_of_the_density_warns_below_a_hundredth_and_fails_below_a_thousandth(
     p_value: float, status: str
 ) -> None:
     gate = checks.manipulation(density(p_value), estimate())
-    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.05)
+    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.01)
     assert (gate.reason is None) == (status == "pass")
     gate = checks.continuity(
         covariates(adjusted_p_value=p_value, jumps=[{"covariate": "x", "p_value": 0.1}]), estimate()
     )
-    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.05)
+    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.01)
     assert (gate.reason is None) == (status == "pass")
 
 
 def test_the_rules_name_their_level_and_where_they_fail() -> None:
     for gate in (checks.manipulation({}, None), checks.continuity({}, None)):
-        assert "at least 0.05; fails below 0.001." in gate.rule
+        assert "at least 0.01; fails below 0.001." in gate.rule
 
 
 def test_a_jump_is_described_by_the_densities_of_both_sides() -> None:
-    up = checks.manipulation(density(0.01), estimate())
+    up = checks.manipulation(density(0.005), estimate())
     assert sentence(up.reason) == ("gates.density-jumps-above", {"below": 0.25, "above": 0.5, "evidence": MANIPULATED})
-    down = checks.manipulation(density(0.01, density_below=0.5, density_above=0.25), estimate())
+    down = checks.manipulation(density(0.005, density_below=0.5, density_above=0.25), estimate())
     assert sentence(down.reason) == (
         "gates.density-jumps-below", {"below": 0.5, "above": 0.25, "evidence": MANIPULATED}
     )  # fmt: skip
-    unknown = checks.manipulation(density(0.01, density_below=None, density_above=None), estimate())
+    unknown = checks.manipulation(density(0.005, density_below=None, density_above=None), estimate())
     assert sentence(unknown.reason) == (
         "gates.density-jumps-below", {"below": 0.0, "above": 0.0, "evidence": MANIPULATED}
     )  # fmt: skip
 
 
 def test_the_sentence_about_a_jump_reads_well() -> None:
-    gate = checks.manipulation(density(0.01), estimate())
+    gate = checks.manipulation(density(0.005), estimate())
     assert gate.reason == (
         "The density of the score jumps just above the cutoff (0.25 below, 0.5 above), which is evidence of "
         "manipulation."
@@ -110,7 +110,7 @@ def test_a_heap_without_counts_still_has_a_reason() -> None:
 
 
 def test_manipulation_is_checked_without_a_primary_where_the_test_was_computed() -> None:
-    assert checks.manipulation(density(0.01), None).status == "warn"
+    assert checks.manipulation(density(0.005), None).status == "warn"
     gate = checks.manipulation({}, None)
     assert (gate.status, sentence(gate.reason)) == ("not_applicable", NO_PRIMARY)
     gate = checks.manipulation(density(None), None)
@@ -151,3 +151,52 @@ def test_without_a_test_of_covariates_there_is_nothing_to_check() -> None:
     for without in (None, estimate(None)):
         gate = checks.continuity(covariates(adjusted_p_value=0.0), without)
         assert (gate.status, sentence(gate.reason)) == ("not_applicable", NO_PRIMARY)
+
+
+def placebos(p_value: float | None) -> dict[str, Json]:
+    rows: list[Json] = [{"cutoff": 3.0, "p_value": 0.2}, {"cutoff": 4.5, "p_value": 1e-6}]
+    return {"discontinuity": {"placebo_cutoffs": {"adjusted_p_value": p_value, "cutoffs": rows}}}
+
+
+@pytest.mark.parametrize(("p_value", "status"), [(0.01, "pass"), (0.0099, "warn"), (0.00099, "fail")])
+def test_a_jump_at_a_placebo_cutoff_is_named_by_its_place(p_value: float, status: str) -> None:
+    gate = checks.placebo_cutoffs(placebos(p_value), estimate())
+    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.01)
+    if status != "pass":
+        assert sentence(gate.reason) == ("gates.placebo-cutoff-jumps", {"cutoff": 4.5})
+
+
+def differing(p_value: float | None, low: float = 0.1) -> dict[str, Json]:
+    found: dict[str, Json] = {"estimate": 0.4, "ci_lower": low, "ci_upper": 0.7, "difference_p_value": p_value}
+    wider: dict[str, Json] = {"times": 2.0, "difference_p_value": 1e-9, "estimate": 9.0}
+    return {"discontinuity": {"curvature": found, "bandwidths": [{"times": 0.5, **found}, wider]}}
+
+
+@pytest.mark.parametrize(("check", "code"), [
+    (checks.polynomial_order, "gates.orders-differ"), (checks.bandwidth_sensitivity, "gates.bandwidths-differ"),
+])  # fmt: skip
+@pytest.mark.parametrize(("p_value", "low", "status"), [
+    (0.01, -0.1, "pass"), (0.0099, -0.1, "warn"), (0.0009, 0.1, "warn"), (0.0009, -0.1, "fail"),
+])  # fmt: skip
+def test_another_specification_warns_where_it_differs_and_fails_where_no_effect_is_left(
+    check: object, code: str, p_value: float, low: float, status: str
+) -> None:
+    gate = check(differing(p_value, low), estimate())
+    assert (gate.status, gate.value, gate.threshold) == (status, p_value, 0.01)
+    if status != "pass":
+        assert sentence(gate.reason) == (code, {"estimate": 1.0, "other": 0.4})
+
+
+def test_a_negative_effect_is_gone_where_the_other_interval_reaches_zero_from_below() -> None:
+    found = differing(0.0001, -0.7)
+    found["discontinuity"]["curvature"]["ci_upper"] = -0.1
+    assert checks.polynomial_order(found, estimate(-1.0)).status == "warn"
+    found["discontinuity"]["curvature"]["ci_upper"] = 0.1
+    assert checks.polynomial_order(found, estimate(-1.0)).status == "fail"
+
+
+@pytest.mark.parametrize("check", [checks.placebo_cutoffs, checks.polynomial_order, checks.bandwidth_sensitivity])
+def test_what_was_not_computed_or_is_no_cutoff_is_not_judged(check: object) -> None:
+    assert check({}, estimate()).status == "not_applicable"
+    assert sentence(check({}, None).reason) == NO_PRIMARY
+    assert sentence(check({}, OTHER).reason) == ("gates.no-discontinuity", {"primary": "aipw"})

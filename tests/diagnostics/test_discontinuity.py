@@ -6,7 +6,7 @@ import pytest
 from cqox.estimators import Data, Plan, Settings
 from cqox.estimators.rd.study import study
 from tests.diagnostics.looking import judged
-from tests.estimators.designs import EFFECT, cross_section, discontinuity, rows
+from tests.estimators.designs import EFFECT, cross_section, discontinuity
 
 RD = ("rd_local_linear", "rd_fuzzy", "rd_density_test")
 
@@ -63,51 +63,6 @@ def test_a_covariate_that_never_varies_says_so() -> None:
     assert reported["jumps"][2] == {"covariate": "c", "reason": "The covariate is constant."}
     assert (reported["tested"], reported["not_tested"]) == (2, 1)
     assert "reason" in found(discontinuity(covariates=False))["covariates"]
-
-
-def test_bandwidths_are_multiples_and_the_first_is_the_estimate() -> None:
-    judgement = judged(discontinuity(), only=RD)
-    result, reported = judgement.estimate("rd_local_linear"), judgement.diagnostics["discontinuity"]
-    assert [row["times"] for row in reported["bandwidths"]] == [0.5, 0.75, 1.0, 1.25, 1.5, 2.0]
-    own = reported["bandwidths"][2]
-    assert own["estimate"] == result.estimate
-    assert (own["ci_lower"], own["ci_upper"]) == pytest.approx((result.ci_lower, result.ci_upper))
-    assert reported["bandwidths"][0]["h"] == pytest.approx(own["h"] / 2)
-
-
-def test_a_donut_is_the_study_of_the_rows_that_are_left() -> None:
-    data = discontinuity(covariates=False)
-    reported = found(data)
-    h = judged(data, only=RD).estimate("rd_local_linear").diagnostics["h"]
-    away = np.abs(data.running - data.cutoff)
-    for share, row in zip((0.01, 0.025, 0.05, 0.1), reported["donut"], strict=True):
-        assert row["rows_left_out"] == (away <= row["radius"] * (1 + 1e-12)).sum()
-        assert row["rows_left_out"] / (away < h).sum() == pytest.approx(share, abs=0.01)
-        left = rows(data, np.flatnonzero(away > row["radius"] * (1 + 1e-12)))
-        plan = Plan(left, Settings())
-        sample = plan.sample("y", "running")
-        full = Plan(data, Settings())
-        bandwidths = study(full, full.sample("y", "running"), data.y).bandwidths
-        alone = study(plan, sample, left.y, bandwidths=bandwidths)
-        assert row["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-6)
-        assert row["standard_error"] == pytest.approx(alone.effect(alone.jump).errors.robust * alone.scale, rel=1e-6)
-
-
-def test_the_donut_of_a_heap_at_the_cutoff_leaves_out_the_heap() -> None:
-    data = discontinuity(covariates=False)
-    heap = np.abs(data.running - data.cutoff) < 0.05
-    data = replace(
-        data, running=np.where(heap, data.cutoff, data.running), y=data.y + 5.0 * heap * (data.running >= data.cutoff)
-    )
-    reported = found(data)["donut"]
-    assert reported[0]["radius"] == 0.0
-    assert len({row["radius"] for row in reported}) == len(reported)
-    assert reported[0]["rows_left_out"] == heap.sum()
-    plan, left = Plan(data, Settings()), Plan(rows(data, np.flatnonzero(~heap)), Settings())
-    bandwidths = study(plan, plan.sample("y", "running"), data.y).bandwidths
-    sample = left.sample("y", "running")
-    alone = study(left, sample, sample.take(left.data.y), bandwidths=bandwidths)
-    assert reported[0]["estimate"] == pytest.approx(alone.effect(alone.jump).value, rel=1e-6)
 
 
 def test_the_tables_of_a_fuzzy_design_are_of_the_ratio() -> None:
@@ -190,11 +145,18 @@ def test_a_score_of_too_few_values_for_the_density_test_is_looked_at_all_the_sam
 
 def test_a_clean_score_of_many_mass_points_can_go() -> None:
     data = discontinuity(4000)
-    judgement = judged(
-        replace(data, running=np.round(data.running, 2)), only=RD, assumes=["no_manipulation", "continuity"]
-    )
+    # Rounded down, so that no untreated row comes to stand at the cutoff.
+    judgement = judged(replace(data, running=np.floor(100 * data.running) / 100), only=RD, assignment="unknown")
     assert judgement.gates["primary_warnings"].status == "pass"
     assert judgement.decision.verdict == "GO", judgement.decision.reasons
+
+
+def test_rounding_that_puts_untreated_rows_at_the_cutoff_is_noticed() -> None:
+    data = discontinuity(4000)
+    judgement = judged(replace(data, running=np.round(data.running, 2)), only=RD, assignment="unknown")
+    assert judgement.gates["bandwidth_sensitivity"].status == "warn"
+    assert judgement.diagnostics["discontinuity"]["donut"][0]["outside"] is True
+    assert judgement.decision.verdict == "CANARY"
 
 
 def test_a_clean_score_of_few_values_cannot() -> None:

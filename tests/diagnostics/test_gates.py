@@ -12,8 +12,9 @@ from tests.estimators.designs import cross_section, instrumented, panel, row_key
 
 NAMES = [
     "computation", "design", "primary_warnings", "missingness", "bad_controls", "overlap", "balance",
-    "effective_sample_size", "arm_rows", "clusters", "tails", "instrument_strength", "negative_weights", "pre_trends",
-    "manipulation", "covariate_continuity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
+    "effective_sample_size", "arm_rows", "clusters", "tails", "instrument_strength", "negative_weights",
+    "pre_trends", "manipulation", "covariate_continuity", "placebo_cutoffs", "polynomial_order",
+    "bandwidth_sensitivity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
 ]  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def test_the_gates_are_about_the_primary_and_read_the_diagnostics() -> None:
         "missing": {"rows": 100}, "overlap": {"share_above": 0.1}, "outcome": {"sd": 1.0},
         "balance": {"largest": {"after_ATT": {"name": "x", "value": 0.2}}},
         "effective_rows": {"ATT": {"treated_share": 0.1}}, "clusters": {"fewest": 19}, "pre_trends": {"p_value": 0.01},
-        "discontinuity": {"manipulation": {"p_value": 0.01}, "covariates": {"adjusted_p_value": 0.01, "jumps": [
+        "discontinuity": {"manipulation": {"p_value": 0.005}, "covariates": {"adjusted_p_value": 0.005, "jumps": [
             {"covariate": "x", "p_value": 0.01}]}},
         "design": {"roles": ["instruments"], "unused": ["instruments"]}, "bad_controls": {"suspected": ["x"]},
         "agreement": {"groups": [
@@ -137,6 +138,7 @@ def test_the_gates_are_about_the_primary_and_read_the_diagnostics() -> None:
     assert strong["instrument_strength"].status == "warn"
     cutoff = found("rd_sharp", "discontinuity")
     assert cutoff["manipulation"].status == cutoff["covariate_continuity"].status == "warn"
+    assert cutoff["polynomial_order"].status == "not_applicable"
     assert found("sc", "synthetic_control", diagnostics={"pre_fit": 9.0})["donor_fit"].status == "fail"
     residuals: dict[str, Json] = {"ljung_box_of_innovations": {"p_value": 0.001}, "effective_periods": 50.0}
     series = found("its", "interrupted_series", diagnostics={"residuals": residuals})

@@ -4,7 +4,7 @@ A window is the rows of a side within a bandwidth, with the weights of a kernel,
 are sorted by distance from the cutoff, so that every window is a leading slice of its side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -56,6 +56,16 @@ class Side:
     def n(self) -> int:
         """The number of rows."""
         return len(self.distance)
+
+    def only(self, kept: NDArray[np.bool_]) -> "Side":
+        """Return some of the rows, by an (n,) mask."""
+        groups = np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, self.n)))[kept]
+        return replace(
+            self, rows=self.rows[kept], distance=self.distance[kept], values=self.values[:, kept],
+            starts=np.flatnonzero(np.diff(groups, prepend=-1)),
+            weights=None if self.weights is None else self.weights[kept],
+            codes=None if self.codes is None else self.codes[kept],
+        )  # fmt: skip
 
     def within(self, bandwidth: float) -> int:
         """Return the number of rows that have a weight at a bandwidth."""

@@ -13,7 +13,7 @@ from cqox.estimators.plan import Plan
 from cqox.estimators.rd.local_polynomial import Kernel, Side
 from cqox.estimators.sample import Sample
 
-__all__ = ["MASS", "Compliance", "Score", "compliance", "populated", "score_of"]
+__all__ = ["MASS", "Compliance", "Score", "compliance", "populated", "score_of", "spread_of"]
 
 MASS = 0.2
 """Share of repeated values on a side from which the score counts as having mass points."""
@@ -146,21 +146,29 @@ def _score(data: Data, sample: Sample, strict: bool) -> Score:
     unit = float(max([*below[-1:], *above[-1:], 0.0])) or 1.0
     if len(values):
         largest = max(abs(float(values[0])), abs(float(values[-1])))
-        low, high = _quantile(values, 1), _quantile(values, 3)
         deviation = float((values / unit).std(ddof=min(1, len(values) - 1)))
-        mean, between = float((values / unit).mean()) - cutoff / unit, (high - low) / unit / 1.349
+        mean = float((values / unit).mean()) - cutoff / unit
     else:
-        largest = deviation = mean = between = 0.0
+        largest = deviation = mean = 0.0
     return Score(
         unit=unit,
         rows=(order[:edge][::-1], order[edge:]),
         distances=(below / unit, above / unit),
         starts=(_starts(below), _starts(above)),
-        spread=min(deviation, between) if between > 0 else deviation,
+        spread=spread_of(values / unit),
         mean=mean,
         deviation=deviation,
         tolerance=_ROUNDING * largest / unit,
     )
+
+
+def spread_of(ordered: Vector) -> float:
+    """Return the smaller of the standard deviation and the interquartile range over 1.349 of ascending values."""
+    if not len(ordered):
+        return 0.0
+    deviation = float(ordered.std(ddof=min(1, len(ordered) - 1)))
+    between = (_quantile(ordered, 3) - _quantile(ordered, 1)) / 1.349
+    return min(deviation, between) if between > 0 else deviation
 
 
 def _starts(distance: Vector) -> NDArray[np.intp]:

@@ -23,7 +23,7 @@ from cqox.estimators.rd.local_polynomial import Kernel, Residual, Side
 from cqox.estimators.rd.running_variable import Score, score_of
 from cqox.estimators.sample import Sample
 
-__all__ = ["DISTINCT", "Effect", "Errors", "Study", "study"]
+__all__ = ["DISTINCT", "Effect", "Errors", "Study", "effective_degrees", "study"]
 
 DISTINCT = 10
 """Distinct values of the score that preliminary windows hold on each side where it has mass points."""
@@ -127,6 +127,12 @@ class Study:
         order = self.order if order is None else order
         return jump(sides, h, b, covariates=self.covariates, residual=self.residual, order=order)
 
+    def net_outcome(self) -> Vector:
+        """Return (n,) the outcome net of the covariates, in units of `scale`, from `centre`."""
+        if not self.covariates:
+            return self.values[0]
+        return np.asarray(self.values[0] - self.jump.adjusted @ self.values[-self.covariates :])
+
     def errors(self, found: Jump, mixture: Sequence[float]) -> Errors:
         """Return the errors of a combination of a jump's heads, in units of `scale`."""
         plain, robust = np.asarray(mixture) @ found.plain_parts, np.asarray(mixture) @ found.corrected_parts
@@ -170,6 +176,17 @@ class Study:
         scale = self.scale * sign
         return Effect(value=value * scale, corrected=corrected * scale, scale=scale, errors=self.errors(found, mixture))
 
+    def difference(self, one: Effect, other: Effect) -> float | None:
+        """Return the p-value of the difference of two bias-corrected estimates from these rows; None where they do not
+        vary apart."""
+        degrees = one.errors.degrees
+        parts = other.errors.parts * other.scale - one.errors.parts * one.scale
+        square = clustered_variance(parts, self.codes) if self.codes else float(parts @ parts)
+        if not square > 0:
+            return None
+        statistic = (other.corrected - one.corrected) / math.sqrt(square)
+        return two_sided(statistic, effective_degrees(parts) if degrees is None else degrees)
+
     def outcome_jump(self, found: Jump) -> Effect:
         """Return the jump of the outcome, also in a fuzzy design (reduced form)."""
         errors = self.errors(found, [1.0, *[0.0] * (len(found.plain) - 1)])
@@ -177,6 +194,20 @@ class Study:
             value=float(found.plain[0]) * self.scale, corrected=float(found.corrected[0]) * self.scale,
             scale=self.scale, errors=errors,
         )  # fmt: skip
+
+
+def effective_degrees(parts: Vector) -> float:
+    """Return the degrees of freedom of a variance of few independent contributions, as in tests of 1% and less.
+
+    The sum of squares of normal residuals times weights w varies as a chi-square of (sum w²)² / sum w⁴ degrees
+    (Satterthwaite 1946, doi 10.2307/3002019); contributions to the power of four are three times w⁴ on average, and
+    residuals by the same nearest neighbours repeat each other, which halves the degrees.
+
+    Args:
+        parts: (n,) contributions to an estimate, not all zero.
+    """
+    squares = np.square(parts)
+    return float(1.5 * squares.sum() ** 2 / np.square(squares).sum())
 
 
 def study(

@@ -127,3 +127,15 @@ def test_a_bandwidth_gives_weight_to_so_many_distinct_values(distinct: int, band
     rows = side(np.repeat([0.1, 0.2, 0.3], 4), np.arange(12.0))
     assert rows.holding(distinct) == pytest.approx(bandwidth)
     assert rows.distinct(rows.within(rows.holding(distinct))) == min(distinct, 3)
+
+
+def test_some_rows_of_a_side_are_a_side_of_their_own() -> None:
+    rng = np.random.default_rng(5)
+    distance, y, w = np.round(rng.uniform(0, 3, 120), 1), rng.standard_normal(120), rng.uniform(0.5, 2, 120)
+    whole = side(distance, y, weights=w)
+    kept = rng.random(120) < 0.4
+    some, rows = whole.only(kept), whole.rows[kept]
+    alone = side(distance[rows], y[rows], weights=w[rows])
+    assert (some.rows.tolist(), some.starts.tolist()) == (rows.tolist(), alone.starts.tolist())
+    np.testing.assert_array_equal(some.distance, alone.distance)
+    np.testing.assert_allclose(some.window(2.0).fit(1).coefficients, alone.window(2.0).fit(1).coefficients)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Plan, Settings
-from cqox.estimators.rd.running_variable import MASS, Score, compliance, populated, score_of
+from cqox.estimators.rd.running_variable import MASS, Score, compliance, populated, score_of, spread_of
 
 
 def plan_of(values: np.ndarray, cutoff: float = 0.0, **changes: object) -> Plan:
@@ -126,3 +126,13 @@ def test_compliance_is_assumed_without_a_treatment_and_imperfect_for_amounts() -
 def test_a_side_without_enough_values_is_named(values: np.ndarray, code: str | None) -> None:
     reason = populated(plan_of(values), score(values), 3)
     assert (None if reason is None else reason.code) == code
+
+
+def test_the_spread_is_the_smaller_of_two_and_the_deviation_where_half_the_values_are_equal() -> None:
+    rng = np.random.default_rng(6)
+    values = np.sort(rng.standard_t(2, 401))
+    between = (np.quantile(values, 0.75) - np.quantile(values, 0.25)) / 1.349
+    assert spread_of(values) == pytest.approx(min(values.std(ddof=1), between))
+    heaped = np.sort(np.concatenate([np.zeros(60), rng.standard_normal(20)]))
+    assert spread_of(heaped) == pytest.approx(heaped.std(ddof=1))
+    assert spread_of(np.empty(0)) == 0.0

@@ -7,7 +7,7 @@ from scipy.stats import norm, t
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings
 from cqox.estimators.rd.bandwidth import Bandwidths
-from cqox.estimators.rd.study import Effect, Errors, Study, study
+from cqox.estimators.rd.study import Effect, Errors, Study, effective_degrees, study
 from tests.estimators.designs import discontinuity
 
 
@@ -122,3 +122,33 @@ def test_a_table_row_has_the_conventional_estimate_and_the_corrected_interval(de
     }
     none = Effect(value=1.5, corrected=1.2, scale=1.0, errors=replace(errors, robust=0.0)).json(0.1)
     assert (none["standard_error"], none["reason"].code) == (None, "rd.no-variation")
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_the_difference_of_two_estimates_has_the_error_of_the_contributions_difference(clustered: bool) -> None:
+    data = bare()
+    codes = np.arange(400) % 40
+    found = study_of(replace(data, clusters=(codes,)) if clustered else data)
+    one, other = found.effect(found.jump), found.effect(found.at(times=0.5))
+    parts = other.errors.parts * other.scale - one.errors.parts * one.scale
+    square = 40 / 39 * (np.bincount(codes, parts) ** 2).sum() if clustered else (parts**2).sum()
+    statistic = abs(other.corrected - one.corrected) / np.sqrt(square)
+    degrees = 39 if clustered else 1.5 * (parts**2).sum() ** 2 / (parts**4).sum()
+    assert found.difference(one, other) == pytest.approx(2 * t(degrees).sf(statistic), rel=1e-6)
+    assert found.difference(one, one) is None
+
+
+def test_the_net_outcome_is_the_outcome_less_the_covariates_part() -> None:
+    data = discontinuity(400)
+    plan = Plan(data, Settings())
+    sample = plan.sample("y", "running")
+    found = study(plan, sample, sample.take(data.y), covariates=data.covariates.T)
+    wanted = found.values[0] - found.jump.adjusted @ data.covariates.T
+    np.testing.assert_allclose(found.net_outcome(), wanted, atol=1e-12)
+    assert study_of(bare()).net_outcome().tolist() == study_of(bare()).values[0].tolist()
+
+
+def test_normal_contributions_have_half_their_number_of_degrees_and_equal_ones_three_times_that() -> None:
+    assert effective_degrees(np.concatenate([np.ones(40), np.zeros(7)])) == pytest.approx(60)
+    normal = np.random.default_rng(0).standard_normal(100_000)
+    assert effective_degrees(normal) == pytest.approx(50_000, rel=0.05)
