@@ -15,7 +15,7 @@ from cqox.estimators.rd.study import Study
 
 __all__ = ["first_stage"]
 
-_MOST_COVARIATES = 10
+_MOST_COVARIATES = 5
 _FEWEST_ROWS = 20
 """Rows within the bandwidth on each side, of a half of a covariate."""
 

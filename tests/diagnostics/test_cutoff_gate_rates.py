@@ -1,4 +1,4 @@
-"""How often do the gates and the ledger of a cutoff withhold GO from good studies, and notice bad ones?
+"""Rates at which gates and ledger of a cutoff withhold GO from good studies, and notice bad ones.
 
 400 replications of 1,000 rows; the score is normal, the outcome a sine of it with an effect of about five standard
 errors. Seeds are 50160 + replication. Gates warn at 1%, so that each may warn in 1% of good studies but for the normal
