@@ -141,7 +141,7 @@ def test_a_covariate_that_jumps_is_named() -> None:
     gate = checks.continuity(covariates(adjusted_p_value=0.0003, jumps=jumps), estimate())
     assert (gate.status, gate.value) == ("fail", 0.0003)
     assert sentence(gate.reason) == ("gates.covariate-jumps", {"covariate": "income"})
-    gate = checks.continuity(covariates(adjusted_p_value=0.01, jumps=[{"p_value": 0.01}]), estimate())
+    gate = checks.continuity(covariates(adjusted_p_value=0.005, jumps=[{"p_value": 0.01}]), estimate())
     assert sentence(gate.reason) == ("gates.covariate-jumps", {"covariate": ("gates.some-covariate", {})})
 
 

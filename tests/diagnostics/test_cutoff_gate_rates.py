@@ -54,9 +54,9 @@ def fuzzy(rng: Rng) -> Data:
 
 
 def manipulated(rng: Rng) -> Data:
-    """Seven in ten of those just below with a high outcome move above."""
+    """Most of those near below with a high residual move above: a jump of about 1.5 times the mean density."""
     score, x, y = drawn(rng)
-    close = (score < 0) & (score > -0.35) & (y > np.median(y)) & (rng.random(ROWS) < 0.7)
+    close = (score < 0) & (score > -0.5) & (y > np.sin(score) - 0.35)
     return data_of(np.where(close, -score, score), x, y)
 
 
@@ -85,6 +85,10 @@ def weak(rng: Rng) -> Data:
     score, x, y = drawn(rng)
     treated = (rng.random(ROWS) < 0.4 + 0.06 * (score >= 0)).astype(float)
     return data_of(score, x, y + 0.9 * treated, treated)
+
+
+FALSE = {manipulated: "no_manipulation", covariate: "continuity", step: "continuity", bend: "continuity"}
+"""What is not true in a bad study, and so is not declared."""
 
 
 def judgements(draw: Callable[[Rng], Data], **settings: object) -> list[Judgement]:
