@@ -95,8 +95,8 @@ def judgements(draw: Callable[[Rng], Data], **settings: object) -> list[Judgemen
     found = []
     for replication in range(REPLICATIONS):
         data = draw(np.random.default_rng(FIRST_SEED + replication))
-        assumes = SHARP if data.treatment is None else FUZZY
-        found.append(judged(data, only=RD, settings=Settings(**settings), assignment="unknown", assumes=list(assumes)))
+        assumes = [name for name in (SHARP if data.treatment is None else FUZZY) if name != FALSE.get(draw)]
+        found.append(judged(data, only=RD, settings=Settings(**settings), assignment="unknown", assumes=assumes))
     return found
 
 
