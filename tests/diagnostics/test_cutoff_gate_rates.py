@@ -69,9 +69,9 @@ def covariate(rng: Rng) -> Data:
 
 
 def step(rng: Rng) -> Data:
-    """The outcome also jumps where the treatment does not change."""
+    """The outcome also jumps at one of the placebo cutoffs; between two of them a step is rarely found."""
     score, x, y = drawn(rng)
-    return data_of(score, x, y + 1.2 * (score >= 0.7))
+    return data_of(score, x, y + 1.2 * (score >= np.quantile(score[score >= 0], 0.6)))
 
 
 def bend(rng: Rng) -> Data:

@@ -130,7 +130,7 @@ class Study:
     def net_outcome(self) -> Vector:
         """Return (n,) the outcome net of the covariates, in units of `scale`, from `centre`."""
         if not self.covariates:
-            return self.values[0]
+            return np.asarray(self.values[0])
         return np.asarray(self.values[0] - self.jump.adjusted @ self.values[-self.covariates :])
 
     def errors(self, found: Jump, mixture: Sequence[float]) -> Errors:
