@@ -258,7 +258,10 @@ def _judge(
             ci_upper=estimate.ci_upper,
         )
     diagnostics = judge.diagnose(plan, estimates, primary=primary, options=options)
-    gates = {**judge.gates(diagnostics, estimates, primary), **_refuted(diagnostics, estimates, primary, options)}
+    gates = {
+        **judge.gates(diagnostics, estimates, primary, options),
+        **_refuted(diagnostics, estimates, primary, options),
+    }
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options)
     effect = judge.effect(plan, chosen_one)

@@ -6,7 +6,7 @@ regression. `warn` is a doubt that a limited trial can live with; `fail` means t
 
 from collections.abc import Mapping, Sequence
 
-from cqox.contract import Gate
+from cqox.contract import Gate, Options
 from cqox.diagnostics import cutoff_checks, design_checks, result_checks
 from cqox.diagnostics.bad_controls import bad_controls_gate
 from cqox.diagnostics.design_use import design_gate
@@ -19,15 +19,25 @@ from cqox.estimators import Estimate, Json
 __all__ = ["gates"]
 
 
-def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primary: Primary) -> dict[str, Gate]:
+DEFAULT_OPTIONS = Options()  # type: ignore[call-arg]
+
+
+def gates(
+    diagnostics: Mapping[str, Json],
+    estimates: Sequence[Estimate],
+    primary: Primary,
+    options: Options = DEFAULT_OPTIONS,
+) -> dict[str, Gate]:
     """Every gate, by name, in the order in which a reader should look at them.
 
     Args:
         diagnostics: from `diagnose`.
         estimates: what the estimators answered.
         primary: the estimate that decides.
+        options: the request's options; in a declared trial the arms differ by chance alone.
     """
     chosen = next((estimate for estimate in estimates if estimate.name == primary.name), None)
+    randomized = options.assignment == "randomized"
     return {
         "computation": result_checks.computation(diagnostics, estimates, chosen),
         "design": design_gate(diagnostics, chosen),
@@ -35,7 +45,7 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "missingness": design_checks.missing_rows(diagnostics, chosen),
         "bad_controls": bad_controls_gate(diagnostics, chosen),
         "overlap": design_checks.overlap(diagnostics, chosen),
-        "balance": design_checks.balance(diagnostics, chosen),
+        "balance": design_checks.balance(diagnostics, chosen, randomized=randomized),
         "effective_sample_size": design_checks.effective_sample(diagnostics, chosen),
         "arm_rows": design_checks.arm_rows(chosen),
         "clusters": design_checks.clusters(diagnostics, chosen),
@@ -52,5 +62,5 @@ def gates(diagnostics: Mapping[str, Json], estimates: Sequence[Estimate], primar
         "serial_dependence": serial_dependence_gate(chosen),
         "precision": result_checks.precision(diagnostics, chosen),
         "agreement": result_checks.agreement(diagnostics, estimates, chosen),
-        "robustness": result_checks.robustness(diagnostics, chosen),
+        "robustness": result_checks.robustness(diagnostics, chosen, randomized=randomized),
     }

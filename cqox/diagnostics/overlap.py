@@ -1,4 +1,9 @@
-"""Overlap: the distribution of the propensity score by arm."""
+"""Overlap: the distribution of the propensity score by arm.
+
+A row lies outside the overlap region if its covariates are more than 19 times as likely in one arm as in the other:
+Bayes' rule puts its odds of treatment at more than 19 times those of all rows, or less than 1/19 of them. With arms of
+equal size these are scores below .05 and above .95; with 4% treated they are scores below .002 and above .44.
+"""
 
 import numpy as np
 
@@ -7,10 +12,10 @@ from cqox.diagnostics.json_values import number
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Plan
 
-__all__ = ["BOUNDS", "overlap"]
+__all__ = ["overlap", "overlap_bounds"]
 
-BOUNDS = (0.05, 0.95)
-"""Bounds of the propensity score between which a row is inside the overlap region."""
+_RATIO = 19.0
+"""Likelihood ratio of the covariates, treated to untreated, beyond which a row has hardly any counterparts."""
 
 _BINS = 40
 
@@ -25,7 +30,8 @@ def overlap(plan: Plan) -> dict[str, Json]:
         raise UnusableData(Message("diagnostics.propensity-needs-binary"))
     propensity = plan.propensity()
     e, treated = propensity.used, plan.treated(propensity.sample) > 0
-    below, above = float((e < BOUNDS[0]).mean()), float((e > BOUNDS[1]).mean())
+    low, high = overlap_bounds(float(np.average(treated, weights=plan.weights(propensity.sample))))
+    below, above = float((e < low).mean()), float((e > high).mean())
     place = np.clip((e * _BINS).astype(np.intp), 0, _BINS - 1)
     counts = [np.bincount(place[arm], minlength=_BINS) for arm in (treated, ~treated)]
     edges = np.arange(_BINS + 1) / _BINS
@@ -43,7 +49,7 @@ def overlap(plan: Plan) -> dict[str, Json]:
         "rows": len(e),
         "treated_rows": int(treated.sum()),
         "control_rows": int((~treated).sum()),
-        "bounds": list(BOUNDS),
+        "bounds": [low, high],
         "share_outside": number(below + above),
         "share_below": number(below),
         "share_above": number(above),
@@ -53,3 +59,13 @@ def overlap(plan: Plan) -> dict[str, Json]:
         "mean_control": number(e[~treated].mean()),
         "bins": bins,
     }
+
+
+def overlap_bounds(share: float) -> tuple[float, float]:
+    """Return the propensity scores between which a row is inside the overlap region.
+
+    Args:
+        share: of the treated rows, in (0, 1).
+    """
+    treated, untreated = share, 1.0 - share
+    return treated / (treated + _RATIO * untreated), _RATIO * treated / (_RATIO * treated + untreated)

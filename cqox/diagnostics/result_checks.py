@@ -11,21 +11,21 @@ from cqox.diagnostics.json_values import number
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.diagnostics.tables import (
     NO_PRIMARY,
-    SOME_COVARIATE,
     Table,
-    above,
+    below,
     number_in,
     reason_or,
     skip,
     table_in,
-    text_or,
 )
 from cqox.estimators import Estimate
 from cqox.estimators.numerics.quantiles import critical_value
 
 __all__ = ["agreement", "computation", "precision", "primary_warnings", "robustness"]
 
-_WIDE = 0.5
+_NEGLIGIBLE = 0.01
+"""Partial R² of a confounder with treatment and outcome that is negligible: it has a correlation of .1 with each, which
+any omitted variable may have."""
 
 
 def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
@@ -43,38 +43,55 @@ def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estim
     return Gate(status="warn" if failed else "pass", value=value, threshold=0.0, rule=rule, reason=reason)
 
 
+_JUDGED_ELSEWHERE = frozenset(
+    {
+        "inference.few-clusters-in-arm",  # clusters
+        "inference.few-rows-corrected",  # arm_rows
+        "nuisance.extreme-probabilities",  # overlap
+        "nuisance.clipped",  # overlap
+        "inference.variances-added",  # conservative
+    }
+)
+"""Warnings that another gate measures on its own scale, or that only widen the interval: notes to this gate."""
+
+
 def primary_warnings(chosen: Estimate | None) -> Gate:
-    """Check that the primary estimate has no warnings."""
+    """Check that the primary estimate has no warning that no other gate judges."""
     rule = Message("gates.primary-warnings-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    reason = joined(chosen.warnings) if chosen.warnings else None
-    doubtful = reason is not None or chosen.status == "warning"
+    limits = [warning for warning in chosen.warnings if _code(warning) not in _JUDGED_ELSEWHERE]
+    doubtful = bool(limits) or (chosen.status == "warning" and not chosen.warnings)
     return Gate(
         status="warn" if doubtful else "pass",
-        value=float(len(chosen.warnings)),
+        value=float(len(limits)),
         threshold=0.0,
         rule=rule,
-        reason=reason,
+        reason=joined(limits) if limits else None,
     )
 
 
+def _code(warning: str) -> str | None:
+    return warning.code if isinstance(warning, Message) else None
+
+
 def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Check that the interval is narrow relative to the variation of the outcome."""
-    rule = Message("gates.precision-rule", most=_WIDE)
+    """Check that the interval is bounded; its half-width in standard deviations of the outcome is a number to read.
+
+    How precise an estimate must be follows from the minimum effect, which the decision compares with the interval: a
+    small trial of a large effect is precise enough.
+    """
+    rule = Message("gates.precision-rule")
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.ci_lower is None or chosen.ci_upper is None:
-        unbounded = Message("gates.unbounded-interval", primary=chosen.name)
-        return Gate(status="fail", threshold=_WIDE, rule=rule, reason=unbounded)
+        return Gate(status="fail", rule=rule, reason=Message("gates.unbounded-interval", primary=chosen.name))
     outcome = table_in(diagnostics, "outcome")
     sd, per = number_in(outcome.get("sd")), number_in(outcome.get("treatment_sd"))
-    if sd is None or sd <= 0:
-        return skip(rule, Message("gates.no-outcome-deviation"))
-    value = (chosen.ci_upper - chosen.ci_lower) / 2 / sd * (1.0 if per is None else per)
-    status = above(value, _WIDE, math.inf)
-    reason = None if status == "pass" else Message("gates.wide-interval", half_width=value)
-    return Gate(status=status, value=value, threshold=_WIDE, rule=rule, reason=reason)
+    value = None
+    if sd is not None and sd > 0:
+        value = number((chosen.ci_upper - chosen.ci_lower) / 2 / sd * (1.0 if per is None else per))
+    return Gate(status="pass", value=value, rule=rule)
 
 
 def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
@@ -135,54 +152,23 @@ def _opposite(one: Estimate, other: Estimate) -> bool:
     return (one.estimate or 0.0) * (other.estimate or 0.0) < 0
 
 
-def robustness(diagnostics: Table, chosen: Estimate | None) -> Gate:
-    """Check that a confounder as strong as the strongest covariate would not change the conclusion."""
-    rule = Message("gates.robustness-rule")
+def robustness(diagnostics: Table, chosen: Estimate | None, *, randomized: bool = False) -> Gate:
+    """Check that a confounder of negligible strength would not explain the whole effect.
+
+    The value is the robustness value (Cinelli and Hazlett 2020, doi 10.1111/rssb.12348). It is not compared with the
+    measured covariates: that a study measured its strongest confounder does not count against it.
+    """
+    rule = Message("gates.robustness-rule", least=_NEGLIGIBLE)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if not unconfounded(chosen) or chosen.name == "difference_in_means":
         return skip(rule, Message("gates.not-all-confounders", primary=chosen.name))
+    if randomized:
+        return skip(rule, Message("gates.no-confounder-of-a-draw"))
     found = table_in(diagnostics, "robustness")
-    estimate, at_level = number_in(found.get("estimate")), number_in(found.get("robustness_value_alpha"))
-    critical = number_in(found.get("critical_value"))
-    if estimate is None or at_level is None or critical is None:
+    value = number_in(found.get("robustness_value"))
+    if value is None:
         return skip(rule, reason_or(found.get("reason"), Message("gates.no-robustness-value")))
-    if at_level == 0:
-        return skip(rule, Message("gates.insignificant-regression"))
-    left = _adjusted_t(found, estimate)
-    beyond = found.get("beyond_benchmarks")
-    if isinstance(beyond, list) and beyond:
-        return Gate(
-            status="warn", value=None, threshold=critical, rule=rule,
-            reason=Message("gates.confounder-explains-all", covariate=beyond[0]),
-        )  # fmt: skip
-    if not left:
-        return skip(rule, Message("gates.no-benchmark"))
-    worst = min(left, key=lambda label: left[label])
-    value = left[worst]
-    status: Literal["pass", "warn", "fail"] = "fail" if value <= 0 else "warn" if value <= critical else "pass"
-    reason = None if status == "pass" else _undone(worst, value)
-    return Gate(status=status, value=number(value), threshold=critical, rule=rule, reason=reason)
-
-
-def _undone(covariate: str, statistic: float) -> Message:
-    if statistic <= 0:
-        return Message("gates.confounder-changes-sign", covariate=covariate)
-    return Message("gates.confounder-removes-significance", covariate=covariate)
-
-
-def _adjusted_t(found: Table, estimate: float) -> dict[str, float]:
-    """Return the t statistic adjusted for a confounder as strong as each covariate, signed by the estimate."""
-    left: dict[str, float] = {}
-    rows = found.get("benchmarks")
-    for row in rows if isinstance(rows, list) else []:
-        if not isinstance(row, dict) or row.get("times_as_strong") != 1.0:
-            continue
-        adjusted, error = number_in(row.get("adjusted_estimate")), number_in(row.get("adjusted_standard_error"))
-        if adjusted is None or error is None:
-            continue
-        remaining = math.copysign(1.0, estimate) * adjusted
-        # A confounder that explains all residual variance of the outcome leaves a standard error of 0.
-        statistic = remaining / error if error > 0 else math.copysign(math.inf, remaining)
-        left[text_or(row.get("covariate"), SOME_COVARIATE)] = statistic
-    return left
+    status = below(value, _NEGLIGIBLE, -math.inf)
+    reason = None if status == "pass" else Message("gates.confounder-of-no-strength", share=value)
+    return Gate(status=status, value=value, threshold=_NEGLIGIBLE, rule=rule, reason=reason)

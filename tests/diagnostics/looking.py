@@ -50,7 +50,7 @@ def judged(
     primary = judge.choose_primary(plan, applicable, requested)
     estimates = tuple(run(estimator, plan) for estimator in chosen)
     diagnostics = judge.diagnose(plan, estimates, options=asked)
-    gates = judge.gates(diagnostics, estimates, primary)
+    gates = judge.gates(diagnostics, estimates, primary, asked)
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     ledger = judge.identify(plan, chosen_one, estimates, diagnostics, asked)
     decision = judge.decide(
