@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats import proportion
 
 from cqox.estimators import Settings
 from tests.diagnostics.looking import judged, trial
@@ -35,4 +38,30 @@ def test_a_range_of_outcomes_that_was_asked_for_is_used():
 
 def test_nothing_is_said_where_no_outcome_is_missing():
     found = judged(trial(60), only=["difference_in_means"]).diagnostics["attrition"]
-    assert found == {"reason": "No row with a treatment has a missing outcome."}
+    assert (found["untreated_rows_missing"], found["treated_rows_missing"]) == (0, 0)
+    assert found["reason"] == "No row with a treatment has a missing outcome."
+    assert "trimming" not in found
+
+
+def test_shares_are_compared_by_rows_as_statsmodels_does_and_by_clusters_as_a_regression_does():
+    data, rng = trial(400), np.random.default_rng(3)
+    codes = rng.integers(0, 40, 400)
+    y = data.y.copy()
+    y[rng.random(400) < 0.1 + 0.2 * (codes % 3 == 0)] = np.nan
+    treated, missing = data.treatment > 0, np.isnan(y)
+    found = judged(replace(data, y=y), only=["difference_in_means"]).diagnostics["attrition"]
+    counts = [missing[treated].sum(), missing[~treated].sum()]
+    sizes = [treated.sum(), (~treated).sum()]
+    _, p_value = proportion.test_proportions_2indep(
+        counts[0], sizes[0], counts[1], sizes[1], method="wald", return_results=False
+    )  # fmt: skip
+    assert found["p_value"] == pytest.approx(p_value, rel=1e-9)
+    clustered = judged(replace(data, y=y, clusters=(codes,)), only=["difference_in_means"]).diagnostics["attrition"]
+    fit = sm.OLS(missing.astype(float), sm.add_constant(treated.astype(float))).fit(
+        cov_type="cluster", cov_kwds={"groups": codes, "use_correction": False}, use_t=True
+    )
+    scale = np.sqrt(len(np.unique(codes)) / (len(np.unique(codes)) - 1))
+    assert clustered["p_value"] == pytest.approx(
+        2 * stats.t.sf(abs(fit.tvalues[1]) / scale, len(np.unique(codes)) - 1), rel=1e-9
+    )
+    assert clustered["trimming"]["ci_lower"] != found["trimming"]["ci_lower"]

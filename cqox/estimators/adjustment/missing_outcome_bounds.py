@@ -7,13 +7,15 @@ assignment.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
-from cqox.estimators.data import Vector
+from cqox.estimators.data import Codes, Vector
+from cqox.estimators.inference.clusters import clustered_variance
 from cqox.estimators.numerics.quantiles import critical_value
 from cqox.estimators.sample import ARMS
 
@@ -44,7 +46,12 @@ class Bounds:
 
 
 def worst_case_bounds(
-    y: Vector, treated: Vector, weights: Vector | None, outcome_range: tuple[float, float] | None, alpha: float
+    y: Vector,
+    treated: Vector,
+    weights: Vector | None,
+    outcome_range: tuple[float, float] | None,
+    alpha: float,
+    clusters: Sequence[Codes] = (),
 ) -> Bounds:
     """Return bounds on the ATE with each missing outcome at the worst end of its range.
 
@@ -54,6 +61,7 @@ def worst_case_bounds(
         weights: (n,) sampling weights, or None.
         outcome_range: the smallest and largest value that an outcome can have; the observed ones if None.
         alpha: one minus the confidence level.
+        clusters: (n,) codes of each dimension in which rows may depend on each other; empty for independent rows.
 
     Raises:
         UnusableData: an outcome lies outside the range given, or an arm has no observed outcome.
@@ -71,12 +79,14 @@ def worst_case_bounds(
     ends = []
     for for_treated, for_untreated in ((low, high), (high, low)):
         filled = np.where(seen, y, np.where(treated > 0, for_treated, for_untreated))
-        ends.append(_difference(filled, treated, w))
+        ends.append(_difference(filled, treated, w, clusters))
     (lower, lower_se), (upper, upper_se) = ends
     return _bounds(lower, upper, lower_se, upper_se, alpha, "ATE", None)
 
 
-def trimming_bounds(y: Vector, treated: Vector, weights: Vector | None, alpha: float) -> Bounds:
+def trimming_bounds(
+    y: Vector, treated: Vector, weights: Vector | None, alpha: float, clusters: Sequence[Codes] = ()
+) -> Bounds:
     """Return trimming bounds on the effect among the always-observed.
 
     The arm with the higher response rate is trimmed at its top, then at its bottom, to the response rate of the other.
@@ -88,6 +98,7 @@ def trimming_bounds(y: Vector, treated: Vector, weights: Vector | None, alpha: f
         treated: (n,) 0/1.
         weights: (n,) sampling weights, or None.
         alpha: one minus the confidence level.
+        clusters: (n,) codes of each dimension in which rows may depend on each other; empty for independent rows.
 
     Raises:
         UnusableData: an arm has no observed outcome.
@@ -108,7 +119,7 @@ def trimming_bounds(y: Vector, treated: Vector, weights: Vector | None, alpha: f
     for side in (1.0, -1.0):
         trimmed, influence = _trimmed(side * known, w * (arm & seen), kept, change)
         total = sign * (side * influence - flat)
-        error = math.sqrt(float(np.sum(total**2))) / len(y)
+        error = _error(total, clusters)
         ends.append((sign * (side * trimmed - mean), error))
     (lower, lower_se), (upper, upper_se) = sorted(ends)
     estimand = Message("adjustment.effect-on-always-observed")
@@ -127,10 +138,16 @@ def _mean(values: Vector, w: Vector) -> tuple[float, Vector]:
     return mean, w * (values - mean) * (len(w) / w.sum())
 
 
-def _difference(values: Vector, treated: Vector, w: Vector) -> tuple[float, float]:
+def _difference(values: Vector, treated: Vector, w: Vector, clusters: Sequence[Codes]) -> tuple[float, float]:
     ends = [_mean(values, w * (treated == level)) for level in (0.0, 1.0)]
-    error = math.sqrt(float(np.sum((ends[1][1] - ends[0][1]) ** 2))) / len(w)
-    return ends[1][0] - ends[0][0], error
+    return ends[1][0] - ends[0][0], _error(ends[1][1] - ends[0][1], clusters)
+
+
+def _error(influence: Vector, clusters: Sequence[Codes]) -> float:
+    """Return the standard error of a mean from its (n,) influence function."""
+    if clusters:
+        return math.sqrt(max(clustered_variance(influence, clusters), 0.0)) / len(influence)
+    return math.sqrt(float(np.sum(influence**2))) / len(influence)
 
 
 def _share_influence(seen: np.ndarray, arm: np.ndarray, w: Vector, share: float) -> Vector:

@@ -84,3 +84,18 @@ def test_an_arm_without_outcomes_has_no_bounds():
     y = np.array([np.nan, np.nan, 1.0, 2.0])
     with pytest.raises(UnusableData, match="No treated row"):
         worst_case_bounds(y, np.array([1.0, 1, 0, 0]), None, None, 0.05)
+
+
+def test_errors_of_bounds_sum_within_clusters():
+    y, treated = attrited(400, 5)
+    copies = np.tile(np.arange(400), 2)
+    twice = np.tile(y, 2), np.tile(treated, 2)
+    for bounds in (
+        lambda y, t, codes: trimming_bounds(y, t, None, 0.05, codes),
+        lambda y, t, codes: worst_case_bounds(y, t, None, None, 0.05, codes),
+    ):
+        once = bounds(y, treated, ())
+        # Two copies of each row are one cluster: the errors are those of the rows, but for G/(G - 1).
+        clustered = bounds(*twice, (copies,))
+        assert clustered.lower_se == pytest.approx(once.lower_se * np.sqrt(400 / 399), rel=1e-6)
+        assert bounds(*twice, ()).lower_se < 0.75 * once.lower_se
