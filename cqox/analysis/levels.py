@@ -38,11 +38,13 @@ class Level:
         label: the levels compared, None for a single contrast.
         values: (n,) 0 for the reference and 1 for the level, or the amount; NaN if missing. None without treatment.
         rows: (n,) mask of the rows of the contrast; None for all.
+        compared: the reference and the level, as texts; None for an amount, or without treatment.
     """
 
     label: str | None
     values: Vector | None
     rows: NDArray[np.bool_] | None
+    compared: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +166,11 @@ def _contrast(series: pl.Series, reference: object, level: object, *, alone: boo
     missing = series.is_null().to_numpy()
     is_level = (series == level).fill_null(value=False).to_numpy()
     values = np.where(missing, np.nan, is_level.astype(np.float64))
-    label = f"{_text(level)} vs {_text(reference)}"
+    label, compared = f"{_text(level)} vs {_text(reference)}", (_text(reference), _text(level))
     if alone:
-        return Level(label=None, values=values, rows=None)
+        return Level(label=None, values=values, rows=None, compared=compared)
     is_reference = (series == reference).fill_null(value=False).to_numpy()
-    return Level(label=label, values=values, rows=is_level | is_reference)
+    return Level(label=label, values=values, rows=is_level | is_reference, compared=compared)
 
 
 def _floats(series: pl.Series) -> Vector:

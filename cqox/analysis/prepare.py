@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cqox.analysis.categories import with_categories
 from cqox.analysis.designs import check_scales, design_roles, scalar
+from cqox.analysis.expected_shares import planned_shares
 from cqox.analysis.levels import Levels, treatment_levels
 from cqox.analysis.mapping import names_in
 from cqox.analysis.missing import with_indicators
@@ -45,10 +46,12 @@ class Contrast:
     Attributes:
         label: the levels compared, None for a single comparison.
         data: the rows of the comparison.
+        expected_share: the planned share of the level among the rows of the comparison; None where none was planned.
     """
 
     label: str | None
     data: Data
+    expected_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +91,14 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
     notes += levels.notes
     base = _base(frame, columns, roles, y, options, notes)
     counting = _counting(base, notes)
+    shares = planned_shares(options.expected_share, levels, by_instrument="instrument" in roles)
     contrasts = []
-    for level in levels.contrasts:
+    for level, share in zip(levels.contrasts, shares, strict=True):
         data = replace(base, treatment=level.values, treatment_kind=levels.kind)
         rows = [mask for mask in (level.rows, counting) if mask is not None]
         if rows:
             data = data.rows(np.flatnonzero(np.logical_and.reduce(rows)))
-        contrasts.append(Contrast(label=level.label, data=data))
+        contrasts.append(Contrast(label=level.label, data=data, expected_share=share))
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
 

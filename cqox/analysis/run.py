@@ -205,7 +205,9 @@ def _finished(
 ) -> Finished:
     settings, chosen = _settings(options, threads), _chosen(options)
     limiting = capping(findings)
-    results = [_judge(contrast, settings, chosen, options, limiting, clock) for contrast in prepared.contrasts]
+    results = [
+        _judge(each, settings, chosen, _of_contrast(options, each), limiting, clock) for each in prepared.contrasts
+    ]
     specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
     estimates = [estimate for result in results for estimate in result.estimates]
@@ -293,6 +295,11 @@ def _judge(
         identification=ledger,
         effect=effect,
     )
+
+
+def _of_contrast(options: Options, contrast: Contrast) -> Options:
+    """Return the options with the planned share of a contrast in place of those of all levels."""
+    return options.model_copy(update={"expected_share": contrast.expected_share})
 
 
 def _refuted(

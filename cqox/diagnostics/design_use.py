@@ -34,6 +34,8 @@ _DESIGN_ROLES = (
     "target_policy",
 )
 
+_PROXIES = ("proxy_treatment", "proxy_outcome")
+
 _OVER_TIME = ("unit_id", "time")
 """Roles that jointly describe a panel design when treatment changes within units."""
 
@@ -45,6 +47,9 @@ def design_use(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     computed = [entry for entry in known if asked[entry.name].estimate is not None]
     silent = [entry for entry in known if asked[entry.name].estimate is None]
     mapped = [role for role in _DESIGN_ROLES if plan.has(role)]
+    if not all(plan.has(role) for role in _PROXIES):
+        # One kind of proxy alone is a negative control, and identifies nothing.
+        mapped = [role for role in mapped if role not in _PROXIES]
     if _treatment_changes(plan):
         mapped += _OVER_TIME
     unused = [

@@ -8,6 +8,7 @@ from cqox.diagnostics.agreement import agreement
 from cqox.diagnostics.attrition import attrition
 from cqox.diagnostics.bad_controls import bad_controls
 from cqox.diagnostics.balance import balance
+from cqox.diagnostics.balance_tests import balance_tests
 from cqox.diagnostics.clustering import cluster_counts
 from cqox.diagnostics.design_use import design_use
 from cqox.diagnostics.discontinuity import discontinuity
@@ -20,13 +21,16 @@ from cqox.diagnostics.heterogeneity import heterogeneity
 from cqox.diagnostics.hidden_bias import rosenbaum_bounds
 from cqox.diagnostics.logged_propensities import logged_propensities
 from cqox.diagnostics.missing import missing_values
+from cqox.diagnostics.negative_controls import negative_controls
 from cqox.diagnostics.omitted_variables import omitted_variable_bounds
 from cqox.diagnostics.overlap import overlap
 from cqox.diagnostics.pre_trends import pre_trends
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.refuters import refutations
+from cqox.diagnostics.sample_ratio import sample_ratio
 from cqox.diagnostics.sensitivity import e_values, outcome_scale, robustness
 from cqox.diagnostics.serial_dependence import serial_dependence
+from cqox.diagnostics.spillovers import spillovers
 from cqox.diagnostics.tails import tails
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
 from cqox.errors import UnusableData
@@ -65,6 +69,10 @@ def diagnose(
         "bad_controls": _or_reason(lambda: bad_controls(plan)),
         "attrition": _or_reason(lambda: attrition(plan)),
         "clusters": _or_reason(lambda: cluster_counts(plan)),
+        "balance_tests": _or_reason(lambda: balance_tests(plan, options)),
+        "sample_ratio": _or_reason(lambda: sample_ratio(plan, options)),
+        "negative_controls": _or_reason(lambda: negative_controls(plan)),
+        "spillovers": _or_reason(lambda: spillovers(plan, estimates)),
         "overlap": _or_reason(lambda: overlap(plan)),
         **weighed,
         "instruments": _instruments(estimates),

@@ -12,7 +12,8 @@ from tests.estimators.designs import cross_section, instrumented, panel, rows, t
 NAMES = {
     "outcome", "design", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
     "bad_controls", "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
-    "donor_fit", "serial_dependence", "tails", "heterogeneity",
+    "donor_fit", "serial_dependence", "tails", "heterogeneity", "balance_tests", "sample_ratio", "negative_controls",
+    "spillovers",
     "e_values", "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement",
 }  # fmt: skip
 

@@ -1,0 +1,259 @@
+"""Tests that a covariate has nothing to do with an assigned variable, by the distribution of the assignment.
+
+Amounts are compared by ranks and categories by counts. Within strata the statistic sums the covariance of the scores
+with the assigned values, and its variance is that over all permutations within the strata: Wilcoxon's test corrected
+for ties, Spearman's for an assigned amount, van Elteren's in several strata (scores are ranks over n + 1), and Mantel
+and Haenszel's general association of categories (Landis, Heyman and Koch 1978, doi 10.2307/1402373). With few expected
+in a cell the test is exact, as a normal tail is too light for a skewed count.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cqox.estimators import Matrix, Vector
+from cqox.estimators.data import Codes
+from cqox.estimators.numerics.absorb import compress
+from cqox.estimators.numerics.quantiles import chi_square_survival, f_survival
+
+__all__ = ["Assignment", "Comparison", "compare_amount", "compare_levels", "holm"]
+
+_EXPECTED = 25
+"""Expected rows of a count in the smaller arm below which its test is exact: the upper tail at .001 of a Poisson
+variable of mean 25 is still 2.4 times that of the normal."""
+
+_MERGED = 5
+"""Expected rows in the smaller arm below which the levels of a category are merged (Cochran 1954)."""
+
+_SPIKE = 0.75
+"""Share of rows at one value from which on an amount counts as that value or another, if others are few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The rows' assigned values, and how they may differ by chance.
+
+    Attributes:
+        values: (n,) 0/1, or amounts.
+        strata: (n,) codes of the strata within which values were assigned.
+        chance: (n,) known probability of the value 1; None where values are permuted.
+        groups: (n,) codes of groups within which values may be correlated; None for rows that are assigned alone.
+    """
+
+    values: Vector
+    strata: Codes
+    chance: Vector | None = None
+    groups: Codes | None = None
+
+    def rows(self, kept: NDArray[np.bool_]) -> "Assignment":
+        """Return the assignment of some rows."""
+        return Assignment(
+            values=self.values[kept], strata=compress(self.strata[kept])[0],
+            chance=None if self.chance is None else self.chance[kept],
+            groups=None if self.groups is None else compress(self.groups[kept])[0],
+        )  # fmt: skip
+
+    @property
+    def permutes(self) -> bool:
+        """True if the values of a stratum were as likely in any other order."""
+        return self.chance is None and self.groups is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One test.
+
+    Attributes:
+        kind: ranks, levels, or exact counts.
+        p_value: two-sided.
+    """
+
+    kind: str
+    p_value: float
+
+
+def compare_amount(x: Vector, assigned: Assignment) -> Comparison | None:
+    """Test an amount by its ranks; None where nothing varies within a stratum.
+
+    Args:
+        x: (n,) the covariate, NaN where missing.
+        assigned: of the same rows.
+    """
+    known = np.isfinite(x)
+    if not known.all():
+        x, assigned = x[known], assigned.rows(known)
+    if not len(x):
+        return None
+    low, high = float(x.min()), float(x.max())
+    if not low < high:
+        return None
+    top = x == high
+    if (top | (x == low)).all():
+        return _of_counts(top[:, None].astype(np.float64), assigned, "levels")
+    spike = _spike(x, assigned)
+    if spike is not None:
+        return _of_counts(spike[:, None], assigned, "levels")
+    return _of_scores(_ranks(x, assigned.strata)[:, None], assigned, "ranks")
+
+
+def compare_levels(dummies: Matrix, assigned: Assignment) -> Comparison | None:
+    """Test the levels of a category jointly; None where nothing varies within a stratum.
+
+    Args:
+        dummies: (n, k) 0/1 of its levels without the reference, NaN where missing.
+        assigned: of the same rows.
+    """
+    known = np.isfinite(dummies).all(axis=1)
+    dummies, assigned = dummies[known], assigned.rows(known)
+    levels = np.column_stack([1.0 - dummies.sum(axis=1), dummies])
+    expected = levels.sum(axis=0) * _smaller_share(assigned)
+    few = expected < _MERGED
+    merged = [levels[:, ~few], levels[:, few].sum(axis=1, keepdims=True)] if few.any() else [levels]
+    found = np.column_stack(merged)
+    found = found[:, found.any(axis=0)]
+    if found.shape[1] < 2:
+        return None
+    return _of_counts(found[:, 1:], assigned, "levels")
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Return Holm's adjusted p-values (1979, Scandinavian Journal of Statistics 6), in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    sizes = len(p_values) - np.arange(len(p_values))
+    adjusted = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * sizes), 1.0)
+    result = np.empty(len(p_values))
+    result[order] = adjusted
+    return [float(value) for value in result]
+
+
+def _smaller_share(assigned: Assignment) -> float:
+    """Return the share of the rarer of two assigned values; 1/2 for amounts."""
+    if not _is_binary(assigned.values):
+        return 0.5
+    share = float(assigned.values.mean())
+    return min(share, 1.0 - share)
+
+
+def _is_binary(values: Vector) -> bool:
+    return bool(((values == 0.0) | (values == 1.0)).all())
+
+
+def _spike(x: Vector, assigned: Assignment) -> Vector | None:
+    """Return (n,) whether x differs from its most frequent value, if too few rows differ for a test of ranks."""
+    middle = float(np.partition(x, len(x) // 2)[len(x) // 2])
+    other = x != middle
+    share = float(other.mean())
+    if share > 1.0 - _SPIKE or share * len(x) * _smaller_share(assigned) >= _EXPECTED:
+        return None
+    return other.astype(np.float64)
+
+
+def _of_counts(columns: Matrix, assigned: Assignment, kind: str) -> Comparison | None:
+    if columns.shape[1] == 1 and assigned.permutes and _is_binary(assigned.values):
+        ones = float(columns.mean())
+        if min(ones, 1.0 - ones) * _smaller_share(assigned) * len(columns) < _EXPECTED:
+            return _exact(columns[:, 0], assigned)
+    return _of_scores(columns, assigned, kind)
+
+
+def _of_scores(scores: Matrix, assigned: Assignment, kind: str) -> Comparison | None:
+    values = assigned.values
+    if not _is_binary(values):
+        values = _ranks(values, assigned.strata)
+    weights = None if assigned.chance is None else assigned.chance * (1.0 - assigned.chance)
+    moves = values - _means(values[:, None], assigned.strata)[:, 0] if weights is None else values - assigned.chance
+    centred = scores - _means(scores, assigned.strata, weights)
+    if assigned.groups is not None:
+        return _by_groups(centred * moves[:, None], assigned.groups, kind)
+    if weights is None:
+        weights = _permuted_variance(moves, assigned.strata)
+    return _wald(centred.T @ moves, centred.T @ (centred * weights[:, None]), kind)
+
+
+def _permuted_variance(moves: Vector, strata: Codes) -> Vector:
+    """Return (n,) the variance of the assigned values of each row's stratum, by n - 1."""
+    sizes = np.bincount(strata)
+    return np.asarray((np.bincount(strata, moves * moves) / np.maximum(sizes - 1, 1))[strata])
+
+
+def _wald(total: Vector, variance: Matrix, kind: str) -> Comparison | None:
+    form, degrees = _quadratic_form(total, variance)
+    return Comparison(kind=kind, p_value=chi_square_survival(form, degrees)) if degrees else None
+
+
+def _by_groups(moved: Matrix, groups: Codes, kind: str) -> Comparison | None:
+    """Test sums over groups by Hotelling's T²."""
+    sums = np.column_stack([np.bincount(groups, column) for column in moved.T])
+    count = len(sums)
+    form, degrees = _quadratic_form(sums.sum(axis=0), sums.T @ sums * (count / max(count - 1, 1)))
+    if not degrees or count <= degrees + 1:
+        return None
+    scale = (count - degrees) / (degrees * (count - 1))
+    return Comparison(kind=kind, p_value=f_survival(form * scale, degrees, count - degrees))
+
+
+def _quadratic_form(total: Vector, variance: Matrix) -> tuple[float, int]:
+    """Return t'V⁻t and the rank of V."""
+    scale = np.sqrt(np.diag(variance))
+    used = scale > 1e-12 * max(1.0, float(scale.max(initial=0.0)))
+    if not used.any():
+        return 0.0, 0
+    scaled, z = variance[np.ix_(used, used)] / np.outer(scale[used], scale[used]), total[used] / scale[used]
+    roots, vectors = np.linalg.eigh(scaled)
+    kept = roots > 1e-9 * roots[-1]
+    return float(((vectors[:, kept].T @ z) ** 2 / roots[kept]).sum()), int(kept.sum())
+
+
+def _means(columns: Matrix, strata: Codes, weights: Vector | None = None) -> Matrix:
+    """Return (n, k) the mean of each row's stratum."""
+    mass = np.bincount(strata, weights)
+    sums = [np.bincount(strata, column if weights is None else column * weights) for column in columns.T]
+    return np.column_stack([(each / mass)[strata] for each in sums])
+
+
+def _ranks(x: Vector, strata: Codes) -> Vector:
+    """Return (n,) the mean rank of each row within its stratum, over the rows of the stratum + 1."""
+    order = np.argsort(x, kind="stable")
+    if strata.any():
+        order = order[np.argsort(strata[order], kind="stable")]
+    x, strata = x[order], strata[order]
+    new = np.ones(len(x), dtype=np.bool_)
+    new[1:] = (x[1:] != x[:-1]) | (strata[1:] != strata[:-1])
+    ends = np.append(np.flatnonzero(new), len(x))
+    group = np.cumsum(new) - 1
+    sizes = np.bincount(strata)
+    middle = (ends[:-1] + ends[1:] + 1)[group] / 2 - (np.cumsum(sizes) - sizes)[strata]
+    result = np.empty(len(x))
+    result[order] = middle / (sizes[strata] + 1)
+    return result
+
+
+def _exact(ones: Vector, assigned: Assignment) -> Comparison | None:
+    """Test a count by the sum of its hypergeometric distributions over strata: twice the smaller tail."""
+    strata, treated = assigned.strata, assigned.values
+    sizes, drawn = np.bincount(strata), np.bincount(strata, treated)
+    marked = np.bincount(strata, ones)
+    low, chances = 0.0, np.ones(1)
+    for size, draws, marks in zip(sizes, drawn, marked, strict=True):
+        low += max(0.0, draws + marks - size)
+        chances = np.convolve(chances, _hypergeometric(float(size), float(draws), float(marks)))
+    if len(chances) < 2:
+        return None
+    at = round(float(ones @ treated) - low)
+    tail = min(float(chances[: at + 1].sum()), float(chances[at:].sum()))
+    return Comparison(kind="exact", p_value=min(2.0 * tail, 1.0))
+
+
+def _hypergeometric(size: float, draws: float, marks: float) -> Vector:
+    """Return the probabilities of all counts of marked rows among those drawn, from the smallest."""
+    from scipy.special import gammaln
+
+    counts = np.arange(max(0.0, draws + marks - size), min(draws, marks) + 1)
+
+    def choose(n: float | Vector, k: float | Vector) -> Vector:
+        return np.asarray(gammaln(np.add(n, 1.0)) - gammaln(np.add(k, 1.0)) - gammaln(np.subtract(n, k) + 1.0))
+
+    logs = choose(marks, counts) + choose(size - marks, draws - counts) - choose(size, draws)
+    chances = np.exp(logs - logs.max())
+    return np.asarray(chances / chances.sum())
