@@ -146,7 +146,7 @@ def _spike(x: Vector, assigned: Assignment) -> Vector | None:
     share = float(other.mean())
     if share > 1.0 - _SPIKE or share * len(x) * _smaller_share(assigned) >= _EXPECTED:
         return None
-    return other.astype(np.float64)
+    return np.asarray(other, dtype=np.float64)
 
 
 def _of_counts(columns: Matrix, assigned: Assignment, kind: str) -> Comparison | None:
@@ -161,8 +161,11 @@ def _of_scores(scores: Matrix, assigned: Assignment, kind: str) -> Comparison | 
     values = assigned.values
     if not _is_binary(values):
         values = _ranks(values, assigned.strata)
-    weights = None if assigned.chance is None else assigned.chance * (1.0 - assigned.chance)
-    moves = values - _means(values[:, None], assigned.strata)[:, 0] if weights is None else values - assigned.chance
+    weights: Vector | None = None
+    if assigned.chance is None:
+        moves = values - _means(values[:, None], assigned.strata)[:, 0]
+    else:
+        moves, weights = values - assigned.chance, assigned.chance * (1.0 - assigned.chance)
     centred = scores - _means(scores, assigned.strata, weights)
     if assigned.groups is not None:
         return _by_groups(centred * moves[:, None], assigned.groups, kind)
