@@ -37,6 +37,8 @@ __all__ = ["ESTIMATORS"]
 
 _FAMILY = "did"
 _FEW_ROWS = 10
+_NEGATIVE = 0.05
+"""Sum of negative weights from which they are a warning: less of it moves no estimate by as much as 5% of an effect."""
 _CELLS: Mapping[str, Message] = {
     "untreated before": Message("panel.untreated-before"),
     "untreated after": Message("panel.untreated-after"),
@@ -221,15 +223,16 @@ def _two_way(plan: Plan) -> Estimate:
     uncertainty = regression_se(fit, clusters, plan.settings)
     levels: list[Json] = list(frame.absorbed.levels) if frame.absorbed is not None else []
     diagnostics: dict[str, Json] = {"parameters": fit.parameters, "levels_absorbed": levels}
-    warnings: list[Message] = []
+    warnings, notes = list[Message](), list(frame.notes)
     if binary:
         share, total = _negative_weights(frame, regressors, status)
         diagnostics["negative_weight_share"], diagnostics["negative_weight_sum"] = share, total
         if share > 0:
-            warnings.append(Message("panel.negative-weights", share=share, total=total))
+            said = warnings if abs(total) > _NEGATIVE else notes
+            said.append(Message("panel.negative-weights", share=share, total=total))
     return make_estimate(
         EstimateId("twfe", _FAMILY, "ATT"), plan, sample, fit.value, fit.contributions, uncertainty,
-        diagnostics=diagnostics, notes=frame.notes, warnings=warnings,
+        diagnostics=diagnostics, notes=notes, warnings=warnings,
     )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ __all__ = ["ESTIMATORS"]
 _FAMILY = "panel_matching"
 _ESTIMAND = "ATT of starting treatment"
 _FEW = 10
-_NOT_PARALLEL = 0.05
+_NOT_PARALLEL = 0.01
+"""Level of the warning on trends before a start; at .05 it would take five of a hundred good studies' confidence."""
 _UNEVEN = 1.5
 
 

@@ -110,7 +110,9 @@ def test_negative_weights_of_staggered_starts_are_counted():
     result = answer("twfe", panel(units=200, periods=12, staggered=True))
     data = panel(units=200, periods=12, staggered=True)
     assert 0 < result.diagnostics["negative_weight_share"] < 1
-    assert any("negative weight" in warning for warning in result.warnings)
+    assert -0.05 < result.diagnostics["negative_weight_sum"] < 0
+    assert any("negative weight" in note for note in result.diagnostics["notes"])
+    assert not any("negative weight" in warning for warning in result.warnings)
     import statsmodels.api as sm
 
     unit = (data.unit[:, None] == np.arange(1, 200)).astype(float)
@@ -119,6 +121,14 @@ def test_negative_weights_of_staggered_starts_are_counted():
     weights = left[data.treatment == 1] / left[data.treatment == 1].sum()
     assert result.diagnostics["negative_weight_share"] == pytest.approx((weights < 0).mean())
     assert result.diagnostics["negative_weight_sum"] == pytest.approx(weights[weights < 0].sum())
+
+
+def test_large_negative_weights_are_a_warning():
+    data = panel(units=40, periods=10)
+    start = np.where(data.unit % 2 == 0, 1, 7)
+    result = answer("twfe", replace(data, treatment=(data.time >= start).astype(float)))
+    assert result.diagnostics["negative_weight_sum"] < -0.05
+    assert any("negative weight" in warning for warning in result.warnings)
 
 
 def test_a_block_design_is_found_from_the_panel():
