@@ -12,7 +12,7 @@ from cqox.errors import UnusableData
 from cqox.estimators import Codes, Plan, Sample, Vector
 from cqox.estimators.panel.repeated_cross_sections import cluster_starts
 
-__all__ = ["Cohorts", "cohorts", "starts_by_row", "timed_sample"]
+__all__ = ["Cohorts", "cohorts", "starts_by_row", "timed_sample", "treatment_stays"]
 
 _MOST_GROUPS = 6
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
@@ -75,6 +75,17 @@ def starts_by_row(plan: Plan, sample: Sample) -> Vector | None:
     starts = np.full(int(unit.max(initial=0)) + 1, np.inf)
     np.minimum.at(starts, unit[treated], time[treated])
     return np.asarray(starts[unit])
+
+
+def treatment_stays(plan: Plan) -> bool:
+    """Return whether no unit is treated less than in the period before."""
+    data = plan.data
+    if data.unit is None or data.time is None or data.treatment is None:
+        return True
+    rows = np.flatnonzero((data.unit >= 0) & (data.time >= 0) & ~np.isnan(data.treatment))
+    rows = rows[np.lexsort((data.time[rows], data.unit[rows]))]
+    same = data.unit[rows[1:]] == data.unit[rows[:-1]]
+    return bool((data.treatment[rows[1:]] >= data.treatment[rows[:-1]])[same].all())
 
 
 def _starts_of_clusters(plan: Plan, sample: Sample) -> Vector | None:

@@ -58,7 +58,10 @@ shown without trust in the t distribution, which covers from three on (docs/stan
 
 _OF_ARM, _OF_ARM_FAILS = 10, 3
 """Rows of an arm; with two, or two clusters, a 95% t interval with many degrees of freedom covers about 75%."""
-_TREND, _TREND_FAILS = 0.05, 0.001
+
+_TREND = 0.01
+"""Level at which the joint test contradicts parallel trends, here and in the ledger."""
+
 _NEGATIVE, _NEGATIVE_FAILS = 0.05, 0.5
 
 _UNMATCHED = {"ATT": "share_above", "ATC": "share_below"}
@@ -266,7 +269,7 @@ def negative_weights(chosen: Estimate | None) -> Gate:
 
 def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Check for differential trends before treatment."""
-    rule = Message("gates.pre-trends-rule", level=_TREND, fails=_TREND_FAILS)
+    rule = Message("gates.pre-trends-rule", level=_TREND)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.family not in ("did", "did_staggered"):
@@ -277,7 +280,7 @@ def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
     value = number_in(found.get("p_value"))
     if value is None:
         return skip(rule, reason_or(found.get("reason"), Message("gates.no-pre-trends-test")))
-    status = below(value, _TREND, _TREND_FAILS)
+    status = below(value, _TREND, _TREND)
     reason = None
     if status != "pass":
         reason = Message("gates.trends-differ", largest=number_in(found.get("largest")) or 0.0)

@@ -10,16 +10,19 @@ from cqox.diagnostics.bad_controls import bad_controls
 from cqox.diagnostics.balance import balance
 from cqox.diagnostics.balance_tests import balance_tests
 from cqox.diagnostics.clustering import cluster_counts
+from cqox.diagnostics.cohorts import treatment_stays
 from cqox.diagnostics.design_use import design_use
 from cqox.diagnostics.discontinuity import discontinuity
 from cqox.diagnostics.donor_fit import donor_fit
 from cqox.diagnostics.event_means import event_means
 from cqox.diagnostics.event_study import event_study
+from cqox.diagnostics.feedback import feedback
 from cqox.diagnostics.finer_exposure import finer_exposure
 from cqox.diagnostics.first_stages import first_stages
 from cqox.diagnostics.heterogeneity import heterogeneity
 from cqox.diagnostics.hidden_bias import rosenbaum_bounds
 from cqox.diagnostics.logged_propensities import logged_propensities
+from cqox.diagnostics.matched_leads import matched_leads
 from cqox.diagnostics.missing import missing_values
 from cqox.diagnostics.negative_controls import negative_controls
 from cqox.diagnostics.omitted_variables import omitted_variable_bounds
@@ -62,6 +65,7 @@ def diagnose(
     weighed = _with_weights(plan, estimates)
     outcome = _or_reason(lambda: outcome_scale(plan))
     sd_y = outcome.get("sd")
+    minimum = options.minimum_effect if options.better == "higher" else -options.minimum_effect
     return {
         "outcome": outcome,
         "design": _or_reason(lambda: design_use(plan, estimates)),
@@ -79,8 +83,9 @@ def diagnose(
         "first_stages": _or_reason(lambda: first_stages(plan)),
         "negative_weights": _negative_weights(estimates),
         "event_means": _or_reason(lambda: event_means(plan)),
-        "event_study": _or_reason(lambda: event_study(plan, estimates)),
+        "event_study": _or_reason(lambda: event_study(plan, estimates, minimum=minimum)),
         "pre_trends": _or_reason(lambda: pre_trends(plan)),
+        **_of_switching(plan, primary, minimum),
         "discontinuity": _or_reason(lambda: discontinuity(plan, estimates)),
         "donor_fit": _or_reason(lambda: donor_fit(estimates)),
         "serial_dependence": _or_reason(lambda: serial_dependence(estimates)),
@@ -109,6 +114,17 @@ def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:
         }
     finally:
         drop_pages()
+
+
+def _of_switching(plan: Plan, primary: Primary | None, minimum: float) -> dict[str, Json]:
+    """Compute the diagnostics of a treatment that goes on and off, or that is compared by its history."""
+    if (primary is None or primary.name != "panel_matching") and treatment_stays(plan):
+        stays: dict[str, Json] = {"reason": Message("diagnostics.treatment-stays")}
+        return {"matched_leads": stays, "feedback": stays}
+    return {
+        "matched_leads": _or_reason(lambda: matched_leads(plan, minimum=minimum)),
+        "feedback": _or_reason(lambda: feedback(plan)),
+    }
 
 
 def _no_weights() -> dict[str, Json]:

@@ -24,8 +24,13 @@ _TEST = Message("diagnostics.test-of-averages")
 _LEFT_OUT = Message("diagnostics.too-few-for-variance")
 
 
-def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
+def event_study(plan: Plan, estimates: Sequence[Estimate], *, minimum: float = 0.0) -> dict[str, Json]:
     """Return effects by event time with intervals and a uniform band, the pre-trends test and honest bounds.
+
+    Args:
+        plan: the contrast's plan.
+        estimates: results of the estimators.
+        minimum: the smallest relevant effect, signed, that the breakdown of the honest bounds refers to.
 
     Raises:
         UnusableData: no group-time effects were estimated.
@@ -46,7 +51,7 @@ def event_study(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
         "critical_value": table.get("critical_value"),
         "events": table.get("averages"),
         "pre_trends": joint_test_before(plan, study),
-        "honest": _honest(plan, study),
+        "honest": _honest(plan, study, minimum),
     }
 
 
@@ -68,7 +73,7 @@ def joint_test_before(plan: Plan, study: EventStudy) -> dict[str, Json]:
     return {**table, **joint_test(leads.estimates[-held:], covariance, degrees, trend)}
 
 
-def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
+def _honest(plan: Plan, study: EventStudy, minimum: float) -> dict[str, Json]:
     """Return honest bounds for the first effect and for the mean effect after the start of treatment."""
     leads, after = study.leads, [at for at, event in enumerate(study.events) if event >= 0]
     held = supported(leads.support, leads.group_degrees)[0]
@@ -83,13 +88,18 @@ def _honest(plan: Plan, study: EventStudy) -> dict[str, Json]:
     reach = [study.events[at] + 1 + plan.settings.anticipation for at in after]
     undefined = study.undefined[study.events.index(0)]
     return {
-        "first": _bounded(plan, study, contrast, (first, undefined), [1 + plan.settings.anticipation]),
-        "average": _bounded(plan, study, contrast, (mean, study.mean_undefined), reach),
+        "first": _bounded(plan, study, contrast, (first, undefined), [1 + plan.settings.anticipation], minimum),
+        "average": _bounded(plan, study, contrast, (mean, study.mean_undefined), reach, minimum),
     }
 
 
 def _bounded(
-    plan: Plan, study: EventStudy, contrast: Matrix, target: tuple[Vector, str | None], reach: list[int]
+    plan: Plan,
+    study: EventStudy,
+    contrast: Matrix,
+    target: tuple[Vector, str | None],
+    reach: list[int],
+    minimum: float,
 ) -> dict[str, Json]:
     leads, held, (weights, undefined) = study.leads, len(contrast), target
     variance = float(weights @ study.covariance @ weights)
@@ -102,4 +112,5 @@ def _bounded(
         reach,
         alpha=plan.settings.alpha,
         degrees=study.degrees,
+        minimum=minimum,
     )

@@ -30,11 +30,12 @@ def honest_bounds(
     *,
     alpha: float,
     degrees: float | None,
+    minimum: float = 0.0,
 ) -> dict[str, Json]:
     """Return the intervals of one effect under increasing departures from parallel trends.
 
-    `breakdown` is the largest M of relative magnitudes at which the interval excludes 0; 0 if it never does, null
-    above 64.
+    `breakdown` is the largest M of relative magnitudes at which the interval excludes the minimum effect; 0 if it never
+    does, null above 64.
 
     Args:
         changes: (k,) step-to-step differential trends before treatment, the last one last, and their (k, k) covariance.
@@ -42,6 +43,7 @@ def honest_bounds(
         reach: steps from the last period before treatment to each period that the effect averages.
         alpha: one minus the confidence level.
         degrees: degrees of freedom of the t distribution; None for the normal.
+        minimum: the smallest relevant effect, signed, that the breakdown refers to.
     """
     deltas, covariance = changes
     value, across, variance = target
@@ -66,7 +68,7 @@ def honest_bounds(
     for m in _RELATIVE:
         low, high = relative(m)
         bounds.append({"m": m, "lower": number(low), "upper": number(high)})
-    breakdown = _breakdown(relative)
+    breakdown = _breakdown(relative, minimum)
     return {
         "estimate": number(value),
         "relative_magnitudes": bounds,
@@ -75,12 +77,12 @@ def honest_bounds(
     }
 
 
-def _breakdown(interval: Callable[[float], tuple[float, float]]) -> float:
-    """Return the largest M at which the interval excludes 0; 0 if it never does."""
+def _breakdown(interval: Callable[[float], tuple[float, float]], minimum: float) -> float:
+    """Return the largest M at which the interval excludes the minimum effect; 0 if it never does."""
 
     def excludes(m: float) -> bool:
         low, high = interval(m)
-        return bool(low > 0 or high < 0)
+        return bool(low > minimum or high < minimum)
 
     if not excludes(0.0):
         return 0.0

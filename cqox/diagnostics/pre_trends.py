@@ -6,7 +6,8 @@ minus the same change of never treated units (Callaway and Sant'Anna 2021, doi 1
 treated unit or cluster are excluded, because their between-unit variance is not identified. The joint test is that of
 the event study if there is one, so that a report has a single test; otherwise it covers these leads. In repeated
 cross-sections the leads also come from the event study. Failing to reject does not prove parallel trends: the smallest
-differential trend detectable with 80% power is reported with the test.
+differential trend detectable with 80% power is reported with the test, the last period before treatment is tested by
+itself, and the number of periods over which a trend would move the estimate is counted.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from cqox.diagnostics.cohorts import starts_by_row, timed_sample
 from cqox.diagnostics.event_study import joint_test_before
 from cqox.diagnostics.joint_tests import joint_test, supported
 from cqox.diagnostics.json_values import number
+from cqox.diagnostics.lead_contrasts import differences_from_base, last_period
+from cqox.diagnostics.periods_treated import periods_treated
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Json, Matrix, Plan, Vector
 from cqox.estimators.panel.did_staggered import event_study
@@ -65,7 +68,9 @@ class _Lead:
 
 
 def pre_trends(plan: Plan) -> dict[str, Json]:
-    """Return the leads with their standard errors, and their joint test.
+    """Return the leads with their standard errors, their joint test, and the tests of the last period before treatment.
+
+    `periods_before` counts the periods that the joint test compares, the base included.
 
     Raises:
         UnusableData: there is no panel with never treated units and at least two periods before treatment.
@@ -87,7 +92,8 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
         {"lead": lead.step, "estimate": number(value), "standard_error": number(error) if error > 0 else None}
         for lead, value, error in zip(leads, estimates, errors, strict=True)
     ]
-    return {"leads": steps, "clusters": count, **(_of_event_study(plan) or _of_leads(leads, estimates, covariance))}
+    tests = _of_event_study(plan) or _of_leads(leads, estimates, covariance)
+    return {"leads": steps, "clusters": count, "periods_treated": periods_treated(plan), **tests}
 
 
 def _repeated_cross_sections(plan: Plan) -> dict[str, Json] | None:
@@ -105,16 +111,25 @@ def _repeated_cross_sections(plan: Plan) -> dict[str, Json] | None:
         {"lead": lead, "estimate": number(value), "standard_error": number(error) if error > 0 else None}
         for lead, value, error in zip(found.events[::-1], found.estimates[::-1], errors[::-1], strict=True)
     ]
-    return {"leads": steps, "clusters": study.clusters, **(_of_event_study(plan) or {})}
+    tests = _of_event_study(plan) or {}
+    return {"leads": steps, "clusters": study.clusters, "periods_treated": periods_treated(plan), **tests}
 
 
 def _of_event_study(plan: Plan) -> dict[str, Json] | None:
     """Return the joint test of the event study; None if there is no event study."""
     try:
-        found = joint_test_before(plan, event_study(plan))
+        study = event_study(plan)
+        found = joint_test_before(plan, study)
     except UnusableData:
         return None
-    return {("tested_leads" if name == "leads" else name): value for name, value in found.items()}
+    tests = {("tested_leads" if name == "leads" else name): value for name, value in found.items()}
+    held, degrees = supported(study.leads.support, study.leads.group_degrees)
+    if not held:
+        return tests
+    from_base = differences_from_base(held) if study.differences else np.eye(held)
+    leads = from_base @ study.leads.estimates[-held:]
+    covariance = from_base @ study.leads.covariance[-held:, -held:] @ from_base.T
+    return {**tests, "periods_before": held + 1, **last_period(leads, covariance, degrees)}
 
 
 def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> dict[str, Json]:
@@ -127,7 +142,9 @@ def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> 
         "test": Message("diagnostics.test-of-leads"),
         "tested_leads": [lead.step for lead in leads[:held]],
         "left_out": [lead.step for lead in leads[held:]],
-        **joint_test(estimates[:held], covariance[:held, :held], degrees),
+        "periods_before": held + 1,
+        **joint_test(estimates[:held], covariance[:held, :held], degrees, np.arange(1.0, held + 1)),
+        **last_period(estimates[:held][::-1], covariance[:held, :held][::-1, ::-1], degrees),
     }
 
 

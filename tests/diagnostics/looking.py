@@ -47,9 +47,9 @@ def judged(
     plan = Plan(data, settings or Settings())
     chosen = [estimator for estimator in catalog() if only is None or estimator.name in only]
     applicable = [estimator for estimator in chosen if estimator.applies(plan) is None]
-    primary = judge.choose_primary(plan, applicable, requested)
+    primary = judge.choose_primary(plan, applicable, requested, assignment=asked.assignment)
     estimates = tuple(run(estimator, plan) for estimator in chosen)
-    diagnostics = judge.diagnose(plan, estimates, options=asked)
+    diagnostics = judge.diagnose(plan, estimates, primary=primary, options=asked)
     gates = judge.gates(diagnostics, estimates, primary, asked)
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     ledger = judge.identify(plan, chosen_one, estimates, diagnostics, asked)

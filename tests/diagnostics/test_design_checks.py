@@ -127,7 +127,7 @@ def test_rows_left_out_count_against_the_primary(n: int, status: str) -> None:
     assert checks.missing_rows({"missing": {"rows": 100}}, estimate(n=n)).status == status
 
 
-@pytest.mark.parametrize(("p_value", "status"), [(0.5, "pass"), (0.05, "pass"), (0.04, "warn"), (0.0009, "fail")])
+@pytest.mark.parametrize(("p_value", "status"), [(0.5, "pass"), (0.04, "pass"), (0.01, "pass"), (0.0099, "fail")])
 def test_trends_before_treatment_count_against_a_comparison_over_time(p_value: float, status: str) -> None:
     fields = {"pre_trends": {"p_value": p_value, "largest": 0.3}}
     assert checks.pre_trends(fields, estimate("twfe", "did", "ATT")).status == status
@@ -379,15 +379,15 @@ def test_negative_weights_are_described_by_their_share_and_sum() -> None:
 def test_trends_of_staggered_adoption_are_tested_in_the_event_study() -> None:
     found: dict[str, Json] = {
         "pre_trends": {"p_value": 0.5},
-        "event_study": {"pre_trends": {"p_value": 0.01, "largest": 0.25}},
+        "event_study": {"pre_trends": {"p_value": 0.009, "largest": 0.25}},
     }
     gate = checks.pre_trends(found, estimate("did_imputation", "did_staggered", "ATT"))
-    assert (gate.status, gate.value, gate.threshold) == ("warn", 0.01, 0.05)
+    assert (gate.status, gate.value, gate.threshold) == ("fail", 0.009, 0.01)
     assert sentence(gate.reason) == ("gates.trends-differ", {"largest": 0.25})
     assert checks.pre_trends(found, estimate("twfe", "did", "ATT")).value == 0.5
     found["event_study"] = {}
     assert checks.pre_trends(found, estimate("did_imputation", "did_staggered", "ATT")).value == 0.5
-    gate = checks.pre_trends({"pre_trends": {"p_value": 0.01}}, estimate("twfe", "did", "ATT"))
+    gate = checks.pre_trends({"pre_trends": {"p_value": 0.009}}, estimate("twfe", "did", "ATT"))
     assert sentence(gate.reason) == ("gates.trends-differ", {"largest": 0.0})
 
 

@@ -12,9 +12,9 @@ from tests.estimators.designs import cross_section, instrumented, panel, rows, t
 NAMES = {
     "outcome", "design", "missing", "clusters", "overlap", "balance", "effective_rows", "weights", "instruments",
     "bad_controls", "attrition", "negative_weights", "event_means", "event_study", "pre_trends", "discontinuity",
-    "donor_fit", "serial_dependence", "tails", "heterogeneity", "balance_tests", "sample_ratio", "negative_controls",
-    "spillovers", "first_stages", "logged_propensities", "finer_exposure",
-    "e_values", "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement",
+    "donor_fit", "serial_dependence", "tails", "heterogeneity", "balance_tests", "sample_ratio",
+    "negative_controls", "spillovers", "first_stages", "logged_propensities", "finer_exposure", "e_values",
+    "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement", "matched_leads", "feedback",
 }  # fmt: skip
 
 

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from cqox.contract import Options
 from cqox.contract.messages import Message
+from cqox.diagnostics.cohorts import treatment_stays
 from cqox.diagnostics.sensitivity import UNCONFOUNDED
 from cqox.errors import InvalidRequest
 from cqox.estimators import Plan, entries
@@ -86,7 +85,7 @@ def design_of(name: str, family: str, plan: Plan) -> Design:
         plan: the contrast's plan; two-way fixed effects ask it whether treatment goes on and off.
     """
     found = _OF_ESTIMATOR.get(name) or _OF_FAMILY[family]
-    if name == "twfe" and not _treatment_stays(plan):
+    if name == "twfe" and not treatment_stays(plan):
         found = "switching_trends"
     return DESIGNS[found]
 
@@ -114,14 +113,3 @@ def check_assumes(primary: str | None, plan: Plan, options: Options) -> None:
                 field="options.assumes",
                 choices=list(design.declarable),
             )
-
-
-def _treatment_stays(plan: Plan) -> bool:
-    """Return whether no unit is treated less than in the period before."""
-    data = plan.data
-    if data.unit is None or data.time is None or data.treatment is None:
-        return True
-    rows = np.flatnonzero((data.unit >= 0) & (data.time >= 0) & ~np.isnan(data.treatment))
-    rows = rows[np.lexsort((data.time[rows], data.unit[rows]))]
-    same = data.unit[rows[1:]] == data.unit[rows[:-1]]
-    return bool((data.treatment[rows[1:]] >= data.treatment[rows[:-1]])[same].all())
