@@ -8,10 +8,11 @@ from cqox.contract.messages import Message
 from cqox.diagnostics.tables import NO_PRIMARY, above, number_in, skip
 from cqox.estimators import Estimate, Json
 
-__all__ = ["donor_fit", "donor_fit_gate"]
+__all__ = ["MISFIT", "MISFIT_FAILS", "donor_fit", "donor_fit_gate"]
 
 _FAMILY = "synthetic_control"
-_MISFIT, _MISFIT_FAILS = 0.5, 1.0
+MISFIT, MISFIT_FAILS = 0.5, 1.0
+"""Misfit from which the gate warns, and from which it fails."""
 
 
 def donor_fit(estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -20,7 +21,8 @@ def donor_fit(estimates: Sequence[Estimate]) -> dict[str, Json]:
     Returns:
         By estimator: `misfit` (root mean square before treatment, in standard deviations of the untreated units'
         outcomes), `pre_rmspe` (the same in units of the outcome), `donors`, `effective_donors`, `largest_weight`,
-        `p_value_in_space`, `p_value_in_space_well_fitted` and `gap_in_time`, each null if not computed.
+        `placebos`, `p_value_in_space`, `p_value_in_space_well_fitted`, `gap_in_time` and `p_value_in_time`, each null
+        if not computed.
     """
     found: dict[str, Json] = {
         estimate.name: _described(estimate)
@@ -46,15 +48,17 @@ def _described(estimate: Estimate) -> dict[str, Json]:
         "donors": diagnostics.get("donors"),
         "effective_donors": 1 / squares if squares > 0 else None,
         "largest_weight": max(weights, default=None),
+        "placebos": space.get("placebos") if isinstance(space, dict) else diagnostics.get("placebos"),
         "p_value_in_space": space.get("p_value") if isinstance(space, dict) else diagnostics.get("p_value_placebo"),
         "p_value_in_space_well_fitted": space.get("p_value_well_fitted") if isinstance(space, dict) else None,
         "gap_in_time": time.get("average_gap") if isinstance(time, dict) else None,
+        "p_value_in_time": time.get("p_value") if isinstance(time, dict) else None,
     }
 
 
 def donor_fit_gate(chosen: Estimate | None) -> Gate:
     """Check the pre-treatment fit of the primary's synthetic control."""
-    rule = Message("gates.donor-fit-rule", most=_MISFIT, fails=_MISFIT_FAILS)
+    rule = Message("gates.donor-fit-rule", most=MISFIT, fails=MISFIT_FAILS)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
     if chosen.family != _FAMILY:
@@ -62,6 +66,6 @@ def donor_fit_gate(chosen: Estimate | None) -> Gate:
     value = number_in(chosen.diagnostics.get("pre_fit"))
     if value is None:
         return skip(rule, Message("gates.no-fit"))
-    status = above(value, _MISFIT, _MISFIT_FAILS)
+    status = above(value, MISFIT, MISFIT_FAILS)
     reason = None if status == "pass" else Message("gates.poor-fit", rmse=value)
-    return Gate(status=status, value=value, threshold=_MISFIT, rule=rule, reason=reason)
+    return Gate(status=status, value=value, threshold=MISFIT, rule=rule, reason=reason)

@@ -6,6 +6,7 @@ all periods, so that residuals are exchangeable over time; the test rejects if t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -27,13 +28,17 @@ def root_mean_square(values: Vector) -> float:
 
 
 def placebo_groups(donors: int, size: int, most: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Return groups of `size` donors that leave at least two others: each single one, or `most` at random."""
+    """Return distinct groups of `size` donors that leave at least two others: all of them, or `most` at random."""
     if donors - size < 2:
         return []
+    if comb(donors, size) <= most:
+        return [np.array(group) for group in combinations(range(donors), size)]
     if size == 1:
-        chosen = np.arange(donors) if donors <= most else np.sort(rng.choice(donors, most, replace=False))
-        return [np.array([each]) for each in chosen]
-    return [np.sort(rng.choice(donors, size, replace=False)) for _ in range(min(most, comb(donors, size)))]
+        return [np.array([each]) for each in np.sort(rng.choice(donors, most, replace=False))]
+    drawn = dict[tuple[int, ...], None]()
+    while len(drawn) < most:
+        drawn[tuple(sorted(int(each) for each in rng.choice(donors, size, replace=False)))] = None
+    return [np.array(group) for group in drawn]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from cqox.estimators.synthetic.tables import (
     in_space,
     in_time,
     path,
+    placebo_start,
     rank_p,
 )
 from cqox.estimators.synthetic.weights import (
@@ -129,7 +130,7 @@ def _synthetic(plan: Plan, name: str, weigh: Weigh, more: dict[str, Json], *, pa
             **described(panel, fit),
             **more,
             "placebo_in_space": space,
-            "placebo_in_time": in_time(panel, weigh),
+            "placebo_in_time": in_time(panel, weigh, groups),
             "conformal": _conformal_table(interval, settings.alpha),
             "notes": list(dict.fromkeys(notes)),
         },
@@ -208,7 +209,8 @@ def _double(plan: Plan) -> Estimate:
     gaps = moved - weights.time @ moved[:before]
     fit = Fit(weights=weights.unit, gaps=gaps, before=before)
     level = moved[:before] - moved[:before].mean()
-    placebos = _placebo_differences(panel, _groups(plan, panel), penalty)
+    groups = _groups(plan, panel)
+    placebos = _placebo_differences(panel, groups, penalty)
     errors = _double_errors(panel, weights, placebos)
     method = "jackknife" if "jackknife" in errors else "placebo"
     error = errors.get(method, 0.0)
@@ -231,6 +233,8 @@ def _double(plan: Plan) -> Estimate:
         "zeta_unit": penalty.unit * panel.scale,
         "zeta_time": penalty.time * panel.scale,
         "noise": penalty.noise * panel.scale,
+        "placebos": len(placebos),
+        "placebo_in_time": _double_in_time(panel, groups),
     }
     if len(placebos):
         diagnostics["p_value_placebo"] = rank_p(np.abs(placebos), abs(value))
@@ -249,6 +253,26 @@ def _placebo_differences(panel: BlockPanel, groups: Sequence[NDArray[np.intp]], 
         weights = double_weights(others, target, panel.before, penalty)
         found.append(double_difference(others, target, panel.before, weights))
     return np.array(found)
+
+
+def _double_in_time(panel: BlockPanel, groups: Sequence[NDArray[np.intp]]) -> dict[str, Json]:
+    """Return the estimate for a placebo start before treatment, and its rank among those of placebo units."""
+    start = placebo_start(panel)
+    if isinstance(start, Message):
+        return {"reason": start}
+    past = replace(
+        panel, treated=panel.treated[:, : panel.before], donors=panel.donors[:, : panel.before],
+        times=panel.times[: panel.before], before=start,
+    )  # fmt: skip
+    penalty = penalties(past.donors, start, len(past.treated))
+    weights = double_weights(past.donors, past.target, start, penalty)
+    value = double_difference(past.donors, past.target, start, weights)
+    placebos = _placebo_differences(past, groups, penalty)
+    return {
+        "first_treated_period": float(panel.times[start]),
+        "average_gap": value * panel.scale,
+        "p_value": rank_p(np.abs(placebos), abs(value)) if len(placebos) else None,
+    }
 
 
 def _double_errors(panel: BlockPanel, weights: DoubleWeights, placebos: Vector) -> dict[str, float]:

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.make_estimate import finite
 from cqox.estimators.panel.block_panel import BlockPanel
-from cqox.estimators.synthetic.placebos import Placebo, root_mean_square
+from cqox.estimators.synthetic.placebos import Placebo, placebos_in_space, root_mean_square
 from cqox.estimators.synthetic.weights import Weigh
 
-__all__ = ["NEGLIGIBLE", "Fit", "described", "effective_rows", "in_space", "in_time", "path", "rank_p"]
+__all__ = ["NEGLIGIBLE", "Fit", "described", "effective_rows", "in_space", "in_time", "path", "placebo_start", "rank_p"]
 
 NEGLIGIBLE = 1e-6
 """Weights below this are not reported."""
@@ -148,16 +149,24 @@ def rank_p(values: Vector, own: float) -> float:
     return (1 + int(np.count_nonzero(values >= own * (1 - 1e-9)))) / (1 + len(values))
 
 
-def in_time(panel: BlockPanel, weigh: Weigh) -> dict[str, Json]:
-    """Return the placebo test in time: the gap after a placebo start halfway through the pre-treatment periods."""
+def placebo_start(panel: BlockPanel) -> int | Message:
+    """Return the placebo start halfway through the pre-treatment periods, or the reason for its absence."""
     start = panel.before // 2
-    if start < 2:
-        return {"reason": Message("synthetic.too-few-periods-before", periods=panel.before)}
+    return start if start >= 2 else Message("synthetic.too-few-periods-before", periods=panel.before)
+
+
+def in_time(panel: BlockPanel, weigh: Weigh, groups: Sequence[NDArray[np.intp]]) -> dict[str, Json]:
+    """Return the placebo test in time: the gap after a placebo start, and the rank of its ratio among placebo units."""
+    start = placebo_start(panel)
+    if isinstance(start, Message):
+        return {"reason": start}
     target, donors = panel.target[: panel.before], panel.donors[:, : panel.before]
     gaps = target - weigh(donors[:, :start], target[:start]) @ donors
+    ratios = np.array([_ratio(placebo.gaps, start) for placebo in placebos_in_space(donors, start, groups, weigh)])
     return {
         "first_treated_period": float(panel.times[start]),
         "average_gap": float(gaps[start:].mean()) * panel.scale,
         "pre_rmspe": root_mean_square(gaps[:start]) * panel.scale,
         "post_rmspe": root_mean_square(gaps[start:]) * panel.scale,
+        "p_value": rank_p(ratios, _ratio(gaps, start)) if len(ratios) else None,
     }

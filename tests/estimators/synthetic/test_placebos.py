@@ -35,7 +35,9 @@ def test_single_donors_are_all_placebos_or_a_random_choice_of_so_many() -> None:
 def test_groups_are_distinct_donors_and_leave_two_others() -> None:
     rng = np.random.default_rng(0)
     groups = placebo_groups(6, 3, 1_000, rng)
-    assert len(groups) == comb(6, 3)
+    assert sorted(tuple(group.tolist()) for group in groups) == sorted(combinations(range(6), 3))
+    some = placebo_groups(12, 3, 200, rng)
+    assert len({tuple(group.tolist()) for group in some}) == 200 < comb(12, 3)
     assert all(len(set(group.tolist())) == 3 for group in groups)
     assert len(placebo_groups(6, 3, 7, rng)) == 7
     assert placebo_groups(4, 3, 5, rng) == []

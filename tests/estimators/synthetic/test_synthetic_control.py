@@ -237,3 +237,14 @@ def test_large_panels_take_a_bounded_time(name: str, donors: int, periods: int, 
 
 def test_more_donors_than_can_be_compared_are_refused():
     assert "at most 2000 untreated units" in refused("synthetic_control", factor_panel(2_001, 6, before=3))
+
+
+def test_the_placebo_date_of_synthetic_did_is_its_estimate_on_the_periods_before() -> None:
+    data = factor_panel(25, treated=1, before=20)
+    past = rows(data, np.flatnonzero(data.time < 20))
+    earlier = ((past.unit == 0) & (past.time >= 10)).astype(float)
+    expected = answer("synthetic_did", replace(past, treatment=earlier))
+    found = answer("synthetic_did", data).diagnostics["placebo_in_time"]
+    assert found["average_gap"] == pytest.approx(expected.estimate, rel=1e-5)
+    assert found["p_value"] == pytest.approx(expected.diagnostics["p_value_placebo"])
+    assert found["first_treated_period"] == 2000.0

@@ -104,10 +104,24 @@ def test_a_perfect_fit_before_has_a_finite_ratio() -> None:
 
 def test_the_test_in_time_starts_halfway_and_uses_no_later_period() -> None:
     block = panel()
-    found = in_time(block, lambda donors, target: np.full(4, 0.25) * (donors.shape == (4, 3)))
+    found = in_time(block, lambda donors, target: np.full(4, 0.25) * (donors.shape == (4, 3)), [])
     gaps = (block.target - block.donors.mean(axis=0))[:6] * 5
     assert found["first_treated_period"] == 2003.0
     assert found["average_gap"] == pytest.approx(gaps[3:].mean())
     assert found["pre_rmspe"] == pytest.approx(np.sqrt(np.mean(gaps[:3] ** 2)))
     assert found["post_rmspe"] == pytest.approx(np.sqrt(np.mean(gaps[3:] ** 2)))
-    assert in_time(panel(before=3), lambda *_: WEIGHTS)["reason"].code == "synthetic.too-few-periods-before"
+    assert in_time(panel(before=3), lambda *_: WEIGHTS, [])["reason"].code == "synthetic.too-few-periods-before"
+    assert found["p_value"] is None
+
+
+def test_the_p_value_in_time_is_the_rank_of_the_ratio_before_treatment() -> None:
+    block = panel()
+    groups = [np.array([each]) for each in range(4)]
+    found = in_time(block, lambda donors, target: np.full(len(donors), 1 / len(donors)), groups)
+    ratios = []
+    for each in range(4):
+        gap = (block.donors[each] - np.delete(block.donors, each, axis=0).mean(axis=0))[:6]
+        ratios.append(np.sqrt(np.mean(gap[3:] ** 2) / np.mean(gap[:3] ** 2)))
+    own = (block.target - block.donors.mean(axis=0))[:6]
+    ratio = np.sqrt(np.mean(own[3:] ** 2) / np.mean(own[:3] ** 2))
+    assert found["p_value"] == pytest.approx((1 + np.sum(np.array(ratios) >= ratio)) / 5)
