@@ -38,7 +38,7 @@ __all__ = ["Finished", "StepCallback", "analyze", "warm_up"]
 _MOST_CELLS = 6_000_000
 """Number of mapped cells up to which an analysis runs in memory; beyond, its large arrays are in files."""
 
-_WITHOUT_COVARIATES = ("interrupted_series", "synthetic_control")
+_WITHOUT_COVARIATES = ("synthetic_control",)
 """Families that adjust for no covariates."""
 
 _OF_VALUES = {

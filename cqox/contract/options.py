@@ -99,6 +99,12 @@ class EstimationOptions(Strict):
         "week of days, each of which two must be whole before the intervention, with three periods for each "
         "coefficient.",
     )
+    season_dummies: bool = Field(
+        False,
+        description="Adjust an interrupted series for a coefficient of each period of the cycle (month or quarter of "
+        "the year, day of the week, or the periods of `season_length`) in place of pairs of sine and cosine; "
+        "`season_pairs` is then not used.",
+    )
     mediation_interaction: bool = Field(
         False, description="Whether a mediator may move the outcome differently in each of two arms."
     )

@@ -14,6 +14,7 @@ from cqox.estimators.data import Matrix, Vector
 
 __all__ = [
     "Autoregression",
+    "autocorrelations",
     "automatic_lag",
     "autoregression",
     "durbin_watson",
@@ -116,7 +117,7 @@ def autoregression(residuals: Vector, basis: Matrix) -> Autoregression:
     wanted, current = seen[1 : order + 1], seen[1 : order + 1]
     for _ in range(_ROUNDS):
         coefficients, current = _stationary(current)
-        correlations = _correlations(coefficients, periods)
+        correlations = autocorrelations(coefficients, periods)
         expected, share = _expected(correlations, basis, order)
         step = wanted - expected
         if periods > _LONGEST or float(np.abs(step).max()) < _PRECISION:
@@ -162,7 +163,7 @@ def _stationary(correlations: Vector) -> tuple[Vector, Vector]:
     return coefficients, correlations
 
 
-def _correlations(coefficients: Vector, periods: int) -> Vector:
+def autocorrelations(coefficients: Vector, periods: int) -> Vector:
     """Return (periods,) autocorrelations of an autoregression, from its impulse responses."""
     from scipy import signal
 

@@ -14,22 +14,15 @@ from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
 from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, no_absorbing
-from cqox.estimators.inference.serial_correlation import (
-    Autoregression,
-    automatic_lag,
-    autoregression,
-    durbin_watson,
-    innovations,
-    ljung_box,
-    newey_west,
-)
+from cqox.estimators.inference.serial_correlation import durbin_watson, innovations, ljung_box
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.plan import Plan
+from cqox.estimators.time_series.contrast_errors import SeriesErrors, series_errors
 from cqox.estimators.time_series.seasons import Cycle, candidates, follows, harmonics
 from cqox.estimators.time_series.segments import Segments, sample_of, segments
 from cqox.estimators.time_series.units import length_in_words
 
-__all__ = ["ESTIMATORS"]
+__all__ = ["ESTIMATORS", "path", "remarks"]
 
 _FAMILY = "interrupted_series"
 _FEW = 8
@@ -46,22 +39,20 @@ def _segmented(plan: Plan) -> Estimate:
     series = segments(plan)
     if isinstance(series, Message):
         raise AssertionError(series)
-    lines, seasons, sample = series.lines, series.seasons, sample_of(plan)
-    design = np.hstack([lines, seasons])
+    lines, sample = series.lines, sample_of(plan)
+    design = series.regressors
     basis, triangle = np.linalg.qr(design)
     inverse = np.linalg.inv(triangle)
     coefficients = inverse @ (basis.T @ series.y)
     fitted = design @ coefficients
     residuals = series.y - fitted
     average = _contrast(design, level=1.0, slope=float(lines[series.before :, 3].mean()))
-    exact = float(residuals @ residuals) <= 1e-20 * len(residuals)
-    errors = None if exact else autoregression(residuals, basis)
-    lags = automatic_lag(len(residuals))
+    errors = series_errors(residuals, basis, series.before)
 
     def weights(contrast: Vector) -> Vector:
         return np.asarray(basis @ (inverse.T @ contrast))
 
-    uncertainty = _uncertainty(series, residuals, weights(average), errors, lags, design.shape[1])
+    uncertainty = _uncertainty(plan, series, errors, weights(average))
     span = float(np.ptp(series.time))
     changes = {
         "level_change": (_contrast(design, level=1.0), 1.0),
@@ -69,24 +60,24 @@ def _segmented(plan: Plan) -> Estimate:
         "slope_before": (_contrast(design, before=1.0), span),
     }
     diagnostics: dict[str, Json] = {
-        name: _change(series, coefficients, contrast, weights(contrast), errors, per)
+        name: _change(plan, series, coefficients, contrast, weights(contrast), errors, per)
         for name, (contrast, per) in changes.items()
     }
-    details = _seasons(series, lines, seasons)
+    details = _seasons(series)
     diagnostics |= {
         "time_unit": series.unit,
         "first_period_after": series.start,
         "periods_before": series.before,
         "periods_after": len(series.y) - series.before,
-        "residuals": _dependence(residuals, errors, lags),
+        "residuals": _dependence(errors),
         "seasons": details,
-        "periods": _path(series, fitted, fitted - lines[:, 2:] @ coefficients[2:4]),
+        "periods": path(series, fitted, fitted - lines[:, 2:] @ coefficients[2:4]),
     }
+    n_effective = float(len(residuals)) if errors is None else errors.autoregressive.effective
     return make_estimate(
         EstimateId("interrupted_series", _FAMILY, "ATT"), plan, sample, float(average @ coefficients) * series.scale,
-        None, uncertainty, n_effective=float(len(residuals)) if errors is None else errors.effective,
-        diagnostics=diagnostics, notes=_notes(plan, series, residuals, errors),
-        warnings=[*_doubts(plan, series, residuals, errors), *_unadjusted(plan, series, details)],
+        None, uncertainty, n_effective=n_effective, diagnostics=diagnostics, notes=_notes(plan, series, errors),
+        warnings=[*_doubts(plan, series, errors), *_unadjusted(plan, series, details)],
     )  # fmt: skip
 
 
@@ -97,46 +88,47 @@ def _contrast(design: Matrix, *, before: float = 0.0, level: float = 0.0, slope:
     return contrast
 
 
-def _uncertainty(
-    series: Segments, residuals: Vector, weights: Vector, errors: Autoregression | None, lags: int, parameters: int
-) -> Uncertainty:
+def _uncertainty(plan: Plan, series: Segments, errors: SeriesErrors | None, weights: Vector) -> Uncertainty:
     if errors is None:
         return Uncertainty(standard_error=None, method="autoregressive", degrees=None)
-    contributions, periods = weights * residuals, len(residuals)
-    independent = float(residuals @ residuals) / (periods - parameters) * float(weights @ weights)
-    alternates = {
-        f"Newey-West ({lags} lags)": newey_west(contributions, lags, parameters),
-        "HC1": newey_west(contributions, 0, parameters),
-        "iid": independent,
-    }
+    widest, scale = errors.widest(weights, plan.settings.alpha), series.scale
     return Uncertainty(
-        standard_error=float(np.sqrt(errors.variance(weights))) * series.scale,
-        method=f"autoregressive errors, AR({len(errors.coefficients)}), bias-corrected",
-        degrees=errors.degrees,
-        alternates={name: float(np.sqrt(max(value, 0.0))) * series.scale for name, value in alternates.items()},
+        standard_error=widest.standard_error * scale,
+        method=widest.method,
+        degrees=widest.degrees,
+        alternates={name: error * scale for name, error in errors.alternates(weights).items()},
     )
 
 
 def _change(
-    series: Segments, coefficients: Vector, contrast: Vector, weights: Vector, errors: Autoregression | None, per: float
+    plan: Plan,
+    series: Segments,
+    coefficients: Vector,
+    contrast: Vector,
+    weights: Vector,
+    errors: SeriesErrors | None,
+    per: float,
 ) -> dict[str, Json]:
-    error = None if errors is None else float(np.sqrt(errors.variance(weights))) * series.scale / per
-    return {"estimate": float(contrast @ coefficients) * series.scale / per, "standard_error": error}
+    scale = series.scale / per
+    error = None if errors is None else errors.widest(weights, plan.settings.alpha).standard_error * scale
+    return {"estimate": float(contrast @ coefficients) * scale, "standard_error": error}
 
 
-def _dependence(residuals: Vector, errors: Autoregression | None, lags: int) -> dict[str, Json]:
+def _dependence(errors: SeriesErrors | None) -> dict[str, Json]:
     if errors is None:
         return {"reason": Message("time_series.exact-fit")}
-    several, order = _lags_tested(residuals), len(errors.coefficients)
+    residuals, dependence = errors.residuals, errors.autoregressive
+    several, order = _lags_tested(residuals), len(dependence.coefficients)
     statistic, p_value = ljung_box(residuals, several)
-    left, beyond = _beyond(residuals, errors)
+    left, beyond = _beyond(errors)
     return {
         "durbin_watson": durbin_watson(residuals),
         "ljung_box": {"lags": several, "statistic": statistic, "p_value": p_value},
         "ljung_box_of_innovations": {"lags": several + order, "statistic": left, "p_value": beyond},
-        "autoregressive_coefficients": [float(value) for value in errors.coefficients],
-        "effective_periods": errors.effective,
-        "newey_west_lags": lags,
+        "autoregressive_coefficients": [float(value) for value in dependence.coefficients],
+        "effective_periods": dependence.effective,
+        "newey_west_lags": errors.lags,
+        "standard_deviation_ratio": errors.ratio,
     }
 
 
@@ -144,18 +136,18 @@ def _lags_tested(residuals: Vector) -> int:
     return max(min(10, len(residuals) // 5), 1)
 
 
-def _beyond(residuals: Vector, errors: Autoregression) -> tuple[float, float]:
+def _beyond(errors: SeriesErrors) -> tuple[float, float]:
     """Return Ljung and Box's statistic and p-value of the innovations of an autoregression of this order."""
-    order = len(errors.coefficients)
+    order, residuals = len(errors.autoregressive.coefficients), errors.residuals
     return ljung_box(innovations(residuals, order), _lags_tested(residuals) + order, order)
 
 
-def _seasons(series: Segments, lines: Matrix, seasons: Matrix) -> dict[str, Json]:
+def _seasons(series: Segments) -> dict[str, Json]:
     """Return the tests of the adjusted seasons, and of the most significant other cycle."""
-    others = _others(series, np.hstack([lines, seasons]))
+    others, seasons = _others(series, series.regressors), series.seasons
     if not series.cycles:
         return {"adjusted": False, **(others or {"reason": Message("time_series.no-cycle-twice")})}
-    tested = _judged(follows(series.y, lines, seasons), 1)
+    tested = _judged(follows(series.y, np.hstack([series.lines, series.covariates]), seasons), 1)
     details: dict[str, Json] = {
         "adjusted": True, "terms": seasons.shape[1], "cycles": _cycles(series, series.cycles), **tested,
     }  # fmt: skip
@@ -194,7 +186,7 @@ def _judged(tested: tuple[float, tuple[int, int], float] | None, times: int) -> 
     return {"f_statistic": statistic, "degrees": list(degrees), "p_value": min(1.0, times * p_value)}
 
 
-def _path(series: Segments, fitted: Vector, counterfactual: Vector) -> list[Json]:
+def path(series: Segments, fitted: Vector, counterfactual: Vector) -> list[Json]:
     """Return observed values, both lines, and the counterfactual line; means of several periods if there are many."""
     pooled = -(-len(series.y) // _MOST_PERIODS)
     starts = np.arange(0, len(series.y), pooled)
@@ -208,42 +200,62 @@ def _path(series: Segments, fitted: Vector, counterfactual: Vector) -> list[Json
     ]
 
 
-def _notes(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[Message]:
-    notes = [Message("time_series.unit-of-slopes", unit=series.unit)]
+def _notes(plan: Plan, series: Segments, errors: SeriesErrors | None) -> list[Message]:
+    notes = [Message("time_series.unit-of-slopes", unit=series.unit), *remarks(plan, series)]
+    if errors is None:
+        return notes
+    residuals = errors.residuals
+    p_value = ljung_box(residuals, _lags_tested(residuals))[1]
+    if p_value < _DEPENDENT:
+        watson, effective = durbin_watson(residuals), errors.autoregressive.effective
+        notes.append(
+            Message("time_series.autocorrelated", durbin_watson=watson, p_value=p_value, effective_periods=effective)
+        )
+    return notes
+
+
+def remarks(plan: Plan, series: Segments) -> list[Message]:
+    """Return notes on how the rows became a series, and on what it is adjusted for."""
+    notes = []
     if series.rows.max() > 1:
         notes.append(Message("time_series.averaged-by-period", rows=int(series.rows.sum())))
-    if plan.has("covariates"):
-        notes.append(Message("time_series.covariates-unused", covariates=plan.label("covariates")))
+    notes += [*_of_covariates(series), *_of_seasons(plan, series)]
     if plan.settings.se != "auto":
         notes.append(Message("time_series.no-serial-correlation", standard_error=plan.settings.se))
-    if errors is not None and (p_value := ljung_box(residuals, _lags_tested(residuals))[1]) < _DEPENDENT:
-        notes.append(
-            Message(
-                "time_series.autocorrelated",
-                durbin_watson=durbin_watson(residuals),
-                p_value=p_value,
-                effective_periods=errors.effective,
-            )
-        )
-    if series.cycles:
-        notes.append(
-            Message("time_series.seasons-adjusted", cycles=[_adjusted(series, each) for each in series.cycles])
-        )
     steps = np.diff(series.time)
     if float(steps.max()) > _UNEVEN * float(steps.min()):
         notes.append(Message("time_series.uneven-periods"))
     return notes
 
 
-def _doubts(plan: Plan, series: Segments, residuals: Vector, errors: Autoregression | None) -> list[Message]:
+def _of_covariates(series: Segments) -> list[Message]:
+    notes = []
+    if series.adjusted:
+        notes.append(Message("time_series.covariates-adjusted", covariates=list(series.adjusted)))
+    if series.left_out:
+        notes.append(Message("time_series.covariates-collinear", covariates=list(series.left_out)))
+    return notes
+
+
+def _of_seasons(plan: Plan, series: Segments) -> list[Message]:
+    if not series.cycles:
+        return []
+    if plan.settings.season_dummies:
+        lengths = [length_in_words(series.calendar, cycle.length) for cycle in series.cycles]
+        return [Message("time_series.dummies-adjusted", cycles=lengths)]
+    return [Message("time_series.seasons-adjusted", cycles=[_adjusted(series, each) for each in series.cycles])]
+
+
+def _doubts(plan: Plan, series: Segments, errors: SeriesErrors | None) -> list[Message]:
     doubts = []
-    before, after = series.before, len(residuals) - series.before
+    before, after = series.before, len(series.y) - series.before
     if min(before, after) < _FEW:
         doubts.append(Message("time_series.few-periods", before=before, after=after, least=_FEW))
     if plan.has("unit_id") and series.rows.min() < series.rows.max():
         doubts.append(Message("time_series.changing-composition"))
-    if errors is not None and (p_value := _beyond(residuals, errors)[1]) < _DEPENDENT:
-        doubts.append(Message("time_series.not-autoregressive", order=len(errors.coefficients), p_value=p_value))
+    if errors is not None and (p_value := _beyond(errors)[1]) < _DEPENDENT:
+        order = len(errors.autoregressive.coefficients)
+        doubts.append(Message("time_series.not-autoregressive", order=order, p_value=p_value))
     return doubts
 
 
@@ -290,9 +302,10 @@ ESTIMATORS: tuple[Estimator, ...] = (
         summary="Average distance, over the periods after an intervention, between a series and its pre-intervention "
         "trend; the trend (and seasons, if requested) would have continued, and no other event coincides.",
         requires=("y", "time"),
-        optional=("intervention_time", "post", "treatment", "unit_id", "weights"),
-        standard_error="autoregressive errors (order by BIC, corrected for the bias of residuals) with Satterthwaite's "
-        "degrees of freedom; Newey-West with its automatic lag as an alternate",
+        optional=("intervention_time", "post", "treatment", "unit_id", "weights", "covariates"),
+        standard_error="the wider interval of two: autoregressive errors (order by BIC, corrected for the bias of "
+        "residuals), and the same with a variance of their own after the intervention; Satterthwaite's degrees of "
+        "freedom; Newey-West with its automatic lag as an alternate",
         paper="Wagner, Soumerai, Zhang and Ross-Degnan 2002, J. Clin. Pharm. Ther. 27; seasons: Bernal, Cummins and "
         "Gasparrini 2017, Int. J. Epidemiology 46; Newey and West 1994, Review of Economic Studies 61",
         doi="10.1046/j.1365-2710.2002.00430.x",

@@ -31,6 +31,10 @@ _DEGREES = 5
 """Residual degrees of freedom needed to estimate the errors."""
 
 _OWN = 1e-8
+_WHOLE = 1e-6
+_WHOLE_CYCLES: Mapping[str, float] = {"quarter": 4.0, "month": 12.0, "day": _WEEK}
+"""Cycles of a calendar with a whole number of periods, for dummies."""
+
 _LINES = 4
 
 
@@ -68,7 +72,7 @@ _OF_NUMBERS = (
 
 
 def chosen(
-    time: Vector, unit: str, *, length: float | None = None, pairs: int | None = None
+    time: Vector, unit: str, *, length: float | None = None, pairs: int | None = None, dummies: bool = False
 ) -> tuple[Cycle, ...] | Message:
     """Return the cycles to adjust for, none by default, or the reason why a request cannot be met.
 
@@ -80,7 +84,10 @@ def chosen(
         unit: the unit of time.
         length: of the one requested cycle.
         pairs: requested pairs of each cycle, 0 for none.
+        dummies: a coefficient for each period of one cycle, which as many pairs as it identifies span.
     """
+    if dummies:
+        return _of_dummies(time, unit, length)
     if pairs == 0 or (pairs is None and length is None):
         return ()
     if length is not None:
@@ -99,6 +106,21 @@ def chosen(
     if not found:
         return Message("time_series.no-calendar-cycle", periods=_PERIODS_EACH)
     return tuple(found)
+
+
+def _of_dummies(time: Vector, unit: str, length: float | None) -> tuple[Cycle, ...] | Message:
+    """Return the cycle whose every period has a coefficient: dummies and all harmonics span the same space."""
+    cycle_length = length if length is not None else _WHOLE_CYCLES.get(unit)
+    if cycle_length is None:
+        return Message("time_series.no-cycle-of-whole-periods", time_unit=unit)
+    step = float(np.median(np.diff(time)))
+    places = np.concatenate([time, [cycle_length]]) / step
+    if np.abs(places - places.round()).max() > _WHOLE or -float(time[0]) < cycle_length:
+        return Message("time_series.unusable-dummies", season_length=cycle_length)
+    cycle = _resolved(time, Cycle(length=cycle_length, pairs=len(time)))
+    if cycle is None:
+        return Message("time_series.unusable-dummies", season_length=cycle_length)
+    return _short(time, round(cycle_length / step) - 1) or (cycle,)
 
 
 def candidates(time: Vector, unit: str, regressors: int = _LINES) -> tuple[Cycle, ...]:

@@ -4,7 +4,7 @@ It reads the periods before and after, their means, their calendar, and the seas
 makes the estimate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from cqox.estimators.time_series.units import unit_in_words
 __all__ = ["Segments", "sample_of", "segments"]
 
 _BEFORE, _AFTER, _IN_ALL = 4, 3, 9
+_DEGREES = 5
+"""Residual degrees of freedom needed beyond lines, seasons and covariates."""
+
+_OWN = 1e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,9 @@ class Segments:
         before: number of periods before it.
         rows: (periods,) rows behind each mean.
         cycles: the cycles whose seasons are adjusted for.
+        covariates: (periods, k) standardised means of the covariates that are adjusted for, none collinear.
+        adjusted, left_out: names of these covariates, and of those left out as collinear.
+        controls: (periods, m) means of the control series, on the scale of the data.
     """
 
     y: Vector
@@ -48,6 +55,10 @@ class Segments:
     before: int
     rows: Vector
     cycles: tuple[Cycle, ...]
+    covariates: Matrix
+    adjusted: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    controls: Matrix
 
     @property
     def start(self) -> float:
@@ -66,10 +77,15 @@ class Segments:
         """(periods, terms) Fourier terms of the adjusted cycles."""
         return harmonics(self.time, self.cycles, self.lines)
 
+    @property
+    def regressors(self) -> Matrix:
+        """(periods, 4 + terms + k): lines, seasons and covariates."""
+        return np.hstack([self.lines, self.seasons, self.covariates])
+
 
 def sample_of(plan: Plan) -> Sample:
     """Return the rows of the series."""
-    roles = ["y", "time"]
+    roles = ["y", "time", "covariates"]
     if plan.data.intervention_time is None:
         roles += [role for role in ("post", "treatment") if plan.has(role)]
     return plan.sample(*roles)
@@ -148,17 +164,20 @@ def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector,
     labels = None if data.time_labels is None else [data.time_labels[at] for at in places.tolist()]
     periods = counted(values, labels)
     since = periods.values - periods.values[before]
-    cycles = chosen(since, periods.unit, length=settings.season_length, pairs=settings.season_pairs)
+    cycles = chosen(
+        since, periods.unit,
+        length=settings.season_length, pairs=settings.season_pairs, dummies=settings.season_dummies,
+    )  # fmt: skip
     if isinstance(cycles, Message):
         return cycles
     y, weights = sample.take(plan.data.y), plan.weights(sample)
     size = float(np.abs(y).max()) or 1.0
-    mass = rows if weights is None else np.bincount(time, weights)
-    means = np.bincount(time, y / size if weights is None else y / size * weights) / mass
+    averages = _Averages(time=time, weights=weights, mass=rows if weights is None else np.bincount(time, weights))
+    means = averages.of(y / size)
     centre, spread = float(means.mean()), float(means.std())
     # A series with only rounding variation is left as it is.
     scale = spread if spread > 1e-12 else 1.0
-    return Segments(
+    series = Segments(
         y=(means - centre) / scale,
         centre=centre * size,
         scale=scale * size,
@@ -169,4 +188,53 @@ def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector,
         before=before,
         rows=rows,
         cycles=cycles,
+        covariates=np.empty((len(means), 0)),
+        controls=_columns(averages, sample, data.proxy_outcome),
     )
+    return _adjusted(series, plan, _columns(averages, sample, data.covariates))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Averages:
+    """Means by period: (n,) periods and weights of the rows, (periods,) sums of the weights."""
+
+    time: Codes
+    weights: Vector | None
+    mass: Vector
+
+    def of(self, column: Vector) -> Vector:
+        """Return (periods,) means of an (n,) column."""
+        weighted = column if self.weights is None else column * self.weights
+        return np.asarray(np.bincount(self.time, weighted) / self.mass)
+
+
+def _columns(averages: _Averages, sample: Sample, matrix: Matrix) -> Matrix:
+    """Return (periods, k) means of the columns of an (n, k) matrix."""
+    taken = [averages.of(sample.take(column)) for column in matrix.T]
+    return np.column_stack(taken) if taken else np.empty((len(averages.mass), 0))
+
+
+def _adjusted(series: Segments, plan: Plan, means: Matrix) -> Segments | Message:
+    """Return the series with the covariates that its lines and seasons do not determine, given (periods, k) means."""
+    if not means.shape[1]:
+        return series
+    kept, names, left_out = list[Vector](), list[str](), list[str]()
+    basis = np.linalg.qr(np.hstack([series.lines, series.seasons]))[0]
+    for name, column in zip(plan.labels("covariates"), means.T, strict=True):
+        level = column - column.mean()
+        level = level / (float(np.abs(level).max()) or 1.0)
+        own = level - basis @ (basis.T @ level)
+        own -= basis @ (basis.T @ own)
+        size = float(np.linalg.norm(own))
+        # A column that varies only by rounding is constant.
+        if np.ptp(column) <= 1e-12 * np.abs(column).max() or size <= _OWN * float(np.linalg.norm(level)):
+            left_out.append(name)
+            continue
+        kept.append(level)
+        names.append(name)
+        basis = np.column_stack([basis, own / size])
+    needed = basis.shape[1] + _DEGREES
+    if len(series.y) < needed:
+        return Message("time_series.too-few-for-covariates", periods=len(series.y), terms=len(kept), needed=needed)
+    covariates = np.column_stack(kept) if kept else series.covariates
+    return replace(series, covariates=covariates, adjusted=tuple(names), left_out=tuple(left_out))

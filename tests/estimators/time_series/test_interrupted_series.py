@@ -10,6 +10,13 @@ from tests.estimators.designs import EFFECT, factor_panel, rows, series
 ENTRY = next(entry for entry in catalog() if entry.name == "interrupted_series")
 
 
+def bare(data: Data) -> Data:
+    """The same series without covariates."""
+    none = np.empty((0, 0))
+    names = {role: labels for role, labels in data.names.items() if "covariates" not in role}
+    return replace(data, covariates=none, propensity_covariates=none, names=names)
+
+
 def answer(data: Data, **settings: object) -> Estimate:
     result = run(ENTRY, Plan(data, Settings(**settings)))
     assert result.status in ("ok", "warning"), result.reason
@@ -28,7 +35,7 @@ def design(data: Data, start: float) -> np.ndarray:
 
 
 def test_level_slope_and_average_are_those_of_statsmodels():
-    data = series(slope=0.1)
+    data = bare(series(slope=0.1))
     x = design(data, 61.0)
     fit = sm.OLS(data.y, x).fit(cov_type="HAC", cov_kwds={"maxlags": 4, "use_correction": True})
     result = answer(data)
@@ -68,9 +75,9 @@ def test_post_treatment_and_a_time_say_the_same():
 
 
 def test_units_treated_at_once_are_one_series_of_means():
-    several = series(units=4)
+    several = bare(series(units=4))
     means = several.y.reshape(4, -1).mean(axis=0)
-    alone = replace(series(), y=means)
+    alone = replace(bare(series()), y=means)
     left, right = answer(several), answer(alone)
     assert left.estimate == pytest.approx(right.estimate, rel=1e-10)
     assert left.standard_error == pytest.approx(right.standard_error, rel=1e-8)
@@ -131,11 +138,11 @@ def test_series_that_it_cannot_read_are_refused_with_what_to_do():
 
 
 def test_weights_make_the_means():
-    data = series(units=2)
+    data = bare(series(units=2))
     weights = np.where(data.unit == 0, 3.0, 1.0)
     wide = data.y.reshape(2, -1)
     left = answer(replace(data, weights=weights))
-    right = answer(replace(series(), y=(3 * wide[0] + wide[1]) / 4))
+    right = answer(replace(bare(series()), y=(3 * wide[0] + wide[1]) / 4))
     assert left.estimate == pytest.approx(right.estimate, rel=1e-9)
 
 
@@ -194,7 +201,7 @@ def seasonal(
 
 @pytest.mark.parametrize("pairs", [1, 2, 4, 6])
 def test_seasons_are_those_of_statsmodels(pairs: int) -> None:
-    data = seasonal(60, 31)
+    data = bare(seasonal(60, 31))
     since = np.arange(91.0) - 60
     turns = range(1, pairs + 1)
     waves = [wave(2 * np.pi * turn * since / 12) for turn in turns for wave in (np.sin, np.cos)]
@@ -312,3 +319,68 @@ def test_reasons_warnings_and_notes_can_be_read_in_japanese() -> None:
     assert "系列は12か月ごとの周期性をもち" in warning.in_language("ja")
     (note,) = (each for each in adjusted.diagnostics["notes"] if "sines and cosines" in each)
     assert note.in_language("ja") == "季節性は、指定どおり正弦・余弦項で調整した：周期12か月に2組。"
+
+
+def test_covariates_are_adjusted_for_as_statsmodels_does() -> None:
+    data = series(slope=0.1)
+    rng = np.random.default_rng(4)
+    z = np.column_stack([rng.standard_normal(100).cumsum(), rng.standard_normal(100)])
+    data = replace(data, y=data.y + z @ [1.5, -0.7], covariates=z, names={**data.names, "covariates": ("a", "b")})
+    x = np.column_stack([design(data, 61.0), z])
+    fit = sm.OLS(data.y, x).fit(cov_type="HAC", cov_kwds={"maxlags": 4, "use_correction": True})
+    average = np.array([0, 0, 1, x[x[:, 2] > 0, 3].mean(), 0, 0])
+    result = answer(data)
+    assert result.estimate == pytest.approx(average @ fit.params, rel=1e-9)
+    errors = result.diagnostics["standard_errors"]
+    assert errors["Newey-West (4 lags)"] == pytest.approx(np.sqrt(average @ fit.cov_params() @ average), rel=1e-8)
+    assert any(
+        "Adjusted for covariates" in note and "a" in note and "b." in note for note in result.diagnostics["notes"]
+    )
+
+
+def test_covariates_that_the_lines_determine_are_left_out_and_said() -> None:
+    data = bare(series())
+    line = np.column_stack([3.0 + 2.0 * data.time, np.full(100, 0.1)])
+    given = replace(data, covariates=line, names={**data.names, "covariates": ("line", "constant")})
+    result, plain = answer(given), answer(data)
+    assert result.estimate == pytest.approx(plain.estimate, rel=1e-9)
+    assert any("left out" in note and "line" in note and "constant" in note for note in result.diagnostics["notes"])
+    many = replace(data, covariates=np.random.default_rng(0).standard_normal((100, 92)))
+    assert "too few for two lines, the seasons and 92 covariates" in refused(many)
+
+
+@pytest.mark.parametrize(("dated", "settings"), [(True, {}), (False, {"season_length": 12.0})])
+def test_dummies_of_months_are_those_of_statsmodels(dated: bool, settings: dict[str, float]) -> None:
+    data = bare(seasonal(60, 31, dated=dated))
+    since = np.arange(91.0) - 60
+    months = np.eye(12)[np.arange(91) % 12][:, 1:]
+    x = np.column_stack([np.ones(91), since, since >= 0, since * (since >= 0), months])
+    fit = sm.OLS(data.y, x).fit()
+    average = np.zeros(x.shape[1])
+    average[2:4] = 1.0, x[60:, 3].mean()
+    result = answer(data, season_dummies=True, **settings)
+    assert result.estimate == pytest.approx(average @ fit.params, rel=1e-9)
+    assert result.diagnostics["standard_errors"]["iid"] == pytest.approx(
+        np.sqrt(average @ fit.cov_params() @ average), rel=1e-9
+    )
+    assert any("a coefficient of each period of a cycle" in note for note in result.diagnostics["notes"])
+
+
+def test_dummies_without_a_cycle_of_whole_periods_are_refused() -> None:
+    def why(data: Data, **settings: object) -> str:
+        return str(run(ENTRY, Plan(data, Settings(season_dummies=True, **settings))).reason)
+
+    assert "needs a cycle of whole periods" in why(series())
+    assert "divide the cycle of 7.5 units evenly" in why(series(), season_length=7.5)
+    assert "too few for two lines and 11 seasonal terms" in why(series(12, 6), season_length=12.0)
+
+
+def test_the_wider_of_the_justified_intervals_is_reported() -> None:
+    data = bare(series(24, 8, dependence=0.0))
+    louder = replace(data, y=data.y + 3 * np.random.default_rng(2).standard_normal(32) * data.post)
+    result = answer(louder)
+    assert "a variance in each segment" in result.se_method
+    assert result.diagnostics["residuals"]["standard_deviation_ratio"] > 1.5
+    errors = [error for name, error in result.diagnostics["standard_errors"].items() if name.startswith("auto")]
+    assert result.standard_error == max(errors)
+    assert result.diagnostics["degrees_of_freedom"] < 12

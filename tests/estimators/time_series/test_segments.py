@@ -15,6 +15,11 @@ def read(data: Data, **settings: object) -> Segments:
     return found
 
 
+def short(before: int, after: int) -> Data:
+    """A short series without covariates."""
+    return replace(series(before, after), covariates=np.empty((0, 0)), propensity_covariates=np.empty((0, 0)))
+
+
 def refusal(data: Data, **settings: object) -> str:
     found = segments(Plan(data, Settings(**settings)))
     assert isinstance(found, Message)
@@ -33,7 +38,7 @@ def test_periods_are_weighted_means_of_their_rows() -> None:
 
 
 def test_time_is_counted_from_the_first_period_after_the_intervention() -> None:
-    data = series(6, 4)
+    data = short(6, 4)
     found = read(data)
     assert (found.before, found.start) == (6, 7.0)
     assert found.time.tolist() == [*range(-6, 4)]
@@ -98,8 +103,26 @@ def test_what_is_no_series_is_refused_by_its_reason() -> None:
 
 @pytest.mark.parametrize(("before", "after", "enough"), [(3, 9, False), (9, 2, False), (4, 4, False), (5, 4, True)])
 def test_a_short_series_is_refused(before: int, after: int, enough: bool) -> None:
-    data = series(before, after)
+    data = short(before, after)
     if enough:
         assert read(data).before == before
     else:
         assert refusal(data) == "time_series.too-few-periods"
+
+
+def test_covariates_are_standardised_means_by_period_that_nothing_else_determines() -> None:
+    data = series(40, 20, units=2)
+    x = np.column_stack([data.covariates[:, 0], 2 * data.covariates[:, 0] + 1])
+    found = read(replace(data, covariates=x, names={**data.names, "covariates": ("a", "b")}))
+    assert (found.adjusted, found.left_out) == (("a",), ("b",))
+    assert found.regressors.shape == (60, 5)
+    means = data.covariates[:, 0].reshape(2, -1).mean(axis=0)
+    level = means - means.mean()
+    np.testing.assert_allclose(found.covariates[:, 0], level / np.abs(level).max(), atol=1e-10)
+
+
+def test_control_series_are_means_by_period() -> None:
+    data = series(8, 5, units=3)
+    control = np.arange(float(data.n))[:, None]
+    found = read(replace(data, proxy_outcome=control))
+    np.testing.assert_allclose(found.controls[:, 0], control.reshape(3, 13).mean(axis=0))
