@@ -22,7 +22,7 @@ ESTIMATORS = (
     "did_callaway_santanna", "did_imputation",
     "rd_local_linear", "rd_fuzzy", "rd_density_test",
     "synthetic_control", "synthetic_control_augmented", "synthetic_did",
-    "interrupted_series",
+    "interrupted_series", "interrupted_series_forecast",
     "ope_ips", "ope_snips", "ope_dm", "ope_dr",
     "transport_dr", "transport_weighting", "transport_g_computation",
     "proximal_2sls",

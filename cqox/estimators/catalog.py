@@ -22,7 +22,7 @@ from cqox.estimators.panel import did, did_staggered, panel_matching
 from cqox.estimators.plan import Plan
 from cqox.estimators.rd import discontinuity
 from cqox.estimators.synthetic import synthetic_control
-from cqox.estimators.time_series import interrupted_series
+from cqox.estimators.time_series import forecast, interrupted_series
 
 __all__ = ["applicable", "catalog", "entries", "run"]
 
@@ -44,6 +44,7 @@ def catalog() -> tuple[Estimator, ...]:
         *discontinuity.ESTIMATORS,
         *synthetic_control.ESTIMATORS,
         *interrupted_series.ESTIMATORS,
+        *forecast.ESTIMATORS,
         *policy_value.ESTIMATORS,
         *transport.ESTIMATORS,
         *proximal.ESTIMATORS,

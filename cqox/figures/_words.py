@@ -128,6 +128,7 @@ _LABELS = {
     "rd_density_test": Message("figures.estimator-rd-density-test"),
     "did_callaway_santanna": Message("figures.estimator-did-callaway-santanna"),
     "interrupted_series": Message("figures.estimator-interrupted-series"),
+    "interrupted_series_forecast": Message("figures.estimator-interrupted-series-forecast"),
     "synthetic_control": Message("figures.estimator-synthetic-control"),
     "synthetic_control_augmented": Message("figures.estimator-synthetic-control-augmented"),
     "synthetic_did": Message("figures.estimator-synthetic-did"),
