@@ -33,6 +33,7 @@ from cqox.diagnostics.refuters import refutations
 from cqox.diagnostics.sample_ratio import sample_ratio
 from cqox.diagnostics.sensitivity import e_values, outcome_scale, robustness
 from cqox.diagnostics.serial_dependence import serial_dependence
+from cqox.diagnostics.series_checks import series_checks
 from cqox.diagnostics.spillovers import spillovers
 from cqox.diagnostics.tails import tails
 from cqox.diagnostics.weightings import Weighting, effective_rows, summarize_weights, weightings
@@ -90,6 +91,7 @@ def diagnose(
         "donor_fit": _or_reason(lambda: donor_fit(estimates)),
         "serial_dependence": _or_reason(lambda: serial_dependence(estimates)),
         "tails": _or_reason(lambda: tails(plan, estimates, primary)),
+        "series_checks": _or_reason(lambda: series_checks(plan, estimates)),
         "heterogeneity": _or_reason(lambda: heterogeneity(estimates)),
         "e_values": _or_reason(lambda: e_values(plan, estimates, sd_y if isinstance(sd_y, float) else None)),
         "robustness": _or_reason(lambda: robustness(plan)),

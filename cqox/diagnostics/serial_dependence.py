@@ -10,7 +10,7 @@ from cqox.estimators import Estimate, Json
 __all__ = ["serial_dependence", "serial_dependence_gate"]
 
 _FAMILY = "interrupted_series"
-_DEPENDENT = 0.05
+_DEPENDENT = 0.01
 _TOO_FEW = 8.0
 
 

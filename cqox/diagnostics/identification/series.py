@@ -2,9 +2,14 @@
 
 from cqox.contract import Assumption
 from cqox.contract.messages import Message
-from cqox.diagnostics.identification.entry import NO_EVIDENCE, Judged, assumption
+from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
+from cqox.diagnostics.series_checks import holm
+from cqox.diagnostics.tables import Table, number_in, table_in
 
 __all__ = ["series_assumptions"]
+
+_SUPPORTS = 0.05
+_EVENT_CONTRADICTS, _TREND_CONTRADICTS = 0.01, 0.001
 
 
 def series_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -15,14 +20,68 @@ def series_assumptions(judged: Judged) -> tuple[Assumption, ...]:
 def _no_concurrent_event(judged: Judged) -> Assumption:
     name = "no_concurrent_event"
     return assumption(
-        name, Message("identification.no-concurrent-event"), NO_EVIDENCE, declared=judged.declares(name),
+        name, Message("identification.no-concurrent-event"), _control_series(judged), declared=judged.declares(name),
         remedy=Message("identification.no-concurrent-event-remedy"),
+    )  # fmt: skip
+
+
+def _control_series(judged: Judged) -> Evidence:
+    """Return the breaks of the control series at the intervention."""
+    table = table_in(judged.diagnostics, "series_checks", "control_series")
+    p_value, detectable = number_in(table.get("p_value")), number_in(table.get("detectable_effect"))
+    rows = table.get("series")
+    if p_value is None or detectable is None or not isinstance(rows, list):
+        return NO_EVIDENCE
+    sentences = tuple(sentence for row in rows if isinstance(row, dict) for sentence in _break_of(row))
+    return Evidence(
+        sentences=sentences,
+        supports=p_value >= _SUPPORTS and detectable < judged.seen,
+        contradicts=p_value < _EVENT_CONTRADICTS,
+    )
+
+
+def _break_of(row: Table) -> tuple[Message, ...]:
+    estimate, p_value = number_in(row.get("estimate")), number_in(row.get("p_value"))
+    detectable = number_in(row.get("detectable_effect"))
+    if estimate is None or p_value is None or detectable is None:
+        return ()
+    return (
+        Message(
+            "identification.control-series", column=str(row.get("column")), estimate=estimate, p_value=p_value,
+            detectable=detectable,
+        ),
     )  # fmt: skip
 
 
 def _stable_trend(judged: Judged) -> Assumption:
     name = "stable_trend"
     return assumption(
-        name, Message("identification.stable-trend"), NO_EVIDENCE, declared=judged.declares(name),
+        name, Message("identification.stable-trend"), _trend(judged), declared=judged.declares(name),
         remedy=Message("identification.stable-trend-remedy"),
     )  # fmt: skip
+
+
+def _trend(judged: Judged) -> Evidence:
+    """Return the tests of the trend before the intervention."""
+    checks = table_in(judged.diagnostics, "series_checks")
+    dates, breaks, curvature = (table_in(checks, name) for name in ("placebo_dates", "breaks", "curvature"))
+    sentences, p_values = list[Message](), list[float]()
+    if (p_value := number_in(dates.get("p_value"))) is not None:
+        count = int(number_in(dates.get("dates")) or 0)
+        sentences.append(Message("identification.placebo-dates", dates=count, p_value=p_value))
+        p_values.append(p_value)
+    biases = list[float]()
+    for code, table in (("trend-breaks", breaks), ("trend-curvature", curvature)):
+        p_value, bias = number_in(table.get("p_value")), number_in(table.get("detectable_bias"))
+        if p_value is not None and bias is not None:
+            sentences.append(Message(f"identification.{code}", p_value=p_value, bias=bias))
+            p_values.append(p_value)
+            biases.append(bias)
+    if not p_values:
+        return NO_EVIDENCE
+    smallest = holm(p_values)
+    return Evidence(
+        sentences=tuple(sentences),
+        supports=len(p_values) == 3 and smallest >= _SUPPORTS and max(biases) < judged.seen,
+        contradicts=smallest < _TREND_CONTRADICTS,
+    )

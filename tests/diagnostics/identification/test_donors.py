@@ -1,20 +1,54 @@
-"""Assumptions of synthetic controls."""
+"""Assumptions of a synthetic control."""
+
+import pytest
 
 from cqox.diagnostics.identification.donors import donor_assumptions
+from cqox.estimators import Json
 from tests.diagnostics.identification.judging import judged
+from tests.diagnostics.looking import judged as whole
+from tests.estimators.designs import factor_panel
+
+GOOD: dict[str, Json] = {
+    "misfit": 0.2, "donors": 20, "placebos": 20, "p_value_in_space": 1 / 21, "p_value_in_time": 0.4,
+}  # fmt: skip
+
+
+def status(table: dict[str, Json] | None, **options: object) -> str:
+    diagnostics: dict[str, Json] = {} if table is None else {"donor_fit": {"synthetic_did": table}}
+    match, event = donor_assumptions(judged("synthetic_did", "synthetic_control", diagnostics=diagnostics, **options))
+    assert (match.name, event.name, event.caps) == ("donor_match", "no_concurrent_event", False)
+    assert (match.remedy is None) == (match.status in ("supported", "declared"))
+    return match.status
 
 
 def test_nothing_is_backed_until_it_is_tested_or_declared() -> None:
-    entries = donor_assumptions(judged("synthetic_control", "synthetic_control"))
-    assert [(entry.name, entry.status) for entry in entries] == [
-        ("donor_match", "untested"),
-        ("no_concurrent_event", "untested"),
-    ]
-    assert all(entry.remedy for entry in entries)
+    assert status(None) == "untested"
+    assert status(None, assumes=["donor_match"]) == "declared"
 
 
-def test_a_declaration_backs_what_no_test_contradicts() -> None:
-    entries = donor_assumptions(
-        judged("synthetic_control", "synthetic_control", assumes=["donor_match", "no_concurrent_event"])
-    )
-    assert [entry.name for entry in entries if entry.status == "declared"] == ["donor_match", "no_concurrent_event"]
+def test_donors_that_fit_with_an_extreme_effect_and_a_quiet_past_support_it() -> None:
+    assert status(GOOD) == "supported"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"misfit": 0.6}, {"donors": 18}, {"p_value_in_space": 2 / 21}, {"p_value_in_time": 0.04},
+     {"p_value_in_time": None}],
+)  # fmt: skip
+def test_each_test_must_pass_to_support_it(changed: dict[str, Json]) -> None:
+    assert status(GOOD | changed) == "untested"
+    assert status(GOOD | changed, assumes=["donor_match"]) == "declared"
+
+
+def test_a_fit_that_fails_contradicts_it_whatever_is_declared() -> None:
+    assert status(GOOD | {"misfit": 1.1}, assumes=["donor_match"]) == "contradicted"
+
+
+def test_the_tests_of_a_report_reach_the_ledger() -> None:
+    found = whole(factor_panel(25, treated=1, effect=8.0), only=("synthetic_did", "synthetic_control"))
+    assert found.identification is not None
+    match = next(entry for entry in found.identification.assumptions if entry.name == "donor_match")
+    assert match.status == "supported", match.evidence
+    assert [sentence.code.rpartition(".")[2] for sentence in match.evidence] == [
+        "donor-fit", "placebo-in-space", "placebo-date",
+    ]  # fmt: skip
