@@ -32,10 +32,11 @@ def series_checks(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     """Return the tests of the trend before the intervention and of the control series.
 
     Returns:
-        `placebo_dates`, `curvature` and `breaks`, each with a `p_value` adjusted for its number of dates, and of the
-        last two `detectable_bias`: the error of the effect under the smallest departure found with 80% power, in units
-        of y. `control_series`: of each column of `proxy_outcome` its break, and over all columns `p_value` (Holm) and
-        `detectable_effect`, in units of y by the standard deviation of the residuals of each series.
+        `placebo_dates`, `curvature` and `breaks`, each with a `p_value` adjusted for its number of dates. Of the last
+        two `detectable_bias`, the error of the effect under the smallest departure found with 80% power, in units of
+        y; of the curvature `largest_bias`, that of its 95% limit. `control_series`: of each column of `proxy_outcome`
+        its break, and over all columns `p_value` (Holm) and `detectable_effect`, in units of y by the standard
+        deviation of the residuals of each series.
     """
     if not any(estimate.family == _FAMILY and estimate.estimate is not None for estimate in estimates):
         return {"reason": Message("diagnostics.no-time-series")}
@@ -161,6 +162,9 @@ def _curvature(series: Segments, whole: Matrix, time: Vector, errors: Autoregres
         "standard_error": number(error * unit),
         "p_value": number(two_sided(estimate / error, errors.degrees)) if error > 0 else None,
         "bias": number(estimate * missed * series.scale),
+        "largest_bias": number(
+            (abs(estimate) + critical_value(_LEVEL, errors.degrees) * error) * missed * series.scale
+        ),
         "detectable_bias": number(_detected(errors.degrees) * error * missed * series.scale),
     }
 

@@ -39,6 +39,7 @@ def test_the_curvature_is_that_of_least_squares() -> None:
     line = np.polynomial.Polynomial.fit(time[:40], time[:40] ** 2, 1)
     missed = np.mean(time[40:] ** 2 - line(time[40:]))
     assert found["bias"] == pytest.approx(fit.params[2] * missed, rel=1e-8)
+    assert found["largest_bias"] > abs(found["bias"]) + 1.9 * found["standard_error"] * missed
     assert found["detectable_bias"] > 2.8 * found["standard_error"] * missed
 
 

@@ -71,12 +71,18 @@ def _trend(judged: Judged) -> Evidence:
         sentences.append(Message("identification.placebo-dates", dates=count, p_value=p_value))
         p_values.append(p_value)
     biases = list[float]()
-    for code, table in (("trend-breaks", breaks), ("trend-curvature", curvature)):
-        p_value, bias = number_in(table.get("p_value")), number_in(table.get("detectable_bias"))
-        if p_value is not None and bias is not None:
-            sentences.append(Message(f"identification.{code}", p_value=p_value, bias=bias))
-            p_values.append(p_value)
-            biases.append(bias)
+    p_value, bias = number_in(breaks.get("p_value")), number_in(breaks.get("detectable_bias"))
+    if p_value is not None and bias is not None:
+        sentences.append(Message("identification.trend-breaks", p_value=p_value, bias=bias))
+        p_values.append(p_value)
+        biases.append(bias)
+    p_value, bias = number_in(curvature.get("p_value")), number_in(curvature.get("detectable_bias"))
+    largest = number_in(curvature.get("largest_bias"))
+    if p_value is not None and bias is not None and largest is not None:
+        sentences.append(Message("identification.trend-curvature", p_value=p_value, bias=bias, largest=largest))
+        p_values.append(p_value)
+        # A curve just below significance can explain the effect: its limit must not.
+        biases += [bias, largest]
     if not p_values:
         return NO_EVIDENCE
     smallest = holm(p_values)

@@ -17,6 +17,9 @@ from cqox.estimators.numerics.quantiles import critical_value
 __all__ = ["ContrastError", "SeriesErrors", "series_errors"]
 
 
+_BY_SEGMENT = ", by segment"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastError:
     """A standard error of a contrast, its degrees of freedom, and its name."""
@@ -61,22 +64,20 @@ class SeriesErrors:
     def justified(self, weights: Vector) -> list[ContrastError]:
         """Return the standard errors that allow for serial correlation."""
         one = self.autoregressive
-        order = len(one.coefficients)
         found = [
             ContrastError(
                 standard_error=float(np.sqrt(max(one.variance(weights), 0.0))),
                 degrees=one.degrees,
-                method=f"autoregressive errors, AR({order}), bias-corrected",
+                method=_method(one),
             )
         ]
         if self.by_segment is not None:
             variance, degrees = self.by_segment.variance(weights)
-            order = len(self.by_segment.correlated.coefficients)
             found.append(
                 ContrastError(
                     standard_error=float(np.sqrt(max(variance, 0.0))),
                     degrees=degrees,
-                    method=f"autoregressive errors, AR({order}), bias-corrected, a variance in each segment",
+                    method=_method(self.by_segment.correlated) + _BY_SEGMENT,
                 )
             )
         return found
@@ -92,6 +93,10 @@ class SeriesErrors:
         }
         found = {error.method: error.standard_error for error in self.justified(weights)}
         return found | {name: float(np.sqrt(max(value, 0.0))) for name, value in variances.items()}
+
+
+def _method(errors: Autoregression) -> str:
+    return f"autoregressive errors, AR({len(errors.coefficients)}), bias-corrected"
 
 
 def series_errors(residuals: Vector, basis: Matrix, before: int) -> SeriesErrors | None:

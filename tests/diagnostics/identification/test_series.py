@@ -10,7 +10,7 @@ from tests.diagnostics.identification.judging import judged
 TREND: dict[str, Json] = {
     "placebo_dates": {"dates": 12, "p_value": 0.4},
     "breaks": {"p_value": 0.5, "detectable_bias": 0.6},
-    "curvature": {"p_value": 0.2, "detectable_bias": 0.9},
+    "curvature": {"p_value": 0.2, "detectable_bias": 0.9, "largest_bias": 0.8},
 }
 
 
@@ -55,7 +55,8 @@ def test_a_control_series_speaks_of_concurrent_events(p_value: float, detectable
     ("changed", "status"),
     [
         ({}, "supported"),
-        ({"curvature": {"p_value": 0.2, "detectable_bias": 1.1}}, "untested"),
+        ({"curvature": {"p_value": 0.2, "detectable_bias": 1.1, "largest_bias": 0.8}}, "untested"),
+        ({"curvature": {"p_value": 0.2, "detectable_bias": 0.9, "largest_bias": 1.1}}, "untested"),
         ({"breaks": {"p_value": 0.01, "detectable_bias": 0.6}}, "untested"),
         ({"breaks": {"p_value": 0.02, "detectable_bias": 0.6}}, "supported"),
         ({"placebo_dates": {"dates": 12, "p_value": 0.0002}}, "contradicted"),
