@@ -88,7 +88,7 @@ def weak(rng: Rng) -> Data:
 
 
 FALSE = {manipulated: "no_manipulation", covariate: "continuity", step: "continuity", bend: "continuity"}
-"""What is not true in a bad study, and so is not declared."""
+"""The assumption that is false in a bad study, and so is not declared."""
 
 
 def judgements(draw: Callable[[Rng], Data], **settings: object) -> list[Judgement]:
