@@ -1,11 +1,12 @@
 """Pairwise differences between estimates of the same estimand, with the standard errors of the differences.
 
 Estimates from one data set are correlated, so their intervals say little about their difference; its standard error
-comes from the difference of their influence functions. Estimates are comparable if they share the estimand and the kind
-of identifying assumption: adjustment for covariates, or parallel trends. The unadjusted difference in means is excluded
-because it differs from the adjusted estimates wherever the covariates confound; strata are excluded because they leave
-about a tenth of that bias. A standard error of a difference has a floor at the rounding error, so that estimates of a
-noiseless outcome agree when they differ in their last digits alone.
+comes from the difference of their influence functions, and where one has none (matching), from both standard errors as
+if they were independent, which is too large rather than too small. Estimates are comparable if they share the estimand
+and the kind of identifying assumption: adjustment for covariates, or parallel trends. The unadjusted difference in
+means is excluded because it differs from the adjusted estimates wherever the covariates confound; strata are excluded
+because they leave about a tenth of that bias. A standard error of a difference has a floor at the rounding error, so
+that estimates of a noiseless outcome agree when they differ in their last digits alone.
 """
 
 import math
@@ -19,7 +20,7 @@ from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate, Json, Plan, Vector
 from cqox.estimators.numerics.array_store import drop_pages
 
-__all__ = ["agreement", "comparable"]
+__all__ = ["agreement", "cluster_sums", "comparable"]
 
 _BLOCK = 65_536
 _ROUNDING = 1e-8
@@ -62,6 +63,8 @@ def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
         line: list[Json] = []
         for column in range(len(group)):
             variance = covariance[row, row] + covariance[column, column] - 2 * covariance[row, column]
+            if not math.isfinite(variance):
+                variance = _sum_of_variances(group[row], group[column]) if row != column else 0.0
             floor = 0.0 if row == column else least
             line.append(max(math.sqrt(max(float(variance), 0.0)), floor) if math.isfinite(variance) else None)
         errors.append(line)
@@ -76,6 +79,13 @@ def _group(plan: Plan, estimand: str, group: Sequence[Estimate]) -> Json:
     }
 
 
+def _sum_of_variances(one: Estimate, other: Estimate) -> float:
+    """Return the variance of the difference of independent estimates; NaN without both standard errors."""
+    if one.standard_error is None or other.standard_error is None:
+        return math.nan
+    return one.standard_error**2 + other.standard_error**2
+
+
 def _scale(plan: Plan, values: Sequence[float]) -> float:
     """Return the magnitude that rounding errors scale with: the estimates, or one standard deviation of the outcome."""
     outcome = outcome_scale(plan) if plan.has("y") else {}
@@ -86,7 +96,7 @@ def _scale(plan: Plan, values: Sequence[float]) -> float:
 def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Return the (k, k) covariance of the estimates from their influence functions; NaN for those without one."""
     sums = {
-        position: (_sums(plan, estimate.influence), estimate.n)
+        position: (cluster_sums(plan, estimate.influence), estimate.n)
         for position, estimate in enumerate(group)
         if estimate.influence is not None and estimate.n
     }
@@ -102,8 +112,9 @@ def _covariance(plan: Plan, group: Sequence[Estimate]) -> np.ndarray[tuple[int, 
     return covariance
 
 
-def _sums(plan: Plan, influence: Vector) -> Vector:
-    """Sum the influence function within clusters, by the first cluster dimension if there are several."""
+def cluster_sums(plan: Plan, influence: Vector) -> Vector:
+    """Return the sums of an influence function within clusters, the first dimension if there are several; the function
+    itself without clusters."""
     codes = plan.data.clusters[0] if plan.data.clusters else plan.data.unit if plan.clusters_are_units else None
     if codes is None:
         return influence

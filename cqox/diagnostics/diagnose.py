@@ -11,6 +11,7 @@ from cqox.diagnostics.balance import balance
 from cqox.diagnostics.balance_tests import balance_tests
 from cqox.diagnostics.clustering import cluster_counts
 from cqox.diagnostics.cohorts import treatment_stays
+from cqox.diagnostics.curvature import curvature
 from cqox.diagnostics.design_use import design_use
 from cqox.diagnostics.discontinuity import discontinuity
 from cqox.diagnostics.donor_fit import donor_fit
@@ -101,7 +102,13 @@ def diagnose(
         "logged_propensities": _or_reason(lambda: logged_propensities(plan, estimates)),
         "finer_exposure": _or_reason(lambda: finer_exposure(plan)),
         "agreement": _or_reason(lambda: agreement(plan, estimates)),
+        "curvature": _or_reason(lambda: curvature(plan, _named(estimates, primary), options)),
     }
+
+
+def _named(estimates: Sequence[Estimate], primary: Primary | None) -> Estimate | None:
+    """Return the primary estimate."""
+    return None if primary is None else next((each for each in estimates if each.name == primary.name), None)
 
 
 def _or_reason(make: Callable[[], dict[str, Json]]) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from cqox.contract import Gate, Options
 from cqox.diagnostics import cutoff_checks, design_checks, result_checks
 from cqox.diagnostics.bad_controls import bad_controls_gate
+from cqox.diagnostics.curvature import curvature_gate
 from cqox.diagnostics.design_use import design_gate
 from cqox.diagnostics.donor_fit import donor_fit_gate
 from cqox.diagnostics.primary import Primary
@@ -62,5 +63,6 @@ def gates(
         "serial_dependence": serial_dependence_gate(chosen),
         "precision": result_checks.precision(diagnostics, chosen),
         "agreement": result_checks.agreement(diagnostics, estimates, chosen),
+        "curvature": curvature_gate(diagnostics, chosen),
         "robustness": result_checks.robustness(diagnostics, chosen, randomized=randomized),
     }

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from cqox.contract import Gate
@@ -26,6 +27,12 @@ __all__ = ["agreement", "computation", "precision", "primary_warnings", "robustn
 _NEGLIGIBLE = 0.01
 """Partial R² of a confounder with treatment and outcome that is negligible: it has a correlation of .1 with each, which
 any omitted variable may have."""
+
+_DISAGREES = 0.01
+"""Level of all comparisons of the primary with other estimates, by Bonferroni."""
+
+_ONE_ESTIMATE = frozenset({"did_2x2_block", "twfe"})
+"""Estimators that are one number in a panel whose units start together."""
 
 
 def computation(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
@@ -95,16 +102,15 @@ def precision(diagnostics: Table, chosen: Estimate | None) -> Gate:
 
 
 def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate | None) -> Gate:
-    """Check that comparable estimates of the same estimand agree with the primary."""
-    rule = Message("gates.agreement-rule")
+    """Check that comparable estimates of the same estimand, and the series regression, agree with the primary."""
+    rule = Message("gates.agreement-rule", level=_DISAGREES)
     if chosen is None or chosen.estimate is None:
         return skip(rule, NO_PRIMARY)
-    others = [other for other in estimates if other is not chosen and comparable(chosen, other)]
-    errors = _difference_errors(diagnostics, chosen)
-    distances: list[tuple[float, Estimate]] = []
+    others = _others(diagnostics, estimates, chosen)
+    distances: list[tuple[float, _Other]] = []
     for other in others:
-        if other.estimate is not None and other.name in errors and chosen.standard_error:
-            chance = critical_value(0.05 / len(others), None) * errors[other.name]
+        if other.error is not None and chosen.standard_error:
+            chance = critical_value(_DISAGREES / len(others), None) * other.error
             distances.append((abs(other.estimate - chosen.estimate) / max(chosen.standard_error, chance), other))
     if not distances:
         return skip(rule, Message("gates.nothing-to-compare", estimand=chosen.estimand, primary=chosen.name))
@@ -112,7 +118,7 @@ def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimat
     opposed = [
         other
         for distance, other in distances
-        if distance > 1 and _opposite(chosen, other) and _excludes_none(chosen) and _excludes_none(other)
+        if distance > 1 and other.estimate * chosen.estimate < 0 and _excludes_none(chosen) and _excludes_none(other)
     ]
     status: Literal["pass", "warn", "fail"] = "fail" if opposed else "warn" if value > 1 else "pass"
     reason = None
@@ -126,6 +132,41 @@ def agreement(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimat
             primary_value=chosen.estimate,
         )
     return Gate(status=status, value=value, threshold=1.0, rule=rule, reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Other:
+    """An estimate to compare with the primary, and the standard error of their difference."""
+
+    name: str
+    estimate: float
+    ci_lower: float | None
+    ci_upper: float | None
+    error: float | None
+
+
+def _others(diagnostics: Table, estimates: Sequence[Estimate], chosen: Estimate) -> list[_Other]:
+    """Return the comparable estimates, without the one that is the primary under another name."""
+    errors = _difference_errors(diagnostics, chosen)
+    others = [
+        _Other(
+            name=other.name, estimate=other.estimate, ci_lower=other.ci_lower, ci_upper=other.ci_upper,
+            error=errors.get(other.name),
+        )
+        for other in estimates
+        if other is not chosen and other.estimate is not None and comparable(chosen, other)
+        if not {chosen.name, other.name} <= _ONE_ESTIMATE
+    ]  # fmt: skip
+    series = table_in(diagnostics, "curvature")
+    value = number_in(series.get("estimate"))
+    if value is not None:
+        others.append(
+            _Other(
+                name="series_regression", estimate=value, ci_lower=number_in(series.get("ci_lower")),
+                ci_upper=number_in(series.get("ci_upper")), error=number_in(series.get("difference_standard_error")),
+            )
+        )  # fmt: skip
+    return others
 
 
 def _difference_errors(diagnostics: Table, chosen: Estimate) -> dict[str, float]:
@@ -143,13 +184,9 @@ def _difference_errors(diagnostics: Table, chosen: Estimate) -> dict[str, float]
     return {}
 
 
-def _excludes_none(estimate: Estimate) -> bool:
+def _excludes_none(estimate: Estimate | _Other) -> bool:
     lower, upper = estimate.ci_lower, estimate.ci_upper
     return (lower is not None and lower > 0) or (upper is not None and upper < 0)
-
-
-def _opposite(one: Estimate, other: Estimate) -> bool:
-    return (one.estimate or 0.0) * (other.estimate or 0.0) < 0
 
 
 def robustness(diagnostics: Table, chosen: Estimate | None, *, randomized: bool = False) -> Gate:

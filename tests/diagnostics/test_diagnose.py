@@ -15,6 +15,7 @@ NAMES = {
     "donor_fit", "serial_dependence", "tails", "heterogeneity", "balance_tests", "sample_ratio",
     "negative_controls", "spillovers", "first_stages", "logged_propensities", "finer_exposure", "e_values",
     "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement", "matched_leads", "feedback",
+    "curvature",
 }  # fmt: skip
 
 
@@ -43,9 +44,10 @@ DESIGNS = {
 }
 
 
+@pytest.mark.parametrize("assignment", ["randomized", "unknown"])
 @pytest.mark.parametrize("name", DESIGNS)
-def test_every_number_is_finite_or_null_with_a_reason(name: str) -> None:
-    found = judged(DESIGNS[name]).diagnostics
+def test_every_number_is_finite_or_null_with_a_reason(name: str, assignment: str) -> None:
+    found = judged(DESIGNS[name], assignment=assignment).diagnostics
     assert set(found) == NAMES
     json.dumps(found, allow_nan=False)
     for part in found.values():

@@ -14,7 +14,8 @@ NAMES = [
     "computation", "design", "primary_warnings", "missingness", "bad_controls", "overlap", "balance",
     "effective_sample_size", "arm_rows", "clusters", "tails", "instrument_strength", "negative_weights",
     "pre_trends", "manipulation", "covariate_continuity", "placebo_cutoffs", "polynomial_order",
-    "bandwidth_sensitivity", "donor_fit", "serial_dependence", "precision", "agreement", "robustness",
+    "bandwidth_sensitivity", "donor_fit", "serial_dependence", "precision", "agreement", "curvature",
+    "robustness",
 ]  # fmt: skip
 
 

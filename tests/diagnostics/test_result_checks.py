@@ -95,6 +95,34 @@ def test_opposite_effects_that_both_exclude_none_fail() -> None:
     assert checks.agreement(differing({"ols_adjustment": 0.1}), [primary, unsure], primary).status == "warn"
 
 
+def test_matching_is_compared_by_both_errors() -> None:
+    seen = judged(confounded(500), only=["aipw", "psm_ate"])
+    groups = seen.diagnostics["agreement"]["groups"]
+    one, other = seen.estimate("aipw"), seen.estimate("psm_ate")
+    expected = pytest.approx(np.hypot(one.standard_error, other.standard_error))
+    row = groups[0]["standard_errors_of_differences"][groups[0]["estimators"].index("aipw")]
+    assert row[groups[0]["estimators"].index("psm_ate")] == expected
+    assert seen.gates["agreement"].value is not None
+
+
+def test_a_series_regression_is_one_of_the_estimates_to_agree_with() -> None:
+    primary = estimate("aipw")
+    series: dict[str, Json] = {
+        "estimate": 0.2, "difference_standard_error": 0.1, "ci_lower": 0.1, "ci_upper": 0.3,
+    }  # fmt: skip
+    gate = checks.agreement({"curvature": series}, [primary], primary)
+    assert gate.status == "warn"
+    assert sentence(gate.reason) == apart("series_regression", 0.2)
+    opposed: dict[str, Json] = {**series, "estimate": -1.0, "ci_lower": -1.2, "ci_upper": -0.8}
+    assert checks.agreement({"curvature": opposed}, [primary], primary).status == "fail"
+    assert checks.agreement({"curvature": {"reason": "x"}}, [primary], primary).status == "not_applicable"
+
+
+def test_a_block_comparison_and_two_way_effects_are_one_estimate() -> None:
+    primary, other = estimate("did_2x2_block", family="did"), estimate("twfe", 2.0, family="did")
+    assert checks.agreement(differing({"twfe": 0.1}), [primary, other], primary).status == "not_applicable"
+
+
 def test_the_unadjusted_difference_is_not_held_against_the_adjusted_estimate() -> None:
     seen = judged(confounded(strength=2.0))
     far = seen.estimate("difference_in_means").estimate - seen.estimate("aipw").estimate
@@ -214,7 +242,7 @@ def test_agreement_reads_the_group_of_the_primary_and_skips_what_it_cannot_read(
     broken: list[Json] = ["no group", {"estimators": ["aipw"]}, {"standard_errors_of_differences": [[0.0]]}]
     found: dict[str, Json] = {"agreement": {"groups": [*broken, foreign, group]}}
     gate = checks.agreement(found, [primary, other, estimate("tmle", 9.0)], primary)
-    assert gate.value == pytest.approx(0.4 / (statistics.NormalDist().inv_cdf(1 - 0.05 / 4) * 0.1))
+    assert gate.value == pytest.approx(0.4 / (statistics.NormalDist().inv_cdf(1 - 0.01 / 4) * 0.1))
     assert (gate.status, gate.threshold) == ("warn", 1.0)
     assert sentence(gate.reason) == apart("ipwra", 1.4)
 
