@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cqox.analysis.mapping import columns_of, names_in
 from cqox.analysis.remedies import Remedied
+from cqox.analysis.unmapped import UNMAPPED_CODES
 from cqox.contract import DataFinding, Options, RoleMapping
 from cqox.contract.messages import Message
 from cqox.datasets import Description, detect_rows, of_roles, period_of_role, with_accepted
@@ -34,7 +35,8 @@ def data_findings(
     """
     found = [finding for finding in _left(description, remedied, options) if not _is_settled(finding, options)]
     found += _of_mapping(found, remedied, roles, options)
-    return with_accepted([_weighed(finding, roles) for finding in found], options.accept or ())
+    accepted = [code for code in options.accept or () if code not in UNMAPPED_CODES]
+    return with_accepted([_weighed(finding, roles) for finding in found], accepted)
 
 
 def _left(description: Description, remedied: Remedied, options: Options) -> list[DataFinding]:

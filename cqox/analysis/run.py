@@ -24,6 +24,7 @@ from cqox.analysis.remedies import remedied
 from cqox.analysis.report import ContrastResult, assemble
 from cqox.analysis.roles import Columns, Rows
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
+from cqox.analysis.unmapped import Unmapped
 from cqox.analysis.unused import unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, DataFinding, EstimationOptions, Gate, Options, RoleMapping
 from cqox.contract.messages import Message, collect_messages, joined, of
@@ -91,10 +92,10 @@ def warm_up() -> None:
     roles: RoleMapping = {"y": "y", "treatment": "w", "covariates": ("x",), "instrument": ("p",)}
     options = Options()  # type: ignore[call-arg]
     prepared = prepare(frame, {}, roles, options)
-    clock = _Clock(lambda _: None)
+    clock, unmapped = _Clock(lambda _: None), Unmapped(frame.select, {}, roles, options)
     _figures(
         [
-            _judge(contrast, _settings(options, threads=1), catalog(), options, (), clock)
+            _judge(contrast, _settings(options, threads=1), catalog(), options, unmapped, clock)
             for contrast in prepared.contrasts
         ]
     )
@@ -164,7 +165,8 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
             _release_heap()
         clock.done("plan", contrasts=len(prepared.contrasts))
         notes += prepared.notes
-        finished = _finished(prepared, request.options, roles, notes, free, findings, described.rows, threads, clock)
+        unmapped = Unmapped(read.table.load, columns, roles, request.options, others=findings)
+        finished = _finished(prepared, request.options, roles, notes, free, unmapped, described.rows, threads, clock)
         del prepared
         if large:
             _release_heap()
@@ -198,15 +200,14 @@ def _finished(
     roles: RoleMapping,
     notes: Sequence[str],
     free: Candidates,
-    findings: Sequence[DataFinding],
+    unmapped: Unmapped,
     rows: int,
     threads: int,
     clock: _Clock,
 ) -> Finished:
     settings, chosen = _settings(options, threads), _chosen(options)
-    limiting = capping(findings)
     results = [
-        _judge(each, settings, chosen, _of_contrast(options, each), limiting, clock) for each in prepared.contrasts
+        _judge(each, settings, chosen, _of_contrast(options, each), unmapped, clock) for each in prepared.contrasts
     ]
     specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
@@ -214,8 +215,8 @@ def _finished(
     if not all(_takes_no_covariates(result) for result in results):
         hint = [Message("analysis.candidate-covariates", columns=free.names)] if free.names else []
         notes = [*notes, *hint, *free.notes("suggested")]
-    notes = [*notes, *unused_roles(roles, chosen, estimates)]
-    report, drawn = _finite(assemble(roles, options, results, notes=notes, findings=findings), dict(specs))
+    notes = [*notes, *unused_roles(roles, chosen, estimates), *unmapped.absent()]
+    report, drawn = _finite(assemble(roles, options, results, notes=notes, findings=unmapped.found()), dict(specs))
     report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
     return Finished(report=report, specs=drawn, rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
@@ -239,7 +240,7 @@ def _judge(
     settings: Settings,
     chosen: Sequence[Estimator],
     options: Options,
-    findings: Sequence[Message],
+    unmapped: Unmapped,
     clock: _Clock,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
@@ -265,7 +266,8 @@ def _judge(
         **_refuted(diagnostics, estimates, primary, options),
     }
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
-    ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options)
+    findings = unmapped.findings(None if chosen_one is None else _design(chosen_one, plan))
+    ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options, findings)
     effect = judge.effect(plan, chosen_one)
     decision = judge.decide(
         primary,
@@ -282,7 +284,7 @@ def _judge(
             continuous=plan.data.treatment_kind == "continuous",
             alpha=options.alpha,
         ),
-        findings=findings,
+        findings=capping(findings),
     )
     clock.done("diagnostics", contrast=contrast.label)
     return ContrastResult(
@@ -300,6 +302,10 @@ def _judge(
 def _of_contrast(options: Options, contrast: Contrast) -> Options:
     """Return the options with the planned share of a contrast in place of those of all levels."""
     return options.model_copy(update={"expected_share": contrast.expected_share})
+
+
+def _design(chosen: Estimate, plan: Plan) -> str:
+    return judge.design_of(chosen.name, chosen.family, plan).name
 
 
 def _refuted(

@@ -15,7 +15,7 @@ class Remedy(AnswerModel):
 
     at: Literal["upload", "analyze"] = Field(
         description="`upload`: fields of the form, or query parameters, with the file once more. `analyze`: members of "
-        "`options`."
+        "`options`; those of `mapping` under that name."
     )
     parameters: Mapping[str, JsonValue] = Field(
         description="Can be sent as they are. Lists of the same name from several remedies are joined."

@@ -22,6 +22,7 @@ __all__ = [
 
 FINDING_CODES = (
     "ambiguous-periods",
+    "arms-differ",
     "duplicate-rows",
     "header-rows",
     "merged-cells",
@@ -31,6 +32,7 @@ FINDING_CODES = (
     "outcome-as-covariate",
     "sum-rows",
     "totals-rows",
+    "unmapped-cluster",
     "wide-panel",
     "yes-or-blank",
 )

@@ -6,7 +6,7 @@ from cqox.diagnostics.diagnose import diagnose
 from cqox.diagnostics.effect import effect
 from cqox.diagnostics.gates import gates
 from cqox.diagnostics.headline import headline
-from cqox.diagnostics.identification import check_assumes, identify
+from cqox.diagnostics.identification import check_assumes, design_of, identify
 from cqox.diagnostics.primary import Primary, choose_primary
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "choose_primary",
     "decide",
     "definitions",
+    "design_of",
     "diagnose",
     "effect",
     "gates",

@@ -43,6 +43,8 @@ OF_GATES: Mapping[str, tuple[Source, ...]] = {
     "donor_fit": (Source("Abadie, Diamond and Hainmueller", 2010, "doi 10.1198/jasa.2009.ap08746"),),
     "tails": (Source("Hall", 1992, "doi 10.1007/978-1-4612-4384-7"),),
     "serial_dependence": (Source("Ljung and Box", 1978, "doi 10.1093/biomet/65.2.297"),),
+    "agreement": (Source("Abadie and Imbens", 2011, "doi 10.1198/jbes.2009.07333"),),
+    "curvature": (Source("Hausman", 1978, "doi 10.2307/1913827"),),
     "robustness": (Source("Cinelli and Hazlett", 2020, "doi 10.1111/rssb.12348"),),
     "refutation": (Source("Sharma and Kiciman", 2020, "arXiv 2011.04216"),),
 }
@@ -51,6 +53,7 @@ OF_ASSUMPTIONS: Mapping[str, tuple[Source, ...]] = {
     "unconfounded": (Source("Rosenbaum and Rubin", 1983, "doi 10.1093/biomet/70.1.41"),),
     "no_interference": (Source("Rubin", 1980, "doi 10.2307/2287653"),),
     "complete_outcomes": (Source("Lee", 2009, "doi 10.1111/j.1467-937X.2009.00536.x"),),
+    "independent_units": (Source("Abadie, Athey, Imbens and Wooldridge", 2023, "doi 10.1093/qje/qjac038"),),
     "relevance": (Source("Montiel Olea and Pflueger", 2013, "doi 10.1080/00401706.2013.806694"),),
     "exclusion": (Source("Angrist, Imbens and Rubin", 1996, "doi 10.1080/01621459.1996.10476902"),),
     "monotonicity": (Source("Imbens and Angrist", 1994, "doi 10.2307/2951620"),),

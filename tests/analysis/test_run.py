@@ -8,7 +8,7 @@ from cqox.analysis import run as run_module
 from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.contract.messages import codes
-from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.datasets import Limits, ReadOptions, read_table, sample_path, write_parquet
 from cqox.datasets.parquet_store import messages_file
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import catalog
@@ -93,6 +93,48 @@ def test_columns_that_could_be_adjusted_for_are_named_and_used_only_when_asked(t
     asked, _ = run(table, {"y": "y", "treatment": "w", "unit_id": "id"}, covariates="auto")
     assert set(asked.report["mapping"]["covariates"]) >= {"age", "region"}
     assert "id" not in asked.report["mapping"]["covariates"]
+
+
+def sample(folder: Path) -> Path:
+    write_parquet(read_table(sample_path("test"), name="test"), folder / "s.parquet")
+    return folder / "s.parquet"
+
+
+def test_a_request_that_leaves_out_what_the_arms_differ_by_is_never_go(tmp_path: Path) -> None:
+    for assignment in ("unknown", "randomized", "unconfounded"):
+        finished, _ = run(sample(tmp_path), {"y": "y", "treatment": "w"}, assignment=assignment)
+        (finding,) = finished.report["findings"]
+        assert (finding["code"], finding["columns"]) == ("arms-differ", ["x1", "x2", "x4"])
+        assert all(name in finding["message"] for name in ("x1", "x2", "x3", "x4"))
+        assert finding["message"] in finished.report["decision"]["reasons"]
+        assert finished.report["decision"]["verdict"] == "CANARY"
+
+
+def test_what_a_finding_proposes_can_be_sent_as_it_is(tmp_path: Path) -> None:
+    table, mapping = sample(tmp_path), {"y": "y", "treatment": "w"}
+    (finding,) = run(table, mapping)[0].report["findings"]
+    remedied, _ = run(table, {**mapping, **finding["remedy"]["parameters"]["mapping"]}, assignment="unconfounded")
+    assert remedied.report["findings"] == []
+    assert remedied.report["decision"]["verdict"] == "GO"
+    accepted, _ = run(table, mapping, assignment="randomized", accept=["arms-differ"])
+    assert [each["accepted"] for each in accepted.report["findings"]] == [True]
+    named, _ = run(table, mapping, post_treatment=["x1", "x2", "x4"])
+    assert named.report["findings"] == []
+
+
+def test_a_trial_is_go(tmp_path: Path) -> None:
+    rows = ((n, n // 2) for n in range(400))
+    lines = [f"{n % 2 + n * 31 % 7 / 7},{n % 2},{20 + half * 17 % 41},{'NSE'[half % 3]}" for n, half in rows]
+    lines = ["y,w,age,region", *lines]
+    finished, _ = run(kept(tmp_path, lines), {"y": "y", "treatment": "w"}, assignment="randomized")
+    assert finished.report["decision"]["verdict"] == "GO"
+    assert finished.report["findings"] == []
+
+
+def test_a_column_named_as_after_treatment_must_exist(table: Path) -> None:
+    with pytest.raises(InvalidRequest, match="post_treatment") as caught:
+        run(table, {"y": "y", "treatment": "w"}, post_treatment=["agee"])
+    assert caught.value.choices[0] == "age"
 
 
 def kept(folder: Path, lines: list[str]) -> Path:

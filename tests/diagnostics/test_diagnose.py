@@ -15,7 +15,7 @@ NAMES = {
     "donor_fit", "serial_dependence", "tails", "heterogeneity", "balance_tests", "sample_ratio",
     "negative_controls", "spillovers", "first_stages", "logged_propensities", "finer_exposure", "e_values",
     "robustness", "omitted_variables", "rosenbaum_bounds", "refutations", "agreement", "matched_leads", "feedback",
-    "curvature",
+    "curvature", "series_checks",
 }  # fmt: skip
 
 

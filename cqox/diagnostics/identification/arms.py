@@ -3,7 +3,7 @@
 from typing import Literal
 
 from cqox.contract import Assumption
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, of
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.randomization_tests import holm
 from cqox.diagnostics.tables import Table, number_in, table_in
@@ -19,6 +19,9 @@ differ beyond doubt."""
 
 _EQUAL_SHARES = 0.05
 """p-value from which the shares of missing outcomes count as equal."""
+
+_DEPENDENT = ("unmapped-cluster", "duplicate-rows")
+"""Findings on rows that depend on each other."""
 
 
 def assigned(judged: Judged, variable: Literal["treatment", "instrument"]) -> Assumption:
@@ -174,9 +177,20 @@ def _around(
 
 
 def independent_units(judged: Judged) -> Assumption:
-    """Return the entry on rows that are not independent of each other."""
+    """Return the entry on rows that are not independent of each other.
+
+    Supported where treatment is constant within the levels of no unmapped column, and no rows are copies of others.
+    """
     name = "independent_units"
+    found = [finding for finding in judged.findings or () if finding.code in _DEPENDENT]
+    open_ones = [finding for finding in found if not finding.accepted]
+    sentences = tuple(of(finding.message) for finding in found)
+    if judged.findings is not None and not found:
+        sentences = (Message("identification.no-dependence-found"),)
+    accepted = bool(found) and not open_ones
     return assumption(
-        name, Message("identification.independent-units"), NO_EVIDENCE, declared=judged.declares(name), caps=False,
+        name, Message("identification.independent-units"),
+        Evidence(sentences=sentences, supports=judged.findings is not None and not found),
+        declared=accepted or judged.declares(name), caps=judged.findings is not None,
         remedy=Message("identification.independent-units-remedy"),
     )  # fmt: skip

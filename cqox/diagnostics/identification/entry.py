@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cqox.contract import Assumption, Options
+from cqox.contract import Assumption, DataFinding, Options
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 
@@ -25,6 +25,7 @@ class Judged:
         estimates: all estimates of the contrast.
         diagnostics: from `diagnose`, by name.
         options: the request's options.
+        findings: on the data; None where they were not looked for.
     """
 
     plan: Plan
@@ -32,6 +33,7 @@ class Judged:
     estimates: Sequence[Estimate]
     diagnostics: Mapping[str, Json]
     options: Options
+    findings: Sequence[DataFinding] | None = None
 
     def declares(self, name: str) -> bool:
         """Return whether the request vouches for an assumption by name."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from cqox.contract import Assumption, Identification, Options
+from cqox.contract import Assumption, DataFinding, Identification, Options
 from cqox.contract.messages import Message
 from cqox.diagnostics.identification.arms import assigned, complete_outcomes, independent_units, no_interference
 from cqox.diagnostics.identification.cutoffs import cutoff_assumptions
@@ -54,6 +54,7 @@ def identify(
     estimates: Sequence[Estimate],
     diagnostics: Mapping[str, Json],
     options: Options,
+    findings: Sequence[DataFinding] | None = None,
 ) -> Identification | None:
     """Return the ledger of the primary estimate; None where there is no number.
 
@@ -63,10 +64,13 @@ def identify(
         estimates: all estimates of the contrast.
         diagnostics: from `diagnose`.
         options: the request's options.
+        findings: on the data; None where they were not looked for.
     """
     if chosen is None or chosen.estimate is None:
         return None
-    judged = Judged(plan=plan, chosen=chosen, estimates=estimates, diagnostics=diagnostics, options=options)
+    judged = Judged(
+        plan=plan, chosen=chosen, estimates=estimates, diagnostics=diagnostics, options=options, findings=findings
+    )
     design = design_of(chosen.name, chosen.family, plan)
     entries = list(_ENTRIES[design.name](judged))
     if design.name != "exposure":

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.contract import Assumption
+from cqox.contract import Assumption, DataFinding
 from cqox.contract.messages import of
-from cqox.diagnostics.identification.arms import assigned, complete_outcomes, no_interference
+from cqox.diagnostics.identification.arms import assigned, complete_outcomes, independent_units, no_interference
 from cqox.estimators import Data, Json
 from tests.diagnostics.identification.judging import judged
 from tests.diagnostics.looking import confounded, observed, trial
@@ -247,3 +247,29 @@ def test_a_clear_small_trial_goes_and_a_mismatch_stops() -> None:
     stopped = judge(trial(600), only=ONLY, expected_share=0.7)
     assert stopped.decision.verdict == "HOLD"
     assert any("sample" in of(reason).code or "contradicted" in of(reason).code for reason in stopped.decision.reasons)
+
+
+def test_rows_are_independent_where_no_cluster_and_no_copy_is_found() -> None:
+    base = judged("aipw", "doubly_robust")
+    unseen = independent_units(base)
+    assert (unseen.status, unseen.caps, unseen.evidence) == ("untested", False, ())
+    clear = independent_units(replace(base, findings=[finding("arms-differ")]))
+    assert (clear.status, clear.caps, len(clear.evidence)) == ("supported", True, 1)
+    for code in ("unmapped-cluster", "duplicate-rows"):
+        found = independent_units(replace(base, findings=[finding(code)]))
+        assert (found.status, found.caps, found.evidence) == ("untested", True, (f"Found {code}.",))
+        assert found.remedy is not None
+
+
+def test_dependence_that_is_accepted_or_declared_does_not_cap() -> None:
+    base = judged("aipw", "doubly_robust")
+    accepted = independent_units(replace(base, findings=[finding("duplicate-rows", accepted=True)]))
+    assert accepted.status == "declared"
+    declared = judged("aipw", "doubly_robust", assumes=["independent_units"])
+    assert independent_units(replace(declared, findings=[finding("unmapped-cluster")])).status == "declared"
+    one_of_two = [finding("duplicate-rows", accepted=True), finding("unmapped-cluster")]
+    assert independent_units(replace(base, findings=one_of_two)).status == "untested"
+
+
+def finding(code: str, *, accepted: bool = False) -> DataFinding:
+    return DataFinding(code=code, severity="caps", message=f"Found {code}.", accepted=accepted)

@@ -1,0 +1,190 @@
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.analysis.unmapped import Unmapped
+from cqox.contract import DataFinding, Options, RoleMapping
+from cqox.datasets import Column
+from tests.validation import Validated, half_width, record
+
+PLAIN: RoleMapping = {"y": "y", "treatment": "w"}
+
+
+def described(series: pl.Series) -> Column:
+    kind = "real" if series.dtype.is_float() else "count"
+    if series.dtype == pl.String:
+        kind = "id" if series.n_unique() == len(series) else "category"
+    elif series.dtype.is_temporal():
+        kind = "date"
+    elif series.n_unique() == 2:
+        kind = "binary"
+    dtype = {"real": "float64", "date": "date", "category": "enum", "id": "string"}.get(kind, "int64")
+    return Column(
+        name=series.name, original_name=series.name, kind=kind, dtype=dtype, count=series.len() - series.null_count(),
+        missing=series.null_count(), distinct=series.drop_nulls().n_unique(),
+    )  # fmt: skip
+
+
+def found(
+    frame: pl.DataFrame, roles: RoleMapping = PLAIN, design: str = "comparison", **options: object
+) -> dict[str, DataFinding]:
+    columns = {name: described(frame[name]) for name in frame.columns}
+    unmapped = Unmapped(frame.select, columns, roles, Options(**options))  # type: ignore[arg-type]
+    return {finding.code: finding for finding in unmapped.findings(design)}
+
+
+def around(rng: np.random.Generator, n: int) -> dict[str, object]:
+    """Columns of every kind that have nothing to do with a treatment."""
+    return {
+        "x": rng.standard_normal(n), "price": rng.exponential(size=n).round(2), "rare": (rng.random(n) < 0.03) * 1,
+        "kind": rng.choice(list("abcdefgh"), n, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.03, 0.02]),
+        "age": rng.integers(18, 90, n), "visits": np.where(rng.random(n) < 0.95, 0, rng.integers(1, 99, n)),
+        "city": rng.integers(0, 60, n).astype(str), "number": np.arange(n), "name": [f"n{at}" for at in range(n)],
+        "day": [dt.date(2024, 1, 1) + dt.timedelta(days=int(at)) for at in rng.integers(0, 90, n)],
+    }  # fmt: skip
+
+
+def trial(n: int, seed: int = 0, share: float = 0.5) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    w = (rng.permutation(n) < max(2, round(share * n))) * 1
+    return pl.DataFrame({"y": rng.standard_normal(n) + w, "w": w, **around(rng, n)})
+
+
+def by_school(schools: int, pupils: int, seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    school, n = np.repeat(np.arange(schools), pupils), schools * pupils
+    arm = rng.permutation(np.arange(schools) % 2)
+    shared = rng.standard_normal(schools)[school]
+    columns = {"y": shared + rng.standard_normal(n), "w": arm[school], "school": school, **around(rng, n)}
+    size = rng.integers(100, 999, schools)[school]
+    return pl.DataFrame(
+        {**columns, "score": rng.standard_normal(schools)[school] + rng.standard_normal(n), "size": size}
+    )
+
+
+def test_columns_by_which_the_arms_differ_are_named_with_what_can_be_sent() -> None:
+    frame = trial(800).with_columns(x=pl.col("x") + 0.4 * pl.col("w"), more=pl.col("w") * 5 + pl.col("age"))
+    finding = found(frame)["arms-differ"]
+    assert sorted(finding.columns) == ["more", "x"]
+    assert finding.severity == "caps"
+    assert not finding.accepted
+    assert finding.remedy is not None
+    assert sorted(finding.remedy.parameters["mapping"]["covariates"]) == ["more", "x"]
+    mapped = found(frame, {**PLAIN, "covariates": ("x", "age")})["arms-differ"]
+    assert mapped.remedy is not None
+    assert mapped.remedy.parameters["mapping"]["covariates"] == ["x", "age", "more"]
+
+
+def test_what_is_named_as_measured_after_treatment_is_no_doubt_of_the_assignment() -> None:
+    frame = trial(800).with_columns(x=pl.col("x") + pl.col("w"), revenue_followup=pl.col("x") + pl.col("w"))
+    assert found(frame)["arms-differ"].columns == ["x"]
+    assert found(frame, post_treatment=["x"]) == {}
+    assert found(frame, accept=["arms-differ"])["arms-differ"].accepted
+
+
+def test_copies_of_treatment_and_outcome_are_no_differences() -> None:
+    frame = trial(600).with_columns(
+        arm=pl.when(pl.col("w") > 0).then(pl.lit("new")).otherwise(pl.lit("old")),
+        dose=pl.col("w") * (1 + pl.int_range(600) % 3),
+        thousand=pl.col("y") / 1000,
+        logs=pl.col("y").exp(),
+    )
+    assert found(frame) == {}
+
+
+@pytest.mark.parametrize("design", ["trends", "sharp_cutoff", "interrupted_series", "synthetic_control", "proximal"])
+def test_arms_are_compared_only_where_they_must_not_differ(design: str) -> None:
+    frame = trial(600).with_columns(x=pl.col("x") + pl.col("w"))
+    assert "arms-differ" not in found(frame, design=design)
+
+
+def test_an_instrument_is_compared_in_the_place_of_the_treatment() -> None:
+    rng = np.random.default_rng(0)
+    frame = trial(900).with_columns(z=pl.Series(rng.integers(0, 2, 900)))
+    frame = frame.with_columns(x=pl.col("x") + pl.col("w"), age=pl.col("age") + 9 * pl.col("z"))
+    assert found(frame, {**PLAIN, "instrument": ("z",)}, "instrument")["arms-differ"].columns == ["age"]
+
+
+def test_an_amount_of_treatment_is_compared_by_ranks() -> None:
+    rng = np.random.default_rng(0)
+    dose = rng.exponential(size=500)
+    frame = trial(500).with_columns(w=pl.Series(dose), x=pl.Series(dose + rng.standard_normal(500)))
+    assert found(frame)["arms-differ"].columns == ["x"]
+
+
+@pytest.mark.parametrize(("schools", "pupils"), [(6, 50), (20, 10), (60, 2)])
+def test_an_unmapped_cluster_is_named_with_its_mapping(schools: int, pupils: int) -> None:
+    finding = found(by_school(schools, pupils))["unmapped-cluster"]
+    assert finding.columns == ["school"]
+    assert finding.severity == "caps"
+    assert finding.remedy is not None
+    assert finding.remedy.parameters == {"mapping": {"cluster": ["school"]}}
+    assert found(by_school(schools, pupils), {**PLAIN, "cluster": ("school",)}) == {}
+
+
+def test_the_clusters_of_a_panel_are_those_of_whole_histories() -> None:
+    rng = np.random.default_rng(0)
+    unit, time = np.repeat(np.arange(60), 8), np.tile(np.arange(8), 60)
+    state = unit // 5
+    w = ((state % 2 > 0) & (time >= 4)) * 1
+    frame = pl.DataFrame(
+        {"y": rng.standard_normal(480), "w": w, "unit": unit, "time": time, "state": state,
+         "size": rng.integers(0, 9, 60)[unit], "weather": rng.integers(0, 9, 480)}
+    )  # fmt: skip
+    roles: RoleMapping = {**PLAIN, "unit_id": "unit", "time": "time"}
+    assert found(frame, roles, "trends")["unmapped-cluster"].columns == ["state"]
+    assert found(frame, {**roles, "cluster": ("state",)}, "trends") == {}
+    assert found(frame.with_columns(w=pl.Series(((unit % 3 > 0) & (time >= 4)) * 1)), roles, "trends") == {}
+
+
+def test_a_large_table_is_read_by_some_of_its_rows() -> None:
+    read: list[int] = []
+    frame = by_school(1000, 40)
+    columns = {name: described(frame[name]) for name in frame.columns}
+
+    def load(names: Sequence[str]) -> pl.DataFrame:
+        read.append(len(names))
+        return frame.select(names)
+
+    one = Unmapped(load, columns, PLAIN, Options()).findings("comparison")  # type: ignore[call-arg]
+    assert [finding.columns for finding in one if finding.code == "unmapped-cluster"] == [["school"]]
+    assert Unmapped(load, columns, PLAIN, Options()).findings("comparison") == one  # type: ignore[call-arg]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "share"), [(40, 0.5), (100, 0.5), (500, 0.5), (200, 0.04), (1000, 0.04)])
+def test_a_trial_is_rarely_accused_of_arms_that_differ(n: int, share: float) -> None:
+    replications = 400
+    accused = [found(trial(n, seed, share)) for seed in range(replications)]
+    rate = float(np.mean(["arms-differ" in each for each in accused]))
+    clusters = float(np.mean(["unmapped-cluster" in each for each in accused]))
+    record(
+        Validated(
+            design=f"Trial of {n} rows, {share:.0%} treated, 10 unmapped columns of every kind",
+            estimator="finding arms-differ", replications=replications, rows=n,
+            note=f"found in {rate:.1%} of the trials (level 1%), unmapped-cluster in {clusters:.1%}",
+        )
+    )  # fmt: skip
+    assert rate <= 0.01 + half_width(0.01, replications)
+    assert clusters == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("schools", "pupils"), [(10, 20), (40, 10)])
+def test_clusters_of_a_trial_are_found_and_once_mapped_no_doubt(schools: int, pupils: int) -> None:
+    replications = 300
+    frames = [by_school(schools, pupils, seed) for seed in range(replications)]
+    seen = float(np.mean(["unmapped-cluster" in found(frame) for frame in frames]))
+    accused = float(np.mean([bool(found(frame, {**PLAIN, "cluster": ("school",)})) for frame in frames]))
+    record(
+        Validated(
+            design=f"Trial of {schools} schools with {pupils} pupils each", estimator="finding unmapped-cluster",
+            replications=replications, rows=schools * pupils,
+            note=f"found in {seen:.1%} where the schools are not mapped; any finding in {accused:.1%} where they are",
+        )
+    )  # fmt: skip
+    assert seen >= 0.99
+    assert accused <= 0.01 + half_width(0.01, replications)
