@@ -18,7 +18,7 @@ from cqox.contract import DataFinding, Options, RoleMapping
 from cqox.contract.data_findings import Remedy
 from cqox.contract.messages import Message
 from cqox.datasets import Column, said_after_treatment, with_accepted
-from cqox.diagnostics.randomization_tests import holm
+from cqox.diagnostics.holm import holm
 from cqox.diagnostics.shared_assignment import assigning_columns, labels_of
 from cqox.estimators.data import Codes
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from cqox.contract import Options
 from cqox.contract.messages import Message
+from cqox.diagnostics.holm import holm
 from cqox.diagnostics.json_values import number
-from cqox.diagnostics.randomization_tests import Assignment, Comparison, compare_amount, compare_levels, holm
+from cqox.diagnostics.randomization_tests import Assignment, Comparison, compare_amount, compare_levels
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Matrix, Plan, Sample, Vector
 from cqox.estimators.data import Codes

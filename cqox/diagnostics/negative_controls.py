@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cqox.contract.messages import Message
+from cqox.diagnostics.holm import holm
 from cqox.diagnostics.json_values import number
-from cqox.diagnostics.randomization_tests import holm
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Matrix, Plan
 from cqox.estimators.inference.least_squares import focus, regress

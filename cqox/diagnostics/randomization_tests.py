@@ -17,7 +17,7 @@ from cqox.estimators.data import Codes
 from cqox.estimators.numerics.absorb import compress
 from cqox.estimators.numerics.quantiles import chi_square_survival, f_survival
 
-__all__ = ["Assignment", "Comparison", "compare_amount", "compare_levels", "holm"]
+__all__ = ["Assignment", "Comparison", "compare_amount", "compare_levels"]
 
 _EXPECTED = 25
 """Expected rows of a count in the smaller arm below which its test is exact: the upper tail at .001 of a Poisson
@@ -115,16 +115,6 @@ def compare_levels(dummies: Matrix, assigned: Assignment) -> Comparison | None:
     if found.shape[1] < 2:
         return None
     return _of_counts(found[:, 1:], assigned, "levels")
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Return Holm's adjusted p-values (1979, Scandinavian Journal of Statistics 6), in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    sizes = len(p_values) - np.arange(len(p_values))
-    adjusted = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * sizes), 1.0)
-    result = np.empty(len(p_values))
-    result[order] = adjusted
-    return [float(value) for value in result]
 
 
 def _smaller_share(assigned: Assignment) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cqox.contract.messages import Message
+from cqox.diagnostics.holm import holm
 from cqox.diagnostics.json_values import number
 from cqox.estimators import Estimate, Json, Matrix, Plan, Vector
 from cqox.estimators.inference.serial_correlation import Autoregression, autoregression
@@ -17,7 +18,7 @@ from cqox.estimators.numerics.quantiles import critical_value, two_sided
 from cqox.estimators.time_series.contrast_errors import series_errors
 from cqox.estimators.time_series.segments import Segments, segments
 
-__all__ = ["holm", "series_checks"]
+__all__ = ["series_checks"]
 
 _FAMILY = "interrupted_series"
 _BEFORE, _AFTER, _MOST_DATES = 4, 3, 12
@@ -44,11 +45,6 @@ def series_checks(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
     if isinstance(series, Message):
         return {"reason": series}
     return {**_trend(series, plan.settings.seed), "control_series": _controls(plan, series)}
-
-
-def holm(p_values: Sequence[float]) -> float:
-    """Return the smallest p-value adjusted for their number (Holm's first step)."""
-    return min(1.0, len(p_values) * min(p_values))
 
 
 def _trend(series: Segments, seed: int) -> dict[str, Json]:
@@ -189,7 +185,7 @@ def _controls(plan: Plan, series: Segments) -> dict[str, Json]:
         })  # fmt: skip
     table: dict[str, Json] = {"series": rows}
     if p_values:
-        table |= {"p_value": number(holm(p_values)), "detectable_effect": number(min(detectable))}
+        table |= {"p_value": number(min(holm(p_values))), "detectable_effect": number(min(detectable))}
     return table
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from cqox.diagnostics.series_checks import holm, series_checks
+from cqox.diagnostics.series_checks import series_checks
 from cqox.estimators import Data, Json, Plan, Settings, catalog, run
 from tests.diagnostics.looking import judged, trial
 from tests.estimators.designs import series
@@ -82,8 +82,3 @@ def test_without_a_series_or_enough_of_it_the_reason_is_given() -> None:
     constant = controlled(series(60, 24), 0.0)
     level = checks(replace(constant, proxy_outcome=np.ones((constant.n, 1))))["control_series"]
     assert level["series"][0]["reason"].code == "diagnostics.unusable-control-series"
-
-
-def test_holm_multiplies_the_smallest() -> None:
-    assert holm([0.5, 0.01, 0.2]) == pytest.approx(0.03)
-    assert holm([0.9, 0.8]) == 1.0

@@ -4,8 +4,8 @@ from typing import Literal
 
 from cqox.contract import Assumption
 from cqox.contract.messages import Message, of
+from cqox.diagnostics.holm import holm
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
-from cqox.diagnostics.randomization_tests import holm
 from cqox.diagnostics.tables import Table, number_in, table_in
 
 __all__ = ["assigned", "complete_outcomes", "independent_units", "no_interference"]

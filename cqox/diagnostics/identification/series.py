@@ -2,8 +2,8 @@
 
 from cqox.contract import Assumption
 from cqox.contract.messages import Message
+from cqox.diagnostics.holm import holm
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
-from cqox.diagnostics.series_checks import holm
 from cqox.diagnostics.tables import Table, number_in, table_in
 
 __all__ = ["series_assumptions"]
@@ -85,7 +85,7 @@ def _trend(judged: Judged) -> Evidence:
         biases += [bias, largest]
     if not p_values:
         return NO_EVIDENCE
-    smallest = holm(p_values)
+    smallest = min(holm(p_values))
     return Evidence(
         sentences=tuple(sentences),
         supports=len(p_values) == 3 and smallest >= _SUPPORTS and max(biases) < judged.seen,
