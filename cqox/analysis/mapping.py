@@ -30,7 +30,7 @@ _DESIGNS = (
 _ALONE = ("y", "reward", "treatment", "instrument", "weights", "pscore", "log_propensity")
 """Sets of roles that may not share a column."""
 
-_TOGETHER = (("running", "cutoff"), ("latitude", "longitude"), ("proxy_treatment", "proxy_outcome"))
+_TOGETHER = (("running", "cutoff"), ("latitude", "longitude"))
 """Pairs of roles that need each other."""
 
 

@@ -64,8 +64,6 @@ def test_a_latitude_needs_a_longitude():
     [
         ({"running": "lat"}, "cutoff"),
         ({"cutoff": 36.5}, "running"),
-        ({"proxy_treatment": "lat"}, "proxy_outcome"),
-        ({"proxy_outcome": "lat"}, "proxy_treatment"),
         ({"longitude": "lon"}, "latitude"),
         ({"intervention_time": 37}, "time"),
     ],
@@ -74,6 +72,12 @@ def test_half_of_a_design_is_refused_with_what_it_lacks(half: dict[str, object],
     with pytest.raises(InvalidRequest, match=f"requires '{other}'") as caught:
         prepared(PEOPLE, {"y": "y", "treatment": "w", **half})
     assert caught.value.field == f"mapping.{other}"
+
+
+def test_a_negative_control_or_a_control_series_needs_no_second_proxy():
+    for role in ("proxy_treatment", "proxy_outcome"):
+        data, _ = prepared(PEOPLE, {"y": "y", "treatment": "w", role: "lat"})
+        assert getattr(data, role)[:, 0].tolist() == PEOPLE["lat"].to_list()
 
 
 def test_the_source_population_is_known_by_its_name():
