@@ -283,6 +283,7 @@ def _judge(
             contrast=contrast.label,
             continuous=plan.data.treatment_kind == "continuous",
             alpha=options.alpha,
+            differ=next((found.columns for found in findings if found.code == "arms-differ"), ()),
         ),
         findings=capping(findings),
     )

@@ -1,5 +1,7 @@
 """The answer in one sentence: what changed, by how much, and whether that is an effect or an association."""
 
+from collections.abc import Sequence
+
 from cqox.contract import Effect, Identification
 from cqox.contract.messages import Message, of
 
@@ -13,6 +15,7 @@ def headline(
     contrast: str | None,
     continuous: bool,
     alpha: float,
+    differ: Sequence[str] = (),
 ) -> Message:
     """Return the headline of a contrast.
 
@@ -22,37 +25,43 @@ def headline(
         contrast: the levels compared, None for a single comparison.
         continuous: whether the treatment is an amount, so that the effect is that of one unit of it.
         alpha: one minus the confidence level.
+        differ: columns that are not mapped and by which the arms differ.
     """
     if found is None or identification is None:
         return Message("headline.no-number")
-    size = _size(found, alpha)
+    untested = {entry.name for entry in identification.assumptions if entry.status == "untested"}
     outcome, treatment = of(found.outcome or "y"), of(found.treatment or "")
     if contrast is not None:
         treatment = Message("headline.levels", treatment=treatment, levels=contrast)
-    association = any(
-        entry.name == "unconfounded" and entry.status == "untested" for entry in identification.assumptions
-    )
-    shown = found.lower is not None and found.upper is not None and (found.lower > 0 or found.upper < 0)
-    if not shown:
-        if association:
-            return Message("headline.no-association", outcome=outcome, treatment=treatment, size=size)
-        return Message("headline.no-effect", outcome=outcome, size=size)
-    up = found.estimate > 0
-    if association and continuous:
+    size = _size(found, alpha)
+    if "unconfounded" not in untested:
+        return _effect(found, outcome, treatment, size, continuous=continuous)
+    said = _association(found, outcome, treatment, size, continuous=continuous)
+    return Message("headline.arms-differ", sentence=said, columns=list(differ)) if differ else said
+
+
+def _is_shown(found: Effect) -> bool:
+    return found.lower is not None and found.upper is not None and (found.lower > 0 or found.upper < 0)
+
+
+def _association(found: Effect, outcome: Message, treatment: Message, size: Message, *, continuous: bool) -> Message:
+    if not _is_shown(found):
+        return Message("headline.no-association", outcome=outcome, treatment=treatment, size=size)
+    if continuous:
         return Message("headline.association-per-unit", outcome=outcome, treatment=treatment, size=size)
-    if association:
-        return (
-            Message("headline.association-higher", outcome=outcome, treatment=treatment, size=size)
-            if up
-            else Message("headline.association-lower", outcome=outcome, treatment=treatment, size=size)
-        )
+    if found.estimate > 0:
+        return Message("headline.association-higher", outcome=outcome, treatment=treatment, size=size)
+    return Message("headline.association-lower", outcome=outcome, treatment=treatment, size=size)
+
+
+def _effect(found: Effect, outcome: Message, treatment: Message, size: Message, *, continuous: bool) -> Message:
+    if not _is_shown(found):
+        return Message("headline.no-effect", outcome=outcome, size=size)
     if continuous:
         return Message("headline.effect-per-unit", outcome=outcome, treatment=treatment, size=size)
-    return (
-        Message("headline.raised", outcome=outcome, size=size)
-        if up
-        else Message("headline.lowered", outcome=outcome, size=size)
-    )
+    if found.estimate > 0:
+        return Message("headline.raised", outcome=outcome, size=size)
+    return Message("headline.lowered", outcome=outcome, size=size)
 
 
 def _size(found: Effect, alpha: float) -> Message:

@@ -14,13 +14,13 @@ def ledger(status: str) -> Identification:
 
 def said(
     estimate: float = 2.0, half: float = 0.5, *, status: str = "declared", continuous: bool = False,
-    contrast: str | None = None, relative: float | None = None,
+    contrast: str | None = None, relative: float | None = None, differ: tuple[str, ...] = (),
 ) -> Message:  # fmt: skip
     found = Effect(
         outcome="sales", treatment="ad", estimate=estimate, lower=estimate - half, upper=estimate + half,
         relative=relative,
     )  # fmt: skip
-    return headline(found, ledger(status), contrast=contrast, continuous=continuous, alpha=0.05)
+    return headline(found, ledger(status), contrast=contrast, continuous=continuous, alpha=0.05, differ=differ)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,8 @@ def test_the_relative_effect_stands_in_the_sentence() -> None:
 
 def test_without_a_number_the_sentence_says_so() -> None:
     assert headline(None, None, contrast=None, continuous=False, alpha=0.05).code == "headline.no-number"
+
+
+def test_an_association_names_the_columns_by_which_the_arms_differ() -> None:
+    assert "The arms differ by age, income, which are not mapped." in said(status="untested", differ=("age", "income"))
+    assert "differ" not in said(status="declared", differ=("age", "income"))
