@@ -14,6 +14,7 @@ from cqox.datasets.read_options import ReadOptions
 from cqox.datasets.reading import read_table
 from cqox.datasets.row_drops import kept_rows
 from cqox.datasets.samples import sample_names, sample_path
+from cqox.datasets.structure import Structure, rows_to_look_at, structure_of
 from cqox.datasets.table import Column, Description, Kind, Table, preview
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
@@ -26,6 +27,7 @@ __all__ = [
     "Limits",
     "ReadOptions",
     "RoleCandidate",
+    "Structure",
     "Table",
     "as_periods",
     "capping",
@@ -43,9 +45,11 @@ __all__ = [
     "preview",
     "read_table",
     "redescribed",
+    "rows_to_look_at",
     "said_after_treatment",
     "sample_names",
     "sample_path",
+    "structure_of",
     "with_accepted",
     "write_parquet",
 ]
