@@ -75,7 +75,7 @@ _VEGA = "datum."
 BOUNDS: dict[str, int] = {
     "cqox/analysis": 4,
     "cqox/contract": 29,
-    "cqox/datasets": 13,
+    "cqox/datasets": 12,
     "cqox/diagnostics": 1,
     "cqox/estimators/adjustment": 8,
     "cqox/estimators/dose": 2,

@@ -1,4 +1,4 @@
-"""Which column plays which role, guessed from names in English and Japanese and from the kinds of the values.
+"""Which column plays which role, guessed from names in English and Japanese, from kinds and from structure.
 
 A guess is a ranking with reasons, and it is conservative: the mapping holds what the names say and nothing that the
 values forbid. A covariate whose name says that it was measured after the treatment is a candidate with a warning and
@@ -11,12 +11,20 @@ from dataclasses import dataclass
 
 from cqox.contract import ROLES
 from cqox.contract.messages import Message
+from cqox.datasets.role_candidate import MAPPED_AT, RoleCandidate
+from cqox.datasets.structural_roles import computed_from_roles, only_outcome_left, with_structure
+from cqox.datasets.structure import Structure
 from cqox.datasets.table import Column, Kind
-from cqox.datasets.vocabulary import match_role, names_codes, said_after_treatment, said_before_treatment
+from cqox.datasets.vocabulary import (
+    match_role,
+    names_background,
+    names_codes,
+    said_after_treatment,
+    said_before_treatment,
+)
 
 __all__ = ["Inference", "RoleCandidate", "infer_roles"]
 
-_MAPPED_AT = 0.5
 # A wrong instrument changes every estimate that uses it, so only a name that says so is enough.
 _INSTRUMENT_AT = 0.9
 _BY_KIND = 0.2
@@ -66,25 +74,6 @@ _TWO_LEVELS = Message("datasets.has-two-levels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleCandidate:
-    """A column that may play a role.
-
-    Attributes:
-        column: its name.
-        confidence: between 0 and 1; an ordering, not a probability.
-        reasons: what speaks for it and against it.
-    """
-
-    column: str
-    confidence: float
-    reasons: tuple[Message, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """The candidate as `cqox.contract.RoleCandidate` has it."""
-        return {"column": self.column, "confidence": self.confidence, "reasons": list(self.reasons)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
     """A guess at the roles of a table's columns.
 
@@ -110,19 +99,26 @@ class Inference:
         }
 
 
-def infer_roles(columns: Sequence[Column]) -> Inference:
+def infer_roles(columns: Sequence[Column], structure: Structure | None = None) -> Inference:
     """The likeliest role of each column.
 
     Args:
         columns: as described when the table was read; the values are not looked at.
+        structure: of the cells, if they were looked at.
     """
+    structure = structure or Structure()
     usable = [column for column in columns if column.distinct is None or column.distinct > 1]
     candidates = {role: _candidates(role, usable) for role in (*_SINGLE, *_SEVERAL)}
+    candidates = with_structure(candidates, usable, structure)
     mapping, taken = _assigned(candidates)
     _take_back(mapping, taken, usable)
     claimed = _claimed(candidates, taken)
     latest = {} if "y" in mapping else _latest_of_series(usable, taken | claimed.keys())
-    covariates, doubtful, notes = _covariates(columns, taken | claimed.keys(), latest)
+    left_over = _map_what_is_left(mapping, candidates, usable, structure, taken | claimed.keys(), latest)
+    if left_over is not None:
+        taken.add(left_over)
+    remade = computed_from_roles(mapping, structure)
+    covariates, doubtful, notes = _covariates(columns, taken | claimed.keys() - remade, latest, remade)
     candidates["covariates"] = (*covariates, *doubtful)
     if covariates:
         mapping["covariates"] = tuple(candidate.column for candidate in covariates)
@@ -133,9 +129,18 @@ def infer_roles(columns: Sequence[Column]) -> Inference:
     )
     for role in missing:
         by_kind = _by_kind(role, usable, taken | claimed.keys())
-        if role == "y":
-            by_kind = tuple(sorted(by_kind, key=lambda one: one.column not in latest))
+        latest_first = latest if role == "y" else {}
+        by_kind = tuple(
+            sorted(by_kind, key=lambda one: (one.column not in latest_first, _is_background(one, structure)))
+        )
         candidates[role] = candidates[role] or by_kind
+    if left_over is not None:
+        notes.append(Message("datasets.by-elimination", column=left_over))
+    notes += [
+        Message("datasets.choose-a-role", role=role, columns=[one.column for one in candidates[role][:_MAX_CANDIDATES]])
+        for role in missing
+        if candidates[role]
+    ]
     if claimed:
         shown = [Message("datasets.column-of-role", column=column, role=role) for column, role in claimed.items()]
         notes.append(Message("datasets.left-to-map", columns=shown))
@@ -155,13 +160,32 @@ def _assigned(
     mapping: dict[str, str | tuple[str, ...]] = {}
     taken: set[str] = set()
     for role in _by_confidence(candidates):
-        least = _INSTRUMENT_AT if role == "instrument" else _MAPPED_AT
+        least = _INSTRUMENT_AT if role == "instrument" else MAPPED_AT
         chosen = [c.column for c in candidates[role] if c.confidence >= least and c.column not in taken]
         if not chosen or role in _SHOWN_ONLY:
             continue
         mapping[role] = tuple(chosen) if role in _SEVERAL else chosen[0]
         taken.update(chosen if role in _SEVERAL else chosen[:1])
     return mapping, taken
+
+
+def _map_what_is_left(
+    mapping: dict[str, str | tuple[str, ...]],
+    candidates: dict[str, tuple[RoleCandidate, ...]],
+    columns: Sequence[Column],
+    structure: Structure,
+    claimed: set[str],
+    latest: Mapping[str, Message],
+) -> str | None:
+    """Map the outcome to the only column left for it, where the treatment is known; return the column."""
+    if "treatment" not in mapping or "y" in mapping:
+        return None
+    found = only_outcome_left(columns, structure, claimed, latest)
+    if found is None:
+        return None
+    mapping["y"] = found.column
+    candidates["y"] = (found, *(other for other in candidates["y"] if other.column != found.column))
+    return found.column
 
 
 def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[RoleCandidate, ...]:
@@ -173,6 +197,10 @@ def _by_kind(role: str, columns: Sequence[Column], taken: set[str]) -> tuple[Rol
         for column in columns
         if column.kind in kinds and column.name not in taken and not said_before_treatment(column.name)
     )
+
+
+def _is_background(candidate: RoleCandidate, structure: Structure) -> bool:
+    return candidate.column in structure.indicators | structure.calendar or names_background(candidate.column)
 
 
 def _latest_of_series(columns: Sequence[Column], taken: set[str]) -> dict[str, Message]:
@@ -292,13 +320,13 @@ def _claimed(candidates: Mapping[str, tuple[RoleCandidate, ...]], taken: set[str
     claimed: dict[str, str] = {}
     for role, found in candidates.items():
         for candidate in found:
-            if candidate.confidence >= _MAPPED_AT and candidate.column not in taken:
+            if candidate.confidence >= MAPPED_AT and candidate.column not in taken:
                 claimed.setdefault(candidate.column, role)
     return claimed
 
 
 def _covariates(
-    columns: Sequence[Column], claimed: set[str], latest: Mapping[str, Message]
+    columns: Sequence[Column], claimed: set[str], latest: Mapping[str, Message], remade: frozenset[str]
 ) -> tuple[tuple[RoleCandidate, ...], tuple[RoleCandidate, ...], list[Message]]:
     """Columns to adjust for, columns that may be measured too late, and what was left out."""
     sure: list[RoleCandidate] = []
@@ -307,7 +335,7 @@ def _covariates(
     for column in columns:
         if column.name in claimed:
             continue
-        reason = _no_covariate(column)
+        reason = Message("datasets.left-computed") if column.name in remade else _no_covariate(column)
         if reason is not None:
             left.setdefault(reason, []).append(column.name)
             continue

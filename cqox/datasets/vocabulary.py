@@ -2,13 +2,21 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from cqox.contract import ALIASES
 from cqox.contract.messages import Message
 from cqox.datasets.kinds import names_an_id
 
-__all__ = ["match_role", "names_codes", "said_after_treatment", "said_before_treatment"]
+__all__ = [
+    "match_role",
+    "names_a_change",
+    "names_a_logarithm",
+    "names_background",
+    "names_codes",
+    "said_after_treatment",
+    "said_before_treatment",
+]
 
 _EXACT = 0.95
 _WORD = 0.7
@@ -67,11 +75,14 @@ _NAMES: Mapping[str, str] = {
 _WORDS: Mapping[str, str] = {
     "y": """
         sales revenue profit conversion converted purchase purchased spend spending response outcome target churn
-        retention clicks visits wage earnings survival mortality death recovered readmission
+        retention clicks visits wage wages salary salaries earnings survival mortality death recovered readmission
+        responded replied takeup uptake adoption adopted crime crimes homicide homicides arrests accidents fatalities
+        deaths claims
         """,
     "treatment": """
         treat treated treatment trt intervention campaign promotion promo coupon exposed exposure program training
-        assigned discount arm variant
+        assigned discount arm variant train grant subsidy voucher scholarship incentive participation participant
+        participated enrolled vaccinated vaccine therapy law reform repeal repealed ban mandate policy legislation
         """,
     "unit_id": "id uuid uid",
     "time": "date year month week day time period quarter",
@@ -81,7 +92,10 @@ _PARTS: Mapping[str, str] = {
         結果 売上 売り上げ 利益 購入 購買 成約 転換 コンバージョン 解約 離脱 継続 来店 客数 受注 販売数 死亡 生存 回復
         再入院 成績 得点 満足度 賃金 応募 クリック 反応 アウトカム
         """,
-    "treatment": "処置 介入 施策 キャンペーン クーポン 販促 割引 広告 訓練 研修 治療 投薬 プログラム 割付",
+    "treatment": """
+        処置 介入 施策 キャンペーン クーポン 販促 割引 広告 訓練 研修 治療 投薬 プログラム 割付 補助金 給付 参加 受講
+        接種 奨学金 条例
+        """,
     "unit_id": """
         店舗id 顧客id 会員id 個人id 患者id 利用者id ユーザーid 世帯id 企業id 学生id 社員番号 会員番号 顧客番号 患者番号
         """,
@@ -92,11 +106,25 @@ _PARTS: Mapping[str, str] = {
 # and "z" an instrument or one more covariate.
 _UNSURE: Mapping[str, Mapping[str, float]] = {
     "treatment": {"t": 0.55, "d": 0.55, "exposure": 0.55, "intervention": 0.7, "group": 0.5},
+    "y": {"grade": 0.45, "score": 0.45, "price": 0.45, "rent": 0.45, "hours": 0.45},
     "instrument": {"z": 0.6},
     "mediator": {"m": 0.3},
     "post": {"after": 0.7},
     "time": {"t": 0.6},
 }
+
+# Words and stems by which people name what a unit was before any treatment: who somebody is, the household, the place.
+_BACKGROUND_WORDS = """
+    age sex gender race male female boy girl black white asian hisp hispan hispanic indigenous foreign immigrant citizen
+    veteran edu educ education school schooling college degree nodegree exper experience tenure occ occupation industry
+    marr marital married single divorced widowed child children kid kids family fsize hh hhsize household parent mother
+    father inc income faminc wealth poverty urban rural rur city smsa metro region south north east west pop population
+    ht height bmi near close dist distance hlth health asthma diabetes smoker
+    """
+_BACKGROUND_STEMS = """
+    educ marr hisp black asian femal urban rural south north nrth moth fath famil child popul hlth health incom near
+    dist years yrs boy girl
+    """
 
 _AFTER_WORDS = re.compile(
     r"(?:^|[_\s.\-])(after|post|posttest|followup|follow_up|fup|endline|later|final|outcome|subsequent)(?:$|[_\s.\-0-9])"
@@ -117,6 +145,9 @@ _CODED_PARTS = """
     病院 施設 診療科 学校 学科 学部 傷病 疾病 疾患 病名 診断 区分 種別 種類 分類 類型 カテゴリ カテゴリー 曜日 グループ
     セグメント ブランド 郵便番号
     """
+_LOGARITHM = re.compile(r"(?:log|ln|l)(\w{4,})")
+_SAID_LOGARITHM = re.compile(r"(?:log|ln)_?[a-z]\w*", re.IGNORECASE)
+_CHANGE = re.compile(r"([a-z]+_?)((?:19|20)?\d\d)_((?:19|20)?\d\d)", re.IGNORECASE)
 _SEPARATORS = str.maketrans("- .", "___")
 _BEFORE = re.compile(
     r"(?:^|[_\s.\-])(?:before|pre|pretest|baseline|prior|lag|lagged|past|previous|last)(?:$|[_\s.\-0-9])"
@@ -153,6 +184,9 @@ def match_role(role: str, name: str) -> tuple[float, Message] | None:
     if role == "treatment" and said_after_treatment(name):
         return None
     words = _split(name)
+    if role == "y":
+        # Of the logarithm of a wage: lwage, lnwage, logwage.
+        words += [match[1] for word in words if (match := _LOGARITHM.fullmatch(word))]
     # "birth_year" is a year in which something happened; a date at the end of a longer name is weak.
     weaker = 0.25 if role == "time" else 0.0
     for word in _WORDS[role].split():
@@ -179,6 +213,25 @@ def said_after_treatment(name: str) -> str:
 def said_before_treatment(name: str) -> bool:
     """Return whether a name says that the column was measured before the treatment."""
     return _BEFORE.search(_folded(name)) is not None
+
+
+def names_a_logarithm(name: str) -> bool:
+    """Return whether a name begins with log or ln."""
+    return _SAID_LOGARITHM.fullmatch(name) is not None
+
+
+def names_a_change(name: str, names: Collection[str]) -> bool:
+    """Return whether a name ends in two years of a series in the table: wt82_71, where there is wt71 or wt82."""
+    match = _CHANGE.fullmatch(name)
+    return match is not None and (match[1] + match[2] in names or match[1] + match[3] in names)
+
+
+def names_background(name: str) -> bool:
+    """Return whether a name is of what a unit was before any treatment: who somebody is, the household, the place."""
+    words = [word.rstrip("0123456789") for word in _split(name)]
+    if any(word in _BACKGROUND_WORDS.split() for word in words) or match_role("covariates", name):
+        return True
+    return any(word.startswith(stem) or word.endswith(stem) for word in words for stem in _BACKGROUND_STEMS.split())
 
 
 def names_codes(name: str) -> bool:

@@ -187,7 +187,7 @@ def test_no_columns_are_no_error():
     assert infer().missing == ("y", "treatment")
 
 
-def test_the_latest_of_a_numbered_series_is_offered_as_the_outcome_and_is_no_covariate(tmp_path) -> None:
+def test_the_latest_of_a_numbered_series_is_the_outcome_if_the_treatment_is_known_and_no_covariate(tmp_path) -> None:
     from cqox.datasets import Limits, ReadOptions, infer_roles, read_table
 
     rows = ["treat,age,re74,re75,re78"]
@@ -198,6 +198,7 @@ def test_the_latest_of_a_numbered_series_is_offered_as_the_outcome_and_is_no_cov
     path = tmp_path / "nsw.csv"
     path.write_text("\n".join(rows))
     found = infer_roles(read_table(path, name="nsw", limits=Limits(), options=ReadOptions()).columns)
-    assert found.missing == ("y",)
-    assert found.candidates["y"][0].column == "re78"
+    assert found.missing == ()
+    assert found.mapping["y"] == "re78"
+    assert any("'re78' was mapped as the outcome" in note for note in found.notes)
     assert set(found.mapping["covariates"]) == {"age", "re74", "re75"}
