@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
 from cqox.analysis.run import StepCallback, analyze, warm_up
-from cqox.analysis.suggested_covariates import drop_redundant_covariates
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.contract.messages import Message, collect_messages
 from cqox.datasets import (
     Limits,
     ReadOptions,
     Table,
-    infer_roles,
     preview,
     read_table,
     sample_names,
@@ -104,7 +103,7 @@ def parse_options(given: object) -> ReadOptions:
 
 
 def _description(table: Table) -> dict[str, object]:
-    inference = infer_roles(table.columns)
+    inference = inferred_in_memory(table)
     description: dict[str, object] = {
         "rows": table.rows,
         "columns": [column.to_json() for column in table.columns],
@@ -122,7 +121,7 @@ def _description(table: Table) -> dict[str, object]:
 def _infer(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     path = Path(str(arguments["path"]))
     table = describe_table(path)
-    inference = drop_redundant_covariates(path, table.columns, infer_roles(table.columns)).to_json()
+    inference = inferred_on_disk(path, table).to_json()
     answer = {**inference, "findings": [finding.model_dump() for finding in table.findings]}
     return {**answer, "messages": collect_messages(answer)}, b""
 
