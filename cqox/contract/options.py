@@ -44,6 +44,11 @@ class EstimationOptions(Strict):
     caliper: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
         None, description="The farthest that a match may be in the propensity score, as a difference of probabilities."
     )
+    bias_correction: bool = Field(
+        True,
+        description="Whether matching on covariates is corrected by a regression among the matches for their remaining "
+        "differences in the covariates.",
+    )
     outcome_range: tuple[float, float] | None = Field(
         None,
         description="The smallest and largest value that y can have, for bounds where outcomes are missing; the "

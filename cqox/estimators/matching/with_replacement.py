@@ -89,16 +89,17 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
 def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
     """Return the mean difference between the target population and its nearest matches, bias-corrected by regression.
 
-    The correction is the difference that a linear regression among the matches predicts from their covariates.
+    The correction is the difference that a linear regression among the matches predicts from their covariates; it is
+    left out where `bias_correction` is false.
     """
     sample, settings = plan.outcome_sample(), plan.settings
     frame, search = plan.frame("xty", sample), space(plan, sample)
     arms = arms_of(plan, sample)
     match = matched(search, arms, QUERIES[target], settings.matches)
-    lines = _lines(frame, arms, match, plan.treated(sample))
+    lines = _lines(frame, arms, match, plan.treated(sample)) if settings.bias_correction else None
     effects = _effects(arms, match, lines)
     value = _mean(match, effects)
-    plain = _mean(match, _effects(arms, match, None))
+    plain = value if lines is None else _mean(match, _effects(arms, match, None))
     spread = outcome_variances(search, arms, match, _KNOWN)
     variance = matching_variance(match, effects, value, spread)
     degrees = _degrees(plan, sample, match, spread, frame.at["x"].stop)
@@ -326,7 +327,8 @@ def _space_entry(target: Target) -> Estimator:
         family=_FAMILY,
         estimand=target,
         summary=f"Mean difference between {_POPULATIONS[target]} and the rows of the other arm with the nearest "
-        "covariates, corrected by a regression among the matches; treatment is as good as random given the covariates.",
+        "covariates, corrected by a regression among the matches (bias_correction); treatment is as good as random "
+        "given the covariates.",
         requires=("y", "treatment", "covariates"),
         standard_error=f"{_ERROR} 2006, by the two nearest rows of the same arm; never the bootstrap; "
         "t where an arm has few rows",

@@ -209,13 +209,24 @@ def test_score_matching_equals_teffects_psmatch():
         (("mage", "prenatal1_", "mmarried_", "fbaby_"), -240.3306, 28.43006, 139),
     ],
 )
-def test_covariate_matching_equals_teffects_nnmatch_but_for_its_correction(
+def test_covariate_matching_without_bias_correction_equals_teffects_nnmatch(
     covariates: tuple[str, ...], estimate: float, error: float, most: int
 ):
-    result = answer("nn_mahalanobis_ate", stata(*covariates))
-    assert result.diagnostics["without_bias_correction"] == pytest.approx(estimate, abs=1e-4)
-    assert result.standard_error == pytest.approx(error, rel=2e-4)
+    result = answer("nn_mahalanobis_ate", stata(*covariates), bias_correction=False)
+    assert (result.estimate, result.standard_error) == (
+        pytest.approx(estimate, abs=1e-4),
+        pytest.approx(error, rel=2e-4),
+    )
     assert result.diagnostics["most_matches"] == most
+
+
+@pytest.mark.parametrize("target", ["ate", "att"])
+def test_without_bias_correction_the_estimate_is_the_mean_difference_to_the_matches(target: str):
+    data = rows(cross_section(weights=False), np.arange(200))
+    every = Enumerated(data, by_covariates(data), 1)
+    result = answer(f"nn_mahalanobis_{target}", data, bias_correction=False)
+    assert result.estimate == pytest.approx(every.estimate(target)[0], rel=1e-8)
+    assert result.standard_error == pytest.approx(every.error(target, 3), rel=1e-8)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
