@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from cqox.contract import ROLES, RemedyOptions, RoleMapping, near_words, shortened
+from cqox.contract import ROLES, Options, RemedyOptions, RoleMapping, near_words, shortened
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest
 
 __all__ = [
-    "BY_LEVELS", "categorical_columns", "check_mapping", "check_remedies", "columns_of", "names_in", "unknown_column",
+    "BY_LEVELS", "categorical_columns", "check_exact", "check_mapping", "check_remedies", "columns_of", "names_in",
+    "unknown_column",
 ]  # fmt: skip
 
 _MOST_SHOWN = 30
@@ -84,6 +85,24 @@ def categorical_columns(asked: Sequence[str], roles: RoleMapping, columns: Mappi
                 field="options.categorical",
             )
     return list(names)
+
+
+def check_exact(options: Options, roles: RoleMapping) -> None:
+    """Check by names the columns of `options.match_exact`.
+
+    Raises:
+        InvalidRequest: a column that is not mapped as a covariate, unless covariates are still to be chosen.
+    """
+    mapped = [name for role in ("covariates", "propensity_covariates") for name in names_in(roles.get(role, ()))]
+    if options.covariates == "auto" and not mapped:
+        return
+    for column in options.match_exact or ():
+        if column not in mapped:
+            raise InvalidRequest(
+                Message("matching.exact-not-a-covariate", column=shortened(column)),
+                field="options.match_exact",
+                choices=list(dict.fromkeys(mapped)),
+            )
 
 
 def check_remedies(options: RemedyOptions, columns: Sequence[str]) -> None:

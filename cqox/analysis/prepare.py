@@ -14,7 +14,7 @@ from cqox.analysis.categories import with_categories
 from cqox.analysis.designs import check_scales, design_roles, scalar
 from cqox.analysis.expected_shares import planned_shares
 from cqox.analysis.levels import Levels, treatment_levels
-from cqox.analysis.mapping import names_in
+from cqox.analysis.mapping import check_exact, names_in
 from cqox.analysis.missing import with_indicators
 from cqox.analysis.roles import (
     Columns,
@@ -82,6 +82,7 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
         UnusableData: the outcome or the treatment does not vary, or no row has a positive weight.
     """
     notes: list[Message] = []
+    check_exact(options, roles)
     columns = with_categories(frame, columns, roles, options.categorical, notes)
     check_scales(frame, roles)
     roles = with_months(frame, roles)

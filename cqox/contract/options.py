@@ -42,7 +42,28 @@ class EstimationOptions(Strict):
         1, description="Rows of the other arm that each row is matched to; more where several are as near."
     )
     caliper: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
-        None, description="The farthest that a match may be in the propensity score, as a difference of probabilities."
+        None,
+        description="The farthest that a match may be in the propensity score, in units of `caliper_unit`.",
+    )
+    caliper_unit: Literal["probability", "sd"] = Field(
+        "probability",
+        description="Unit of `caliper`: a difference of probabilities, or standard deviations of the score over all "
+        "rows, as in MatchIt.",
+    )
+    match_replacement: bool = Field(
+        True,
+        description="Whether a row may be the match of several rows. Without replacement, `psm_att` gives each treated "
+        "row the nearest untreated row that is still free, and other matching does not apply.",
+    )
+    match_order: Literal["largest", "smallest", "data", "random"] = Field(
+        "largest",
+        description="Which rows choose first without replacement: those of the largest or smallest propensity score, "
+        "the first of the data, or by `seed`. Equal scores choose, and are chosen, in the order of the data; with "
+        "`random` by `seed` and the values of the row, so that the order of the data does not matter.",
+    )
+    match_exact: Names | None = Field(
+        None,
+        description="Covariates in which the rows of a match must be equal, without replacement.",
     )
     bias_correction: bool = Field(
         True,

@@ -11,7 +11,7 @@ from quart import Response
 from cqox import telemetry
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
-from cqox.analysis.mapping import categorical_columns, check_mapping, check_remedies
+from cqox.analysis.mapping import categorical_columns, check_exact, check_mapping, check_remedies
 from cqox.analysis.single_flight import OnStep
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
@@ -155,6 +155,7 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
         }
         check_mapping(roles, list(headers))
         categorical_columns(asked.options.categorical or (), roles, headers)
+        check_exact(asked.options, roles)
         check_remedies(asked.options, list(headers))
 
     # In a thread: close matches among thousands of names take a while, which would block the event loop.

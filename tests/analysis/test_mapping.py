@@ -1,6 +1,7 @@
 import pytest
 
-from cqox.analysis.mapping import categorical_columns, check_mapping, columns_of, names_in, unknown_column
+from cqox.analysis.mapping import categorical_columns, check_exact, check_mapping, columns_of, names_in, unknown_column
+from cqox.contract import Options
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
@@ -115,3 +116,13 @@ def test_an_unknown_column_shows_thirty_others_and_counts_the_rest(columns: int,
     assert error.choices == tuple(names)
     assert [name for name in names if name in error.detail] == names[:30]
     assert (f"{more} more" in error.detail) == bool(more)
+
+
+def test_exact_matches_are_by_mapped_covariates_and_the_others_are_choices() -> None:
+    roles = {"y": "y", "treatment": "w", "covariates": ("age", "sex"), "propensity_covariates": ("sex", "place")}
+    check_exact(Options(match_exact=["place", "age"]), roles)
+    with pytest.raises(InvalidRequest, match="'y', which is not one of the covariates") as caught:
+        check_exact(Options(match_exact=["y"]), roles)
+    assert list(caught.value.choices) == ["age", "sex", "place"]
+    assert caught.value.field == "options.match_exact"
+    check_exact(Options(match_exact=["age"], covariates="auto"), {"y": "y", "treatment": "w"})

@@ -22,6 +22,7 @@ __all__ = [
     "SIGNS",
     "Arms",
     "Matched",
+    "Pair",
     "averages",
     "matched",
     "matching_degrees",

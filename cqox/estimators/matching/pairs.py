@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cqox.estimators.matching.searches import arms_of, scores, space
+from cqox.estimators.matching.searches import arms_of, caliper_of, score_search, space
 from cqox.estimators.plan import Plan
 
 __all__ = ["Pairs", "matched_pairs"]
@@ -43,7 +43,7 @@ def matched_pairs(plan: Plan, name: str) -> Pairs:
     """
     if name == "psm":
         sample = plan.propensity_sample()
-        found = scores(plan, sample).nearest(1, 0, 1, within=plan.settings.caliper)
+        found = score_search(plan, sample).nearest(1, 0, 1, within=caliper_of(plan, sample))
     else:
         sample = plan.outcome_sample()
         found = space(plan, sample).nearest(1, 0, 1)

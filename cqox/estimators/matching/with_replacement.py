@@ -1,8 +1,8 @@
-"""Matching with replacement: on the propensity score, and on the covariates by Mahalanobis distance.
+"""Matching: on the propensity score, and on the covariates by Mahalanobis distance.
 
 Both assume that treatment is as good as random given the covariates, and overlap (for the ATT, only for treated units);
-the first also that the treatment model, a logit, is correctly specified. All ties with the last match are matches, so
-that neither row order nor chance matters.
+the first also that the treatment model, a logit, is correctly specified. With replacement, which is the default, all
+ties with the last match are matches, so that neither row order nor chance matters; `greedy` matches without.
 """
 
 import math
@@ -38,7 +38,8 @@ from cqox.estimators.matching.abadie_imbens import (
     outcome_variances,
     score_adjustment,
 )
-from cqox.estimators.matching.searches import QUERIES, Target, arms_of, scores, space, too_many
+from cqox.estimators.matching.matched_sets import matched_set_error
+from cqox.estimators.matching.searches import QUERIES, Target, arms_of, caliper_of, score_search, space, too_many
 from cqox.estimators.nuisance.propensity import given_probabilities
 from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.numerics.gram import grouped_gram, solve
@@ -61,12 +62,19 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
     """Return the mean difference between rows of the target population and those of the other arm nearest in score."""
     sample, settings = plan.propensity_sample(), plan.settings
     propensity, arms = plan.propensity(sample), arms_of(plan, sample)
-    search = scores(plan, sample)
-    match = matched(search, arms, QUERIES[target], settings.matches, settings.caliper)
+    search, caliper = score_search(plan, sample), caliper_of(plan, sample)
+    match = matched(search, arms, QUERIES[target], settings.matches, caliper)
     if match.n < 2:
-        raise UnusableData(Message("matching.no-match-within-caliper", caliper=settings.caliper))
+        raise UnusableData(_no_match(caliper))
     effects = _effects(arms, match, None)
     value = _mean(match, effects)
+    answer = partial(
+        _answer, plan, sample, "psm", target, arms, match, value, caliper=caliper,
+        diagnostics={"propensity": "given" if propensity.known else "logit"}, notes=propensity.notes,
+        warnings=propensity.warnings,
+    )  # fmt: skip
+    if not settings.match_replacement:
+        return answer(matched_set_error(settings, match, effects, value, arms.scale))
     spread = outcome_variances(search, arms, match, _KNOWN)
     known = matching_variance(match, effects, value, spread)
     fitted, width = None, 1 if propensity.logit is None else propensity.logit.frame.at["x"].stop
@@ -79,11 +87,13 @@ def score_matching(plan: Plan, *, target: Target) -> Estimate:
         del effects, spread  # for many rows, the next steps need the memory
         fitted += score_adjustment(propensity.logit, propensity.inverse, search, arms, own, value, _FITTED)
     uncertainty = _uncertainty(settings, known, fitted, arms.scale, degrees)
-    return _answer(
-        plan, sample, "psm", target, arms, match, value, uncertainty,
-        diagnostics={"propensity": "given" if propensity.known else "logit"}, notes=propensity.notes,
-        warnings=propensity.warnings,
-    )  # fmt: skip
+    return answer(uncertainty)
+
+
+def _no_match(caliper: float | None) -> Message:
+    if caliper is None:
+        return Message("matching.no-free-match")
+    return Message("matching.no-match-within-caliper", caliper=caliper)
 
 
 def mahalanobis_matching(plan: Plan, *, target: Target) -> Estimate:
@@ -196,13 +206,16 @@ def _uncertainty(
 
 def _answer(
     plan: Plan, sample: Sample, name: str, target: Target, arms: Arms, match: Matched, value: float,
-    uncertainty: Uncertainty, *, diagnostics: dict[str, Json], notes: Sequence[Message], warnings: Sequence[Message],
+    uncertainty: Uncertainty, *, caliper: float | None = None, diagnostics: dict[str, Json], notes: Sequence[Message],
+    warnings: Sequence[Message],
 ) -> Estimate:  # fmt: skip
     asked = sum(len(arms.y[arm]) for arm in match.sets)
     lost = asked - int(match.n)
     doubts = [*warnings]
-    if lost:
-        doubts.append(Message("matching.rows-without-match", unmatched=lost, rows=asked, caliper=plan.settings.caliper))
+    if lost and plan.settings.match_replacement:
+        doubts.append(Message("matching.rows-without-match", unmatched=lost, rows=asked, caliper=caliper))
+    elif lost:
+        doubts.append(Message("matching.rows-without-free-match", unmatched=lost, rows=asked))
     counts = np.concatenate([found.counts for found in match.sets.values()])
     weights = [match.kept[arm] + match.usage[arm] for arm in BOTH]
     ess = [effective_rows(each, len(each)) for each in weights]
@@ -235,9 +248,8 @@ def matching_weights(plan: Plan, name: str, target: Target) -> tuple[Sample, Vec
     settings = plan.settings
     if name == "psm":
         sample = plan.propensity_sample()
-        match = matched(
-            scores(plan, sample), arms_of(plan, sample), QUERIES[target], settings.matches, settings.caliper
-        )
+        search, caliper = score_search(plan, sample), caliper_of(plan, sample)
+        match = matched(search, arms_of(plan, sample), QUERIES[target], settings.matches, caliper)
     else:
         sample = plan.outcome_sample()
         match = matched(space(plan, sample), arms_of(plan, sample), QUERIES[target], settings.matches)
@@ -269,12 +281,19 @@ def _enough(plan: Plan, sample: Sample, target: Target) -> Message | None:
     return None
 
 
+def _replaced(settings: Settings, target: Target) -> Message | None:
+    """Return a reason if an option of matching without replacement cannot be followed."""
+    if settings.match_replacement:
+        return Message("matching.exact-with-replacement") if settings.match_exact else None
+    return Message("matching.all-rows-without-replacement") if target == "ATE" else None
+
+
 def _score_rule(plan: Plan, *, target: Target) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("matching.needs-covariates")
     sample = plan.propensity_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
-    reason = reason or _enough(plan, sample, target)
+    reason = reason or _enough(plan, sample, target) or _replaced(plan.settings, target)
     if reason is None and plan.has("pscore"):
         reason = given_probabilities(plan.propensity(sample))
     elif reason is None:
@@ -286,6 +305,10 @@ def _space_rule(plan: Plan, *, target: Target) -> Message | None:
     sample = plan.outcome_sample()
     reason = no_absorbing(plan) or two_arms(plan, sample) or _independent_rows(plan, sample)
     reason = reason or _enough(plan, sample, target)
+    if not plan.settings.match_replacement:
+        reason = reason or Message("matching.distance-without-replacement")
+    elif plan.settings.match_exact:
+        reason = reason or Message("matching.exact-with-replacement")
     if reason is not None:
         return reason
     dimensions = plan.frame("xty", sample).at["x"].stop - 1
@@ -310,10 +333,12 @@ def _score_entry(target: Target) -> Estimator:
         requires=("y", "treatment"),
         optional=("covariates", "propensity_covariates", "pscore"),
         standard_error=f"{_ERROR} 2016 for an estimated score, 2006 for a given one; never the bootstrap; "
-        "t where an arm has few rows",
+        "t where an arm has few rows"
+        + ("; by matched set without replacement (Abadie and Spiess 2022)" if target == "ATT" else ""),
         paper="Abadie and Imbens 2016, Econometrica 84, theorems 1 and 2",
         doi="10.3982/ECTA11293",
-        checked_against="Stata teffects psmatch (to the digit for the ATE), enumeration of all pairs",
+        checked_against="Stata teffects psmatch (to the digit for the ATE), enumeration of all pairs"
+        + (", R MatchIt without replacement" if target == "ATT" else ""),
         laws=CROSS_SECTION_LAWS - {"half_weights"},
         rule=partial(_score_rule, target=target),
         compute=partial(score_matching, target=target),
