@@ -70,6 +70,11 @@ class EstimationOptions(Strict):
         description="Whether matching on covariates is corrected by a regression among the matches for their remaining "
         "differences in the covariates.",
     )
+    outcome_model: Literal["linear", "logit", "probit"] = Field(
+        "linear",
+        description="Model of the outcome in g-computation and mediation. With logit or probit, for outcomes of 0 and "
+        "1, effects are average differences in predicted probability (marginal effects).",
+    )
     outcome_range: tuple[float, float] | None = Field(
         None,
         description="The smallest and largest value that y can have, for bounds where outcomes are missing; the "

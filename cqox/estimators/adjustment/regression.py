@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
+from cqox.estimators.adjustment.marginal_effects import marginal_effect, no_binary_outcome
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
@@ -212,6 +213,8 @@ def _lin_without_each(
 
 def g_computation(plan: Plan, *, target: str) -> Estimate:
     """Return the mean difference of the arms' predictions over all rows (ATE), the treated (ATT) or untreated (ATC)."""
+    if plan.settings.outcome_model != "linear":
+        return marginal_effect(plan, _FAMILY, target=target)
     sample = plan.outcome_sample()
     arms, treated = plan.outcome(sample), plan.treated(sample)
     over = {"ATE": None, "ATT": treated, "ATC": 1.0 - treated}[target]
@@ -250,6 +253,10 @@ def _adjusting(plan: Plan) -> Message | None:
         return Message("adjustment.needs-covariates-or-effects")
     sample = plan.adjustment_sample()
     return two_arms(plan, sample) if plan.data.treatment_kind == "binary" else varying_outcome(plan, sample)
+
+
+def _predicted(plan: Plan) -> Message | None:
+    return _by_arms(plan) or no_binary_outcome(plan)
 
 
 def _by_arms(plan: Plan) -> Message | None:
@@ -318,7 +325,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="g_computation_ate",
         family=_FAMILY,
         estimand="ATE",
-        summary=f"Mean difference of two linear regressions' predictions over all rows; {_ADJUSTS}.",
+        summary=f"Mean difference of two regressions' predictions over all rows, linear unless outcome_model says otherwise; "
+        f"{_ADJUSTS}.",
         requires=("y", "treatment", "covariates"),
         optional=_MORE,
         standard_error=_STACKED_ERROR,
@@ -326,14 +334,15 @@ ESTIMATORS: tuple[Estimator, ...] = (
         doi="10.1016/0270-0255(86)90088-6",
         checked_against="Stata teffects ra, statsmodels TreatmentEffect.ra",
         laws=CROSS_SECTION_LAWS,
-        rule=_by_arms,
+        rule=_predicted,
         compute=partial(g_computation, target="ATE"),
     ),
     Estimator(
         name="g_computation_att",
         family=_FAMILY,
         estimand="ATT",
-        summary=f"Mean difference of two linear regressions' predictions over the treated; {_ADJUSTS}.",
+        summary=f"Mean difference of two regressions' predictions over the treated, linear unless outcome_model says otherwise; "
+        f"{_ADJUSTS}.",
         requires=("y", "treatment", "covariates"),
         optional=_MORE,
         standard_error=_STACKED_ERROR,
@@ -341,7 +350,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         doi="10.1016/0270-0255(86)90088-6",
         checked_against="statsmodels TreatmentEffect.ra",
         laws=CROSS_SECTION_LAWS,
-        rule=_by_arms,
+        rule=_predicted,
         compute=partial(g_computation, target="ATT"),
         flipped=partial(g_computation, target="ATC"),
     ),
