@@ -136,6 +136,9 @@ class EstimationOptions(Strict):
         "the year, day of the week, or the periods of `season_length`) in place of pairs of sine and cosine; "
         "`season_pairs` is then not used.",
     )
+    mediator_model: Literal["linear", "logit", "probit"] = Field(
+        "linear", description="Model of the mediator; logit or probit for one of 0 and 1."
+    )
     mediation_interaction: bool = Field(
         False, description="Whether a mediator may move the outcome differently in each of two arms."
     )

@@ -325,8 +325,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="g_computation_ate",
         family=_FAMILY,
         estimand="ATE",
-        summary=f"Mean difference of two regressions' predictions over all rows, linear unless outcome_model says otherwise; "
-        f"{_ADJUSTS}.",
+        summary=f"Mean difference of two regressions' predictions over all rows, linear unless outcome_model says "
+        f"otherwise; {_ADJUSTS}.",
         requires=("y", "treatment", "covariates"),
         optional=_MORE,
         standard_error=_STACKED_ERROR,
@@ -341,8 +341,8 @@ ESTIMATORS: tuple[Estimator, ...] = (
         name="g_computation_att",
         family=_FAMILY,
         estimand="ATT",
-        summary=f"Mean difference of two regressions' predictions over the treated, linear unless outcome_model says otherwise; "
-        f"{_ADJUSTS}.",
+        summary=f"Mean difference of two regressions' predictions over the treated, linear unless outcome_model says "
+        f"otherwise; {_ADJUSTS}.",
         requires=("y", "treatment", "covariates"),
         optional=_MORE,
         standard_error=_STACKED_ERROR,

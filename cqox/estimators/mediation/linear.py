@@ -1,8 +1,9 @@
 """Mediation by linear equations: the indirect effect through a mediator, and the direct effect.
 
 Assumes sequential ignorability: that treatment is as good as random given the covariates, and the mediator given these
-and the treatment, with no confounder of mediator and outcome that the treatment affects; and that both are linear.
-Several mediators are taken together. The sensitivity parameter ρ measures violations of the second assumption.
+and the treatment, with no confounder of mediator and outcome that the treatment affects; and that both are linear,
+unless `mediator_model` or `outcome_model` is a logit or probit, for which `predictions` has the effects. Several
+mediators are taken together. The sensitivity parameter ρ measures violations of the second assumption.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from cqox.estimators.inference.make_estimate import (
     two_arms,
     varying_outcome,
 )
-from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.mediation.delta_method import Effect, Fitted, effect_gradient, effect_value
 from cqox.estimators.mediation.equations import Equations, covariance_of, fit_equations, mediation_frame, row_moves
+from cqox.estimators.mediation.predictions import predict_outcomes
 from cqox.estimators.mediation.sensitivity import correlated_errors, interaction
+from cqox.estimators.nuisance.response_models import Model, is_binary
 from cqox.estimators.numerics.quantiles import critical_value
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
@@ -54,6 +57,8 @@ class _Shared:
 
 
 def _mediated(plan: Plan, *, effect: Effect) -> Estimate:
+    if _models(plan) != ("linear", "linear"):
+        return _predicted(plan, effect)
     shared = plan.share("mediation", lambda: _computed(plan))
     fitted = shared.fitted
     value, uncertainty, contributions = _estimate(fitted, effect, 0.5)
@@ -67,6 +72,36 @@ def _mediated(plan: Plan, *, effect: Effect) -> Estimate:
     return make_estimate(
         identity, plan, _sample(plan), value, contributions, uncertainty, diagnostics=details,
         notes=(*fitted.frame.notes, *_outcome_kind(plan)), warnings=(*shared.warnings, *pooled_periods(plan)),
+    )  # fmt: skip
+
+
+def _models(plan: Plan) -> tuple[Model, Model]:
+    """Return the models of the mediator and of the outcome."""
+    return plan.settings.mediator_model, plan.settings.outcome_model
+
+
+def _predicted(plan: Plan, effect: Effect) -> Estimate:
+    """Return an effect by average predictions of models that are not both linear."""
+    sample, models = _sample(plan), _models(plan)
+    found = plan.share("mediation", lambda: predict_outcomes(plan, sample, *models))
+    values = {name: found.effect(name, 0.5)[0] for name in _ESTIMANDS}
+    details: dict[str, Json] = {**values, "mediator_model": models[0], "outcome_model": models[1]}
+    details["proportion_mediated"] = _proportion(values["acme"], values["total"])
+
+    def estimate(at: float) -> tuple[float, Uncertainty, Vector]:
+        value, contributions = found.effect(effect, at)
+        uncertainty = influence_se(
+            contributions, plan.clusters(sample), plan.settings, name="M-estimation", arm_codes=plan.treated(sample)
+        )
+        return value, uncertainty, contributions
+
+    if effect != "total":
+        for treated, name in ((0.0, "untreated"), (1.0, "treated")):
+            details[f"{effect}_{name}"] = _row(plan, *estimate(treated)[:2])
+    value, uncertainty, contributions = estimate(0.5)
+    return make_estimate(
+        EstimateId(f"mediation_{effect}", _FAMILY, _ESTIMANDS[effect]), plan, sample, value, contributions, uncertainty,
+        diagnostics=details, notes=mediation_frame(plan, sample).notes, warnings=pooled_periods(plan),
     )  # fmt: skip
 
 
@@ -96,7 +131,10 @@ def _computed(plan: Plan) -> _Shared:
 
 def _share(fit: Equations) -> float | None:
     """Return the proportion mediated of the total effect; None where it is not meaningful."""
-    acme, total = float(effect_value(fit, fit.theta, "acme")), float(effect_value(fit, fit.theta, "total"))
+    return _proportion(float(effect_value(fit, fit.theta, "acme")), float(effect_value(fit, fit.theta, "total")))
+
+
+def _proportion(acme: float, total: float) -> float | None:
     return acme / total if acme * total > 0 and abs(acme) <= abs(total) else None
 
 
@@ -196,9 +234,26 @@ def _rule(plan: Plan) -> Message | None:
     for place, label in enumerate(plan.labels("mediator")):
         if float(np.ptp(sample.take(plan.data.mediators[:, place]))) == 0:
             return Message("mediation.constant-mediator", mediator=label, rows=sample.n)
+    reason = _unmodelled(plan, sample)
+    if reason is not None:
+        return reason
     width = plan.data.covariates.shape[1] + 2 + 2 * plan.data.mediators.shape[1]
     if sample.n <= width + 1:
         return Message("inference.too-few-rows", rows=sample.n, coefficients=width)
+    return None
+
+
+def _unmodelled(plan: Plan, sample: Sample) -> Message | None:
+    """Return a reason if a logit or probit that is asked for does not fit the data."""
+    models = _models(plan)
+    if models == ("linear", "linear"):
+        return None
+    if plan.data.treatment_kind != "binary" or plan.data.mediators.shape[1] > 1:
+        return Message("mediation.models-need-two-arms")
+    variables = ("mediator_model", "mediator", plan.data.mediators[:, 0]), ("outcome_model", "y", plan.data.y)
+    for (option, role, values), model in zip(variables, models, strict=True):
+        if model != "linear" and not is_binary(sample.take(values)):
+            return Message("nuisance.response-not-binary", option=option, model=model, response=plan.label(role))
     return None
 
 
@@ -213,7 +268,8 @@ def _entry(effect: Effect, summary: str, where: str) -> Estimator:
         summary=f"{summary}; treatment is as good as random given the covariates, and the mediator given both.",
         requires=("y", "treatment", "mediator"),
         optional=("covariates", "weights", "cluster"),
-        standard_error="delta method with HC1, HC3 for few rows; CRV1 with clusters; with a quasi-Bayesian interval",
+        standard_error="delta method with HC1, HC3 for few rows; CRV1 with clusters; with a quasi-Bayesian interval; "
+        "M-estimation with a logit or probit",
         paper=f"Imai, Keele and Yamamoto 2010, Statistical Science 25, {where}",
         doi="10.1214/10-STS321",
         checked_against="products of statsmodels coefficients; statsmodels Mediation, after R mediation",

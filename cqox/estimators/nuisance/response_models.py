@@ -33,6 +33,7 @@ class Response:
         model: its kind.
         coefficients: (k,), 0 for collinear regressors.
         moves: (k, n) each row's contribution to the coefficients, robust to heteroskedasticity.
+        rank: number of regressors that are not collinear with earlier ones.
         deviation: standard deviation of the residuals of a linear model, n - k in its denominator; else 0.
         deviation_moves: (n,) each row's contribution to it.
     """
@@ -40,6 +41,7 @@ class Response:
     model: Model
     coefficients: Vector
     moves: Matrix
+    rank: int
     deviation: float
     deviation_moves: Vector
 
@@ -97,8 +99,9 @@ def fit_response(model: Model, x: Matrix, y: Vector, weights: Vector | None, *, 
         deviation = math.sqrt(float(w @ squares) / float(w.sum()) * len(y) / (len(y) - len(kept)))
         deviation_moves = w * (squares - deviation**2) / (2.0 * deviation * w.sum()) if deviation > 0 else w * 0.0
     return Response(
-        model=model, coefficients=coefficients, moves=moves, deviation=deviation, deviation_moves=deviation_moves
-    )
+        model=model, coefficients=coefficients, moves=moves, rank=len(kept), deviation=deviation,
+        deviation_moves=deviation_moves,
+    )  # fmt: skip
 
 
 def _maximised(model: Model, x: Matrix, y: Vector, w: Vector, response: str) -> tuple[Vector, Vector, Vector]:
