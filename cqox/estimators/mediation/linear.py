@@ -84,8 +84,9 @@ def _predicted(plan: Plan, effect: Effect) -> Estimate:
     """Return an effect by average predictions of models that are not both linear."""
     sample, models = _sample(plan), _models(plan)
     found = plan.share("mediation", lambda: predict_outcomes(plan, sample, *models))
-    values = {name: found.effect(name, 0.5)[0] for name in _ESTIMANDS}
-    details: dict[str, Json] = {**values, "mediator_model": models[0], "outcome_model": models[1]}
+    values: dict[str, float] = {name: found.effect(name, 0.5)[0] for name in _ESTIMANDS}
+    details: dict[str, Json] = {"mediator_model": models[0], "outcome_model": models[1]}
+    details.update(values)
     details["proportion_mediated"] = _proportion(values["acme"], values["total"])
 
     def estimate(at: float) -> tuple[float, Uncertainty, Vector]:

@@ -8,7 +8,6 @@ import pytest
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
 from cqox.estimators.matching.greedy import greedy_pairs
 from cqox.estimators.matching.pairs import matched_pairs
-from cqox.estimators.matching.with_replacement import matching_weights
 from tests.estimators.designs import EFFECT, cross_section, rows
 from tests.reference.cases import OUTSIDE, build, cases
 
@@ -76,37 +75,6 @@ def test_the_default_of_matchit_is_reproduced():
     assert answer(data, cluster_factor=False).standard_error == pytest.approx(
         714.7928944628 * np.sqrt(184 / 185 * 369 / 368), rel=1e-9
     )
-
-
-@pytest.mark.parametrize("order", ["largest", "smallest", "data", "random"])
-@pytest.mark.parametrize("matches", [1, 2])
-def test_the_error_is_that_of_a_regression_clustered_by_matched_set(order: str, matches: int):
-    import statsmodels.api as sm
-
-    data = rows(cross_section(weights=False), np.arange(300))
-    data = replace(data, treatment=np.where(np.arange(300) % 3 == 0, data.treatment, 0.0))
-    settings = Settings(match_replacement=False, match_order=order, matches=matches, caliper=0.2)
-    plan = Plan(data, settings)
-    result = run(ATT, plan)
-    _, treated, control = matching_weights(plan, "psm", "ATT")
-    e, t = plan.propensity().used, data.treatment > 0
-    own = np.flatnonzero(t)
-    turns = {"largest": np.argsort(-e[own], kind="stable"), "smallest": np.argsort(e[own], kind="stable")}
-    pool = np.flatnonzero(~t)
-    if order in turns:
-        own = own[turns[order]]
-        chosen, taken = zip(*searched(e[own], e[pool], np.arange(len(pool)), matches, 0.2), strict=True)
-        sets = np.concatenate([own[sorted(set(chosen))], own[list(chosen)]])
-        used = np.concatenate([own[sorted(set(chosen))], pool[list(taken)]])
-        weights = np.concatenate([np.ones(len(set(chosen))), 1 / np.bincount(chosen, minlength=len(own))[list(chosen)]])
-        design = sm.add_constant(data.treatment[used])
-        fit = sm.WLS(data.y[used], design, weights=weights).fit(cov_type="cluster", cov_kwds={"groups": sets})
-        assert result.estimate == pytest.approx(fit.params[1], rel=1e-9)
-        assert result.standard_error == pytest.approx(fit.bse[1], rel=1e-9)
-        assert result.diagnostics["degrees_of_freedom"] == len(set(chosen)) - 1
-    expected = np.average(data.y, weights=treated) - np.average(data.y, weights=control)
-    assert result.estimate == pytest.approx(expected, rel=1e-9)
-    assert result.se_method == "Abadie-Spiess 2022"
 
 
 def test_exact_columns_hold_within_every_pair_and_an_unknown_one_is_named():
