@@ -3,7 +3,7 @@
 Y(t, s) is the mean outcome over the rows with the treatment set to t and the mediator distributed as under s: the
 outcome model's mean integrated over the mediator model, by quadrature over normal errors of a linear mediator or by
 the probabilities of a binary one. The indirect effect is Y(t, 1) - Y(t, 0), the direct one Y(1, s) - Y(0, s) (Imai,
-Keele and Tingley 2010, doi:10.1037/a0020761, appendix D; they simulate the integral).
+Keele and Tingley 2010, doi:10.1037/a0020761, who simulate the integral).
 """
 
 from collections.abc import Iterator
