@@ -93,7 +93,7 @@ def pre_trends(plan: Plan) -> dict[str, Json]:
         for lead, value, error in zip(leads, estimates, errors, strict=True)
     ]
     tests = _of_event_study(plan) or _of_leads(leads, estimates, covariance)
-    return {"leads": steps, "clusters": count, "periods_treated": periods_treated(plan), **tests}
+    return {"leads": steps, "clusters": count, "periods_treated": _treated(plan), **tests}
 
 
 def _repeated_cross_sections(plan: Plan) -> dict[str, Json] | None:
@@ -112,7 +112,15 @@ def _repeated_cross_sections(plan: Plan) -> dict[str, Json] | None:
         for lead, value, error in zip(found.events[::-1], found.estimates[::-1], errors[::-1], strict=True)
     ]
     tests = _of_event_study(plan) or {}
-    return {"leads": steps, "clusters": study.clusters, "periods_treated": periods_treated(plan), **tests}
+    return {"leads": steps, "clusters": study.clusters, "periods_treated": _treated(plan), **tests}
+
+
+def _treated(plan: Plan) -> dict[str, Json]:
+    """Return the mean number of periods to the treated rows; a reason where starts are not determined."""
+    try:
+        return periods_treated(plan)
+    except UnusableData as error:
+        return {"reason": error.detail}
 
 
 def _of_event_study(plan: Plan) -> dict[str, Json] | None:

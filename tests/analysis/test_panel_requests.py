@@ -63,7 +63,7 @@ def test_a_series_alone_is_decided_by_its_own_trend(tmp_path: Path, how: dict[st
     estimate = next(row for row in finished.report["estimates"] if row["name"] == "interrupted_series")
     assert estimate["estimate"] == pytest.approx(2.0, abs=1.5)
     assert "interrupted_series" in finished.specs
-    assert not any("covariates" in note for note in finished.report["notes"])
+    assert any("Candidate covariates: price" in note for note in finished.report["notes"])
 
 
 def cohorts(first: dict[str, str], periods: list[str], *, twice: bool = False) -> list[str]:
