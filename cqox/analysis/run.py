@@ -266,7 +266,7 @@ def _judge(
         **_refuted(diagnostics, estimates, primary, options),
     }
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
-    findings = unmapped.findings(None if chosen_one is None else _design(chosen_one, plan))
+    findings = unmapped.findings(None if chosen_one is None else _design(chosen_one, plan), plan)
     ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options, findings)
     effect = judge.effect(plan, chosen_one)
     decision = judge.decide(

@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from cqox.analysis.arm_differences import arms_of, smallest_p_value
 from cqox.analysis.mapping import columns_of, names_in, unknown_column
 from cqox.analysis.redundant_columns import redundancy, sampled
-from cqox.analysis.roles import group_codes
+from cqox.analysis.roles import group_codes, numeric
 from cqox.contract import DataFinding, Options, RoleMapping
 from cqox.contract.data_findings import Remedy
 from cqox.contract.messages import Message
 from cqox.datasets import Column, said_after_treatment, with_accepted
+from cqox.diagnostics.discontinuity import jump_p_value
 from cqox.diagnostics.holm import holm
 from cqox.diagnostics.shared_assignment import assigning_columns, labels_of
+from cqox.estimators import Plan
 from cqox.estimators.data import Codes
 
 __all__ = ["UNMAPPED_CODES", "Unmapped"]
 
-UNMAPPED_CODES = ("arms-differ", "unmapped-cluster")
+UNMAPPED_CODES = ("arms-differ", "jumps-at-cutoff", "unmapped-cluster")
 
 _LEVEL = 0.01
 """Level, after Holm's correction, at which the arms differ by a column."""
@@ -39,6 +41,10 @@ _CELLS = 2_000_000
 _ASSIGNED = {"comparison": "treatment", "transport": "treatment", "mediation": "treatment", "exposure": "treatment",
              "instrument": "instrument"}  # fmt: skip
 """Designs whose arms must not differ, and the role that is assigned in them."""
+
+_AT_CUTOFF = ("sharp_cutoff", "fuzzy_cutoff")
+_AMOUNTS, _MOST_AT_CUTOFF = ("binary", "count", "real"), 10
+"""Kinds of columns that may jump at a cutoff, and the number of them that is tested."""
 
 _BY_SCORE = ("sharp_cutoff", "fuzzy_cutoff", "interrupted_series", "policy_log")
 """Designs in which treatment is assigned by a score, a date or a logged policy, never by clusters."""
@@ -80,13 +86,20 @@ class Unmapped:
         ]
         self._found: dict[str, tuple[DataFinding, ...]] = {}
 
-    def findings(self, design: str | None) -> tuple[DataFinding, ...]:
-        """Return the findings on the data: for every design, and for a design of the ledger by its name."""
+    def findings(self, design: str | None, plan: Plan | None = None) -> tuple[DataFinding, ...]:
+        """Return the findings on the data: for every design, and for a design of the ledger by its name.
+
+        Args:
+            design: its name, None for those of every design alone.
+            plan: of the contrast; at a cutoff the columns are tested on its score.
+        """
         if design is None:
             return self._others
         if design not in self._found:
             clusters = self._clusters(design)
             own = [*clusters, *self._differing(design, [name for each in clusters for name in each.columns])]
+            if plan is not None and design in _AT_CUTOFF:
+                own += self._jumping(plan)
             self._found[design] = tuple(with_accepted(own, self._accepted)[0])
         return (*self._others, *self._found[design])
 
@@ -192,6 +205,46 @@ class Unmapped:
             ),
             remedy=Remedy(at="analyze", parameters={"mapping": {"covariates": [*given, *names]}}),
         )  # fmt: skip
+
+    def _jumping(self, plan: Plan) -> list[DataFinding]:
+        """Return the finding on columns that jump at the cutoff."""
+        running, cutoff = plan.data.running, plan.data.cutoff
+        possible = [
+            column
+            for column in self._free
+            if column.kind in _AMOUNTS and column.name not in self._after and not said_after_treatment(column.name)
+        ][:_MOST_AT_CUTOFF]
+        if running is None or cutoff is None or not possible:
+            return []
+        side = np.where(np.isnan(running), -1, (running >= cutoff).astype(np.int64))
+        p_values: dict[str, float] = {}
+        for column, series in self._read(possible, np.arange(len(running))):
+            # A side of the cutoff, the score or the outcome once more is no covariate.
+            if len(series) != len(running) or labels_of(side, group_codes(series)) or self._is_copy(series):
+                continue
+            p_value = jump_p_value(plan, numeric(series, role="covariates"))
+            if p_value is not None:
+                p_values[column.name] = p_value
+        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+        names = [name for name, p in adjusted.items() if p < _LEVEL]
+        if not names:
+            return []
+        given = names_in(self._roles.get("covariates", ()))
+        return [
+            DataFinding(
+                code="jumps-at-cutoff", severity="caps", columns=names,
+                message=Message(
+                    "findings.jumps-at-cutoff", columns=names, p_value=min(adjusted[name] for name in names),
+                    level=_LEVEL,
+                ),
+                remedy=Remedy(at="analyze", parameters={"mapping": {"covariates": [*given, *names]}}),
+            )
+        ]  # fmt: skip
+
+    def _is_copy(self, series: pl.Series) -> bool:
+        return any(
+            redundancy(sampled(series), sampled(other)) is not None for other in self._mapped(("running", "y"), None)
+        )
 
     def _copies(self, names: Sequence[str], roles: Sequence[str], rows: NDArray[np.intp]) -> set[str]:
         """Return the columns that are the assigned variable or the outcome once more, or names of the treatment."""

@@ -25,6 +25,7 @@ FINDING_CODES = (
     "arms-differ",
     "duplicate-rows",
     "header-rows",
+    "jumps-at-cutoff",
     "merged-cells",
     "mixed-dates",
     "mostly-empty-covariate",

@@ -13,13 +13,13 @@ from cqox.diagnostics.cutoff_specification import at_bandwidths, curvature, donu
 from cqox.diagnostics.json_values import number
 from cqox.diagnostics.placebo_cutoffs import placebo_cutoffs
 from cqox.errors import UnusableData
-from cqox.estimators import Estimate, Json, Plan, Vector, catalog, run
+from cqox.estimators import Estimate, Json, Plan, Sample, Vector, catalog, run
 from cqox.estimators.rd.heaping import heap_at_cutoff
 from cqox.estimators.rd.outcome_study import fuzzy_study, sharp_study
 from cqox.estimators.rd.running_variable import compliance, score_of
 from cqox.estimators.rd.study import Study, study
 
-__all__ = ["discontinuity"]
+__all__ = ["discontinuity", "jump_p_value"]
 
 _MOST_COVARIATES = 20
 _MOST_CELLS = 10_000_000
@@ -143,6 +143,27 @@ def _covariates(plan: Plan, of: Study) -> Json:
         "adjusted_p_value": min(1.0, min(values) * len(values)),
         "jumps": rows,
     }
+
+
+def jump_p_value(plan: Plan, values: Vector) -> float | None:
+    """Return the p-value of a column's jump at the cutoff, at its own bandwidth; None where it cannot be tested.
+
+    Args:
+        plan: of a design with a score and a cutoff.
+        values: (n,) the column, NaN where missing.
+    """
+    sample = plan.sample("running")
+    known = np.isfinite(sample.take(values))
+    rows = np.flatnonzero(known) if sample.index is None else sample.index[known]
+    if not len(rows) or np.ptp(values[rows]) == 0:
+        return None
+    kept = Sample(total=sample.total, n=len(rows), index=rows)
+    try:
+        found = study(plan, kept, values[rows], strict=compliance(plan).strict)
+    except UnusableData:
+        return None
+    value = found.effect(found.jump).json(plan.settings.alpha).get("p_value")
+    return value if isinstance(value, float) else None
 
 
 def _jump(plan: Plan, of: Study, values: Vector) -> dict[str, Json]:

@@ -8,6 +8,8 @@ import pytest
 from cqox.analysis.unmapped import Unmapped
 from cqox.contract import DataFinding, Options, RoleMapping
 from cqox.datasets import Column
+from cqox.estimators import Data, Plan, Settings
+from tests.estimators.designs import row_keys
 from tests.validation import Validated, half_width, record
 
 PLAIN: RoleMapping = {"y": "y", "treatment": "w"}
@@ -188,3 +190,45 @@ def test_clusters_of_a_trial_are_found_and_once_mapped_no_doubt(schools: int, pu
     )  # fmt: skip
     assert seen >= 0.99
     assert accused <= 0.01 + half_width(0.01, replications)
+
+
+def at_cutoff(seed: int, *, jump: float, n: int = 1_000) -> tuple[pl.DataFrame, Plan]:
+    """Columns around a cutoff at 0, one of which jumps there, and the plan of the mapped ones."""
+    rng = np.random.default_rng(seed)
+    score = rng.uniform(-1, 1, n)
+    side = (score >= 0) * 1
+    frame = pl.DataFrame({
+        "y": score + side + rng.standard_normal(n), "w": side, "score": score,
+        "income": score + jump * side + rng.standard_normal(n), "age": rng.integers(18, 80, n),
+        "eligible": side * 3, "points": 100 * score,
+    })  # fmt: skip
+    y = frame["y"].to_numpy()
+    data = Data(
+        n=n, y=y, treatment=side.astype(float), treatment_kind="binary", running=score, cutoff=0.0,
+        row_key=row_keys(y, score),
+    )  # fmt: skip
+    return frame, Plan(data, Settings())
+
+
+SCORED: RoleMapping = {"y": "y", "treatment": "w", "running": "score", "cutoff": 0.0}
+
+
+def at_cutoff_found(seed: int, *, jump: float, **options: object) -> DataFinding | None:
+    frame, plan = at_cutoff(seed, jump=jump)
+    columns = {name: described(frame[name]) for name in frame.columns}
+    unmapped = Unmapped(frame.select, columns, SCORED, Options(**options))  # type: ignore[arg-type]
+    found = {finding.code: finding for finding in unmapped.findings("sharp_cutoff", plan)}
+    return found.get("jumps-at-cutoff")
+
+
+def test_a_column_without_a_role_that_jumps_at_the_cutoff_is_named() -> None:
+    found = at_cutoff_found(0, jump=2.0)
+    assert found is not None
+    assert (found.columns, found.severity) == (["income"], "caps")
+    assert found.remedy.parameters == {"mapping": {"covariates": ["income"]}}
+    assert at_cutoff_found(0, jump=2.0, post_treatment=["income"]) is None
+    assert at_cutoff_found(0, jump=2.0, accept=["jumps-at-cutoff"]).accepted
+
+
+def test_columns_that_pass_the_cutoff_smoothly_are_rarely_named() -> None:
+    assert sum(at_cutoff_found(seed, jump=0.0) is not None for seed in range(60)) <= 4

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cqox.diagnostics.discontinuity import jump_p_value
 from cqox.estimators import Data, Plan, Settings
 from cqox.estimators.rd.study import study
 from tests.diagnostics.looking import judged
@@ -206,3 +207,14 @@ def test_manipulation_is_judged_where_there_is_no_outcome_and_the_decision_says_
     computed = [estimate.name for estimate in judgement.estimates if estimate.estimate is not None]
     assert computed == ["rd_density_test"]
     assert all(estimate.reason for estimate in judgement.estimates if estimate.name not in computed)
+
+
+def test_the_jump_of_a_column_is_tested_at_its_own_bandwidth() -> None:
+    data = discontinuity(2_000)
+    plan = Plan(data, Settings())
+    rng = np.random.default_rng(0)
+    smooth = data.running + rng.standard_normal(2_000)
+    assert jump_p_value(plan, smooth) > 0.01
+    assert jump_p_value(plan, smooth + 2.0 * (data.running >= data.cutoff)) < 1e-4
+    assert jump_p_value(plan, np.where(rng.random(2_000) < 0.3, np.nan, smooth)) > 0.01
+    assert jump_p_value(plan, np.full(2_000, np.nan)) is None
