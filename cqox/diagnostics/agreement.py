@@ -26,11 +26,18 @@ _BLOCK = 65_536
 _ROUNDING = 1e-8
 """Floor of the standard error of a difference, as a share of the estimates and of the outcome's standard deviation."""
 
+_OF_MODEL = "ope_dm"
 _COARSE = ("difference_in_means", "propensity_strata")
 
 
 def comparable(estimate: Estimate, other: Estimate) -> bool:
-    """Return whether both estimates share the estimand and the kind of identifying assumption."""
+    """Return whether another estimate can confirm one: they share the estimand and the kind of identifying assumption.
+
+    The direct method is the only one of a policy's value that needs a correct model of rewards, so that its misfit says
+    nothing against the others.
+    """
+    if other.name == _OF_MODEL:
+        return False
     return estimate.estimand == other.estimand and _kind(estimate) == _kind(other) is not None
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cqox.contract import Effect
 from cqox.contract.messages import Message
+from cqox.diagnostics.agreement import cluster_sums
 from cqox.diagnostics.json_values import number
 from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate, Plan, Sample, Vector
@@ -156,17 +157,10 @@ def _error(plan: Plan, chosen: Estimate, base: _Baseline, relative: float) -> fl
     assert sample is not None
     own = _per_row(chosen, sample.n)
     ratio = (own - relative * base.influence) / base.value
-    spread, of_estimate = (_by_cluster(plan, each) for each in (ratio, own))
+    spread, of_estimate = (float(np.square(cluster_sums(plan, each)).sum()) for each in (ratio, own))
     if not of_estimate > 0:
         return None
     return number(math.sqrt(spread / of_estimate) * chosen.standard_error)
-
-
-def _by_cluster(plan: Plan, influence: Vector) -> float:
-    """Return the sum of squares of the influence function, summed within the first dimension of clusters."""
-    codes = plan.data.clusters[0] if plan.data.clusters else plan.data.unit if plan.clusters_are_units else None
-    sums = influence if codes is None else np.bincount(codes + 1, influence)
-    return float(sums @ sums)
 
 
 def _total(plan: Plan, chosen: Estimate, value: float) -> dict[str, object]:

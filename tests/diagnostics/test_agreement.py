@@ -91,3 +91,13 @@ def test_a_difference_that_is_no_rounding_is_still_reported_where_there_is_no_no
     moved = replace(other, estimate=other.estimate + 1e-5)
     gate = result_checks.agreement(seen.diagnostics, [primary, moved], primary)
     assert gate.status == "warn"
+
+
+def test_a_model_of_rewards_alone_confirms_no_weighted_value_of_a_policy() -> None:
+    names = ("ope_dr", "ope_ips", "ope_dm")
+    doubly, weighted, model = (
+        Estimate(name=name, family="off_policy", estimand="policy value", status="ok", estimate=1.0) for name in names
+    )
+    assert comparable(doubly, weighted)
+    assert not comparable(doubly, model)
+    assert comparable(model, doubly)

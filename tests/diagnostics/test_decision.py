@@ -127,7 +127,10 @@ def test_the_verdict_follows_the_data() -> None:
     assert judged(trial(600, effect=-1.0)).decision.verdict == "HOLD"
     assert judged(trial(600, effect=1.0), better="lower").decision.verdict == "HOLD"
     assert judged(confounded(strength=4.0, effect=1.0)).decision.verdict == "HOLD"
-    assert judged(instrumented(2000), assumes=["exclusion", "monotonicity"]).decision.verdict == "GO"
+    assert (
+        judged(instrumented(2000), assignment="unconfounded", assumes=["exclusion", "monotonicity"]).decision.verdict
+        == "GO"
+    )
     assert judged(instrumented(500, strength=0.02)).decision.verdict == "HOLD"
 
 

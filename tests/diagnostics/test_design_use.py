@@ -15,7 +15,7 @@ def test_a_cutoff_that_no_row_crosses_leaves_nothing_to_decide_on() -> None:
     assert used.gates["design"].status == "pass"
     assert used.primary.name == "rd_fuzzy"
     typo = judged(replace(data, cutoff=50.0))
-    assert typo.primary.name == "aipw"
+    assert typo.primary.name == "lin_interacted"
     assert typo.gates["design"].status == "fail"
     assert "'running' and 'cutoff'" in typo.gates["design"].reason
     assert "at or above" in typo.gates["design"].reason

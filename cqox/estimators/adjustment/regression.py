@@ -176,8 +176,10 @@ def _lin_interacted(plan: Plan) -> Estimate:
         spread=across,
     )
     uncertainty = regression_se(fit, plan.clusters(sample), plan.settings)
+    # An error by its name conditions on the covariates, and so does the influence function that belongs to it.
+    influence = parts + across if plan.settings.se == "auto" else parts
     return make_estimate(
-        EstimateId("lin_interacted", _FAMILY, "ATE"), plan, sample, value, parts + across, uncertainty,
+        EstimateId("lin_interacted", _FAMILY, "ATE"), plan, sample, value, influence, uncertainty,
         diagnostics={"parameters": k}, notes=arms.notes, warnings=(*arms.warnings, *pooled_periods(plan)),
     )  # fmt: skip
 
