@@ -1,8 +1,10 @@
 """Terminal output of a report."""
 
+import csv
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from io import StringIO
 
 from pydantic import JsonValue
 from rich.console import Console
@@ -84,10 +86,21 @@ def _show_finding(console: Console, finding: Mapping[str, JsonValue]) -> None:
     if isinstance(remedy, dict) and isinstance(remedy["parameters"], dict):
         flag = "--read" if remedy["at"] == "upload" else "--option"
         for name, value in remedy["parameters"].items():
+            if name == "mapping" and isinstance(value, dict):
+                for role, columns in value.items():
+                    console.print(Text(f"  --{role.replace('_', '-')} {_columns(columns)}"), soft_wrap=True)
+                continue
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             console.print(Text(f"  {flag} {name}={shlex.quote(text)}"), soft_wrap=True)
     if caps:
         console.print(Text(f"  --option accept={finding['code']}"), soft_wrap=True)
+
+
+def _columns(columns: JsonValue) -> str:
+    """Return columns as a flag of a role takes them: separated by commas, quoted as in CSV where they hold one."""
+    row = StringIO()
+    csv.writer(row, lineterminator="").writerow(columns if isinstance(columns, list) else [columns])
+    return shlex.quote(row.getvalue())
 
 
 def _grouped(warnings: Sequence[JsonValue]) -> list[str]:

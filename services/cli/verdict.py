@@ -36,18 +36,8 @@ def show_verdict(console: Console, report: Mapping[str, JsonValue], *, language:
     console.print(Text(said.in_language(language), style=_STYLES.get(verdict, "bold")))
     for reason in _list(decision["reasons"]):
         console.print(Text(f"  {reason}"), soft_wrap=True)
-    _show_findings(console, _objects(report.get("findings")), language)
     _show_assumptions(console, report.get("identification"), language)
     _show_gates(console, report.get("gates"), language)
-
-
-def _show_findings(console: Console, findings: Sequence[Mapping[str, JsonValue]], language: Language) -> None:
-    if not findings:
-        return
-    console.print(Text("\n" + Message("terminal.findings").in_language(language), style="bold"))
-    for found in findings:
-        style = "dim" if found.get("accepted") or found.get("severity") == "note" else "yellow"
-        console.print(Text(f"  {found['code']}: {found['message']}", style=style), soft_wrap=True)
 
 
 def _show_assumptions(console: Console, identification: JsonValue, language: Language) -> None:

@@ -182,7 +182,7 @@ def independent_units(judged: Judged) -> Assumption:
     Supported where treatment is constant within the levels of no unmapped column, and no rows are copies of others.
     """
     name = "independent_units"
-    found = [finding for finding in judged.findings or () if finding.code in _DEPENDENT]
+    found = [finding for finding in judged.findings or () if finding.code in _DEPENDENT and finding.severity == "caps"]
     open_ones = [finding for finding in found if not finding.accepted]
     sentences = tuple(of(finding.message) for finding in found)
     if judged.findings is not None and not found:

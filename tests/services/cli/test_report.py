@@ -91,3 +91,15 @@ def test_a_finding_is_shown_with_the_flags_that_settle_or_accept_it():
         "  --read header_rows=2",
         "finding totals-rows: 1 row is a total.",
     ]
+
+
+def test_a_remedy_of_the_mapping_is_shown_as_flags_of_its_roles():
+    finding = {
+        "code": "arms-differ", "severity": "caps", "accepted": False, "message": "They differ.", "columns": ["a"],
+        "remedy": {"at": "analyze", "parameters": {"mapping": {"covariates": ["age", "income, net"], "unit_id": "id"}}},
+    }  # fmt: skip
+    out = StringIO()
+    show_report(Console(file=out, width=200), {"estimates": [], "decision": None, "findings": [finding]})
+    assert "--covariates 'age,\"income, net\"'" in out.getvalue()
+    assert "--unit-id id" in out.getvalue()
+    assert "mapping=" not in out.getvalue()
