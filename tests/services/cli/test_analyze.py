@@ -100,7 +100,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
 
 def test_an_interrupt_ends_the_computation_and_its_process(table):
     process = subprocess.Popen(
-        [*COMMAND, str(table), *ROLES_GIVEN, "--no-figures", "--option", "repetitions=1000"],
+        [*COMMAND, str(table), *ROLES_GIVEN, "--no-figures", "--option", "repetitions=100000"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
