@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cqox.analysis.mapping import columns_of, names_in
 from cqox.analysis.remedies import Remedied
+from cqox.analysis.roles import Rows
 from cqox.analysis.unmapped import UNMAPPED_CODES
 from cqox.contract import DataFinding, Options, RoleMapping
 from cqox.contract.messages import Message
@@ -21,7 +22,7 @@ _ADJUSTED = ("covariates", "propensity_covariates")
 
 
 def data_findings(
-    description: Description, remedied: Remedied, roles: RoleMapping, options: Options
+    description: Description, remedied: Remedied, mapped: Rows, roles: RoleMapping, options: Options
 ) -> tuple[list[DataFinding], list[Message]]:
     """Return the findings of a report, and a note on each accepted code that is absent.
 
@@ -30,11 +31,12 @@ def data_findings(
     Args:
         description: the stored table.
         remedied: the table as the options have it read.
+        mapped: its mapped columns.
         roles: canonical role to mapped columns or value.
         options: of the request.
     """
     found = [finding for finding in _left(description, remedied, options) if not _is_settled(finding, options)]
-    found += _of_mapping(found, remedied, roles, options)
+    found += _of_mapping(found, mapped, roles, options)
     accepted = [code for code in options.accept or () if code not in UNMAPPED_CODES]
     return with_accepted([_weighed(finding, roles) for finding in found], accepted)
 
@@ -63,20 +65,18 @@ def _is_settled(finding: DataFinding, options: Options) -> bool:
     return finding.code == "yes-or-blank" and set(finding.columns) <= set(options.yes_no or ())
 
 
-def _of_mapping(
-    found: Sequence[DataFinding], remedied: Remedied, roles: RoleMapping, options: Options
-) -> list[DataFinding]:
+def _of_mapping(found: Sequence[DataFinding], mapped: Rows, roles: RoleMapping, options: Options) -> list[DataFinding]:
     known = {name for finding in found if finding.code in _OF_FORMATS for name in finding.columns}
     periods = [
         period
         for role in _PERIODS
         for name in names_in(roles.get(role, ()))
-        if name not in known and (period := period_of_role(remedied.table[name])) is not None
+        if name not in known and (period := period_of_role(mapped[name])) is not None
     ]
     outcome = roles.get("y", roles.get("reward"))
     covariates = dict.fromkeys(name for role in _ADJUSTED for name in names_in(roles.get(role, ())))
     of_covariates = of_roles(
-        remedied.table.__getitem__,
+        mapped.__getitem__,
         outcome=outcome if isinstance(outcome, str) else None,
         covariates=list(covariates),
         options=options,

@@ -153,11 +153,11 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
         roles, free = {role: merged[role] for role in ROLES if role in merged}, Candidates(names=(), excluded={})
     mapped = columns_of(roles)
     notes += _readings(columns, mapped)
-    findings, absent = data_findings(described, read, roles, request.options)
-    notes += absent
     large = read.table.height * len(mapped) > _MOST_CELLS
     with in_files(path.parent if large else None):
         frame = read.table if large else read.table.load(mapped)
+        findings, absent = data_findings(described, read, frame, roles, request.options)
+        notes += absent
         clock.done("read", rows=described.rows)
         prepared = _prepared(frame, columns, roles, request.options, findings)
         del frame  # only the arrays are needed from here on

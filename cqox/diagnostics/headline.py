@@ -1,4 +1,7 @@
-"""The answer in one sentence: what changed, by how much, and whether that is an effect or an association."""
+"""The answer in one sentence: what changed, by how much, and whether that may be read as an effect.
+
+An effect is claimed only where every assumption that caps the verdict is supported or declared.
+"""
 
 from collections.abc import Sequence
 
@@ -29,14 +32,21 @@ def headline(
     """
     if found is None or identification is None:
         return Message("headline.no-number")
-    untested = {entry.name for entry in identification.assumptions if entry.status == "untested"}
+    open_ones = [entry for entry in identification.assumptions if entry.status == "untested" and entry.caps]
+    contradicted = [entry.name for entry in identification.assumptions if entry.status == "contradicted"]
     outcome, treatment = of(found.outcome or "y"), of(found.treatment or "")
     if contrast is not None:
         treatment = Message("headline.levels", treatment=treatment, levels=contrast)
     size = _size(found, alpha)
-    if "unconfounded" not in untested:
-        return _effect(found, outcome, treatment, size, continuous=continuous)
-    said = _association(found, outcome, treatment, size, continuous=continuous)
+    if contradicted:
+        said = Message("headline.contradicted", outcome=outcome, size=size, assumptions=contradicted)
+    elif identification.design == "comparison" and any(entry.name == "unconfounded" for entry in open_ones):
+        said = _association(found, outcome, treatment, size, continuous=continuous)
+    elif open_ones and _is_shown(found):
+        names = [entry.name for entry in open_ones]
+        said = Message("headline.effect-if", outcome=outcome, size=size, assumptions=names)
+    else:
+        said = _effect(found, outcome, treatment, size, continuous=continuous)
     return Message("headline.arms-differ", sentence=said, columns=list(differ)) if differ else said
 
 

@@ -7,9 +7,9 @@ from cqox.contract.messages import Message
 from cqox.diagnostics import headline
 
 
-def ledger(status: str) -> Identification:
-    entry = Assumption(name="unconfounded", statement="It is so.", status=status, caps=True)  # type: ignore[arg-type]
-    return Identification(design="comparison", statement="It is.", assumptions=(entry,))
+def ledger(status: str, name: str = "unconfounded", design: str = "comparison", *, caps: bool = True) -> Identification:
+    entry = Assumption(name=name, statement="It is so.", status=status, caps=caps)  # type: ignore[arg-type]
+    return Identification(design=design, statement="It is.", assumptions=(entry,))
 
 
 def said(
@@ -60,4 +60,28 @@ def test_without_a_number_the_sentence_says_so() -> None:
 
 def test_an_association_names_the_columns_by_which_the_arms_differ() -> None:
     assert "The arms differ by age, income, which are not mapped." in said(status="untested", differ=("age", "income"))
-    assert "differ" not in said(status="declared", differ=("age", "income"))
+    assert said(status="declared", differ=("age",)).code == "headline.arms-differ"
+    assert "differ by" not in said(status="declared")
+
+
+def of_ledger(found: Identification, estimate: float = 2.0) -> Message:
+    effect = Effect(outcome="sales", treatment="ad", estimate=estimate, lower=estimate - 1, upper=estimate + 1)
+    return headline(effect, found, contrast=None, continuous=False, alpha=0.05)
+
+
+@pytest.mark.parametrize("name", ["randomized", "unconfounded", "complete_outcomes"])
+def test_no_effect_is_claimed_where_a_test_contradicts_an_assumption(name: str) -> None:
+    said = of_ledger(ledger("contradicted", name, caps=False))
+    assert said.code == "headline.contradicted"
+    assert f"a test contradicts {name}." in said
+    assert "raised" not in said
+
+
+def test_an_effect_that_rests_on_an_untested_assumption_names_it() -> None:
+    said = of_ledger(ledger("untested", "parallel_trends", "trends"))
+    assert said.code == "headline.effect-if"
+    assert "parallel_trends" in said
+    assert of_ledger(ledger("untested", "unconfounded", "instrument")).code == "headline.effect-if"
+    assert of_ledger(ledger("untested", "no_interference", caps=False)).code == "headline.raised"
+    assert of_ledger(ledger("supported", "parallel_trends", "trends")).code == "headline.raised"
+    assert of_ledger(ledger("untested", "parallel_trends", "trends"), estimate=0.2).code == "headline.no-effect"
