@@ -4,6 +4,7 @@ import math
 
 from cqox.contract import Gate
 from cqox.contract.messages import Message
+from cqox.diagnostics.holm import smallest
 from cqox.diagnostics.sensitivity import unconfounded
 from cqox.diagnostics.tables import (
     NO_PRIMARY,
@@ -277,13 +278,18 @@ def pre_trends(diagnostics: Table, chosen: Estimate | None) -> Gate:
     found = table_in(diagnostics, "pre_trends")
     if chosen.family == "did_staggered" and "pre_trends" in table_in(diagnostics, "event_study"):
         found = table_in(diagnostics, "event_study", "pre_trends")
-    value = number_in(found.get("p_value"))
-    if value is None:
+    joint = number_in(found.get("p_value"))
+    if joint is None:
         return skip(rule, reason_or(found.get("reason"), Message("gates.no-pre-trends-test")))
+    line = table_in(diagnostics, "pre_trends", "trend")
+    value = smallest(joint, number_in(line.get("p_value")))
     status = below(value, _TREND, _TREND)
     reason = None
     if status != "pass":
-        reason = Message("gates.trends-differ", largest=number_in(found.get("largest")) or 0.0)
+        largest, slope = number_in(found.get("largest")) or 0.0, number_in(line.get("estimate"))
+        reason = Message("gates.trends-differ", largest=largest)
+        if slope is not None:
+            reason = Message("gates.trends-differ-along-line", largest=largest, slope=slope)
     return Gate(status=status, value=value, threshold=_TREND, rule=rule, reason=reason)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["holm"]
+__all__ = ["holm", "smallest"]
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -17,3 +17,9 @@ def holm(values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(values) - place) * values[at]))
         adjusted[at] = largest
     return adjusted
+
+
+def smallest(*values: float | None) -> float:
+    """Return the smallest p-value of the tests that there are, adjusted for their number; 1 without any."""
+    known = [value for value in values if value is not None]
+    return min(holm(known), default=1.0)

@@ -1,8 +1,9 @@
-"""Contrasts of leads with one degree of freedom: the last change before treatment, and a dip in the last period.
+"""Contrasts of leads with one degree of freedom: the last change before treatment, a dip in the last period, a line.
 
-A joint test of many leads has little power against a departure in a single period. Units that react to a treatment
+A joint test of many leads has little power against a departure of a known shape. Units that react to a treatment
 before it starts, or that are treated because of a bad last period, depart in that period alone (Ashenfelter 1978,
-doi 10.2307/1924332): it is compared with the period before it, and with the mean of all earlier ones.
+doi 10.2307/1924332): it is compared with the period before it, and with the mean of all earlier ones. Units that grow
+at another rate depart along a line, whose slope is fitted through all periods before treatment.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from cqox.diagnostics.joint_tests import joint_test
 from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Matrix, Vector
 
-__all__ = ["differences_from_base", "last_period"]
+__all__ = ["differences_from_base", "single_contrasts"]
 
 
 def differences_from_base(steps: int) -> Matrix:
@@ -23,8 +24,8 @@ def differences_from_base(steps: int) -> Matrix:
     return -np.triu(np.ones((steps, steps)))
 
 
-def last_period(leads: Vector, covariance: Matrix, degrees: float) -> dict[str, Json]:
-    """Test the last period before treatment against the one before it and against the mean of the earlier ones.
+def single_contrasts(leads: Vector, covariance: Matrix, degrees: float) -> dict[str, Json]:
+    """Test the last period before treatment against the one before it and the mean of the earlier ones, and the slope.
 
     Args:
         leads: (k,) differential trends, each the difference from the last period before treatment; the nearest last.
@@ -32,14 +33,17 @@ def last_period(leads: Vector, covariance: Matrix, degrees: float) -> dict[str, 
         degrees: degrees of freedom of the covariance.
 
     Returns:
-        `last_change` and, with two leads or more, `dip`: `estimate`, `standard_error`, `p_value` and the size
-        `detectable` with 80% power at the 5% level.
+        `last_change` and, with two leads or more, `dip` and `trend` (the least-squares slope by period, the base
+        included): `estimate`, `standard_error`, `p_value` and the size `detectable` with 80% power at the 5% level.
     """
     nearest = np.zeros(len(leads))
     nearest[-1] = -1.0
     tests: dict[str, Json] = {"last_change": _tested(nearest, leads, covariance, degrees)}
     if len(leads) > 1:
         tests["dip"] = _tested(np.full(len(leads), -1.0 / len(leads)), leads, covariance, degrees)
+        periods = np.arange(len(leads) + 1.0)
+        centred = periods - periods.mean()
+        tests["trend"] = _tested(centred[:-1] / (centred @ centred), leads, covariance, degrees)
     return tests
 
 

@@ -11,7 +11,7 @@ from cqox.contract.messages import Message
 from cqox.diagnostics.honest import honest_bounds
 from cqox.diagnostics.joint_tests import joint_test
 from cqox.diagnostics.json_values import number
-from cqox.diagnostics.lead_contrasts import last_period
+from cqox.diagnostics.lead_contrasts import single_contrasts
 from cqox.errors import UnusableData
 from cqox.estimators import Json, Matrix, Plan, Vector
 from cqox.estimators.panel.few_units import by_cluster
@@ -54,7 +54,7 @@ def matched_leads(plan: Plan, *, minimum: float = 0.0) -> dict[str, Json]:
         "periods_before": k + 1,
         "periods_treated": {"from_last": float(np.mean(after)) + 1.0},
         **joint_test(leads, own, degrees, trend),
-        **last_period(leads, own, degrees),
+        **single_contrasts(leads, own, degrees),
         "honest": _honest(values, covariance, back, after, degrees, alpha=plan.settings.alpha, minimum=minimum),
     }
 

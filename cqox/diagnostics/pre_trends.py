@@ -20,7 +20,7 @@ from cqox.diagnostics.cohorts import starts_by_row, timed_sample
 from cqox.diagnostics.event_study import joint_test_before
 from cqox.diagnostics.joint_tests import joint_test, supported
 from cqox.diagnostics.json_values import number
-from cqox.diagnostics.lead_contrasts import differences_from_base, last_period
+from cqox.diagnostics.lead_contrasts import differences_from_base, single_contrasts
 from cqox.diagnostics.periods_treated import periods_treated
 from cqox.errors import UnusableData
 from cqox.estimators import Codes, Json, Matrix, Plan, Vector
@@ -137,7 +137,7 @@ def _of_event_study(plan: Plan) -> dict[str, Json] | None:
     from_base = differences_from_base(held) if study.differences else np.eye(held)
     leads = from_base @ study.leads.estimates[-held:]
     covariance = from_base @ study.leads.covariance[-held:, -held:] @ from_base.T
-    return {**tests, "periods_before": held + 1, **last_period(leads, covariance, degrees)}
+    return {**tests, "periods_before": held + 1, **single_contrasts(leads, covariance, degrees)}
 
 
 def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> dict[str, Json]:
@@ -152,7 +152,7 @@ def _of_leads(leads: Sequence[_Lead], estimates: Vector, covariance: Matrix) -> 
         "left_out": [lead.step for lead in leads[held:]],
         "periods_before": held + 1,
         **joint_test(estimates[:held], covariance[:held, :held], degrees, np.arange(1.0, held + 1)),
-        **last_period(estimates[:held][::-1], covariance[:held, :held][::-1, ::-1], degrees),
+        **single_contrasts(estimates[:held][::-1], covariance[:held, :held][::-1, ::-1], degrees),
     }
 
 

@@ -391,6 +391,17 @@ def test_trends_of_staggered_adoption_are_tested_in_the_event_study() -> None:
     assert sentence(gate.reason) == ("gates.trends-differ", {"largest": 0.0})
 
 
+def test_a_slope_before_treatment_fails_where_the_joint_test_is_diluted() -> None:
+    chosen = estimate("twfe", "did", "ATT")
+    line: dict[str, Json] = {"estimate": 0.2, "p_value": 0.004}
+    gate = checks.pre_trends({"pre_trends": {"p_value": 0.3, "largest": 1.1, "trend": line}}, chosen)
+    assert (gate.status, gate.value) == ("fail", 0.008)
+    assert sentence(gate.reason) == ("gates.trends-differ-along-line", {"largest": 1.1, "slope": 0.2})
+    # Of two tests, by Holm.
+    line["p_value"] = 0.006
+    assert checks.pre_trends({"pre_trends": {"p_value": 0.3, "trend": line}}, chosen).status == "pass"
+
+
 def test_pre_trends_say_why_they_do_not_apply() -> None:
     gate = checks.pre_trends({}, estimate())
     assert sentence(gate.reason) == ("gates.not-parallel-trends", {"primary": "aipw"})

@@ -111,7 +111,14 @@ def run_all(wanted: Mapping[str, Sequence[int]], *, jobs: int) -> Iterator[Recor
         wanted: name of a study to the numbers of its runs.
         jobs: number of processes, each of one thread; 1 for this process alone.
     """
-    batches = [(name, runs[at : at + _BATCH]) for name, runs in wanted.items() for at in range(0, len(runs), _BATCH)]
+    # Every study has some runs before any has all, so that an interrupted table is even.
+    most = max(map(len, wanted.values()), default=0)
+    batches = [
+        (name, part)
+        for at in range(0, most, _BATCH)
+        for name, runs in wanted.items()
+        if (part := runs[at : at + _BATCH])
+    ]
     if jobs == 1:
         for name, runs in batches:
             yield from _batch(name, runs)

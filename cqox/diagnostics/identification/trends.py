@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from cqox.contract import Assumption
 from cqox.contract.messages import Message, of
+from cqox.diagnostics.holm import smallest
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import Table, number_in, table_in
 from cqox.estimators import Json
@@ -72,29 +73,37 @@ def _of_trends(judged: Judged, before: Table, honest: Table) -> Evidence:
     if joint is None or periods is None:
         return _untested(before)
     sentences = [Message("identification.trends-joint", periods=periods, p=joint)]
-    dip = number_in(table_in(before, "dip").get("p_value"))
-    if dip is not None:
-        sentences.append(
-            Message("identification.trends-dip", dip=number_in(table_in(before, "dip").get("estimate")), p=dip)
-        )
+    line, line_p = _contrast(before, "trend")
+    if line_p is not None:
+        sentences.append(Message("identification.trends-line", slope=line, p=line_p))
+    dip, dip_p = _contrast(before, "dip")
+    if dip_p is not None:
+        sentences.append(Message("identification.trends-dip", dip=dip, p=dip_p))
     moved = _moved(judged, before, sentences)
     breakdown = _breakdown(honest, sentences)
     supports = (
         periods >= _PERIODS_BEFORE
         and joint >= _SUPPORTS
-        # The second of two tests of one entry, by Holm.
-        and (dip is None or 2 * dip >= _SUPPORTS)
+        and smallest(line_p, dip_p) >= _SUPPORTS
         and moved is not None
         and moved < judged.seen
         and breakdown is not None
         and breakdown >= _BREAKDOWN
     )
-    return Evidence(sentences=tuple(sentences), supports=supports, contradicts=joint < _CONTRADICTS)
+    return Evidence(sentences=tuple(sentences), supports=supports, contradicts=smallest(joint, line_p) < _CONTRADICTS)
+
+
+def _contrast(before: Table, name: str) -> tuple[float | None, float | None]:
+    """Return the estimate and the p-value of a contrast of the leads."""
+    found = table_in(before, name)
+    return number_in(found.get("estimate")), number_in(found.get("p_value"))
 
 
 def _moved(judged: Judged, before: Table, sentences: list[Message]) -> float | None:
     """Return by how much a trend that is just detectable would move the estimate, and say so."""
-    slope, treated = number_in(before.get("detectable_slope")), table_in(before, "periods_treated")
+    slopes = [before.get("detectable_slope"), table_in(before, "trend").get("detectable")]
+    slope = min((value for value in map(number_in, slopes) if value is not None), default=None)
+    treated = table_in(before, "periods_treated")
     base = "from_last" if judged.chosen.name in _FROM_LAST or "from_mean" not in treated else "from_mean"
     periods = number_in(treated.get(base))
     if slope is None or periods is None:

@@ -52,6 +52,15 @@ def test_a_declaration_backs_what_no_test_contradicts() -> None:
     assert statuses(table(p_value=0.02), assumes=DECLARED) == ["declared", "supported"]
     assert statuses(table(p_value=0.02), assignment="randomized") == ["declared", "supported"]
     assert statuses(table(p_value=0.009), assumes=DECLARED) == ["contradicted", "supported"]
+    line: dict[str, Json] = {"p_value": 0.004, "estimate": 0.2, "detectable": 0.05}
+    assert statuses(table(trend=line), assumes=DECLARED) == ["contradicted", "supported"]
+    assert statuses(table(trend=line | {"p_value": 0.006}), assumes=DECLARED) == ["declared", "supported"]
+
+
+def test_a_trend_is_detectable_by_the_more_powerful_test() -> None:
+    line: dict[str, Json] = {"p_value": 0.6, "estimate": 0.02, "detectable": 0.2}
+    assert statuses(table(detectable_slope=0.3)) == ["untested", "supported"]
+    assert statuses(table(detectable_slope=0.3, trend=line)) == ["supported", "supported"]
 
 
 def test_the_past_supports_what_it_had_the_power_to_contradict() -> None:
@@ -63,7 +72,7 @@ def test_the_past_supports_what_it_had_the_power_to_contradict() -> None:
     "weak",
     [
         {"periods_before": 2}, {"p_value": 0.04}, {"detectable_slope": 0.26}, {"detectable_slope": None},
-        {"dip": {"p_value": 0.024, "estimate": 0.1}},
+        {"dip": {"p_value": 0.024, "estimate": 0.1}}, {"trend": {"p_value": 0.04, "estimate": 0.1}, "dip": {}},
     ],
 )  # fmt: skip
 def test_each_weakness_leaves_parallel_trends_untested(weak: dict[str, Json]) -> None:
@@ -102,10 +111,12 @@ def test_the_last_change_before_treatment_speaks_of_anticipation(change: dict[st
 
 def test_each_test_is_one_sentence() -> None:
     honest: dict[str, Json] = {"first": {"breakdown": 2.0}}
-    found: dict[str, Json] = {"pre_trends": table(), "event_study": {"honest": honest}}
+    line: dict[str, Json] = {"p_value": 0.7, "estimate": 0.02, "detectable": 0.2}
+    found: dict[str, Json] = {"pre_trends": table(trend=line), "event_study": {"honest": honest}}
     entry = trend_assumptions(judged("twfe", "did", diagnostics=found))[0]
     assert [sentence(each) for each in entry.evidence] == [
         ("identification.trends-joint", {"periods": 4.0, "p": 0.4}),
+        ("identification.trends-line", {"slope": 0.02, "p": 0.7}),
         ("identification.trends-dip", {"dip": 0.1, "p": 0.5}),
         ("identification.trends-slope", {"slope": 0.1, "periods": 4.0, "moved": 0.4, "seen": 1.0}),
         ("identification.trends-honest", {"breakdown": 2.0}),
