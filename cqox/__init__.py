@@ -1,4 +1,44 @@
 """CQOx: causal answers with honest uncertainty, and the resilience library that keeps them coming.
 
-`cqox.resilience` needs anyio alone; the other packages come with the extras `telemetry`, `engine` and `services`.
+`cqox.analyze(df, y=…, treatment=…)` answers from a data frame or a file, and `cqox.roles(df)` suggests which column
+plays which role; both need the extra `engine`. `cqox.resilience` needs anyio alone.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cqox.api import Report, Session, analyze, analyze_async, catalog, definitions, methods, roles, roles_async
+
+__all__ = [
+    "Report",
+    "Session",
+    "analyze",
+    "analyze_async",
+    "catalog",
+    "definitions",
+    "methods",
+    "roles",
+    "roles_async",
+]
+
+_MODULES = {"methods": "cqox.api.methods"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'cqox' has no attribute {name!r}")
+    try:
+        found = import_module(_MODULES[name]) if name in _MODULES else getattr(import_module("cqox.api"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "cqox":
+            raise
+        raise ModuleNotFoundError(
+            f"cqox.{name} needs {error.name}, which is not installed: pip install 'cqox[engine]'", name=error.name
+        ) from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

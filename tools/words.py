@@ -35,6 +35,9 @@ _OF_FILES = {"tell"}
 """Names of the standard library."""
 
 _QUOTED = re.compile(r"`[^`]*`")
+_OF_TEXTS = {_ROOT / "cqox/api/keywords.py"}
+"""Made from the texts of the HTTP interface, which are no docstrings."""
+
 _ITSELF = {"tools/words.py", "tests/tools/test_words.py"}
 
 
@@ -51,6 +54,8 @@ def findings(path: Path) -> Iterator[tuple[int, str]]:
         elif token.type in (tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE):
             for offset, line in enumerate(token.string.splitlines()):
                 yield from _words(token.start[0] + offset, line)
+    if path in _OF_TEXTS:
+        return
     for node in ast.walk(ast.parse(text)):
         # Docstrings of modules, classes and functions, and those below an attribute.
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):

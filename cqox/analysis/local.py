@@ -1,104 +1,163 @@
-"""Analysis of one local file without a server, for `cqox analyze`."""
+"""Analyses on this machine without a server, for the Python interface and the command line."""
 
 import hashlib
 import json
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Self
 
-from anyio import to_thread
 from pydantic import JsonValue
 
-from cqox.analysis.service import Analyses, Bounds
+from cqox.analysis.bounds import Bounds
+from cqox.analysis.service import Analyses
 from cqox.analysis.workers import Progress
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
-from cqox.errors import CqoxError, InvalidRequest, UnreadableFile
+from cqox.contract.messages import Message
+from cqox.errors import InvalidRequest, UnreadableFile
+from cqox.storage import DatasetRecord
 
-__all__ = ["LocalAnalysis", "analyze_file"]
+__all__ = ["LocalAnalyses", "LocalReport", "digest_of"]
 
 _BLOCK_BYTES = 1 << 20
+_KEPT = 8
+"""Data sets that are kept; the one that was used longest ago is deleted first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalAnalysis:
-    """A finished analysis of a file.
+class LocalReport:
+    """A finished analysis.
 
     Attributes:
-        report: the report as the API returns it, with paths of written figures in place of URLs.
-        figures: figure name to the files written.
+        body: the report as the API returns it, JSON bytes.
+        figures: figure name to Vega-Lite specification, JSON bytes.
     """
 
-    report: Mapping[str, JsonValue]
-    figures: Mapping[str, Sequence[Path]]
+    body: bytes
+    figures: bytes
 
 
-async def analyze_file(
-    path: Path,
-    *,
-    mapping: Mapping[str, JsonValue],
-    options: Mapping[str, JsonValue] | None = None,
-    read_options: Mapping[str, JsonValue] | None = None,
-    figures: Path | None = None,
-    formats: Sequence[Literal["svg", "png", "json"]] = ("svg",),
-    bounds: Bounds,
-    language: Language = LANGUAGES[0],
-    progress: Progress | None = None,
-) -> LocalAnalysis:
-    """Read a file, analyse it in a worker process, and write its figures.
+class LocalAnalyses:
+    """Data sets and analyses in a temporary folder. Open it with `LocalAnalyses.open`."""
 
-    Args:
-        path: the file, in any upload format.
-        mapping: as in a request.
-        options: as in a request.
-        read_options: options of the file reader, as in an upload.
-        figures: folder for the figures, created if missing; None to write none.
-        formats: formats of each figure.
-        bounds: resource limits of the computation.
-        language: language of the sentences in report and figures.
-        progress: called with each step; the first is `file`, with `notes` on reading the file and the mapped columns.
+    def __init__(self, analyses: Analyses, folder: Path) -> None:
+        self._analyses = analyses
+        self._folder = folder
+        self._files = 0
+        self._kept = OrderedDict[str, None]()
 
-    A cancellation ends the worker process; figures already written stay.
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, bounds: Bounds) -> AsyncIterator[Self]:
+        """Start a worker process in the background; end it and delete the folder on exit.
+
+        Args:
+            bounds: resource limits.
+        """
+        with tempfile.TemporaryDirectory(prefix="cqox-") as name:
+            folder = Path(name)
+            async with Analyses.open(folder, bounds, samples=False) as analyses:
+                yield cls(analyses, folder)
+
+    def new_file(self) -> Path:
+        """Return the path of a file that does not exist yet, in the temporary folder."""
+        self._files += 1
+        return self._folder / f"given-{self._files}"
+
+    async def add(
+        self, path: Path, *, name: str, digest: str, size_bytes: int, read_options: Mapping[str, JsonValue]
+    ) -> DatasetRecord:
+        """Read a file as a data set.
+
+        Args:
+            path: the file, in any upload format.
+            name: its name for people.
+            digest: of its bytes, as `digest_of` returns it.
+            size_bytes: its size.
+            read_options: options of the file reader, as in an upload.
+
+        Raises:
+            InputError: the file or an option must be corrected.
+        """
+        _check_characters(read_options)
+        link = _readable(path, self.new_file())
+        try:
+            record = await self._analyses.datasets.add(
+                link, name=name, content_digest=digest, size_bytes=size_bytes, options=read_options
+            )
+        finally:
+            if link != path:
+                link.unlink(missing_ok=True)
+        self._kept[record.dataset_id] = None
+        self._kept.move_to_end(record.dataset_id)
+        while len(self._kept) > _KEPT:
+            await self._analyses.retention.delete_dataset(self._kept.popitem(last=False)[0], reports=True)
+        return record
+
+    async def analyze(
+        self,
+        record: DatasetRecord,
+        *,
+        mapping: Mapping[str, JsonValue],
+        options: Mapping[str, JsonValue],
+        progress: Progress | None = None,
+    ) -> LocalReport:
+        """Analyse a data set, in a worker process.
+
+        A cancellation ends the computation.
+
+        Args:
+            record: the data set.
+            mapping: as in a request.
+            options: as in a request.
+            progress: called with each step; the first is `file`, with `notes` on reading the file
+                and the mapped columns.
+
+        Raises:
+            InputError: the mapping, an option or the data must be corrected.
+            WorkerLost: the worker process crashed.
+        """
+        _check_characters(mapping, options)
+        body: dict[str, JsonValue] = {
+            "dataset_id": record.dataset_id,
+            "mapping": dict(mapping),
+            "options": dict(options),
+        }
+        request = parse_model(AnalyzeRequest, body)
+        if progress is not None:
+            progress({"step": "file", "notes": _notes_on(json.loads(record.description), mapping)})
+        answer = await self._analyses.analyze(request, progress=progress)
+        stored = await self._analyses.report(answer.analysis_id)
+        return LocalReport(body=answer.body, figures=stored.figures)
+
+    async def infer_roles(self, record: DatasetRecord) -> Mapping[str, object]:
+        """Return the suggested roles of a data set, as `POST /api/roles/infer` does."""
+        return await self._analyses.datasets.infer(record.dataset_id)
+
+    async def run(self, task: str, arguments: Mapping[str, object]) -> tuple[Mapping[str, object], bytes]:
+        """Run a task of `cqox.analysis.work` in the worker process and return its JSON value and its data."""
+        reply = await self._analyses.pool.run(task, arguments)
+        return reply.body, reply.payload
+
+
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return the digest of a file, as an upload's, and its size in bytes.
 
     Raises:
-        InputError: the file, the mapping or an option must be corrected.
-        WorkerLost: the worker process crashed.
+        UnreadableFile: it cannot be read.
     """
-    _check_characters(mapping, options, read_options)
-    asked = parse_model(
-        AnalyzeRequest, {"dataset_id": "file", "mapping": dict(mapping), "options": dict(options or {})}
-    )
-    # Carried out of the workers' task group, which would wrap it in an ExceptionGroup.
-    failure: CqoxError | None = None
-    with tempfile.TemporaryDirectory(prefix="cqox-") as scratch:
-        async with Analyses.open(Path(scratch), bounds, samples=False) as analyses:
-            try:
-                digest, size_bytes = await to_thread.run_sync(_digest, path)
-                record = await analyses.datasets.add(
-                    _readable(path, Path(scratch)),
-                    name=os.fsencode(path.name).decode(errors="replace"),
-                    content_digest=digest,
-                    size_bytes=size_bytes,
-                    options=read_options or {},
-                )
-                if progress is not None:
-                    progress({"step": "file", "notes": _notes_on(json.loads(record.description), mapping)})
-                request = asked.model_copy(update={"dataset_id": record.dataset_id})
-                answer = await analyses.analyze(request, progress=progress)
-                report: dict[str, JsonValue] = json.loads(answer.body)
-                written = await _write_figures(analyses, report, figures, formats, language)
-            except CqoxError as error:
-                failure = error
-    if failure is not None:
-        raise failure
-    messages = report["messages"]
-    if language != LANGUAGES[0] and isinstance(messages, dict):
-        translate_document(report, messages, language)  # type: ignore[arg-type]
-    report["figures"] = {name: str(paths[0]) for name, paths in written.items()}
-    return LocalAnalysis(report=report, figures=written)
+    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+                size_bytes += len(block)
+    except OSError as error:
+        raise UnreadableFile(Message("analysis.unreadable-file", path=str(path), reason=error.strerror)) from error
+    return digest.hexdigest(), size_bytes
 
 
 def _check_characters(*given: Mapping[str, JsonValue] | None) -> None:
@@ -107,11 +166,10 @@ def _check_characters(*given: Mapping[str, JsonValue] | None) -> None:
         raise InvalidRequest(Message("analysis.not-utf-8"))
 
 
-def _readable(path: Path, folder: Path) -> Path:
+def _readable(path: Path, link: Path) -> Path:
     """Return a path to the file that every reader takes; some take no name whose bytes are not UTF-8."""
     if _is_utf8(str(path)):
         return path
-    link = folder / "file"
     link.symlink_to(path.resolve())
     return link
 
@@ -137,32 +195,3 @@ def _notes_on(description: Mapping[str, JsonValue], mapping: Mapping[str, JsonVa
 
 def _list(value: JsonValue) -> Sequence[JsonValue]:
     return value if isinstance(value, list) else ()
-
-
-async def _write_figures(
-    analyses: Analyses, report: Mapping[str, JsonValue], folder: Path | None, formats: Sequence[str], language: Language
-) -> dict[str, list[Path]]:
-    names = report["figures"]
-    if folder is None or not isinstance(names, dict):
-        return {}
-    await to_thread.run_sync(lambda: folder.mkdir(parents=True, exist_ok=True))
-    written: dict[str, list[Path]] = {}
-    for name in names:
-        for suffix in formats:
-            content = await analyses.figure(str(report["analysis_id"]), name, suffix, language=language)
-            target = folder / f"{name}.{suffix}"
-            await to_thread.run_sync(target.write_bytes, content)
-            written.setdefault(name, []).append(target)
-    return written
-
-
-def _digest(path: Path) -> tuple[str, int]:
-    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-                size_bytes += len(block)
-    except OSError as error:
-        raise UnreadableFile(Message("analysis.unreadable-file", path=str(path), reason=error.strerror)) from error
-    return digest.hexdigest(), size_bytes

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -17,6 +16,7 @@ from pydantic import JsonValue
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.answer import Answer
+from cqox.analysis.bounds import Bounds
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.heap import Heap
@@ -28,10 +28,10 @@ from cqox.analysis.log_throttle import Outage
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
-from cqox.analysis.retention import Retention, RetentionPeriods
+from cqox.analysis.retention import Retention
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
-from cqox.analysis.workers import ProcessLimits, WorkerPool
+from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_figure
 from cqox.errors import NotFound, StoreUnavailable
@@ -41,46 +41,12 @@ from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 
-__all__ = ["Analyses", "Bounds"]
+__all__ = ["Analyses"]
 
 _WORK = "cqox.analysis.work"
 # Workers for uploads and figures, in addition to those for analyses.
 _LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
-_FILES_LARGER_THAN_EXPANDED = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """Resource limits of an engine.
-
-    Attributes:
-        analyses: maximum number of concurrent computations.
-        queued: maximum number of queued computations.
-        threads: threads of one computation.
-        worker_memory_bytes: memory limit of one in addition to its code, 0 for none.
-        file_limits: settings of `cqox.datasets.Limits` by name; missing ones have its defaults.
-        task_seconds: timeout of one computation for all callers, 0 for none.
-        reserve_bytes: space to keep free on the disk of the data directory; 64 MiB if None.
-        keep: the retention periods.
-    """
-
-    analyses: int
-    queued: int = 64
-    threads: int
-    worker_memory_bytes: int
-    file_limits: Mapping[str, int]
-    task_seconds: float = 0.0
-    reserve_bytes: int | None = None
-    keep: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - it is frozen
-
-    def of_a_worker(self) -> ProcessLimits:
-        """Return the kernel limits of a worker process; wider than the limits that the engine enforces itself."""
-        return ProcessLimits(
-            memory_bytes=self.worker_memory_bytes,
-            cpu_seconds=math.ceil(self.task_seconds * (self.threads + 1)),
-            file_bytes=_FILES_LARGER_THAN_EXPANDED * self.file_limits.get("max_expanded_bytes", 0),
-        )
 
 
 class Analyses:
@@ -173,7 +139,8 @@ class Analyses:
             open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
             WorkerPool.open(
                 work=_WORK,
-                size=bounds.analyses + _LIGHT_PLACES,
+                size=bounds.analyses + (_LIGHT_PLACES if bounds.standby else 0),
+                spares=int(bounds.standby),
                 limits=bounds.of_a_worker(),
                 threads=bounds.threads,
             ) as pool,

@@ -11,18 +11,17 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
-import trio
 from pydantic import JsonValue
 from rich.console import Console
 from rich.text import Text
 
-from cqox.analysis.local import LocalAnalysis, analyze_file
-from cqox.analysis.service import Bounds
+from cqox.analysis.bounds import Bounds
+from cqox.api import Report, Session, analyze_request
+from cqox.api.estimates_table import show_report
 from cqox.contract import ROLES, Options
 from cqox.contract.messages import Language, Message
 from cqox.datasets import ReadOptions
 from cqox.errors import CqoxError, InputError, InvalidRequest
-from services.cli.report import show_report
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings
 
@@ -80,7 +79,7 @@ def analyze(wanted: Wanted) -> int:
     if result is None:
         return _INTERRUPTED
     _print(wanted, result, options)
-    return 1 if result.report["status"] == "failed" else 0
+    return 1 if result.status == "failed" else 0
 
 
 def mapping_of(roles: Mapping[str, Sequence[str]]) -> dict[str, JsonValue]:
@@ -121,21 +120,13 @@ def pairs_of(given: Sequence[str], flag: str) -> dict[str, str]:
 
 def _computed(
     wanted: Wanted, settings: Settings, options: Mapping[str, JsonValue], progress: "_Progress"
-) -> LocalAnalysis | None:
+) -> Report | None:
     """Run the analysis; return None after Ctrl-C."""
-    result = None
-    with suppress(KeyboardInterrupt):
-        result = trio.run(_run, wanted, settings, options, progress, strict_exception_groups=True)
-    return result
-
-
-async def _run(
-    wanted: Wanted, settings: Settings, options: Mapping[str, JsonValue], progress: "_Progress"
-) -> LocalAnalysis:
     bounds = Bounds(
         analyses=1,
         threads=os.process_cpu_count() or 1,
         worker_memory_bytes=settings.worker_memory_bytes,
+        standby=False,
         file_limits={
             "max_bytes": settings.max_upload_bytes,
             "max_expanded_bytes": settings.max_expanded_bytes,
@@ -143,29 +134,38 @@ async def _run(
             "max_columns": settings.max_columns,
         },
     )
-    return await analyze_file(
-        wanted.path,
-        mapping=mapping_of(wanted.roles),
-        options=options,
-        language=wanted.language,
-        read_options=_read_options(wanted.read_options),
-        figures=wanted.figures,
-        formats=wanted.formats,
-        bounds=bounds,
-        progress=progress.step,
-    )
+    with suppress(KeyboardInterrupt), Session(bounds) as session:
+        report = analyze_request(
+            wanted.path,
+            mapping_of(wanted.roles),
+            options,
+            read=_read_options(wanted.read_options),
+            language=wanted.language,
+            progress=progress.step,
+            session=session,
+        )
+        if wanted.figures is not None:
+            report.save_figures(wanted.figures, formats=wanted.formats)
+        return report
+    return None
 
 
-def _print(wanted: Wanted, result: LocalAnalysis, options: Mapping[str, JsonValue]) -> None:
+def _print(wanted: Wanted, report: Report, options: Mapping[str, JsonValue]) -> None:
+    files = {
+        name: [str(wanted.figures / f"{name}.{suffix}") for suffix in wanted.formats]
+        for name in report.figures
+        if wanted.figures is not None
+    }
+    document: dict[str, JsonValue] = {**report.to_dict(), "figures": {name: paths[0] for name, paths in files.items()}}
     if wanted.as_json:
-        sys.stdout.write(json.dumps(result.report, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
         return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     alpha = options.get("alpha", 0.05)
-    show_report(console, result.report, alpha=alpha if isinstance(alpha, float) else 0.05, language=wanted.language)
+    show_report(console, document, alpha=alpha if isinstance(alpha, float) else 0.05, language=wanted.language)
     console.print()
-    for name, paths in result.figures.items():
-        console.print(Text(f"Figure {name}: {', '.join(map(str, paths))}"), soft_wrap=True)
+    for name, paths in files.items():
+        console.print(Text(f"Figure {name}: {', '.join(paths)}"), soft_wrap=True)
 
 
 def _read_options(given: Sequence[str]) -> dict[str, JsonValue]:

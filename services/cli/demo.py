@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.text import Text
 
-from services.cli.report import show_report
+from cqox.api.estimates_table import show_report
 from services.http.contract.api import operation
 
 __all__ = ["Demonstration", "show"]

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from cqox.analysis import service
-from cqox.analysis.service import Analyses, Bounds
+from cqox.analysis.bounds import Bounds
+from cqox.analysis.service import Analyses
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import NotFound, UnusableData
 from cqox.storage import DatasetRecord, StoredReport

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cqox.api.verdict_text import show_verdict
 from cqox.contract.messages import Language
-from services.cli.verdict import show_verdict
 
 __all__ = ["estimates_table", "show_report"]
 

@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from services.cli.report import estimates_table, show_report
+from cqox.api.estimates_table import estimates_table, show_report
 
 
 def shown(*estimates):

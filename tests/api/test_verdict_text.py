@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from services.cli.verdict import show_verdict
+from cqox.api.verdict_text import show_verdict
 
 REPORT = {
     "decision": {

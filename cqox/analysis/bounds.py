@@ -1,0 +1,47 @@
+"""Resource limits of an engine."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cqox.analysis.retention import RetentionPeriods
+from cqox.analysis.workers import ProcessLimits
+
+__all__ = ["Bounds"]
+
+_FILES_LARGER_THAN_EXPANDED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Resource limits of an engine.
+
+    Attributes:
+        analyses: maximum number of concurrent computations.
+        queued: maximum number of queued computations.
+        threads: threads of one computation.
+        worker_memory_bytes: memory limit of one in addition to its code, 0 for none.
+        file_limits: settings of `cqox.datasets.Limits` by name; missing ones have its defaults.
+        task_seconds: timeout of one computation for all callers, 0 for none.
+        reserve_bytes: space to keep free on the disk of the data directory; 64 MiB if None.
+        keep: the retention periods.
+        standby: keep further warm workers, for uploads and figures and in place of a killed one.
+    """
+
+    analyses: int
+    queued: int = 64
+    threads: int
+    worker_memory_bytes: int
+    file_limits: Mapping[str, int]
+    task_seconds: float = 0.0
+    reserve_bytes: int | None = None
+    keep: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - it is frozen
+    standby: bool = True
+
+    def of_a_worker(self) -> ProcessLimits:
+        """Return the kernel limits of a worker process; wider than the limits that the engine enforces itself."""
+        return ProcessLimits(
+            memory_bytes=self.worker_memory_bytes,
+            cpu_seconds=math.ceil(self.task_seconds * (self.threads + 1)),
+            file_bytes=_FILES_LARGER_THAN_EXPANDED * self.file_limits.get("max_expanded_bytes", 0),
+        )

@@ -1,0 +1,83 @@
+"""The analyses of this process: one worker that stays warm from the first call to the end."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import JsonValue
+
+from cqox.analysis.bounds import Bounds
+from cqox.analysis.local import LocalAnalyses, digest_of
+from cqox.api.portal import Call, Portal
+from cqox.frames import FrameKind, take
+from cqox.storage import DatasetRecord
+
+__all__ = ["OnStep", "Session", "default_session"]
+
+type OnStep = Callable[[Mapping[str, object]], None]
+"""Called with each step of an analysis: a JSON object with `step` and its data."""
+
+
+class Session:
+    """Synchronous and asynchronous calls of `LocalAnalyses`, whose worker starts at the first of them.
+
+    Args:
+        bounds: resource limits; by default one computation at a time, a thread for each CPU, and no limit of memory.
+    """
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        chosen = bounds or Bounds(
+            analyses=1, threads=os.process_cpu_count() or 1, worker_memory_bytes=0, file_limits={}, standby=False
+        )
+        self._portal = Portal(lambda: LocalAnalyses.open(chosen))
+
+    def start[T](self, work: "Callable[[LocalAnalyses, OnStep], Awaitable[T]]") -> Call[T]:
+        """Start work in the session's event loop."""
+        return self._portal.start(work)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker and delete what the session holds; the next call starts another."""
+        self._portal.close()
+
+
+async def dataset_of(
+    analyses: LocalAnalyses, data: object, read_options: Mapping[str, JsonValue]
+) -> tuple[DatasetRecord, FrameKind | None]:
+    """Read a frame or a file as a data set; return it and the frame's kind, None for a file.
+
+    Raises:
+        InputError: frame, file or option must be corrected.
+    """
+    from anyio import to_thread
+
+    if isinstance(data, str | os.PathLike):
+        path = Path(os.fsdecode(data))
+        digest, size_bytes = await to_thread.run_sync(digest_of, path)
+        name = os.fsencode(path.name).decode(errors="replace")
+        record = await analyses.add(path, name=name, digest=digest, size_bytes=size_bytes, read_options=read_options)
+        return record, None
+    path = analyses.new_file()
+    try:
+        taken = await to_thread.run_sync(take, data, path)
+        record = await analyses.add(
+            path, name=_FRAME_NAME, digest=taken.digest, size_bytes=taken.size_bytes, read_options=read_options
+        )
+    finally:
+        path.unlink(missing_ok=True)
+    return record, taken.kind
+
+
+_FRAME_NAME = "frame.arrow"
+_default = Session()
+
+
+def default_session() -> Session:
+    """Return the session of this process."""
+    return _default

@@ -1,0 +1,26 @@
+"""A report as the text that a terminal shows."""
+
+from io import StringIO
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cqox.api.report import Report
+
+__all__ = ["text_of"]
+
+_NARROWEST = 80
+
+
+def text_of(report: "Report") -> str:
+    """Return estimates, findings, notes, headline, verdict, ledger and gates as plain text, as wide as the terminal."""
+    from rich.console import Console
+
+    from cqox.api.estimates_table import show_report
+
+    alpha = report.options.get("alpha")
+    text = StringIO()
+    console = Console(file=text, width=max(get_terminal_size().columns, _NARROWEST), highlight=False, no_color=True)
+    level = alpha if isinstance(alpha, float) else 0.05
+    show_report(console, report.to_dict(), alpha=level, language=report.language)
+    return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines())

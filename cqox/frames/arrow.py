@@ -1,0 +1,97 @@
+"""Any frame as the bytes of an Arrow IPC file: what is analysed, what is uploaded, and whose digest is its id."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cqox.contract.messages import Message
+from cqox.errors import InvalidRequest
+from cqox.frames.kinds import FrameKind, kind_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Taken", "take"]
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A frame as a file.
+
+    Attributes:
+        path: of the Arrow IPC file.
+        kind: library of the frame.
+        digest: BLAKE2b of the file's bytes, 16 bytes as hexadecimal digits.
+        size_bytes: of the file.
+    """
+
+    path: Path
+    kind: FrameKind
+    digest: str
+    size_bytes: int
+
+
+def take(data: object, path: Path) -> Taken:
+    """Write a frame to an Arrow IPC file; equal frames give equal bytes.
+
+    Args:
+        data: a pandas, polars or pyarrow frame, a DuckDB relation, any object with an Arrow stream
+            (`__arrow_c_stream__`), or a mapping of column names to arrays of equal length.
+        path: the file to write.
+
+    Raises:
+        InvalidRequest: it is no frame, or a column of it cannot be read.
+    """
+    kind = kind_of(data)
+    if kind is None:
+        raise InvalidRequest(Message("frames.no-frame", type=type(data).__name__), field="data")
+    frame = _polars(data, kind)
+    frame.write_ipc(path, compression="uncompressed")
+    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            size_bytes += len(block)
+    return Taken(path=path, kind=kind, digest=digest.hexdigest(), size_bytes=size_bytes)
+
+
+def _polars(data: object, kind: FrameKind) -> "pl.DataFrame":
+    import polars as pl
+
+    from cqox.frames.columns import check_names
+    from cqox.frames.pandas_frame import of_pandas
+
+    if kind == "pandas":
+        return of_pandas(data)
+    if kind == "mapping":
+        return _of_mapping(data)  # type: ignore[arg-type]
+    if kind == "lazy":
+        return data.collect()  # type: ignore[attr-defined, no-any-return]
+    if kind == "polars":
+        return data  # type: ignore[return-value]
+    if kind == "duckdb":
+        check_names(data.columns)  # type: ignore[attr-defined]
+    elif kind == "pyarrow":
+        check_names(data.schema.names)  # type: ignore[attr-defined]
+    try:
+        return pl.DataFrame(data)  # type: ignore[arg-type]
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise InvalidRequest(Message("frames.not-read", type=type(data).__name__, reason=str(error)[:300])) from error
+
+
+def _of_mapping(data: Mapping[object, object]) -> "pl.DataFrame":
+    import polars as pl
+
+    from cqox.frames.columns import check_names, of_array
+
+    check_names(data)
+    columns = [of_array(str(name), values) for name, values in data.items()]
+    lengths = {column.name: len(column) for column in columns}
+    if len(set(lengths.values())) > 1:
+        shown = [f"{name} ({length})" for name, length in list(lengths.items())[:20]]
+        raise InvalidRequest(Message("frames.unequal-lengths", columns=shown), field="data")
+    return pl.DataFrame(columns)

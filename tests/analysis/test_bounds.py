@@ -1,0 +1,16 @@
+"""Resource limits of an engine."""
+
+from cqox.analysis.bounds import Bounds
+from cqox.analysis.workers import ProcessLimits
+
+
+def test_the_kernel_limits_of_a_worker_are_wider_than_the_engines_own() -> None:
+    bounds = Bounds(
+        analyses=2, threads=3, worker_memory_bytes=1000, file_limits={"max_expanded_bytes": 50}, task_seconds=2.5
+    )
+    assert bounds.of_a_worker() == ProcessLimits(memory_bytes=1000, cpu_seconds=10, file_bytes=100)
+
+
+def test_without_limits_there_are_none() -> None:
+    limits = Bounds(analyses=1, threads=1, worker_memory_bytes=0, file_limits={}).of_a_worker()
+    assert limits == ProcessLimits(memory_bytes=0, cpu_seconds=0, file_bytes=0)

@@ -1,0 +1,95 @@
+"""A report as Python values."""
+
+import json
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import polars as pl
+import pytest
+
+from cqox.api import Report, Session, analyze
+from cqox.errors import NotFound
+from tests.api.conftest import trial
+
+
+def test_its_parts_are_typed(report: Report) -> None:
+    assert report.verdict == report.decision.verdict == "GO"
+    assert report.primary is not None
+    assert report.primary.name == report.decision.primary
+    assert report.effect is not None
+    assert report.effect.estimate == report.primary.estimate
+    assert report.identification is not None
+    assert next(entry.status for entry in report.identification.assumptions) == "declared"
+    assert report.gates["overlap"].status in ("pass", "warn", "not_applicable")
+    assert report.options["assignment"] == "randomized"
+    assert report.mapping["y"] == "sales"
+    assert report.headline
+
+
+def test_an_estimate_is_found_by_name_and_several_are_named(report: Report, session: Session) -> None:
+    assert report["aipw"].estimate == pytest.approx(2.0, abs=0.4)
+    with pytest.raises(KeyError, match=r"there are .*aipw"):
+        _ = report["apiw"]
+    three = trial().assign(campaign=lambda data: data["age"].rank().astype(int) % 3)
+    several = analyze(three, y="sales", treatment="campaign", session=session)
+    with pytest.raises(KeyError, match=r"an estimate for each contrast: .*'1 vs 0'") as caught:
+        _ = several["ols_adjustment"]
+    assert "ols_adjustment" in str(caught.value)
+    assert several["ols_adjustment", "1 vs 0"].contrast == "1 vs 0"
+
+
+def test_the_tidy_frame_is_of_the_library_that_came_in(report: Report, session: Session) -> None:
+    frame = report.to_frame()
+    assert isinstance(frame, pd.DataFrame)
+    assert len(frame) == len(report.estimates)
+    row = frame.set_index("estimator").loc["aipw"]
+    assert row["estimate"] == report["aipw"].estimate
+    assert row["ci_lower"] < row["estimate"] < row["ci_upper"]
+    other = analyze(pl.DataFrame(trial().to_dict("list")), y="sales", treatment="campaign", session=session)
+    assert isinstance(other.to_frame(), pl.DataFrame)
+    assert other.to_frame()["n"].dtype == pl.Int64
+
+
+def test_figures_are_charts_and_files(report: Report, tmp_path: Path) -> None:
+    assert "forest" in report.figures
+    chart = report.figure("forest")
+    assert isinstance(chart, alt.LayerChart | alt.Chart | alt.HConcatChart | alt.VConcatChart)
+    assert json.loads(report.draw("forest", "json"))["$schema"] == chart.to_dict()["$schema"]
+    assert report.draw("forest").startswith(b"<svg")
+    assert report.draw("forest", "png").startswith(b"\x89PNG")
+    with pytest.raises(NotFound) as caught:
+        report.figure("forrest")
+    assert "forest" in (caught.value.choices or ())
+    written = report.save_figures(tmp_path / "new" / "figures", formats=("svg", "json"))
+    assert written["forest"] == [tmp_path / "new" / "figures" / f"forest.{suffix}" for suffix in ("svg", "json")]
+    assert (tmp_path / "new" / "figures" / "forest.svg").read_bytes().startswith(b"<svg")
+
+
+def test_another_language_changes_sentences_and_figures_alone(report: Report) -> None:
+    japanese = report.in_language("ja")
+    assert japanese.language == "ja"
+    assert japanese.headline != report.headline
+    assert japanese["aipw"].estimate == report["aipw"].estimate
+    assert japanese.draw("forest", "json") != report.draw("forest", "json")
+    assert japanese.in_language("en").to_dict() == report.to_dict()
+
+
+def test_what_is_changed_in_a_copy_stays_there(report: Report) -> None:
+    document = report.to_dict()
+    document["decision"] = {}
+    assert report.to_dict()["decision"] != {}
+
+
+def test_a_terminal_shows_the_answer(report: Report) -> None:
+    text = repr(report)
+    assert report.headline in text
+    assert f"Verdict: GO on {report.decision.primary}" in text
+    assert "aipw" in text
+    assert "\x1b[" not in text
+    assert "処置" in repr(report.in_language("ja"))
+
+
+def test_json_is_written_and_returned(report: Report, tmp_path: Path) -> None:
+    text = report.to_json(tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == json.loads(text) == report.to_dict()

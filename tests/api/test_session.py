@@ -1,0 +1,43 @@
+"""The session of a process: its worker, its folder and its end."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cqox.api import Session, analyze
+from cqox.api.session import default_session
+from tests.api.conftest import trial
+
+SCRIPT = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+sys.path.insert(0, ".")
+import cqox
+from tests.api.conftest import trial
+print(cqox.analyze(trial(), y="sales", treatment="campaign").verdict)
+"""
+
+
+def test_there_is_one_session_by_default() -> None:
+    assert default_session() is default_session()
+
+
+def test_a_closed_session_starts_again() -> None:
+    session = Session()
+    first = analyze(trial(), y="sales", treatment="campaign", session=session)
+    session.close()
+    assert analyze(trial(), y="sales", treatment="campaign", session=session).verdict == first.verdict
+    session.close()
+
+
+@pytest.mark.parametrize("interpreter", [[], ["-X", "dev"]])
+def test_the_end_of_the_process_ends_the_worker_and_removes_its_folder(tmp_path: Path, interpreter: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *interpreter, "-c", SCRIPT, str(tmp_path)],
+        capture_output=True, text=True, timeout=150, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "CANARY"
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,90 @@
+"""Columns of arrays and Python objects."""
+
+import datetime
+import decimal
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.errors import InvalidRequest
+from cqox.frames.columns import check_names, of_array, of_objects
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "wanted"),
+    [
+        ([1, None, 3], pl.Int64, [1, None, 3]), ([1, 2.5, None], pl.Float64, [1.0, 2.5, None]),
+        ([True, None], pl.Boolean, [True, None]), (["a", NAN], pl.String, ["a", None]),
+        ([datetime.date(2020, 1, 2), None], pl.Date, [datetime.date(2020, 1, 2), None]),
+        ([decimal.Decimal("1.5"), 2], pl.Float64, [1.5, 2.0]), ([None, NAN], pl.Null, [None, None]),
+        ([2**70, 1], pl.Float64, [2.0**70, 1.0]), ([np.int32(4), np.float64(5)], pl.Float64, [4.0, 5.0]),
+        ([np.int32(4)], pl.Int64, [4]), ([np.bool_(True)], pl.Boolean, [True]),
+    ],
+)  # fmt: skip
+def test_objects_of_one_kind_are_a_column(values: list[object], form: pl.DataType, wanted: list[object]) -> None:
+    column = of_objects("c", values)
+    assert column.dtype == form
+    assert column.to_list() == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ([1, "x"], "mixes number and str"), ([True, 1], "mixes bool and number"),
+        ([datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1)], "mixes date and datetime"),
+        ([[1], [2]], "cells of type list"), ([1j], "cells of type complex"), ([b"x"], "cells of type bytes"),
+    ],
+)  # fmt: skip
+def test_objects_of_no_kind_or_of_several_are_named_with_their_column(values: list[object], named: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"'c' .*{named}") as caught:
+        of_objects("c", values)
+    assert caught.value.field == "data"
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "wanted"),
+    [
+        (np.array([1.0, NAN]), pl.Float64, [1.0, None]), (np.array([1, 2], np.int16), pl.Int16, [1, 2]),
+        (np.array([1, 2], np.float16), pl.Float64, [1.0, 2.0]), (np.array(["a", "bc"]), pl.String, ["a", "bc"]),
+        (np.array([True, False]), pl.Boolean, [True, False]), (np.arange(6)[::2], pl.Int64, [0, 2, 4]),
+        (np.array(["2020-01-01", "NaT"], "datetime64[D]"), pl.Datetime("us"), [datetime.datetime(2020, 1, 1), None]),
+        (np.array([1, None, "x"][:2], dtype=object), pl.Int64, [1, None]), ((1, 2), pl.Int64, [1, 2]),
+        (pl.Series("other", [1.0]), pl.Float64, [1.0]), (np.array([], np.float64), pl.Float64, []),
+    ],
+)  # fmt: skip
+def test_arrays_are_columns(values: object, form: pl.DataType, wanted: list[object]) -> None:
+    column = of_array("c", values)
+    assert column.name == "c"
+    assert column.dtype == form
+    assert column.to_list() == wanted
+
+
+def test_a_read_only_array_stays_as_it_is() -> None:
+    values = np.array([1.0, NAN])
+    values.flags.writeable = False
+    assert of_array("c", values).to_list() == [1.0, None]
+    assert np.isnan(values[1])
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (np.zeros((2, 2)), "2 dimensions"), ("text", "of type str"), (5, "of type int"),
+        (np.array([1j]), "cells of type complex128"), (np.array([1], "timedelta64[s]"), "holds durations"),
+        (np.array([b"x"]), r"cells of type \|S1"),
+    ],
+)  # fmt: skip
+def test_arrays_that_are_no_column_are_named(values: object, named: str) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        of_array("c", values)
+
+
+def test_names_are_texts_and_different() -> None:
+    check_names(["a", "b"])
+    with pytest.raises(InvalidRequest, match="The column 0 has a name that is not text"):
+        check_names([0])
+    with pytest.raises(InvalidRequest, match="Two columns have the name 'a'"):
+        check_names(["a", "b", "a"])
