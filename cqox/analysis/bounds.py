@@ -25,7 +25,8 @@ class Bounds:
         task_seconds: timeout of one computation for all callers, 0 for none.
         reserve_bytes: space to keep free on the disk of the data directory; 64 MiB if None.
         keep: the retention periods.
-        standby: keep further warm workers, for uploads and figures and in place of a killed one.
+        standby: keep further warm workers, for uploads and figures and in place of a killed one. Without, there is one
+            worker, and it starts as fast as it can.
     """
 
     analyses: int

@@ -43,7 +43,7 @@ from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 
 __all__ = ["Analyses"]
 
-_WORK = "cqox.analysis.work"
+_WORK, _LOCAL_WORK = "cqox.analysis.work", "cqox.analysis.local_work"
 # Workers for uploads and figures, in addition to those for analyses.
 _LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
@@ -138,7 +138,7 @@ class Analyses:
             open_store(data_dir, addresses, repair=True) as store,
             open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
             WorkerPool.open(
-                work=_WORK,
+                work=_WORK if bounds.standby else _LOCAL_WORK,
                 size=bounds.analyses + (_LIGHT_PLACES if bounds.standby else 0),
                 spares=int(bounds.standby),
                 limits=bounds.of_a_worker(),
