@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cqox.api import Report, Session, analyze, analyze_async, catalog, definitions, methods, roles, roles_async
+    from cqox.api import Report, Session, analyze, analyze_async, catalog, definitions, methods, roles, roles_async, sql
 
 __all__ = [
     "Report",
@@ -20,6 +20,7 @@ __all__ = [
     "methods",
     "roles",
     "roles_async",
+    "sql",
 ]
 
 _MODULES = {"methods": "cqox.api.methods"}

@@ -133,6 +133,16 @@ class LocalAnalyses:
         stored = await self._analyses.report(answer.analysis_id)
         return LocalReport(body=answer.body, figures=stored.figures)
 
+    async def join(self, folder: Path) -> Path:
+        """Return a new file with the rows of all files of a folder (an absolute path), joined in the worker.
+
+        Raises:
+            UnreadableFile: the files are no parts of one table.
+        """
+        path = self.new_file()
+        await self.run("join", {"folder": str(folder), "path": str(path)})
+        return path
+
     async def infer_roles(self, record: DatasetRecord) -> Mapping[str, object]:
         """Return the suggested roles of a data set, as `POST /api/roles/infer` does."""
         return await self._analyses.datasets.infer(record.dataset_id)

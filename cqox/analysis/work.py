@@ -12,6 +12,7 @@ from cqox.datasets import (
     Limits,
     ReadOptions,
     Table,
+    join_folder,
     preview,
     read_table,
     sample_names,
@@ -62,6 +63,12 @@ def _ingest(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     on_step({"step": "read", "rows": table.rows})
     write_parquet(table, folder / "table.parquet")
     return _description(table), b""
+
+
+def _join(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Join the files of `folder` to one file, `path`."""
+    join_folder(Path(str(arguments["folder"])), Path(str(arguments["path"])))
+    return {}, b""
 
 
 def _sample(arguments: _Arguments, on_step: StepCallback) -> _Answer:
@@ -181,6 +188,7 @@ _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "definitions": _definitions,
     "infer": _infer,
     "ingest": _ingest,
+    "join": _join,
     "render": _render,
     "sample": _sample,
     "samples": _samples,

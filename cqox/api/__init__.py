@@ -4,8 +4,10 @@ from cqox.api.calls import analyze, analyze_async, analyze_request, roles, roles
 from cqox.api.reference import catalog, definitions
 from cqox.api.report import Report
 from cqox.api.session import Session
+from cqox.sources import Query, sql
 
 __all__ = [
+    "Query",
     "Report",
     "Session",
     "analyze",
@@ -15,4 +17,5 @@ __all__ = [
     "definitions",
     "roles",
     "roles_async",
+    "sql",
 ]

@@ -4,6 +4,7 @@ Pure: no concurrency, no clock, no hidden randomness.
 """
 
 from cqox.datasets.findings import capping, detect_rows, of_roles, period_of_role, with_accepted
+from cqox.datasets.folder import join_folder
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
 from cqox.datasets.kinds import redescribed
@@ -36,6 +37,7 @@ __all__ = [
     "detect_rows",
     "fits",
     "infer_roles",
+    "join_folder",
     "kept_rows",
     "load_columns",
     "names_codes",

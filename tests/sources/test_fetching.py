@@ -1,0 +1,50 @@
+"""Sources of every kind to a file."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import cqox
+from cqox.api import Session
+from cqox.sources import Fetched, fetch, sql
+from tests.api.conftest import session, trial
+from tests.servers.objects import serve_objects
+
+__all__ = ["session"]
+
+
+def test_a_path_stays_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for source in (path, str(path), f"file://{path}"):
+        assert fetch(source, tmp_path / "new") == Fetched(path=path, name="a.csv", own=False)
+
+
+def test_an_object_keeps_its_name_and_a_query_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_objects("bucket", {"施策.csv": b"y\n1\n"}) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        found = fetch("s3://bucket/施策.csv", tmp_path / "one")
+    assert found == Fetched(path=tmp_path / "one", name="施策.csv", own=True)
+    found = fetch(sql("SELECT 1 AS a", "duckdb://"), tmp_path / "two")
+    assert (found.name, found.path.read_bytes()[:4]) == ("query", b"PAR1")
+
+
+def test_every_source_gives_the_numbers_of_the_frame(session: Session, tmp_path: Path) -> None:
+    roles = {"y": "sales", "treatment": "campaign", "covariates": "age"}
+    frame = trial()
+    wanted = cqox.analyze(frame, **roles, session=session)["ols_adjustment"].estimate
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    frame.iloc[:150].to_csv(folder / "1.csv", index=False)
+    frame.iloc[150:].to_csv(folder / "2.csv", index=False)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database, database:
+        frame.to_sql("shop", database, index=False)
+    sources = (folder, str(folder), cqox.sql("SELECT * FROM shop", f"sqlite://{tmp_path}/shop.db"))
+    for source in sources:
+        found = cqox.analyze(source, **roles, session=session)
+        assert found["ols_adjustment"].estimate == pytest.approx(wanted, rel=1e-12)
+        assert cqox.roles(source, session=session).mapping["y"] == "sales"
+    assert sorted(path.name for path in folder.iterdir()) == ["1.csv", "2.csv"]

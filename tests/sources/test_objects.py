@@ -1,0 +1,47 @@
+"""Objects and folders of an object store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cqox.errors import LimitExceeded, UnreadableFile
+from cqox.sources.objects import download
+from tests.servers.objects import serve_objects
+
+OBJECTS = {"one.csv": b"y\n1\n", "daily/a.csv": b"y\n2\n", "daily/b.csv": b"y\n3\n", "空 白.csv": b"y\n4\n"}
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with serve_objects("bucket", OBJECTS) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        yield
+
+
+def test_an_object_is_a_file(tmp_path: Path) -> None:
+    download("s3://bucket/one.csv", tmp_path / "one", max_bytes=100)
+    assert (tmp_path / "one").read_bytes() == b"y\n1\n"
+    download("s3://bucket/空 白.csv", tmp_path / "two", max_bytes=100)
+    assert (tmp_path / "two").read_bytes() == b"y\n4\n"
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/daily/", "s3://bucket/daily"])
+def test_what_lies_below_a_prefix_is_a_folder(address: str, tmp_path: Path) -> None:
+    download(address, tmp_path / "folder", max_bytes=100)
+    contents = [path.read_bytes() for path in sorted((tmp_path / "folder").iterdir())]
+    assert contents == [b"y\n2\n", b"y\n3\n"]
+
+
+def test_what_is_absent_or_too_large_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="nothing at 's3://bucket/none'"):
+        download("s3://bucket/none", tmp_path / "none", max_bytes=100)
+    with pytest.raises(UnreadableFile, match="s3://other") as caught:
+        download("s3://other/one.csv", tmp_path / "other", max_bytes=100)
+    assert "secret" not in str(caught.value)
+    for number, address in enumerate(("s3://bucket/one.csv", "s3://bucket/daily/")):
+        with pytest.raises(LimitExceeded, match="more than 3 bytes"):
+            download(address, tmp_path / str(number), max_bytes=3)
