@@ -15,6 +15,7 @@
     │   ├── InvalidRequest               the request does not match its schema, or names something missing
     │   ├── UnusableData                 the data cannot answer the question asked
     │   ├── UnreadableFile               no supported format or encoding yields a table
+    │   ├── SourceUnavailable            data that lie elsewhere cannot be fetched
     │   ├── BodyCorrupted                the body does not match its Content-Digest
     │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
     │   ├── NotFound                     no data set, analysis, figure or job with this id
@@ -53,6 +54,7 @@ __all__ = [
     "RunsElsewhere",
     "ServiceError",
     "Shed",
+    "SourceUnavailable",
     "StorageFull",
     "StoreUnavailable",
     "TooManyListeners",
@@ -200,6 +202,10 @@ class UnusableData(InputError):
 
 class UnreadableFile(InputError):
     """No supported format or encoding yields a table from these bytes."""
+
+
+class SourceUnavailable(InputError):
+    """Data that lie elsewhere (at a URL, in an object store or a database) cannot be fetched."""
 
 
 class BodyCorrupted(InputError):

@@ -1,7 +1,7 @@
 """Analyses on this machine without a server, for the Python interface and the command line."""
 
-import hashlib
 import json
+import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,15 +14,16 @@ from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
+from cqox.analysis.source_datasets import add_source
 from cqox.analysis.workers import Progress
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.contract.messages import Message
-from cqox.errors import InvalidRequest, UnreadableFile
+from cqox.errors import InvalidRequest
+from cqox.sources import Query, Source, kind_of
 from cqox.storage import DatasetRecord
 
-__all__ = ["LocalAnalyses", "LocalReport", "digest_of"]
+__all__ = ["LocalAnalyses", "LocalReport"]
 
-_BLOCK_BYTES = 1 << 20
 _KEPT = 8
 """Data sets that are kept; the one that was used longest ago is deleted first."""
 
@@ -75,7 +76,7 @@ class LocalAnalyses:
         Args:
             path: the file, in any upload format.
             name: its name for people.
-            digest: of its bytes, as `digest_of` returns it.
+            digest: of its bytes, as an upload's.
             size_bytes: its size.
             read_options: options of the file reader, as in an upload.
 
@@ -91,6 +92,32 @@ class LocalAnalyses:
         finally:
             if link != path:
                 link.unlink(missing_ok=True)
+        return await self._keep(record)
+
+    async def add_source(self, source: Source, *, read_options: Mapping[str, JsonValue]) -> DatasetRecord:
+        """Fetch a source and read it as a data set.
+
+        Args:
+            source: a path, an address or a query.
+            read_options: options of the file reader, as in an upload.
+
+        Raises:
+            InputError: the source cannot be fetched or read.
+        """
+        _check_characters(read_options)
+        link, read = self.new_file(), source
+        if not isinstance(source, Query) and kind_of(source) == "file":
+            read = _readable(Path(source), link)
+        try:
+            record = await add_source(
+                self._analyses.datasets, self._analyses.pool, read, scratch=self.new_file(),
+                name=_name(source), read_options=read_options,
+            )  # fmt: skip
+        finally:
+            link.unlink(missing_ok=True)
+        return await self._keep(record)
+
+    async def _keep(self, record: DatasetRecord) -> DatasetRecord:
         self._kept[record.dataset_id] = None
         self._kept.move_to_end(record.dataset_id)
         while len(self._kept) > _KEPT:
@@ -133,16 +160,6 @@ class LocalAnalyses:
         stored = await self._analyses.report(answer.analysis_id)
         return LocalReport(body=answer.body, figures=stored.figures)
 
-    async def join(self, folder: Path) -> Path:
-        """Return a new file with the rows of all files of a folder (an absolute path), joined in the worker.
-
-        Raises:
-            UnreadableFile: the files are no parts of one table.
-        """
-        path = self.new_file()
-        await self.run("join", {"folder": str(folder), "path": str(path)})
-        return path
-
     async def infer_roles(self, record: DatasetRecord) -> Mapping[str, object]:
         """Return the suggested roles of a data set, as `POST /api/roles/infer` does."""
         return await self._analyses.datasets.infer(record.dataset_id)
@@ -153,27 +170,17 @@ class LocalAnalyses:
         return reply.body, reply.payload
 
 
-def digest_of(path: Path) -> tuple[str, int]:
-    """Return the digest of a file, as an upload's, and its size in bytes.
-
-    Raises:
-        UnreadableFile: it cannot be read.
-    """
-    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-                size_bytes += len(block)
-    except OSError as error:
-        raise UnreadableFile(Message("analysis.unreadable-file", path=str(path), reason=error.strerror)) from error
-    return digest.hexdigest(), size_bytes
-
-
 def _check_characters(*given: Mapping[str, JsonValue] | None) -> None:
     # Bytes of a command line that are not UTF-8 arrive as lone surrogates.
     if not _is_utf8(json.dumps(given, ensure_ascii=False)):
         raise InvalidRequest(Message("analysis.not-utf-8"))
+
+
+def _name(source: Source) -> str | None:
+    """Return the name of a path, whatever its bytes; None where fetching finds one."""
+    if isinstance(source, Query) or kind_of(source) != "file":
+        return None
+    return os.fsencode(Path(source).name).decode(errors="replace")
 
 
 def _readable(path: Path, link: Path) -> Path:

@@ -1,19 +1,18 @@
 """The analyses of this process: one worker that stays warm from the first call to the end."""
 
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Self
 
 from anyio import to_thread
 from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
-from cqox.analysis.local import LocalAnalyses, digest_of
+from cqox.analysis.local import LocalAnalyses
+from cqox.analysis.source_datasets import remove
 from cqox.api.portal import Call, Portal
 from cqox.frames import FrameKind, take
-from cqox.sources import Source, fetch, parse
+from cqox.sources import parse
 from cqox.storage import DatasetRecord
 
 __all__ = ["OnStep", "Session", "default_session"]
@@ -62,36 +61,14 @@ async def dataset_of(
     path = analyses.new_file()
     try:
         if source is not None:
-            return await _of_source(analyses, source, path, read_options), None
+            return await analyses.add_source(source, read_options=read_options), None
         taken = await to_thread.run_sync(take, data, path, abandon_on_cancel=True)
         record = await analyses.add(
             path, name=_FRAME_NAME, digest=taken.digest, size_bytes=taken.size_bytes, read_options=read_options
         )
         return record, taken.kind
     finally:
-        await to_thread.run_sync(_remove, path)
-
-
-async def _of_source(
-    analyses: LocalAnalyses, source: Source, path: Path, read_options: Mapping[str, JsonValue]
-) -> DatasetRecord:
-    found = await to_thread.run_sync(fetch, source, path, abandon_on_cancel=True)
-    joined = await analyses.join(found.path) if found.path.is_dir() else None
-    try:
-        file = joined or found.path
-        digest, size_bytes = await to_thread.run_sync(digest_of, file, abandon_on_cancel=True)
-        name = os.fsencode(found.name).decode(errors="replace")
-        return await analyses.add(file, name=name, digest=digest, size_bytes=size_bytes, read_options=read_options)
-    finally:
-        if joined is not None:
-            _remove(joined)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 _FRAME_NAME = "frame.arrow"

@@ -40,6 +40,8 @@ from cqox.contract.report import (
     Provenance,
     Report,
     RoleCandidate,
+    SourceListing,
+    SourceSummary,
 )
 from cqox.contract.request import (
     AnalyzeRequest,
@@ -97,6 +99,8 @@ __all__ = [
     "Role",
     "RoleCandidate",
     "RoleMapping",
+    "SourceListing",
+    "SourceSummary",
     "Unpivot",
     "canonical_role",
     "counted",

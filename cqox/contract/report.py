@@ -36,6 +36,8 @@ __all__ = [
     "Provenance",
     "Report",
     "RoleCandidate",
+    "SourceListing",
+    "SourceSummary",
 ]
 
 
@@ -119,6 +121,20 @@ class DatasetListing(AnswerModel):
     """The answer of `GET /api/datasets`: samples first, then newest first."""
 
     datasets: Sequence[DatasetSummary]
+
+
+class SourceSummary(AnswerModel):
+    """A data source that the operator has named."""
+
+    name: str
+    kind: Literal["file", "url", "objects", "postgresql", "sqlite", "duckdb"]
+    meaning: str = ""
+
+
+class SourceListing(AnswerModel):
+    """The answer of `GET /api/sources`."""
+
+    sources: Sequence[SourceSummary]
 
 
 class EstimateReport(AnswerModel):

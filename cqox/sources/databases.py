@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cqox.contract.messages import Message
-from cqox.errors import InvalidRequest, LimitExceeded, UnreadableFile
+from cqox.errors import InvalidRequest, LimitExceeded, SourceUnavailable
 from cqox.sources.address import Query, kind_of, shown
 from cqox.sources.budget import Budget
 
@@ -26,7 +26,7 @@ def write_query(query: Query, target: Path, *, max_bytes: int) -> None:
         max_bytes: the most that is written.
 
     Raises:
-        UnreadableFile: the database cannot be reached.
+        SourceUnavailable: the database cannot be reached.
         InvalidRequest: it refuses the query, or two columns of the result have one name.
         LimitExceeded: the result is larger than the limit.
     """
@@ -112,8 +112,8 @@ def _check_names(names: Sequence[str]) -> None:
             raise InvalidRequest(Message("sources.two-columns", column=name), field="query")
 
 
-def _unreachable(query: Query, error: Exception) -> UnreadableFile:
-    return UnreadableFile(Message("sources.not-fetched", address=shown(query.address), reason=_reason(query, error)))
+def _unreachable(query: Query, error: Exception) -> SourceUnavailable:
+    return SourceUnavailable(Message("sources.not-fetched", address=shown(query.address), reason=_reason(query, error)))
 
 
 def _refused(query: Query, error: Exception) -> InvalidRequest:

@@ -38,7 +38,7 @@ def fetch(source: Source, target: Path, *, max_bytes: int = _MOST_BYTES) -> Fetc
         max_bytes: the most that is fetched.
 
     Raises:
-        UnreadableFile: it cannot be reached or read; the reason has no password.
+        SourceUnavailable: it cannot be reached or read; the reason has no password.
         LimitExceeded: it is larger than the limit.
         InvalidRequest: the database refuses the query.
     """

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cqox.contract.messages import Message
-from cqox.errors import LimitExceeded, UnreadableFile
+from cqox.errors import LimitExceeded, SourceUnavailable
 from cqox.sources.address import shown
 from cqox.sources.budget import Budget
 
@@ -28,7 +28,7 @@ def download(address: str, target: Path, *, max_bytes: int) -> None:
         max_bytes: the most in all.
 
     Raises:
-        UnreadableFile: there is no such object, or the store cannot be reached.
+        SourceUnavailable: there is no such object, or the store cannot be reached.
         LimitExceeded: more bytes than the limit.
     """
     import obstore
@@ -49,7 +49,7 @@ def download(address: str, target: Path, *, max_bytes: int) -> None:
         _write_all(store, found[: _MOST_FILES + 1], address, target, max_bytes)
     except (BaseError, OSError, ValueError) as error:
         reason = shown(" ".join(str(error).split()))
-        raise UnreadableFile(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
+        raise SourceUnavailable(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
 
 
 def _write_all(store: Any, found: list[Any], address: str, target: Path, max_bytes: int) -> None:  # noqa: ANN401
@@ -57,7 +57,7 @@ def _write_all(store: Any, found: list[Any], address: str, target: Path, max_byt
 
     files = [item for item in found if not str(item["path"]).endswith("/")]
     if not files:
-        raise UnreadableFile(Message("sources.nothing-there", address=shown(address)))
+        raise SourceUnavailable(Message("sources.nothing-there", address=shown(address)))
     if len(files) > _MOST_FILES:
         raise LimitExceeded(Message("sources.too-many-files", address=shown(address), most=_MOST_FILES))
     target.mkdir()

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from cqox.contract.messages import Message
-from cqox.errors import UnreadableFile
+from cqox.errors import SourceUnavailable
 from cqox.sources.address import shown
 from cqox.sources.budget import Budget
 
@@ -25,7 +25,7 @@ def download_url(address: str, target: Path, *, max_bytes: int) -> None:
         max_bytes: the most that is written.
 
     Raises:
-        UnreadableFile: it cannot be fetched.
+        SourceUnavailable: it cannot be fetched.
         LimitExceeded: it is larger than the limit.
     """
     budget = Budget(address, max_bytes)
@@ -35,7 +35,7 @@ def download_url(address: str, target: Path, *, max_bytes: int) -> None:
             budget.copy(_blocks(answer), file)
     except (OSError, HTTPException, ValueError) as error:
         reason = shown(" ".join(str(error).split())) or type(error).__name__
-        raise UnreadableFile(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
+        raise SourceUnavailable(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
 
 
 def _blocks(answer: Any) -> "Any":  # noqa: ANN401 - urlopen is untyped

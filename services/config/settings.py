@@ -83,6 +83,15 @@ class Settings:
             shown="$XDG_DATA_HOME/cqox, or ~/.local/share/cqox",
         ),
     ] = Path()
+    sources: Annotated[
+        Path,
+        _About(
+            "CQOX_SOURCES",
+            "TOML file that names the data sources which clients may read; see docs/operators.md.",
+            services=("engine", "up"),
+            shown="none",
+        ),
+    ] = Path()
     postgres_url: Annotated[
         str,
         _About(

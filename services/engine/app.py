@@ -17,7 +17,8 @@ from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
-from services.engine import analyses, datasets, jobs
+from services.config.sources import named_sources
+from services.engine import analyses, datasets, jobs, sources
 from services.engine.state import State
 from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
@@ -48,7 +49,7 @@ def create_app(settings: Settings) -> App:
         raise SettingsError(str(error)) from None
     engine_app = App(__name__, title="Engine", settings=settings)
     engine_app.clients_are_gateways = True
-    state = State(settings=settings)
+    state = State(settings=settings, sources=named_sources(settings.sources))
     bounds = Bounds(
         analyses=settings.concurrent_analyses,
         queued=settings.queued_analyses,
@@ -105,7 +106,8 @@ def create_app(settings: Settings) -> App:
         await translate_response(current_request(), response)
         return response
 
-    register(engine_app, datasets.handlers(state) | analyses.handlers(state) | jobs.handlers(state))
+    of_data = datasets.handlers(state) | sources.handlers(state)
+    register(engine_app, of_data | analyses.handlers(state) | jobs.handlers(state))
     add_admin(engine_app)
     add_health(engine_app, {"results": results, "cache": cache, "disk": disk})
     add_docs(engine_app)

@@ -21,7 +21,7 @@ from services.http.request.bodies import read_json
 from services.http.request.request import current_request
 from services.http.request.uploads import receive_upload
 
-__all__ = ["handlers"]
+__all__ = ["described", "handlers", "read_options"]
 
 _READ_OPTIONS = tuple(parameter.name for parameter in READ_PARAMETERS)
 
@@ -47,9 +47,9 @@ def handlers(state: State) -> dict[str, Handler]:
                 name=upload.name,
                 content_digest=upload.digest,
                 size_bytes=upload.size_bytes,
-                options=_read_options(upload.fields),
+                options=read_options(upload.fields),
             )
-        answer = json_bytes(_described(record), HTTPStatus.CREATED)
+        answer = json_bytes(described(record), HTTPStatus.CREATED)
         answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
         return answer
 
@@ -58,7 +58,7 @@ def handlers(state: State) -> dict[str, Handler]:
         return json_answer({"datasets": [_summary(record) for record in await state.analyses.datasets.all()]})
 
     async def read_dataset(dataset_id: str) -> Response:
-        return json_bytes(_described(await state.analyses.datasets.get(dataset_id)))
+        return json_bytes(described(await state.analyses.datasets.get(dataset_id)))
 
     async def delete_dataset(dataset_id: str) -> Response:
         erase = query_of("delete_dataset").get("erase")
@@ -86,7 +86,7 @@ def handlers(state: State) -> dict[str, Handler]:
     }
 
 
-def _read_options(fields: Mapping[str, str]) -> dict[str, JsonValue]:
+def read_options(fields: Mapping[str, str]) -> dict[str, JsonValue]:
     unknown = sorted(fields.keys() - set(_READ_OPTIONS))
     if unknown:
         raise InvalidRequest(
@@ -112,7 +112,7 @@ def _summary(record: DatasetRecord) -> dict[str, object]:
     }
 
 
-def _described(record: DatasetRecord) -> bytes:
+def described(record: DatasetRecord) -> bytes:
     # The stored description is JSON already; parsing and encoding thousands of columns would block the event loop.
     summary = {name: value for name, value in _summary(record).items() if name not in ("rows", "columns")}
     return json.dumps(summary, ensure_ascii=False).encode()[:-1] + b"," + record.description[1:]

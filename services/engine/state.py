@@ -1,10 +1,13 @@
 """The state that the engine's routes share."""
 
+from collections.abc import Mapping
+
 import trio
 
 from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses
 from services.config.settings import Settings
+from services.config.sources import NamedSource
 from services.engine.listeners import Listeners
 
 __all__ = ["State"]
@@ -18,13 +21,15 @@ class State:
         analyses: open while the app serves.
         jobs: analyses in the background; set while the app serves.
         listeners: clients of the event streams of jobs.
+        sources: data sources that the operator has named.
         names: limits concurrent validations of column names.
     """
 
     analyses: Analyses
     jobs: Jobs
 
-    def __init__(self, *, settings: Settings) -> None:
+    def __init__(self, *, settings: Settings, sources: Mapping[str, NamedSource] | None = None) -> None:
         self.settings = settings
+        self.sources = sources or {}
         self.listeners = Listeners()
         self.names = trio.CapacityLimiter(2)

@@ -11,8 +11,9 @@ from pydantic import JsonValue
 
 from cqox.analysis import service
 from cqox.analysis.bounds import Bounds
-from cqox.analysis.local import LocalAnalyses, LocalReport, digest_of
-from cqox.errors import InvalidRequest, UnreadableFile, UnusableData
+from cqox.analysis.file_digest import digest_of
+from cqox.analysis.local import LocalAnalyses, LocalReport
+from cqox.errors import InvalidRequest, UnusableData
 from tests.analysis.fake_pool import REASON, SPEC, FakePool
 
 pytestmark = pytest.mark.anyio
@@ -93,12 +94,6 @@ async def test_the_first_step_has_the_notes_on_the_file_and_on_mapped_columns(po
     assert [step["step"] for step in steps] == ["file", "analyze"]
     await analyzed(table, {**MAPPING, "covariates": ["x"]}, steps=steps)
     assert steps[2]["notes"] == ["note on the file", "y: note on y", "x: on x"]
-
-
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.csv", tmp_path):
-        with pytest.raises(UnreadableFile, match=path.name):
-            digest_of(path)
 
 
 async def test_what_cannot_be_analysed_says_so(pool: FakePool, table: Path) -> None:

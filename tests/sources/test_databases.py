@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from cqox.datasets import Limits, ReadOptions, read_table
-from cqox.errors import InvalidRequest, LimitExceeded, UnreadableFile
+from cqox.errors import InvalidRequest, LimitExceeded, SourceUnavailable
 from cqox.sources import sql
 from cqox.sources.databases import write_query
 from tests.servers import Postgres, running
@@ -85,7 +85,7 @@ def test_a_database_that_is_not_there_is_named_without_its_password(tmp_path: Pa
     for number, address in enumerate(
         (f"sqlite://{tmp_path}/none.db", f"duckdb://{tmp_path}/none.db", "postgresql://me:secret@127.0.0.1:1/shop")
     ):
-        with pytest.raises((UnreadableFile, InvalidRequest)) as caught:
+        with pytest.raises((SourceUnavailable, InvalidRequest)) as caught:
             read("SELECT 1 AS a", address, tmp_path / str(number))
         assert "secret" not in str(caught.value)
     assert not (tmp_path / "none.db").exists()

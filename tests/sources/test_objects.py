@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cqox.errors import LimitExceeded, UnreadableFile
+from cqox.errors import LimitExceeded, SourceUnavailable
 from cqox.sources.objects import download
 from tests.servers.objects import serve_objects
 
@@ -37,9 +37,9 @@ def test_what_lies_below_a_prefix_is_a_folder(address: str, tmp_path: Path) -> N
 
 
 def test_what_is_absent_or_too_large_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFile, match="nothing at 's3://bucket/none'"):
+    with pytest.raises(SourceUnavailable, match="nothing at 's3://bucket/none'"):
         download("s3://bucket/none", tmp_path / "none", max_bytes=100)
-    with pytest.raises(UnreadableFile, match="s3://other") as caught:
+    with pytest.raises(SourceUnavailable, match="s3://other") as caught:
         download("s3://other/one.csv", tmp_path / "other", max_bytes=100)
     assert "secret" not in str(caught.value)
     for number, address in enumerate(("s3://bucket/one.csv", "s3://bucket/daily/")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cqox.errors import LimitExceeded, UnreadableFile
+from cqox.errors import LimitExceeded, SourceUnavailable
 from cqox.sources.urls import download_url
 
 CONTENT = b"y,w\n1,0\n" * 1000
@@ -50,9 +50,9 @@ def test_a_file_is_fetched_through_a_redirection(address: str, tmp_path: Path) -
 
 def test_what_cannot_be_fetched_says_why(address: str, tmp_path: Path) -> None:
     for number, (path, reason) in enumerate({"/absent": "404", "/local": "not allowed"}.items()):
-        with pytest.raises(UnreadableFile, match=reason):
+        with pytest.raises(SourceUnavailable, match=reason):
             download_url(address + path, tmp_path / str(number), max_bytes=10_000)
-    with pytest.raises(UnreadableFile, match=r"refused|reset"):
+    with pytest.raises(SourceUnavailable, match=r"refused|reset"):
         download_url("http://127.0.0.1:1/a.csv", tmp_path / "none", max_bytes=10)
     with pytest.raises(LimitExceeded):
         download_url(address + "/a.csv?part=1", tmp_path / "large", max_bytes=100)

@@ -9,19 +9,15 @@ from cqox.contract import (
     AnalysisListing,
     AnalyzeRequest,
     Catalog,
-    DatasetDescription,
-    DatasetListing,
     Definitions,
-    Inference,
-    InferRequest,
     JobDescription,
     JobListing,
     Report,
 )
 from services.http.contract.admin_models import PolicyChange, PolicyListing
+from services.http.contract.dataset_operations import DATASET_OPERATIONS, KEY
 from services.http.contract.health_models import Health, Liveness
 from services.http.contract.operations import Answer, Operation, Parameter
-from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -34,14 +30,8 @@ __all__ = [
     "operation",
 ]
 
-_DATASET = Parameter(name="dataset_id", where="path", meaning="The id from the upload's response, or a sample's name.")
 _ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id in the report.")
 _JOB = Parameter(name="job_id", where="path", meaning="The id from the 202 response.")
-_KEY = Parameter(
-    name="Idempotency-Key",
-    where="header",
-    meaning="Identifies this request: with the same body it is the same request, with another body it is rejected.",
-)
 _PAGES = (
     Parameter(name="limit", where="query", kind="integer", meaning="The most items, 1 to 200; 50 if absent."),
     Parameter(name="before", where="query", meaning="The `next` of the previous page."),
@@ -73,7 +63,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 kind="integer",
                 meaning="Milliseconds that the client waits; the analysis is cancelled after that.",
             ),
-            _KEY,
+            KEY,
         ),
         answers=(
             Answer(meaning="The report.", model=Report, media=("application/json", "text/event-stream")),
@@ -197,85 +187,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers=(Answer(meaning="The events.", media=("text/event-stream",)),),
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *UNAVAILABLE),
     ),
-    Operation(
-        name="upload_dataset",
-        method="POST",
-        path="/api/datasets",
-        aliases=("/api/upload",),
-        group="Data sets",
-        summary="Upload a table",
-        description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
-        "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id. "
-        "`findings` names traps in the data; a remedy at `upload` is sent as further fields of the form, or as query "
-        "parameters, with the file once more.",
-        body="file",
-        parameters=(
-            Parameter(name="name", where="query", meaning="Name of the data set; the file's name if absent."),
-            *READ_PARAMETERS,
-            _KEY,
-        ),
-        answers=(
-            Answer(status=HTTPStatus.CREATED, meaning="The data set, new or existing.", model=DatasetDescription),
-        ),
-        problems=(
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.CONTENT_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_CONTENT,
-            *UNAVAILABLE,
-            HTTPStatus.INSUFFICIENT_STORAGE,
-        ),
-    ),
-    Operation(
-        name="list_datasets",
-        method="GET",
-        path="/api/datasets",
-        group="Data sets",
-        summary="List data sets",
-        answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
-        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
-    ),
-    Operation(
-        name="read_dataset",
-        method="GET",
-        path="/api/datasets/{dataset_id}",
-        group="Data sets",
-        summary="Describe a data set",
-        parameters=(_DATASET,),
-        answers=(
-            Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
-        ),
-        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
-    ),
-    Operation(
-        name="delete_dataset",
-        method="DELETE",
-        path="/api/datasets/{dataset_id}",
-        group="Data sets",
-        summary="Delete a data set",
-        description="Its reports stay, unless `erase=reports` deletes them as well, with their figures and the jobs on "
-        "the data set that have ended. Analyses that are reading it finish; with `erase=reports` what they store is "
-        "deleted too.",
-        parameters=(
-            _DATASET,
-            Parameter(name="erase", where="query", choices=("reports",), meaning="What else is deleted."),
-        ),
-        answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is deleted."),),
-        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE),
-    ),
-    Operation(
-        name="infer_roles",
-        method="POST",
-        path="/api/roles/infer",
-        group="Data sets",
-        summary="Infer the roles of the columns",
-        description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged.",
-        body=InferRequest,
-        example={"dataset_id": "test"},
-        answers=(Answer(meaning="A mapping and, for each role, the candidates with reasons.", model=Inference),),
-        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
-    ),
+    *DATASET_OPERATIONS,
     Operation(
         name="list_estimators",
         method="GET",

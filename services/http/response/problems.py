@@ -35,6 +35,7 @@ from cqox.errors import (
     RunsElsewhere,
     ServiceError,
     Shed,
+    SourceUnavailable,
     StorageFull,
     StoreUnavailable,
     TooManyListeners,
@@ -87,6 +88,11 @@ _KINDS: dict[type[Exception], Kind] = {
     NotFound: Kind(type="not-found", status=HTTPStatus.NOT_FOUND, title=Message("problems.title-not-found")),
     RunsElsewhere: Kind(
         type="runs-elsewhere", status=HTTPStatus.CONFLICT, title=Message("problems.title-runs-elsewhere")
+    ),
+    SourceUnavailable: Kind(
+        type="source-unavailable",
+        status=HTTPStatus.FAILED_DEPENDENCY,
+        title=Message("problems.title-source-unavailable"),
     ),
     BodyCorrupted: Kind(
         type="content-digest-mismatch",

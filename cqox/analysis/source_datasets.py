@@ -1,0 +1,71 @@
+"""A source as a data set: fetched by a thread, joined and read by a worker."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from anyio import CapacityLimiter, to_thread
+from pydantic import JsonValue
+
+from cqox.analysis.datasets import Datasets
+from cqox.analysis.file_digest import digest_of
+from cqox.analysis.workers import WorkerPool
+from cqox.sources import Source, fetch
+from cqox.storage import DatasetRecord
+
+__all__ = ["add_source", "remove"]
+
+
+async def add_source(
+    datasets: Datasets,
+    pool: WorkerPool,
+    source: Source,
+    *,
+    scratch: Path,
+    name: str | None = None,
+    read_options: Mapping[str, JsonValue],
+    max_bytes: int | None = None,
+    limiter: CapacityLimiter | None = None,
+) -> DatasetRecord:
+    """Fetch a source and store it as a data set; the same bytes are the same data set.
+
+    A cancellation returns at once, and leaves the thread that fetches until it has finished or failed.
+
+    Args:
+        datasets: the registry.
+        pool: the worker processes.
+        source: a path, an address or a query.
+        scratch: path of a file that does not exist yet; nothing of it or next to it stays.
+        name: name of the data set; that of the source if None.
+        read_options: options of the file reader, as in an upload.
+        max_bytes: the most that is fetched.
+        limiter: of the threads that fetch.
+
+    Raises:
+        InputError: the source cannot be fetched or read.
+    """
+    joined = scratch.with_name(f"{scratch.name}-joined")
+    limit = {} if max_bytes is None else {"max_bytes": max_bytes}
+    try:
+        found = await to_thread.run_sync(
+            lambda: fetch(source, scratch, **limit), abandon_on_cancel=True, limiter=limiter
+        )
+        file = found.path
+        if file.is_dir():
+            await pool.run("join", {"folder": str(file), "path": str(joined)})
+            file = joined
+        digest, size_bytes = await to_thread.run_sync(digest_of, file, abandon_on_cancel=True)
+        shown = name or os.fsencode(found.name).decode(errors="replace")
+        return await datasets.add(file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options)
+    finally:
+        remove(scratch)
+        remove(joined)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; nothing where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

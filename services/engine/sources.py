@@ -1,0 +1,68 @@
+"""Handlers of the data sources that the operator has named."""
+
+import secrets
+from http import HTTPStatus
+
+from anyio import CapacityLimiter
+from quart import Response
+
+from cqox.analysis.source_datasets import add_source
+from cqox.contract import near_words, shortened
+from cqox.contract.messages import Message
+from cqox.errors import NotFound, SourceUnavailable, UnreadableFile
+from cqox.sources import Query, kind_of
+from services.engine.answers import json_answer, json_bytes
+from services.engine.datasets import described, read_options
+from services.engine.pages import query_of
+from services.engine.state import State
+from services.http.contract.registration import Handler
+
+__all__ = ["handlers"]
+
+_AT_ONCE = 4
+
+
+def handlers(state: State) -> dict[str, Handler]:
+    """Return the handlers of the operations on named sources, by name."""
+    limiter = CapacityLimiter(_AT_ONCE)
+
+    async def list_sources() -> Response:
+        query_of("list_sources")
+        sources = [
+            {
+                "name": each.name,
+                "kind": kind_of(each.source.address if isinstance(each.source, Query) else each.source),
+                "meaning": each.meaning,
+            }
+            for each in state.sources.values()
+        ]
+        return json_answer({"sources": sources})
+
+    async def read_source(name: str) -> Response:
+        query_of("read_source")
+        named = state.sources.get(name)
+        if named is None:
+            known = [*near_words(name, list(state.sources)), *state.sources]
+            choices = list(dict.fromkeys(known))[:20]
+            raise NotFound(Message("analysis.no-source", source=shortened(name)), field="name", choices=choices)
+        datasets = state.analyses.datasets
+        await datasets.check_room()
+        try:
+            record = await add_source(
+                datasets,
+                state.analyses.pool,
+                named.source,
+                scratch=datasets.scratch / f"source-{secrets.token_hex(8)}",
+                name=named.name,
+                read_options=read_options(named.read),
+                max_bytes=state.settings.max_upload_bytes,
+                limiter=limiter,
+            )
+        except UnreadableFile as error:
+            # The client sent no file: the operator's source is at fault.
+            raise SourceUnavailable(error.detail) from error
+        answer = json_bytes(described(record), HTTPStatus.CREATED)
+        answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
+        return answer
+
+    return {"list_sources": list_sources, "read_source": read_source}

@@ -1,0 +1,131 @@
+"""The operations on data sets and data sources."""
+
+from http import HTTPStatus
+
+from cqox.contract import DatasetDescription, DatasetListing, Inference, InferRequest, SourceListing
+from services.http.contract.operations import Answer, Operation, Parameter
+from services.http.contract.read_parameters import READ_PARAMETERS
+from services.http.statuses import UNAVAILABLE
+
+__all__ = ["DATASET_OPERATIONS", "KEY"]
+
+_DATASET = Parameter(name="dataset_id", where="path", meaning="The id from the upload's response, or a sample's name.")
+KEY = Parameter(
+    name="Idempotency-Key",
+    where="header",
+    meaning="Identifies this request: with the same body it is the same request, with another body it is rejected.",
+)
+"""Parameter of the operations that may be repeated."""
+
+DATASET_OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="upload_dataset",
+        method="POST",
+        path="/api/datasets",
+        aliases=("/api/upload",),
+        group="Data sets",
+        summary="Upload a table",
+        description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
+        "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id. "
+        "`findings` names traps in the data; a remedy at `upload` is sent as further fields of the form, or as query "
+        "parameters, with the file once more.",
+        body="file",
+        parameters=(
+            Parameter(name="name", where="query", meaning="Name of the data set; the file's name if absent."),
+            *READ_PARAMETERS,
+            KEY,
+        ),
+        answers=(
+            Answer(status=HTTPStatus.CREATED, meaning="The data set, new or existing.", model=DatasetDescription),
+        ),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
+    ),
+    Operation(
+        name="list_datasets",
+        method="GET",
+        path="/api/datasets",
+        group="Data sets",
+        summary="List data sets",
+        answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
+        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
+    ),
+    Operation(
+        name="read_dataset",
+        method="GET",
+        path="/api/datasets/{dataset_id}",
+        group="Data sets",
+        summary="Describe a data set",
+        parameters=(_DATASET,),
+        answers=(
+            Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
+        ),
+        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+    ),
+    Operation(
+        name="delete_dataset",
+        method="DELETE",
+        path="/api/datasets/{dataset_id}",
+        group="Data sets",
+        summary="Delete a data set",
+        description="Its reports stay, unless `erase=reports` deletes them as well, with their figures and the jobs on "
+        "the data set that have ended. Analyses that are reading it finish; with `erase=reports` what they store is "
+        "deleted too.",
+        parameters=(
+            _DATASET,
+            Parameter(name="erase", where="query", choices=("reports",), meaning="What else is deleted."),
+        ),
+        answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is deleted."),),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE),
+    ),
+    Operation(
+        name="list_sources",
+        method="GET",
+        path="/api/sources",
+        group="Data sets",
+        summary="List the data sources of the operator",
+        answers=(Answer(meaning="Their names; addresses and queries are not shown.", model=SourceListing),),
+        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
+    ),
+    Operation(
+        name="read_source",
+        method="POST",
+        path="/api/sources/{name}/datasets",
+        group="Data sets",
+        summary="Read a data source as a data set",
+        description="Fetches what the source holds now. The same bytes get the same id.",
+        parameters=(Parameter(name="name", where="path", meaning="A name from `/api/sources`."),),
+        answers=(
+            Answer(status=HTTPStatus.CREATED, meaning="The data set, new or existing.", model=DatasetDescription),
+        ),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            HTTPStatus.FAILED_DEPENDENCY,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
+    ),
+    Operation(
+        name="infer_roles",
+        method="POST",
+        path="/api/roles/infer",
+        group="Data sets",
+        summary="Infer the roles of the columns",
+        description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged.",
+        body=InferRequest,
+        example={"dataset_id": "test"},
+        answers=(Answer(meaning="A mapping and, for each role, the candidates with reasons.", model=Inference),),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
+    ),
+)
+"""In the order of the documentation."""

@@ -1,0 +1,59 @@
+"""Sources as data sets, with a pool that runs no task."""
+
+from pathlib import Path
+
+import pytest
+
+from cqox.analysis import service
+from cqox.analysis.bounds import Bounds
+from cqox.analysis.service import Analyses
+from cqox.analysis.source_datasets import add_source, remove
+from cqox.errors import LimitExceeded, UnreadableFile
+from tests.analysis.fake_pool import FakePool
+
+pytestmark = pytest.mark.anyio
+BOUNDS = Bounds(analyses=1, threads=1, worker_memory_bytes=0, file_limits={}, reserve_bytes=0)
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> FakePool:
+    made = FakePool()
+    monkeypatch.setattr(service, "WorkerPool", made)
+    return made
+
+
+async def test_a_file_keeps_its_name_and_a_folder_is_joined_first(pool: FakePool, tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("y,w\n1,0\n")
+    async with Analyses.open(tmp_path / "data", BOUNDS, samples=False) as analyses:
+        scratch = tmp_path / "scratch"
+        found = await add_source(analyses.datasets, analyses.pool, source, scratch=scratch, read_options={})
+        assert found.name == "a.csv"
+        named = {"scratch": scratch, "name": "shop", "read_options": {"sheet": "2"}}
+        assert (await add_source(analyses.datasets, analyses.pool, source, **named)).name == "shop"
+        with pytest.raises(UnreadableFile):
+            await add_source(analyses.datasets, analyses.pool, tmp_path / "no", scratch=scratch, read_options={})
+    assert pool.ran == ["ingest", "ingest"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "data"]  # noqa: ASYNC240
+
+
+async def test_what_is_fetched_is_removed_whatever_happens(pool: FakePool, tmp_path: Path) -> None:
+    from cqox.sources import sql
+
+    query = sql("SELECT 1 AS a", "duckdb://")
+    async with Analyses.open(tmp_path / "data", BOUNDS, samples=False) as analyses:
+        scratch = tmp_path / "scratch"
+        await add_source(analyses.datasets, analyses.pool, query, scratch=scratch, read_options={})
+        with pytest.raises(LimitExceeded):
+            await add_source(
+                analyses.datasets, analyses.pool, query, scratch=scratch, read_options={}, max_bytes=10
+            )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]  # noqa: ASYNC240
+
+
+def test_files_folders_and_nothing_can_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for name in ("folder", "file", "nothing"):
+        remove(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
