@@ -16,7 +16,8 @@ Each row is a kind of study, simulated and sent through the analysis of the serv
 designs are in `tests/studies`). GO asks for a limited risk: a study without a gain fails the table where the lower end
 of Wilson's 99% interval of its rate of GO is above 5%, a good study, with a true effect of four to five standard errors
 or more and true declarations, where the upper end is below 80%. All gates, ledger entries and findings decide together.
-Nothing is declared that is false, but where the name says so. The last column has what the report names in at least
+Nothing is declared that is false, but where the name says so; of those no rate is demanded, and what is shown is how
+often the data contradict the declaration. The last column has what the report names in at least
 half of the runs, by its status in the ledger.
 """
 _TABLE = """

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
@@ -58,6 +60,13 @@ def test_what_most_reports_name_is_named_by_its_status() -> None:
     records = [record(GOOD, number, "GO", ledger=ledger, findings=["duplicates"]) for number in range(3)]
     (row,) = rows(STUDIES, records)
     assert row.named == ["untested: no_interference", "declared: randomized", "finding: duplicates"]
+    assert not row.fails
+
+
+def test_no_rate_is_demanded_where_the_declaration_is_false() -> None:
+    study = replace(NULL, name="false declaration: trends")
+    (row,) = rows([study], [record(study, number, "GO") for number in range(400)])
+    assert row.lower > 0.9
     assert not row.fails
 
 
