@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["Report"]
 
 _FORMS: Mapping[str, Form] = {
-    "estimator": "text", "family": "text", "estimand": "text", "contrast": "text", "status": "text",
-    "estimate": "number", "standard_error": "number", "ci_lower": "number", "ci_upper": "number", "p_value": "number",
-    "n": "whole", "reason": "text",
+    "estimator": "text", "contrast": "text", "estimand": "text", "estimate": "number", "std_error": "number",
+    "conf_low": "number", "conf_high": "number", "p_value": "number", "n": "whole", "family": "text", "status": "text",
+    "reason": "text",
 }  # fmt: skip
-"""Columns of the tidy frame."""
+"""Columns of the tidy frame, named as in the CSV export."""
+
+_OF_ESTIMATE = {"estimator": "name", "std_error": "standard_error", "conf_low": "ci_lower", "conf_high": "ci_upper"}
+"""Names in a report of the columns that have others there."""
 
 
 class Report:
@@ -194,8 +197,8 @@ class Report:
     def to_frame(self) -> Any:  # noqa: ANN401 - a frame of the caller's library
         """Return a tidy frame, one row for each estimate, in the library of the frame that was analysed.
 
-        Columns: estimator, family, estimand, contrast, status, estimate, standard_error, ci_lower, ci_upper, p_value,
-        n, reason. Numbers that are absent are null. Of a file it is a polars frame.
+        Columns: estimator, contrast, estimand, estimate, std_error, conf_low, conf_high, p_value, n, family, status,
+        reason. Numbers that are absent are null. Of a file it is a polars frame.
         """
         return to_native(_tidy(self.estimates), self._kind or "polars", forms=_FORMS)
 
@@ -290,9 +293,10 @@ class Report:
         return text_of(self)
 
     def _repr_html_(self) -> str:
-        return self._export("fragment").decode()
+        from cqox.api.notebook import html_of
+
+        return html_of(self)
 
 
 def _tidy(estimates: Sequence[EstimateReport]) -> dict[str, list[object]]:
-    names = {name: "name" if name == "estimator" else name for name in _FORMS}
-    return {column: [getattr(each, name) for each in estimates] for column, name in names.items()}
+    return {name: [getattr(each, _OF_ESTIMATE.get(name, name)) for each in estimates] for name in _FORMS}

@@ -45,7 +45,7 @@ def test_the_tidy_frame_is_of_the_library_that_came_in(report: Report, session: 
     assert len(frame) == len(report.estimates)
     row = frame.set_index("estimator").loc["aipw"]
     assert row["estimate"] == report["aipw"].estimate
-    assert row["ci_lower"] < row["estimate"] < row["ci_upper"]
+    assert row["conf_low"] < row["estimate"] < row["conf_high"]
     other = analyze(pl.DataFrame(trial().to_dict("list")), y="sales", treatment="campaign", session=session)
     assert isinstance(other.to_frame(), pl.DataFrame)
     assert other.to_frame()["n"].dtype == pl.Int64
