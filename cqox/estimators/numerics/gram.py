@@ -36,19 +36,27 @@ def gram_partial(block: Matrix, weights: Vector | None) -> Partial:
 
 def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
     """Return (groups, m, m) weighted cross-products within each group of a block's columns, and (groups,) counts."""
+    ordered = _in_order_of(groups, block, weights)
+    counts = np.bincount(groups, minlength=n_groups)
+    ends = np.cumsum(counts)
+    products = np.zeros((n_groups, len(block), len(block)))
+    for group in np.flatnonzero(counts):
+        products[group] = squares(ordered[:, ends[group] - counts[group] : ends[group]])
+    return products, counts.astype(np.float64)
+
+
+def _in_order_of(groups: NDArray[np.integer], block: Matrix, weights: Vector | None) -> Matrix:
+    """Return the columns of a block in the order of their groups, times the root of their weights; the block itself
+    where they are in order and unweighted."""
+    if not (groups[1:] < groups[:-1]).any():
+        return block if weights is None else np.multiply(block, np.sqrt(weights), out=scratch("ordered", *block.shape))
     order = np.argsort(groups, kind="stable")
     ordered = scratch("ordered", *block.shape)
     for variable, target in zip(block, ordered, strict=True):
         np.take(variable, order, out=target, mode="clip")
     if weights is not None:
         ordered *= np.sqrt(weights[order])
-    counts = np.bincount(groups, minlength=n_groups)
-    ends = np.cumsum(counts)
-    products = np.zeros((n_groups, len(block), len(block)))
-    for group in np.flatnonzero(counts):
-        own = ordered[:, ends[group] - counts[group] : ends[group]]
-        products[group] = squares(own)
-    return products, counts.astype(np.float64)
+    return ordered
 
 
 def gram(rows: Rows, matrix: Matrix, weights: Vector | None) -> Matrix:
