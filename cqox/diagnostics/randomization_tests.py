@@ -8,6 +8,7 @@ in a cell the test is exact, as a normal tail is too light for a skewed count.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,9 @@ _SPIKE = 0.75
 """Share of rows at one value from which on an amount counts as that value or another, if others are few."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """The rows' assigned values, and how they may differ by chance.
+    """The rows' assigned values, and how they may differ by chance; what every test of them needs is computed once.
 
     Attributes:
         values: (n,) 0/1, or amounts.
@@ -58,6 +59,38 @@ class Assignment:
     def permutes(self) -> bool:
         """True if the values of a stratum were as likely in any other order."""
         return self.chance is None and self.groups is None
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """True if the values are 0 and 1."""
+        return bool(((self.values == 0.0) | (self.values == 1.0)).all())
+
+    @cached_property
+    def smaller_share(self) -> float:
+        """Share of the rarer of two values; 1/2 for amounts."""
+        if not self.is_binary:
+            return 0.5
+        share = float(self.values.mean())
+        return min(share, 1.0 - share)
+
+    @cached_property
+    def stratified(self) -> bool:
+        """True if there are several strata."""
+        return bool(self.strata.any())
+
+    @cached_property
+    def moves(self) -> Vector:
+        """(n,) values, ranks of amounts, less what was expected of them."""
+        values = self.values if self.is_binary else _ranks(self.values, self, np.argsort(self.values))
+        return values - (_means(values[:, None], self)[:, 0] if self.chance is None else self.chance)
+
+    @cached_property
+    def variances(self) -> Vector:
+        """(n,) variance of the value of each row: that of a known probability, or of its stratum by n - 1."""
+        if self.chance is not None:
+            return self.chance * (1.0 - self.chance)
+        sizes, squares = np.bincount(self.strata), np.bincount(self.strata, self.moves * self.moves)
+        return np.asarray((squares / np.maximum(sizes - 1, 1))[self.strata])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +124,11 @@ def compare_amount(x: Vector, assigned: Assignment) -> Comparison | None:
     top = x == high
     if (top | (x == low)).all():
         return _of_counts(top[:, None].astype(np.float64), assigned, "levels")
-    spike = _spike(x, assigned)
+    order = np.argsort(x)
+    spike = _spike(x, x[order], assigned)
     if spike is not None:
         return _of_counts(spike[:, None], assigned, "levels")
-    return _of_scores(_ranks(x, assigned.strata)[:, None], assigned, "ranks")
+    return _of_scores(_ranks(x, assigned, order)[:, None], assigned, "ranks")
 
 
 def compare_levels(dummies: Matrix, assigned: Assignment) -> Comparison | None:
@@ -107,7 +141,7 @@ def compare_levels(dummies: Matrix, assigned: Assignment) -> Comparison | None:
     known = np.isfinite(dummies).all(axis=1)
     dummies, assigned = dummies[known], assigned.rows(known)
     levels = np.column_stack([1.0 - dummies.sum(axis=1), dummies])
-    expected = levels.sum(axis=0) * _smaller_share(assigned)
+    expected = levels.sum(axis=0) * assigned.smaller_share
     few = expected < _MERGED
     merged = [levels[:, ~few], levels[:, few].sum(axis=1, keepdims=True)] if few.any() else [levels]
     found = np.column_stack(merged)
@@ -117,57 +151,29 @@ def compare_levels(dummies: Matrix, assigned: Assignment) -> Comparison | None:
     return _of_counts(found[:, 1:], assigned, "levels")
 
 
-def _smaller_share(assigned: Assignment) -> float:
-    """Return the share of the rarer of two assigned values; 1/2 for amounts."""
-    if not _is_binary(assigned.values):
-        return 0.5
-    share = float(assigned.values.mean())
-    return min(share, 1.0 - share)
-
-
-def _is_binary(values: Vector) -> bool:
-    return bool(((values == 0.0) | (values == 1.0)).all())
-
-
-def _spike(x: Vector, assigned: Assignment) -> Vector | None:
+def _spike(x: Vector, ordered: Vector, assigned: Assignment) -> Vector | None:
     """Return (n,) whether x differs from its most frequent value, if too few rows differ for a test of ranks."""
-    middle = float(np.partition(x, len(x) // 2)[len(x) // 2])
-    other = x != middle
-    share = float(other.mean())
-    if share > 1.0 - _SPIKE or share * len(x) * _smaller_share(assigned) >= _EXPECTED:
+    middle = float(ordered[len(x) // 2])
+    equal = np.searchsorted(ordered, middle, side="right") - np.searchsorted(ordered, middle)
+    others = len(x) - int(equal)
+    if others > (1.0 - _SPIKE) * len(x) or others * assigned.smaller_share >= _EXPECTED:
         return None
-    return np.asarray(other, dtype=np.float64)
+    return np.asarray(x != middle, dtype=np.float64)
 
 
 def _of_counts(columns: Matrix, assigned: Assignment, kind: str) -> Comparison | None:
-    if columns.shape[1] == 1 and assigned.permutes and _is_binary(assigned.values):
+    if columns.shape[1] == 1 and assigned.permutes and assigned.is_binary:
         ones = float(columns.mean())
-        if min(ones, 1.0 - ones) * _smaller_share(assigned) * len(columns) < _EXPECTED:
+        if min(ones, 1.0 - ones) * assigned.smaller_share * len(columns) < _EXPECTED:
             return _exact(columns[:, 0], assigned)
     return _of_scores(columns, assigned, kind)
 
 
 def _of_scores(scores: Matrix, assigned: Assignment, kind: str) -> Comparison | None:
-    values = assigned.values
-    if not _is_binary(values):
-        values = _ranks(values, assigned.strata)
-    weights: Vector | None = None
-    if assigned.chance is None:
-        moves = values - _means(values[:, None], assigned.strata)[:, 0]
-    else:
-        moves, weights = values - assigned.chance, assigned.chance * (1.0 - assigned.chance)
-    centred = scores - _means(scores, assigned.strata, weights)
+    centred = scores - _means(scores, assigned, None if assigned.chance is None else assigned.variances)
     if assigned.groups is not None:
-        return _by_groups(centred * moves[:, None], assigned.groups, kind)
-    if weights is None:
-        weights = _permuted_variance(moves, assigned.strata)
-    return _wald(centred.T @ moves, centred.T @ (centred * weights[:, None]), kind)
-
-
-def _permuted_variance(moves: Vector, strata: Codes) -> Vector:
-    """Return (n,) the variance of the assigned values of each row's stratum, by n - 1."""
-    sizes = np.bincount(strata)
-    return np.asarray((np.bincount(strata, moves * moves) / np.maximum(sizes - 1, 1))[strata])
+        return _by_groups(centred * assigned.moves[:, None], assigned.groups, kind)
+    return _wald(centred.T @ assigned.moves, centred.T @ (centred * assigned.variances[:, None]), kind)
 
 
 def _wald(total: Vector, variance: Matrix, kind: str) -> Comparison | None:
@@ -192,33 +198,45 @@ def _quadratic_form(total: Vector, variance: Matrix) -> tuple[float, int]:
     used = scale > 1e-12 * max(1.0, float(scale.max(initial=0.0)))
     if not used.any():
         return 0.0, 0
-    scaled, z = variance[np.ix_(used, used)] / np.outer(scale[used], scale[used]), total[used] / scale[used]
+    z = total[used] / scale[used]
+    if len(z) == 1:
+        return float(z[0] ** 2), 1
+    scaled = variance[np.ix_(used, used)] / np.outer(scale[used], scale[used])
     roots, vectors = np.linalg.eigh(scaled)
     kept = roots > 1e-9 * roots[-1]
     return float(((vectors[:, kept].T @ z) ** 2 / roots[kept]).sum()), int(kept.sum())
 
 
-def _means(columns: Matrix, strata: Codes, weights: Vector | None = None) -> Matrix:
-    """Return (n, k) the mean of each row's stratum."""
+def _means(columns: Matrix, assigned: Assignment, weights: Vector | None = None) -> Matrix:
+    """Return (n, k) the mean of each row's stratum; (1, k) where there is one stratum."""
+    if not assigned.stratified:
+        return np.average(columns, axis=0, weights=weights, keepdims=True)
+    strata = assigned.strata
     mass = np.bincount(strata, weights)
     sums = [np.bincount(strata, column if weights is None else column * weights) for column in columns.T]
     return np.column_stack([(each / mass)[strata] for each in sums])
 
 
-def _ranks(x: Vector, strata: Codes) -> Vector:
-    """Return (n,) the mean rank of each row within its stratum, over the rows of the stratum + 1."""
-    order = np.argsort(x, kind="stable")
-    if strata.any():
-        order = order[np.argsort(strata[order], kind="stable")]
-    x, strata = x[order], strata[order]
-    new = np.ones(len(x), dtype=np.bool_)
-    new[1:] = (x[1:] != x[:-1]) | (strata[1:] != strata[:-1])
-    ends = np.append(np.flatnonzero(new), len(x))
-    group = np.cumsum(new) - 1
-    sizes = np.bincount(strata)
-    middle = (ends[:-1] + ends[1:] + 1)[group] / 2 - (np.cumsum(sizes) - sizes)[strata]
-    result = np.empty(len(x))
-    result[order] = middle / (sizes[strata] + 1)
+def _ranks(x: Vector, assigned: Assignment, order: NDArray[np.intp]) -> Vector:
+    """Return (n,) the mean rank of each row within its stratum, over the rows of the stratum + 1.
+
+    Args:
+        x: (n,) amounts.
+        assigned: the strata.
+        order: (n,) that sorts the amounts.
+    """
+    n, sizes = len(x), np.bincount(assigned.strata) if assigned.stratified else np.full(1, len(x))
+    if assigned.stratified:
+        order = order[np.argsort(assigned.strata[order], kind="stable")]
+    x = x[order]
+    new = np.ones(n, dtype=np.bool_)
+    new[1:] = x[1:] != x[:-1]
+    new[(np.cumsum(sizes) - sizes)[sizes > 0]] = True
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:], n)
+    ranks = np.repeat((starts + ends + 1) / 2, ends - starts)
+    result = np.empty(n)
+    result[order] = (ranks - np.repeat(np.cumsum(sizes) - sizes, sizes)) / (np.repeat(sizes, sizes) + 1)
     return result
 
 
