@@ -184,9 +184,10 @@ class _Means:
 
     def _below(self, value: float) -> float:
         """Return the number of means below a value."""
-        ordered = self._ordered
-        both = float(np.searchsorted(ordered, 2 * value - ordered).sum())
-        return (both + float(np.searchsorted(ordered, value))) / 2
+        # The smaller of a pair below a value is below it; its larger partners begin at itself.
+        smaller = self._ordered[: np.searchsorted(self._ordered, value)]
+        partners = np.searchsorted(self._ordered, 2 * value - smaller)
+        return float(partners.sum() - len(smaller) * (len(smaller) - 1) // 2)
 
     def _nearest(self, value: float) -> float:
         """Return the mean nearest to a value."""
