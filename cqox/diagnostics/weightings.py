@@ -1,6 +1,6 @@
 """Weights of the computed estimates, their distribution and the effective sample sizes that they leave."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -37,6 +37,8 @@ _OWN_WEIGHTS: dict[str, tuple[str, _Target, _Weights]] = {
 
 _PER_DOUBLING, _FARTHEST = 4, 32
 """Bins per doubling of the weight, and bins on each side of the mean."""
+
+_EDGES = np.exp2((np.arange(-_FARTHEST, _FARTHEST + 2) - 0.5) / _PER_DOUBLING)
 
 _BLOCK = 2**18
 
@@ -115,11 +117,9 @@ def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:
     """Return Kish's effective sample size (Σw)²/Σw² of each arm under each weighting, and the smaller share of rows."""
     result: dict[str, Json] = {}
     for weighting in found:
-        treated = plan.treated(weighting.sample) > 0
         arms: dict[str, Json] = {"used_by": list(weighting.used_by)}
         shares = []
-        for name, in_arm in (("treated", treated), ("control", ~treated)):
-            weights = weighting.weights[in_arm]
+        for name, weights in _by_arm(plan, weighting):
             effective = float(weights.sum() ** 2 / (weights @ weights))
             arms[name] = number(effective)
             arms[f"{name}_rows"] = len(weights)
@@ -135,38 +135,50 @@ def summarize_weights(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]
     """Summarise the distribution of the weights of each arm, scaled to mean 1 within the arm."""
     result: dict[str, Json] = {}
     for weighting in found:
-        treated = plan.treated(weighting.sample) > 0
-        result[weighting.name] = {
-            "treated": _summary(weighting.weights[treated]),
-            "control": _summary(weighting.weights[~treated]),
-        }
+        result[weighting.name] = {name: _summary(weights) for name, weights in _by_arm(plan, weighting)}
         drop_pages()
     return result
 
 
+def _by_arm(plan: Plan, weighting: Weighting) -> Iterator[tuple[str, Vector]]:
+    """Yield the name of each arm and the weights of its rows."""
+    treated = plan.treated(weighting.sample) > 0
+    yield "treated", weighting.weights[np.flatnonzero(treated)]
+    yield "control", weighting.weights[np.flatnonzero(~treated)]
+
+
 def _summary(weights: Vector) -> dict[str, Json]:
     scaled = weights / weights.mean()
-    median, high = np.quantile(scaled, (0.5, 0.99))
+    variation = scaled.std()
+    scaled.sort()
     return {
-        "median": number(median),
-        "percentile_99": number(high),
-        "maximum": number(scaled.max()),
-        "coefficient_of_variation": number(scaled.std()),
-        "largest_share": number(scaled.max() / len(scaled)),
-        "unused_share": number(np.count_nonzero(scaled <= 0) / len(scaled)),
+        "median": number(_quantile(scaled, 0.5)),
+        "percentile_99": number(_quantile(scaled, 0.99)),
+        "maximum": number(scaled[-1]),
+        "coefficient_of_variation": number(variation),
+        "largest_share": number(scaled[-1] / len(scaled)),
+        "unused_share": number(np.searchsorted(scaled, 0.0, side="right") / len(scaled)),
         "bins": _bins(scaled),
     }
 
 
-def _bins(scaled: Vector) -> list[Json]:
-    """Return the share of rows per quarter of a doubling of the weight; the first and the last bin are open-ended."""
-    counts = np.zeros(2 * _FARTHEST + 1)
-    for start in range(0, len(scaled), _BLOCK):
-        block = scaled[start : start + _BLOCK]
-        place = np.clip(np.rint(np.log2(block[block > 0]) * _PER_DOUBLING), -_FARTHEST, _FARTHEST)
-        counts += np.bincount(place.astype(np.intp) + _FARTHEST, minlength=len(counts))
-    found: list[Json] = []
-    for each in np.flatnonzero(counts).tolist():
-        ends = [2.0 ** ((each - _FARTHEST + half) / _PER_DOUBLING) for half in (-0.5, 0.5)]
-        found.append({"lower": ends[0], "upper": ends[1], "share": float(counts[each] / len(scaled))})
-    return found
+def _quantile(ordered: Vector, share: float) -> float:
+    """Return a quantile of ascending values, interpolated linearly."""
+    place = share * (len(ordered) - 1)
+    lower = int(place)
+    low, high = float(ordered[lower]), float(ordered[min(lower + 1, len(ordered) - 1)])
+    return low + (high - low) * (place - lower)
+
+
+def _bins(ordered: Vector) -> list[Json]:
+    """Return the share of rows per quarter of a doubling of the weight; the first and the last bin are open-ended.
+
+    Args:
+        ordered: (n,) weights of mean 1, ascending.
+    """
+    positions = np.searchsorted(ordered, np.concatenate([[0.0], _EDGES[1:-1]]), side="right")
+    counts = np.diff(positions, append=len(ordered))
+    return [
+        {"lower": float(_EDGES[each]), "upper": float(_EDGES[each + 1]), "share": float(counts[each] / len(ordered))}
+        for each in np.flatnonzero(counts).tolist()
+    ]
