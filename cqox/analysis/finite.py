@@ -5,7 +5,7 @@ figures are checked once more before they leave the worker process.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["finite", "finite_estimate", "named"]
 
 _MOST_NAMED = 5
+_WITHOUT_NUMBERS = frozenset({bool, int, str, type(None)})
 
 
 def finite(value: object, where: str = "") -> tuple[object, list[str]]:
@@ -26,17 +27,42 @@ def finite(value: object, where: str = "") -> tuple[object, list[str]]:
         value: objects and arrays with their content; values of other types stay unchanged.
         where: path of the value itself.
     """
+    if _is_finite(value):
+        return value, []
+    lost: list[str] = []
+    return _replaced(value, where, lost), lost
+
+
+def _is_finite(value: object) -> bool:
     if isinstance(value, float):
-        return (value, []) if math.isfinite(value) else (None, [where])
+        return math.isfinite(value)
     if isinstance(value, dict):
-        members = {key: finite(each, f"{where}.{key}" if where else str(key)) for key, each in value.items()}
-        lost = [path for _, paths in members.values() for path in paths]
-        return ({key: each for key, (each, _) in members.items()} if lost else value), lost
+        members: Iterable[object] = value.values()
+    elif isinstance(value, list | tuple):
+        members = value
+    else:
+        return True
+    # Reports are searched whole each time: what has no members costs no call.
+    for each in members:
+        kind = type(each)
+        if kind is float:
+            if each - each != 0.0:
+                return False
+        elif kind not in _WITHOUT_NUMBERS and not _is_finite(each):
+            return False
+    return True
+
+
+def _replaced(value: object, where: str, lost: list[str]) -> object:
+    """Return the value with null in place of what is not finite, and add the paths of that."""
+    if _is_finite(value):
+        return value
+    if isinstance(value, dict):
+        return {key: _replaced(each, f"{where}.{key}" if where else str(key), lost) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        items = [finite(each, f"{where}.{number}" if where else str(number)) for number, each in enumerate(value)]
-        lost = [path for _, paths in items for path in paths]
-        return ([each for each, _ in items] if lost else value), lost
-    return value, []
+        return [_replaced(each, f"{where}.{at}" if where else str(at), lost) for at, each in enumerate(value)]
+    lost.append(where)
+    return None
 
 
 def named(paths: Sequence[str]) -> Message:

@@ -5,7 +5,6 @@ in a few values only.
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import cast
 
 import altair as alt
@@ -52,13 +51,19 @@ def filled(
     alt: Message,
 ) -> Spec:
     """Return a copy of a compiled chart with rows, title, subtitle and description filled in."""
-    spec = deepcopy(template)
+    spec = cast("Spec", _copy(template))
     spec["data"] = {"values": list(rows)}
     lines: Json = subtitle if isinstance(subtitle, Message) else list(subtitle)
     spec["title"] = {"text": title, "subtitle": lines}
     spec["description"] = alt
-    spec["config"] = deepcopy(CONFIG)
+    spec["config"] = _copy(CONFIG)
     return spec
+
+
+def _copy(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _copy(each) for key, each in value.items()}
+    return [_copy(each) for each in value] if isinstance(value, list) else value
 
 
 def finished(name: str, spec: Spec) -> Figure:

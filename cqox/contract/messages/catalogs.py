@@ -77,31 +77,47 @@ def fill(found: str, params: Mapping[str, object]) -> str:
         KeyError: a field has no parameter.
         ValueError: a parameter does not fit the format of its field.
     """
-    return _FORMATTER.vformat(found, (), params)
+    parts = []
+    for text, name, how, conversion in _parsed(found):
+        parts.append(text)
+        if name is not None:
+            value = params[name]
+            parts.append(_formatted(repr(value) if conversion else value, how))
+    return "".join(parts)
 
 
-class _Formatter(string.Formatter):
-    def format_field(self, value: object, format_spec: str) -> str:
-        """See `string.Formatter`."""
-        kind, _, rest = format_spec.partition(" ")
-        match kind:
-            case "count":
-                return f"{value} {_noun(value, rest)}"
-            case "count,":
-                return f"{value:,} {_noun(value, rest)}"
-            case "plural":
-                return _noun(value, rest)
-            case "clause":
-                return str(value).rstrip(".:。： ")
-            case "join":
-                return rest.join(str(item) for item in _items(value))
-            case "list":
-                return _list(_items(value), rest)
-            case _:
-                return format(value, format_spec)
+@cache
+def _parsed(found: str) -> tuple[tuple[str, str | None, str, bool], ...]:
+    """Return the parts of a template: a text, the field after it, its format, and whether it is converted by `!r`.
+
+    Raises:
+        ValueError: it is no format string, or has another conversion.
+    """
+    parts = []
+    for text, name, how, conversion in string.Formatter().parse(found):
+        if conversion not in (None, "r"):
+            raise ValueError(f"no such conversion: !{conversion}")
+        parts.append((text, name, how or "", conversion is not None))
+    return tuple(parts)
 
 
-_FORMATTER = _Formatter()
+def _formatted(value: object, how: str) -> str:
+    kind, _, rest = how.partition(" ")
+    match kind:
+        case "count":
+            return f"{value} {_noun(value, rest)}"
+        case "count,":
+            return f"{value:,} {_noun(value, rest)}"
+        case "plural":
+            return _noun(value, rest)
+        case "clause":
+            return str(value).rstrip(".:。： ")
+        case "join":
+            return rest.join(str(item) for item in _items(value))
+        case "list":
+            return _list(_items(value), rest)
+        case _:
+            return format(value, how)
 
 
 def _items(value: object) -> Sequence[object]:

@@ -1,6 +1,6 @@
 """Messages inside JSON documents: collected when a document is written, restored or translated when it is read."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cqox.contract.messages.catalogs import Language
 from cqox.contract.messages.message import Message, as_json, message_from
@@ -16,6 +16,8 @@ __all__ = [
     "translated",
     "value_at",
 ]
+
+_PLAIN = frozenset({bool, float, int, str, type(None)})
 
 
 def collect_messages(document: object) -> dict[str, dict[str, object]]:
@@ -45,9 +47,11 @@ def restore_messages(document: object, messages: Mapping[str, Mapping[str, objec
     _replace(document, messages, _restored)
 
 
-def messages_in(document: object) -> Iterator[tuple[str, Message]]:
-    """Yield JSON pointer and message of every message in a document."""
-    yield from _messages(document, "")
+def messages_in(document: object) -> Sequence[tuple[str, Message]]:
+    """Return JSON pointer and message of every message in a document."""
+    found: list[tuple[str, Message]] = []
+    _collect(document, "", found)
+    return found
 
 
 def translated(found: Mapping[str, object], text: str, language: Language) -> str | None:
@@ -126,12 +130,19 @@ def _params(found: Mapping[str, object]) -> Mapping[str, object]:
     return params
 
 
-def _messages(value: object, where: str) -> Iterator[tuple[str, Message]]:
+def _collect(value: object, where: str, found: list[tuple[str, Message]]) -> None:
+    """Add pointer and message of every message in a value."""
+    members: Iterable[tuple[str | int, object]]
     if isinstance(value, Message):
-        yield where, value
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _messages(each, where + pointer_of(key))
+        found.append((where, value))
+        return
+    if isinstance(value, Mapping):
+        members = value.items()
     elif isinstance(value, list | tuple):
-        for number, each in enumerate(value):
-            yield from _messages(each, where + pointer_of(number))
+        members = enumerate(value)
+    else:
+        return
+    for key, each in members:
+        # Most of a document is numbers and words, which need no pointer.
+        if type(each) not in _PLAIN:
+            _collect(each, where + pointer_of(key), found)
