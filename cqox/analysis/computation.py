@@ -5,10 +5,7 @@ reports.
 """
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-
-from pydantic import JsonValue
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
@@ -16,7 +13,8 @@ from cqox.analysis.key import canonical_json, code_version, digest
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.single_flight import Waiters
-from cqox.analysis.workers import Progress, Reply, WorkerPool, member_objects
+from cqox.analysis.workers import Progress, Reply, WorkerPool
+from cqox.analysis.written import read
 from cqox.contract import AnalyzeRequest
 from cqox.storage import DatasetRecord, StoredReport
 from cqox.telemetry import metric_definitions, metrics
@@ -83,37 +81,32 @@ class Computation:
 
 
 def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: str) -> StoredReport:
-    body, report, specs = reply.body, reply.object("report"), reply.object("specs")
-    measure_report(report, rows=body["rows"])
-    figures = {name: f"/api/analyses/{key}/figures/{name}.svg" for name in specs}
-    content = canonical_json({"analysis_id": key, "dataset_id": record.dataset_id, **report, "figures": figures})
+    written = read(reply)
+    summary = written.summary
+    measure_report(summary, rows=written.rows)
+    content = written.with_ids(
+        {"analysis_id": key, "dataset_id": record.dataset_id},
+        {name: f"/api/analyses/{key}/figures/{name}.svg" for name in written.figures},
+    )
     provenance = {
         "dataset_digest": record.digest,
-        "rows": body["rows"],
-        "rows_used": body["rows_used"],
+        "rows": written.rows,
+        "rows_used": written.rows_used,
         "code_version": code_version(),
         "seed": request.options.seed,
-        "seconds": body["seconds"],
+        "seconds": written.seconds,
     }
-    decision = report["decision"]
-    assert isinstance(decision, dict)
+    primary, estimate = summary["primary"], summary["estimate"]
     return StoredReport(
         analysis_id=key,
         dataset_id=record.dataset_id,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-        status=str(report["status"]),
-        verdict=str(decision["verdict"]),
-        primary=None if decision["primary"] is None else str(decision["primary"]),
-        estimate=_primary_estimate(report, decision),
+        status=str(summary["status"]),
+        verdict=str(summary["verdict"]),
+        primary=None if primary is None else str(primary),
+        estimate=float(estimate) if isinstance(estimate, float | int) else None,
         report=content,
         provenance=canonical_json(provenance),
-        figures=canonical_json(specs),
+        figures=written.specs,
         digest=digest(content),
     )
-
-
-def _primary_estimate(report: Mapping[str, JsonValue], decision: Mapping[str, JsonValue]) -> float | None:
-    for estimate in member_objects(report["estimates"]):
-        if estimate["name"] == decision["primary"] and isinstance(estimate["estimate"], float | int):
-            return float(estimate["estimate"])
-    return None

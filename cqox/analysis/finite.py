@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["finite", "finite_estimate", "named"]
 
 _MOST_NAMED = 5
-_WITHOUT_NUMBERS = frozenset({bool, int, str, type(None)})
+_WITHOUT_FLOATS = frozenset({bool, int, str, type(None)})
 
 
 def finite(value: object, where: str = "") -> tuple[object, list[str]]:
@@ -44,11 +44,9 @@ def _is_finite(value: object) -> bool:
         return True
     # Reports are searched whole each time: what has no members costs no call.
     for each in members:
-        kind = type(each)
-        if kind is float:
-            if each - each != 0.0:
-                return False
-        elif kind not in _WITHOUT_NUMBERS and not _is_finite(each):
+        if type(each) in _WITHOUT_FLOATS:
+            continue
+        if not (math.isfinite(each) if isinstance(each, float) else _is_finite(each)):
             return False
     return True
 

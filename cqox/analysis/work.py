@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
 from cqox.analysis.run import StepCallback, analyze, warm_up
+from cqox.analysis.written import write
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.contract.messages import Message, collect_messages
 from cqox.datasets import (
@@ -139,13 +140,9 @@ def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     finished = analyze(
         Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1, on_step=on_step
     )
-    return {
-        "report": finished.report,
-        "specs": finished.specs,
-        "rows": finished.rows,
-        "rows_used": finished.rows_used,
-        "seconds": finished.seconds,
-    }, b""
+    return write(
+        finished.report, finished.specs, rows=finished.rows, rows_used=finished.rows_used, seconds=finished.seconds
+    )
 
 
 def _render(arguments: _Arguments, on_step: StepCallback) -> _Answer:

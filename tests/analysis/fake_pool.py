@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from cqox.analysis.workers import Progress, Reply
+from cqox.analysis.written import write
 from cqox.contract.messages import Message, as_json
 
 REASON = Message("analysis.no-job", job="j")
@@ -57,9 +58,8 @@ class FakePool:
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
-        seconds = {"total": 0.25}
-        body = {"report": self.report, "specs": {"forest": SPEC}, "rows": 3, "rows_used": 2, "seconds": seconds}
-        return Reply(body=body, payload=b"")
+        body, payload = write(self.report, {"forest": SPEC}, rows=3, rows_used=2, seconds={"total": 0.25})
+        return Reply(body=body, payload=payload)
 
     def _ingest(self) -> Reply:
         (Path(str(self.arguments[-1]["folder"])) / "table.parquet").write_bytes(b"table")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from cqox.analysis.work import perform
+from cqox.analysis.workers import Reply
+from cqox.analysis.written import read
 
 ARGUMENTS = {"request": {"dataset_id": "x", "mapping": {"y": "y", "treatment": "w", "covariates": ["a", "b"]}}}
 
@@ -24,10 +26,12 @@ def arguments(tmp_path: Path) -> dict[str, object]:
 
 
 def report(arguments: dict[str, object]) -> str:
-    body, _ = perform("analyze", arguments, lambda _: None)
-    for estimate in body["report"]["estimates"]:  # type: ignore[index]
+    body, payload = perform("analyze", arguments, lambda _: None)
+    written = read(Reply(body=body, payload=payload))
+    report = json.loads(written.report)
+    for estimate in report["estimates"]:
         del estimate["seconds"]
-    return json.dumps([body["report"], body["specs"]])
+    return json.dumps([report, json.loads(written.specs)])
 
 
 def test_a_process_that_abandoned_an_analysis_anywhere_computes_the_next_as_if_it_had_not(

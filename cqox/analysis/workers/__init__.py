@@ -3,6 +3,6 @@
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.pool import WorkerPool
 from cqox.analysis.workers.process import Progress, TaskFailed
-from cqox.analysis.workers.reply import Reply, member_objects
+from cqox.analysis.workers.reply import Reply
 
-__all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool", "member_objects"]
+__all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool"]

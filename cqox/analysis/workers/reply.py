@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-__all__ = ["Reply", "member_objects"]
+__all__ = ["Reply"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +38,6 @@ class Reply:
             TypeError: it is not an array of objects.
         """
         return [_object(item) for item in self.array(name)]
-
-
-def member_objects(value: JsonValue) -> Sequence[Mapping[str, JsonValue]]:
-    """Return a nested member, an array of objects.
-
-    Raises:
-        TypeError: it is not an array of objects.
-    """
-    return [_object(item) for item in _array(value)]
 
 
 def _object(value: object) -> Mapping[str, JsonValue]:

@@ -1,6 +1,6 @@
 import pytest
 
-from cqox.analysis.workers.reply import Reply, member_objects
+from cqox.analysis.workers.reply import Reply
 
 REPLY = Reply(
     body={"object": {"a": 1}, "array": [1, None], "objects": [{"a": 1}, {}], "text": "x", "empty": []}, payload=b""
@@ -12,7 +12,6 @@ def test_members_of_the_expected_kind_are_returned_as_they_are() -> None:
     assert REPLY.array("array") == [1, None]
     assert REPLY.objects("objects") == [{"a": 1}, {}]
     assert REPLY.objects("empty") == REPLY.array("empty") == []
-    assert member_objects([{"b": 2}]) == [{"b": 2}]
 
 
 @pytest.mark.parametrize("name", ["array", "text"])
@@ -23,7 +22,7 @@ def test_a_member_that_is_no_object_is_refused_with_its_type(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["object", "text"])
 def test_a_member_that_is_no_array_is_refused_with_its_type(name: str) -> None:
-    for read in (REPLY.array, REPLY.objects, lambda name: member_objects(REPLY.body[name])):
+    for read in (REPLY.array, REPLY.objects):
         with pytest.raises(TypeError, match=type(REPLY.body[name]).__name__):
             read(name)
 
@@ -31,8 +30,6 @@ def test_a_member_that_is_no_array_is_refused_with_its_type(name: str) -> None:
 def test_an_array_with_one_item_that_is_no_object_is_refused() -> None:
     with pytest.raises(TypeError, match="int"):
         REPLY.objects("array")
-    with pytest.raises(TypeError, match="NoneType"):
-        member_objects([{}, None])
 
 
 def test_a_member_that_is_absent_is_an_error() -> None:
