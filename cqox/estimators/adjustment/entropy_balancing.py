@@ -4,17 +4,19 @@ The weights of an arm are s·exp(λ'(x - m)) for its sampling weights s and the 
 Σ s·exp(λ'(x - m)), whose gradient is the remaining imbalance.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.array_store import empty
 from cqox.estimators.numerics.frame import Frame
-from cqox.estimators.numerics.gram import solve
-from cqox.estimators.numerics.row_blocks import Partial
+from cqox.estimators.numerics.gram import gram, solve
+from cqox.estimators.numerics.row_blocks import Rows
 from cqox.estimators.sample import listed
 
 __all__ = ["Tilt", "tilt"]
@@ -55,32 +57,67 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[Message, Messag
     Raises:
         UnusableData: no weights meet the means.
     """
-    own = arm if frame.weights is None else arm * frame.weights
-    own = np.divide(own, own.sum(), out=empty(frame.n))
-    weights, moments = _dual(frame, own, target, whose)
+    rows = _arm_rows(frame, arm if frame.weights is None else arm * frame.weights)
+    inside, moments = _dual(rows, frame.labels, target, whose)
+    weights = empty(frame.n)
+    weights[:] = 0.0
+    weights[rows.index] = inside
     k, y = frame.at["x"].stop, frame.column("y")
     spread = moments - np.outer(moments[0], moments[0])
     slopes = solve(spread[1:k, 1:k], spread[1:k, [y]]).coefficients[:, 0]
     mean = float(moments[0, y])
     residuals = empty(frame.n)
+    # The first variable is a column of ones.
+    combine = np.zeros(len(frame.matrix))
+    combine[0], combine[1:k], combine[y] = float(slopes @ target) - mean, -slopes, 1.0
 
     def work(s: slice) -> None:
-        block = frame.matrix[:, s]
-        residuals[s] = block[y] - mean - slopes @ (block[1:k] - target[:, None])
+        np.matmul(combine, frame.matrix[:, s], out=residuals[s])
 
     frame.rows.each(work)
     return Tilt(weights=weights, mean=mean, slopes=slopes, residuals=residuals)
 
 
-def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[Message, Message]) -> tuple[Vector, Matrix]:
-    """Return (n,) balancing weights that sum to 1, and the (m, m) moments of the frame under them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arm:
+    """The rows to be weighted.
+
+    Attributes:
+        index: (r,) their positions in the frame.
+        rows: the same rows as blocks.
+        matrix: (m, r) the variables of the frame.
+        base: (r,) sampling weights that sum to 1.
+    """
+
+    index: NDArray[np.intp]
+    rows: Rows
+    matrix: Matrix
+    base: Vector
+
+
+def _arm_rows(frame: Frame, base: Vector) -> _Arm:
+    """Return the rows of a frame whose weight is not 0."""
+    index = np.flatnonzero(base)
+    rows = Rows(n=len(index), block=frame.rows.block, threads=frame.rows.threads)
+    matrix, own = empty(len(frame.matrix), len(index)), base[index]
+
+    def take(s: slice) -> None:
+        for variable, target in zip(frame.matrix, matrix, strict=True):
+            np.take(variable, index[s], out=target[s], mode="clip")
+
+    rows.each(take)
+    return _Arm(index=index, rows=rows, matrix=matrix, base=own / own.sum())
+
+
+def _dual(arm: _Arm, labels: Sequence[str], target: Vector, whose: tuple[Message, Message]) -> tuple[Vector, Matrix]:
+    """Return (r,) balancing weights that sum to 1, and the (m, m) moments of the arm under them."""
     size = len(target)
     # The objective is never below log of the smallest base weight if the target can be met.
-    floor = float(np.log(base[base > 0].min())) - 1e-6
+    floor = float(np.log(arm.base.min())) - 1e-6
     multipliers = np.zeros(size)
-    value, weights = _weighted(frame, base, multipliers, target)
+    value, weights = _weighted(arm, multipliers, target)
     for _ in range(_ITERATIONS):
-        moments = _moments(frame, weights)
+        moments = gram(arm.rows, arm.matrix, weights)
         gradient = moments[0, 1 : size + 1] - target
         if float(np.abs(gradient).max(initial=0.0)) <= _IMBALANCE or value < floor:
             break
@@ -89,59 +126,45 @@ def _dual(frame: Frame, base: Vector, target: Vector, whose: tuple[Message, Mess
         descent = float(gradient @ step)
         length, before = 1.0, value
         for _ in range(_HALVINGS):
-            value, weights = _weighted(frame, base, multipliers + length * step, target)
+            value, weights = _weighted(arm, multipliers + length * step, target)
             if value <= before + 1e-4 * length * descent + 1e-15:
                 break
             length /= 2
         multipliers = multipliers + length * step
         if length * float(np.abs(step).max(initial=0.0)) <= 1e-15 * (1.0 + float(np.abs(multipliers).max(initial=0.0))):
-            moments = _moments(frame, weights)
+            moments = gram(arm.rows, arm.matrix, weights)
             break
-    _check(frame, moments[0, 1 : size + 1] - target, whose)
+    _check(labels, moments[0, 1 : size + 1] - target, whose)
     return weights, moments
 
 
-def _weighted(frame: Frame, base: Vector, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
-    """Return the objective at some multipliers, and its (n,) weights, of sum 1."""
+def _weighted(arm: _Arm, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
+    """Return the objective at some multipliers, and its (r,) weights, of sum 1."""
     size = len(target)
-    exponents = empty(frame.n)
+    weights = empty(arm.rows.n)
     offset = float(multipliers @ target)
 
     def work(s: slice) -> float:
-        own = np.matmul(multipliers, frame.matrix[1 : size + 1, s], out=exponents[s])
+        own = np.matmul(multipliers, arm.matrix[1 : size + 1, s], out=weights[s])
         own -= offset
-        return float(own.max(where=base[s] > 0, initial=-np.inf))
+        return float(own.max())
 
-    highest = max(frame.rows.each(work))
-    weights = exponents
+    highest = max(arm.rows.each(work))
     weights -= highest
-    # Rows of the other arm may lie far beyond the largest value of this one: avoid overflow.
-    np.minimum(weights, 0.0, out=weights)
     np.exp(weights, out=weights)
-    weights *= base
+    weights *= arm.base
     total = float(weights.sum())
     weights /= total
     return highest + float(np.log(total)), weights
 
 
-def _moments(frame: Frame, weights: Vector) -> Matrix:
-    """Return (m, m) cross-products of the frame's variables under weights that sum to 1."""
-
-    def work(s: slice) -> Partial:
-        block = frame.matrix[:, s]
-        return ((block * weights[s]) @ block.T,)
-
-    (moments,) = frame.rows.total(work)
-    return moments
-
-
-def _check(frame: Frame, imbalance: Vector, whose: tuple[Message, Message]) -> None:
+def _check(labels: Sequence[str], imbalance: Vector, whose: tuple[Message, Message]) -> None:
     off = np.abs(imbalance)
     if off.max(initial=0.0) <= _MET:
         return
     arm, population = whose
-    worst = [frame.labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(_MET, _FAR)]
-    named = worst or [frame.labels[1 + int(np.argmax(off))]]
+    worst = [labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(_MET, _FAR)]
+    named = worst or [labels[1 + int(np.argmax(off))]]
     raise UnusableData(
         Message("adjustment.means-outside-hull", arm=arm, population=population, covariates=listed(named, 3))
     )
