@@ -66,11 +66,13 @@ def _informative(frame: Rows, names: Sequence[str]) -> list[str]:
 def _correlations(frame: Rows, names: Sequence[str]) -> NDArray[np.float64]:
     """Return (k, k) cross-products of the columns, centred and of unit length, over the complete rows."""
     count, sums = 0, np.zeros(len(names))
-    for block in _complete_blocks(frame, names):
+    # One block is kept for the second pass, of several each is read again.
+    kept = list(_complete_blocks(frame, names)) if frame.height <= _BLOCK_ROWS else None
+    for block in _complete_blocks(frame, names) if kept is None else kept:
         count, sums = count + len(block), sums + block.sum(axis=0)
     centre = sums / max(count, 1)
     products = np.zeros((len(names), len(names)))
-    for block in _complete_blocks(frame, names):
+    for block in _complete_blocks(frame, names) if kept is None else kept:
         block -= centre
         products += block.T @ block
     norms = np.sqrt(np.diag(products))
@@ -112,7 +114,7 @@ def _bits(series: pl.Series) -> RowHashes:
         series = series.cast(pl.Datetime("us")).cast(pl.Int64)
     if series.dtype.is_numeric() or series.dtype == pl.Boolean:
         # Adding 0.0 turns -0.0 into 0.0; an integer and the equal float have the same hash.
-        floats = series.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0
+        floats = series.cast(pl.Float64).to_numpy() + 0.0  # nulls are NaN
         return np.where(np.isnan(floats), _MISSING, floats.view(np.uint64))
     levels = series.unique().drop_nulls()
     if set(levels) <= _TRUTH.keys():

@@ -50,13 +50,16 @@ def _numbers(series: pl.Series) -> _Vector | None:
     if not series.dtype.is_numeric():
         return None
     step = -(-max(1, series.len()) // _MOST_ROWS)
-    values: _Vector = series.gather_every(step).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    some = series if step == 1 else series.gather_every(step)
+    # Polars gives a float column with nulls as NaN.
+    values: _Vector = some.cast(pl.Float64).to_numpy()
     return values
 
 
 def _is_rescaled(x: _Vector, y: _Vector) -> bool:
-    known = ~(np.isnan(x) | np.isnan(y))
-    x, y = x[known], y[known]
+    missing = np.isnan(x) | np.isnan(y)
+    if missing.any():
+        x, y = x[~missing], y[~missing]
     if len(x) < _FEWEST:
         return False
     pairs = [(x, y), *((x, scaled) for scaled in _scales(y)), *((scaled, y) for scaled in _scales(x))]
