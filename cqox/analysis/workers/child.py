@@ -5,6 +5,7 @@ WORK names a module with `warm()` and `perform(name, arguments, on_step, check)`
 """
 
 import errno
+import gc
 import importlib
 import logging
 import os
@@ -109,6 +110,7 @@ def main(arguments: list[str]) -> None:
 
     work: Work = importlib.import_module(arguments[3])  # loads the numerics before the first task
     work.warm()
+    _freeze()
     limit_memory(limits)
     show("idle")
     link.send(encode(Frame(kind="ready", job=0, body=confined)))
@@ -120,6 +122,12 @@ def main(arguments: list[str]) -> None:
         # Before the answer: the next task may arrive immediately after it.
         show("idle")
         link.send(answer)
+
+
+def _freeze() -> None:
+    """Take the loaded modules out of the collector's sight, which would go through them in the middle of a task."""
+    gc.collect()
+    gc.freeze()
 
 
 def _answer(work: Work, task: Frame, link: Link) -> bytes:

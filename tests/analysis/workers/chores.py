@@ -1,6 +1,7 @@
 """Tasks for the tests of worker processes: each does one thing that can go wrong."""
 
 import errno
+import gc
 import logging
 import os
 import resource
@@ -61,6 +62,8 @@ def perform(
     match name:
         case "echo":
             return {"pid": os.getpid(), **arguments}, b"payload"
+        case "frozen":
+            return {"objects": gc.get_freeze_count()}, b""
         case "burn":
             on_step({"step": "burning", "pid": os.getpid()})
             end = time.monotonic() + float(str(arguments["seconds"]))

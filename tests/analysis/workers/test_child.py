@@ -75,6 +75,11 @@ def test_a_task_is_answered_with_its_values_and_bytes(child: Child) -> None:
     assert result.body == {"pid": child.process.pid, "text": "日本"}
 
 
+def test_what_is_loaded_is_out_of_the_collector_s_sight(child: Child) -> None:
+    (result,) = child.run("frozen")
+    assert int(str(result.body["objects"])) > 10_000
+
+
 def test_steps_and_log_records_come_before_the_result(child: Child) -> None:
     frames = child.run("steps")
     assert [frame.kind for frame in frames] == ["progress"] * 3 + ["log", "result"]
