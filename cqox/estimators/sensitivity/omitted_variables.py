@@ -14,6 +14,7 @@ from functools import partial
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
@@ -209,48 +210,68 @@ def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
     chosen = (np.argsort(-strength, kind="stable")[:most] + 1).tolist()
     looked_at = splits(plan)
     if name == "dml_plr":
-        long = [_of_products(plan, frame, split, None) for split in looked_at]
-        shorts = [[_of_products(plan, frame, split, column) for split in looked_at] for column in chosen]
+        long = [_of_products(plan, frame, split, x[None])[0] for split in looked_at]
+        each_left_out = np.stack([np.delete(x, column) for column in chosen])
+        by_split = [_of_products(plan, frame, split, each_left_out) for split in looked_at]
+        shorts = [list(fits) for fits in zip(*by_split, strict=True)]
     else:
         long = _fits(_cut(plan, frame, None), name)
         shorts = [_fits(_cut(plan, frame, column), name) for column in chosen]
-    return tuple(_gain(frame.labels[column], long, short) for column, short in zip(chosen, shorts, strict=True))
+    return _gains([frame.labels[column] for column in chosen], long, shorts)
 
 
 type _Fit = tuple[float, float, float]
 """Estimate, σ² and ν² of one split."""
 
 
-def _gain(label: str, long: Sequence[_Fit], short: Sequence[_Fit]) -> Gain:
-    (value, outcome, riesz), (value_short, outcome_short, riesz_short) = np.transpose(long), np.transpose(short)
+def _gains(labels: Sequence[str], long: Sequence[_Fit], shorts: Sequence[Sequence[_Fit]]) -> tuple[Gain, ...]:
+    """Return the gain of each omitted covariate, medians over splits."""
+    value, outcome, riesz = np.transpose(long)
+    value_short, outcome_short, riesz_short = np.moveaxis(np.asarray(shorts), -1, 0)
     change = value_short - value
     room = np.maximum(outcome_short - outcome, 0.0) * np.maximum(riesz - riesz_short, 0.0)
     adversity = np.minimum(np.abs(change) / np.sqrt(np.where(room > 0, room, np.inf)), 1.0)
     adversity[room <= 0] = 1.0
-    return Gain(
-        label=label,
-        outcome=float(np.median(np.clip((outcome_short - outcome) / outcome, 0, 1))),
-        treatment=float(np.median(np.clip(riesz / riesz_short - 1, 0, 1))),
-        adversity=float(np.median(adversity * np.sign(change))),
-        change=float(np.median(change)),
+    medians = [
+        np.median(each, axis=1).tolist()
+        for each in (
+            np.clip((outcome_short - outcome) / outcome, 0, 1),
+            np.clip(riesz / riesz_short - 1, 0, 1),
+            adversity * np.sign(change),
+            change,
+        )
+    ]
+    return tuple(
+        Gain(label=label, outcome=own, treatment=added, adversity=share, change=moved)
+        for label, own, added, share, moved in zip(labels, *medians, strict=True)
     )
 
 
-def _of_products(plan: Plan, frame: Frame, split: int, column: int | None) -> _Fit:
-    """Return the partially linear model of one split without a column, from cross-products alone."""
-    t, y = frame.column("t"), frame.column("y")
+def _of_products(plan: Plan, frame: Frame, split: int, regressors: NDArray[np.intp]) -> list[_Fit]:
+    """Return the partially linear model of one split with each of some sets of covariates, from cross-products alone.
+
+    Args:
+        plan: the request's plan.
+        frame: the columns.
+        split: its number.
+        regressors: (sets, k) positions of the covariates in the frame.
+    """
+    t, y, (sets, k) = frame.column("t"), frame.column("y"), regressors.shape
     blocks, _ = plan.blocks(frame, split)
     whole = blocks.sum(axis=1)
     rest = whole.sum(axis=0) - whole
-    x = np.asarray([each for each in range(frame.at["x"].stop) if each != column])
-    combine = np.zeros((len(whole), 2, len(frame.matrix)))
-    combine[:, :, x] = -solve_each(rest[:, x[:, None], x], rest[:, x[:, None], [t, y]]).transpose(0, 2, 1)
-    combine[:, 0, t] = combine[:, 1, y] = 1.0
-    inner = (combine @ whole @ combine.transpose(0, 2, 1)).sum(axis=0) / frame.n
-    slope = float(inner[0, 1] / inner[0, 0])
+    inside = rest[:, regressors[:, :, None], regressors[:, None, :]].reshape(-1, k, k)
+    right = rest[:, regressors[:, :, None], [t, y]].reshape(-1, k, 2)
+    slopes = solve_each(inside, right).reshape(len(whole), sets, k, 2)
+    combine = np.zeros((len(whole), sets, 2, len(frame.matrix)))
+    combine[:, np.arange(sets)[:, None], :, regressors] = -slopes.transpose(1, 2, 0, 3)
+    combine[:, :, 0, t] = combine[:, :, 1, y] = 1.0
+    inner = (combine @ whole[:, None] @ combine.transpose(0, 1, 3, 2)).sum(axis=0) / frame.n
+    slope = inner[:, 0, 1] / inner[:, 0, 0]
     scale, moved = float(frame.scale[y]), float(frame.scale[t])
-    outcome = float(inner[1, 1] - slope * inner[0, 1]) * scale**2
-    return slope * scale / moved, outcome, 1 / (float(inner[0, 0]) * moved**2)
+    outcome = (inner[:, 1, 1] - slope * inner[:, 0, 1]) * scale**2
+    riesz = 1 / (inner[:, 0, 0] * moved**2)
+    return list(zip((slope * scale / moved).tolist(), outcome.tolist(), riesz.tolist(), strict=True))
 
 
 def _fits(plan: Plan, name: str) -> list[_Fit]:
