@@ -74,12 +74,14 @@ class _Column:
 
     Attributes:
         name: the label of the amount, or the column of the category.
-        matrix: (n, k) of all rows.
-        labels: one for each column of the matrix.
+        matrix: (n, k) of all rows and covariates.
+        places: its columns in the matrix.
+        labels: one for each of its columns.
     """
 
     name: str
     matrix: Matrix
+    places: list[int]
     labels: tuple[str, ...]
 
 
@@ -95,7 +97,7 @@ def _columns(plan: Plan, after_treatment: Sequence[str]) -> Iterator[_Column]:
         for name, places in groups.items():
             if name not in seen:
                 seen.add(name)
-                yield _Column(name=name, matrix=matrix[:, places], labels=tuple(labels[at] for at in places))
+                yield _Column(name=name, matrix=matrix, places=places, labels=tuple(labels[at] for at in places))
 
 
 def _of_variable(plan: Plan, role: str, values: Matrix, columns: Sequence[_Column]) -> dict[str, Json]:
@@ -182,7 +184,7 @@ def _constant_within(values: Vector, codes: Codes, count: int) -> bool:
 
 
 def _compared(column: _Column, assigned: _Assigned) -> Iterator[tuple[str, Comparison | None]]:
-    matrix = column.matrix[assigned.rows]
+    matrix = np.column_stack([column.matrix[assigned.rows, place] for place in column.places])
     if assigned.clusters is not None:
         # Shares of a level within clusters are amounts.
         for label, own in zip(column.labels, matrix.T, strict=True):

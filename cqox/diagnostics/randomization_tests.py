@@ -225,18 +225,24 @@ def _ranks(x: Vector, assigned: Assignment, order: NDArray[np.intp]) -> Vector:
         assigned: the strata.
         order: (n,) that sorts the amounts.
     """
-    n, sizes = len(x), np.bincount(assigned.strata) if assigned.stratified else np.full(1, len(x))
+    n = len(x)
+    sizes = np.bincount(assigned.strata) if assigned.stratified else np.full(1, n)
+    before = np.cumsum(sizes) - sizes
     if assigned.stratified:
         order = order[np.argsort(assigned.strata[order], kind="stable")]
     x = x[order]
     new = np.ones(n, dtype=np.bool_)
-    new[1:] = x[1:] != x[:-1]
-    new[(np.cumsum(sizes) - sizes)[sizes > 0]] = True
+    np.not_equal(x[1:], x[:-1], out=new[1:])
+    new[before[sizes > 0]] = True
     starts = np.flatnonzero(new)
-    ends = np.append(starts[1:], n)
-    ranks = np.repeat((starts + ends + 1) / 2, ends - starts)
+    ranks = np.arange(1.0, n + 1.0)
+    if len(starts) < n:
+        ends = np.append(starts[1:], n)
+        ranks = np.repeat((starts + ends + 1) / 2, ends - starts)
+    if assigned.stratified:
+        ranks -= np.repeat(before, sizes)
     result = np.empty(n)
-    result[order] = (ranks - np.repeat(np.cumsum(sizes) - sizes, sizes)) / (np.repeat(sizes, sizes) + 1)
+    result[order] = ranks / (np.repeat(sizes, sizes) + 1 if assigned.stratified else n + 1)
     return result
 
 
