@@ -76,7 +76,7 @@ def _contributions(y: Vector, weights: Vector | None) -> Vector:
 
 def _skewness(values: Vector) -> float:
     spread = float(values @ values)
-    return float((values**3).sum()) / spread**1.5 * np.sqrt(len(values)) if spread > 0 else 0.0
+    return float(values @ (values * values)) / spread**1.5 * np.sqrt(len(values)) if spread > 0 else 0.0
 
 
 def _skewness_of_sum(arms: Sequence[Vector]) -> float:
