@@ -1,12 +1,17 @@
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from cqox.estimators import Plan, Settings
 from cqox.figures._periods import before_and_after_axis, period_labels, ticks
 from tests.estimators.designs import cross_section, panel
+
+FONT = Path(__file__).parents[2] / "cqox" / "figures" / "fonts" / "CQOxGothic-Regular.ttf"
 
 
 def labels(*names: str) -> list[str]:
@@ -47,6 +52,24 @@ def test_labelled_periods_have_at_most_eight_ticks_at_equal_steps(periods: int, 
     words, _, place = str(axis["labelExpr"]).partition("[indexof(")
     assert json.loads(words) == [f"p{value:g}" for value in values]
     assert json.loads(place.partition(", datum.value")[0]) == values
+
+
+@pytest.mark.parametrize("label", ["2024-04-{:02d}", "2024年第{:02d}週", "{:02d}", "2024-04-01 12:{:02d}"])
+@pytest.mark.parametrize("periods", [13, 16, 26, 30])
+def test_labels_of_ticks_stand_apart(label: str, periods: int) -> None:
+    times = [float(time) for time in range(periods)]
+    axis = ticks(times, {time: label.format(int(time)) for time in times})
+    words = json.loads(str(axis["labelExpr"]).partition("[indexof(")[0])
+    # The axis has a margin of 3% of the times on each side, as in `event_means`.
+    pixels = 520 / (1.06 * (periods - 1))
+    places = [time * pixels for time in cast("list[float]", axis["values"])]
+    halves = [ImageFont.truetype(FONT, 11).getlength(word) / 2 for word in words]
+    gaps = [
+        right - left - before - after
+        for left, right, before, after in zip(places[:-1], places[1:], halves[:-1], halves[1:], strict=True)
+    ]
+    assert min(gaps) > 8
+    assert 2 <= len(words) <= 8
 
 
 def test_a_long_label_is_cut() -> None:
