@@ -19,12 +19,18 @@ __all__ = ["sensitivity_contour", "sensitivity_contour_template"]
 _ABOUT = "ols_adjustment"
 """Estimate that the robustness values refer to."""
 
-_WIDTH, _HEIGHT = 520, 340
+_WIDTH, _HEIGHT = 620, 360
+_MARGIN = 0.03
+"""Room around the shares, as a part of the largest, so that no diamond lies over an axis."""
+
 _POINTS = 48
 _LEVELS = (0.75, 0.5, 0.25, 0.0, -0.5)
 """Shares of the estimate along the contour lines."""
 
 _MOST_COVARIATES = 6
+_MOST_OF_LINES = 0.99
+"""Largest share on a contour line: a confounder that explains everything leaves no estimate."""
+
 _LEAST_RANGE = 0.02
 _LEAST_IN_VIEW = 0.15
 """Minimum share of the width that a contour line must span to be drawn."""
@@ -44,8 +50,9 @@ def sensitivity_contour(
         return None
     marks = _marks(found)
     reach = [1.25 * robust, *(1.15 * each for row in marks for each in (row["x"], row["y"]) if isinstance(each, float))]
-    end = min(max(*reach, _LEAST_RANGE), 0.99)
-    rows = _lines(value, error, degrees, end) + _named([_in_view(row, end) for row in marks], end)
+    end = min(max(*reach, _LEAST_RANGE), 1.0)
+    rows = _lines(value, error, degrees, min((1 + _MARGIN) * end, _MOST_OF_LINES))
+    rows += _named([_in_view(row) for row in marks], end)
     rows.append(
         {"kind": "robust", "x": robust, "y": robust, "label": Message("figures.robustness-value", value=robust)}
     )
@@ -56,7 +63,7 @@ def sensitivity_contour(
     subtitle = _subtitle(said, marks, primary)
     spec = filled(sensitivity_contour_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     for axis in ("x", "y"):
-        put(spec, [0, end], "layer", 0, "encoding", axis, "scale", "domain")
+        put(spec, [-_MARGIN * end, (1 + _MARGIN) * end], "layer", 0, "encoding", axis, "scale", "domain")
     for axis, column in (("y", short(plan.label("y"), 32)), ("x", treatment)):
         put(spec, Message("figures.residual-share", column=column), "layer", 0, "encoding", axis, "axis", "title")
     return finished("sensitivity_contour", spec)
@@ -73,9 +80,9 @@ def _subtitle(said: Message, marks: Sequence[dict[str, Json]], primary: str | No
     return [said, Message("figures.sensitivity-other-primary", estimator=described(primary)), joined(keys)]
 
 
-def _in_view(row: dict[str, Json], end: float) -> dict[str, Json]:
-    """Clip a mark to the view: a covariate may explain all residual variance."""
-    return row | {axis: min(share, end) for axis in ("x", "y") if isinstance(share := row[axis], float)}
+def _in_view(row: dict[str, Json]) -> dict[str, Json]:
+    """Limit the shares of a mark to 1: a multiple of a strong covariate would explain more than there is."""
+    return row | {axis: min(share, 1.0) for axis in ("x", "y") if isinstance(share := row[axis], float)}
 
 
 def _marks(found: Json) -> list[dict[str, Json]]:
@@ -109,7 +116,9 @@ def _named(marks: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]
         assert isinstance(x, float)
         assert isinstance(y, float)
         assert isinstance(label, str)
-        left, height = x / end * _WIDTH, y / end * _HEIGHT
+        left, height = (
+            size * (share / end + _MARGIN) / (1 + 2 * _MARGIN) for size, share in ((_WIDTH, x), (_HEIGHT, y))
+        )
         right = left + 2 * _ASIDE + _LETTER * width(label)
         if all(right < start or left > stop or abs(height - at) >= _LABEL_HEIGHT for start, stop, at in taken):
             taken.append((left, right, height))

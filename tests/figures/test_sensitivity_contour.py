@@ -33,8 +33,7 @@ def test_covariates_are_marked_where_their_shares_are_and_the_strongest_several_
     drawn = of_design("cross-section")
     reported = drawn.diagnostics["robustness"]["benchmarks"]
     marks = [row for row in values(drawn.figures["sensitivity_contour"]) if row["kind"] == "mark"]
-    end = drawn.figures["sensitivity_contour"].spec["layer"][0]["encoding"]["x"]["scale"]["domain"][1]
-    known = {(min(row["r2_treatment"], end), min(row["r2_outcome"], end)) for row in reported}
+    known = {(min(row["r2_treatment"], 1.0), min(row["r2_outcome"], 1.0)) for row in reported}
     assert {(row["x"], row["y"]) for row in marks} <= known
     assert {row["label"] for row in marks} >= {row["covariate"] for row in reported}
     assert {"2x", "3x"} <= {row["label"] for row in marks}
@@ -87,6 +86,22 @@ def test_the_estimate_that_it_is_about_is_named_and_set_apart_from_the_primary()
     drawn = of_design("cross-section")
     assert drawn.primary != "ols_adjustment"
     assert "The decision uses" in drawn.figures["sensitivity_contour"].spec["title"]["subtitle"][1]
+
+
+@pytest.mark.parametrize("strong", [0.4, 0.98, 1.0, 1.7])
+def test_no_diamond_lies_over_an_axis_or_outside_the_view(strong):
+    figure, _ = texts_of(("strong", 1, 0.0, 0.3), ("strong", 3, 0.2, strong), ("weak", 1, 0.1, 0.0))
+    layer = figure.spec["layer"][0]["encoding"]
+    for axis, size in (("x", figure.spec["width"]), ("y", figure.spec["height"])):
+        low, high = layer[axis]["scale"]["domain"]
+        for row in values(figure):
+            if row["kind"] == "mark":
+                place = size * (row[axis] - low) / (high - low)
+                # Half the diagonal of a diamond of 70 square pixels.
+                assert 8 < place < size - 8
+            if row["kind"] == "line":
+                assert 0 <= row[axis] <= 1
+    assert max(row["y"] for row in values(figure) if row["kind"] == "mark") == pytest.approx(min(strong, 1.0))
 
 
 def test_without_an_adjusted_regression_there_is_no_figure():
