@@ -52,7 +52,7 @@ def sensitivity_contour(
     reach = [1.25 * robust, *(1.15 * each for row in marks for each in (row["x"], row["y"]) if isinstance(each, float))]
     end = min(max(*reach, _LEAST_RANGE), 1.0)
     rows = _lines(value, error, degrees, min((1 + _MARGIN) * end, _MOST_OF_LINES))
-    rows += _named([_in_view(row) for row in marks], end)
+    rows += _named([_in_view(row) for row in marks], [row for row in rows if row["kind"] == "label"], end)
     rows.append(
         {"kind": "robust", "x": robust, "y": robust, "label": Message("figures.robustness-value", value=robust)}
     )
@@ -107,23 +107,30 @@ def _marks(found: Json) -> list[dict[str, Json]]:
     return rows
 
 
-def _named(marks: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]]:
-    """Return the marks whose names fit without overlap; covariates take precedence over multiples."""
+def _named(marks: Sequence[dict[str, Json]], labels: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]]:
+    """Return the marks whose names fit between the labels of the lines; covariates take precedence over multiples."""
     taken: list[tuple[float, float, float]] = []
-    names: dict[int, str] = {}
+    for row in labels:
+        left, height, text = _placed(row, end)
+        taken.append((left - text / 2, left + text / 2, height))
+    names: dict[int, Json] = {}
     for place in sorted(range(len(marks)), key=lambda place: marks[place]["times"] != 1):
-        x, y, label = marks[place]["x"], marks[place]["y"], marks[place]["label"]
-        assert isinstance(x, float)
-        assert isinstance(y, float)
-        assert isinstance(label, str)
-        left, height = (
-            size * (share / end + _MARGIN) / (1 + 2 * _MARGIN) for size, share in ((_WIDTH, x), (_HEIGHT, y))
-        )
-        right = left + 2 * _ASIDE + _LETTER * width(label)
+        left, height, text = _placed(marks[place], end)
+        right = left + 2 * _ASIDE + text
         if all(right < start or left > stop or abs(height - at) >= _LABEL_HEIGHT for start, stop, at in taken):
             taken.append((left, right, height))
-            names[place] = label
+            names[place] = marks[place]["label"]
     return [row | {"name": names.get(place, "")} for place, row in enumerate(marks)]
+
+
+def _placed(row: dict[str, Json], end: float) -> tuple[float, float, float]:
+    """Return place and height of a row in the view and the width of its label, in pixels."""
+    x, y, label = row["x"], row["y"], row["label"]
+    assert isinstance(x, float)
+    assert isinstance(y, float)
+    assert isinstance(label, str)
+    left, height = (size * (share / end + _MARGIN) / (1 + 2 * _MARGIN) for size, share in ((_WIDTH, x), (_HEIGHT, y)))
+    return left, height, _LETTER * width(label)
 
 
 def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[str, Json]]:

@@ -108,3 +108,11 @@ def test_without_an_adjusted_regression_there_is_no_figure():
     plan = of_design("cross-section").plan
     assert sensitivity_contour(plan, "t", {"robustness": {"robustness_value": None, "reason": "no"}}) is None
     assert sensitivity_contour(plan, "t", {}) is None
+
+
+def test_a_name_over_the_label_of_a_line_is_not_written():
+    figure, _ = texts_of(("x", 1, 0.1, 0.1))
+    label = next(row for row in values(figure) if row["kind"] == "label")
+    near = (label["x"] - 0.02, label["y"])
+    figure, _ = texts_of(("region", 1, *near), ("far", 1, 0.05, 0.5))
+    assert [row["name"] for row in values(figure) if row["kind"] == "mark"] == ["", "far"]
