@@ -18,7 +18,7 @@ from cqox.diagnostics.tables import (
     table_in,
     text_or,
 )
-from cqox.diagnostics.weightings import REGRESSIONS
+from cqox.diagnostics.weightings import REGRESSIONS, weighted_as
 from cqox.estimators import Estimate
 
 __all__ = [
@@ -80,15 +80,6 @@ def _unconfounded(chosen: Estimate | None) -> Message | None:
     return None
 
 
-def _weighted_as(diagnostics: Table, chosen: Estimate) -> str:
-    """Return the name of the weighting of the primary; that of its estimand if it does not weight."""
-    for name in table_in(diagnostics, "effective_rows"):
-        used_by = table_in(diagnostics, "effective_rows", name).get("used_by")
-        if isinstance(used_by, list) and chosen.name in used_by:
-            return name
-    return chosen.estimand
-
-
 def missing_rows(diagnostics: Table, chosen: Estimate | None) -> Gate:
     """Check the share of rows that the primary drops for missing values.
 
@@ -138,7 +129,7 @@ def balance(diagnostics: Table, chosen: Estimate | None, *, randomized: bool = F
         return skip(rule, reason or NO_PRIMARY)
     regression = chosen.name in REGRESSIONS or chosen.family == "regression"
     side = "before" if regression else "after"
-    found = table_in(diagnostics, "balance", "largest", f"{side}_{_weighted_as(diagnostics, chosen)}")
+    found = table_in(diagnostics, "balance", "largest", f"{side}_{weighted_as(diagnostics, chosen)}")
     value = number_in(found.get("value"))
     if value is None:
         without = reason_or(table_in(diagnostics, "balance").get("reason"), _UNWEIGHTED)
@@ -157,7 +148,7 @@ def balance(diagnostics: Table, chosen: Estimate | None, *, randomized: bool = F
 def _error_of_difference(diagnostics: Table, chosen: Estimate, *, weighted: bool) -> float:
     """Return the standard error of a standardised difference, from the (effective) rows of the arms; 0 if unknown."""
     if weighted:
-        found = table_in(diagnostics, "effective_rows", _weighted_as(diagnostics, chosen))
+        found = table_in(diagnostics, "effective_rows", weighted_as(diagnostics, chosen))
         arms = (found.get("treated"), found.get("control"))
     else:
         found = table_in(diagnostics, "outcome")
@@ -182,7 +173,7 @@ def effective_sample(diagnostics: Table, chosen: Estimate | None) -> Gate:
         reason = Message("gates.no-weights", primary=chosen.name)
     if reason is not None or chosen is None:
         return skip(rule, reason or NO_PRIMARY)
-    found = table_in(diagnostics, "effective_rows", _weighted_as(diagnostics, chosen))
+    found = table_in(diagnostics, "effective_rows", weighted_as(diagnostics, chosen))
     shares = {arm: number_in(found.get(f"{arm}_share")) for arm in ("treated", "control")}
     known = {arm: share for arm, share in shares.items() if share is not None}
     if not known:

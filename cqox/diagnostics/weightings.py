@@ -8,13 +8,14 @@ from typing import Literal
 import numpy as np
 
 from cqox.diagnostics.json_values import number
+from cqox.diagnostics.tables import Table, table_in
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector
 from cqox.estimators.adjustment.stratification import stratum_weights
 from cqox.estimators.adjustment.weighting import balanced_weights, balancing_weights
 from cqox.estimators.matching.with_replacement import matching_weights
 from cqox.estimators.numerics.array_store import drop_pages, empty
 
-__all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weightings"]
+__all__ = ["REGRESSIONS", "Weighting", "effective_rows", "summarize_weights", "weighted_as", "weightings"]
 
 _FAMILIES = ("weighting", "doubly_robust", "double_ml")
 REGRESSIONS = ("dml_plr",)
@@ -111,6 +112,20 @@ def _from_propensity(plan: Plan, estimates: Sequence[Estimate], target: _Target)
             weights[s] *= sampling[s]
     drop_pages()
     return Weighting(name=target, target=target, used_by=used_by, sample=sample, weights=weights)
+
+
+def weighted_as(diagnostics: Table, chosen: Estimate) -> str:
+    """Return the name of the weighting of an estimate; that of its estimand if it does not weight.
+
+    Args:
+        diagnostics: with what `effective_rows` returned under this name.
+        chosen: the estimate.
+    """
+    for name in table_in(diagnostics, "effective_rows"):
+        used_by = table_in(diagnostics, "effective_rows", name).get("used_by")
+        if isinstance(used_by, list) and chosen.name in used_by:
+            return name
+    return chosen.estimand
 
 
 def effective_rows(plan: Plan, found: Sequence[Weighting]) -> dict[str, Json]:

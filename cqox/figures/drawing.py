@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cqox.diagnostics.weightings import weighted_as
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._words import short, with_contrast
 from cqox.figures.discontinuity import discontinuity, discontinuity_template
@@ -12,12 +13,12 @@ from cqox.figures.figure import Figure
 from cqox.figures.forest import forest, forest_template
 from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
 from cqox.figures.interrupted_series import interrupted_series, interrupted_series_template
-from cqox.figures.love_plot import love_plot, love_plot_template
+from cqox.figures.love_plot import love_plot, love_plot_others, love_plot_template
 from cqox.figures.overlap import overlap, overlap_template
 from cqox.figures.score_density import score_density, score_density_template
 from cqox.figures.sensitivity_contour import sensitivity_contour, sensitivity_contour_template
 from cqox.figures.synthetic_control import synthetic_control, synthetic_control_template
-from cqox.figures.weights import weights, weights_template
+from cqox.figures.weights import weights, weights_others, weights_template
 
 __all__ = ["draw", "warm"]
 
@@ -32,9 +33,9 @@ def draw(
 ) -> dict[str, Figure]:
     """Draw the figures of one contrast, by name; those whose inputs are missing are omitted.
 
-    They are `forest`, `overlap`, `love_plot`, `weights`, `event_means`, `event_study`, `discontinuity`,
-    `score_density`, `heterogeneity`, `synthetic_control`, `interrupted_series`, `dose_curve` and
-    `sensitivity_contour`.
+    They are `forest`, `overlap`, `love_plot`, `love_plot_others`, `weights`, `weights_others`, `event_means`,
+    `event_study`, `discontinuity`, `score_density`, `heterogeneity`, `synthetic_control`, `interrupted_series`,
+    `dose_curve` and `sensitivity_contour`.
 
     Args:
         plan: the contrast's plan, for column names.
@@ -45,11 +46,15 @@ def draw(
     """
     levels = short(contrast, 32) if contrast else ""
     treatment = with_contrast(short(plan.label("treatment"), 32), levels)
+    chosen = next((estimate for estimate in estimates if estimate.name == primary), None)
+    own = None if chosen is None else weighted_as(diagnostics, chosen)
     figures = (
         forest(plan, treatment, estimates, primary),
         overlap(treatment, diagnostics),
-        love_plot(treatment, diagnostics),
-        weights(treatment, diagnostics),
+        love_plot(treatment, diagnostics, own),
+        love_plot_others(treatment, diagnostics, own),
+        weights(treatment, diagnostics, own),
+        weights_others(treatment, diagnostics, own),
         event_means(plan, levels, diagnostics),
         event_study(plan, treatment, diagnostics),
         discontinuity(plan, estimates, diagnostics),

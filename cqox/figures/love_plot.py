@@ -13,21 +13,52 @@ from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import AFTER_WEIGHTING, BEFORE_WEIGHTING, WEIGHTINGS
 from cqox.figures.figure import Figure, Spec
 
-__all__ = ["love_plot", "love_plot_template"]
+__all__ = ["love_plot", "love_plot_others", "love_plot_template"]
 
 _WIDTH, _WIDE, _STEP = 250, 420, 20
 _PANELS_IN_A_ROW = 3
-_MOST_COVARIATES = 40
+_MOST_COVARIATES, _MOST_IN_A_PANEL = 20, 10
+"""Most covariates of one weighting, and of each of several: a figure fits on a slide."""
+
 _MOST_WORDS = 8
 _THRESHOLD = 0.1
 
 
-def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
-    """Draw the plot with a panel per weighting; None if no covariate was compared."""
+def love_plot(treatment: str, diagnostics: Mapping[str, Json], own: str | None = None) -> Figure | None:
+    """Draw the balance under one weighting; None if no covariate was compared.
+
+    Args:
+        treatment: title of the treatment.
+        diagnostics: from `cqox.diagnostics.diagnose`.
+        own: name of the weighting of the primary estimate. Without it, or where it was not computed, the first.
+    """
     found = diagnostics.get("balance")
-    targets = [name for name in listed(found, "weightings") if isinstance(name, str)]
+    first, _ = _divided(found, own)
     covariates = listed(found, "covariates")
-    shown = _shown(covariates, targets)
+    title = Message("figures.love-plot", treatment=treatment, covariates=len(covariates))
+    return _drawn("love_plot", title, found, first, most=_MOST_COVARIATES)
+
+
+def love_plot_others(treatment: str, diagnostics: Mapping[str, Json], own: str | None = None) -> Figure | None:
+    """Draw the balance under the weightings that `love_plot` leaves out, a panel for each; None if there are none."""
+    found = diagnostics.get("balance")
+    _, others = _divided(found, own)
+    if not others:
+        return None
+    title = Message("figures.love-plot-others", treatment=treatment)
+    return _drawn("love_plot_others", title, found, others, most=_MOST_IN_A_PANEL)
+
+
+def _divided(found: Json, own: str | None) -> tuple[list[str], list[str]]:
+    """Return the weighting of the first plot, none without weights, and the others."""
+    targets = [name for name in listed(found, "weightings") if isinstance(name, str)]
+    first = [own] if own in targets else targets[:1]
+    return first, [name for name in targets if name not in first]
+
+
+def _drawn(name: str, title: Message, found: Json, targets: Sequence[str], *, most: int) -> Figure | None:
+    covariates = listed(found, "covariates")
+    shown = _shown(covariates, targets, most)
     if not shown:
         return None
     rows: list[dict[str, Json]] = []
@@ -35,7 +66,6 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
         panel = WEIGHTINGS.get(target, target) if targets else Message("figures.not-weighted")
         for place, covariate in enumerate(shown):
             rows += _points(covariate, target, panel, place, weighted=bool(targets))
-    title = Message("figures.love-plot", treatment=treatment, covariates=len(covariates))
     said = _said(found, targets)
     cut = [Message("figures.love-plot-cut", shown=len(shown))] if len(shown) < len(covariates) else []
     alt_text = joined([Message("figures.love-plot-alt"), said, *cut, _listed(shown, targets)])
@@ -47,7 +77,7 @@ def love_plot(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     put(spec, _STEP * len(shown), "spec", "height")
     if len(targets) < 2:
         put(spec, _WIDE, "spec", "width")
-    return finished("love_plot", spec)
+    return finished(name, spec)
 
 
 def _listed(shown: Sequence[Json], targets: Sequence[str]) -> Message:
@@ -64,7 +94,7 @@ def _listed(shown: Sequence[Json], targets: Sequence[str]) -> Message:
     return Message("figures.love-plot-covariates", weighting=first, covariates=said)
 
 
-def _shown(covariates: Sequence[Json], targets: Sequence[str]) -> list[Json]:
+def _shown(covariates: Sequence[Json], targets: Sequence[str], most: int) -> list[Json]:
     """Select the least balanced covariates before or after, ordered by the difference before."""
     first = targets[0] if targets else "ATE"
     by_name = {text_in(each, "name"): each for each in reversed(covariates)}
@@ -74,7 +104,7 @@ def _shown(covariates: Sequence[Json], targets: Sequence[str]) -> list[Json]:
         keys = [f"{side}_{target}" for target in (targets or ["ATE"]) for side in ("before", "after")]
         return max(abs(number_in(each, key) or 0.0) for key in keys)
 
-    kept = sorted(known, key=worst, reverse=True)[:_MOST_COVARIATES]
+    kept = sorted(known, key=worst, reverse=True)[:most]
     return sorted(kept, key=lambda each: abs(number_in(each, f"before_{first}") or 0.0), reverse=True)
 
 

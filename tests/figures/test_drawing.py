@@ -56,7 +56,10 @@ def test_japanese_names_reach_titles_axes_and_words():
 
 
 def test_a_figure_is_drawn_only_where_its_inputs_exist():
-    of_arms = {"forest", "overlap", "love_plot", "weights", "heterogeneity", "sensitivity_contour"}
+    of_arms = {
+        "forest", "overlap", "love_plot", "love_plot_others", "weights", "weights_others", "heterogeneity",
+        "sensitivity_contour",
+    }  # fmt: skip
     assert set(of_design("cross-section").figures) == of_arms
     assert set(of_design("amount").figures) == {"forest", "dose_curve", "sensitivity_contour"}
     assert set(of_design("instrument").figures) == {"forest", "sensitivity_contour"}

@@ -1,6 +1,6 @@
 import json
 
-from cqox.figures.love_plot import love_plot
+from cqox.figures.love_plot import love_plot, love_plot_others
 from tests.figures.drawn import of_design, values
 
 
@@ -36,8 +36,8 @@ def test_of_many_covariates_the_least_alike_are_shown_and_the_cut_is_said():
     many = [covariate(f"x{k}", k / 100, 0.0) for k in range(60)]
     figure = love_plot("t", balance(*many))
     shown = {row["covariate"] for row in values(figure)}
-    assert shown == {f"x{k}" for k in range(20, 60)}
-    assert "The 40 least balanced covariates are shown." in figure.spec["title"]["subtitle"]
+    assert shown == {f"x{k}" for k in range(40, 60)}
+    assert "The 20 least balanced covariates are shown." in figure.spec["title"]["subtitle"]
     assert "60 covariates" in figure.title
 
 
@@ -47,12 +47,24 @@ def test_one_that_weighting_made_worse_is_not_cut_away():
     assert "worse" in {row["covariate"] for row in values(figure)}
 
 
-def test_each_population_weighted_to_has_its_panel():
-    panels = {row["panel"] for row in values(of_design("cross-section").figures["love_plot"])}
-    assert panels == {
-        "Weighted to all rows (ATE)", "Weighted to the treated (ATT)", "Weighted to the overlap (ATO)",
-        "Balanced to all rows (ATE)", "Balanced to the treated (ATT)", "Within strata (ATE)",
+def test_the_weighting_of_the_primary_comes_first_and_the_others_have_a_panel_each():
+    figures = of_design("cross-section").figures
+    assert of_design("cross-section").primary == "aipw"
+    assert {row["panel"] for row in values(figures["love_plot"])} == {"Weighted to all rows (ATE)"}
+    assert {row["panel"] for row in values(figures["love_plot_others"])} == {
+        "Weighted to the treated (ATT)", "Weighted to the overlap (ATO)", "Balanced to all rows (ATE)",
+        "Balanced to the treated (ATT)", "Within strata (ATE)",
     }  # fmt: skip
+
+
+def test_the_named_weighting_is_shown_and_else_the_first():
+    found = balance(covariate("a", 0.3, 0.1), weightings=("ATE", "ATO"))
+    found["balance"]["covariates"][0] |= {"before_ATO": 0.3, "after_ATO": 0.0}
+    overlap, all_rows = "Weighted to the overlap (ATO)", "Weighted to all rows (ATE)"
+    for own, first, other in (("ATO", overlap, all_rows), ("ATE", all_rows, overlap), ("LATE", all_rows, overlap)):
+        assert {row["panel"] for row in values(love_plot("t", found, own))} == {first}
+        assert {row["panel"] for row in values(love_plot_others("t", found, own))} == {other}
+    assert love_plot_others("t", balance(covariate("a", 0.3, 0.1))) is None
 
 
 def test_without_weights_the_arms_are_shown_as_they_are():
@@ -74,12 +86,12 @@ def test_a_name_that_comes_twice_is_shown_once():
 
 
 def test_of_many_panels_the_subtitle_gives_the_least_and_the_most_that_is_left():
-    kinds = ("ATE", "ATT", "ATO")
+    kinds = ("ATC", "ATE", "ATT", "ATO")
     row = {"name": "age"} | {f"before_{kind}": 0.7 for kind in kinds}
-    row |= {f"after_{kind}": after for kind, after in zip(kinds, (0.03, 0.08, 0.0), strict=True)}
+    row |= {f"after_{kind}": after for kind, after in zip(kinds, (0.9, 0.03, 0.08, 0.0), strict=True)}
     found = {"weightings": list(kinds), "covariates": [row], "largest": {}}
     found["largest"] = {key: {"value": value} for key, value in row.items() if key != "name"}
-    subtitle = love_plot("t", {"balance": found}).spec["title"]["subtitle"]
+    subtitle = love_plot_others("t", {"balance": found}).spec["title"]["subtitle"]
     assert (
         subtitle
         == "Largest standardised mean difference: 0.70 before weighting, 0.00 to 0.08 after weighting, by panel."

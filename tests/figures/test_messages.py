@@ -22,8 +22,9 @@ from tests.figures.drawn import DESIGNS, drawn, japanese, of_design, one
 from tests.figures.test_typeface import FONTS
 
 KINDS = {
-    "forest", "overlap", "love_plot", "weights", "event_means", "event_study", "discontinuity", "score_density",
-    "heterogeneity", "synthetic_control", "interrupted_series", "dose_curve", "sensitivity_contour",
+    "forest", "overlap", "love_plot", "love_plot_others", "weights", "weights_others", "event_means", "event_study",
+    "discontinuity", "score_density", "heterogeneity", "synthetic_control", "interrupted_series", "dose_curve",
+    "sensitivity_contour",
 }  # fmt: skip
 NAMES = {
     "ATE", "ATT", "ATC", "ATO", "LATE", "ACME", "ADE", "OLS", "AIPW", "IPWRA", "IV", "LIML", "Fuller", "Wald", "Lin",
@@ -173,7 +174,7 @@ def test_long_names_are_wrapped_and_no_line_is_wider_than_its_place():
 def test_an_axis_title_has_the_length_of_its_axis():
     spec = json.loads(stored("cross-section: sensitivity_contour"))
     widths = [spec["usermeta"]["messages"][f"/layer/0/encoding/{axis}/axis/title"]["width"] for axis in "xy"]
-    assert widths == [int(2 * pixels / CONFIG["axis"]["titleFontSize"]) for pixels in (480, 340)]
+    assert widths == [int(2 * pixels / CONFIG["axis"]["titleFontSize"]) for pixels in (480, 360)]
 
 
 def narrowed(spec: Spec) -> Spec:
