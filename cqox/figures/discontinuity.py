@@ -5,12 +5,13 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.amounts import amount, p_text
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE, PALE
 from cqox.figures._template import compiled, filled, finished, put
-from cqox.figures._words import amount, p_text, short
+from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["discontinuity", "discontinuity_template"]

@@ -5,12 +5,13 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.amounts import amount
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import listed, number_in
 from cqox.figures._style import BLUE, GREY
 from cqox.figures._template import compiled, filled, finished, put
-from cqox.figures._words import amount, short
+from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["dose_curve", "dose_curve_template"]

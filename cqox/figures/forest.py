@@ -6,22 +6,14 @@ from functools import cache
 import altair as alt
 import numpy as np
 
+from cqox.contract.amounts import amount, decimals_for, fixed
+from cqox.contract.labels import ESTIMANDS, NO_EFFECTS, POLICY_VALUE, described, estimand_name
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, finished, put
-from cqox.figures._words import (
-    ESTIMANDS,
-    NO_EFFECTS,
-    POLICY_VALUE,
-    amount,
-    decimals_for,
-    described,
-    estimand_name,
-    fixed,
-    short,
-)
+from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["forest", "forest_template"]

@@ -5,12 +5,14 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.amounts import amount, p_text
+from cqox.contract.labels import described
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
 from cqox.figures._style import BLUE, GREY, ORANGE, RULE
 from cqox.figures._template import compiled, filled, finished, put
-from cqox.figures._words import amount, described, p_text, short
+from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["heterogeneity", "heterogeneity_template"]

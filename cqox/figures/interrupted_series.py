@@ -5,13 +5,14 @@ from functools import cache
 
 import altair as alt
 
+from cqox.contract.amounts import amount
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
 from cqox.figures._style import BLUE, GREY, INK, ORANGE
 from cqox.figures._template import compiled, filled, finished, put
-from cqox.figures._words import amount, short, with_contrast
+from cqox.figures._words import short, with_contrast
 from cqox.figures.figure import Figure, Spec
 
 __all__ = ["interrupted_series", "interrupted_series_template"]

@@ -8,12 +8,13 @@ from functools import cache
 
 import pytest
 
+from cqox.contract.labels import described
 from cqox.contract.messages import Message, codes, template, translate_figure, width
 from cqox.estimators import Json, Plan, Settings, catalog
 from cqox.figures import render_png, render_svg
 from cqox.figures._style import CONFIG
 from cqox.figures._typeface import Typeface
-from cqox.figures._words import WEIGHTINGS, described
+from cqox.figures._words import WEIGHTINGS
 from cqox.figures.drawing import draw
 from cqox.figures.figure import Figure, Spec
 from cqox.figures.forest import forest
