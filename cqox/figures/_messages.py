@@ -8,7 +8,7 @@ from typing import cast
 
 from cqox.contract.messages import Message, as_json, messages_in, pointer_of
 from cqox.estimators import Json
-from cqox.figures._style import CONFIG
+from cqox.figures.style import CONFIG
 
 __all__ = ["messages_of"]
 

@@ -13,8 +13,8 @@ from altair.utils import schemapi
 from cqox.contract.messages import Message
 from cqox.estimators import Json
 from cqox.figures._messages import messages_of
-from cqox.figures._style import CONFIG
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import CONFIG
 
 __all__ = ["compiled", "filled", "finished", "put"]
 

@@ -9,10 +9,10 @@ from cqox.contract.amounts import amount
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import listed, number_in
-from cqox.figures._style import BLUE, GREY
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY
 
 __all__ = ["dose_curve", "dose_curve_template"]
 

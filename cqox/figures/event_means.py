@@ -10,10 +10,10 @@ from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._periods import before_and_after_axis, period_labels, ticks
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._style import GREY, PALETTE, SILVER
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import short, with_contrast
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import GREY, PALETTE, SILVER
 
 __all__ = ["event_means", "event_means_template"]
 

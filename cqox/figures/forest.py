@@ -11,10 +11,10 @@ from cqox.contract.labels import ESTIMANDS, NO_EFFECTS, POLICY_VALUE, described,
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import number_in
-from cqox.figures._style import BLUE, GREY, INK, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY, INK, ORANGE, PALE, RULE
 
 __all__ = ["forest", "forest_template"]
 

@@ -10,10 +10,10 @@ from cqox.contract.labels import described
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
-from cqox.figures._style import BLUE, GREY, ORANGE, RULE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY, ORANGE, RULE
 
 __all__ = ["heterogeneity", "heterogeneity_template"]
 

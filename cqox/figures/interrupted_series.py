@@ -10,10 +10,10 @@ from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
-from cqox.figures._style import BLUE, GREY, INK, ORANGE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import short, with_contrast
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY, INK, ORANGE
 
 __all__ = ["interrupted_series", "interrupted_series_template"]
 

@@ -8,10 +8,10 @@ import altair as alt
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import AFTER_WEIGHTING, BEFORE_WEIGHTING, WEIGHTINGS
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY, INK, ORANGE, RULE
 
 __all__ = ["love_plot", "love_plot_others", "love_plot_template"]
 

@@ -8,10 +8,10 @@ import altair as alt
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import listed, number_in, text_in
-from cqox.figures._style import BLUE, ORANGE, PALE, RULE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import TREATED, UNTREATED
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, ORANGE, PALE, RULE
 
 __all__ = ["overlap", "overlap_template"]
 

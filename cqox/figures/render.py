@@ -4,19 +4,21 @@ import base64
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
 import vl_convert
 
 from cqox.estimators import Json
-from cqox.figures._style import FAMILY
 from cqox.figures._typeface import Typeface
+from cqox.figures.style import FAMILY
 
-__all__ = ["render_png", "render_svg"]
+__all__ = ["FONT_FOLDER", "font_faces", "letters_of", "render_png", "render_svg"]
 
-_FONTS = Path(__file__).with_name("fonts")
+FONT_FOLDER = Path(__file__).with_name("fonts")
+"""Folder of the typeface's files."""
+
 _VERSION = "6.4"
 _NOWHERE: list[str] = []
 """URLs that a specification may load data from: none."""
@@ -25,14 +27,19 @@ _TEXT = re.compile(r"<text([^>]*)>(.*?)</text>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
 
-def render_svg(spec: Mapping[str, Json]) -> bytes:
-    """Render the figure as UTF-8 SVG with embedded glyphs, so that it looks the same in every viewer."""
+def render_svg(spec: Mapping[str, Json], *, with_fonts: bool = True) -> bytes:
+    """Render the figure as UTF-8 SVG with embedded glyphs, so that it looks the same in every viewer.
+
+    Args:
+        spec: the Vega-Lite specification.
+        with_fonts: whether to embed the glyphs. A document of several figures embeds them once, by `font_faces`.
+    """
     _register_fonts()
     svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VERSION, allowed_base_urls=_NOWHERE)
     said = spec.get("description")
     label = f' role="img" aria-label="{html.escape(said)}"' if isinstance(said, str) else ""
     start = svg.index(">")
-    return f"{svg[:start]}{label}>{_faces(svg)}{svg[start + 1 :]}".encode()
+    return f"{svg[:start]}{label}>{_faces(svg) if with_fonts else ''}{svg[start + 1 :]}".encode()
 
 
 def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
@@ -49,30 +56,43 @@ def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
     return png
 
 
-def _faces(svg: str) -> str:
-    """Return a style sheet that embeds the glyphs of each font weight."""
-    used: dict[str, set[str]] = {"Regular": set(), "Bold": set()}
-    for attributes, content in _TEXT.findall(svg):
-        weight = "Bold" if 'font-weight="bold"' in attributes else "Regular"
-        used[weight] |= set(html.unescape(_TAG.sub("", content)))
+def font_faces(regular: Iterable[str], bold: Iterable[str]) -> str:
+    """Return the rules of a style sheet that embed the glyphs of these letters in each weight.
+
+    Letters that the typeface lacks are left out.
+    """
     rules = ""
-    for weight, value in (("Regular", 400), ("Bold", 700)):
-        letters = sorted(each for each in used[weight] if each.isprintable())
+    for weight, value, wanted in (("Regular", 400, regular), ("Bold", 700, bold)):
+        letters = sorted({each for each in wanted if each.isprintable()})
         if letters:
             font = base64.b64encode(_typeface(weight).subset(letters)).decode()
             rules += (
                 f'@font-face{{font-family:"{FAMILY}";font-weight:{value};'
                 f"src:url(data:font/ttf;base64,{font}) format('truetype')}}"
             )
+    return rules
+
+
+def letters_of(svg: str) -> tuple[set[str], set[str]]:
+    """Return the letters that a rendered figure writes in the regular and in the bold weight."""
+    regular, bold = set[str](), set[str]()
+    for attributes, content in _TEXT.findall(svg):
+        used = bold if 'font-weight="bold"' in attributes else regular
+        used |= set(html.unescape(_TAG.sub("", content)))
+    return regular, bold
+
+
+def _faces(svg: str) -> str:
+    rules = font_faces(*letters_of(svg))
     return f"<defs><style>{rules}</style></defs>" if rules else ""
 
 
 @cache
 def _typeface(weight: str) -> Typeface:
-    return Typeface(_FONTS / f"CQOxGothic-{weight}.ttf")
+    return Typeface(FONT_FOLDER / f"CQOxGothic-{weight}.ttf")
 
 
 @cache
 def _register_fonts() -> None:
     """Register the fonts once per process; the renderer's font registry is global."""
-    vl_convert.register_font_directory(str(_FONTS))
+    vl_convert.register_font_directory(str(FONT_FOLDER))

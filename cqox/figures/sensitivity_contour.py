@@ -11,10 +11,10 @@ from cqox.contract.labels import described
 from cqox.contract.messages import Message, joined, width
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
-from cqox.figures._style import BLUE, GREY, INK, ORANGE, RULE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY, INK, ORANGE, RULE
 
 __all__ = ["sensitivity_contour", "sensitivity_contour_template"]
 

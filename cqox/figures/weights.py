@@ -8,10 +8,10 @@ import altair as alt
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in
-from cqox.figures._style import BLUE, GREY, ORANGE, RULE
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures._words import TREATED, UNTREATED, WEIGHTINGS
 from cqox.figures.figure import Figure, Spec
+from cqox.figures.style import BLUE, GREY, ORANGE, RULE
 
 __all__ = ["weights", "weights_others", "weights_template"]
 

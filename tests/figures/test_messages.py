@@ -12,12 +12,12 @@ from cqox.contract.labels import described
 from cqox.contract.messages import Message, codes, template, translate_figure, width
 from cqox.estimators import Json, Plan, Settings, catalog
 from cqox.figures import render_png, render_svg
-from cqox.figures._style import CONFIG
 from cqox.figures._typeface import Typeface
 from cqox.figures._words import WEIGHTINGS
 from cqox.figures.drawing import draw
 from cqox.figures.figure import Figure, Spec
 from cqox.figures.forest import forest
+from cqox.figures.style import CONFIG
 from tests.estimators import designs
 from tests.figures.drawn import DESIGNS, drawn, japanese, of_design, one
 from tests.figures.test_typeface import FONTS

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cqox.figures import render_png, render_svg
+from cqox.figures import font_faces, letters_of, render_png, render_svg
 from tests.figures.drawn import DESIGNS, of_design
 from tests.figures.test_typeface import spec_of
 
@@ -58,3 +58,17 @@ def test_a_larger_scale_gives_more_pixels():
     one, two = (render_png(spec_of("売上"), scale) for scale in (1.0, 2.0))
     size = [int.from_bytes(picture[16:20]) for picture in (one, two)]
     assert size[1] == 2 * size[0]
+
+
+def test_letters_are_known_by_weight_and_embedded_once_for_several_figures():
+    svg = render_svg(of_design("cross-section").figures["forest"].spec, with_fonts=False).decode()
+    assert "@font-face" not in svg
+    regular, bold = letters_of(svg)
+    assert set("Augmented weighting") <= regular
+    assert set("Effect of 広告配信") <= bold
+    rules = font_faces(regular, bold)
+    assert rules.count("@font-face") == 2
+    assert "font-weight:400" in rules
+    assert "font-weight:700" in rules
+    assert font_faces("", "a").count("@font-face") == 1
+    assert font_faces("", "") == ""

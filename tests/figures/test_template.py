@@ -7,9 +7,9 @@ import altair as alt
 import pytest
 
 from cqox.contract.messages import Message
-from cqox.figures._style import CONFIG
 from cqox.figures._template import compiled, filled, finished, put
 from cqox.figures.figure import Spec
+from cqox.figures.style import CONFIG
 
 TITLE, NOTE, ALT = (Message("analysis.no-job", job=job) for job in ("title", "note", "alt"))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cqox.figures import render_png
-from cqox.figures._style import FAMILY
 from cqox.figures._typeface import Typeface, _checksum
+from cqox.figures.style import FAMILY
 
 FONTS = Path(__file__).parents[2] / "cqox" / "figures" / "fonts"
 TEXT = "売上高（円）髙﨑①ｱ Effect −0.72 é"
