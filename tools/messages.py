@@ -37,6 +37,7 @@ _FOR_READERS = (
     "cqox/diagnostics",
     "cqox/analysis",
     "cqox/datasets",
+    "cqox/exports",
     "cqox/figures",
     "cqox/contract",
 )
@@ -86,6 +87,7 @@ BOUNDS: dict[str, int] = {
     "cqox/estimators/rd": 3,
     "cqox/estimators/synthetic": 2,
     "cqox/estimators/time_series": 1,
+    "cqox/exports": 5,
     "cqox/figures": 1,
 }
 """Most sentences outside the catalogs for each package; none where a package is not named."""
