@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 
 from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
 from cqox.analysis.run import StepCallback, analyze, warm_up
 from cqox.analysis.written import write
-from cqox.contract import AnalyzeRequest, parse_model
-from cqox.contract.messages import Message, collect_messages
+from cqox.contract import AnalyzeRequest, Report, parse_model
+from cqox.contract.messages import LANGUAGES, Message, collect_messages
 from cqox.datasets import (
     Limits,
     ReadOptions,
@@ -24,6 +25,7 @@ from cqox.datasets import describe as describe_table
 from cqox.diagnostics import definitions
 from cqox.errors import InvalidRequest
 from cqox.estimators import abandonable, catalog, entries
+from cqox.exports import export
 from cqox.figures import render_png, render_svg
 
 __all__ = ["perform", "warm"]
@@ -152,6 +154,24 @@ def _render(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     return {}, render_svg(spec) if arguments["format"] == "svg" else render_png(spec)
 
 
+def _export(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Write a report as a document; `created_at`, `title` and `remarks` may be absent."""
+    report, specs = arguments["report"], arguments["specs"]
+    if not isinstance(report, dict) or not isinstance(specs, dict):
+        raise InvalidRequest(Message("analysis.arguments-no-object", task="export"))
+    created_at, language = arguments.get("created_at"), arguments.get("language")
+    title, remarks = arguments.get("title"), arguments.get("remarks")
+    return {}, export(
+        Report.model_validate(report),
+        str(arguments["format"]),
+        specs,
+        language=next((each for each in LANGUAGES if each == language), LANGUAGES[0]),
+        created_at=datetime.fromisoformat(created_at) if isinstance(created_at, str) else None,
+        title=title if isinstance(title, str) else None,
+        remarks=remarks if isinstance(remarks, str) else None,
+    )
+
+
 def _catalog(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     usual = catalog()
     return {
@@ -183,6 +203,7 @@ _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "analyze": _analyze,
     "catalog": _catalog,
     "definitions": _definitions,
+    "export": _export,
     "infer": _infer,
     "ingest": _ingest,
     "join": _join,

@@ -7,6 +7,8 @@ import pytest
 from cqox.analysis.work import perform
 from cqox.analysis.workers import Reply
 from cqox.analysis.written import read
+from cqox.errors import InvalidRequest
+from tests.exports.reports import made
 
 ARGUMENTS = {"request": {"dataset_id": "x", "mapping": {"y": "y", "treatment": "w", "covariates": ["a", "b"]}}}
 
@@ -57,3 +59,18 @@ def test_a_process_that_abandoned_an_analysis_anywhere_computes_the_next_as_if_i
         with pytest.raises(_Abandoned):
             perform("analyze", arguments, lambda _: None, check)
         assert report(arguments) == expected
+
+
+def test_a_report_is_exported_with_what_its_owner_wrote() -> None:
+    document = {"report": made().model_dump(mode="json"), "specs": {}, "format": "md"}
+    more = {"language": "ja", "created_at": "2025-04-07T09:30:00+00:00", "title": "T", "remarks": "R"}
+    answer, written = perform("export", {**document, **more}, lambda _: None)
+    assert answer == {}
+    for part in ("# T\n", "計算日時 2025-04-07 09:30 UTC", "> R\n", "## 推定値"):
+        assert part in written.decode()
+    _, plain = perform("export", document, lambda _: None)
+    assert plain.decode().startswith("# Effect of campaign on sales\n\nData set d1\n")
+    with pytest.raises(InvalidRequest, match="no export format 'odt'"):
+        perform("export", {**document, "format": "odt"}, lambda _: None)
+    with pytest.raises(InvalidRequest, match="not a JSON object"):
+        perform("export", {**document, "report": []}, lambda _: None)

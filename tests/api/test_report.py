@@ -93,3 +93,19 @@ def test_a_terminal_shows_the_answer(report: Report) -> None:
 def test_json_is_written_and_returned(report: Report, tmp_path: Path) -> None:
     text = report.to_json(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(text) == report.to_dict()
+
+
+def test_it_is_written_in_every_format(report: Report, tmp_path: Path) -> None:
+    page = report.to_html()
+    assert isinstance(page, str)
+    assert report.headline in page
+    assert page.count("<svg") == len(report.figures)
+    assert report.to_pdf(tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
+    for path in (report.to_pptx(tmp_path / "r.pptx"), report.to_docx(tmp_path / "r.docx")):
+        assert path.read_bytes().startswith(b"PK")
+    markdown, table = report.to_markdown(), report.to_csv()
+    assert isinstance(markdown, str)
+    assert markdown.startswith("# Effect of ")
+    assert isinstance(table, str)
+    assert len(table.splitlines()) == len(report.estimates) + 1
+    assert "判定" in str(report.in_language("ja").to_markdown())
