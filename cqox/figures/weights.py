@@ -99,7 +99,14 @@ def weights_template() -> Spec:
         x=alt.X(
             "from:Q",
             scale=alt.Scale(type="log", base=2, domain=[0.5, 2], nice=False),
-            axis=alt.Axis(title=Message("figures.weights-weight"), tickCount=6, labelExpr=_TIMES, grid=False),
+            axis=alt.Axis(
+                title=Message("figures.weights-weight"),
+                tickCount=6,
+                labelExpr=_TIMES,
+                labelOverlap="greedy",
+                labelSeparation=8,
+                grid=False,
+            ),
         ),
         x2="to:Q",
         y=alt.Y(

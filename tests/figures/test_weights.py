@@ -1,10 +1,13 @@
 import re
+from itertools import pairwise
 
 import pytest
+from PIL import ImageFont
 
 from cqox.figures import render_svg
 from cqox.figures.weights import weights, weights_others
 from tests.figures.drawn import of_design, values
+from tests.figures.test_typeface import FONTS
 
 
 def test_the_bars_of_an_arm_are_the_shares_of_its_rows_that_are_used():
@@ -52,3 +55,15 @@ def test_weights_below_1_are_labelled_by_fractions():
     shown = re.sub(r"<[^>]*>", " ", render_svg(figure.spec).decode())
     assert "1/256" in shown
     assert "0.0039" not in shown
+
+
+def test_labels_of_weights_far_from_1_do_not_touch():
+    arm = {"maximum": 300.0, "unused_share": 0.0, "bins": [{"lower": 1 / 300, "upper": 300.0, "share": 1.0}]}
+    both = {"treated": arm, "control": arm}
+    svg = render_svg(weights_others("t", {"weights": {"a": both, "b": both, "c": both}}).spec).decode()
+    found = re.findall(r'translate\(([\d.]+),15\)"[^>]*opacity="1">([^<]+)<', svg)
+    assert len(found) >= 4
+    font = ImageFont.truetype(FONTS / "CQOxGothic-Regular.ttf", 11)
+    ends = [(float(x) - font.getlength(text) / 2, float(x) + font.getlength(text) / 2) for x, text in found]
+    for (_, right), (left, _) in pairwise(ends):
+        assert left > right + 4 or left < right - 100
