@@ -148,10 +148,12 @@ class _Loop[R]:
         return call
 
     def close(self) -> None:
-        _, token, _ = self._opened.result()
-        assert self._end is not None
-        with suppress(trio.RunFinishedError):
-            token.run_sync_soon(self._end.set)
+        # A loop whose resource could not be opened ends by itself; its error belongs to the call that started it.
+        if self._opened.exception() is None:
+            _, token, _ = self._opened.result()
+            assert self._end is not None
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(self._end.set)
         self._thread.join(_END_SECONDS)
 
     def _serve(self) -> None:

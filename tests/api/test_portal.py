@@ -62,6 +62,20 @@ def test_calls_share_one_resource_until_the_end() -> None:
     assert resource.closed == 2
 
 
+def test_a_portal_whose_resource_cannot_be_opened_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def fail() -> AsyncIterator[Resource]:
+        raise LookupError("no resource")
+        yield Resource()
+
+    # The thread ends a moment after the error; until then the loop is alive.
+    monkeypatch.setattr("cqox.api.portal._Loop.is_alive", lambda _: True)
+    portal = Portal(fail)
+    with pytest.raises(LookupError, match="no resource"):
+        portal.start(double)
+    portal.close()
+
+
 def test_an_exception_of_the_call_comes_as_it_is() -> None:
     async def fail(_: Resource, __: OnStep) -> None:
         raise LookupError("gone")
