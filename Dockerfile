@@ -22,6 +22,7 @@ COPY requirements-gateway.lock ./
 RUN --mount=type=bind,from=wheels,target=/wheels sh /usr/local/bin/install-locked requirements-gateway.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY cqox cqox
+COPY cqox_assets cqox_assets
 COPY services services
 RUN sh /usr/local/bin/install-locked --project
 
@@ -30,6 +31,7 @@ COPY requirements.lock ./
 RUN --mount=type=bind,from=wheels,target=/wheels sh /usr/local/bin/install-locked requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY cqox cqox
+COPY cqox_assets cqox_assets
 COPY services services
 RUN sh /usr/local/bin/install-locked --project
 

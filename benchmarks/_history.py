@@ -21,7 +21,7 @@ FILE = ROOT / "benchmarks" / "history.jsonl"
 MEASURED = "measured"
 """Source of a line that a run appended; every other source is the page that the figure was read from."""
 
-_MEASURING = ("cqox", "services", "benchmarks/*.py", "requirements*.lock", "pyproject.toml")
+_MEASURING = ("cqox", "cqox_assets", "services", "benchmarks/*.py", "requirements*.lock", "pyproject.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

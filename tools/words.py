@@ -15,6 +15,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[1]
 _PLACES = (
     "cqox",
+    "cqox_assets",
     "services",
     "benchmarks",
     "deploy",

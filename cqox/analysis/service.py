@@ -32,6 +32,7 @@ from cqox.analysis.retention import Retention
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
 from cqox.analysis.workers import WorkerPool
+from cqox.assets import check_assets
 from cqox.contract import AnalyzeRequest
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_figure
 from cqox.errors import NotFound, StoreUnavailable
@@ -131,7 +132,12 @@ class Analyses:
             bounds: resource limits.
             addresses: result store and cache; by default in the folder and in memory.
             samples: whether there are built-in data sets; `warm` then creates them.
+
+        Raises:
+            ModuleNotFoundError: `cqox-assets` is not installed.
         """
+        # Workers would find out too, but their errors reach a log only.
+        check_assets()
         addresses = addresses or StoreAddresses()
         files = FileStore(data_dir, reserve_bytes=bounds.reserve_bytes)
         async with (

@@ -1,4 +1,4 @@
-"""The built-in data sets: files in `data/`, and the simulations with published seeds that made them.
+"""The built-in data sets: files of `cqox-assets`, and the simulations with published seeds that made them.
 
 `python -m cqox.datasets.samples FOLDER` writes them again. Both are simulated here and carry the project's licence.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from cqox.assets import asset_folder
 from cqox.contract.messages import Message
 from cqox.errors import NotFound
 
@@ -44,7 +45,7 @@ def sample_path(name: str) -> Path:
     """
     if name not in SEEDS:
         raise NotFound(Message("datasets.no-such-sample", name=name[:100]), choices=sample_names())
-    return Path(__file__).with_name("data") / f"{name}.csv"
+    return asset_folder("samples") / f"{name}.csv"
 
 
 def simulate(name: str) -> str:

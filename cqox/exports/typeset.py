@@ -12,7 +12,7 @@ import typst
 from cqox.exports.archives import in_archive
 from cqox.exports.document import Block, Document, Entries, Facts, Folded, Paragraph, Picture, Table
 from cqox.exports.inline_svg import inline_svg
-from cqox.figures import FONT_FOLDER
+from cqox.assets import asset_folder
 
 __all__ = ["pdf_document"]
 
@@ -60,7 +60,7 @@ def pdf_document(document: Document, when: datetime | None) -> bytes:
 @cache
 def _compiler() -> typst.Compiler:
     """Return the compiler, which reads the fonts once in a process and has no packages to fetch."""
-    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=[FONT_FOLDER])
+    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=[asset_folder("fonts")])
     return typst.Compiler(font_paths=fonts, root=_LAYOUT.parent)
 
 

@@ -2,6 +2,6 @@
 
 from cqox.figures.drawing import draw, warm
 from cqox.figures.figure import Figure, Spec
-from cqox.figures.render import FONT_FOLDER, font_faces, letters_of, render_png, render_svg
+from cqox.figures.render import font_faces, letters_of, render_png, render_svg
 
-__all__ = ["FONT_FOLDER", "Figure", "Spec", "draw", "font_faces", "letters_of", "render_png", "render_svg", "warm"]
+__all__ = ["Figure", "Spec", "draw", "font_faces", "letters_of", "render_png", "render_svg", "warm"]

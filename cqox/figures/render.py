@@ -6,18 +6,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
 
 import vl_convert
 
+from cqox.assets import asset_folder
 from cqox.estimators import Json
 from cqox.figures._typeface import Typeface
 from cqox.figures.style import FAMILY
 
-__all__ = ["FONT_FOLDER", "font_faces", "letters_of", "render_png", "render_svg"]
-
-FONT_FOLDER = Path(__file__).with_name("fonts")
-"""Folder of the typeface's files."""
+__all__ = ["font_faces", "letters_of", "render_png", "render_svg"]
 
 _VERSION = "6.4"
 _NOWHERE: list[str] = []
@@ -89,10 +86,10 @@ def _faces(svg: str) -> str:
 
 @cache
 def _typeface(weight: str) -> Typeface:
-    return Typeface(FONT_FOLDER / f"CQOxGothic-{weight}.ttf")
+    return Typeface(asset_folder("fonts") / f"CQOxGothic-{weight}.ttf")
 
 
 @cache
 def _register_fonts() -> None:
     """Register the fonts once per process; the renderer's font registry is global."""
-    vl_convert.register_font_directory(str(FONT_FOLDER))
+    vl_convert.register_font_directory(str(asset_folder("fonts")))

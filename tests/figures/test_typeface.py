@@ -1,15 +1,15 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from cqox.assets import asset_folder
 from cqox.figures import render_png
 from cqox.figures._typeface import Typeface, _checksum
 from cqox.figures.style import FAMILY
 
-FONTS = Path(__file__).parents[2] / "cqox" / "figures" / "fonts"
+FONTS = asset_folder("fonts")
 TEXT = "売上高（円）髙﨑①ｱ Effect −0.72 é"
 ALONE = """
 import json, sys, vl_convert

@@ -180,7 +180,7 @@ def test_the_wheel_is_typed_and_carries_the_packages_alone(wheel: Path) -> None:
         names = archive.namelist()
     assert "cqox/py.typed" in names
     assert "cqox/resilience/circuit/breaker.py" in names
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cqox", "services"}
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cqox", "cqox_assets", "services"}
 
 
 def test_a_base_install_runs_the_policies_on_asyncio_and_imports_nothing_optional(base_install: Path) -> None:
