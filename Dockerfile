@@ -22,9 +22,9 @@ COPY requirements-gateway.lock ./
 RUN --mount=type=bind,from=wheels,target=/wheels sh /usr/local/bin/install-locked requirements-gateway.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY cqox cqox
-COPY cqox_assets cqox_assets
 COPY services services
-RUN sh /usr/local/bin/install-locked --project
+COPY packages packages
+RUN sh /usr/local/bin/install-locked --projects . packages/cqox-services
 
 FROM build AS engine-build
 COPY requirements.lock ./
@@ -33,7 +33,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY cqox cqox
 COPY cqox_assets cqox_assets
 COPY services services
-RUN sh /usr/local/bin/install-locked --project
+COPY packages packages
+RUN sh /usr/local/bin/install-locked --projects . packages/cqox-assets packages/cqox-services
 
 FROM ${PYTHON_IMAGE} AS service
 RUN groupadd --gid 10001 cqox && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/cqox cqox \

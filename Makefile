@@ -19,6 +19,8 @@ SERVICE_TESTS ?= 3
 COVERAGE ?= --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
+EXPORT = uv export --quiet --format requirements.txt --no-header --no-emit-workspace --no-annotate
 
 .PHONY: help
 help:  ## list the commands
@@ -27,10 +29,12 @@ help:  ## list the commands
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)); echo "Creating $(VENV) with $$($$python --version)"; "$$python" -m venv $(VENV)
 
-$(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml
+# The services come last: an older `cqox`, to which the command belonged, would remove it when it is replaced.
+$(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml packages/cqox-assets/pyproject.toml packages/cqox-services/pyproject.toml
 	@echo "Installing what the services need (requirements.lock) ..."
 	@$(INSTALL) -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(EDITABLE) --editable . --editable packages/cqox-assets
+	@$(EDITABLE) --editable packages/cqox-services
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.run-ready requirements-test.lock
@@ -113,11 +117,11 @@ bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and k
 .PHONY: lock
 lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv lock --upgrade
-	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --extra all --group build -o requirements.lock
-	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --extra gateway --group build -o requirements-gateway.lock
-	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group test -o requirements-test.lock
-	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group peers -o requirements-peers.lock
-	@uv export --quiet --format requirements.txt --no-header --no-emit-project --no-annotate --only-group mutants -o requirements-mutants.lock
+	@$(EXPORT) --group services --group build -o requirements.lock
+	@$(EXPORT) --only-group gateway --only-group build -o requirements-gateway.lock
+	@$(EXPORT) --only-group test -o requirements-test.lock
+	@$(EXPORT) --only-group peers -o requirements-peers.lock
+	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches

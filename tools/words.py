@@ -17,6 +17,7 @@ _PLACES = (
     "cqox",
     "cqox_assets",
     "services",
+    "packages",
     "benchmarks",
     "deploy",
     "tests",

@@ -126,7 +126,8 @@ def images(stack: Stack) -> None:
             inspected(tag, ".Config.User") == "10001:10001"
             and "healthcheck.py" in inspected(tag, ".Config.Healthcheck.Test"),
         )
-    numerics = "import importlib.util as u; print([n for n in ('numpy','polars','scipy','psycopg') if u.find_spec(n)])"
+    absent = ("numpy", "polars", "scipy", "psycopg", "cqox_assets")
+    numerics = f"import importlib.util as u; print([n for n in {absent} if u.find_spec(n)])"
     holds(
         "the gateway's holds no numerics and no drivers",
         run("docker", "run", "--rm", "cqox-gateway:0.2.0", "python", "-c", numerics).strip() == "[]",

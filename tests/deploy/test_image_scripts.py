@@ -1,8 +1,10 @@
-"""Scripts of the images: the password of the database, and the health check."""
+"""The images: what goes into them, the password of the database, and the health check."""
 
+import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +14,42 @@ import pytest
 
 from tests.servers.ports import free_port
 
-IMAGE = Path(__file__).parents[2] / "deploy" / "image"
+ROOT = Path(__file__).parents[2]
+IMAGE = ROOT / "deploy" / "image"
+STAGES = dict(
+    re.findall(
+        r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", (ROOT / "Dockerfile").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+)
+
+
+def copied(stage: str) -> set[str]:
+    """Return the files and folders that a stage takes from the tree."""
+    lines = re.findall(r"^COPY ((?!--from).+) \S+$", STAGES[stage], re.MULTILINE)
+    return {path for line in lines for path in line.split()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_copies_is_there_and_is_sent_to_the_engine(stage: str) -> None:
+    sent = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+    for path in copied(stage):
+        assert (ROOT / path).exists(), path
+        assert any(path == one or path.startswith(f"{one}/") for one in sent), path
+
+
+@pytest.mark.parametrize(
+    ("stage", "distributions"),
+    [("gateway-build", {"cqox", "services"}), ("engine-build", {"cqox", "cqox_assets", "services"})],
+)
+def test_a_stage_builds_the_distributions_whose_code_it_copies(stage: str, distributions: set[str]) -> None:
+    [folders] = re.findall(r"install-locked --projects (.+)$", STAGES[stage], re.MULTILINE)
+    packages = set()
+    for folder in folders.split():
+        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))
+        packages |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages == distributions
+    # The version is read from the root's `pyproject.toml`.
+    assert distributions | {"pyproject.toml", "packages"} <= copied(stage)
 
 
 def password(folder: Path, chosen: str = "") -> subprocess.CompletedProcess[str]:

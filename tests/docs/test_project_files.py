@@ -170,7 +170,7 @@ def test_hooks_run_what_make_check_runs() -> None:
 def test_the_source_distribution_has_every_page_that_the_readme_links() -> None:
     included = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", read("README.md")):
-        assert target.partition("/")[0] in included, target
+        assert f"/{target.partition('/')[0]}" in included, target
 
 
 def test_the_programs_of_the_reports_for_upstream_can_be_read() -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# One worker builds the wheel for all of them.
-pytestmark = pytest.mark.xdist_group("wheel")
+from tests.deploy.installs import built, wheel_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "resilience"
@@ -122,14 +121,7 @@ def documented(*, with_trio: bool) -> list[str]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built as a release builds it, without network."""
-    out = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)],
-        check=True,
-        capture_output=True,
-    )
-    (built,) = out.glob("cqox-*.whl")
-    return built
+    return wheel_of(built(tmp_path_factory), "cqox")
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +172,7 @@ def test_the_wheel_is_typed_and_carries_the_packages_alone(wheel: Path) -> None:
         names = archive.namelist()
     assert "cqox/py.typed" in names
     assert "cqox/resilience/circuit/breaker.py" in names
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cqox", "cqox_assets", "services"}
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cqox"}
 
 
 def test_a_base_install_runs_the_policies_on_asyncio_and_imports_nothing_optional(base_install: Path) -> None:
