@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from cqox.api.verdict_text import STATUSES
 from cqox.contract import Gate, Identification
 from cqox.contract.messages import Language, Message
 
@@ -47,8 +48,7 @@ def _ledger(ledger: Identification | None, language: Language) -> list[str]:
         return []
     items = []
     for entry in ledger.assumptions:
-        status = Message(f"terminal.{entry.status}").in_language(language)
-        item = f"{_colored(status, entry.status)} {escape(entry.statement)}"
+        item = f"{_colored(STATUSES[entry.status].in_language(language), entry.status)} {escape(entry.statement)}"
         if entry.remedy and (entry.caps or entry.status == "contradicted"):
             item += f"<br>→ {escape(entry.remedy)}"
         items.append(item)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cqox.contract.messages import Language, Message
 
-__all__ = ["show_verdict"]
+__all__ = ["STATUSES", "show_verdict"]
 
 _STYLES = {"GO": "bold green", "CANARY": "bold yellow", "HOLD": "bold red"}
 _ASSUMPTION_STYLES = {"supported": "green", "declared": "cyan", "untested": "yellow", "contradicted": "red"}
@@ -47,7 +47,7 @@ def _show_assumptions(console: Console, identification: JsonValue, language: Lan
     console.print(Text(f"  {identification['statement']}"), soft_wrap=True)
     for entry in _objects(identification["assumptions"]):
         status = str(entry["status"])
-        line = Text("  ") + Text(_STATUSES[status].in_language(language), style=_ASSUMPTION_STYLES[status])
+        line = Text("  ") + Text(STATUSES[status].in_language(language), style=_ASSUMPTION_STYLES[status])
         console.print(line + Text(f" {entry['name']}: {entry['statement']}"), soft_wrap=True)
         for sentence in _list(entry.get("evidence")):
             console.print(Text(f"    {sentence}", style="dim"), soft_wrap=True)
@@ -86,12 +86,13 @@ _GROUPS = {
     "pass": Message("terminal.pass"),
 }
 
-_STATUSES = {
+STATUSES = {
     "supported": Message("terminal.supported"),
     "declared": Message("terminal.declared"),
     "untested": Message("terminal.untested"),
     "contradicted": Message("terminal.contradicted"),
 }
+"""Words of the statuses of an assumption."""
 
 
 def _list(value: JsonValue) -> Sequence[JsonValue]:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 type Tone = Literal["good", "caution", "bad", "plain"]
-"""What a colour says besides the word that it is the colour of."""
+"""Meaning of a colour, besides the word that it is the colour of."""
 
 type SectionName = Literal[
     "effect", "assumptions", "gates", "estimates", "contrasts", "figures", "findings", "notes", "provenance"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import typst
 
+from cqox.assets import asset_folder
 from cqox.exports.archives import in_archive
 from cqox.exports.document import Block, Document, Entries, Facts, Folded, Paragraph, Picture, Table
 from cqox.exports.inline_svg import inline_svg
-from cqox.assets import asset_folder
 
 __all__ = ["pdf_document"]
 

@@ -1,4 +1,4 @@
-"""What a worker writes of a finished analysis, and what the engine reads of it."""
+"""Parts of a finished analysis that a worker writes, and what the engine reads of them."""
 
 import json
 
