@@ -6,6 +6,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PYTHONUTF8 := 1
+# Every process of a service would compile all modules again where the environment forbids to keep them compiled.
+export PYTHONDONTWRITEBYTECODE :=
 
 # A bare `python3.13` may be a shim that does not run, so each candidate is asked for its version.
 FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bin/python3.13 /usr/bin/python3 /usr/local/bin/python3; do \
