@@ -183,7 +183,8 @@ def _order(
     for fold in np.flatnonzero(counts).tolist():
         rows = np.flatnonzero(folds == fold)
         places.append(slice(int(ends[fold] - counts[fold]), int(ends[fold])))
-        order[places[-1]] = rows[np.argsort(-predictions[rows], kind="stable")]
+        # Rows with the same prediction are in any order: they count as a group.
+        order[places[-1]] = rows[np.argsort(-predictions[rows])]
     return order, places
 
 
@@ -200,35 +201,45 @@ def _ranked_fold(
     score -= share @ score / mass
     width = _TIE * float(np.sqrt(share @ prediction**2 / mass))
     starts = np.flatnonzero(np.concatenate([[True], np.diff(prediction) < -width]))
-    group = np.cumsum(np.bincount(starts, minlength=len(share))) - 1
-    upper = np.cumsum(np.add.reduceat(share, starts)) / mass
+    # Without ties, each row is its own group.
+    group = None if len(starts) == len(share) else np.cumsum(np.bincount(starts, minlength=len(share))) - 1
+
+    def summed(values: Vector) -> Vector:
+        return values if group is None else np.add.reduceat(values, starts)
+
+    def of_rows[Scalar: np.generic](values: NDArray[Scalar]) -> NDArray[Scalar]:
+        return values if group is None else values[group]
+
+    upper = np.cumsum(summed(share)) / mass
     upper[-1] = 1.0
     lower = np.concatenate([[0.0], upper[:-1]])
-    moved = np.add.reduceat(share * score, starts) / mass
+    moved = summed(share * score) / mass
     areas = []
     for move, ranking in zip(moves, (_log_weights, _even_weights), strict=True):
         weight, by_lower, by_upper = ranking(lower, upper)
         # A row changes the ranks of all rows with no higher prediction, which contributes in addition to its own score.
         to_upper, to_lower = (moved * by_upper)[::-1].cumsum()[::-1], (moved * by_lower)[::-1].cumsum()[::-1]
         ranks = to_upper + np.concatenate([to_lower[1:], [0.0]])
-        np.multiply(weight[group], score, out=move)
+        np.multiply(of_rows(weight), score, out=move)
         areas.append(float(share @ move))
-        move += ranks[group]
+        move += of_rows(ranks)
         move -= share @ move / mass
         move *= share
     # Another summation order of the weights must not move a row across a boundary.
     place = np.floor(np.round((lower + upper) / 2 * _SLICES, 9)).astype(np.int64)
-    return np.minimum(place, _SLICES - 1)[group], (areas[0], areas[1])
+    return of_rows(np.minimum(place, _SLICES - 1)), (areas[0], areas[1])
 
 
 def _log_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
     """Return the mean of -ln(u) - 1 between two ranks, the weight of AUTOC; with its derivatives."""
     width = upper - lower
+    # Each upper rank is the next lower one; the first lower rank is 0.
     with np.errstate(divide="ignore", invalid="ignore"):
-        ends = np.where(lower > 0, lower * np.log(lower), 0.0)
-        weight = (ends - upper * np.log(upper)) / width
-        by_lower = np.where(lower > 0, (np.log(lower) + 1 + weight) / width, 0.0)
-    return weight, by_lower, -(np.log(upper) + 1 + weight) / width
+        log_upper = np.log(upper)
+        log_lower = np.concatenate([[0.0], log_upper[:-1]])
+        weight = (lower * log_lower - upper * log_upper) / width
+        by_lower = np.where(lower > 0, (log_lower + 1 + weight) / width, 0.0)
+    return weight, by_lower, -(log_upper + 1 + weight) / width
 
 
 def _even_weights(lower: Vector, upper: Vector) -> tuple[Vector, Vector, Vector]:
