@@ -135,6 +135,7 @@ class Line:
         orders = tuple(spill(np.argsort(values, kind="stable")) for values in (control, treated))
         self._orders = orders
         self._sorted = spill(control[orders[0]]), spill(treated[orders[1]])
+        self._places: dict[tuple[Arm, Arm], NDArray[np.int32]] = {}
         self._found: dict[tuple[Arm, Arm, int, float | None], _Stretches] = {}
 
     def nearest(
@@ -147,19 +148,28 @@ class Line:
         return self._found[key]
 
     def _stretches(self, query: Arm, target: Arm, least: int, within: float | None) -> _Stretches:
-        among, order = self._sorted[target], self._orders[query]
+        among, order, places = self._sorted[target], self._orders[query], self._placed(query, target)
         # Many searches are cached, and so are their ends; int32 is enough, as matching refuses larger samples.
         left, right = empty(len(order)).view(np.int32).reshape(2, len(order))
-        # Sorted queries walk through the sorted targets once, which is cache-friendly.
+        few = min(least, len(among))
         for s in _blocks(len(order)):
             sought = self._sorted[query][s]
-            reach = _reach(sought, among, min(least, len(among)))
+            first, reach = _reach(sought, among, places[s], few)
             if within is not None:
                 np.minimum(reach, within, out=reach)
-            left[order[s]] = np.searchsorted(among, sought - reach - TIE, "left")
-            right[order[s]] = np.searchsorted(among, sought + reach + TIE, "right")
+            left[order[s]] = _corrected(first, among, sought - reach - TIE, "left")
+            right[order[s]] = _corrected(first + few, among, sought + reach + TIE, "right")
         drop_pages()
         return _Stretches(order=self._orders[target], values=among, left=left, right=right)
+
+    def _placed(self, query: Arm, target: Arm) -> NDArray[np.int32]:
+        """Return (queries,) how many rows of the target arm have a lower score than each row of the sorted query
+        arm."""
+        if (query, target) not in self._places:
+            # Sorted queries walk through the sorted targets once, which is cache-friendly.
+            found = np.searchsorted(self._sorted[target], self._sorted[query])
+            self._places[query, target] = spill(found.astype(np.int32))
+        return self._places[query, target]
 
 
 def _blocks(n: int) -> list[slice]:
@@ -176,17 +186,41 @@ def _turns(sets: NDArray[np.integer], keys: NDArray[np.uint64]) -> NDArray[np.in
     return turns
 
 
-def _reach(sought: Vector, among: Vector, least: int) -> Vector:
-    """Return (queries,) the distance to the `least`-th nearest of some sorted values, by bisection on its start."""
+def _reach(sought: Vector, among: Vector, places: NDArray[np.int32], least: int) -> tuple[NDArray[np.int32], Vector]:
+    """Return (queries,) the start of the `least` nearest of some sorted values, by bisection, and the distance to the
+    last of them.
+
+    Args:
+        sought: (queries,) the queries.
+        among: (targets,) the values, ascending.
+        places: (queries,) the number of lower values.
+        least: at most all values.
+    """
     last = len(among) - least
-    middle = np.searchsorted(among, sought)
-    low, high = np.clip(middle - least, 0, last), np.minimum(middle, last)
+    low, high = np.clip(places - least, 0, last), np.minimum(places, last)
     for _ in range(least.bit_length()):
         half = (low + high) // 2
         beyond = among[np.minimum(half + least, len(among) - 1)] - sought
         later = (low < high) & (sought - among[half] > beyond)
         low, high = np.where(later, half + 1, low), np.where(later | (low >= high), high, half)
-    return np.maximum(sought - among[low], among[low + least - 1] - sought)
+    return low, np.maximum(sought - among[low], among[low + least - 1] - sought)
+
+
+def _corrected(
+    guess: NDArray[np.int32], among: Vector, bounds: Vector, side: Literal["left", "right"]
+) -> NDArray[np.integer]:
+    """Return (queries,) the places of bounds among sorted values, as `np.searchsorted` does; only wrong guesses are
+    searched for."""
+    last = len(among) - 1
+    lower, upper = among[np.maximum(guess - 1, 0)], among[np.minimum(guess, last)]
+    if side == "left":
+        wrong = (lower >= bounds) & (guess > 0) | (upper < bounds) & (guess <= last)
+    else:
+        wrong = (lower > bounds) & (guess > 0) | (upper <= bounds) & (guess <= last)
+    if wrong.any():
+        guess = guess.copy()
+        guess[wrong] = np.searchsorted(among, bounds[wrong], side)
+    return guess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
