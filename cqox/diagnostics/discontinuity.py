@@ -14,6 +14,7 @@ from cqox.diagnostics.json_values import number
 from cqox.diagnostics.placebo_cutoffs import placebo_cutoffs
 from cqox.errors import UnusableData
 from cqox.estimators import Estimate, Json, Plan, Sample, Vector, catalog, run
+from cqox.estimators.numerics.detection import detectable_ratio
 from cqox.estimators.rd.heaping import heap_at_cutoff
 from cqox.estimators.rd.outcome_study import fuzzy_study, sharp_study
 from cqox.estimators.rd.running_variable import compliance, score_of
@@ -24,9 +25,7 @@ __all__ = ["discontinuity", "jump_p_value"]
 _MOST_COVARIATES = 20
 _MOST_CELLS = 10_000_000
 _TEST = "rd_density_test"
-
-_DETECTED = 2.8016
-"""Standard errors at which a two-sided 5% test rejects in 80% of samples."""
+_LEVEL = 0.05
 
 
 def discontinuity(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -98,7 +97,7 @@ def _detectable(tested: Estimate) -> Json:
     if not isinstance(below, float) or not isinstance(above, float) or tested.standard_error is None:
         return None
     mean = (below + above) / 2
-    return number(_DETECTED * tested.standard_error / mean) if mean > 0 else None
+    return number(detectable_ratio(_LEVEL, None) * tested.standard_error / mean) if mean > 0 else None
 
 
 def _heap(plan: Plan) -> Json:

@@ -13,6 +13,7 @@ import numpy as np
 from cqox.contract.messages import Message
 from cqox.diagnostics.json_values import number
 from cqox.estimators import Json, Matrix, Vector
+from cqox.estimators.numerics.detection import detectable_ratio, f_noncentrality
 
 __all__ = ["joint_test", "supported"]
 
@@ -20,9 +21,7 @@ _MOST_LEADS = 12
 _PER_LEAD = 2.0
 """Least degrees of freedom per tested lead."""
 
-_LEVEL, _POWER = 0.05, 0.8
-_DETECTED = 2.8
-"""Standard errors at which a two-sided 5% test rejects in 80% of samples."""
+_LEVEL = 0.05
 
 
 def supported(support: Matrix, group_degrees: Vector) -> tuple[int, float]:
@@ -80,27 +79,10 @@ def joint_test(estimates: Vector, covariance: Matrix, degrees: float, trend: Vec
         "degrees": rank,
         "degrees_of_errors": number(degrees),
         "p_value": number(p_value),
-        "detectable": number(_DETECTED * float(np.sqrt(np.diag(covariance)).max())),
+        "detectable": number(detectable_ratio(_LEVEL, None) * float(np.sqrt(np.diag(covariance)).max())),
         "largest": number(float(np.abs(estimates).max())),
     }
     if trend is not None:
         size = float(np.sum((vectors[:, kept].T @ trend) ** 2 / values[kept]))
-        found["detectable_slope"] = number(math.sqrt(_noncentrality(rank, rest) / size)) if size > 0 else None
+        found["detectable_slope"] = number(math.sqrt(f_noncentrality(_LEVEL, rank, rest) / size)) if size > 0 else None
     return found
-
-
-def _noncentrality(rank: int, rest: float) -> float:
-    """Return the noncentrality of T² at which the test has 80% power."""
-    from scipy import special
-
-    critical = float(special.fdtri(rank, rest, 1.0 - _LEVEL))
-    low, high = 0.0, 10.0
-    while high < 1e9 and special.ncfdtr(rank, rest, high, critical) > 1.0 - _POWER:
-        high *= 2.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if special.ncfdtr(rank, rest, middle, critical) > 1.0 - _POWER:
-            low = middle
-        else:
-            high = middle
-    return high

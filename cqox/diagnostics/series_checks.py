@@ -14,6 +14,7 @@ from cqox.diagnostics.holm import holm
 from cqox.diagnostics.json_values import number
 from cqox.estimators import Estimate, Json, Matrix, Plan, Vector
 from cqox.estimators.inference.serial_correlation import Autoregression, autoregression
+from cqox.estimators.numerics.detection import detectable_ratio
 from cqox.estimators.numerics.quantiles import critical_value, two_sided
 from cqox.estimators.time_series.contrast_errors import series_errors
 from cqox.estimators.time_series.segments import Segments, segments
@@ -26,7 +27,7 @@ _BEFORE, _AFTER, _MOST_DATES = 4, 3, 12
 
 _DEGREES = 5
 _DRAWS = 4_000
-_LEVEL, _POWER = 0.05, 0.8
+_LEVEL = 0.05
 
 
 def series_checks(plan: Plan, estimates: Sequence[Estimate]) -> dict[str, Json]:
@@ -122,11 +123,6 @@ def _largest(
     }
 
 
-def _detected(degrees: float) -> float:
-    """Return the standard errors at which a two-sided test rejects with 80% power."""
-    return critical_value(_LEVEL, degrees) + critical_value(2 * (1 - _POWER), degrees)
-
-
 def _breaks(
     series: Segments, kinks: Matrix, y: Vector, errors: Autoregression, dates: Sequence[int], rng: np.random.Generator
 ) -> dict[str, Json]:
@@ -135,7 +131,7 @@ def _breaks(
     span = -float(series.time[0])
     error = float(np.sqrt(max(errors.variance(middle), 0.0))) * series.scale / span
     horizon = float(series.time[series.before :].mean() - series.time[series.before - 1])
-    slope = _detected(errors.degrees) * error
+    slope = detectable_ratio(_LEVEL, errors.degrees) * error
     return {
         **_largest(series, kinks, y, errors, dates, rng),
         "detectable_slope": number(slope),
@@ -161,7 +157,7 @@ def _curvature(series: Segments, whole: Matrix, time: Vector, errors: Autoregres
         "largest_bias": number(
             (abs(estimate) + critical_value(_LEVEL, errors.degrees) * error) * missed * series.scale
         ),
-        "detectable_bias": number(_detected(errors.degrees) * error * missed * series.scale),
+        "detectable_bias": number(detectable_ratio(_LEVEL, errors.degrees) * error * missed * series.scale),
     }
 
 
@@ -178,7 +174,7 @@ def _controls(plan: Plan, series: Segments) -> dict[str, Json]:
             continue
         estimate, error, degrees, deviation = found
         p_values.append(two_sided(estimate / error, degrees))
-        detectable.append(_detected(degrees) * error / deviation * noise[3] * series.scale)
+        detectable.append(detectable_ratio(_LEVEL, degrees) * error / deviation * noise[3] * series.scale)
         rows.append({
             "column": name, "estimate": number(estimate), "standard_error": number(error),
             "p_value": number(p_values[-1]), "detectable_effect": number(detectable[-1]),

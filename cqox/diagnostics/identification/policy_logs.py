@@ -4,13 +4,11 @@ from cqox.contract import Assumption
 from cqox.contract.messages import Message
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import number_in, table_in
+from cqox.estimators.numerics.detection import detectable_ratio
 
 __all__ = ["policy_log_assumptions"]
 
 _LEVEL, _CONTRADICTS = 0.05, 0.001
-_POWER = 2.8
-"""Standard errors that a departure must be large to be detected with 80% power at the 5% level."""
-
 _MATTERS = 0.2
 """A departure of the mean weight from 1 that has to be detectable: the value would be wrong by this share."""
 
@@ -33,7 +31,7 @@ def _weights(judged: Judged) -> Evidence:
     p_value, error = number_in(found.get("p_value")), number_in(found.get("mean_weight_standard_error"))
     if p_value is None:
         return NO_EVIDENCE
-    detectable = None if error is None else _POWER * error
+    detectable = None if error is None else detectable_ratio(_LEVEL, None) * error
     sentences = [Message("identification.importance-weights", tests=found.get("tests"), p_value=p_value)]
     if detectable is not None:
         sentences.append(Message("identification.detectable-weight", detectable=detectable))
