@@ -35,6 +35,7 @@ _SENTENCE = 3
 _FOR_READERS = (
     "cqox/estimators",
     "cqox/diagnostics",
+    "cqox/planning",
     "cqox/analysis",
     "cqox/datasets",
     "cqox/exports",
