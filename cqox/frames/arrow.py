@@ -13,7 +13,7 @@ from cqox.frames.kinds import FrameKind, kind_of
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Taken", "take"]
+__all__ = ["Taken", "as_polars", "take"]
 
 _BLOCK_BYTES = 1 << 20
 
@@ -46,10 +46,7 @@ def take(data: object, path: Path) -> Taken:
     Raises:
         InvalidRequest: it is no frame, or a column of it cannot be read.
     """
-    kind = kind_of(data)
-    if kind is None:
-        raise InvalidRequest(Message("frames.no-frame", type=type(data).__name__), field="data")
-    frame = _polars(data, kind)
+    frame, kind = _read(data)
     frame.write_ipc(path, compression="uncompressed")
     digest, size_bytes = hashlib.blake2b(digest_size=16), 0
     with path.open("rb") as file:
@@ -57,6 +54,22 @@ def take(data: object, path: Path) -> Taken:
             digest.update(block)
             size_bytes += len(block)
     return Taken(path=path, kind=kind, digest=digest.hexdigest(), size_bytes=size_bytes)
+
+
+def as_polars(data: object) -> "pl.DataFrame":
+    """Return a frame of any library as one of polars.
+
+    Raises:
+        InvalidRequest: it is no frame, or a column of it cannot be read.
+    """
+    return _read(data)[0]
+
+
+def _read(data: object) -> "tuple[pl.DataFrame, FrameKind]":
+    kind = kind_of(data)
+    if kind is None:
+        raise InvalidRequest(Message("frames.no-frame", type=type(data).__name__), field="data")
+    return _polars(data, kind), kind
 
 
 def _polars(data: object, kind: FrameKind) -> "pl.DataFrame":

@@ -1,10 +1,11 @@
 """Sample size, smallest detectable effect or power of a study that is planned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
+from cqox.frames import as_polars
 from cqox.planning.answer import answer
 from cqox.planning.arguments import Arguments, checked
 from cqox.planning.designs import RateTest
@@ -21,7 +22,7 @@ __all__ = ["power"]
 
 
 def power(
-    data: "Frame | None" = None,
+    data: object = None,
     *,
     y: str | None = None,
     treatment: str | None = None,
@@ -60,7 +61,7 @@ def power(
     `effect` is given, and then the size; give `effect` and `n` for the power. What is given replaces what the data say.
 
     Args:
-        data: rows like those of the study, as a polars frame or a mapping of columns to arrays.
+        data: rows like those of the study: a frame of any library that `cqox.analyze` takes.
         y: column of the outcome; of 0 and 1 alone it is a rate.
         treatment: column of 0 and 1, for the allocation and the noise of each arm.
         cluster: column of clusters that are assigned as wholes. With `unit` and `time` absent, the rows of a cluster
@@ -108,8 +109,12 @@ def power(
     given, unknown = checked(given, data=data is not None, panel=time is not None, clustered=cluster is not None)
     facts = Facts()
     if data is not None and y is not None:
-        facts = _measured(data, y, columns, covariates, given)
+        facts = _measured(_frame(data), y, columns, covariates, given)
     return answer(given, with_given(facts, given), unknown)
+
+
+def _frame(data: object) -> "Frame":
+    return data if isinstance(data, Mapping) else as_polars(data)
 
 
 def _check_columns(data: bool, columns: dict[str, str | None], covariates: Sequence[str], given: Arguments) -> None:

@@ -68,3 +68,18 @@ def test_words_are_no_numbers_and_identifiers_no_covariates() -> None:
         regressors({"id": [f"row {each}" for each in range(150)]}, ["id"])
     with pytest.raises(UnusableData, match="not one-dimensional"):
         numbers({"y": np.ones((3, 2))}, "y", "y")
+
+
+def test_frames_of_every_library_give_the_same_answer() -> None:
+    import pandas as pd
+    import polars as pl
+
+    import cqox
+
+    columns = {"y": [1.0, 2.0, 4.0, 3.0, 5.0, 2.5, 3.5, 1.5] * 10, "w": [0, 1] * 40}
+    answers = [
+        cqox.power(data, y="y", treatment="w").effect
+        for data in (columns, pd.DataFrame(columns), pl.DataFrame(columns))
+    ]
+    assert answers[0] == pytest.approx(answers[1], rel=1e-12)
+    assert answers[0] == pytest.approx(answers[2], rel=1e-12)
