@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from cqox.analysis.work import perform
+from cqox.analysis.workers import Reply
+from cqox.analysis.written import read
 from cqox.contract import AnalyzeRequest
 from cqox.errors import UnusableData
 
@@ -28,9 +30,8 @@ def analyzed(folder: Path, mapping: dict[str, object], **options: object) -> dic
     request = {"dataset_id": "t", "mapping": mapping, "options": options}
     AnalyzeRequest.model_validate(request)
     task = {"path": str(folder / "table.parquet"), "request": request}
-    answer, _ = perform("analyze", task, lambda _: None)
-    json.dumps(answer["report"], allow_nan=False)
-    return answer["report"]
+    body, payload = perform("analyze", task, lambda _: None)
+    return json.loads(read(Reply(body=body, payload=payload)).report)
 
 
 def codes(report: dict[str, object]) -> dict[str, str]:
