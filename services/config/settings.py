@@ -87,7 +87,7 @@ class Settings:
         Path,
         _About(
             "CQOX_SOURCES",
-            "TOML file that names the data sources which clients may read; see docs/operators.md.",
+            "TOML file that names the data sources which clients may read; see docs/deploying.md.",
             services=("engine", "up"),
             shown="none",
         ),

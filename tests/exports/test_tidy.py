@@ -9,6 +9,14 @@ from cqox.exports.tidy import COLUMNS, tidy_csv
 from tests.exports.reports import ENGLISH, JAPANESE, STUDIES_OF, decision, estimate, evil, exported, made, of_study
 
 
+@pytest.fixture(autouse=True)
+def long_cells():
+    """The limit of cells is the process's, and readers of data sets lower it."""
+    before = csv.field_size_limit(1 << 20)
+    yield
+    csv.field_size_limit(before)
+
+
 def rows(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(content.decode("utf-8-sig"), newline="")))
 

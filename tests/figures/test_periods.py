@@ -1,17 +1,17 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
 from PIL import ImageFont
 
+from cqox.assets import asset_folder
 from cqox.estimators import Plan, Settings
 from cqox.figures._periods import before_and_after_axis, period_labels, ticks
 from tests.estimators.designs import cross_section, panel
 
-FONT = Path(__file__).parents[2] / "cqox" / "figures" / "fonts" / "CQOxGothic-Regular.ttf"
+FONT = asset_folder("fonts") / "CQOxGothic-Regular.ttf"
 
 
 def labels(*names: str) -> list[str]:
