@@ -1,7 +1,5 @@
 """Deletions through a gateway reach every engine, its memory, and what engines share."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -127,6 +125,6 @@ def test_a_computation_that_outlives_the_erasure_of_its_data_set_leaves_no_repor
 
 
 def get_csv() -> bytes:
-    from cqox.datasets import samples
+    from cqox.assets import asset_folder
 
-    return (Path(samples.__file__).parent / "data/test.csv").read_bytes()
+    return (asset_folder("samples") / "test.csv").read_bytes()
