@@ -104,10 +104,8 @@ def _table(table: Table) -> str:
     ]
     head = _cells("th", [f' scope="col"{kind}' for kind in kinds], [column.heading for column in table.columns])
     rows = "".join(f"<tr>{_cells('td', kinds, row)}</tr>" for row in table.rows)
-    return (
-        f'<div class="scroll"><table><caption>{escape(table.caption)}</caption><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    inside = f"<caption>{escape(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
 
 
 def _cells(tag: str, attributes: Iterable[str], texts: Iterable[str]) -> str:
@@ -126,4 +124,4 @@ def _entry(entry: Entry) -> str:
 
 def _figure(picture: Picture, drawn: InlineSvg) -> str:
     label = escape(f"{picture.title}. {picture.alt}")
-    return f'<figure><div class="plot" role="img" aria-label="{label}">{drawn.markup}</div></figure>'
+    return f'<figure><div class="plot" role="img" tabindex="0" aria-label="{label}">{drawn.markup}</div></figure>'

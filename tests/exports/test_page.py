@@ -87,6 +87,12 @@ def test_a_figure_is_a_picture_with_words_and_its_parts_are_hidden():
     assert len(identifiers) == len(set(identifiers)) > 0
 
 
+def test_what_scrolls_can_be_reached_by_keyboard():
+    scrolling = [each for each in read("cutoff").having("div") if each.get("class") in ("plot", "scroll")]
+    assert len(scrolling) >= 4
+    assert {each["tabindex"] for each in scrolling} == {"0"}
+
+
 def test_names_that_are_markup_stay_text():
     page = read("evil")
     text = " ".join(page.texts)
