@@ -1,5 +1,6 @@
 """The figures of a report, that of the design of the primary estimate first."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
@@ -22,14 +23,20 @@ _OF_DESIGN: Mapping[str, Sequence[str]] = {
 """Figures that show what the estimate of a design is made of; of other designs it is the forest plot."""
 
 _OTHERWISE = ("forest",)
+_OF_CONTRAST = re.compile(r"(.+)-\d+")
+"""Name of a figure of a second or later contrast."""
 
 
 def pictures(report: Report, specs: Mapping[str, Mapping[str, JsonValue]], wording: Wording) -> Section:
-    """Return the section of the figures; without a block where there are none."""
+    """Return the section of the figures; without a block where there are none.
+
+    Of a contrast that the decision is not about it has the figure alone that comes first.
+    """
     design = None if report.identification is None else report.identification.design
     wanted = (*_OF_DESIGN.get(design or "", ()), *_OTHERWISE)
     first = next((name for name in wanted if name in specs), None)
-    names = [first, *(name for name in specs if name != first)] if first is not None else list(specs)
+    shown = [name for name in specs if (found := _OF_CONTRAST.fullmatch(name)) is None or found[1] == first]
+    names = [first, *(name for name in shown if name != first)] if first is not None else shown
     return Section(
         name="figures",
         heading=wording(Message("exports.figures")),

@@ -36,6 +36,11 @@ def test_without_that_figure_another_is_first():
     assert names("comparison") == []
 
 
+def test_of_other_contrasts_there_is_the_first_figure_alone():
+    found = names("comparison", "overlap", "forest", "overlap-2", "forest-2", "forest-3", "weights-3")
+    assert found == ["forest", "overlap", "forest-2", "forest-3"]
+
+
 def test_title_and_words_are_those_of_the_figure_in_the_language():
     report, specs = of_study("trial")
     (english,) = pictures(report, specs, ENGLISH).blocks
