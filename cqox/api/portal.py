@@ -16,6 +16,7 @@ from typing import Any
 import trio
 from anyio import to_thread
 
+from cqox.errors import InputError
 from cqox.tasks import open_task_group
 
 __all__ = ["Call", "Portal"]
@@ -44,7 +45,7 @@ class Call[T]:
             while (step := self._steps.get()) is not None:
                 if on_step is not None:
                     on_step(step)
-            return self._future.result()
+            return self._result()
         except BaseException:
             self.cancel()
             raise
@@ -55,10 +56,17 @@ class Call[T]:
             while (step := await to_thread.run_sync(self._steps.get, abandon_on_cancel=True)) is not None:
                 if on_step is not None:
                     on_step(step)
-            return self._future.result()
+            return self._result()
         except BaseException:
             self.cancel()
             raise
+
+    def _result(self) -> T:
+        failure = self._future.exception()
+        if isinstance(failure, InputError):
+            # What the caller gave is wrong; where in the loop and its worker that was found does not help.
+            raise failure.with_traceback(None) from None
+        return self._future.result()
 
     def cancel(self) -> None:
         """Cancel the call; nothing where it has ended."""

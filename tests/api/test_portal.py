@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ import anyio.lowlevel
 import pytest
 
 from cqox.api.portal import Portal
+from cqox.contract.messages import Message
+from cqox.errors import InvalidRequest
 
 type OnStep = Callable[[Mapping[str, object]], None]
 
@@ -85,6 +88,22 @@ def test_an_exception_of_the_call_comes_as_it_is() -> None:
         portal.start(fail).wait()
     assert portal.start(double).wait() == 2
     portal.close()
+
+
+def test_an_error_of_the_input_shows_the_lines_of_the_caller_alone() -> None:
+    async def refuse(resource: Resource, on_step: OnStep) -> None:
+        try:
+            raise ValueError("in the worker")
+        except ValueError as cause:
+            raise InvalidRequest(Message("analysis.unknown-column", column="a", use="y")) from cause
+
+    portal = Portal(Resource().open)
+    with pytest.raises(InvalidRequest) as caught:
+        portal.start(refuse).wait()
+    portal.close()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "in the worker" not in shown
+    assert len(traceback.extract_tb(caught.value.__traceback__)) == 3
 
 
 def test_a_resource_that_does_not_open_says_why_to_every_caller() -> None:
