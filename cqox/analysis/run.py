@@ -183,7 +183,7 @@ def _prepared(
         limiting = capping(findings)
         if not limiting:
             raise
-        sentences = joined([of(error.detail), *limiting])
+        sentences = joined([of(error.detail), *(of(finding.message) for finding in limiting)])
         raise UnusableData(sentences, field=error.field, choices=error.choices) from error
 
 
@@ -268,7 +268,7 @@ def _judge(
     chosen_one = next((estimate for estimate in estimates if estimate.name == primary.name), None)
     findings = unmapped.findings(None if chosen_one is None else _design(chosen_one, plan), plan)
     ledger = judge.identify(plan, chosen_one, estimates, diagnostics, options, findings)
-    effect = judge.effect(plan, chosen_one)
+    effect, limiting = judge.effect(plan, chosen_one), capping(findings)
     decision = judge.decide(
         primary,
         estimates,
@@ -284,8 +284,10 @@ def _judge(
             continuous=plan.data.treatment_kind == "continuous",
             alpha=options.alpha,
             differ=next((found.columns for found in findings if found.code == "arms-differ"), ()),
+            failing=[name for name, gate in gates.items() if gate.status == "fail"],
+            findings=[found.code for found in limiting if found.code != "arms-differ"],
         ),
-        findings=capping(findings),
+        findings=[of(found.message) for found in limiting],
     )
     clock.done("diagnostics", contrast=contrast.label)
     return ContrastResult(

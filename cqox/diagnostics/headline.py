@@ -1,6 +1,6 @@
 """The answer in one sentence: what changed, by how much, and whether that may be read as an effect.
 
-An effect is claimed only where every assumption that caps the verdict is supported or declared.
+An effect is claimed only where every assumption that caps the verdict is supported or declared and no gate fails.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ def headline(
     continuous: bool,
     alpha: float,
     differ: Sequence[str] = (),
+    failing: Sequence[str] = (),
+    findings: Sequence[str] = (),
 ) -> Message:
     """Return the headline of a contrast.
 
@@ -29,6 +31,8 @@ def headline(
         continuous: whether the treatment is an amount, so that the effect is that of one unit of it.
         alpha: one minus the confidence level.
         differ: columns that are not mapped and by which the arms differ.
+        failing: names of the gates that fail.
+        findings: codes of the findings on the data that keep the verdict at CANARY, without that on these columns.
     """
     if found is None or identification is None:
         return Message("headline.no-number")
@@ -39,14 +43,23 @@ def headline(
         treatment = Message("headline.levels", treatment=treatment, levels=contrast)
     size = _size(found, alpha)
     if contradicted:
-        said = Message("headline.contradicted", outcome=outcome, size=size, assumptions=contradicted)
-    elif identification.design == "comparison" and any(entry.name == "unconfounded" for entry in open_ones):
+        return _with_columns(
+            Message("headline.contradicted", outcome=outcome, size=size, assumptions=contradicted), differ
+        )
+    if failing:
+        return _with_columns(Message("headline.gates-fail", outcome=outcome, size=size, gates=list(failing)), differ)
+    if identification.design == "comparison" and any(entry.name == "unconfounded" for entry in open_ones):
         said = _association(found, outcome, treatment, size, continuous=continuous)
     elif open_ones and _is_shown(found):
         names = [entry.name for entry in open_ones]
         said = Message("headline.effect-if", outcome=outcome, size=size, assumptions=names)
     else:
         said = _effect(found, outcome, treatment, size, continuous=continuous)
+    said = _with_columns(said, differ)
+    return Message("headline.findings", sentence=said, findings=list(findings)) if findings else said
+
+
+def _with_columns(said: Message, differ: Sequence[str]) -> Message:
     return Message("headline.arms-differ", sentence=said, columns=list(differ)) if differ else said
 
 

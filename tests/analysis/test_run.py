@@ -131,6 +131,25 @@ def test_a_trial_is_go(tmp_path: Path) -> None:
     assert finished.report["findings"] == []
 
 
+def test_the_headline_claims_no_effect_of_arms_that_do_not_overlap(tmp_path: Path) -> None:
+    lines = [f"{n / 50 + n * 31 % 7 / 7},{int(n > 250 or n % 50 == 0)},{n}" for n in range(400)]
+    table = kept(tmp_path, ["y,w,age", *lines])
+    finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]}, assignment="unconfounded")
+    assert finished.report["gates"]["overlap"]["status"] == "fail"
+    assert (
+        "It is not to be read as an effect, since these gates fail: overlap" in finished.report["decision"]["headline"]
+    )
+
+
+def test_the_headline_names_a_finding_that_keeps_the_verdict_at_canary(tmp_path: Path) -> None:
+    lines = [f"{n % 2 + n * 0.6180339887 % 1:.6f},{n % 2},{20 + n // 2 * 17 % 41}" for n in range(400)]
+    finished, _ = run(
+        kept(tmp_path, ["y,w,age", *lines, *lines[:40]]), {"y": "y", "treatment": "w"}, assignment="randomized"
+    )
+    assert [each["code"] for each in finished.report["findings"] if each["severity"] == "caps"] == ["duplicate-rows"]
+    assert finished.report["decision"]["headline"].endswith("may change this: duplicate-rows.")
+
+
 def test_a_column_named_as_after_treatment_must_exist(table: Path) -> None:
     with pytest.raises(InvalidRequest, match="post_treatment") as caught:
         run(table, {"y": "y", "treatment": "w"}, post_treatment=["agee"])

@@ -15,12 +15,16 @@ def ledger(status: str, name: str = "unconfounded", design: str = "comparison", 
 def said(
     estimate: float = 2.0, half: float = 0.5, *, status: str = "declared", continuous: bool = False,
     contrast: str | None = None, relative: float | None = None, differ: tuple[str, ...] = (),
+    failing: tuple[str, ...] = (), findings: tuple[str, ...] = (),
 ) -> Message:  # fmt: skip
     found = Effect(
         outcome="sales", treatment="ad", estimate=estimate, lower=estimate - half, upper=estimate + half,
         relative=relative,
     )  # fmt: skip
-    return headline(found, ledger(status), contrast=contrast, continuous=continuous, alpha=0.05, differ=differ)
+    return headline(
+        found, ledger(status), contrast=contrast, continuous=continuous, alpha=0.05, differ=differ, failing=failing,
+        findings=findings,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,18 @@ def test_an_effect_that_rests_on_an_untested_assumption_names_it() -> None:
     assert of_ledger(ledger("untested", "no_interference", caps=False)).code == "headline.raised"
     assert of_ledger(ledger("supported", "parallel_trends", "trends")).code == "headline.raised"
     assert of_ledger(ledger("untested", "parallel_trends", "trends"), estimate=0.2).code == "headline.no-effect"
+
+
+@pytest.mark.parametrize("status", ["declared", "untested"])
+@pytest.mark.parametrize("estimate", [2.0, 0.2])
+def test_no_effect_is_claimed_where_a_gate_fails(estimate: float, status: str) -> None:
+    found = said(estimate, status=status, failing=("overlap", "balance"), findings=("duplicate-rows",))
+    assert found.code == "headline.gates-fail"
+    assert found.endswith("It is not to be read as an effect, since these gates fail: overlap, balance.")
+    assert said(status="untested", failing=("overlap",), differ=("age",)).code == "headline.arms-differ"
+
+
+def test_findings_that_keep_the_verdict_at_canary_stand_in_the_sentence() -> None:
+    found = said(findings=("duplicate-rows",))
+    assert found.startswith("The treatment raised sales: ")
+    assert found.endswith(" What was found in the data may change this: duplicate-rows.")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from cqox.contract import DataFinding
-from cqox.contract.messages import Message, of
+from cqox.contract.messages import Message
 
 __all__ = ["capping", "with_accepted"]
 
@@ -17,6 +17,6 @@ def with_accepted(findings: Sequence[DataFinding], accept: Collection[str]) -> t
     return marked, [Message("findings.accepted-is-absent", code=code) for code in dict.fromkeys(absent)]
 
 
-def capping(findings: Sequence[DataFinding]) -> list[Message]:
-    """Return the sentences of the findings that keep the verdict at CANARY: capping ones that are not accepted."""
-    return [of(finding.message) for finding in findings if finding.severity == "caps" and not finding.accepted]
+def capping(findings: Sequence[DataFinding]) -> list[DataFinding]:
+    """Return the findings that keep the verdict at CANARY: capping ones that are not accepted."""
+    return [finding for finding in findings if finding.severity == "caps" and not finding.accepted]
