@@ -94,7 +94,7 @@ validate: $(VENV)/.test-ready $(VENV)/.bench-ready  ## Monte-Carlo runs of every
 	@$(BIN)/python docs/validate.py build/validation.jsonl
 
 .PHONY: studies
-studies: $(VENV)/.test-ready  ## verdicts on simulated studies, and their table in docs/validation.md (STUDIES="--runs 40 --only NAME"; three hours on two cores)
+studies: $(VENV)/.test-ready  ## verdicts on simulated studies, and their table in docs/validation.md (STUDIES="--runs 40 --only NAME"; an hour and a half on two cores)
 	@$(BIN)/python -m tests.studies --page $(STUDIES)
 
 .PHONY: coverage

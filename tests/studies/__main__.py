@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.studies.catalog import STUDIES
+from tests.studies.checks import checks
 from tests.studies.page import write
 from tests.studies.running import Record, code_digest, run_all
 from tests.studies.verdicts import Row, rows
@@ -31,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = [record for record in _read(chosen.out, code) if record["run"] in numbers.get(record["study"], ())]
     known = {(record["study"], record["run"]) for record in done}
     wanted = {name: [run for run in runs if (name, run) not in known] for name, runs in numbers.items()}
-    found = rows(studies, [*done, *_recorded(run_all(wanted, jobs=chosen.jobs), wanted, chosen.out, code)])
+    records = [*done, *_recorded(run_all(wanted, jobs=chosen.jobs), wanted, chosen.out, code)]
+    found = rows(studies, records)
     _print(found)
     if chosen.page:
-        write(found)
+        write(found, checks(studies, records))
     return int(any(row.fails or row.broken for row in found))
 
 
