@@ -12,6 +12,9 @@ __all__ = ["unused_roles"]
 _OF_NO_DESIGN = ("unit_id", "cluster", "weights")
 """Roles that determine how rows are weighted or grouped, independent of the design."""
 
+_PROXIES = ("proxy_treatment", "proxy_outcome")
+"""One of these alone is a negative control or a control series: checks read it, and no estimator is made for it."""
+
 
 def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[Message]:
     """Return a sentence for each mapped role whose estimators all gave no number.
@@ -28,7 +31,8 @@ def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Seq
     used = {role for entry in chosen if entry.name in gave for role in (*entry.requires, *entry.optional)}
     reasons = {estimate.name: estimate.reason for estimate in estimates if estimate.reason}
     silent = [entry for entry in chosen if entry.name in reasons]
-    unused = [role for role in roles if role not in used and role not in _OF_NO_DESIGN]
+    controls = () if all(role in roles for role in _PROXIES) else _PROXIES
+    unused = [role for role in roles if role not in used and role not in (*_OF_NO_DESIGN, *controls)]
 
     in_use = {entry.family for entry in chosen if entry.name in gave}
 

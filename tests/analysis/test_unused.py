@@ -55,3 +55,11 @@ def test_that_rows_are_compared_by_a_start_is_no_use_of_its_design() -> None:
 def test_a_role_that_is_only_optional_is_reported_where_nothing_uses_it() -> None:
     (note,) = notes_on_unused({"reward": "r", "action": "a"}, gave("ope_ips", "It needs the role 'pscore'."))
     assert note.endswith("'action'. ope_ips was not computed. It needs the role 'pscore'.")
+
+
+def test_one_kind_of_proxy_is_a_control_that_checks_read_and_two_are_a_design() -> None:
+    lacking = gave("proximal_2sls", "It needs a treatment.")
+    roles = {"y": "y", "time": "t", "treatment": "w", "proxy_outcome": ("z",)}
+    assert notes_on_unused(roles, gave("interrupted_series"), lacking) == []
+    (note,) = notes_on_unused({**roles, "proxy_treatment": ("v",)}, gave("interrupted_series"), lacking)
+    assert "'proxy_outcome' and 'proxy_treatment'" in note
