@@ -49,6 +49,9 @@ _AMOUNTS, _MOST_AT_CUTOFF = ("binary", "count", "real"), 10
 _BY_SCORE = ("sharp_cutoff", "fuzzy_cutoff", "interrupted_series", "policy_log")
 """Designs in which treatment is assigned by a score, a date or a logged policy, never by clusters."""
 
+_MOST_LISTED = 8
+"""Columns that a sentence names."""
+
 
 class Unmapped:
     """The columns of a table without a role, compared with the assigned variable of a design.
@@ -200,7 +203,8 @@ class Unmapped:
         return DataFinding(
             code="arms-differ", severity="caps", columns=names,
             message=Message(
-                "findings.arms-differ", columns=names, compared=[name for name in compared if name not in copies],
+                "findings.arms-differ", columns=_listed(names),
+                compared=_listed([name for name in compared if name not in copies]),
                 p_value=min(adjusted[name] for name in names), level=_LEVEL,
             ),
             remedy=Remedy(at="analyze", parameters={"mapping": {"covariates": [*given, *names]}}),
@@ -286,6 +290,14 @@ def _named(words: Sequence[str], columns: Mapping[str, Column]) -> set[str]:
                 word, Message("analysis.in-post-treatment"), list(columns), field="options.post_treatment"
             )
     return {word if word in columns else headers[word] for word in words}
+
+
+def _listed(names: Sequence[str]) -> Message:
+    """Return the names for a sentence, the first few of many."""
+    if len(names) <= _MOST_LISTED:
+        return Message("findings.columns-listed", names=names)
+    first = names[:_MOST_LISTED]
+    return Message("findings.columns-listed-and-more", names=first, more=len(names) - len(first))
 
 
 def _may_group(column: Column) -> bool:

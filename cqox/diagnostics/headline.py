@@ -10,6 +10,9 @@ from cqox.contract.messages import Message, of
 
 __all__ = ["headline"]
 
+_MOST_COLUMNS = 8
+"""Columns that the sentence names."""
+
 
 def headline(
     found: Effect | None,
@@ -60,7 +63,10 @@ def headline(
 
 
 def _with_columns(said: Message, differ: Sequence[str]) -> Message:
-    return Message("headline.arms-differ", sentence=said, columns=list(differ)) if differ else said
+    first, more = list(differ[:_MOST_COLUMNS]), len(differ) - _MOST_COLUMNS
+    if more > 0:
+        return Message("headline.arms-differ-and-more", sentence=said, columns=first, more=more)
+    return Message("headline.arms-differ", sentence=said, columns=first) if differ else said
 
 
 def _is_shown(found: Effect) -> bool:

@@ -80,6 +80,14 @@ def test_columns_by_which_the_arms_differ_are_named_with_what_can_be_sent() -> N
     assert mapped.remedy.parameters["mapping"]["covariates"] == ["x", "age", "more"]
 
 
+def test_of_many_columns_the_sentence_names_the_first_and_the_finding_all() -> None:
+    more = {f"m{number}": pl.col("w") * 5 + pl.col("age") + number for number in range(30)}
+    finding = found(trial(800).with_columns(**more))["arms-differ"]
+    assert len(finding.columns) == 30
+    assert "'m7' and 22 more" in finding.message
+    assert "'m8'" not in finding.message
+
+
 def test_what_is_named_as_measured_after_treatment_is_no_doubt_of_the_assignment() -> None:
     frame = trial(800).with_columns(x=pl.col("x") + pl.col("w"), revenue_followup=pl.col("x") + pl.col("w"))
     assert found(frame)["arms-differ"].columns == ["x"]

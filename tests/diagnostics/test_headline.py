@@ -65,6 +65,8 @@ def test_without_a_number_the_sentence_says_so() -> None:
 def test_an_association_names_the_columns_by_which_the_arms_differ() -> None:
     assert "The arms differ by age, income, which are not mapped." in said(status="untested", differ=("age", "income"))
     assert said(status="declared", differ=("age",)).code == "headline.arms-differ"
+    many = said(differ=tuple(f"x{number}" for number in range(40)))
+    assert many.endswith(" The arms differ by x0, x1, x2, x3, x4, x5, x6, x7 and 32 more, which are not mapped.")
     assert "differ by" not in said(status="declared")
 
 
