@@ -8,8 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cqox.api import Report, Session, analyze, analyze_async, catalog, definitions, methods, roles, roles_async, sql
+    from cqox.api import methods
+    from cqox.api.calls import analyze, analyze_async, roles, roles_async
+    from cqox.api.reference import catalog, definitions
+    from cqox.api.report import Report
+    from cqox.api.session import Session
     from cqox.planning import power
+    from cqox.sources import sql
 
 __all__ = [
     "Report",
@@ -25,26 +30,33 @@ __all__ = [
     "sql",
 ]
 
-_MODULES = {"methods": "cqox.api.methods"}
-_ELSEWHERE = {"power": "cqox.planning"}
+_MODULES = {
+    "Report": "cqox.api.report",
+    "Session": "cqox.api.session",
+    "analyze": "cqox.api.calls",
+    "analyze_async": "cqox.api.calls",
+    "catalog": "cqox.api.reference",
+    "definitions": "cqox.api.reference",
+    "methods": "cqox.api.methods",
+    "power": "cqox.planning",
+    "roles": "cqox.api.calls",
+    "roles_async": "cqox.api.calls",
+    "sql": "cqox.sources",
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'cqox' has no attribute {name!r}")
     try:
-        found = (
-            import_module(_MODULES[name])
-            if name in _MODULES
-            else getattr(import_module(_ELSEWHERE.get(name, "cqox.api")), name)
-        )
+        module = import_module(_MODULES[name])
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "cqox":
             raise
         raise ModuleNotFoundError(
             f"cqox.{name} needs {error.name}, which is not installed: pip install 'cqox[engine]'", name=error.name
         ) from error
-    globals()[name] = found
+    found = globals()[name] = module if name == "methods" else getattr(module, name)
     return found
 
 

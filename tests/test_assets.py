@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import cqox
-from cqox.api import Session
+from cqox.api.session import Session
 from cqox.assets import asset_folder, check_assets
 
 COMMAND = r"cqox-assets, which is not installed: pip install 'cqox\[engine\]'$"

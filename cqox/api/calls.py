@@ -9,10 +9,10 @@ from pydantic import JsonValue
 from cqox.analysis.local import LocalAnalyses, LocalReport
 from cqox.api.arguments import as_json, split
 from cqox.api.keywords import Keywords
-from cqox.api.portal import Call
+from cqox.api.portal import Call, OnStep
 from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
-from cqox.api.session import OnStep, Session, dataset_of, default_session
+from cqox.api.session import Session, dataset_of, default_session
 from cqox.api.signatures import with_keywords
 from cqox.api.source import LocalSource
 from cqox.contract import Inference

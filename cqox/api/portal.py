@@ -19,11 +19,12 @@ from anyio import to_thread
 from cqox.errors import InputError
 from cqox.tasks import open_task_group
 
-__all__ = ["Call", "Portal"]
+__all__ = ["Call", "OnStep", "Portal"]
 
 _END_SECONDS = 5.0
 
-type _OnStep = Callable[[Mapping[str, object]], None]
+type OnStep = Callable[[Mapping[str, object]], None]
+"""Called with each step of a call: a JSON object with `step` and its data."""
 
 
 class Call[T]:
@@ -39,7 +40,7 @@ class Call[T]:
         self._future: Future[T] = Future()
         self._steps: queue.SimpleQueue[Mapping[str, object] | None] = queue.SimpleQueue()
 
-    def wait(self, on_step: _OnStep | None = None) -> T:
+    def wait(self, on_step: OnStep | None = None) -> T:
         """Wait for the result; `on_step` gets the progress in this thread. An exception here cancels the call."""
         try:
             while (step := self._steps.get()) is not None:
@@ -50,7 +51,7 @@ class Call[T]:
             self.cancel()
             raise
 
-    async def wait_async(self, on_step: _OnStep | None = None) -> T:
+    async def wait_async(self, on_step: OnStep | None = None) -> T:
         """Wait for the result in an event loop; a cancellation cancels the call."""
         try:
             while (step := await to_thread.run_sync(self._steps.get, abandon_on_cancel=True)) is not None:
@@ -79,7 +80,7 @@ class Call[T]:
             self._future.set_exception(error)
         self._steps.put(None)
 
-    async def run[R](self, resource: R, work: Callable[[R, _OnStep], Awaitable[T]]) -> None:
+    async def run[R](self, resource: R, work: Callable[[R, OnStep], Awaitable[T]]) -> None:
         """Run the work, in the loop; a cancellation of the whole loop leaves the end to the loop."""
         try:
             with self._scope:
@@ -102,7 +103,7 @@ class Portal[R]:
         self._loop: _Loop[R] | None = None
         self._registered = False
 
-    def start[T](self, work: Callable[[R, _OnStep], Awaitable[T]]) -> Call[T]:
+    def start[T](self, work: Callable[[R, OnStep], Awaitable[T]]) -> Call[T]:
         """Start a call in the loop and return it; it gets the resource and a function that passes on progress."""
         with self._starting:
             if not self._registered:
@@ -143,7 +144,7 @@ class _Loop[R]:
         self._thread.start()
         self._opened.result()
 
-    def start[T](self, work: Callable[[R, _OnStep], Awaitable[T]]) -> Call[T]:
+    def start[T](self, work: Callable[[R, OnStep], Awaitable[T]]) -> Call[T]:
         resource, token, start_soon = self._opened.result()
         call = Call[T](token)
         self._calls.add(call)

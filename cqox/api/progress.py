@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
-from cqox.api.session import OnStep
+from cqox.api.portal import OnStep
 
 __all__ = ["Progress", "shown"]
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from cqox.analysis.local import LocalAnalyses
-from cqox.api.session import OnStep, Session, default_session
+from cqox.api.portal import OnStep
+from cqox.api.session import Session, default_session
 from cqox.contract import Catalog, Definition, Definitions, EstimatorDescription
 from cqox.contract.messages import LANGUAGES, Language, translate_document
 

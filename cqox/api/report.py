@@ -5,11 +5,10 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from pydantic import JsonValue
 
-from cqox.api.source import Source
 from cqox.contract import DataFinding, Decision, Effect, EstimateReport, Gate, Identification, Provenance
 from cqox.contract import Report as Document
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
@@ -19,7 +18,7 @@ from cqox.frames import Form, FrameKind, to_native
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["Report"]
+__all__ = ["Report", "Source"]
 
 _FORMS: Mapping[str, Form] = {
     "estimator": "text", "contrast": "text", "estimand": "text", "estimate": "number", "std_error": "number",
@@ -30,6 +29,22 @@ _FORMS: Mapping[str, Form] = {
 
 _OF_ESTIMATE = {"estimator": "name", "std_error": "standard_error", "conf_low": "ci_lower", "conf_high": "ci_upper"}
 """Names in a report of the columns that have others there."""
+
+
+class Source(Protocol):
+    """Maker of the figures and the exports of one report."""
+
+    def specification(self, name: str, language: Language) -> Mapping[str, object]:
+        """Return the Vega-Lite specification of a figure."""
+        ...
+
+    def drawn(self, name: str, suffix: str, language: Language) -> bytes:
+        """Return a figure as `svg` or `png`."""
+        ...
+
+    def export(self, suffix: str, language: Language) -> bytes:
+        """Return the report as a document: `html`, `pdf`, `pptx`, `docx`, `md` or `csv`."""
+        ...
 
 
 class Report:

@@ -10,15 +10,12 @@ from pydantic import JsonValue
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.local import LocalAnalyses
 from cqox.analysis.source_datasets import remove
-from cqox.api.portal import Call, Portal
+from cqox.api.portal import Call, OnStep, Portal
 from cqox.frames import FrameKind, take
 from cqox.sources import parse
 from cqox.storage import DatasetRecord
 
-__all__ = ["OnStep", "Session", "default_session"]
-
-type OnStep = Callable[[Mapping[str, object]], None]
-"""Called with each step of an analysis: a JSON object with `step` and its data."""
+__all__ = ["Session", "dataset_of", "default_session"]
 
 
 class Session:

@@ -1,30 +1,14 @@
-"""Figures and exports of a report."""
+"""Figures and exports of a report, made by the worker of a session."""
 
 import json
 from collections.abc import Mapping
-from typing import Protocol
 
 from cqox.analysis.local import LocalAnalyses
-from cqox.api.session import OnStep, Session
+from cqox.api.portal import OnStep
+from cqox.api.session import Session
 from cqox.contract.messages import Language, translate_figure
 
-__all__ = ["LocalSource", "Source"]
-
-
-class Source(Protocol):
-    """Maker of the figures and the exports of one report."""
-
-    def specification(self, name: str, language: Language) -> Mapping[str, object]:
-        """Return the Vega-Lite specification of a figure."""
-        ...
-
-    def drawn(self, name: str, suffix: str, language: Language) -> bytes:
-        """Return a figure as `svg` or `png`."""
-        ...
-
-    def export(self, suffix: str, language: Language) -> bytes:
-        """Return the report as a document: `html`, `pdf`, `pptx`, `docx`, `md` or `csv`."""
-        ...
+__all__ = ["LocalSource"]
 
 
 class LocalSource:

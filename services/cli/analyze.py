@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.text import Text
 
 from cqox.analysis.bounds import Bounds
-from cqox.api import Report, Session, analyze_request
+from cqox.api.calls import analyze_request
 from cqox.api.estimates_table import show_report
+from cqox.api.report import Report
+from cqox.api.session import Session
 from cqox.contract import ROLES, Options
 from cqox.contract.messages import Language, Message
 from cqox.datasets import ReadOptions

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cqox.api import Report, Session, analyze
+from cqox.api.calls import analyze
+from cqox.api.report import Report
+from cqox.api.session import Session
 
 
 def trial(rows: int = 400, *, seed: int = 1) -> pd.DataFrame:

@@ -15,7 +15,8 @@ import polars as pl
 import pytest
 
 import cqox
-from cqox.api import Report, Session
+from cqox.api.report import Report
+from cqox.api.session import Session
 from cqox.errors import InvalidRequest, UnreadableFile, UnusableData
 from tests.api.conftest import trial
 

@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 import cqox
-from cqox.api import Report, Session
+from cqox.api.report import Report
+from cqox.api.session import Session
 from cqox.contract import ESTIMATORS
 from cqox.errors import InvalidRequest, UnusableData
 from tests.api.conftest import trial

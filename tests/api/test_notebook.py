@@ -2,7 +2,9 @@
 
 from html.parser import HTMLParser
 
-from cqox.api import Report, Session, analyze
+from cqox.api.calls import analyze
+from cqox.api.report import Report
+from cqox.api.session import Session
 from tests.api.conftest import trial
 
 

@@ -1,7 +1,7 @@
 """The catalog and the definitions from Python."""
 
 import cqox
-from cqox.api import Session
+from cqox.api.session import Session
 from cqox.contract import ESTIMATORS
 
 

@@ -8,7 +8,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from cqox.api import Report, Session, analyze
+from cqox.api.calls import analyze
+from cqox.api.report import Report
+from cqox.api.session import Session
 from cqox.errors import NotFound
 from tests.api.conftest import trial
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cqox.api import Session, analyze
-from cqox.api.session import default_session
+from cqox.api.calls import analyze
+from cqox.api.session import Session, default_session
 from tests.api.conftest import trial
 
 SCRIPT = """

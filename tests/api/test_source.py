@@ -2,7 +2,7 @@
 
 import json
 
-from cqox.api import Session
+from cqox.api.session import Session
 from cqox.api.source import LocalSource
 from cqox.contract.messages import Message, as_json
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cqox.api import Report
+from cqox.api.report import Report
 from cqox.api.terminal import text_of
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import cqox
-from cqox.api import Session
+from cqox.api.session import Session
 from cqox.sources import Fetched, fetch, sql
 from tests.api.conftest import session, trial
 from tests.servers.objects import serve_objects
