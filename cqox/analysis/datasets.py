@@ -13,9 +13,10 @@ from pathlib import Path
 import anyio
 from pydantic import JsonValue
 
-from cqox.analysis.key import canonical_json, digest
+from cqox.analysis.key import canonical_json
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
+from cqox.contract import dataset_id as dataset_id_of
 from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
@@ -107,7 +108,7 @@ class Datasets:
             UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
         """
         given = {key: value for key, value in options.items() if value is not None}
-        dataset_id = digest(canonical_json([content_digest, dict(sorted(given.items()))])) if given else content_digest
+        dataset_id = dataset_id_of(content_digest, given)
         known = await self._store.dataset(dataset_id)
         if known is not None and self._files.has(dataset_id):
             await self._files.use(dataset_id)

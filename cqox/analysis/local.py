@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
 from cqox.analysis.workers import Progress
-from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract import AnalyzeRequest, parse_model, reading_notes
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.sources import Query, Source, kind_of
@@ -76,7 +76,7 @@ class LocalAnalyses:
         Args:
             path: the file, in any upload format.
             name: its name for people.
-            digest: of its bytes, as an upload's.
+            digest: of its bytes, as `file_digest` returns it.
             size_bytes: its size.
             read_options: options of the file reader, as in an upload.
 
@@ -155,7 +155,7 @@ class LocalAnalyses:
         }
         request = parse_model(AnalyzeRequest, body)
         if progress is not None:
-            progress({"step": "file", "notes": _notes_on(json.loads(record.description), mapping)})
+            progress({"step": "file", "notes": reading_notes(json.loads(record.description), mapping)})
         answer = await self._analyses.analyze(request, progress=progress)
         stored = await self._analyses.report(answer.analysis_id)
         return LocalReport(body=answer.body, figures=stored.figures)
@@ -197,18 +197,3 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _notes_on(description: Mapping[str, JsonValue], mapping: Mapping[str, JsonValue]) -> list[str]:
-    """Return the notes on reading the file and the mapped columns, and the findings."""
-    mapped = {str(name) for given in mapping.values() for name in (given if isinstance(given, list) else [given])}
-    notes = [str(note) for note in _list(description.get("notes"))]
-    for column in _list(description.get("columns")):
-        if isinstance(column, dict) and column.get("name") in mapped:
-            notes += [f"{column['name']}: {note}" for note in _list(column.get("notes"))]
-    findings = [finding for finding in _list(description.get("findings")) if isinstance(finding, dict)]
-    return [*notes, *(str(finding["message"]) for finding in findings)]
-
-
-def _list(value: JsonValue) -> Sequence[JsonValue]:
-    return value if isinstance(value, list) else ()

@@ -9,8 +9,8 @@ from anyio import CapacityLimiter, to_thread
 from pydantic import JsonValue
 
 from cqox.analysis.datasets import Datasets
-from cqox.analysis.file_digest import digest_of
 from cqox.analysis.workers import WorkerPool
+from cqox.contract import file_digest
 from cqox.sources import Source, fetch
 from cqox.storage import DatasetRecord
 
@@ -55,7 +55,7 @@ async def add_source(
         if file.is_dir():
             await pool.run("join", {"folder": str(file), "path": str(joined)})
             file = joined
-        digest, size_bytes = await to_thread.run_sync(digest_of, file, abandon_on_cancel=True)
+        digest, size_bytes = await to_thread.run_sync(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")
         return await datasets.add(file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options)
     finally:

@@ -13,8 +13,11 @@ from cqox.contract.findings import (
     ReshapingOptions,
     Unpivot,
 )
+from cqox.contract.health import Health
+from cqox.contract.identity import dataset_id, file_digest
 from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
+from cqox.contract.reading_notes import reading_notes
 from cqox.contract.report import (
     AnalysisListing,
     AnalysisSummary,
@@ -81,6 +84,7 @@ __all__ = [
     "EstimationOptions",
     "EstimatorDescription",
     "Gate",
+    "Health",
     "Identification",
     "InferRequest",
     "Inference",
@@ -104,7 +108,10 @@ __all__ = [
     "Unpivot",
     "canonical_role",
     "counted",
+    "dataset_id",
+    "file_digest",
     "near_words",
     "parse_model",
+    "reading_notes",
     "shortened",
 ]

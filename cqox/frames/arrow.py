@@ -1,11 +1,11 @@
 """Any frame as the bytes of an Arrow IPC file: what is analysed, what is uploaded, and whose digest is its id."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cqox.contract.identity import file_digest
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.frames.kinds import FrameKind, kind_of
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["Taken", "as_polars", "take"]
-
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +46,8 @@ def take(data: object, path: Path) -> Taken:
     """
     frame, kind = _read(data)
     frame.write_ipc(path, compression="uncompressed")
-    digest, size_bytes = hashlib.blake2b(digest_size=16), 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            size_bytes += len(block)
-    return Taken(path=path, kind=kind, digest=digest.hexdigest(), size_bytes=size_bytes)
+    digest, size_bytes = file_digest(path)
+    return Taken(path=path, kind=kind, digest=digest, size_bytes=size_bytes)
 
 
 def as_polars(data: object) -> "pl.DataFrame":

@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from cqox.analysis import service
 from cqox.analysis.bounds import Bounds
-from cqox.analysis.file_digest import digest_of
 from cqox.analysis.local import LocalAnalyses, LocalReport
+from cqox.contract import file_digest
 from cqox.errors import InvalidRequest, UnusableData
 from tests.analysis.fake_pool import REASON, SPEC, FakePool
 
@@ -57,7 +57,7 @@ async def in_turn(
     read_options: Mapping[str, JsonValue] | None = None,
     steps: list[Mapping[str, object]] | None = None,
 ) -> LocalReport:
-    digest, size = digest_of(path)
+    digest, size = file_digest(path)
     name = os.fsencode(path.name).decode(errors="replace")
     record = await analyses.add(path, name=name, digest=digest, size_bytes=size, read_options=read_options or {})
     progress = None if steps is None else steps.append
@@ -70,7 +70,6 @@ async def test_a_report_has_its_figures_and_the_file_stays(pool: FakePool, table
     assert report["decision"]["verdict"] == "GO"
     assert report["dataset_id"] == hashlib.blake2b(CONTENT, digest_size=16).hexdigest()
     assert json.loads(done.figures) == {"forest": SPEC}
-    assert digest_of(table) == (report["dataset_id"], len(CONTENT))
     assert pool.ran == ["ingest", "analyze"]
 
 

@@ -10,13 +10,14 @@ from cqox.contract import (
     AnalyzeRequest,
     Catalog,
     Definitions,
+    Health,
     JobDescription,
     JobListing,
     Report,
 )
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.dataset_operations import DATASET_OPERATIONS, KEY
-from services.http.contract.health_models import Health, Liveness
+from services.http.contract.health_models import Liveness
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.statuses import UNAVAILABLE
 

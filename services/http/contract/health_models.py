@@ -1,13 +1,12 @@
-"""Response models of the health endpoints, and the version shown there and in the OpenAPI document."""
+"""The response of a liveness probe, and the version shown there and in the OpenAPI document."""
 
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Health", "Liveness", "code_version"]
+__all__ = ["Liveness", "code_version"]
 
 
 class Liveness(BaseModel):
@@ -16,21 +15,6 @@ class Liveness(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     status: Literal["alive"] = "alive"
-
-
-class Health(BaseModel):
-    """The response of `/api/health` and `/health/ready`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    status: Literal["ok", "degraded", "starting", "draining"]
-    service: str
-    version: str
-    degraded: Mapping[str, str] = Field(
-        description="Dependencies that are unavailable, with the reason; all else works without them."
-    )
-    in_flight: int = Field(description="Requests in flight, without this one.")
-    uptime_seconds: float
 
 
 @cache

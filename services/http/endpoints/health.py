@@ -13,8 +13,9 @@ import trio
 from pydantic import BaseModel
 from quart_trio.wrappers import TrioResponse
 
+from cqox.contract import Health
 from cqox.tasks import TaskGroup
-from services.http.contract.health_models import Health, Liveness, code_version
+from services.http.contract.health_models import Liveness, code_version
 from services.http.server.lifecycle import Stage
 
 if TYPE_CHECKING:

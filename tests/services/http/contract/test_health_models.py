@@ -3,7 +3,8 @@ from importlib.metadata import version
 import pytest
 from pydantic import ValidationError
 
-from services.http.contract.health_models import Health, Liveness, code_version
+from cqox.contract import Health
+from services.http.contract.health_models import Liveness, code_version
 
 HEALTH = {
     "status": "degraded",
