@@ -70,9 +70,10 @@ def _polars(data: object, kind: FrameKind) -> "pl.DataFrame":
     import polars as pl
 
     from cqox.frames.columns import check_names
-    from cqox.frames.pandas_frame import of_pandas
 
     if kind == "pandas":
+        from cqox.frames.pandas_frame import of_pandas
+
         return of_pandas(data)
     if kind == "mapping":
         return _of_mapping(data)  # type: ignore[arg-type]

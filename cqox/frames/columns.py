@@ -1,24 +1,32 @@
-"""Columns of a frame as polars columns, with errors that name the column and the remedy."""
+"""Columns of a frame as polars columns, with errors that name the column and the remedy.
+
+numpy is loaded for arrays alone: a client has none.
+"""
 
 import datetime
 import decimal
+import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from cqox.contract.bounds import shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
+if TYPE_CHECKING:
+    import numpy as np
+
 __all__ = ["check_names", "of_array", "of_objects"]
 
-_NUMBERS = (int, float, decimal.Decimal, np.integer, np.floating)
-_KINDS: tuple[tuple[type | tuple[type, ...], pl.DataType | type[pl.DataType]], ...] = (
-    ((bool, np.bool_), pl.Boolean),
-    (str, pl.String),
-    (datetime.datetime, pl.Datetime("us")),
-    (datetime.date, pl.Date),
+type _Form = pl.DataType | type[pl.DataType]
+type _Classes = tuple[type, ...]
+
+_OTHERS: tuple[tuple[_Classes, _Form], ...] = (
+    ((str,), pl.String),
+    ((datetime.datetime,), pl.Datetime("us")),
+    ((datetime.date,), pl.Date),
 )
 
 
@@ -50,6 +58,8 @@ def of_array(name: str, values: object) -> pl.Series:
     if isinstance(values, list | tuple):
         # numpy would turn a list of numbers and texts into texts.
         return of_objects(name, values)
+    import numpy as np
+
     array = np.asarray(values)
     if array.ndim != 1:
         raise InvalidRequest(Message("frames.not-one-dimension", column=name, dimensions=array.ndim), field="data")
@@ -67,7 +77,9 @@ def of_array(name: str, values: object) -> pl.Series:
     return pl.Series(name, np.ascontiguousarray(array), nan_to_null=True)
 
 
-def _of_times(name: str, array: np.ndarray) -> pl.Series:
+def _of_times(name: str, array: "np.ndarray") -> pl.Series:
+    import numpy as np
+
     if array.dtype.kind == "m":
         raise InvalidRequest(Message("frames.duration", column=name), field="data")
     unit = np.datetime_data(array.dtype)[0]
@@ -81,8 +93,8 @@ def of_objects(name: str, values: Sequence[object]) -> pl.Series:
     Raises:
         InvalidRequest: they are of several kinds, or of one that cannot be read.
     """
-    known = [None if _is_missing(value) else value for value in values]
-    kinds = {_kind(value) for value in known if value is not None}
+    known = _without_missing(values)
+    kinds = _kinds(known)
     if len(kinds) > 1:
         raise InvalidRequest(Message("frames.mixed-types", column=name, types=sorted(map(_word, kinds))), field="data")
     if not kinds:
@@ -96,18 +108,28 @@ def of_objects(name: str, values: Sequence[object]) -> pl.Series:
 
 
 def _of_numbers(name: str, values: Sequence[object]) -> pl.Series:
-    whole = all(value is None or isinstance(value, int | np.integer) for value in values)
+    whole_numbers = (int, *_of_numpy("integer"))
+    whole = all(value is None or isinstance(value, whole_numbers) for value in values)
     if whole and all(value is None or -(2**63) <= value < 2**63 for value in values):  # type: ignore[operator]
         return pl.Series(name, [None if value is None else int(value) for value in values], dtype=pl.Int64)  # type: ignore[call-overload]
     return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)  # type: ignore[arg-type]
 
 
-def _kind(value: object) -> pl.DataType | type[pl.DataType] | str:
-    """Return the type of a cell's column, or the name of a class that no column has."""
-    for classes, form in _KINDS:
-        if isinstance(value, classes):
-            return form
-    return pl.Float64 if isinstance(value, _NUMBERS) else type(value).__name__
+def _kinds(values: Sequence[object]) -> set[_Form | str]:
+    """Return the types of column that cells need, or the names of classes that no column has."""
+    numbers = (int, float, decimal.Decimal, *_of_numpy("integer", "floating"))
+    # The first that fits counts: True is an int, and a datetime a date.
+    forms = (((bool, *_of_numpy("bool_")), pl.Boolean), *_OTHERS, (numbers, pl.Float64))
+    return {
+        next((form for classes, form in forms if issubclass(kind, classes)), kind.__name__)
+        for kind in set(map(type, values)) - {type(None)}
+    }
+
+
+def _of_numpy(*names: str) -> _Classes:
+    # A library that is not loaded has no instances.
+    library = sys.modules.get("numpy")
+    return () if library is None else tuple(getattr(library, name) for name in names)
 
 
 def _word(kind: object) -> str:
@@ -117,8 +139,11 @@ def _word(kind: object) -> str:
     )
 
 
-def _is_missing(value: object) -> bool:
-    """Return whether a cell is None, NaN, NaT or pandas.NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+def _without_missing(values: Sequence[object]) -> Sequence[object]:
+    """Return cells with None in place of NaN, NaT and pandas.NA."""
+    kinds, floats = set(map(type, values)), (float, *_of_numpy("floating"))
+    missing = {kind for kind in kinds if kind.__name__ in ("NAType", "NaTType")}
+    maybe = missing | {kind for kind in kinds if issubclass(kind, floats)}
+    if not maybe:
+        return values
+    return [None if type(value) in maybe and (type(value) in missing or value != value) else value for value in values]

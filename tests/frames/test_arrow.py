@@ -1,6 +1,8 @@
 """Frames of every library as one Arrow file."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +77,28 @@ def test_two_columns_of_one_name_are_refused_in_every_library(path: Path) -> Non
 def test_arrays_of_different_lengths_are_listed(path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"a \(2\), b \(3\)"):
         take({"a": [1, 2], "b": np.zeros(3)}, path)
+
+
+WITHOUT_NUMPY = """
+import sys
+for name in ("numpy", "pandas", "pyarrow"):
+    sys.modules[name] = None
+import datetime
+from pathlib import Path
+import polars as pl
+from cqox.frames import take
+columns = {"y": [1.5, None, 4.0], "arm": ["a", "b", None], "n": [1.0, 2.0, None], "on": [True, None, False],
+           "day": [datetime.date(2020, 1, 2)] * 3}
+digests = [take(data, Path(sys.argv[1])).digest for data in (pl.DataFrame(columns), columns)]
+print(digests[0] if digests[0] == digests[1] else digests)
+"""
+
+
+def test_frames_of_polars_and_lists_need_no_numpy(path: Path) -> None:
+    day = pd.Timestamp(2020, 1, 2).date()
+    columns = {
+        "y": [1.5, None, 4.0], "arm": ["a", "b", None], "n": [1.0, 2.0, float("nan")], "on": [True, None, False],
+        "day": [day] * 3,
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", WITHOUT_NUMPY, str(path)], capture_output=True, text=True)
+    assert done.stdout.strip() == take(columns, path).digest, done.stderr
