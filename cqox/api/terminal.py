@@ -20,7 +20,15 @@ def text_of(report: "Report") -> str:
 
     alpha = report.options.get("alpha")
     text = StringIO()
-    console = Console(file=text, width=max(get_terminal_size().columns, _NARROWEST), highlight=False, no_color=True)
+    # In a notebook rich would put the text into the output of the cell, and styles into the text.
+    console = Console(
+        file=text,
+        width=max(get_terminal_size().columns, _NARROWEST),
+        highlight=False,
+        no_color=True,
+        force_terminal=False,
+        force_jupyter=False,
+    )
     level = alpha if isinstance(alpha, float) else 0.05
     show_report(console, report.to_dict(), alpha=level, language=report.language)
     return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines())
