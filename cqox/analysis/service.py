@@ -33,7 +33,7 @@ from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
-from cqox.contract import AnalyzeRequest
+from cqox.contract import EXPORT_TYPES, AnalyzeRequest
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_figure
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import FileStore, JobRecord, JobStatus, MemoryCache, Page, ResultCache, ResultStore, StoredReport
@@ -272,6 +272,20 @@ class Analyses:
                     # The report was deleted while the figure was rendered.
                     await self._files.erase(key)
         return drawn
+
+    async def export(self, key: str, suffix: str, *, language: Language = LANGUAGES[0]) -> bytes:
+        """Return a report as a document in a language; the same report gives the same bytes.
+
+        Raises:
+            NotFound: no such report or format.
+            InvalidRequest: a package that the format needs is not installed.
+        """
+        if suffix not in EXPORT_TYPES:
+            raise NotFound(Message("exports.no-such-format", format=suffix[:20]), choices=list(EXPORT_TYPES))
+        specs = json.loads((await self.report(key)).figures)
+        report = json.loads((await self.read(key)).body)
+        arguments = {"report": report, "specs": specs, "format": suffix, "language": language}
+        return (await self.pool.run("export", arguments)).payload
 
     async def check_disk(self) -> None:
         """Check that the data directory is writable and has space left.

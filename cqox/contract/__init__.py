@@ -4,6 +4,7 @@ from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.counts import counted
 from cqox.contract.data_findings import DataFinding, Remedy
 from cqox.contract.estimators import ESTIMATORS
+from cqox.contract.export_formats import EXPORT_TYPES, ExportFormat
 from cqox.contract.findings import (
     FINDING_CODES,
     PERIOD_FORMATS,
@@ -59,6 +60,7 @@ from cqox.contract.words import near_words
 __all__ = [
     "ALIASES",
     "ESTIMATORS",
+    "EXPORT_TYPES",
     "FINDING_CODES",
     "MOST_COLUMNS",
     "PERIOD_FORMATS",
@@ -83,6 +85,7 @@ __all__ = [
     "EstimateReport",
     "EstimationOptions",
     "EstimatorDescription",
+    "ExportFormat",
     "Gate",
     "Health",
     "Identification",

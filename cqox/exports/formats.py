@@ -1,50 +1,18 @@
 """Exports of a report: one function, a writer for each format, loaded when it is first asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, get_args
 
 from pydantic import JsonValue
 
-from cqox.contract import Report
+from cqox.contract import EXPORT_TYPES, Report
 from cqox.contract.messages import LANGUAGES, Language, Message
 from cqox.errors import InvalidRequest
 from cqox.exports.contents import document_of
 from cqox.exports.reading import level_of, translated
 from cqox.exports.wording import Wording
 
-__all__ = ["FORMATS", "Format", "FormatInfo", "export"]
-
-type Format = Literal["html", "pdf", "pptx", "docx", "md", "csv"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormatInfo:
-    """A format of exports.
-
-    Attributes:
-        media_type: its Content-Type, with the charset of texts.
-        holds_figures: whether it holds the figures as pictures.
-    """
-
-    media_type: str
-    holds_figures: bool
-
-
-FORMATS: Mapping[Format, FormatInfo] = {
-    "html": FormatInfo(media_type="text/html; charset=utf-8", holds_figures=True),
-    "pdf": FormatInfo(media_type="application/pdf", holds_figures=True),
-    "pptx": FormatInfo(
-        media_type="application/vnd.openxmlformats-officedocument.presentationml.presentation", holds_figures=True
-    ),
-    "docx": FormatInfo(
-        media_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document", holds_figures=True
-    ),
-    "md": FormatInfo(media_type="text/markdown; charset=utf-8", holds_figures=False),
-    "csv": FormatInfo(media_type="text/csv; charset=utf-8", holds_figures=False),
-}
-"""Every format by its name, which is also the ending of its files."""
+__all__ = ["export"]
 
 _EXTRAS = {"typst": "export", "pptx": "export", "docx": "export"}
 _OTHER_EXTRA = "engine"
@@ -66,7 +34,7 @@ def export(
 
     Args:
         report: as the API returns it in English, of this release or an older one.
-        format: one of `FORMATS`.
+        format: one of `EXPORT_TYPES`.
         figures: figure name to Vega-Lite specification, as the API returns it in English; without them the document
             has none.
         language: language of the document.
@@ -77,22 +45,21 @@ def export(
     Raises:
         InvalidRequest: there is no such format, or a package that it needs is not installed.
     """
-    wanted = next((each for each in get_args(Format.__value__) if each == format), None)
-    if wanted is None:
+    if format not in EXPORT_TYPES:
         raise InvalidRequest(
-            Message("exports.no-such-format", format=format[:20]), field="format", choices=list(FORMATS)
+            Message("exports.no-such-format", format=format[:20]), field="format", choices=list(EXPORT_TYPES)
         )
     if created_at is not None and created_at.tzinfo is None:
         created_at = created_at.replace(tzinfo=UTC)
     try:
-        if wanted == "csv":
+        if format == "csv":
             from cqox.exports.tidy import tidy_csv
 
             return tidy_csv(translated(report, language), Wording(language=language, level=level_of(report)))
         document = document_of(
             report, figures or {}, language=language, created_at=created_at, title=title, remarks=remarks
         )
-        match wanted:
+        match format:
             case "html":
                 from cqox.exports.page import html_page
 
@@ -116,5 +83,5 @@ def export(
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0], _OTHER_EXTRA)
         command = f"pip install 'cqox[{extra}]'"
-        missing = Message("exports.missing-package", format=wanted, command=command)
+        missing = Message("exports.missing-package", format=format, command=command)
         raise InvalidRequest(missing, field="format") from error

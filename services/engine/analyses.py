@@ -13,7 +13,7 @@ from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import categorical_columns, check_exact, check_mapping, check_remedies
 from cqox.analysis.single_flight import OnStep
-from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
 from cqox.storage import StoredReport
 from services.engine.answers import json_answer, no_content, report_answer
@@ -30,6 +30,7 @@ from services.http.response.translation import add_language
 
 __all__ = ["handlers"]
 
+_SHOWN_OF_ID = 8
 _FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
@@ -84,6 +85,16 @@ def handlers(state: State) -> dict[str, Handler]:
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
         return answer
 
+    async def export_analysis(analysis_id: str, suffix: str) -> Response:
+        request = current_request()
+        content = await state.analyses.export(analysis_id, suffix, language=request.language)
+        answer = Response(content, HTTPStatus.OK, content_type=EXPORT_TYPES[suffix])
+        add_language(request, answer)
+        # A page of HTML is a file to keep, and must not run as one of this origin.
+        name = f"cqox-{analysis_id[:_SHOWN_OF_ID]}.{suffix}"
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
     async def list_estimators() -> Response:
         return json_answer({"estimators": await state.analyses.catalog()})
 
@@ -96,6 +107,7 @@ def handlers(state: State) -> dict[str, Handler]:
         "list_analyses": list_analyses,
         "delete_analysis": delete_analysis,
         "read_figure": read_figure,
+        "export_analysis": export_analysis,
         "list_estimators": list_estimators,
         "list_definitions": list_definitions,
     }

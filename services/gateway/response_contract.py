@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Literal
 
+from cqox.contract import EXPORT_TYPES
 from cqox.contract.messages import Message
 from services.gateway.engine_client import Reply, ResponseContract
 from services.http.contract.api import Operation
@@ -21,6 +22,8 @@ EVENTS = "text/event-stream"
 _DIGEST = CONTENT_DIGEST.lower().encode()
 _JSON = "application/json"
 _FIGURES = {"svg": "image/svg+xml", "png": "image/png", "json": _JSON}
+_DOCUMENTS = {suffix: media.partition(";")[0] for suffix, media in EXPORT_TYPES.items()}
+_BY_SUFFIX: Mapping[str, Mapping[str, str]] = {"read_figure": _FIGURES, "export_analysis": _DOCUMENTS}
 _PROBLEM_BYTES = 2**16
 _PARSED_BYTES = 2**12
 _LOOK_BYTES = 64
@@ -34,9 +37,9 @@ def expected(operation: Operation, parameters: Mapping[str, str], *, events: boo
         parameters: the path parameters.
         events: whether the client accepts an event stream.
     """
-    figure = _FIGURES.get(parameters.get("suffix", ""))
-    if figure:
-        return {HTTPStatus.OK: (figure,)}
+    written = _BY_SUFFIX.get(operation.name, {}).get(parameters.get("suffix", ""))
+    if written:
+        return {HTTPStatus.OK: (written,)}
     statuses: dict[int, tuple[str, ...]] = {
         each.status: each.media or ((_JSON,) if each.model else ()) for each in operation.answers
     }

@@ -69,6 +69,7 @@ _RETURNED = frozenset(
         b"allow",
         b"cache-control",
         b"content-digest",
+        b"content-disposition",
         b"content-encoding",
         b"content-language",
         b"content-type",
@@ -119,10 +120,10 @@ def add_routes(app: App, engines: EngineAccess) -> None:
                 return await _streamed(streaming, given, final_event=True)
             return _answer(await engines.policies.analyze(call, seconds=given.seconds), given)
 
-    def reading(what: Operation) -> Handler:
+    def reading(what: Operation, most: float = READ_SECONDS) -> Handler:
         async def read(**parameters: str) -> TrioResponse:
             call = await asked(what, parameters)
-            with serving_within(READ_SECONDS) as given:
+            with serving_within(most) as given:
                 return _answer(await engines.policies.read(call, seconds=given.seconds), given)
 
         return read
@@ -158,6 +159,8 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     special: dict[str, Handler] = {
         "analyze": analyze,
         "upload_dataset": upload_dataset,
+        # Drawing a dozen figures at the resolution of print takes a while on a machine that computes.
+        "export_analysis": reading(operation("export_analysis"), settings.analysis_seconds),
         # The engine that computed a report holds it until it is stored.
         "delete_analysis": finding(operation("delete_analysis")),
         "read_job": finding(operation("read_job")),

@@ -47,6 +47,7 @@ class FakePool:
             "analyze": self._analyze,
             "definitions": lambda: Reply(body={"definitions": [], "messages": {}}, payload=b""),
             "catalog": lambda: Reply(body={"estimators": [{"name": "aipw"}]}, payload=b""),
+            "export": lambda: Reply(body={}, payload=str(arguments["format"]).encode()),
             "ingest": self._ingest,
             "render": lambda: Reply(body={}, payload=str(arguments["spec"]["title"]["text"]).encode()),  # type: ignore[index]
         }

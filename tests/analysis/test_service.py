@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from cqox.analysis import service
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
-from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
 from cqox.errors import NotFound, UnusableData
 from cqox.storage import DatasetRecord, StoredReport
 from cqox.telemetry import metric_definitions, metrics
@@ -146,6 +147,22 @@ async def test_a_figure_of_another_name_or_format_is_not_found_with_those_there_
         with pytest.raises(NotFound) as caught:
             await analyses.figure(key, name, suffix)
         assert caught.value.choices == choices
+
+
+async def test_a_document_is_written_by_a_worker_from_the_report_and_its_figures(
+    analyses: Analyses, pool: FakePool, tmp_path: Path
+) -> None:
+    key = (await with_figure(analyses, tmp_path)).analysis_id
+    assert await analyses.export(key, "pdf", language="ja") == b"pdf"
+    given = pool.arguments[-1]
+    assert given["language"] == "ja"
+    assert given["report"] == json.loads((await analyses.read(key)).body)
+    assert list(cast("dict[str, object]", given["specs"])) == ["forest"]
+    with pytest.raises(NotFound) as caught:
+        await analyses.export(key, "xlsx")
+    assert caught.value.choices == tuple(EXPORT_TYPES)
+    with pytest.raises(NotFound):
+        await analyses.export(ABSENT, "pdf")
 
 
 async def test_a_figure_of_a_report_that_is_deleted_meanwhile_is_returned_and_not_kept(

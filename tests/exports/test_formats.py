@@ -6,9 +6,9 @@ from unittest import mock
 
 import pytest
 
-from cqox.contract import Report
+from cqox.contract import EXPORT_TYPES, Report
 from cqox.errors import InvalidRequest
-from cqox.exports import FORMATS, export
+from cqox.exports import export
 from tests.exports.reports import WHEN, decision, estimate, made, of_study
 
 STARTS = {"html": b"<!DOCTYPE html>", "pdf": b"%PDF-", "pptx": b"PK", "docx": b"PK", "md": b"# ", "csv": b"estimator,"}
@@ -20,7 +20,7 @@ def in_process(code: str, report: Report) -> str:
     return subprocess.run(command, input=given, capture_output=True, check=True, timeout=120, text=True).stdout
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_TYPES)
 def test_every_format_is_written_the_same_each_time(format):
     report, specs = of_study("series")
     first = export(report, format, specs, language="en", created_at=WHEN)
@@ -35,19 +35,19 @@ def test_every_format_is_written_the_same_each_time(format):
 
 def test_another_process_writes_the_same_bytes():
     code = (
-        "import hashlib, sys; from datetime import datetime; from cqox.exports import FORMATS, export;"
-        "from cqox.contract import Report;"
+        "import hashlib, sys; from datetime import datetime; from cqox.contract import EXPORT_TYPES, Report;"
+        "from cqox.exports import export;"
         "report, when = Report.model_validate_json(sys.stdin.read()), datetime(2025, 4, 7);"
-        "written = (export(report, each, language='ja', created_at=when) for each in FORMATS);"
+        "written = (export(report, each, language='ja', created_at=when) for each in EXPORT_TYPES);"
         "print(*(hashlib.sha256(each).hexdigest() for each in written))"
     )
     other = in_process(code, made())
     when = datetime(2025, 4, 7, tzinfo=UTC)
-    here = [hashlib.sha256(export(made(), each, language="ja", created_at=when)).hexdigest() for each in FORMATS]
+    here = [hashlib.sha256(export(made(), each, language="ja", created_at=when)).hexdigest() for each in EXPORT_TYPES]
     assert other.split() == here
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_TYPES)
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_a_report_of_an_older_release_and_one_without_a_number_are_written(format, language):
     old = made(decision=decision(headline=None), options={})
@@ -61,7 +61,7 @@ def test_a_report_of_an_older_release_and_one_without_a_number_are_written(forma
         assert export(report, format, language=language).startswith((STARTS[format], b"\xef\xbb\xbf" + STARTS[format]))
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_TYPES)
 def test_controls_and_halves_of_letters_in_names_are_replaced(format):
     report = made(
         mapping={"y": "a\x00b\x0b\ud800", "treatment": "\u202ew"},
@@ -73,7 +73,7 @@ def test_controls_and_halves_of_letters_in_names_are_replaced(format):
 def test_an_unknown_format_names_the_valid_ones():
     with pytest.raises(InvalidRequest) as found:
         export(made(), "xlsx")
-    assert list(found.value.choices) == list(FORMATS)
+    assert list(found.value.choices) == list(EXPORT_TYPES)
     assert "'xlsx'" in str(found.value)
 
 

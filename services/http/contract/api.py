@@ -6,6 +6,7 @@ Routes, `/openapi.json` and the gateway's requests are derived from it, so that 
 from http import HTTPStatus
 
 from cqox.contract import (
+    EXPORT_TYPES,
     AnalysisListing,
     AnalyzeRequest,
     Catalog,
@@ -127,6 +128,22 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         answers=(Answer(meaning="The figure.", media=("image/svg+xml", "image/png", "application/json")),),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+    ),
+    Operation(
+        name="export_analysis",
+        method="GET",
+        path="/api/analyses/{analysis_id}/export.{suffix}",
+        group="Analyses",
+        summary="Write a report as a document",
+        description="The same report gives the same bytes. The CSV is a table of the estimates.",
+        parameters=(
+            _ANALYSIS,
+            Parameter(name="suffix", where="path", choices=tuple(EXPORT_TYPES), meaning="The format."),
+        ),
+        answers=(
+            Answer(meaning="The document.", media=tuple(each.partition(";")[0] for each in EXPORT_TYPES.values())),
+        ),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
         name="list_jobs",

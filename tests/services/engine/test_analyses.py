@@ -8,6 +8,7 @@ import pytest
 
 from cqox.analysis.answer import Answer
 from cqox.analysis.idempotency import IdempotencyKeys
+from cqox.contract import EXPORT_TYPES
 from cqox.errors import BulkheadFull, NotFound
 from cqox.storage import MemoryCache, Page
 from services.engine.analyses import handlers
@@ -61,6 +62,10 @@ class Service:
     async def figure(self, analysis_id: str, name: str, suffix: str, *, language: str) -> bytes:
         self.languages.append(language)
         return b"<svg/>"
+
+    async def export(self, analysis_id: str, suffix: str, *, language: str) -> bytes:
+        self.languages.append(language)
+        return suffix.encode()
 
     async def catalog(self):
         return [{"name": "difference_in_means"}]
@@ -159,3 +164,12 @@ async def test_a_figure_has_its_type_and_the_language_of_the_request_and_never_c
     assert (answer.headers["Content-Language"], state.analyses.languages) == ("ja", ["ja"])
     _, body = await asked(state, "GET", "/api/estimators")
     assert body == {"estimators": [{"name": "difference_in_means"}]}
+
+
+@pytest.mark.trio
+async def test_a_document_is_a_file_in_the_language_of_the_request(state) -> None:
+    for suffix, media in EXPORT_TYPES.items():
+        answer, body = await asked(state, "GET", f"/api/analyses/{'a' * 32}/export.{suffix}?lang=ja")
+        assert (answer.status_code, answer.content_type, body) == (200, media, suffix.encode())
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="cqox-aaaaaaaa.{suffix}"'
+        assert answer.headers["Content-Language"] == "ja"

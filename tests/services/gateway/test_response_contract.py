@@ -1,5 +1,6 @@
 import pytest
 
+from cqox.contract import EXPORT_TYPES
 from services.gateway.engine_client import Reply
 from services.gateway.response_contract import expected, problem_of, violation
 from services.http.contract.api import operation
@@ -58,6 +59,13 @@ def test_a_figure_is_of_the_type_that_its_name_says(suffix, kind):
     contract = expected(operation("read_figure"), {"suffix": suffix})
     assert violation(reply(b"\x89", kind=kind), contract) == ""
     assert violation(reply(), contract) == f"its Content-Type is application/json, but must be {kind}"
+
+
+@pytest.mark.parametrize(("suffix", "kind"), EXPORT_TYPES.items())
+def test_a_document_is_of_the_type_that_its_name_says(suffix, kind):
+    contract = expected(operation("export_analysis"), {"suffix": suffix})
+    assert violation(reply(b"\x89", kind=kind), contract) == ""
+    assert violation(reply(b"<html>", kind="image/png"), contract).startswith("its Content-Type is image/png")
 
 
 def test_what_has_no_body_needs_no_type():
