@@ -26,7 +26,10 @@
         ├── WorkersUnavailable           no worker process starts; nothing was computed
         ├── StoreUnavailable             a store could not be reached; nothing was read or written
         │   └── StorageFull              a store is full; data must be deleted first
-        └── EngineUnavailable            the gateway cannot reach its engine, or lost it before a full response
+        ├── EngineUnavailable            the gateway cannot reach its engine, or lost it before a full response
+        ├── ServerUnreachable            a client cannot reach the server, or lost it before a full response
+        ├── AnswerNotUnderstood          what answers a client is no CQOx server, or one of another version
+        └── JobInterrupted               a job ended with its engine, or was cancelled
 
 The resilience errors are defined here so that any layer can name them, and re-exported by `cqox.resilience`. HTTP
 status codes are defined in `services.http`.
@@ -35,6 +38,7 @@ status codes are defined in `services.http`.
 from collections.abc import Sequence
 
 __all__ = [
+    "AnswerNotUnderstood",
     "AttemptTimeout",
     "BodyCorrupted",
     "BulkheadFull",
@@ -45,6 +49,7 @@ __all__ = [
     "EngineUnavailable",
     "InputError",
     "InvalidRequest",
+    "JobInterrupted",
     "KeyReused",
     "LimitExceeded",
     "NotFound",
@@ -52,6 +57,7 @@ __all__ = [
     "Rejected",
     "ResilienceError",
     "RunsElsewhere",
+    "ServerUnreachable",
     "ServiceError",
     "Shed",
     "SourceUnavailable",
@@ -66,7 +72,15 @@ __all__ = [
 
 
 class CqoxError(Exception):
-    """Base class of all errors that CQOx raises deliberately."""
+    """Base class of all errors that CQOx raises deliberately.
+
+    Attributes:
+        request_id: of the request that a server answered with this error, in the server's log; empty without one.
+        trace_id: of its trace; empty where there is none.
+    """
+
+    request_id: str = ""
+    trace_id: str = ""
 
 
 class ResilienceError(CqoxError):
@@ -250,3 +264,15 @@ class StorageFull(StoreUnavailable):
 
 class EngineUnavailable(ServiceError):
     """The engine cannot be reached, failed, or was lost before its response was complete."""
+
+
+class ServerUnreachable(ServiceError):
+    """The server of a client cannot be reached, or was lost before its response was complete."""
+
+
+class AnswerNotUnderstood(ServiceError):
+    """The answer to a client is not of a CQOx server, or of a version that the client does not know."""
+
+
+class JobInterrupted(ServiceError):
+    """A job has ended without a report and without a failure: it was cancelled, or its engine ended."""

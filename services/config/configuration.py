@@ -32,8 +32,8 @@ __all__ = [
 _MOST_BYTES = 2**63
 _KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
 _KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
-# Read by the test suite only; it must not prevent a service from starting where it is exported.
-_OF_TESTS = frozenset({"CQOX_REFERENCE_DIR"})
+# Read by the test suite and by clients only; they must not prevent a service from starting where they are exported.
+_OF_OTHERS = frozenset({"CQOX_REFERENCE_DIR", "CQOX_URL", "CQOX_TOKEN"})
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?$", re.IGNORECASE)
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -204,7 +204,7 @@ def _ours(environ: Mapping[str, str], known: Mapping[str, Setting]) -> tuple[dic
     unknown: list[str] = []
     names = known.keys() | {setting.file_variable for setting in known.values() if setting.file_variable}
     for variable, text in sorted(environ.items()):
-        if variable in _OF_TESTS or (variable not in names and not variable.startswith("CQOX_")):
+        if variable in _OF_OTHERS or (variable not in names and not variable.startswith("CQOX_")):
             continue
         if _KUBERNETES_VALUE.match(text) or (variable not in names and _KUBERNETES_NAME.search(variable)):
             notes.append(f"{variable}={masked(text)} is ignored: Kubernetes sets it for a service of that name.")

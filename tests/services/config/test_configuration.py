@@ -108,6 +108,13 @@ def test_what_kubernetes_sets_for_services_of_our_name_is_ignored_with_a_note(va
     assert variable in loaded.notes[0]
 
 
+def test_variables_of_clients_keep_no_service_from_starting():
+    loaded = load({"CQOX_URL": "http://localhost:8082", "CQOX_TOKEN": "secret"})
+    assert loaded.settings == Settings(data_dir=loaded.settings.data_dir)
+    with pytest.raises(SettingsError, match="CQOX_URLS"):
+        load({"CQOX_URLS": "x"})
+
+
 def test_an_empty_value_counts_as_absent():
     assert load({"CQOX_GATEWAY_PORT": "", "CQOX_HOST": "  "}).settings.gateway_port == 8082
 
