@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cqox.api.verdict_text import STATUSES
 from cqox.contract import Gate, Identification
 from cqox.contract.messages import Language, Message
+from cqox.errors import CqoxError
 
 if TYPE_CHECKING:
     from cqox.api.report import Report
@@ -73,5 +74,8 @@ def _colored(text: str, status: str) -> str:
 def _figure(report: "Report") -> str:
     if _FIGURE not in report.figures:
         return ""
-    drawing = report.draw(_FIGURE).decode()
+    try:
+        drawing = report.draw(_FIGURE).decode()
+    except CqoxError:  # of a server that is away
+        return ""
     return f"<div role='img' aria-label='{escape(report.headline, quote=True)}'>{drawing}</div>"

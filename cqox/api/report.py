@@ -80,7 +80,8 @@ class Report:
 
     @cached_property
     def _parts(self) -> Document:
-        return Document.model_validate(self._translated)
+        # A server of a later version may add members.
+        return Document.model_validate(self._translated, extra="ignore")
 
     @property
     def analysis_id(self) -> str:
@@ -227,10 +228,17 @@ class Report:
 
         Raises:
             NotFound: there is no figure of this name; `choices` are the names.
+            ModuleNotFoundError: Altair is not installed, which `draw` does without.
         """
-        import altair as alt
-
         self._check_figure(name)
+        try:
+            import altair as alt
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"Report.figure needs {error.name}, which is not installed: pip install altair. Report.draw needs "
+                "nothing.",
+                name=error.name,
+            ) from error
         return alt.Chart.from_dict(dict(self._source.specification(name, self._language)))  # type: ignore[return-value]
 
     def save_figures(

@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from cqox.api.calls import analyze
 from cqox.api.report import Report
 from cqox.api.session import Session
+from cqox.contract.messages import Language
+from cqox.errors import ServerUnreachable
 from tests.api.conftest import trial
 
 
@@ -54,3 +56,21 @@ def test_names_of_columns_are_text(session: Session) -> None:
     found = read(report._repr_html_())
     assert "script" not in found.names
     assert "<script>alert(1)</script>" in found.text
+
+
+class Away:
+    """A source whose server does not answer."""
+
+    def specification(self, name: str, language: Language) -> dict[str, object]:
+        raise ServerUnreachable("away")
+
+    def drawn(self, name: str, suffix: str, language: Language) -> bytes:
+        raise ServerUnreachable("away")
+
+    export = drawn  # type: ignore[assignment]
+
+
+def test_a_server_that_is_away_costs_the_figure_alone(report: Report) -> None:
+    found = read(Report(report.to_dict(), Away())._repr_html_())  # type: ignore[arg-type]
+    assert report.headline in found.text
+    assert "svg" not in found.names

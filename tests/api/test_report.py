@@ -1,6 +1,7 @@
 """A report as Python values."""
 
 import json
+import sys
 from pathlib import Path
 
 import altair as alt
@@ -111,3 +112,18 @@ def test_it_is_written_in_every_format(report: Report, tmp_path: Path) -> None:
     assert isinstance(table, str)
     assert len(table.splitlines()) == len(report.estimates) + 1
     assert "判定" in str(report.in_language("ja").to_markdown())
+
+
+def test_members_of_a_later_version_are_kept_and_not_needed(report: Report) -> None:
+    document = report.to_dict()
+    document |= {"later": 1, "decision": {**document["decision"], "later": 2}}  # type: ignore[dict-item]
+    later = Report(document, report._source)
+    assert later.headline == report.headline
+    assert later.to_dict() == document
+
+
+def test_without_altair_a_figure_names_what_to_install(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install altair.*Report\.draw"):
+        report.figure("forest")
+    assert report.draw("forest", "json").startswith(b"{")
