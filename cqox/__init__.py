@@ -1,7 +1,8 @@
 """CQOx: causal answers with honest uncertainty, and the resilience library that keeps them coming.
 
 `cqox.analyze(df, y=…, treatment=…)` answers from a data frame or a file, and `cqox.roles(df)` suggests which column
-plays which role, and `cqox.power` plans a study; these need the extra `engine`. `cqox.resilience` needs anyio alone.
+plays which role, and `cqox.power` plans a study; these need the extra `engine`. `cqox.Client(url)` asks a server for
+the same reports and needs the extra `client`. `cqox.resilience` needs anyio alone.
 """
 
 from importlib import import_module
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from cqox.api.reference import catalog, definitions
     from cqox.api.report import Report
     from cqox.api.session import Session
+    from cqox.client import AsyncClient, Client
     from cqox.planning import power
     from cqox.sources import sql
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "Report",
     "Session",
     "analyze",
@@ -31,6 +35,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AsyncClient": "cqox.client",
+    "Client": "cqox.client",
     "Report": "cqox.api.report",
     "Session": "cqox.api.session",
     "analyze": "cqox.api.calls",
@@ -43,6 +49,7 @@ _MODULES = {
     "roles_async": "cqox.api.calls",
     "sql": "cqox.sources",
 }
+_OF_CLIENTS = ("AsyncClient", "Client", "Report")
 
 
 def __getattr__(name: str) -> object:
@@ -53,8 +60,9 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "cqox":
             raise
+        extra = "client" if name in _OF_CLIENTS else "engine"
         raise ModuleNotFoundError(
-            f"cqox.{name} needs {error.name}, which is not installed: pip install 'cqox[engine]'", name=error.name
+            f"cqox.{name} needs {error.name}, which is not installed: pip install 'cqox[{extra}]'", name=error.name
         ) from error
     found = globals()[name] = module if name == "methods" else getattr(module, name)
     return found

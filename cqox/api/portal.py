@@ -8,7 +8,7 @@ import atexit
 import os
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
@@ -42,11 +42,24 @@ class Call[T]:
 
     def wait(self, on_step: OnStep | None = None) -> T:
         """Wait for the result; `on_step` gets the progress in this thread. An exception here cancels the call."""
+        for step in self._progress():
+            if on_step is not None:
+                on_step(step)
+        return self._result()
+
+    def steps(self) -> Iterator[Mapping[str, object]]:
+        """Yield the progress until there is a result; an exception here, or closing the iterator, cancels the call.
+
+        Raises:
+            BaseException: the error of the call.
+        """
+        yield from self._progress()
+        self._result()
+
+    def _progress(self) -> Iterator[Mapping[str, object]]:
         try:
             while (step := self._steps.get()) is not None:
-                if on_step is not None:
-                    on_step(step)
-            return self._result()
+                yield step
         except BaseException:
             self.cancel()
             raise

@@ -58,7 +58,13 @@ class _Line:
     def step(self, message: Mapping[str, object]) -> None:
         if monotonic() >= self._from:
             self._written = True
-            self._show(f"cqox: {message.get('step', '')}")
+            self._show(f"cqox: {message.get('step', '')}{_share(message)}")
+
+
+def _share(message: Mapping[str, object]) -> str:
+    """Return how much of an upload has been sent, as a percentage; empty for other steps."""
+    sent, whole = message.get("sent_bytes"), message.get("size_bytes")
+    return f" {sent / whole:.0%}" if isinstance(sent, int) and isinstance(whole, int) and whole else ""
 
 
 def _terminal(text: str) -> None:

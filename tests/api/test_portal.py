@@ -228,3 +228,25 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     )
     assert done.stdout.strip() == "0", done.stderr
     assert time.monotonic() - began < 60
+
+
+def test_steps_can_be_taken_one_by_one_and_a_call_that_is_left_is_cancelled() -> None:
+    ended = threading.Event()
+
+    async def count(_: Resource, on_step: OnStep) -> int:
+        try:
+            for number in range(3):
+                on_step({"step": number})
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+        return 0
+
+    portal = Portal(Resource().open)
+    steps = portal.start(count).steps()
+    assert [next(steps)["step"] for _ in range(3)] == [0, 1, 2]
+    assert not ended.is_set()
+    steps.close()  # type: ignore[attr-defined]
+    assert ended.wait(60)
+    assert [step["step"] for step in portal.start(double).steps()] == ["one", "two"]
+    portal.close()

@@ -38,10 +38,12 @@ def test_a_terminal_shows_one_line_once_it_takes_long_and_removes_it(
     with shown(True) as on_step:
         assert on_step is not None
         on_step({"step": "estimate.aipw"})
+        on_step({"step": "upload", "sent_bytes": 3, "size_bytes": 4})
         on_step({"step": "x" * 200})
     lines = capsys.readouterr().err.split("\r")
     assert lines[1].rstrip() == "cqox: estimate.aipw"
-    assert len(lines[2]) == len(lines[1])
+    assert lines[2].rstrip() == "cqox: upload 75%"
+    assert len(lines[3]) == len(lines[1])
     assert lines[-2].strip() == lines[-1] == ""
 
 
