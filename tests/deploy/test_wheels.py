@@ -44,6 +44,16 @@ figures = {name: report.draw(name, "svg").decode() for name in ("forest", "overl
 png = report.draw("forest", "png").startswith(b"\\x89PNG")
 print(json.dumps({"at": cqox.__file__, "estimate": report["aipw"].estimate, "figures": figures, "png": png}))
 """
+ASKED = """
+import sys
+import cqox
+
+frame = {{"y": [1.0, 2.0, 3.5, 4.0] * 10, "w": [0, 0, 1, 1] * 10}}
+with cqox.Client("{url}") as client:
+    report = client.analyze(frame, y="y", treatment="w", estimators=["difference_in_means"])
+    drawn = len(report.draw("forest")) > 1000
+    print(report["difference_in_means"].estimate, drawn, "numpy" in sys.modules, repr(report) != "")
+"""
 REFUSED = """
 import cqox
 try:
@@ -228,6 +238,15 @@ def test_the_command_of_the_services_runs_from_the_wheel(services: Environment, 
     version = metadata_of(distributions, "cqox-services")["Version"]
     assert run(services.bin / "cqox", "--version", cwd=services.folder) == f"cqox {version}\n"
     assert services.python("import services; print(services.__path__[0])").startswith(str(services.libraries))
+
+
+def test_the_client_extra_asks_a_server(gateway: httpx.Client, distributions: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path, distributions)
+    environment.install_wheels("cqox[client]")
+    installed = {path.name.partition("-")[0] for path in environment.libraries.glob("*.dist-info")}
+    assert not {"numpy", "scipy", "altair", "pandas", "pyarrow", "cqox_assets", "cqox_services"} & installed
+    url = str(gateway.base_url).rstrip("/")
+    assert environment.python(ASKED.format(url=url)).split() == ["2.25", "True", "False", "True"]
 
 
 @pytest.mark.parametrize(
