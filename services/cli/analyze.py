@@ -1,4 +1,4 @@
-"""`cqox analyze`: an analysis of one file without a server."""
+"""`cqox analyze`: an analysis of one file, on this machine or by a server."""
 
 import csv
 import json
@@ -20,6 +20,7 @@ from cqox.api.calls import analyze_request
 from cqox.api.estimates_table import show_report
 from cqox.api.report import Report
 from cqox.api.session import Session
+from cqox.client import Client
 from cqox.contract import ROLES, Options
 from cqox.contract.messages import Language, Message
 from cqox.datasets import ReadOptions
@@ -41,7 +42,8 @@ class Wanted:
     """The arguments of the command line.
 
     Attributes:
-        path: the file.
+        path: the file; of a server, also a data set that it has.
+        server: address of the server that computes; empty for this machine.
         roles: values by role name, one string for each use of the flag.
         options: options of the analysis as `name=value` strings.
         read_options: options of reading the file as `name=value` strings.
@@ -52,6 +54,7 @@ class Wanted:
     """
 
     path: Path
+    server: str
     roles: Mapping[str, Sequence[str]]
     options: Sequence[str]
     read_options: Sequence[str]
@@ -69,10 +72,13 @@ def analyze(wanted: Wanted) -> int:
         command line, 130 after Ctrl-C.
     """
     progress = _Progress(Console(stderr=True, highlight=False))
+    result: Report | None = None
     try:
         settings = load(os.environ).settings
         options = {name: _value(name, text) for name, text in pairs_of(wanted.options, "--option").items()}
-        result = _computed(wanted, settings, options, progress)
+        with suppress(KeyboardInterrupt):
+            ask = _asked if wanted.server else _computed
+            result = ask(wanted, settings, options, progress)
     except (SettingsError, InvalidRequest) as error:
         return progress.fail(error, _USAGE)
     except CqoxError as error:
@@ -120,10 +126,8 @@ def pairs_of(given: Sequence[str], flag: str) -> dict[str, str]:
     return pairs
 
 
-def _computed(
-    wanted: Wanted, settings: Settings, options: Mapping[str, JsonValue], progress: "_Progress"
-) -> Report | None:
-    """Run the analysis; return None after Ctrl-C."""
+def _computed(wanted: Wanted, settings: Settings, options: Mapping[str, JsonValue], progress: "_Progress") -> Report:
+    """Run the analysis on this machine."""
     bounds = Bounds(
         analyses=1,
         threads=os.process_cpu_count() or 1,
@@ -136,20 +140,41 @@ def _computed(
             "max_columns": settings.max_columns,
         },
     )
-    with suppress(KeyboardInterrupt), Session(bounds) as session:
-        report = analyze_request(
-            wanted.path,
-            mapping_of(wanted.roles),
-            options,
-            read=_read_options(wanted.read_options),
-            language=wanted.language,
-            progress=progress.step,
-            session=session,
+    with Session(bounds) as session:
+        return _with_figures(
+            wanted,
+            analyze_request(
+                wanted.path,
+                mapping_of(wanted.roles),
+                options,
+                read=_read_options(wanted.read_options),
+                language=wanted.language,
+                progress=progress.step,
+                session=session,
+            ),
         )
-        if wanted.figures is not None:
-            report.save_figures(wanted.figures, formats=wanted.formats)
-        return report
-    return None
+
+
+def _asked(wanted: Wanted, settings: Settings, options: Mapping[str, JsonValue], progress: "_Progress") -> Report:
+    """Have a server run the analysis, which has settings of its own."""
+    with Client(wanted.server) as client:
+        return _with_figures(
+            wanted,
+            client.analyze_request(
+                wanted.path if wanted.path.exists() else str(wanted.path),
+                mapping_of(wanted.roles),
+                options,
+                read=_read_options(wanted.read_options),
+                language=wanted.language,
+                progress=progress.step,
+            ),
+        )
+
+
+def _with_figures(wanted: Wanted, report: Report) -> Report:
+    if wanted.figures is not None:
+        report.save_figures(wanted.figures, formats=wanted.formats)
+    return report
 
 
 def _print(wanted: Wanted, report: Report, options: Mapping[str, JsonValue]) -> None:

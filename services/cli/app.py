@@ -93,6 +93,7 @@ def _up(demo: bool, **flags: str | None) -> None:
 
 def _analyze(
     file: Path,
+    server: str,
     figures: Path | None,
     no_figures: bool,
     format: list[str] | None,
@@ -107,6 +108,7 @@ def _analyze(
     folder = figures or file.with_name(f"{file.name.partition('.')[0] or 'cqox'}-figures")
     wanted = Wanted(
         path=file,
+        server=server,
         roles={name: given or [] for name, given in roles.items()},
         options=option or [],
         read_options=read or [],
@@ -160,6 +162,10 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
         f"estimators=aipw,ipw_ate. May be repeated. {', '.join(Options.model_fields)}."
     )
     option = typer.Option("--option", metavar="NAME=VALUE", help=options)
+    server = (
+        "Address of a server that computes, such as http://localhost:8082; this machine if absent. FILE may be the id "
+        "of a data set there. A token is taken from CQOX_TOKEN."
+    )
     lang = "Language of the sentences in report and figures."
     names = ", ".join(parameter.name for parameter in READ_PARAMETERS)
     reading = f"How to read the file, such as encoding=cp932 or header_rows=2; may be repeated. {names}."
@@ -167,6 +173,9 @@ def _parameters_of_analyze() -> list[inspect.Parameter]:
     return [
         _parameter(
             "file", Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")], ...
+        ),
+        _parameter(
+            "server", Annotated[str, typer.Option("--server", envvar="CQOX_URL", metavar="URL", help=server)], ""
         ),
         _parameter("figures", Annotated[Path | None, figures]),
         _parameter("no_figures", Annotated[bool, typer.Option("--no-figures", help="Write no figures.")], False),
@@ -214,6 +223,6 @@ _command(
     "analyze",
     _analyze,
     _parameters_of_analyze(),
-    "Analyse one file without a server: print the estimates, write the figures. Example: "
+    "Analyse one file, on this machine or by a server: print the estimates, write the figures. Example: "
     "cqox analyze trial.csv --y outcome --treatment arm --covariates age,sex",
 )

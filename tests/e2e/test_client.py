@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -220,6 +222,19 @@ async def test_a_loop_runs_several_analyses_at_once(stack: Stack, anyio_backend:
         with anyio.move_on_after(0.3):
             await job.wait()
         assert (await job.cancel()).status == "cancelled"
+
+
+def test_the_command_line_prints_the_report_of_the_server(stack: Stack, client: cqox.Client, tmp_path: Path) -> None:
+    roles = ["--y", "y", "--treatment", "w", "--unit-id", "id", "--covariates", "x1,x2,x3,x4"]
+    command = [sys.executable, "-c", "from services.cli import main; main()", "analyze", "test", *roles]
+    done = subprocess.run(
+        [*command, "--figures", str(tmp_path / "figures"), "--format", "json", "--json", "--option", "seed=3"],
+        env={**os.environ, "CQOX_URL": stack.gateway.url}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    printed = json.loads(done.stdout)
+    report = client.report(printed["analysis_id"])
+    assert printed["estimates"] == report.to_dict()["estimates"]
+    assert (tmp_path / "figures" / "forest.json").read_bytes() == report.draw("forest", "json")
 
 
 def in_background(client: cqox.Client, steps: list[object], **options: Any) -> tuple[threading.Thread, list[object]]:

@@ -160,3 +160,13 @@ def test_findings_are_printed_and_their_flags_settle_them(tmp_path):
     accepted = run(*given, "--option", "accept=totals-rows,wide-panel")
     assert "finding totals-rows" in accepted.stdout
     assert "--option accept" not in accepted.stdout
+
+
+def test_a_server_that_does_not_answer_is_named(table):
+    done = run("absent", *ROLES_GIVEN, "--no-figures", "--server", "http://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The server at http://127.0.0.1:1 cannot be reached: Connection refused." in done.stderr
+    assert "Traceback" not in done.stderr
+    wrong = run(table, *ROLES_GIVEN, "--server", "localhost:8082")
+    assert wrong.returncode == 2
+    assert "'localhost:8082' is no address of a server." in wrong.stderr
