@@ -1,4 +1,4 @@
-"""How often each gate, test of the ledger and finding speaks against a study: in good ones its size, else its power."""
+"""Size and power of each gate, test of the ledger and finding: how often it speaks in good and in other studies."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _SEEN = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What one check did in the studies of the designs in which it ever spoke.
+    """Rates of one check in the studies of the designs in which it ever spoke.
 
     Attributes:
         name: of the gate, ledger entry or finding.
