@@ -2,7 +2,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from cqox.api.estimates_table import estimates_table, show_report
+from cqox.api.estimates_table import _NEEDS_OTHERS, estimates_table, show_report
+from cqox.contract.messages import template
 
 
 def shown(*estimates):
@@ -103,3 +104,55 @@ def test_a_remedy_of_the_mapping_is_shown_as_flags_of_its_roles():
     assert "--covariates 'age,\"income, net\"'" in out.getvalue()
     assert "--unit-id id" in out.getvalue()
     assert "mapping=" not in out.getvalue()
+
+
+def report_of(*reasons: str | None, **options: object) -> dict[str, object]:
+    """Return a report of estimators that were skipped, each with the code of its reason."""
+    estimates = [skipped(f"e{number}", None, f"Reason {number}.") for number in range(len(reasons))]
+    messages = {f"/estimates/{number}/reason": {"code": code, "params": {}} for number, code in enumerate(reasons)}
+    return {"estimates": estimates, "decision": None, "options": options, "messages": messages}
+
+
+def lines_of(report: dict[str, object], language: str = "en") -> list[str]:
+    out = StringIO()
+    show_report(Console(file=out, width=200), report, language=language)  # type: ignore[arg-type]
+    return [line.rstrip() for line in out.getvalue().splitlines()[2:]]
+
+
+def test_estimators_of_other_mappings_are_one_line_and_reasons_in_the_data_are_written_out():
+    codes = ("estimators.missing-role", "estimators.needs-amount", "matching.no-clusters", None)
+    assert lines_of(report_of(*codes)) == [
+        "skipped: e2. Reason 2.",
+        "skipped: e3. Reason 3.",
+        "2 estimators need other roles or another kind of treatment; `cqox estimators` lists what each needs.",
+    ]
+    assert lines_of(report_of("estimators.missing-roles"))[0].startswith("1 estimator needs other roles")
+
+
+def test_an_estimator_that_the_request_names_has_its_reason_in_full():
+    report = report_of(*["estimators.missing-role"] * 3, estimators=["e0"], primary="e1")
+    assert lines_of(report)[:2] == ["skipped: e0. Reason 0.", "skipped: e1. Reason 1."]
+    assert lines_of(report)[2].startswith("1 estimator needs")
+
+
+def test_folded_codes_are_those_of_the_catalog():
+    assert all(template("en", code) for code in _NEEDS_OTHERS)
+
+
+def test_labels_are_in_the_language_of_the_report():
+    report = {**report_of(None, "estimators.missing-role"), "notes": ["a"], "warnings": ["b: c"], "errors": ["d"]}
+    lines = lines_of(report, "ja")
+    assert lines[0] == "適用外：e0。Reason 0."
+    assert lines[1].startswith("1個の推定量には")
+    assert lines[2:] == ["注記：a", "警告：b: c", "エラー：d"]
+    heading = StringIO()
+    Console(file=heading, width=200).print(estimates_table([estimate("a")], language="ja"))
+    assert heading.getvalue().split()[:2] == ["推定量", "推定対象"]
+
+
+def test_nothing_is_cut_off_at_eighty_columns():
+    out = StringIO()
+    given = [estimate("synthetic_control_augmented", "warning", p_value=1.2e-26, estimand="ATT of starting treatment")]
+    Console(file=out, width=80).print(estimates_table(given))
+    assert "…" not in out.getvalue()
+    assert "synthetic_control_augmented !" in out.getvalue()

@@ -151,14 +151,16 @@ def test_findings_are_printed_and_their_flags_settle_them(tmp_path):
     path.write_text("\n".join(lines), encoding="utf-8")
     given = [path, "--y", "y", "--treatment", "w", "--no-figures", "--lang", "ja"]
     done = run(*given)
-    assert "finding totals-rows: 「shop」の 1 行（'合計'）は、ほかの行の合計であり、観測値ではない。" in done.stdout
+    assert (
+        "データの指摘 totals-rows：「shop」の 1 行（'合計'）は、ほかの行の合計であり、観測値ではない。" in done.stdout
+    )
     assert "  --option accept=totals-rows" in done.stdout
     assert "is a total of other rows" in done.stderr
     settled = run(*given, "--option", 'drop_rows=[{"column": "shop", "values": ["合計"]}]')
     assert settled.returncode == 0, settled.stderr
-    assert "finding" not in settled.stdout
+    assert "データの指摘" not in settled.stdout
     accepted = run(*given, "--option", "accept=totals-rows,wide-panel")
-    assert "finding totals-rows" in accepted.stdout
+    assert "データの指摘 totals-rows" in accepted.stdout
     assert "--option accept" not in accepted.stdout
 
 
