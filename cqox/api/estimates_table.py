@@ -1,20 +1,18 @@
 """Terminal output of a report."""
 
-import csv
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from io import StringIO
 
 from pydantic import JsonValue
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cqox.api.flags import flags_of_remedy
 from cqox.api.verdict_text import show_verdict
 from cqox.contract.messages import Language, Message, pointer_of
 
-__all__ = ["estimates_table", "show_report"]
+__all__ = ["estimates_table", "show_finding", "show_report"]
 
 _NEEDS_OTHERS = frozenset(
     {
@@ -31,6 +29,8 @@ _NEEDS_OTHERS = frozenset(
 )
 """Codes of reasons that say what another mapping would need, and nothing of these data."""
 
+_USUAL_ALPHA = 0.05
+
 _ESTIMATOR = Message("terminal.column-estimator")
 _ESTIMAND = Message("terminal.column-estimand")
 _CONTRAST = Message("terminal.column-contrast")
@@ -40,23 +40,20 @@ _P_VALUE = Message("terminal.column-p-value")
 _ROWS = Message("terminal.column-rows")
 
 
-def show_report(
-    console: Console, report: Mapping[str, JsonValue], *, alpha: float = 0.05, language: Language = "en"
-) -> None:
+def show_report(console: Console, report: Mapping[str, JsonValue], *, language: Language = "en") -> None:
     """Print estimates, reasons of missing ones, findings, notes and warnings, and last, where one looks, the verdict.
 
     Args:
         console: the output.
         report: as the API returns it.
-        alpha: 1 - alpha is the confidence level of its intervals.
         language: language of headings and labels; the sentences are in that of the report.
     """
     estimates = _objects(report["estimates"])
     console.print()
-    console.print(estimates_table(estimates, alpha=alpha, language=language))
+    console.print(estimates_table(estimates, alpha=_alpha(report.get("options")), language=language))
     _show_without_number(console, report, estimates, language)
     for finding in _objects(report.get("findings")):
-        _show_finding(console, finding, language)
+        show_finding(console, finding, language)
     for remark in _remarks(report):
         console.print(Text(remark.in_language(language), style="yellow"), soft_wrap=True)
     show_verdict(console, report, language=language)
@@ -118,6 +115,11 @@ def _show_without_number(
         console.print(Text(said.in_language(language), style="dim"), soft_wrap=True)
 
 
+def _alpha(options: JsonValue) -> float:
+    alpha = options.get("alpha") if isinstance(options, dict) else None
+    return alpha if isinstance(alpha, float) else _USUAL_ALPHA
+
+
 def _asked(options: JsonValue) -> Sequence[JsonValue]:
     """Return the names of estimators that the request asks for."""
     return [*_list(options.get("estimators")), options.get("primary")] if isinstance(options, dict) else ()
@@ -130,21 +132,13 @@ def _code(report: Mapping[str, JsonValue], number: int) -> JsonValue:
     return found.get("code") if isinstance(found, dict) else None
 
 
-def _show_finding(console: Console, finding: Mapping[str, JsonValue], language: Language) -> None:
+def show_finding(console: Console, finding: Mapping[str, JsonValue], language: Language) -> None:
     """Print a finding with the flags of its remedy, and the one that accepts it if it keeps the verdict at CANARY."""
     caps = finding["severity"] == "caps" and not finding["accepted"]
     said = Message("terminal.finding", code=str(finding["code"]), text=str(finding["message"]))
     console.print(Text(said.in_language(language), style="red" if caps else "yellow"), soft_wrap=True)
-    remedy = finding["remedy"]
-    if isinstance(remedy, dict) and isinstance(remedy["parameters"], dict):
-        flag = "--read" if remedy["at"] == "upload" else "--option"
-        for name, value in remedy["parameters"].items():
-            if name == "mapping" and isinstance(value, dict):
-                for role, columns in value.items():
-                    console.print(Text(f"  --{role.replace('_', '-')} {_columns(columns)}"), soft_wrap=True)
-                continue
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            console.print(Text(f"  {flag} {name}={shlex.quote(text)}"), soft_wrap=True)
+    for words in flags_of_remedy(finding["remedy"]):
+        console.print(Text(f"  {shlex.join(words)}"), soft_wrap=True)
     if caps:
         console.print(Text(f"  --option accept={finding['code']}"), soft_wrap=True)
 
@@ -156,13 +150,6 @@ def _remarks(report: Mapping[str, JsonValue]) -> Iterator[Message]:
         yield Message("terminal.warning", text=warning)
     for error in _list(report.get("errors")):
         yield Message("terminal.error", text=str(error))
-
-
-def _columns(columns: JsonValue) -> str:
-    """Return columns as a flag of a role takes them: separated by commas, quoted as in CSV where they hold one."""
-    row = StringIO()
-    csv.writer(row, lineterminator="").writerow(columns if isinstance(columns, list) else [columns])
-    return shlex.quote(row.getvalue())
 
 
 def _grouped(warnings: Sequence[JsonValue]) -> list[str]:

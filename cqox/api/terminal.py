@@ -18,7 +18,6 @@ def text_of(report: "Report") -> str:
 
     from cqox.api.estimates_table import show_report
 
-    alpha = report.options.get("alpha")
     text = StringIO()
     # In a notebook rich would put the text into the output of the cell, and styles into the text.
     console = Console(
@@ -29,6 +28,5 @@ def text_of(report: "Report") -> str:
         force_terminal=False,
         force_jupyter=False,
     )
-    level = alpha if isinstance(alpha, float) else 0.05
-    show_report(console, report.to_dict(), alpha=level, language=report.language)
+    show_report(console, report.to_dict(), language=report.language)
     return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines())

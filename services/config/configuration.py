@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from cqox.environment import data_home, parse_size
 from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
 from services.config.hosts import AllowedHosts
 from services.config.secrets import SecretUnusable, holds_password, read_secret, telemetry_secrets
-from services.config.settings import Service, Settings, data_home
+from services.config.settings import Service, Settings
 from services.config.table import Setting, table
 
 __all__ = [
@@ -29,13 +30,10 @@ __all__ = [
     "no_flag",
 ]
 
-_MOST_BYTES = 2**63
 _KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
 _KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
 # Read by the test suite and by clients only; they must not prevent a service from starting where they are exported.
 _OF_OTHERS = frozenset({"CQOX_REFERENCE_DIR", "CQOX_URL", "CQOX_TOKEN"})
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?$", re.IGNORECASE)
-_POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 class SettingsError(CqoxError):
@@ -240,7 +238,7 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             return Path(text).expanduser().absolute()
         except (RuntimeError, ValueError) as error:
             raise SettingsError(f"{setting.variable} must be a path, not {text!r}: {error}.") from None
-    number = _size(text) if setting.unit == "bytes" else _number(setting.kind, text)
+    number = parse_size(text) if setting.unit == "bytes" else _number(setting.kind, text)
     low, high = setting.minimum, setting.maximum
     if number is None or (low is not None and number < low) or (high is not None and number > high):
         what = "a whole number" if setting.kind is int else "a number"
@@ -320,13 +318,3 @@ def _number(kind: type, text: str) -> float | int | None:
     except ValueError:
         return None
     return number if abs(number) < float("inf") else None
-
-
-def _size(text: str) -> int | None:
-    match = _SIZE.match(text)
-    if match is None:
-        return None
-    number, letter, binary = match.groups()
-    scale = (1024 if binary else 1000) ** _POWERS[letter.upper()] if letter else 1
-    size = float(number) * scale
-    return int(size) if size < _MOST_BYTES else None

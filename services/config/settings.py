@@ -5,14 +5,14 @@ flags.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cqox.environment import data_home
 from services.config.body_pace import BodyPace
 
-__all__ = ["Secret", "Service", "Settings", "data_home", "shared_socket_path"]
+__all__ = ["Secret", "Service", "Settings", "shared_socket_path"]
 
 type Service = Literal["gateway", "engine", "up"]
 """A command that takes settings; `up` is `cqox up`, which starts the other two."""
@@ -372,9 +372,3 @@ def shared_socket_path(settings: Settings, service: str) -> Path:
     if service == "gateway" or path != settings.admin_socket:
         return path
     return path.with_name(f"{path.stem}-{service}{path.suffix}")
-
-
-def data_home(environ: Mapping[str, str]) -> Path:
-    """Return the default data directory by the XDG base directory specification."""
-    home = environ.get("XDG_DATA_HOME", "")
-    return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "cqox"

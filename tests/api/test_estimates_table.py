@@ -86,7 +86,7 @@ def test_a_finding_is_shown_with_the_flags_that_settle_or_accept_it():
     show_report(Console(file=out, width=200), report)
     assert out.getvalue().splitlines()[-6:] == [
         "finding totals-rows: 1 row is a total.",
-        """  --option drop_rows='[{"column": "shop", "values": ["合計"]}]'""",
+        """  --option 'drop_rows=[{"column": "shop", "values": ["合計"]}]'""",
         "  --option accept=totals-rows",
         "finding totals-rows: 1 row is a total.",
         "  --read header_rows=2",

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from services.config.settings import Settings, data_home, shared_socket_path
+from services.config.settings import Settings, shared_socket_path
 
 
 def test_addresses_and_folders_follow_from_what_is_set(tmp_path: Path) -> None:
@@ -27,11 +27,3 @@ def test_services_with_the_same_settings_share_no_socket(tmp_path: Path) -> None
 def test_the_pace_of_bodies_is_that_of_the_settings(tmp_path: Path) -> None:
     pace = Settings(data_dir=tmp_path, body_bytes_per_second=7, upload_idle_seconds=3.0, body_seconds=11.0).body_pace
     assert (pace.bytes_per_second, pace.window_seconds, pace.most_seconds) == (7, 3.0, 11.0)
-
-
-def test_data_are_where_the_xdg_specification_says() -> None:
-    assert data_home({"XDG_DATA_HOME": "/srv/data"}) == Path("/srv/data/cqox")
-    usual = Path("~/.local/share/cqox").expanduser()
-    assert data_home({}) == usual
-    # Relative paths are invalid in the specification, and ignored.
-    assert data_home({"XDG_DATA_HOME": "data"}) == usual

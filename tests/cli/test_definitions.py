@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from cqox.cli.definitions import print_definitions
 from cqox.errors import InvalidRequest
-from services.cli.definitions import print_definitions
 
 
 def printed(*wanted: str, language: str = "en") -> str:

@@ -11,11 +11,9 @@ import pytest
 from cqox.contract import ROLES
 from cqox.contract.messages import Message, message_from
 from cqox.datasets import sample_path
-from cqox.errors import InvalidRequest
-from services.cli.analyze import mapping_of, pairs_of
 from tests.waiting import PATIENCE_SECONDS
 
-COMMAND = [sys.executable, "-c", "from services.cli import main; main()", "analyze"]
+COMMAND = [sys.executable, "-m", "cqox", "analyze"]
 ROLES_GIVEN = ["--y", "y", "--treatment", "w", "--unit-id", "id", "--covariates", "x1,x2", "--covariates", "x3, x4"]
 
 
@@ -92,6 +90,31 @@ def test_a_mistake_ends_with_its_status_and_what_to_change(table, arguments, sta
     assert "Traceback" not in done.stderr
 
 
+def test_documents_are_written_by_their_suffix_and_wrong_ones_are_refused_before_the_file_is_read(table):
+    target = table.parent / "report.json"
+    done = run(table, *ROLES_GIVEN, "--no-figures", "--export", target, "-o", "estimators=aipw")
+    assert done.returncode == 0, done.stderr
+    assert f"Written: {target}" in done.stdout
+    assert json.loads(target.read_text(encoding="utf-8"))["mapping"]["y"] == "y"
+    for wrong, said in (
+        (table.parent / "report.xls", "Valid: html"),
+        (table.parent / "no" / "a.html", "does not exist"),
+    ):
+        refused = run(table, *ROLES_GIVEN, "--export", wrong)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert said in refused.stderr
+        assert "read" not in refused.stderr.split()
+
+
+def test_limits_come_from_the_environment(table, monkeypatch):
+    monkeypatch.setenv("CQOX_MAX_ROWS", "10")
+    done = run(table, *ROLES_GIVEN, "--no-figures")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "CQOX_MAX_ROWS" in done.stderr
+    monkeypatch.setenv("CQOX_MAX_ROWS", "many")
+    assert run(table, *ROLES_GIVEN, "--no-figures").returncode == 2
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path):
     done = run(tmp_path / "nothing.csv", "--y", "y")
     assert done.returncode == 1
@@ -112,18 +135,6 @@ def test_an_interrupt_ends_the_computation_and_its_process(table):
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(PATIENCE_SECONDS) == 130
         assert "Traceback" not in process.stderr.read()
-
-
-def test_names_of_columns_are_separated_by_commas_and_quoted_as_in_csv():
-    given = {"y": ["売上"], "covariates": ["a, b", '"c,d"'], "cutoff": ["3"], "treatment": []}
-    assert mapping_of(given) == {"y": "売上", "covariates": ["a", "b", "c,d"], "cutoff": "3"}
-
-
-def test_an_option_without_a_value_is_refused_with_the_names_that_there_are():
-    assert pairs_of(["a=1", "b=x=y"], "--option") == {"a": "1", "b": "x=y"}
-    with pytest.raises(InvalidRequest) as caught:
-        pairs_of(["seed"], "--option")
-    assert "seed" in caught.value.choices
 
 
 def test_every_role_has_a_flag_and_lists_are_explained():

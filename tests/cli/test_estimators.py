@@ -1,7 +1,7 @@
 import pytest
 
+from cqox.cli.estimators import print_estimators
 from cqox.estimators import entries
-from services.cli.estimators import print_estimators
 
 
 def test_every_estimator_is_one_line_with_its_estimand_under_its_family(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,20 @@
+"""`python -m cqox`: the commands that need no services."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; without the packages that it needs, exit with the command that installs them."""
+    try:
+        from cqox.cli.app import main as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "cqox":
+            raise
+        sys.exit(f"python -m cqox needs {error.name}, which is not installed: pip install 'cqox[engine]'")
+    run("python -m cqox")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Flags of `cqox analyze`, generated from the tables of roles and options, which stay their only definition."""
+
+import inspect
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cqox.api.flags import flag_of
+from cqox.contract import ROLES, Options, ReshapingOptions
+from cqox.contract.messages import LANGUAGES
+
+__all__ = ["READ_HELP", "READ_OPTIONS", "FigureFormat", "analyze_flags", "parameter", "with_flags"]
+
+READ_OPTIONS = ("encoding", "delimiter", "decimal", "na", "sheet", *ReshapingOptions.model_fields)
+"""Names of the options of reading a file."""
+
+READ_HELP = (
+    "How to read the file, such as encoding=cp932 or header_rows=2; may be repeated. "
+    f"Names: {', '.join(READ_OPTIONS)}; docs/findings.md explains them."
+)
+_METAVARS = {"columns": "COLUMN,…", "scalar": "NUMBER"}
+_OPTION_HELP = (
+    "An option of the analysis, such as assignment=randomized, seed=7 or se=HC3; several values are separated by "
+    "commas, as in estimators=aipw,ipw_ate. May be repeated. docs/options.md explains them: "
+    f"{', '.join(Options.model_fields)}."
+)
+_EXPORT_HELP = (
+    "File to write the report to; its suffix gives the format: html (one file, offline), pdf, pptx, docx, md, csv "
+    "or json. May be repeated."
+)
+
+
+class FigureFormat(StrEnum):
+    """A format of figures."""
+
+    svg = "svg"
+    png = "png"
+    json = "json"
+
+
+def parameter(name: str, form: object, default: object = None) -> inspect.Parameter:
+    """Return a parameter of a command."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=form)
+
+
+def with_flags(function: Callable[..., None], parameters: list[inspect.Parameter]) -> Callable[..., None]:
+    """Give a function the signature that the command line is made from."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
+    return function
+
+
+def analyze_flags() -> list[inspect.Parameter]:
+    """Return the parameters of the command: the file, what is written, options, and one flag for each role."""
+    figures = typer.Option("--figures", help="Folder for the figures; FILE-figures in the file's folder if absent.")
+    formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
+    lang = typer.Option("--lang", help="Language of the sentences in report and figures.")
+    return [
+        parameter("file", Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")], ...),
+        parameter(
+            "option",
+            Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP)],
+        ),
+        parameter("read", Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]),
+        parameter("export", Annotated[list[Path] | None, typer.Option("--export", metavar="FILE", help=_EXPORT_HELP)]),
+        parameter("figures", Annotated[Path | None, figures]),
+        parameter("no_figures", Annotated[bool, typer.Option("--no-figures", help="Write no figures.")], False),
+        parameter("format", Annotated[list[FigureFormat] | None, formats]),
+        parameter("json", Annotated[bool, typer.Option("--json", help="Print the report as JSON.")], False),
+        parameter("lang", Annotated[Literal["en", "ja"], lang], LANGUAGES[0]),
+        *(
+            parameter(
+                role.name,
+                Annotated[
+                    list[str] | None,
+                    typer.Option(
+                        flag_of(role.name),
+                        help=role.meaning,
+                        metavar=_METAVARS.get(role.arity, "COLUMN"),
+                        rich_help_panel="Which column plays which role",
+                    ),
+                ],
+            )
+            for role in ROLES.values()
+        ),
+    ]

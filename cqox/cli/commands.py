@@ -1,0 +1,160 @@
+"""The commands that need no services. Each imports its own module when it is called."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cqox.cli.analyze_flags import READ_HELP, FigureFormat, analyze_flags, with_flags
+from cqox.cli.installation import LIBRARY, Installation
+from cqox.contract.messages import LANGUAGES, Language
+
+__all__ = ["add_commands"]
+
+_FORMATS: tuple[Literal["svg", "png", "json"], ...] = ("svg", "png", "json")
+_ANALYSES = "Analyses"
+_REFERENCE = "Reference"
+_INSTALLATION = "Installation"
+
+_Lang = Annotated[Literal["en", "ja"], typer.Option("--lang", help="Language of the sentences.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Read = Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]
+_File = Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")]
+
+
+def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None:
+    """Add the commands of the library to a command line.
+
+    Args:
+        app: the command line.
+        installation: what the services add.
+    """
+    app.command(
+        "analyze",
+        short_help="Analyse one file: verdict with reasons, estimates, figures, documents.",
+        help="Analyse one file: print the verdict with its reasons and every estimate, write figures and documents. "
+        "Exit status: 0 for a report, 1 where data or files cannot be used or there is no estimate, 2 for a wrong "
+        "command line, 130 after Ctrl-C.",
+        epilog="Example: cqox analyze trial.csv --y outcome --treatment arm --covariates age,sex "
+        "-o assignment=randomized --export report.html",
+        rich_help_panel=_ANALYSES,
+    )(with_flags(_analyze, analyze_flags()))
+    app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(_roles)
+    _add_report(app, installation)
+    app.command("explain", rich_help_panel=_REFERENCE, epilog="Example: cqox explain CANARY overlap --lang ja")(
+        _explain
+    )
+    app.command("estimators", rich_help_panel=_REFERENCE)(_estimators)
+    _add_doctor(app, installation)
+
+
+def _analyze(
+    file: Path,
+    option: list[str] | None,
+    read: list[str] | None,
+    export: list[Path] | None,
+    figures: Path | None,
+    no_figures: bool,
+    format: list[FigureFormat] | None,
+    json: bool,
+    lang: Language,
+    **roles: list[str] | None,
+) -> None:
+    from cqox.cli.analyze import Wanted, analyze
+
+    folder = figures or file.with_name(f"{file.name.partition('.')[0] or 'cqox'}-figures")
+    wanted = Wanted(
+        path=file,
+        roles={name: given or [] for name, given in roles.items()},
+        options=option or [],
+        read_options=read or [],
+        figures=None if no_figures else folder,
+        formats=[one for one in _FORMATS if one in (format or _FORMATS[:1])],
+        exports=export or [],
+        as_json=json,
+        language=lang,
+    )
+    raise typer.Exit(analyze(wanted))
+
+
+def _roles(file: _File, read: _Read = None, json: _Json = False, lang: _Lang = LANGUAGES[0]) -> None:
+    """Suggest which column of a file plays which role, with reasons, and print the command that analyses it so."""
+    from cqox.cli.roles import print_roles
+
+    raise typer.Exit(print_roles(file, read_options=read or [], as_json=json, language=lang))
+
+
+def _add_report(app: typer.Typer, installation: Installation) -> None:
+    @app.command(
+        help="Show or export a report that is stored: of a server, or of a data directory on this machine (with "
+        "POSTGRES_URL of its database). Exit status: 0 for success, 1 where there is no such report or it cannot be "
+        "read or written, 2 for a wrong command line.",
+        short_help="Show or export a stored report.",
+        rich_help_panel=_ANALYSES,
+        epilog="Example: cqox report 5f0c… --format pdf --output report.pdf",
+    )
+    def report(
+        analysis_id: Annotated[
+            str | None, typer.Argument(metavar="ID", help="Id of an analysis; without one the latest are listed.")
+        ] = None,
+        server: Annotated[
+            str | None, typer.Option("--server", metavar="URL", help="Server to ask, such as http://localhost:8082.")
+        ] = None,
+        data_dir: Annotated[
+            Path | None,
+            typer.Option("--data-dir", help="Data directory with a store; CQOX_DATA_DIR or the default if absent."),
+        ] = None,
+        format: Annotated[
+            Literal["text", "json", "html", "pdf", "pptx", "docx", "md", "csv"] | None,
+            typer.Option("--format", help="By the suffix of --output if absent, else text."),
+        ] = None,
+        output: Annotated[
+            Path | None, typer.Option("--output", "-O", help="File to write; standard output if absent.")
+        ] = None,
+        lang: _Lang = LANGUAGES[0],
+    ) -> None:
+        from cqox.cli.stored_report import Shown, show_stored
+
+        shown = Shown(
+            analysis_id=analysis_id, server=server, data_dir=data_dir, form=format, output=output, language=lang
+        )
+        raise typer.Exit(show_stored(shown, installation))
+
+
+def _explain(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Such as CANARY, overlap or parallel_trends; all if absent."),
+    ] = None,
+    lang: _Lang = LANGUAGES[0],
+) -> None:
+    """Define verdicts, gates and assumptions, with their thresholds and sources."""
+    from cqox.cli.definitions import print_definitions
+    from cqox.cli.output import print_error, result_console
+    from cqox.errors import InvalidRequest
+
+    try:
+        print_definitions(result_console(), names or (), language=lang)
+    except InvalidRequest as error:
+        raise typer.Exit(print_error(error, lang)) from None
+
+
+def _estimators() -> None:
+    """List the estimators with their estimands, the roles that they need, and what they are validated against."""
+    from cqox.cli.estimators import print_estimators
+
+    print_estimators()
+
+
+def _add_doctor(app: typer.Typer, installation: Installation) -> None:
+    @app.command(
+        help="Check this installation and say what to do: versions, memory, disk, clock, letters of figures, a tiny "
+        "analysis; where the services are installed also their settings, ports and stores. Exit status: 0, or 1 where "
+        "a check fails.",
+        short_help="Check this installation and say what to do.",
+        rich_help_panel=_INSTALLATION,
+    )
+    def doctor(json: _Json = False, lang: _Lang = LANGUAGES[0]) -> None:
+        from cqox.cli.doctor.examine import examine
+
+        raise typer.Exit(examine(installation.checks, as_json=json, language=lang))

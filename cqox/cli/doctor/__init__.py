@@ -1,0 +1,1 @@
+"""`cqox doctor`: checks of an installation, each with what to do."""

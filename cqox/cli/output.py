@@ -1,0 +1,87 @@
+"""Output of the commands: results on standard output, progress and errors on standard error, and exit statuses."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from rich.console import Console
+from rich.text import Text
+
+from cqox.contract.messages import Language, Message, of
+from cqox.errors import CqoxError, InputError, InvalidRequest
+
+__all__ = ["INTERRUPTED", "USAGE", "Progress", "error_console", "print_error", "result_console"]
+
+USAGE = 2
+"""Exit status for an invalid command line or setting; 1 is for data that cannot be used, or a failure."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+_WIDE = 120
+
+
+def result_console() -> Console:
+    """Return the console of results, 120 wide where standard output is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+
+
+def error_console() -> Console:
+    """Return the console of progress and errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_error(error: Exception, language: Language, *, console: Console | None = None) -> int:
+    """Print an error with the valid choices; return the exit status."""
+    console = console or error_console()
+    detail = of(error.detail if isinstance(error, InputError) else _text(error)).in_language(language)
+    console.print(Text(detail, style="red"), soft_wrap=True)
+    if isinstance(error, InputError) and error.choices:
+        valid = Message("terminal.valid", choices=list(error.choices))
+        console.print(Text(valid.in_language(language)), soft_wrap=True)
+    return USAGE if isinstance(error, InvalidRequest) else 1
+
+
+class Progress:
+    """Progress of a computation: one updated line on a terminal, elsewhere a line for each step that is not skipped.
+
+    Args:
+        console: where it is shown.
+        language: language of its words.
+    """
+
+    def __init__(self, console: Console, language: Language) -> None:
+        self._console = console
+        self._language = language
+        self._status = console.status(Message("terminal.starting").in_language(language))
+        self._show: Callable[[str], None] = self._status.update if console.is_terminal else self._line
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._status.stop()
+
+    def step(self, message: Mapping[str, object]) -> None:
+        """Show one finished step; its notes stay on the terminal."""
+        notes, step = message.get("notes"), str(message.get("step", ""))
+        for note in notes if isinstance(notes, list) else ():
+            self._console.print(Text(f"{step}: {of(note).in_language(self._language)}", style="yellow"), soft_wrap=True)
+        if notes is not None or (message.get("status") == "skipped" and not self._console.is_terminal):
+            return
+        seconds = message.get("seconds")
+        spent = f" ({seconds:.3g} s)" if isinstance(seconds, float) else ""
+        self._show(f"{step}{spent}")
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(text))
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, CqoxError) or not isinstance(error, OSError):
+        return str(error.args[0]) if error.args and isinstance(error.args[0], Message) else str(error)
+    name = os.fsencode(error.filename).decode(errors="replace") if isinstance(error.filename, str) else ""
+    return Message("terminal.no-file-operation", file=name, reason=error.strerror or str(error))

@@ -1,0 +1,118 @@
+"""`cqox roles`: suggested roles of a file's columns, with reasons and the command that uses them."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cqox.api.calls import roles
+from cqox.api.estimates_table import show_finding
+from cqox.api.flags import flag_of, flags_of_mapping
+from cqox.api.session import Session
+from cqox.cli.arguments import read_options_of
+from cqox.cli.environment import bounds_of
+from cqox.cli.output import INTERRUPTED, print_error, result_console
+from cqox.contract import ROLES
+from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
+from cqox.errors import CqoxError
+
+__all__ = ["command_of", "print_roles"]
+
+_OTHERS = 3
+"""Most candidates of a role that are listed after the suggested ones."""
+
+
+def print_roles(path: Path, *, read_options: Sequence[str], as_json: bool, language: Language) -> int:
+    """Print the suggestion.
+
+    Args:
+        path: the file.
+        read_options: options of reading the file as `name=value` strings.
+        as_json: print what the HTTP interface answers instead of tables.
+        language: language of the reasons.
+
+    Returns:
+        The exit status: 0 for a suggestion, 1 where the file cannot be used, 2 for an invalid command line, 130 after
+        Ctrl-C.
+    """
+    document: dict[str, JsonValue] | None = None
+    try:
+        with suppress(KeyboardInterrupt), Session(bounds_of(os.environ)) as session:
+            found = roles(path, read=read_options_of(read_options), session=session)
+            document = found.model_dump(mode="json")
+    except CqoxError as error:
+        return print_error(error, language)
+    if document is None:
+        return INTERRUPTED
+    if language != LANGUAGES[0]:
+        translate_document(document, document["messages"], language)  # type: ignore[arg-type]
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    else:
+        _show(result_console(), document, command_of(path, document, read_options), language)
+    return 0
+
+
+def command_of(path: Path, inference: Mapping[str, Any], read_options: Sequence[str]) -> str:
+    """Return the command line that analyses the file with the suggested roles, for a POSIX shell.
+
+    A role that an analysis needs and no column seems to play stands there with COLUMN in its place.
+    """
+    flags = [*flags_of_mapping(inference["mapping"]), *(["--read", each] for each in read_options)]
+    missing = [[flag_of(role), "COLUMN"] for role in inference["missing"]]
+    file = str(path) if not str(path).startswith("-") else f"./{path}"
+    return shlex.join(["cqox", "analyze", file, *chain.from_iterable([*flags, *missing])])
+
+
+def _show(console: Console, inference: Mapping[str, Any], command: str, language: Language) -> None:
+    console.print(_table(inference, language))
+    missing = inference["missing"]
+    if missing:
+        said = Message("terminal.roles-missing", roles=missing).in_language(language)
+        console.print(Text(said, style="yellow"), soft_wrap=True)
+    for note in inference["notes"]:
+        said = Message("terminal.note", text=note).in_language(language)
+        console.print(Text(said, style="yellow"), soft_wrap=True)
+    for finding in inference["findings"]:
+        show_finding(console, finding, language)
+    console.print()
+    console.print(Text(Message("terminal.roles-command").in_language(language), style="dim"), soft_wrap=True)
+    console.print(Text(command, style="bold"), soft_wrap=True)
+
+
+def _table(inference: Mapping[str, Any], language: Language) -> Table:
+    """Return the columns by role, the suggested ones first; others are candidates."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in (Message("terminal.column-role"), Message("terminal.column-column")):
+        table.add_column(heading.in_language(language), overflow="fold")
+    table.add_column(Message("terminal.column-confidence").in_language(language), justify="right")
+    table.add_column(Message("terminal.column-reasons").in_language(language), overflow="fold")
+    mapping, candidates = inference["mapping"], inference["candidates"]
+    for role in (name for name in ROLES if name in candidates or name in mapping):
+        given = mapping.get(role, [])
+        suggested = [given] if isinstance(given, str) else list(given)
+        found = sorted(candidates.get(role, []), key=lambda each: each["column"] not in suggested)
+        rows = found[: len(suggested) + _OTHERS]
+        for place, each in enumerate(rows):
+            is_suggested = each["column"] in suggested
+            style = "" if is_suggested else "dim"
+            name = Text(role, style=style) if place == 0 else Text("")
+            column = each["column"] if is_suggested else f"({each['column']})"
+            confidence = f"{each['confidence']:.2f}"
+            table.add_row(
+                name,
+                Text(column, style=style),
+                Text(confidence, style=style),
+                Text(" ".join(each["reasons"]), style=style),
+            )
+    return table

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cqox.cli.app import app
+from cqox.cli.commands import add_commands
+from cqox.cli.doctor.check import Check, Found
+from cqox.cli.installation import Installation, StorePlace
+from cqox.contract.messages import Message
+from services.cli.app import app as of_services
+
+COMMANDS = ("analyze", "roles", "report", "explain", "estimators", "doctor")
+
+
+def names(of: typer.Typer) -> list[str]:
+    return [str(command.name or command.callback.__name__.strip("_")) for command in of.registered_commands]
+
+
+def test_both_command_lines_have_the_same_commands():
+    assert names(app) == list(COMMANDS)
+    assert names(of_services) == ["up", *COMMANDS]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_a_sentence_for_every_flag(command: str):
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+    assert f"Usage: cqox {command}" in " ".join(shown.split())
+    rows = [line.strip("│ ").rstrip() for line in shown.splitlines() if line.startswith("│")]
+    assert rows
+    assert all(len(row.split()) > 2 for row in rows if row.startswith("--"))
+
+
+def test_wrong_names_are_refused_with_near_ones():
+    done = CliRunner().invoke(app, ["explain", "overlapp", "--lang", "ja"])
+    assert done.exit_code == 2
+    assert "overlap" in done.output
+
+
+def test_the_services_add_their_store_and_their_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    further = Check(name="more", run=lambda: [Found(status="fail", text=Message("doctor.ok"))])
+    installation = Installation(checks=lambda environ: [further], store=lambda environ: StorePlace(data_dir=tmp_path))
+    made = typer.Typer()
+    add_commands(made, installation)
+    monkeypatch.setattr("cqox.cli.doctor.examine.library_checks", lambda environ: [])
+    assert CliRunner().invoke(made, ["doctor", "--json"]).exit_code == 1
+    assert str(tmp_path) in CliRunner().invoke(made, ["report"]).output.replace("\n", "")
