@@ -16,7 +16,7 @@ from cqox.api.calls import analyze_request
 from cqox.api.estimates_table import show_report
 from cqox.api.report import Report
 from cqox.api.session import Session
-from cqox.cli.arguments import mapping_of, options_of, read_options_of
+from cqox.cli.arguments import mapping_of, options_of, read_options_of, source_of
 from cqox.cli.environment import bounds_of
 from cqox.cli.exports import check_targets, format_of, write_report
 from cqox.cli.output import INTERRUPTED, Progress, error_console, print_error, result_console
@@ -33,7 +33,8 @@ class Wanted:
     """The arguments of the command line.
 
     Attributes:
-        path: the file.
+        data: a file, a folder or an address.
+        query: a query on the database at that address; None for the data themselves.
         roles: values by role name, one string for each use of the flag.
         options: options of the analysis as `name=value` strings.
         read_options: options of reading the file as `name=value` strings.
@@ -44,7 +45,8 @@ class Wanted:
         language: language of the sentences in report and figures.
     """
 
-    path: Path
+    data: str
+    query: str | None
     roles: Mapping[str, Sequence[str]]
     options: Sequence[str]
     read_options: Sequence[str]
@@ -82,7 +84,7 @@ def _computed(wanted: Wanted, progress: Progress) -> Report:
     mapping = mapping_of(wanted.roles)
     with Session(bounds_of(os.environ)) as session:
         report = analyze_request(
-            wanted.path,
+            source_of(wanted.data, wanted.query),
             mapping,
             options,
             read=read,

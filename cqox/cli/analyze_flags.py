@@ -12,7 +12,16 @@ from cqox.api.flags import flag_of
 from cqox.contract import ROLES, Options, ReshapingOptions
 from cqox.contract.messages import LANGUAGES
 
-__all__ = ["READ_HELP", "READ_OPTIONS", "FigureFormat", "analyze_flags", "parameter", "with_flags"]
+__all__ = [
+    "DATA_HELP",
+    "QUERY_HELP",
+    "READ_HELP",
+    "READ_OPTIONS",
+    "FigureFormat",
+    "analyze_flags",
+    "parameter",
+    "with_flags",
+]
 
 READ_OPTIONS = ("encoding", "delimiter", "decimal", "na", "sheet", *ReshapingOptions.model_fields)
 """Names of the options of reading a file."""
@@ -20,6 +29,14 @@ READ_OPTIONS = ("encoding", "delimiter", "decimal", "na", "sheet", *ReshapingOpt
 READ_HELP = (
     "How to read the file, such as encoding=cp932 or header_rows=2; may be repeated. "
     f"Names: {', '.join(READ_OPTIONS)}; docs/findings.md explains them."
+)
+DATA_HELP = (
+    "A table, in any format that an upload may have; or a folder of Parquet or CSV files, or an address: https://…, "
+    "s3://…, gs://…, az://…."
+)
+QUERY_HELP = (
+    "Analyse the result of a query on a database, which is then DATA: postgresql://user@host/name (password in "
+    "PGPASSWORD or ~/.pgpass), sqlite:///path or duckdb:///path. Nothing can be written."
 )
 _METAVARS = {"columns": "COLUMN,…", "scalar": "NUMBER"}
 _OPTION_HELP = (
@@ -55,15 +72,16 @@ def with_flags(function: Callable[..., None], parameters: list[inspect.Parameter
 
 def analyze_flags() -> list[inspect.Parameter]:
     """Return the parameters of the command: the file, what is written, options, and one flag for each role."""
-    figures = typer.Option("--figures", help="Folder for the figures; FILE-figures in the file's folder if absent.")
+    figures = typer.Option("--figures", help="Folder for the figures; NAME-figures where the file is if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
     lang = typer.Option("--lang", help="Language of the sentences in report and figures.")
     return [
-        parameter("file", Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")], ...),
+        parameter("data", Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)], ...),
         parameter(
             "option",
             Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP)],
         ),
+        parameter("query", Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]),
         parameter("read", Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]),
         parameter("export", Annotated[list[Path] | None, typer.Option("--export", metavar="FILE", help=_EXPORT_HELP)]),
         parameter("figures", Annotated[Path | None, figures]),

@@ -13,8 +13,9 @@ from cqox.api.flags import flag_of
 from cqox.contract import ROLES, Options
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
+from cqox.sources import Source, sql
 
-__all__ = ["mapping_of", "options_of", "pairs_of", "read_options_of"]
+__all__ = ["mapping_of", "options_of", "pairs_of", "read_options_of", "source_of"]
 
 
 def mapping_of(roles: Mapping[str, Sequence[str]]) -> dict[str, JsonValue]:
@@ -76,6 +77,15 @@ def pairs_of(given: Sequence[str], flag: str) -> dict[str, str]:
             raise InvalidRequest(Message("request.flag-takes-pairs", flag=flag, given=text), choices=known)
         pairs[name.strip()] = value
     return pairs
+
+
+def source_of(data: str, query: str | None) -> Source:
+    """Return the data of a command line: a file, a folder or an address, or the result of a query on an address.
+
+    Raises:
+        InvalidRequest: a query is given for an address that is not that of a database.
+    """
+    return data if query is None else sql(query, data)
 
 
 def _value(name: str, text: str) -> JsonValue:

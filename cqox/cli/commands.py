@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cqox.cli.analyze_flags import READ_HELP, FigureFormat, analyze_flags, with_flags
+from cqox.cli.analyze_flags import DATA_HELP, QUERY_HELP, READ_HELP, FigureFormat, analyze_flags, with_flags
 from cqox.cli.installation import LIBRARY, Installation
 from cqox.contract.messages import LANGUAGES, Language
 
@@ -19,7 +19,8 @@ _INSTALLATION = "Installation"
 _Lang = Annotated[Literal["en", "ja"], typer.Option("--lang", help="Language of the sentences.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Read = Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]
-_File = Annotated[Path, typer.Argument(help="A table, in any format that an upload may have.")]
+_Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+_Query = Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]
 
 
 def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None:
@@ -49,7 +50,8 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
 
 
 def _analyze(
-    file: Path,
+    data: str,
+    query: str | None,
     option: list[str] | None,
     read: list[str] | None,
     export: list[Path] | None,
@@ -62,9 +64,10 @@ def _analyze(
 ) -> None:
     from cqox.cli.analyze import Wanted, analyze
 
-    folder = figures or file.with_name(f"{file.name.partition('.')[0] or 'cqox'}-figures")
+    folder = figures or _folder_of_figures(data)
     wanted = Wanted(
-        path=file,
+        data=data,
+        query=query,
         roles={name: given or [] for name, given in roles.items()},
         options=option or [],
         read_options=read or [],
@@ -77,11 +80,20 @@ def _analyze(
     raise typer.Exit(analyze(wanted))
 
 
-def _roles(file: _File, read: _Read = None, json: _Json = False, lang: _Lang = LANGUAGES[0]) -> None:
-    """Suggest which column of a file plays which role, with reasons, and print the command that analyses it so."""
+def _folder_of_figures(data: str) -> Path:
+    """Return the folder for figures: where the data are, or the current folder for data that are elsewhere."""
+    scheme, found, place = data.partition("://")
+    path = Path(place.partition("?")[0].rstrip("/").rpartition("/")[2]) if found else Path(scheme)
+    return path.with_name(f"{path.name.partition('.')[0] or 'cqox'}-figures") if path.name else Path("cqox-figures")
+
+
+def _roles(
+    data: _Data, query: _Query = None, read: _Read = None, json: _Json = False, lang: _Lang = LANGUAGES[0]
+) -> None:
+    """Suggest which column plays which role, with reasons, and print the command that analyses it so."""
     from cqox.cli.roles import print_roles
 
-    raise typer.Exit(print_roles(file, read_options=read or [], as_json=json, language=lang))
+    raise typer.Exit(print_roles(data, query=query, read_options=read or [], as_json=json, language=lang))
 
 
 def _add_report(app: typer.Typer, installation: Installation) -> None:

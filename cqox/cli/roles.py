@@ -1,4 +1,4 @@
-"""`cqox roles`: suggested roles of a file's columns, with reasons and the command that uses them."""
+"""`cqox roles`: suggested roles of columns, with reasons and the command that uses them."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -19,7 +18,7 @@ from cqox.api.calls import roles
 from cqox.api.estimates_table import show_finding
 from cqox.api.flags import flag_of, flags_of_mapping
 from cqox.api.session import Session
-from cqox.cli.arguments import read_options_of
+from cqox.cli.arguments import read_options_of, source_of
 from cqox.cli.environment import bounds_of
 from cqox.cli.output import INTERRUPTED, print_error, result_console
 from cqox.contract import ROLES
@@ -32,11 +31,14 @@ _OTHERS = 3
 """Most candidates of a role that are listed after the suggested ones."""
 
 
-def print_roles(path: Path, *, read_options: Sequence[str], as_json: bool, language: Language) -> int:
+def print_roles(
+    data: str, *, query: str | None = None, read_options: Sequence[str], as_json: bool, language: Language
+) -> int:
     """Print the suggestion.
 
     Args:
-        path: the file.
+        data: a file, a folder or an address.
+        query: a query on the database at that address.
         read_options: options of reading the file as `name=value` strings.
         as_json: print what the HTTP interface answers instead of tables.
         language: language of the reasons.
@@ -48,7 +50,7 @@ def print_roles(path: Path, *, read_options: Sequence[str], as_json: bool, langu
     document: dict[str, JsonValue] | None = None
     try:
         with suppress(KeyboardInterrupt), Session(bounds_of(os.environ)) as session:
-            found = roles(path, read=read_options_of(read_options), session=session)
+            found = roles(source_of(data, query), read=read_options_of(read_options), session=session)
             document = found.model_dump(mode="json")
     except CqoxError as error:
         return print_error(error, language)
@@ -59,19 +61,21 @@ def print_roles(path: Path, *, read_options: Sequence[str], as_json: bool, langu
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     else:
-        _show(result_console(), document, command_of(path, document, read_options), language)
+        _show(result_console(), document, command_of(data, document, query=query, read_options=read_options), language)
     return 0
 
 
-def command_of(path: Path, inference: Mapping[str, Any], read_options: Sequence[str]) -> str:
-    """Return the command line that analyses the file with the suggested roles, for a POSIX shell.
+def command_of(
+    data: str, inference: Mapping[str, Any], *, query: str | None = None, read_options: Sequence[str] = ()
+) -> str:
+    """Return the command line that analyses the data with the suggested roles, for a POSIX shell.
 
     A role that an analysis needs and no column seems to play stands there with COLUMN in its place.
     """
     flags = [*flags_of_mapping(inference["mapping"]), *(["--read", each] for each in read_options)]
     missing = [[flag_of(role), "COLUMN"] for role in inference["missing"]]
-    file = str(path) if not str(path).startswith("-") else f"./{path}"
-    return shlex.join(["cqox", "analyze", file, *chain.from_iterable([*flags, *missing])])
+    words = [data if not data.startswith("-") else f"./{data}", *([] if query is None else ["--query", query])]
+    return shlex.join(["cqox", "analyze", *words, *chain.from_iterable([*flags, *missing])])
 
 
 def _show(console: Console, inference: Mapping[str, Any], command: str, language: Language) -> None:

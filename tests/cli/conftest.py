@@ -1,6 +1,7 @@
 """One session and one report for the whole room."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -13,6 +14,14 @@ from tests.cli.stored import made
 def session() -> Iterator[Session]:
     with Session() as opened:
         yield opened
+
+
+@pytest.fixture
+def warm(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Let commands that run in the test's process use its session, whose worker is warm."""
+    for module in ("analyze", "roles", "doctor.trial"):
+        monkeypatch.setattr(f"cqox.cli.{module}.Session", lambda bounds: nullcontext(session))
+    return session
 
 
 @pytest.fixture(scope="package")

@@ -2,12 +2,16 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cqox.cli.app import app
 from cqox.contract import ROLES
 from cqox.contract.messages import Message, message_from
 from cqox.datasets import sample_path
@@ -16,6 +20,8 @@ from tests.waiting import PATIENCE_SECONDS
 COMMAND = [sys.executable, "-m", "cqox", "analyze"]
 ROLES_GIVEN = ["--y", "y", "--treatment", "w", "--unit-id", "id", "--covariates", "x1,x2", "--covariates", "x3, x4"]
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 @pytest.fixture
 def table(tmp_path) -> Path:
@@ -23,6 +29,12 @@ def table(tmp_path) -> Path:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    given = ["analyze", *map(str, arguments)]
+    done = CliRunner().invoke(app, given, catch_exceptions=False)
+    return subprocess.CompletedProcess(given, done.exit_code, done.stdout, done.stderr)
+
+
+def run_apart(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
@@ -40,7 +52,7 @@ def test_a_file_is_analysed_without_a_server_and_figures_are_written_next_to_it(
 
 
 def test_json_goes_to_standard_output_and_nothing_else_does(table):
-    done = run(table, *ROLES_GIVEN, "--json", "--no-figures")
+    done = run_apart(table, *ROLES_GIVEN, "--json", "--no-figures")
     report = json.loads(done.stdout)
     assert report["mapping"]["covariates"] == ["x1", "x2", "x3", "x4"]
     assert {"aipw", "difference_in_means"} <= {estimate["name"] for estimate in report["estimates"]}
@@ -108,11 +120,24 @@ def test_documents_are_written_by_their_suffix_and_wrong_ones_are_refused_before
 
 def test_limits_come_from_the_environment(table, monkeypatch):
     monkeypatch.setenv("CQOX_MAX_ROWS", "10")
-    done = run(table, *ROLES_GIVEN, "--no-figures")
+    done = run_apart(table, *ROLES_GIVEN, "--no-figures")
     assert (done.returncode, done.stdout) == (1, "")
     assert "CQOX_MAX_ROWS" in done.stderr
     monkeypatch.setenv("CQOX_MAX_ROWS", "many")
     assert run(table, *ROLES_GIVEN, "--no-figures").returncode == 2
+
+
+def test_the_result_of_a_query_is_analysed(tmp_path):
+    path = tmp_path / "t.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (y REAL, w INTEGER)")
+        connection.executemany(
+            "INSERT INTO t VALUES (?, ?)", [(number % 7 + number % 2, number % 2) for number in range(60)]
+        )
+        connection.commit()
+    done = run(f"sqlite://{path}", "--query", "SELECT * FROM t", "--y", "y", "--treatment", "w", "--no-figures")
+    assert done.returncode == 0, done.stderr
+    assert "difference_in_means" in done.stdout
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

@@ -3,9 +3,10 @@ from dataclasses import fields
 import pytest
 
 from cqox.cli.analyze_flags import READ_OPTIONS
-from cqox.cli.arguments import mapping_of, options_of, pairs_of, read_options_of
+from cqox.cli.arguments import mapping_of, options_of, pairs_of, read_options_of, source_of
 from cqox.datasets import ReadOptions
 from cqox.errors import InvalidRequest
+from cqox.sources import sql
 
 
 def test_names_of_columns_are_separated_by_commas_and_quoted_as_in_csv():
@@ -36,3 +37,10 @@ def test_read_options_are_those_of_the_reader():
     with pytest.raises(InvalidRequest) as caught:
         read_options_of(["colour=red"])
     assert set(caught.value.choices) == {field.name for field in fields(ReadOptions)} == set(READ_OPTIONS)
+
+
+def test_data_are_a_place_or_the_result_of_a_query_there():
+    assert source_of("a.csv", None) == "a.csv"
+    assert source_of("sqlite:///a.db", " SELECT 1; ") == sql("SELECT 1", "sqlite:///a.db")
+    with pytest.raises(InvalidRequest, match=r"a\.csv"):
+        source_of("a.csv", "SELECT 1")

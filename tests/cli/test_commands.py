@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from cqox.cli.app import app
-from cqox.cli.commands import add_commands
+from cqox.cli.commands import _folder_of_figures, add_commands
 from cqox.cli.doctor.check import Check, Found
 from cqox.cli.installation import Installation, StorePlace
 from cqox.contract.messages import Message
@@ -46,3 +46,18 @@ def test_the_services_add_their_store_and_their_checks(tmp_path: Path, monkeypat
     monkeypatch.setattr("cqox.cli.doctor.examine.library_checks", lambda environ: [])
     assert CliRunner().invoke(made, ["doctor", "--json"]).exit_code == 1
     assert str(tmp_path) in CliRunner().invoke(made, ["report"]).output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "folder"),
+    [
+        ("a/小売.2024.csv", "a/小売-figures"),
+        (".hidden", "cqox-figures"),
+        ("a/", "a-figures"),
+        (".", "cqox-figures"),
+        ("https://h/x/sales.csv?token=s", "sales-figures"),
+        ("duckdb://", "cqox-figures"),
+    ],
+)
+def test_figures_are_next_to_the_file_or_in_the_current_folder(data: str, folder: str):
+    assert _folder_of_figures(data) == Path(folder)

@@ -1,4 +1,3 @@
-from contextlib import nullcontext
 from itertools import count
 
 import numpy as np
@@ -16,10 +15,7 @@ def test_the_known_number_is_that_of_least_squares():
     np.testing.assert_allclose(found, [0.0, KNOWN, 0.5], atol=1e-12)
 
 
-def test_a_worker_starts_the_number_is_right_and_figures_have_japanese_letters(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(trial, "Session", lambda bounds: nullcontext(session))
+def test_a_worker_starts_the_number_is_right_and_figures_have_japanese_letters(warm: Session):
     seconds = count(step=1.0)
     started, analysed, drawn = check_analysis({}, now=lambda: next(seconds))
     assert [each.status for each in (started, analysed, drawn)] == ["ok"] * 3
@@ -27,10 +23,9 @@ def test_a_worker_starts_the_number_is_right_and_figures_have_japanese_letters(
 
 
 def test_a_wrong_number_and_missing_letters_fail_and_slowness_is_warned_of(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    warm: Session, monkeypatch: pytest.MonkeyPatch
 ):
     rows = data()
-    monkeypatch.setattr(trial, "Session", lambda bounds: nullcontext(session))
     monkeypatch.setattr(trial, "data", lambda: rows)
     monkeypatch.setattr(trial, "KNOWN", 3.0)
     monkeypatch.setattr(trial, "_FACES", "@nothing")
