@@ -136,11 +136,13 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
 def _explain(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help="Such as CANARY, overlap or parallel_trends; all if absent."),
+        typer.Argument(
+            metavar="NAME...", help="Such as CANARY, overlap, parallel_trends or totals-rows; all if absent."
+        ),
     ] = None,
     lang: _Lang = LANGUAGES[0],
 ) -> None:
-    """Define verdicts, gates and assumptions, with their thresholds and sources."""
+    """Define verdicts, gates, assumptions and data findings, with their thresholds and sources."""
     from cqox.cli.definitions import print_definitions
     from cqox.cli.output import print_error, result_console
     from cqox.errors import InvalidRequest

@@ -1,4 +1,4 @@
-"""`cqox explain`: what a verdict, a gate, an assumption or its status means."""
+"""`cqox explain`: what a verdict, a gate, an assumption, its status or a data finding means."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def print_definitions(console: Console, wanted: Sequence[str], *, language: Lang
 
     Args:
         console: the output.
-        wanted: names of verdicts, gates, assumptions or statuses.
+        wanted: names of verdicts, gates, assumptions, statuses or data findings.
         language: language of the sentences.
 
     Raises:
@@ -52,4 +52,5 @@ _KINDS = {
     "gate": Message("terminal.kind-gate"),
     "assumption": Message("terminal.kind-assumption"),
     "status": Message("terminal.kind-status"),
+    "finding": Message("terminal.kind-finding"),
 }

@@ -314,9 +314,9 @@ class Catalog(AnswerModel):
 
 
 class Definition(AnswerModel):
-    """The meaning of a verdict, a gate, an assumption or the status of one."""
+    """The meaning of a verdict, a gate, an assumption or the status of one, or a data finding."""
 
-    kind: Literal["verdict", "gate", "assumption", "status"]
+    kind: Literal["verdict", "gate", "assumption", "status", "finding"]
     name: str
     meaning: Sentence = Field(description="What it says; of a gate its rule, with the thresholds.")
     designs: Sequence[str] = Field((), description="Of an assumption: designs in which it may be declared.")

@@ -1,4 +1,4 @@
-"""Definitions of every verdict, gate and assumption, with thresholds and sources.
+"""Definitions of verdicts, gates, assumptions and data findings, with thresholds and sources.
 
 The rules of the gates are the sentences that reports give, so that a threshold is written in one place.
 """
@@ -17,14 +17,11 @@ __all__ = ["definitions"]
 
 
 def definitions() -> tuple[Definition, ...]:
-    """Return the verdicts, then the gates in the order of reports, then the assumptions, then what backs them."""
+    """Return verdicts, gates in the order of reports, assumptions, the statuses of these, and data findings."""
     nothing = Primary(name=None, rule=Message("verdict.nothing-applies"))
     rules = {name: gate.rule for name, gate in gates({}, [], nothing).items()}
     return (
-        *(
-            Definition(kind="verdict", name=name, meaning=meaning, designs=(), source=None)
-            for name, meaning in _VERDICTS.items()
-        ),
+        *_words("verdict", _VERDICTS),
         *(
             Definition(kind="gate", name=name, meaning=rule, designs=(), source=_cited(OF_GATES.get(name)))
             for name, rule in (*rules.items(), ("refutation", Message("gates.refutation-rule")))
@@ -39,14 +36,12 @@ def definitions() -> tuple[Definition, ...]:
             )
             for name, meaning in _ASSUMPTIONS.items()
         ),
-        *(
-            Definition(kind="status", name=name, meaning=meaning, designs=(), source=None)
-            for name, meaning in _STATUSES.items()
-        ),
+        *_words("status", _STATUSES),
+        *_words("finding", _FINDINGS),
     )
 
 
-def _words(kind: Literal["verdict", "status"], meanings: Mapping[str, Message]) -> list[Definition]:
+def _words(kind: Literal["verdict", "status", "finding"], meanings: Mapping[str, Message]) -> list[Definition]:
     return [
         Definition(kind=kind, name=name, meaning=meaning, designs=(), source=None) for name, meaning in meanings.items()
     ]
@@ -95,4 +90,22 @@ _ASSUMPTIONS: Mapping[str, Message] = {
     "proxy_relevance": Message("identification.proxy-relevance"),
     "proxy_exclusion": Message("identification.proxy-exclusion"),
     "exposure_mapping": Message("identification.exposure-mapping"),
+}
+
+_FINDINGS: Mapping[str, Message] = {
+    "header-rows": Message("definitions.header-rows"),
+    "totals-rows": Message("definitions.totals-rows"),
+    "sum-rows": Message("definitions.sum-rows"),
+    "duplicate-rows": Message("definitions.duplicate-rows"),
+    "merged-cells": Message("definitions.merged-cells"),
+    "wide-panel": Message("definitions.wide-panel"),
+    "ordered-periods": Message("definitions.ordered-periods"),
+    "ambiguous-periods": Message("definitions.ambiguous-periods"),
+    "mixed-dates": Message("definitions.mixed-dates"),
+    "yes-or-blank": Message("definitions.yes-or-blank"),
+    "mostly-empty-covariate": Message("definitions.mostly-empty-covariate"),
+    "outcome-as-covariate": Message("definitions.outcome-as-covariate"),
+    "arms-differ": Message("definitions.arms-differ"),
+    "jumps-at-cutoff": Message("definitions.jumps-at-cutoff"),
+    "unmapped-cluster": Message("definitions.unmapped-cluster"),
 }

@@ -1,8 +1,8 @@
-"""Every verdict, gate, assumption and status that a report may name is defined, in both languages."""
+"""Every verdict, gate, assumption, status and data finding that a report may name is defined, in both languages."""
 
 from typing import get_args
 
-from cqox.contract import Assumption, Decision
+from cqox.contract import FINDING_CODES, Assumption, Decision
 from cqox.contract.messages import Message
 from cqox.diagnostics import definitions, gates
 from cqox.diagnostics.identification.designs import DESIGNS
@@ -17,6 +17,7 @@ def test_everything_that_a_report_names_is_defined() -> None:
     assert names("verdict") == list(get_args(Decision.model_fields["verdict"].annotation))
     assert names("status") == list(get_args(Assumption.model_fields["status"].annotation))
     assert names("gate") == [*gates({}, [], Primary(name=None, rule=Message("verdict.nothing-applies"))), "refutation"]
+    assert sorted(names("finding")) == sorted(FINDING_CODES)
     declarable = {name for design in DESIGNS.values() for name in design.declarable}
     assert {each.name for each in definitions() if each.kind == "assumption" and each.designs} == declarable
     assert set(names("assumption")) - declarable == {"randomized", "unconfounded", "relevance", "proxy_relevance"}
