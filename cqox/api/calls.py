@@ -19,7 +19,7 @@ from cqox.contract import Inference
 from cqox.contract.messages import LANGUAGES, Language
 from cqox.frames import FrameKind
 
-__all__ = ["analyze", "analyze_async", "analyze_request", "roles", "roles_async"]
+__all__ = ["analyze", "analyze_async", "analyze_request", "analyze_request_async", "roles", "roles_async"]
 
 type _Answered = tuple[LocalReport, FrameKind | None]
 
@@ -86,7 +86,24 @@ async def analyze_async(
     **keywords: Unpack[Keywords],
 ) -> Report:
     """Do the same as `analyze` in an event loop, of asyncio or Trio; a cancellation ends the computation."""
-    call, reading = _started(data, read, language, session, *split(keywords))
+    mapping, options = split(keywords)
+    return await analyze_request_async(
+        data, mapping, options, read=read, language=language, progress=progress, session=session
+    )
+
+
+async def analyze_request_async(
+    data: object,
+    mapping: Mapping[str, JsonValue],
+    options: Mapping[str, JsonValue],
+    *,
+    read: Mapping[str, object] | None = None,
+    language: Language = LANGUAGES[0],
+    progress: Progress = None,
+    session: Session | None = None,
+) -> Report:
+    """Do the same as `analyze_request` in an event loop; a cancellation ends the computation."""
+    call, reading = _started(data, read, language, session, mapping, options)
     with shown(progress) as on_step:
         return reading(await call.wait_async(on_step))
 

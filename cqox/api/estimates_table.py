@@ -12,7 +12,7 @@ from cqox.api.flags import flags_of_remedy
 from cqox.api.verdict_text import show_verdict
 from cqox.contract.messages import Language, Message, pointer_of
 
-__all__ = ["estimates_table", "show_finding", "show_report"]
+__all__ = ["estimates_table", "grouped", "show_finding", "show_report"]
 
 _NEEDS_OTHERS = frozenset(
     {
@@ -146,13 +146,13 @@ def show_finding(console: Console, finding: Mapping[str, JsonValue], language: L
 def _remarks(report: Mapping[str, JsonValue]) -> Iterator[Message]:
     for note in _list(report.get("notes")):
         yield Message("terminal.note", text=str(note))
-    for warning in _grouped(_list(report.get("warnings"))):
+    for warning in grouped(_list(report.get("warnings"))):
         yield Message("terminal.warning", text=warning)
     for error in _list(report.get("errors")):
         yield Message("terminal.error", text=str(error))
 
 
-def _grouped(warnings: Sequence[JsonValue]) -> list[str]:
+def grouped(warnings: Sequence[JsonValue]) -> list[str]:
     """Merge equal warnings of several estimators to one line with their names."""
     names: dict[str, list[str]] = {}
     for warning in warnings:

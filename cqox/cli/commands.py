@@ -42,6 +42,15 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
     )(with_flags(_analyze, analyze_flags()))
     app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(_roles)
     _add_report(app, installation)
+    app.command(
+        "mcp",
+        help="Serve the Model Context Protocol on standard input and output: an assistant can list and describe files, "
+        "suggest roles, analyse and explain. It reaches the files in the allowed folders and nothing else, and the "
+        "computation stays on this machine. Needs the extra mcp.",
+        short_help="Serve assistants by the Model Context Protocol.",
+        epilog="Example of a client's configuration: command 'cqox', arguments ['mcp', '--root', '/home/me/data']",
+        rich_help_panel=_ANALYSES,
+    )(_mcp)
     app.command("explain", rich_help_panel=_REFERENCE, epilog="Example: cqox explain CANARY overlap --lang ja")(
         _explain
     )
@@ -131,6 +140,18 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
             analysis_id=analysis_id, server=server, data_dir=data_dir, form=format, output=output, language=lang
         )
         raise typer.Exit(show_stored(shown, installation))
+
+
+def _mcp(
+    root: Annotated[
+        list[Path] | None,
+        typer.Option("--root", metavar="FOLDER", help="Allowed folder; may be repeated. The current one if absent."),
+    ] = None,
+    lang: _Lang = LANGUAGES[0],
+) -> None:
+    from cqox.cli.mcp.serve import serve
+
+    raise typer.Exit(serve(root or [], language=lang))
 
 
 def _explain(
