@@ -1,12 +1,13 @@
 """The commands that need no services. Each imports its own module when it is called."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from cqox.cli.analyze_flags import DATA_HELP, QUERY_HELP, READ_HELP, FigureFormat, analyze_flags, with_flags
 from cqox.cli.installation import LIBRARY, Installation
+from cqox.cli.power_flags import power_flags
 from cqox.contract.messages import LANGUAGES, Language
 
 __all__ = ["add_commands"]
@@ -41,6 +42,15 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         rich_help_panel=_ANALYSES,
     )(with_flags(_analyze, analyze_flags()))
     app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(_roles)
+    app.command(
+        "power",
+        help="Plan a study: of effect, size (--n) and power one is computed from the other two, from numbers or from "
+        "data like those of the study. From data without an effect the answer is the smallest one that a study of "
+        "their size detects. docs/power.md names the methods.",
+        short_help="Plan a study: sample size, smallest detectable effect, power.",
+        epilog="Examples: cqox power --baseline 0.10 --effect 0.02; cqox power last-year.csv --y sales --cluster store",
+        rich_help_panel=_ANALYSES,
+    )(with_flags(_power, power_flags()))
     _add_report(app, installation)
     app.command(
         "mcp",
@@ -103,6 +113,20 @@ def _roles(
     from cqox.cli.roles import print_roles
 
     raise typer.Exit(print_roles(data, query=query, read_options=read or [], as_json=json, language=lang))
+
+
+def _power(
+    data: str | None,
+    query: str | None,
+    read: list[str] | None,
+    json: bool,
+    lang: Language,
+    **given: Any,  # noqa: ANN401 - numbers, words and names of columns
+) -> None:
+    from cqox.cli.power import plan
+
+    named = {name: value for name, value in given.items() if value not in (None, []) and value is not False}
+    raise typer.Exit(plan(data, named, query=query, read_options=read or [], as_json=json, language=lang))
 
 
 def _add_report(app: typer.Typer, installation: Installation) -> None:
