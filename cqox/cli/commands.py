@@ -174,8 +174,9 @@ def _mcp(
     lang: _Lang = LANGUAGES[0],
 ) -> None:
     from cqox.cli.mcp.serve import serve
+    from cqox.cli.output import end_process
 
-    raise typer.Exit(serve(root or [], language=lang))
+    end_process(serve(root or [], language=lang))
 
 
 def _explain(

@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Self
+from contextlib import suppress
+from typing import NoReturn, Self
 
 from rich.console import Console
 from rich.text import Text
@@ -11,7 +12,7 @@ from rich.text import Text
 from cqox.contract.messages import Language, Message, of
 from cqox.errors import CqoxError, InputError, InvalidRequest
 
-__all__ = ["INTERRUPTED", "USAGE", "Progress", "error_console", "print_error", "result_console"]
+__all__ = ["INTERRUPTED", "USAGE", "Progress", "end_process", "error_console", "print_error", "result_console"]
 
 USAGE = 2
 """Exit status for an invalid command line or setting; 1 is for data that cannot be used, or a failure."""
@@ -30,6 +31,17 @@ def result_console() -> Console:
 def error_console() -> Console:
     """Return the console of progress and errors."""
     return Console(stderr=True, highlight=False)
+
+
+def end_process(status: int) -> NoReturn:
+    """End the process at once, once everything that it opened is closed.
+
+    The interpreter takes up to seconds to tear down the modules that an analysis has loaded.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def print_error(error: Exception, language: Language, *, console: Console | None = None) -> int:
