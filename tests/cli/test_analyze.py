@@ -103,11 +103,17 @@ def test_a_mistake_ends_with_its_status_and_what_to_change(table, arguments, sta
 
 
 def test_documents_are_written_by_their_suffix_and_wrong_ones_are_refused_before_the_file_is_read(table):
-    target = table.parent / "report.json"
-    done = run(table, *ROLES_GIVEN, "--no-figures", "--export", target, "-o", "estimators=aipw")
+    targets = [table.parent / f"report.{suffix}" for suffix in ("json", "html", "md", "csv", "pdf")]
+    exports = [word for target in targets for word in ("--export", target)]
+    done = run(table, *ROLES_GIVEN, "--no-figures", *exports, "-o", "estimators=aipw", "--lang", "ja")
     assert done.returncode == 0, done.stderr
-    assert f"Written: {target}" in done.stdout
-    assert json.loads(target.read_text(encoding="utf-8"))["mapping"]["y"] == "y"
+    assert all(f"書き込み済み：{target}" in done.stdout for target in targets)
+    document, page, text, rows, printed = (target.read_bytes() for target in targets)
+    assert json.loads(document)["mapping"]["y"] == "y"
+    assert "判定" in page.decode()
+    assert "判定" in text.decode()
+    assert b"aipw" in rows
+    assert printed.startswith(b"%PDF")
     for wrong, said in (
         (table.parent / "report.xls", "Valid: html"),
         (table.parent / "no" / "a.html", "does not exist"),

@@ -42,6 +42,10 @@ def test_it_is_exported_by_format_or_by_suffix(stored: Shown, tmp_path: Path, ca
     written = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert printed == written
     assert (written["analysis_id"], written["provenance"]["cache"]) == (stored.analysis_id, "hit")
+    assert show_stored(replace(stored, output=tmp_path / "r.html", language="ja"), LIBRARY) == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "判定" in page
+    assert "<svg" in page
     assert show_stored(replace(stored, form="text", output=tmp_path / "r"), LIBRARY) == 0
     assert "aipw" in (tmp_path / "r").read_text(encoding="utf-8")
 

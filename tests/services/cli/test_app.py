@@ -77,7 +77,13 @@ def test_the_estimators_are_listed_without_a_server():
 
 def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(start, tmp_path):
     service = start(*COMMAND[1:], "up", "--demo", CQOX_DATA_DIR=str(tmp_path))
-    service.wait_line("Serving at http://127.0.0.1:")
+    url = service.wait_line("Serving at http://127.0.0.1:").split()[2].rstrip(";")
+    analysis_id = service.wait_line("Report: http").rpartition("/")[2]
+    for place in (("--server", url), ("--data-dir", str(tmp_path))):
+        shown = run("report", analysis_id, *place, "--lang", "ja")
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert "判定：" in shown.stdout
+        assert "difference_in_means" in shown.stdout
     assert service.stop(signal.SIGINT) == 0
     assert service.has_in_order(
         "difference_in_means",
