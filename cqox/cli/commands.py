@@ -1,5 +1,8 @@
 """The commands that need no services. Each imports its own module when it is called."""
 
+import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,8 +43,10 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         epilog="Example: cqox analyze trial.csv --y outcome --treatment arm --covariates age,sex "
         "-o assignment=randomized --export report.html",
         rich_help_panel=_ANALYSES,
-    )(with_flags(_analyze, analyze_flags()))
-    app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(_roles)
+    )(_checked(with_flags(_analyze, analyze_flags()), installation))
+    app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(
+        _checked(_roles, installation)
+    )
     app.command(
         "power",
         help="Plan a study: of effect, size (--n) and power one is computed from the other two, from numbers or from "
@@ -50,7 +55,7 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         short_help="Plan a study: sample size, smallest detectable effect, power.",
         epilog="Examples: cqox power --baseline 0.10 --effect 0.02; cqox power last-year.csv --y sales --cluster store",
         rich_help_panel=_ANALYSES,
-    )(with_flags(_power, power_flags()))
+    )(_checked(with_flags(_power, power_flags()), installation))
     _add_report(app, installation)
     app.command(
         "mcp",
@@ -60,12 +65,29 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         short_help="Serve assistants by the Model Context Protocol.",
         epilog="Example of a client's configuration: command 'cqox', arguments ['mcp', '--root', '/home/me/data']",
         rich_help_panel=_ANALYSES,
-    )(_mcp)
+    )(_checked(_mcp, installation))
     app.command("explain", rich_help_panel=_REFERENCE, epilog="Example: cqox explain CANARY overlap --lang ja")(
         _explain
     )
     app.command("estimators", rich_help_panel=_REFERENCE)(_estimators)
     _add_doctor(app, installation)
+
+
+def _checked(command: Callable[..., None], installation: Installation) -> Callable[..., None]:
+    """Return a command that refuses an invalid environment before it does anything."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 - the arguments of any command
+        from cqox.cli.output import print_error
+        from cqox.errors import CqoxError
+
+        try:
+            installation.check(os.environ)
+        except CqoxError as error:
+            raise typer.Exit(print_error(error, given["lang"])) from None
+        command(**given)
+
+    return run
 
 
 def _analyze(
@@ -130,14 +152,6 @@ def _power(
 
 
 def _add_report(app: typer.Typer, installation: Installation) -> None:
-    @app.command(
-        help="Show or export a report that is stored: of a server, or of a data directory on this machine (with "
-        "POSTGRES_URL of its database). Exit status: 0 for success, 1 where there is no such report or it cannot be "
-        "read or written, 2 for a wrong command line.",
-        short_help="Show or export a stored report.",
-        rich_help_panel=_ANALYSES,
-        epilog="Example: cqox report 5f0c… --format pdf --output report.pdf",
-    )
     def report(
         analysis_id: Annotated[
             str | None, typer.Argument(metavar="ID", help="Id of an analysis; without one the latest are listed.")
@@ -164,6 +178,16 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
             analysis_id=analysis_id, server=server, data_dir=data_dir, form=format, output=output, language=lang
         )
         raise typer.Exit(show_stored(shown, installation))
+
+    app.command(
+        "report",
+        help="Show or export a report that is stored: of a server, or of a data directory on this machine (with "
+        "POSTGRES_URL of its database). Exit status: 0 for success, 1 where there is no such report or it cannot be "
+        "read or written, 2 for a wrong command line.",
+        short_help="Show or export a stored report.",
+        rich_help_panel=_ANALYSES,
+        epilog="Example: cqox report 5f0c… --format pdf --output report.pdf",
+    )(_checked(report, installation))
 
 
 def _mcp(

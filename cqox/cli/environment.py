@@ -3,6 +3,7 @@
 The services have the same variables among their settings, with the same defaults and bounds.
 """
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from cqox.contract.messages import Message
 from cqox.environment import data_home, parse_size
 from cqox.errors import InvalidRequest
 
-__all__ = ["LIMITS", "Limit", "bounds_of", "data_dir_of"]
+__all__ = ["LIMITS", "Limit", "bounds_of", "check_variables", "data_dir_of"]
 
 _GIB = 2**30
+_PREFIX = "CQOX_"
+_LEAST_ALIKE = 0.9
+"""Share of letters in common from which a name is a slip of the pen; different settings have up to 0.85 in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,19 @@ LIMITS = {
         variable="CQOX_WORKER_MEMORY_BYTES", default=4 * _GIB, minimum=_GIB // 2, is_size=True
     ),
 }
+
+
+def check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse a variable that is nearly one of the library; any other may be a setting of services elsewhere.
+
+    Raises:
+        InvalidRequest: there is no such variable; `choices` is the nearest.
+    """
+    known = [*(limit.variable for limit in LIMITS.values()), "CQOX_DATA_DIR"]
+    for variable in sorted(name for name in environ if name.startswith(_PREFIX) and name not in known):
+        near = difflib.get_close_matches(variable, known, n=1, cutoff=_LEAST_ALIKE)
+        if near:
+            raise InvalidRequest(Message("terminal.no-such-variable", variable=variable), choices=near)
 
 
 def bounds_of(environ: Mapping[str, str]) -> Bounds:

@@ -27,10 +27,12 @@ class Installation:
     """The parts of the commands that depend on whether the services are installed.
 
     Attributes:
+        check: refuses an environment; it raises `CqoxError` for an unknown variable or an invalid value.
         checks: further checks of `doctor`, from the environment.
         store: the result store by the environment; it raises `CqoxError` for an invalid setting.
     """
 
+    check: Callable[[Mapping[str, str]], None]
     checks: Callable[[Mapping[str, str]], Sequence[Check]]
     store: Callable[[Mapping[str, str]], StorePlace]
 
@@ -41,5 +43,11 @@ def _store(environ: Mapping[str, str]) -> StorePlace:
     return StorePlace(data_dir=data_dir_of(environ), postgres_url=environ.get("POSTGRES_URL", "").strip())
 
 
-LIBRARY = Installation(checks=lambda environ: (), store=_store)
+def _check(environ: Mapping[str, str]) -> None:
+    from cqox.cli.environment import check_variables
+
+    check_variables(environ)
+
+
+LIBRARY = Installation(check=_check, checks=lambda environ: (), store=_store)
 """The library alone."""

@@ -44,6 +44,16 @@ def _root(version: VersionOption = False) -> None:
     pass
 
 
+def _check(environ: Mapping[str, str]) -> None:
+    from cqox.errors import InvalidRequest
+    from services.config.configuration import SettingsError, load
+
+    try:
+        load(environ)
+    except SettingsError as error:
+        raise InvalidRequest(str(error)) from error
+
+
 def _checks(environ: Mapping[str, str]) -> "Sequence[Check]":
     from services.cli.doctor import checks
 
@@ -105,4 +115,4 @@ app.command(
 )(with_flags(_up, _parameters_of_up()))
 app.add_typer(admin.app, rich_help_panel=_SERVICES, short_help="Show and change the policies of a running service.")
 app.add_typer(db.app, rich_help_panel=_SERVICES, short_help="Maintain the result store and the data sets.")
-add_commands(app, Installation(checks=_checks, store=_store))
+add_commands(app, Installation(check=_check, checks=_checks, store=_store))

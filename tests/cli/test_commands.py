@@ -40,12 +40,25 @@ def test_wrong_names_are_refused_with_near_ones():
 
 def test_the_services_add_their_store_and_their_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     further = Check(name="more", run=lambda: [Found(status="fail", text=Message("doctor.ok"))])
-    installation = Installation(checks=lambda environ: [further], store=lambda environ: StorePlace(data_dir=tmp_path))
+    installation = Installation(
+        check=lambda environ: None,
+        checks=lambda environ: [further],
+        store=lambda environ: StorePlace(data_dir=tmp_path),
+    )
     made = typer.Typer()
     add_commands(made, installation)
     monkeypatch.setattr("cqox.cli.doctor.examine.library_checks", lambda environ: [])
     assert CliRunner().invoke(made, ["doctor", "--json"]).exit_code == 1
     assert str(tmp_path) in CliRunner().invoke(made, ["report"]).output.replace("\n", "")
+
+
+@pytest.mark.parametrize("command", ["analyze x.csv", "roles x.csv", "power", "report", "mcp"])
+def test_a_wrong_variable_is_refused_before_anything_is_done(command: str):
+    for used, variable, near in ((app, "CQOX_MAX_ROW", "CQOX_MAX_ROWS"), (of_services, "CQOX_PORT", "CQOX_")):
+        done = CliRunner().invoke(used, [*command.split(), "--lang", "en"], env={variable: "1"})
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"There is no setting {variable}" in done.stderr
+        assert near in done.stderr
 
 
 @pytest.mark.parametrize(

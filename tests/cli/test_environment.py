@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cqox.cli.environment import LIMITS, bounds_of, data_dir_of
+from cqox.cli.environment import LIMITS, bounds_of, check_variables, data_dir_of
 from cqox.datasets import Limits
 from cqox.errors import InvalidRequest
 from services.config.settings import Settings
@@ -28,6 +28,14 @@ def test_a_size_may_have_a_unit_and_empty_counts_as_absent():
 def test_an_invalid_value_is_refused_with_its_bound(name: str, text: str):
     with pytest.raises(InvalidRequest, match=f"{name} must be a whole number of at least .*'{text}'"):
         bounds_of({name: text})
+
+
+def test_a_slip_in_a_name_is_refused_and_no_setting_of_the_services_is():
+    check_variables({name: "1" for setting in table() for name in (setting.variable, setting.file_variable) if name})
+    for slip, meant in (("CQOX_MAX_ROW", "CQOX_MAX_ROWS"), ("CQOX_DATADIR", "CQOX_DATA_DIR")):
+        with pytest.raises(InvalidRequest, match=f"There is no setting {slip}") as caught:
+            check_variables({slip: ""})
+        assert caught.value.choices == (meant,)
 
 
 def test_the_data_directory_is_that_of_the_services(tmp_path: Path):

@@ -53,7 +53,7 @@ def test_it_is_exported_by_format_or_by_suffix(stored: Shown, tmp_path: Path, ca
 def test_the_store_is_that_of_the_installation(stored: Shown, capsys: pytest.CaptureFixture[str]):
     assert stored.data_dir is not None
     place = StorePlace(data_dir=stored.data_dir)
-    installation = Installation(checks=lambda environ: (), store=lambda environ: place)
+    installation = Installation(check=lambda environ: None, checks=lambda environ: (), store=lambda environ: place)
     assert show_stored(replace(stored, data_dir=None), installation) == 0
     assert "aipw" in capsys.readouterr().out
 
