@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -11,6 +12,9 @@ from hypothesis import settings
 # A deadline of an example would time the machine: the suite must pass on a busy one.
 settings.register_profile("cqox", deadline=None)
 settings.load_profile("cqox")
+
+# Commands speak the language of the locale.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 _BEFORE_THE_TIMEOUT = 0.9
 

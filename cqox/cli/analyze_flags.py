@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cqox.api.flags import flag_of
+from cqox.cli.language import LanguageOption
 from cqox.contract import ROLES, Options, ReshapingOptions
-from cqox.contract.messages import LANGUAGES
 
 __all__ = [
     "DATA_HELP",
@@ -74,7 +74,6 @@ def analyze_flags() -> list[inspect.Parameter]:
     """Return the parameters of the command: the file, what is written, options, and one flag for each role."""
     figures = typer.Option("--figures", help="Folder for the figures; NAME-figures where the file is if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
-    lang = typer.Option("--lang", help="Language of the sentences in report and figures.")
     return [
         parameter("data", Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)], ...),
         parameter(
@@ -88,7 +87,7 @@ def analyze_flags() -> list[inspect.Parameter]:
         parameter("no_figures", Annotated[bool, typer.Option("--no-figures", help="Write no figures.")], False),
         parameter("format", Annotated[list[FigureFormat] | None, formats]),
         parameter("json", Annotated[bool, typer.Option("--json", help="Print the report as JSON.")], False),
-        parameter("lang", Annotated[Literal["en", "ja"], lang], LANGUAGES[0]),
+        parameter("lang", LanguageOption, inspect.Parameter.empty),
         *(
             parameter(
                 role.name,

@@ -10,8 +10,9 @@ import typer
 
 from cqox.cli.analyze_flags import DATA_HELP, QUERY_HELP, READ_HELP, FigureFormat, analyze_flags, with_flags
 from cqox.cli.installation import LIBRARY, Installation
+from cqox.cli.language import LanguageOption
 from cqox.cli.power_flags import power_flags
-from cqox.contract.messages import LANGUAGES, Language
+from cqox.contract.messages import Language
 
 __all__ = ["add_commands"]
 
@@ -20,7 +21,6 @@ _ANALYSES = "Analyses"
 _REFERENCE = "Reference"
 _INSTALLATION = "Installation"
 
-_Lang = Annotated[Literal["en", "ja"], typer.Option("--lang", help="Language of the sentences.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Read = Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]
 _Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
@@ -128,9 +128,7 @@ def _folder_of_figures(data: str) -> Path:
     return path.with_name(f"{path.name.partition('.')[0] or 'cqox'}-figures") if path.name else Path("cqox-figures")
 
 
-def _roles(
-    data: _Data, query: _Query = None, read: _Read = None, json: _Json = False, lang: _Lang = LANGUAGES[0]
-) -> None:
+def _roles(data: _Data, query: _Query = None, read: _Read = None, json: _Json = False, *, lang: LanguageOption) -> None:
     """Suggest which column plays which role, with reasons, and print the command that analyses it so."""
     from cqox.cli.roles import print_roles
 
@@ -170,7 +168,8 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
         output: Annotated[
             Path | None, typer.Option("--output", "-O", help="File to write; standard output if absent.")
         ] = None,
-        lang: _Lang = LANGUAGES[0],
+        *,
+        lang: LanguageOption,
     ) -> None:
         from cqox.cli.stored_report import Shown, show_stored
 
@@ -195,7 +194,8 @@ def _mcp(
         list[Path] | None,
         typer.Option("--root", metavar="FOLDER", help="Allowed folder; may be repeated. The current one if absent."),
     ] = None,
-    lang: _Lang = LANGUAGES[0],
+    *,
+    lang: LanguageOption,
 ) -> None:
     from cqox.cli.mcp.serve import serve
     from cqox.cli.output import end_process
@@ -210,7 +210,8 @@ def _explain(
             metavar="NAME...", help="Such as CANARY, overlap, parallel_trends or totals-rows; all if absent."
         ),
     ] = None,
-    lang: _Lang = LANGUAGES[0],
+    *,
+    lang: LanguageOption,
 ) -> None:
     """Define verdicts, gates, assumptions and data findings, with their thresholds and sources."""
     from cqox.cli.definitions import print_definitions
@@ -238,7 +239,7 @@ def _add_doctor(app: typer.Typer, installation: Installation) -> None:
         short_help="Check this installation and say what to do.",
         rich_help_panel=_INSTALLATION,
     )
-    def doctor(json: _Json = False, lang: _Lang = LANGUAGES[0]) -> None:
+    def doctor(json: _Json = False, *, lang: LanguageOption) -> None:
         from cqox.cli.doctor.examine import examine
 
         raise typer.Exit(examine(installation.checks, as_json=json, language=lang))

@@ -94,6 +94,6 @@ class Progress:
 
 def _text(error: Exception) -> str:
     if isinstance(error, CqoxError) or not isinstance(error, OSError):
-        return str(error.args[0]) if error.args and isinstance(error.args[0], Message) else str(error)
+        return error.args[0] if error.args and isinstance(error.args[0], Message) else str(error)
     name = os.fsencode(error.filename).decode(errors="replace") if isinstance(error.filename, str) else ""
     return Message("terminal.no-file-operation", file=name, reason=error.strerror or str(error))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from cqox.cli.analyze_flags import QUERY_HELP, READ_HELP, parameter
-from cqox.contract.messages import LANGUAGES
+from cqox.cli.language import LanguageOption
 
 __all__ = ["COLUMNS", "NUMBERS", "power_flags"]
 
@@ -56,7 +56,6 @@ _SWITCHES = {
 
 def power_flags() -> list[inspect.Parameter]:
     """Return the parameters of the command."""
-    lang = typer.Option("--lang", help="Language of the sentences.")
     read = typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)
     query = typer.Option("--query", metavar="SELECT", help=QUERY_HELP)
     covariates = typer.Option(
@@ -67,7 +66,7 @@ def power_flags() -> list[inspect.Parameter]:
         *(parameter(name, Annotated[form | None, _option(name, help)]) for name, (form, help) in NUMBERS.items()),  # type: ignore[operator]
         *(parameter(name, Annotated[bool, _option(name, help)], False) for name, help in _SWITCHES.items()),
         parameter("json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
-        parameter("lang", Annotated[Literal["en", "ja"], lang], LANGUAGES[0]),
+        parameter("lang", LanguageOption, inspect.Parameter.empty),
         *(parameter(name, Annotated[str | None, _column(name, help)]) for name, help in COLUMNS.items()),
         parameter("covariates", Annotated[list[str] | None, covariates]),
         parameter("query", Annotated[str | None, query]),

@@ -30,6 +30,9 @@ def test_the_status_says_whether_the_command_line_is_at_fault(error: Exception, 
 
 def test_an_error_is_in_the_language_that_is_asked_for_with_its_choices():
     where, out = console()
+    print_error(WorkerLost(Message("request.empty-body")), "ja", console=where)
+    assert "空" in out.getvalue()
+    where, out = console()
     print_error(InvalidRequest(Message("request.empty-body"), choices=["a", "b"]), "ja", console=where)
     assert out.getvalue().splitlines()[1] == "有効な値：a, b"
     assert "空" in out.getvalue()
