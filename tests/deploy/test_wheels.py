@@ -149,6 +149,15 @@ def test_the_base_install_has_anyio_and_says_what_the_rest_takes(base: Environme
         assert said.endswith("which is not installed: pip install 'cqox[engine]'\n")
 
 
+def test_the_commands_say_what_the_base_install_lacks(base: Environment) -> None:
+    done = subprocess.run(
+        [base.bin / "python", "-m", "cqox", "--help"], capture_output=True, text=True, env=clean_environment()
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("python -m cqox needs ")
+    assert done.stderr.endswith("which is not installed: pip install 'cqox[engine]'\n")
+
+
 @pytest.fixture(scope="module")
 def engine(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     environment = Environment(tmp_path_factory.mktemp("engine"), distributions)
@@ -171,6 +180,17 @@ def test_the_engine_extra_analyses_a_sample_and_draws_japanese(engine: Environme
             face = Typeface(path)
             assert [letter for letter in sorted(drawn.pop(weight)) if not face.holds(letter)] == []
         assert not any(drawn.values())
+
+
+def test_the_doctor_finds_the_engine_extra_well_and_names_the_others(engine: Environment) -> None:
+    found = json.loads(run(engine.bin / "python", "-m", "cqox", "doctor", "--json", cwd=engine.folder))
+    assert found["status"] in ("ok", "warn")
+    packages = [each for each in found["checks"] if each["check"] == "packages"]
+    assert {each["status"] for each in packages} == {"ok"}
+    absent = packages[-1]
+    assert {"mcp", "stores"} <= absent["data"].keys()
+    assert absent["remedy"].startswith("pip install 'cqox[")
+    assert "settings" not in {each["check"] for each in found["checks"]}
 
 
 def drawn_letters(svg: str) -> dict[str, set[str]]:
@@ -247,6 +267,12 @@ def test_the_client_extra_asks_a_server(gateway: httpx.Client, distributions: Pa
     assert not {"numpy", "scipy", "altair", "pandas", "pyarrow", "cqox_assets", "cqox_services"} & installed
     url = str(gateway.base_url).rstrip("/")
     assert environment.python(ASKED.format(url=url)).split() == ["2.25", "True", "False", "True"]
+
+
+def test_the_doctor_of_the_services_checks_their_settings_as_well(services: Environment) -> None:
+    found = json.loads(run(services.bin / "cqox", "doctor", "--json", cwd=services.folder))
+    assert {"settings", "ports", "stores"} <= {each["check"] for each in found["checks"]}
+    assert {each["status"] for each in found["checks"] if each["check"] in ("packages", "analysis")} == {"ok"}
 
 
 @pytest.mark.parametrize(
