@@ -1,4 +1,4 @@
-"""`cqox analyze`: an analysis of one file without a server."""
+"""`cqox analyze`: an analysis of one file, on this machine or by a server."""
 
 import json
 import os
@@ -20,6 +20,7 @@ from cqox.cli.arguments import mapping_of, options_of, read_options_of, source_o
 from cqox.cli.environment import bounds_of
 from cqox.cli.exports import check_targets, format_of, write_report
 from cqox.cli.output import INTERRUPTED, Progress, error_console, print_error, result_console
+from cqox.cli.servers import open_client
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError
 
@@ -33,7 +34,8 @@ class Wanted:
     """The arguments of the command line.
 
     Attributes:
-        data: a file, a folder or an address.
+        data: a file, a folder or an address; for a server also a data set that it has.
+        server: address of the server that computes; None for this machine.
         query: a query on the database at that address; None for the data themselves.
         roles: values by role name, one string for each use of the flag.
         options: options of the analysis as `name=value` strings.
@@ -46,6 +48,7 @@ class Wanted:
     """
 
     data: str
+    server: str | None
     query: str | None
     roles: Mapping[str, Sequence[str]]
     options: Sequence[str]
@@ -82,21 +85,27 @@ def _computed(wanted: Wanted, progress: Progress) -> Report:
     check_targets(wanted.exports)
     options, read = options_of(wanted.options), read_options_of(wanted.read_options)
     mapping = mapping_of(wanted.roles)
+    data = source_of(wanted.data, wanted.query)
+    if wanted.server is not None:
+        with open_client(wanted.server) as client:
+            report = client.analyze_request(
+                data, mapping, options, read=read, language=wanted.language, progress=progress.step
+            )
+            return _written(wanted, report)
     with Session(bounds_of(os.environ)) as session:
         report = analyze_request(
-            source_of(wanted.data, wanted.query),
-            mapping,
-            options,
-            read=read,
-            language=wanted.language,
-            progress=progress.step,
-            session=session,
+            data, mapping, options, read=read, language=wanted.language, progress=progress.step, session=session
         )
-        if wanted.figures is not None:
-            report.save_figures(wanted.figures, formats=wanted.formats)
-        for path in wanted.exports:
-            write_report(report, path, format_of(path))
-        return report
+        return _written(wanted, report)
+
+
+def _written(wanted: Wanted, report: Report) -> Report:
+    """Write figures and documents, while what draws them is open."""
+    if wanted.figures is not None:
+        report.save_figures(wanted.figures, formats=wanted.formats)
+    for path in wanted.exports:
+        write_report(report, path, format_of(path))
+    return report
 
 
 def _print(wanted: Wanted, report: Report) -> None:

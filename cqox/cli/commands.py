@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cqox.cli.analyze_flags import DATA_HELP, QUERY_HELP, READ_HELP, FigureFormat, analyze_flags, with_flags
+from cqox.cli.analyze_flags import (
+    DATA_HELP,
+    QUERY_HELP,
+    READ_HELP,
+    SERVER_VARIABLE,
+    FigureFormat,
+    analyze_flags,
+    with_flags,
+)
 from cqox.cli.installation import LIBRARY, Installation
 from cqox.cli.language import LanguageOption
 from cqox.cli.power_flags import power_flags
@@ -37,9 +45,9 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
     app.command(
         "analyze",
         short_help="Analyse one file: verdict with reasons, estimates, figures, documents.",
-        help="Analyse one file: print the verdict with its reasons and every estimate, write figures and documents. "
-        "Exit status: 0 for a report, 1 where data or files cannot be used or there is no estimate, 2 for a wrong "
-        "command line, 130 after Ctrl-C.",
+        help="Analyse one file, on this machine or by a server: print the verdict with its reasons and every estimate, "
+        "write figures and documents. Exit status: 0 for a report, 1 where data or files cannot be used or there is no "
+        "estimate, 2 for a wrong command line, 130 after Ctrl-C.",
         epilog="Example: cqox analyze trial.csv --y outcome --treatment arm --covariates age,sex "
         "-o assignment=randomized --export report.html",
         rich_help_panel=_ANALYSES,
@@ -92,6 +100,7 @@ def _checked(command: Callable[..., None], installation: Installation) -> Callab
 
 def _analyze(
     data: str,
+    server: str | None,
     query: str | None,
     option: list[str] | None,
     read: list[str] | None,
@@ -108,6 +117,7 @@ def _analyze(
     folder = figures or _folder_of_figures(data)
     wanted = Wanted(
         data=data,
+        server=server or None,
         query=query,
         roles={name: given or [] for name, given in roles.items()},
         options=option or [],
@@ -155,7 +165,7 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
             str | None, typer.Argument(metavar="ID", help="Id of an analysis; without one the latest are listed.")
         ] = None,
         server: Annotated[
-            str | None, typer.Option("--server", metavar="URL", help="Server to ask, such as http://localhost:8082.")
+            str | None, typer.Option("--server", metavar="URL", help="Server to ask; CQOX_URL if absent.")
         ] = None,
         data_dir: Annotated[
             Path | None,
@@ -173,8 +183,9 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
     ) -> None:
         from cqox.cli.stored_report import Shown, show_stored
 
+        asked = server or ("" if data_dir else os.environ.get(SERVER_VARIABLE, ""))
         shown = Shown(
-            analysis_id=analysis_id, server=server, data_dir=data_dir, form=format, output=output, language=lang
+            analysis_id=analysis_id, server=asked or None, data_dir=data_dir, form=format, output=output, language=lang
         )
         raise typer.Exit(show_stored(shown, installation))
 

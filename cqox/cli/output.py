@@ -84,9 +84,12 @@ class Progress:
             self._console.print(Text(f"{step}: {of(note).in_language(self._language)}", style="yellow"), soft_wrap=True)
         if notes is not None or (message.get("status") == "skipped" and not self._console.is_terminal):
             return
-        seconds = message.get("seconds")
-        spent = f" ({seconds:.3g} s)" if isinstance(seconds, float) else ""
-        self._show(f"{step}{spent}")
+        sent, size, seconds = (message.get(name) for name in ("sent_bytes", "size_bytes", "seconds"))
+        if isinstance(sent, int) and isinstance(size, int) and size:
+            if self._console.is_terminal or sent == size:
+                self._show(f"{step} {sent / size:.0%}")
+            return
+        self._show(f"{step} ({seconds:.3g} s)" if isinstance(seconds, float) else step)
 
     def _line(self, text: str) -> None:
         self._console.print(Text(text))

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -19,11 +20,12 @@ from cqox.api.estimates_table import show_report
 from cqox.api.report import Report
 from cqox.api.session import Session
 from cqox.api.source import LocalSource
-from cqox.cli import server_report
 from cqox.cli.environment import bounds_of
 from cqox.cli.exports import check_targets, format_of, write_output, write_report
 from cqox.cli.installation import Installation, StorePlace
 from cqox.cli.output import INTERRUPTED, USAGE, print_error, result_console
+from cqox.cli.servers import open_client
+from cqox.contract import AnalysisSummary
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError, InvalidRequest, NotFound
 from cqox.storage import ResultStore, StoredReport
@@ -32,7 +34,6 @@ __all__ = ["Shown", "TextOrFile", "show_stored"]
 
 type TextOrFile = Literal["text", "json", "html", "pdf", "pptx", "docx", "md", "csv"]
 
-_WITHOUT_FIGURES = frozenset({"text", "json", "md", "csv"})
 _LATEST = 20
 
 
@@ -103,18 +104,22 @@ def _show(shown: Shown, analysis_id: str, place: StorePlace | None) -> None:
         form = form or format_of(shown.output)
     form = form or "text"
     if place is None:
-        body, specs = server_report.load_report(str(shown.server), analysis_id, figures=form not in _WITHOUT_FIGURES)
-    else:
-        body, specs = _from_store(place, lambda store: _load(store, analysis_id))
+        with open_client(str(shown.server)) as client:
+            _show_as(shown, client.report(analysis_id, language=shown.language), form)
+        return
+    body, specs = _from_store(place, lambda store: _load(store, analysis_id))
     with Session(bounds_of(os.environ)) as session:
         source = LocalSource(session, document=body, specs=specs)
-        report = Report(json.loads(body), source, language=shown.language)
-        if form == "text":
-            _show_text(shown, report)
-        elif shown.output is None:
-            write_output(report, form)
-        else:
-            write_report(report, shown.output, form)
+        _show_as(shown, Report(json.loads(body), source, language=shown.language), form)
+
+
+def _show_as(shown: Shown, report: Report, form: TextOrFile) -> None:
+    if form == "text":
+        _show_text(shown, report)
+    elif shown.output is None:
+        write_output(report, form)
+    else:
+        write_report(report, shown.output, form)
 
 
 def _show_text(shown: Shown, report: Report) -> None:
@@ -126,7 +131,8 @@ def _show_text(shown: Shown, report: Report) -> None:
 
 def _list(shown: Shown, place: StorePlace | None) -> None:
     if place is None:
-        found = server_report.list_reports(str(shown.server))
+        with open_client(str(shown.server)) as client:
+            found = [_summary(each) for each in islice(client.reports(), _LATEST)]
     else:
         found = [_summary(each) for each in _from_store(place, _latest)]
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -161,7 +167,7 @@ async def _latest(store: ResultStore) -> Sequence[StoredReport]:
     return (await store.reports(limit=_LATEST)).items
 
 
-def _summary(report: StoredReport) -> dict[str, JsonValue]:
+def _summary(report: StoredReport | AnalysisSummary) -> dict[str, JsonValue]:
     return {name: getattr(report, name) for name in _FIELDS}
 
 

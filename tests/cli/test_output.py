@@ -44,7 +44,11 @@ def test_progress_writes_notes_and_the_steps_that_were_not_skipped():
         progress.step({"step": "file", "notes": ["Read as cp932."]})
         progress.step({"step": "estimate.aipw", "seconds": 0.5})
         progress.step({"step": "estimate.iv_2sls", "status": "skipped"})
-    assert out.getvalue().splitlines() == ["file: Read as cp932.", "estimate.aipw (0.5 s)"]
+        for sent in (10, 20):
+            progress.step({"step": "upload", "sent_bytes": sent, "size_bytes": 20})
+        progress.step({"step": "figures"})
+    shown = ["file: Read as cp932.", "estimate.aipw (0.5 s)", "upload 100%", "figures"]
+    assert out.getvalue().splitlines() == shown
 
 
 def test_results_and_errors_go_to_different_streams(capsys: pytest.CaptureFixture[str]):
