@@ -1,14 +1,11 @@
 """`cqox estimators`: the catalog as a table."""
 
-import sys
-
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["print_estimators"]
+from cqox.cli.output import listing_console
 
-_UNFOLDED = 10_000
+__all__ = ["print_estimators"]
 
 
 def print_estimators() -> None:
@@ -27,5 +24,4 @@ def print_estimators() -> None:
             table.add_row(Text(family, style="dim"))
         cells = (entry.name, entry.estimand, entry.summary, ", ".join(entry.requires), entry.checked_against)
         table.add_row(*map(Text, cells))
-    # A pipe has no width: do not fold lines for a program that reads them.
-    Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)
+    listing_console().print(table)

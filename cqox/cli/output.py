@@ -1,5 +1,6 @@
 """Output of the commands: results on standard output, progress and errors on standard error, and exit statuses."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,17 @@ from rich.text import Text
 from cqox.contract.messages import Language, Message, of
 from cqox.errors import CqoxError, InputError, InvalidRequest
 
-__all__ = ["INTERRUPTED", "USAGE", "Progress", "end_process", "error_console", "print_error", "result_console"]
+__all__ = [
+    "INTERRUPTED",
+    "USAGE",
+    "Progress",
+    "end_process",
+    "error_console",
+    "listing_console",
+    "print_error",
+    "result_console",
+    "suppress_log_lines",
+]
 
 USAGE = 2
 """Exit status for an invalid command line or setting; 1 is for data that cannot be used, or a failure."""
@@ -20,7 +31,7 @@ USAGE = 2
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
-_WIDE = 120
+_WIDE, _UNFOLDED = 120, 10_000
 
 
 def result_console() -> Console:
@@ -28,9 +39,19 @@ def result_console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
+def listing_console() -> Console:
+    """Return the console of a listing, which folds no line of a pipe: a program may read it."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _UNFOLDED)
+
+
 def error_console() -> Console:
     """Return the console of progress and errors."""
     return Console(stderr=True, highlight=False)
+
+
+def suppress_log_lines() -> None:
+    """Print no log line where logging is not set up: an error ends the command with one message, after retries."""
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def end_process(status: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cqox.cli.output import suppress_log_lines
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
@@ -26,4 +27,5 @@ def open_client(server: str) -> "Client":
         if (error.name or "").partition(".")[0] == "cqox":
             raise
         raise InvalidRequest(Message("terminal.server-needs", package=error.name)) from error
+    suppress_log_lines()
     return Client(server)

@@ -1,7 +1,6 @@
 """`cqox report`: reports that are stored, of a server or of a data directory."""
 
 import json
-import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from cqox.api.source import LocalSource
 from cqox.cli.environment import bounds_of
 from cqox.cli.exports import check_targets, format_of, write_output, write_report
 from cqox.cli.installation import Installation, StorePlace
-from cqox.cli.output import INTERRUPTED, USAGE, print_error, result_console
+from cqox.cli.output import INTERRUPTED, USAGE, listing_console, print_error, result_console, suppress_log_lines
 from cqox.cli.servers import open_client
 from cqox.contract import AnalysisSummary
 from cqox.contract.messages import Language, Message
@@ -35,6 +34,7 @@ __all__ = ["Shown", "TextOrFile", "show_stored"]
 type TextOrFile = Literal["text", "json", "html", "pdf", "pptx", "docx", "md", "csv"]
 
 _LATEST = 20
+_TO_SECONDS = len("2026-01-01T00:00:00")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,7 @@ def show_stored(shown: Shown, installation: Installation) -> int:
         The exit status: 0 for success, 1 where there is no such report or a file cannot be read or written, 2 for an
         invalid command line or setting, 130 after Ctrl-C.
     """
-    # An error ends the command with one message; log lines of retries before it are suppressed.
-    logging.getLogger().addHandler(logging.NullHandler())
+    suppress_log_lines()
     try:
         if shown.server is not None and shown.data_dir is not None:
             raise InvalidRequest(Message("terminal.server-or-directory"))
@@ -140,7 +139,7 @@ def _list(shown: Shown, place: StorePlace | None) -> None:
         table.add_column(heading.in_language(shown.language), no_wrap=heading is _HEADINGS[0], overflow="fold")
     for each in found:
         table.add_row(*(Text(_cell(each.get(name))) for name in _FIELDS))
-    console = result_console()
+    console = listing_console()
     if found:
         console.print(table)
     else:
@@ -168,7 +167,8 @@ async def _latest(store: ResultStore) -> Sequence[StoredReport]:
 
 
 def _summary(report: StoredReport | AnalysisSummary) -> dict[str, JsonValue]:
-    return {name: getattr(report, name) for name in _FIELDS}
+    found = {name: getattr(report, name) for name in _FIELDS}
+    return {**found, "created_at": found["created_at"][:_TO_SECONDS]}
 
 
 def _cell(value: JsonValue) -> str:

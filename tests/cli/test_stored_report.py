@@ -31,7 +31,7 @@ def test_without_an_id_the_latest_are_listed(stored: Shown, capsys: pytest.Captu
     assert show_stored(replace(stored, analysis_id=None), LIBRARY) == 0
     heading, row = capsys.readouterr().out.splitlines()
     assert heading.split()[0] == "analysis"
-    assert str(stored.analysis_id) in row
+    assert row.startswith(f"{stored.analysis_id}  2026-")
     assert "GO" in row
 
 
