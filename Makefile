@@ -49,6 +49,13 @@ $(VENV)/.bench-ready: $(VENV)/.run-ready requirements-peers.lock
 	@$(INSTALL) -r requirements-peers.lock
 	@touch $@
 
+# An environment of its own: one of these peers needs older versions.
+$(VENV)/.tasks-ready: $(VENV)/.test-ready benchmarks/side_by_side/requirements.lock
+	@echo "Installing the peers of the tasks (benchmarks/side_by_side/requirements.lock) ..."
+	@$(BIN)/python -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/side_by_side/requirements.lock
+	@touch $@
+
 $(VENV)/.mutants-ready: $(VENV)/.test-ready requirements-mutants.lock
 	@echo "Installing what mutation runs and measured coverage need (requirements-mutants.lock) ..."
 	@$(INSTALL) -r requirements-mutants.lock
@@ -116,6 +123,10 @@ compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a 
 bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and kept in docs/speed.md and its history (half an hour)
 	@$(BIN)/python -m benchmarks --page
 
+.PHONY: side-by-side
+side-by-side: $(VENV)/.tasks-ready  ## five tasks with CQOx and with the libraries of others: lines, seconds, answers, in docs/side-by-side.md
+	@$(BIN)/python -m benchmarks.side_by_side --peers $(VENV)/peers/bin/python --page
+
 .PHONY: lock
 lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv lock --upgrade
@@ -124,6 +135,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@$(EXPORT) --only-group test -o requirements-test.lock
 	@$(EXPORT) --only-group peers -o requirements-peers.lock
 	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
+	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches

@@ -1,0 +1,7 @@
+from causaldata import nhefs_complete
+
+import cqox
+
+covariates = ["sex", "race", "age", "school", "smokeintensity", "smokeyrs", "exercise", "active", "wt71"]
+df = nhefs_complete.load_pandas().data[["wt82_71", "qsmk", *covariates]]
+print(cqox.analyze(df, y="wt82_71", treatment="qsmk", covariates=covariates, assignment="unconfounded", refute=100))
