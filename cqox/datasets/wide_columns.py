@@ -16,8 +16,8 @@ _PERIODS = (
     rf"{_YEAR}(?:[-/_.]|年)(?P<month>0?[1-9]|1[0-2])月?",
     rf"{_YEAR}(?P<month>0[1-9]|1[0-2])",
     rf"{_YEAR}(?:年度?)?",
-    r"(?P<n>\d{1,3})(?:月|週|週目|期|日目|か月目|ヶ月目|年目|回目)",
     r"第(?P<n>\d{1,3})(?:月|週|期|回|四半期)",
+    r"(?P<n>\d{1,3})(?:月|週|週目|期|日目|か月目|ヶ月目|年目|回目)",
     r"(?P<word>weeks?|wk|months?|mon|day|period|wave|quarter|round)[\s_.\-]?(?P<n>\d{1,3})",
     r"(?<=[\s_.\-])(?P<word>[wmqt])(?P<n>\d{1,3})",
     r"(?<![a-z])(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct"

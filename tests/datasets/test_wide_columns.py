@@ -19,6 +19,8 @@ from cqox.datasets.wide_columns import is_regular, measures_of
         ("visits_w12", "visits", "12"),
         ("Sep", "", "9"),
         ("第2四半期", "", "2"),
+        ("売上 第3週", "売上", "3"),
+        ("第3週", "", "3"),
     ],
 )
 def test_a_name_is_divided_into_measure_and_period(name: str, measure: str, period: str) -> None:
