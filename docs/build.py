@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import cast
 
-from cqox.contract import Definition, Options
+from cqox import errors
+from cqox.contract import ROLES, Definition, Options
 from cqox.diagnostics import definitions
 from cqox.estimators import Estimator, entries
+from services.config.table import Setting, table
+from services.http.contract.api import OPERATIONS, Operation
+from services.http.response.problems import kind_of, kinds
 
-_PAGE = Path(__file__).parent / "estimators.md"
-_OPTIONS_PAGE = Path(__file__).parent / "options.md"
-_VERDICTS_PAGE = Path(__file__).parent / "verdicts.md"
+_FOLDER = Path(__file__).parent
+_ROOTS = (errors.CqoxError, errors.ResilienceError)
+"""Errors that are only raised as one of their subclasses."""
 _HEAD = """# Estimators
 
 Made from the catalog by `python docs/build.py`; the API answers the same at `/api/estimators`.
@@ -22,12 +26,62 @@ on the page of [standard errors](standard-errors.md).
 _OPTIONS_HEAD = """# Options of an analysis
 
 Made from the request model by `python docs/build.py`. Over HTTP they are members of `options`, on the command line
-`--option NAME=VALUE`, and every one has a default that works.
+`--option NAME=VALUE`, and every one has a default that works. Most analyses want some of these sooner or later:
+`minimum_effect`, `better`, `assignment`, `assumes`, `primary`, `reference_level`, `categorical`, `missing`, `refute`.
+
+Words are categories and numbers are amounts. Numbers that are codes are taken for amounts too, unless `categorical`
+names their columns, by the name or the header in the file; each level then enters as its own, as if it had been sent
+as a word, and up to 50 levels of a treatment are compared. The notes of a report name the covariates that look like
+codes: whole numbers of at least three levels, each of them twice on average, whose name ends in what people number
+(`region`, `race`, `industry`, `都道府県`, `診療科`) or says that it holds ids or codes (`icd_code`, `store_id`,
+`地域コード`).
+Nothing is changed for what it looks like.
 
 | option | values | default | meaning |
 |---|---|---|---|
 """
 
+_ROLES_HEAD = """# Roles
+
+Made from the code by `python docs/build.py`. A role says what a column, or a number, is in the design. In Python it
+is a keyword of `cqox.analyze`, over HTTP a member of `mapping`, on the command line a flag (`--unit-id`). Which roles
+make which design: [choose a design](../how-to/choose-a-design.md). Reports use the name; every other word is accepted
+too.
+
+| role | takes | what it is | other words |
+|---|---|---|---|
+"""
+
+_HTTP_HEAD = """# HTTP
+
+Made from the code by `python docs/build.py`. A running service describes the same with every schema at `/docs` and
+`/openapi.json`. Paths that answer in a language take `?lang=ja`, and every request may carry `X-Request-Timeout-Ms`.
+Errors are [problems](problems.md).
+
+| method and path | what it does | answers |
+|---|---|---|
+"""
+
+_PROBLEMS_HEAD = """# Problems and errors
+
+Made from the code by `python docs/build.py`. Over HTTP an error is `application/problem+json` (RFC 9457): `type`
+identifies the kind, `detail` says what to change, `field` where, and `choices` lists valid values. In Python it is an
+exception of [`cqox.errors`](../../cqox/errors.py) with `.detail`, `.field` and `.choices`. Where a retry helps,
+`Retry-After` says when.
+
+| type | status | meaning | exceptions | retry after |
+|---|---|---|---|---|
+"""
+
+_SETTINGS_HEAD = """# Settings
+
+Made from the code by `python docs/build.py`. Every setting is an environment variable and a flag; a secret has no
+flag, and may be in a file that a second variable names. Bounds are in parentheses.
+[Operations](../operations.md) explains what they are for.
+
+| variable, flag | meaning | default | of |
+|---|---|---|---|
+"""
 
 _VERDICTS_HEAD = """# Verdicts
 
@@ -136,7 +190,76 @@ def _entry(entry: Estimator) -> str:
     )
 
 
+def roles_page() -> str:
+    """Return the page of all roles."""
+    takes = {"column": "a column", "columns": "columns", "scalar": "a value"}
+    return _ROLES_HEAD + "".join(
+        f"| `{role.name}` | {takes[role.arity]} | {role.meaning} | {', '.join(map(_code, role.aliases))} |\n"
+        for role in ROLES.values()
+    )
+
+
+def http_page() -> str:
+    """Return the page of all operations of the HTTP interface, by group."""
+    groups: dict[str, list[Operation]] = {}
+    for operation in OPERATIONS:
+        groups.setdefault(operation.group, []).append(operation)
+    return _HTTP_HEAD + "".join(_operation(operation) for group in groups.values() for operation in group)
+
+
+def _operation(operation: Operation) -> str:
+    paths = ", ".join(_code(f"{operation.method} {path}") for path in (operation.path, *operation.aliases))
+    answers = ", ".join(str(answer.status.value) for answer in operation.answers)
+    text = f"{operation.summary}. {operation.description}".strip().replace("|", "/")
+    return f"| {paths} | {' '.join(text.split())} | {answers} |\n"
+
+
+def problems_page() -> str:
+    """Return the page of the types of problems, each with the exceptions that it is in Python."""
+    classes = [getattr(errors, name) for name in errors.__all__]
+    kind_by_class = {each: kind_of(each.__new__(each)) for each in classes}
+    rows = []
+    for kind in kinds():
+        named = ", ".join(
+            _code(each.__name__) for each, its in kind_by_class.items() if its == kind and each not in _ROOTS
+        )
+        after = "" if kind.retry_after is None else f"{kind.retry_after:g} s"
+        rows.append(f"| `{kind.type}` | {kind.status.value} | {kind.title} | {named} | {after} |\n")
+    return _PROBLEMS_HEAD + "".join(rows)
+
+
+def settings_page() -> str:
+    """Return the page of all settings of the services."""
+    return _SETTINGS_HEAD + "".join(map(_setting, table()))
+
+
+def _setting(setting: Setting) -> str:
+    other = setting.flag or setting.file_variable
+    default = _code(setting.default) if "://" in setting.default else setting.default
+    meaning = setting.help.replace("|", "/").replace("*", "\\*")
+    names = f"{_code(setting.variable)}<br>{_code(other)}"
+    return f"| {names} | {meaning} | {default}{_bounds(setting)} | {', '.join(setting.services)} |\n"
+
+
+def _bounds(setting: Setting) -> str:
+    """Return the bounds of a setting in words; empty where there are none."""
+    if setting.maximum is not None:
+        return f" ({setting.minimum or 0:,} to {setting.maximum:,})"
+    return "" if setting.minimum is None else f" (from {setting.minimum:,})"
+
+
+PAGES = {
+    "estimators.md": estimators_page,
+    "options.md": options_page,
+    "verdicts.md": verdicts_page,
+    "reference/roles.md": roles_page,
+    "reference/http.md": http_page,
+    "reference/problems.md": problems_page,
+    "reference/settings.md": settings_page,
+}
+"""Path in `docs` of each page, and what makes it."""
+
 if __name__ == "__main__":
-    _PAGE.write_text(estimators_page(), encoding="utf-8")
-    _OPTIONS_PAGE.write_text(options_page(), encoding="utf-8")
-    _VERDICTS_PAGE.write_text(verdicts_page(), encoding="utf-8")
+    for name, made in PAGES.items():
+        (_FOLDER / name).parent.mkdir(exist_ok=True)
+        (_FOLDER / name).write_text(made(), encoding="utf-8")

@@ -1,24 +1,46 @@
-"""Every example of the documentation is a whole program, and runs."""
+"""Every example of the documentation runs, and prints what its page shows.
+
+On most pages an example is a whole program; on those of `sequences` the examples of a page are one.
+"""
 
 import gc
-import re
 from pathlib import Path
 
 import pytest
 
+from tools.examples import blocks, expected, outputs, sequences, with_outputs
+
 ROOT = Path(__file__).parents[2]
-_PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def examples() -> list[tuple[str, int, str]]:
-    """Page, line and text of each."""
-    found = []
-    for page in sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))):
-        text = page.read_text(encoding="utf-8")
-        for block in _PYTHON.finditer(text):
-            line = text.count("\n", 0, block.start(1))
-            found.append((page.relative_to(ROOT).as_posix(), line, block[1]))
-    return found
+    """Page, line and text of each example that is a whole program."""
+    return [
+        (name_of(page), block.line, block.content)
+        for page in sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {*sequences()})
+        for block in blocks(page.read_text(encoding="utf-8"))
+        if block.language == "python"
+    ]
+
+
+@pytest.mark.parametrize("page", sequences(), ids=name_of)
+def test_the_examples_of_a_page_print_what_it_shows(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert with_outputs(text, outputs(page, text)) == text, "run: python -m tools.examples"
+
+
+@pytest.mark.parametrize("page", sequences(), ids=name_of)
+def test_every_text_that_a_page_shows_is_printed_by_an_example(page: Path) -> None:
+    shown = blocks(page.read_text(encoding="utf-8"))
+    printed = {text.start for language in ("python", "sh") for _, text in expected(shown, language) if text}
+    assert {block.line for block in shown if block.language == "text" and block.start not in printed} == set()
 
 
 @pytest.mark.parametrize(
