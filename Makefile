@@ -86,6 +86,15 @@ check: $(VENV)/.test-ready  ## format, lint, types, import contracts, words, mes
 	@$(BIN)/python -m tools.words
 	@$(BIN)/python -m tools.messages
 
+.PHONY: docs
+docs: $(VENV)/.test-ready  ## the documentation site in build/docs/site; a broken link fails it
+	@$(BIN)/python -m tools.site
+
+.PHONY: examples
+examples: $(VENV)/.test-ready $(VENV)/.bench-ready  ## run the examples of pages and notebooks, and write what they print
+	@$(BIN)/python -m tools.examples
+	@$(BIN)/python -m tools.notebooks
+
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
@@ -132,7 +141,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv lock --upgrade
 	@$(EXPORT) --group services --group build -o requirements.lock
 	@$(EXPORT) --only-group gateway --only-group build -o requirements-gateway.lock
-	@$(EXPORT) --only-group test -o requirements-test.lock
+	@$(EXPORT) --only-group test --only-group docs -o requirements-test.lock
 	@$(EXPORT) --only-group peers -o requirements-peers.lock
 	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock

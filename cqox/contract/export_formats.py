@@ -6,6 +6,7 @@ from typing import Literal
 __all__ = ["EXPORT_TYPES", "ExportFormat"]
 
 type ExportFormat = Literal["html", "pdf", "pptx", "docx", "md", "csv"]
+"""Suffix of a file that holds a report as a document."""
 
 EXPORT_TYPES: Mapping[str, str] = {
     "html": "text/html; charset=utf-8",

@@ -14,6 +14,7 @@ from cqox.contract.words import near_words
 __all__ = ["ALIASES", "ROLES", "ROLES_IN_WORDS", "Arity", "Role", "canonical_role", "near_roles"]
 
 type Arity = Literal["column", "columns", "scalar"]
+"""Kind of value that a role takes: one column, several, or a plain number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

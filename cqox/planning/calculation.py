@@ -66,7 +66,8 @@ def power(
         treatment: column of 0 and 1, for the allocation and the noise of each arm.
         cluster: column of clusters that are assigned as wholes. With `unit` and `time` absent, the rows of a cluster
             are correlated; with `time` the clusters are the units of a panel, and the rows of a period are averaged.
-        unit, time: columns of a panel; treatment starts for all treated units in one period.
+        unit: column of the units of a panel.
+        time: column of its periods; treatment starts for all treated units in one period.
         covariates: columns that the analysis will adjust for.
         effect: in units of y, as a difference of rates, or with `relative` as a share of the baseline; negative for
             a decrease.
@@ -86,8 +87,9 @@ def power(
         clusters: number of clusters where it is fixed; the rows of a cluster are then what grows with n.
         cluster_size: mean rows of a cluster.
         cluster_size_cv: standard deviation of these rows over their mean.
-        periods_before, periods_after: periods on either side of the start; from data they may be left out if
-            treatment starts in them. 0 before is a study without a baseline.
+        periods_before: periods before the start; from data they may be left out if treatment starts in them. With 0
+            the study has no baseline.
+        periods_after: periods from the start on, likewise.
         autocorrelation: correlation of a unit's outcomes in two periods that does not fade with their distance.
         serial_correlation: first-order autoregression of the rest of a unit's outcomes.
         estimator: `did` (change), `ancova` (given the mean before) or `post`.
