@@ -2,7 +2,8 @@
 
 On the pages that `sequences` returns, the blocks of a page are one program: each continues where the last one ended, in
 an empty folder. A block ```text that follows a block ```python holds what the latter prints, and a test compares them.
-Blocks ```sh are run by a test of the services, against the same text. Indented blocks are not run.
+Blocks ```sh are run by a test of the services, against the same text, and so are pages whose Python asks a server: for
+those start one with `cqox up`. Indented blocks are not run.
 """
 
 import contextlib
@@ -16,8 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Block", "blocks", "expected", "outputs", "sequences", "with_outputs"]
+__all__ = ["GATEWAY", "Block", "asks_server", "blocks", "expected", "outputs", "sequences", "with_outputs"]
 
+GATEWAY = "http://127.0.0.1:8082"
+"""Address of the server on the pages."""
 _ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _TABS = re.compile(r"^<!-- tabs -->\n.*?^<!-- end -->\n", re.MULTILINE | re.DOTALL)
@@ -79,15 +82,26 @@ def expected(page: Sequence[Block], language: str) -> Iterator[tuple[Block, Bloc
             yield block, shown
 
 
-def outputs(page: Path, text: str) -> Mapping[int, str]:
-    """Run the Python blocks of a page in the working directory; return start of block to what it printed."""
+def asks_server(text: str) -> bool:
+    """Return whether Python blocks of a page need a server."""
+    return any(block.language == "python" and GATEWAY in block.content for block in blocks(text))
+
+
+def outputs(page: Path, text: str, gateway: str = GATEWAY) -> Mapping[int, str]:
+    """Run the Python blocks of a page in the working directory; return start of block to what it printed.
+
+    Args:
+        page: its file.
+        text: its content.
+        gateway: address of the server that takes the place of `GATEWAY`.
+    """
     namespace: dict[str, object] = {"__name__": "example"}
     printed = {}
     for block in blocks(text):
         if block.language == "python":
             stream = io.StringIO()
             # The empty lines make a traceback show the line of the page.
-            program = compile("\n" * block.line + block.content, str(page), "exec")
+            program = compile("\n" * block.line + block.content.replace(GATEWAY, gateway), str(page), "exec")
             with contextlib.redirect_stdout(stream):
                 exec(program, namespace)
             printed[block.start] = stream.getvalue()

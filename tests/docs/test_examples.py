@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.examples import blocks, expected, outputs, sequences, with_outputs
+from tools.examples import asks_server, blocks, expected, outputs, sequences, with_outputs
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,10 @@ def examples() -> list[tuple[str, int, str]]:
     ]
 
 
-@pytest.mark.parametrize("page", sequences(), ids=name_of)
+# Pages that ask a server are run with one, in tests/e2e.
+@pytest.mark.parametrize(
+    "page", [each for each in sequences() if not asks_server(each.read_text(encoding="utf-8"))], ids=name_of
+)
 def test_the_examples_of_a_page_print_what_it_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

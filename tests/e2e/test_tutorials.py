@@ -1,4 +1,4 @@
-"""The commands of the documentation, sent to both services, print what the pages show."""
+"""The commands and the clients of the documentation, sent to both services, print what the pages show."""
 
 import os
 import subprocess
@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.stack import Stack
-from tools.examples import blocks, expected, sequences
+from tools.examples import GATEWAY, asks_server, blocks, expected, outputs, sequences, with_outputs
 
 ROOT = Path(__file__).parents[2]
-_GATEWAY = "http://127.0.0.1:8082"
 _END = "--- end of block ---"
 _PAGES = [page for page in sequences() if "\n```sh\n" in page.read_text(encoding="utf-8")]
+_CLIENTS = [page for page in sequences() if asks_server(page.read_text(encoding="utf-8"))]
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def _name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=_name_of)
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, stack: Stack, tmp_path: Path) -> None:
     # One shell for all of a page, as a reader has; the program between the commands writes files.
     shown = blocks(page.read_text(encoding="utf-8"))
@@ -30,7 +34,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, stack: Stack, tm
                 (tmp_path / f"program{number}.py").write_text(program, encoding="utf-8")
                 lines.append(f"python program{number}.py > /dev/null")
                 ran = program
-            lines += [block.content.replace(_GATEWAY, str(stack.gateway.url)), f"echo '{_END}'"]
+            lines += [block.content.replace(GATEWAY, str(stack.gateway.url)), f"echo '{_END}'"]
     (tmp_path / ".curlrc").write_text("fail-with-body\nshow-error\n")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -47,3 +51,12 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, stack: Stack, tm
     for output, (start, text) in zip(printed, texts.items(), strict=False):
         if text is not None:
             assert output == text.content, f"{page.name}, character {start}"
+
+
+@pytest.mark.parametrize("page", _CLIENTS, ids=_name_of)
+def test_the_clients_of_a_page_print_what_it_shows(
+    page: Path, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert with_outputs(text, outputs(page, text, str(stack.gateway.url))) == text, "run: python -m tools.examples"

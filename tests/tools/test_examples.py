@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.examples import blocks, expected, outputs, with_outputs
+from tools.examples import GATEWAY, asks_server, blocks, expected, outputs, with_outputs
 
 _PAGE = """# A
 
@@ -54,3 +54,10 @@ def test_two_voices_share_a_text_and_a_block_without_one_has_none() -> None:
 def test_a_page_is_run_as_one_program_and_written_with_its_output() -> None:
     page = with_outputs(_PAGE, outputs(Path("page.md"), _PAGE))
     assert page == _PAGE.replace("old\n", "3\n")
+
+
+def test_a_page_that_asks_a_server_is_run_with_another_address() -> None:
+    page = f"```python\nprint(len('{GATEWAY}'))\n```\n\n```text\n```\n"
+    assert asks_server(page)
+    assert not asks_server(page.replace("```python", "```sh"))
+    assert with_outputs(page, outputs(Path("page.md"), page, "http://h")) == page.replace("text\n", "text\n8\n")
