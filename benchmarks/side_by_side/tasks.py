@@ -34,8 +34,8 @@ TASKS = (
             "statsmodels prints the coefficient with an error that holds under unequal variances, tests of the "
             "residuals and a warning on the scale of the columns. Whether the trial was one is not its question. "
             "CQOx answers GO, on Lin's regression, which was fixed before the estimates: the arms were compared "
-            "by every covariate, nobody is missing, 24 estimates agree, and what no data can show is named (that "
-            "nobody's training changed another's earnings)."
+            "by every covariate, nobody is missing, 24 estimates agree, and what no data can show is named (that no "
+            "training changed the earnings of another)."
         ),
     ),
     Task(
