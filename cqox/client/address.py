@@ -15,7 +15,7 @@ from cqox.errors import InvalidRequest
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["TOKEN_VARIABLE", "URL_VARIABLE", "Server", "server_at"]
+__all__ = ["TOKEN_VARIABLE", "URL_VARIABLE", "Server", "check_field", "server_at"]
 
 URL_VARIABLE = "CQOX_URL"
 """Environment variable with the address of the server."""
@@ -101,10 +101,27 @@ def server_at(
             raise InvalidRequest(Message("client.two-authorizations"), field="token")
         fields["Authorization"] = f"Bearer {token}"
     for name, value in fields.items():
-        _check_field(name, value, shown="token" if value == f"Bearer {token}" else name)
+        check_field(name, value, shown="token" if value == f"Bearer {token}" else name)
     if not timeout > 0:
         raise ValueError(f"timeout must be above 0, not {timeout!r}")
     return Server(url=address, headers=fields, timeout=timeout, tls=tls, transport=transport)
+
+
+def check_field(name: str, value: str, *, shown: str, field: str = "headers") -> None:
+    """Refuse a header field that cannot be sent.
+
+    Args:
+        name: of the field.
+        value: its value.
+        shown: what the caller calls it.
+        field: the argument that has it.
+
+    Raises:
+        InvalidRequest: name or value hold characters that HTTP does not have.
+    """
+    is_token = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    if not is_token or not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise InvalidRequest(Message("client.field-unusable", name=shortened(shown)), field=field)
 
 
 def _address(url: str) -> str:
@@ -143,9 +160,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
     if parts is None:
         return None
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _check_field(name: str, value: str, *, shown: str) -> None:
-    is_token = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    if not is_token or not (value.isascii() and value.isprintable()) or value != value.strip():
-        raise InvalidRequest(Message("client.field-unusable", name=shortened(shown)), field="headers")

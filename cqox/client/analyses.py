@@ -13,6 +13,7 @@ import anyio
 from pydantic import JsonValue
 
 from cqox.api.portal import OnStep
+from cqox.client.address import check_field
 from cqox.client.connection import Call, Connection
 from cqox.client.given_data import given
 from cqox.client.jobs import Started, analysis_of, cancel, last_event
@@ -27,6 +28,8 @@ __all__ = ["Finished", "analyze", "finished", "submit"]
 _PATH = "/api/analyze/comprehensive"
 _GOODBYE_SECONDS = 3.0
 """Time to cancel a job that nobody waits for any more."""
+
+_KEY = "Idempotency-Key"
 
 type Finished = tuple[dict[str, JsonValue], Started]
 """A report as the server writes it, and the job that computed it."""
@@ -54,10 +57,15 @@ async def submit(
         read: options of reading a file.
         key: idempotency key; a new one by default.
         on_step: called with the parts of an upload, and with the notes on reading the file as the step `file`.
+
+    Raises:
+        CqoxError: the data, the key or an argument must be corrected, or the server did not start the job.
     """
+    key = key or str(uuid.uuid4())
+    check_field(_KEY, key, shown="key", field="key")
     async with given(data, read) as found:
         body = {"dataset_id": found.dataset_id, "mapping": dict(mapping), "options": dict(options)}
-        headers = {"Prefer": "respond-async", "Idempotency-Key": key or str(uuid.uuid4())}
+        headers = {"Prefer": "respond-async", _KEY: key}
         request = json_call(_PATH, body, headers)
         if found.file is not None or on_step is not None:
             description = await uploaded(connection, found, on_step)

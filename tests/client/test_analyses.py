@@ -43,6 +43,15 @@ async def test_a_request_has_a_key_of_its_own_in_every_attempt() -> None:
     assert server.requests[3].headers["Idempotency-Key"] == "mine"
 
 
+@pytest.mark.parametrize("key", ["5月", "a\nb", " a"])
+async def test_a_key_that_no_header_can_hold_is_refused_before_anything_is_sent(key: str) -> None:
+    server = Scripted(job())
+    with pytest.raises(InvalidRequest, match="'key' holds characters") as caught:
+        await analyses.submit(server.connection(), "test", MAPPING, {}, key=key)
+    assert caught.value.field == "key"
+    assert server.requests == []
+
+
 async def test_the_first_step_has_the_notes_on_the_file() -> None:
     steps: list[Mapping[str, object]] = []
     await analyses.submit(Scripted(answer(DESCRIPTION), job()).connection(), "test", MAPPING, {}, on_step=steps.append)
