@@ -58,7 +58,8 @@ class LocalAnalyses:
         Args:
             bounds: resource limits.
         """
-        with tempfile.TemporaryDirectory(prefix="cqox-") as name:
+        # A thread that was left at a cancellation may still write; what it adds must not fail what was computed.
+        with tempfile.TemporaryDirectory(prefix="cqox-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             async with Analyses.open(folder, bounds, samples=False) as analyses:
                 yield cls(analyses, folder)
