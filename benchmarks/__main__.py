@@ -23,7 +23,8 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     """Run the benchmarks sequentially; each prints its own table."""
-    known = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if module.name[0] != "_")
+    modules = pkgutil.iter_modules([str(FOLDER)])
+    known = sorted(module.name for module in modules if module.name[0] != "_" and not module.ispkg)
     asked = parser(known).parse_args()
     for name in [] if asked.history else asked.names or known:
         with _kept(name) if asked.page else contextlib.nullcontext():
