@@ -181,7 +181,11 @@ def _lines(parts: list[str]) -> str:
 
 
 def _sections(docstring: griffe.Docstring | None) -> str:
-    """Return a docstring as Markdown: its text, then its sections as lists."""
+    """Return a docstring as Markdown: its text, then its sections as lists, and its examples as code.
+
+    Raises:
+        ValueError: a section is of a kind that has no form here.
+    """
     if docstring is None:
         return ""
     shown = []
@@ -190,9 +194,16 @@ def _sections(docstring: griffe.Docstring | None) -> str:
             shown.append(section.value)
         elif section.kind in _HEADINGS:
             shown.append(f"**{_HEADINGS[section.kind]}**\n\n" + "\n".join(map(_entry, section.value)))
+        elif section.kind is griffe.DocstringSectionKind.examples:
+            shown += ["**Examples**", *(_example(kind, text) for kind, text in section.value)]
         else:
-            shown.append(str(section.value))
+            raise ValueError(f"a docstring has a section of the kind {section.kind.value}")
     return "\n\n".join(shown)
+
+
+def _example(kind: griffe.DocstringSectionKind, text: str) -> str:
+    """Return a part of an `Examples:` section, in which a session of an interpreter has no fence of its own."""
+    return f"```pycon\n{text}\n```" if kind is griffe.DocstringSectionKind.examples else text
 
 
 def _entry(value: object) -> str:

@@ -44,6 +44,23 @@ def test_every_section_of_a_docstring_is_understood(
     assert [record.getMessage() for record in caplog.records if record.name.startswith("griffe")] == []
 
 
+def test_examples_of_a_docstring_are_code(collection: griffe.ModulesCollection) -> None:
+    pages = api.pages(collection)
+    assert [name for name, text in pages.items() if "DocstringSectionKind" in text] == []
+    client = pages["cqox.md"].partition("## `Client`\n")[2]
+    assert '**Examples**\n\n```python\nwith cqox.Client("http://localhost:8082") as client:\n' in client
+
+
+def test_a_session_in_a_docstring_is_fenced() -> None:
+    docstring = griffe.Docstring("One.\n\nExamples:\n    Two.\n\n    >>> 1 + 1\n    2\n")
+    assert api._sections(docstring) == "One.\n\n**Examples**\n\nTwo.\n\n```pycon\n>>> 1 + 1\n2\n```"
+
+
+def test_a_section_without_a_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind warns"):
+        api._sections(griffe.Docstring("One.\n\nWarns:\n    UserWarning: Two.\n"))
+
+
 def module_of(source: str) -> griffe.ModulesCollection:
     collection = griffe.ModulesCollection()
     collection["m"] = griffe.visit("m", filepath="m.py", code=source, modules_collection=collection)  # type: ignore[arg-type]
