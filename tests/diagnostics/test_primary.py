@@ -1,9 +1,12 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cqox.diagnostics import choose_primary
+from cqox.diagnostics.primary import _PREFERENCES
 from cqox.errors import InvalidRequest
 from cqox.estimators import Data, Plan, Settings, catalog
 from tests.estimators.designs import (
@@ -174,3 +177,13 @@ def test_clusters_are_counted_instead_of_rows() -> None:
 def test_a_trials_next_choice_serves_where_the_first_was_not_asked_for() -> None:
     assert randomised(trial(100, 300), among=("ols_adjustment", "aipw"))[0] == "ols_adjustment"
     assert randomised(trial(100, 300), among=("aipw",))[0] == "aipw"
+
+
+@pytest.mark.parametrize("page", ["docs/how-to/choose-a-design.md", "docs/ja/how-to/choose-a-design.md"])
+def test_the_guide_has_the_rule_row_by_row(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    known = {each.name for each in catalog()}
+    cells = [line.split("|")[2] for line in text.splitlines() if re.match(r"\|.*\|$", line)]
+    rows = iter([tuple(name for name in re.findall(r"`(\w+)`", cell) if name in known) for cell in cells])
+    # Rows of trials stand between those of the general rule; `in` moves on to the row that it finds.
+    assert [preferred for _, preferred in _PREFERENCES if preferred not in rows] == []
