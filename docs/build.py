@@ -1,5 +1,6 @@
 """Writes the pages that are made from code: `python docs/build.py`. A test holds the pages to it."""
 
+import re
 from pathlib import Path
 from typing import cast
 
@@ -14,9 +15,13 @@ from services.http.response.problems import kind_of, kinds
 _FOLDER = Path(__file__).parent
 _ROOTS = (errors.CqoxError, errors.ResilienceError)
 """Errors that are only raised as one of their subclasses."""
+_PAGE = re.compile(r"docs/([\w-]+)\.md")
+"""A page of the documentation as the help of a flag names it."""
 _HEAD = """# Estimators
 
-Made from the catalog by `python docs/build.py`; the API answers the same at `/api/estimators`.
+<!-- Made from the catalog by `python docs/build.py`. -->
+
+The API answers the same at `/api/estimators`, and `cqox estimators` in a terminal.
 
 The comprehensive call runs every estimator that applies. One that does not is `skipped` with the reason. Estimates of
 different estimands are reported apart and never averaged. What HC, CRV1 and CRV3 mean here, and when each is taken, is
@@ -25,7 +30,9 @@ on the page of [standard errors](standard-errors.md).
 
 _OPTIONS_HEAD = """# Options of an analysis
 
-Made from the request model by `python docs/build.py`. Over HTTP they are members of `options`, on the command line
+<!-- Made from the request model by `python docs/build.py`. -->
+
+In Python options are keywords of `cqox.analyze`, over HTTP members of `options`, on the command line
 `--option NAME=VALUE`, and every one has a default that works. Most analyses want some of these sooner or later:
 `minimum_effect`, `better`, `assignment`, `assumes`, `primary`, `reference_level`, `categorical`, `missing`, `refute`.
 
@@ -43,7 +50,9 @@ Nothing is changed for what it looks like.
 
 _ROLES_HEAD = """# Roles
 
-Made from the code by `python docs/build.py`. A role says what a column, or a number, is in the design. In Python it
+<!-- Made from the code by `python docs/build.py`. -->
+
+A role says what a column, or a number, is in the design. In Python it
 is a keyword of `cqox.analyze`, over HTTP a member of `mapping`, on the command line a flag (`--unit-id`). Which roles
 make which design: [choose a design](../how-to/choose-a-design.md). Reports use the name; every other word is accepted
 too.
@@ -54,7 +63,9 @@ too.
 
 _HTTP_HEAD = """# HTTP
 
-Made from the code by `python docs/build.py`. A running service describes the same with every schema at `/docs` and
+<!-- Made from the code by `python docs/build.py`. -->
+
+A running service describes the same with every schema at `/docs` and
 `/openapi.json`. Paths that answer in a language take `?lang=ja`, and every request may carry `X-Request-Timeout-Ms`.
 Errors are [problems](problems.md).
 
@@ -64,7 +75,9 @@ Errors are [problems](problems.md).
 
 _PROBLEMS_HEAD = """# Problems and errors
 
-Made from the code by `python docs/build.py`. Over HTTP an error is `application/problem+json` (RFC 9457): `type`
+<!-- Made from the code by `python docs/build.py`. -->
+
+Over HTTP an error is `application/problem+json` (RFC 9457): `type`
 identifies the kind, `detail` says what to change, `field` where, and `choices` lists valid values. In Python it is an
 exception of [`cqox.errors`](../../cqox/errors.py) with `.detail`, `.field` and `.choices`. Where a retry helps,
 `Retry-After` says when.
@@ -75,7 +88,9 @@ exception of [`cqox.errors`](../../cqox/errors.py) with `.detail`, `.field` and 
 
 _SETTINGS_HEAD = """# Settings
 
-Made from the code by `python docs/build.py`. Every setting is an environment variable and a flag; a secret has no
+<!-- Made from the code by `python docs/build.py`. -->
+
+Every setting is an environment variable and a flag; a secret has no
 flag, and may be in a file that a second variable names. Bounds are in parentheses.
 [Operations](../operations.md) explains what they are for.
 
@@ -85,8 +100,9 @@ flag, and may be in a file that a second variable names. Bounds are in parenthes
 
 _VERDICTS_HEAD = """# Verdicts
 
-Made from the code by `python docs/build.py`; the API answers the same at `/api/definitions`, and `cqox explain NAME` in
-a terminal.
+<!-- Made from the code by `python docs/build.py`. -->
+
+The API answers the same at `/api/definitions`, and `cqox explain NAME` in a terminal.
 
 A report answers in one sentence (`decision.headline`), then says GO, CANARY or HOLD. The verdict is the weakest of four
 things: the **evidence** (the interval of the primary estimate against `options.minimum_effect`), the **gates** (checks
@@ -236,7 +252,7 @@ def settings_page() -> str:
 def _setting(setting: Setting) -> str:
     other = setting.flag or setting.file_variable
     default = _code(setting.default) if "://" in setting.default else setting.default
-    meaning = setting.help.replace("|", "/").replace("*", "\\*")
+    meaning = _PAGE.sub(r"[\1](../\1.md)", setting.help.replace("|", "/").replace("*", "\\*"))
     names = f"{_code(setting.variable)}<br>{_code(other)}"
     return f"| {names} | {meaning} | {default}{_bounds(setting)} | {', '.join(setting.services)} |\n"
 

@@ -12,7 +12,7 @@ _HEAD = """\
 # Validation
 
 Each row is a Monte-Carlo run of the catalog's code on simulated data whose truth is known, written by `make validate`
-(seeds 20240, 20241, ...; the designs are in `tests/estimators`). A 95% interval fails where the 99.9% interval of its
+(seeds 20240, 20241, ...). A 95% interval fails where the 99.9% interval of its
 coverage lies outside [.93, .97] (below .93 alone for methods that are conservative by design); an estimate fails where
 its bias is beyond three Monte-Carlo errors and .02 standard deviations; a standard error where its mean is off by more
 than 7%. What fails, fails the run. Where a method is known to miss one of these bounds on a design, its test states the

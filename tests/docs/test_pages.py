@@ -5,6 +5,8 @@ from types import ModuleType
 
 import pytest
 
+from tools.site.markdown import without_comments
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,6 +24,12 @@ def build() -> ModuleType:
 def test_a_page_made_from_code_is_what_the_code_says_now(page: str) -> None:
     written = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert build().PAGES[page]() == written, "run: python docs/build.py"
+
+
+@pytest.mark.parametrize("page", build().PAGES)
+def test_a_page_made_from_code_names_no_file_of_the_repository_to_its_readers(page: str) -> None:
+    text = without_comments((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert re.findall(r"(?<![(/\w])(?:docs|tests)/[\w./-]+\.(?:md|py)", text) == []
 
 
 @pytest.mark.parametrize(
