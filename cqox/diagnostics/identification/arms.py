@@ -8,17 +8,27 @@ from cqox.diagnostics.holm import holm
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import Table, number_in, table_in
 
-__all__ = ["assigned", "complete_outcomes", "independent_units", "no_interference"]
+__all__ = [
+    "BY_CHANCE",
+    "DEPARTURE",
+    "EQUAL_SHARES",
+    "assigned",
+    "complete_outcomes",
+    "independent_units",
+    "no_interference",
+]
 
-_BY_CHANCE = 0.001
+BY_CHANCE = 0.001
 """p-value below which a sample ratio or a covariate contradicts a random assignment."""
 
-_DEPARTURE = 0.01
+DEPARTURE = 0.01
 """p-value below which a negative control, or a spillover, contradicts its assumption, and shares of missing outcomes
 differ beyond doubt."""
 
-_EQUAL_SHARES = 0.05
+EQUAL_SHARES = 0.05
 """p-value from which the shares of missing outcomes count as equal."""
+
+_NEVER_SUPPORTED = (Message("identification.only-contradicted"),)
 
 _DEPENDENT = ("unmapped-cluster", "duplicate-rows")
 """Findings on rows that depend on each other."""
@@ -58,12 +68,12 @@ def _drawn(judged: Judged, variable: str) -> Evidence:
     if of_balance is not None:
         p_values.append(of_balance)
         sentences.append(_of_balance(tests, of_balance))
-    return Evidence(sentences=tuple(sentences), contradicts=min(holm(p_values), default=1.0) < _BY_CHANCE)
+    return Evidence(sentences=tuple(sentences), contradicts=min(holm(p_values), default=1.0) < BY_CHANCE)
 
 
 def _of_ratio(ratio: Table, p_value: float) -> Message:
     treated, total, share, expected = (ratio.get(name) for name in ("treated", "total", "share", "expected_share"))
-    if p_value < _BY_CHANCE:
+    if p_value < BY_CHANCE:
         return Message(
             "identification.sample-ratio-mismatch", treated=treated, total=total, share=share, expected=expected,
             p=p_value,
@@ -76,7 +86,7 @@ def _of_ratio(ratio: Table, p_value: float) -> Message:
 def _of_balance(tests: Table, p_value: float) -> Message:
     covariate, variable = table_in(tests, "smallest").get("name"), tests.get("variable")
     number = round(number_in(tests.get("tests")) or 0)
-    if p_value < _BY_CHANCE:
+    if p_value < BY_CHANCE:
         return Message(
             "identification.imbalance", covariate=covariate, variable=variable, tests=number, p=p_value
         )  # fmt: skip
@@ -94,7 +104,7 @@ def _controlled(judged: Judged, variable: str) -> Evidence:
         found = Message("identification.negative-outcome", control=control, estimate=estimate, p=p_value)
     else:
         found = Message("identification.negative-exposure", control=control, estimate=estimate, p=p_value)
-    return Evidence(sentences=(found,), contradicts=p_value < _DEPARTURE)
+    return Evidence(sentences=(found,), contradicts=p_value < DEPARTURE, unmet=_NEVER_SUPPORTED)
 
 
 def no_interference(judged: Judged) -> Assumption:
@@ -116,7 +126,7 @@ def _spilled(judged: Judged) -> Evidence:
     # A confounder of a neighbourhood moves its outcomes too, unless the neighbours' treatment was drawn.
     conclusive = found.get("by") != "places" or judged.options.assignment == "randomized"
     sentence = Message("identification.spillover", estimate=found.get("estimate"), p=p_value)
-    return Evidence(sentences=(sentence,), contradicts=conclusive and p_value < _DEPARTURE)
+    return Evidence(sentences=(sentence,), contradicts=conclusive and p_value < DEPARTURE, unmet=_NEVER_SUPPORTED)
 
 
 def complete_outcomes(judged: Judged) -> Assumption:
@@ -149,7 +159,7 @@ def _lost(judged: Judged) -> Evidence:
     said = Message("identification.outcomes-missing", treated=treated, untreated=untreated, p=p_value)
     bounds = _around(judged, table_in(found, "trimming"), number_in(found.get("observed_difference")))
     if bounds is None:
-        return Evidence(sentences=(said,))
+        return Evidence(sentences=(said,), unmet=(Message("identification.needs-bounds"),))
     (lower, upper), (least, most) = bounds
     minimum = judged.options.minimum_effect * (1.0 if judged.options.better == "higher" else -1.0)
     contain, beyond = lower <= minimum <= upper, not least <= minimum <= most
@@ -159,9 +169,19 @@ def _lost(judged: Judged) -> Evidence:
         of_bounds = Message("identification.bounds-exclude", lower=lower, upper=upper, minimum=minimum)
     return Evidence(
         sentences=(said, of_bounds),
-        supports=not contain and (p_value >= _EQUAL_SHARES or (beyond and p_value >= _DEPARTURE)),
-        contradicts=contain and p_value < _EQUAL_SHARES,
+        supports=not contain and (p_value >= EQUAL_SHARES or (beyond and p_value >= DEPARTURE)),
+        contradicts=contain and p_value < EQUAL_SHARES,
+        unmet=(_uncertain_loss(contain, p_value),),
     )
+
+
+def _uncertain_loss(contain: bool, p_value: float) -> Message:
+    """Return the condition of support that missing outcomes do not meet."""
+    if contain:
+        return Message("identification.needs-excluding-bounds")
+    if p_value < DEPARTURE:
+        return Message("identification.needs-equal-shares", p=p_value, needed=DEPARTURE)
+    return Message("identification.needs-sure-bounds", p=p_value, needed=EQUAL_SHARES)
 
 
 def _around(

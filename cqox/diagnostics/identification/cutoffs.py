@@ -9,12 +9,12 @@ from cqox.diagnostics.identification.entry import Evidence, Judged, assumption
 from cqox.diagnostics.identification.instruments import exclusion
 from cqox.diagnostics.tables import Table, number_in, table_in, text_or
 
-__all__ = ["cutoff_assumptions"]
+__all__ = ["CONTRADICTS", "DETECTABLE", "FEWEST_PLACEBOS", "SUPPORTS", "cutoff_assumptions"]
 
-_SUPPORTS, _CONTRADICTS = 0.05, 0.001
+SUPPORTS, CONTRADICTS = 0.05, 0.001
 _OPPOSITE = 0.01
-_FEWEST_PLACEBOS = 4
-_DETECTABLE = 1.0
+FEWEST_PLACEBOS = 4
+DETECTABLE = 1.0
 """Jump of the density, as a share of its mean at the cutoff, that the test must detect with 80% power to support."""
 
 _HOLE = 0.05
@@ -53,9 +53,17 @@ def _density(judged: Judged) -> Evidence:
     if heap is not None:
         sentences.append(Message("identification.cutoff-heap", p=heap))
     smallest = _smallest([jump, heap])
-    powerful = jump is not None and share is not None and share <= _DETECTABLE
+    unmet = []
+    if jump is None:
+        unmet.append(Message("identification.needs-density"))
+    elif share is None:
+        unmet.append(Message("identification.needs-density-power"))
+    elif share > DETECTABLE:
+        unmet.append(Message("identification.needs-smaller-jump", share=share, needed=DETECTABLE))
+    if smallest < SUPPORTS:
+        unmet.append(Message("identification.needs-smooth-density", p=smallest, needed=SUPPORTS))
     return Evidence(
-        sentences=tuple(sentences), supports=powerful and smallest >= _SUPPORTS, contradicts=smallest < _CONTRADICTS
+        sentences=tuple(sentences), supports=not unmet, contradicts=smallest < CONTRADICTS, unmet=tuple(unmet)
     )
 
 
@@ -82,14 +90,26 @@ def _smoothness(judged: Judged) -> Evidence:
         sentences.append(Message("identification.cutoff-covariates", tested=tested, p=jump))
     if placebo is not None:
         sentences.append(Message("identification.cutoff-placebos", tested=placebos_tested, p=placebo))
-    smooth = jump is not None and jump >= _SUPPORTS
-    if jump is None:
-        smooth = placebo is not None and placebo >= _SUPPORTS and placebos_tested >= _FEWEST_PLACEBOS
-    inside = _donut(found)
+    inside, of_donut = _donut(found)
+    unmet = _rough(jump, placebo, placebos_tested)
+    if not inside:
+        unmet.append(Message("identification.needs-donut") if of_donut else Message("identification.needs-any-donut"))
     return Evidence(
-        sentences=(*sentences, *inside[1]), supports=smooth and inside[0],
-        contradicts=_smallest([jump, placebo]) < _CONTRADICTS,
+        sentences=(*sentences, *of_donut), supports=not unmet,
+        contradicts=_smallest([jump, placebo]) < CONTRADICTS, unmet=tuple(unmet),
     )  # fmt: skip
+
+
+def _rough(jump: float | None, placebo: float | None, placebos: int) -> list[Message]:
+    """Return what the covariates lack at the cutoff, or where there are none the placebo cutoffs."""
+    if jump is not None:
+        return [] if jump >= SUPPORTS else [Message("identification.needs-smooth-covariates", p=jump, needed=SUPPORTS)]
+    unmet = []
+    if placebo is None or placebos < FEWEST_PLACEBOS:
+        unmet.append(Message("identification.needs-placebo-cutoffs", placebos=placebos, needed=FEWEST_PLACEBOS))
+    if placebo is not None and placebo < SUPPORTS:
+        unmet.append(Message("identification.needs-quiet-placebos", p=placebo, needed=SUPPORTS))
+    return unmet
 
 
 def _donut(found: Table) -> tuple[bool, tuple[Message, ...]]:

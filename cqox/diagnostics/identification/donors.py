@@ -6,10 +6,10 @@ from cqox.diagnostics.donor_fit import MISFIT, MISFIT_FAILS
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import number_in, table_in
 
-__all__ = ["donor_assumptions"]
+__all__ = ["FEWEST_DONORS", "SUPPORTS", "donor_assumptions"]
 
-_SUPPORTS = 0.05
-_FEWEST_DONORS = 19
+SUPPORTS = 0.05
+FEWEST_DONORS = 19
 """Donors from which the smallest p-value of a rank among them is .05."""
 
 
@@ -34,20 +34,27 @@ def _match(judged: Judged) -> Evidence:
         return NO_EVIDENCE
     sentences = [Message("identification.donor-fit", misfit=misfit, most=MISFIT, fails=MISFIT_FAILS)]
     in_space, placebos = number_in(table.get("p_value_in_space")), number_in(table.get("placebos"))
-    extreme = False
+    unmet = [] if misfit <= MISFIT else [Message("identification.needs-fit", misfit=misfit, needed=MISFIT)]
     if in_space is not None and placebos is not None:
         smallest = 1 / (1 + placebos)
-        extreme = in_space <= smallest * (1 + 1e-9)
+        if in_space > smallest * (1 + 1e-9):
+            unmet.append(Message("identification.needs-extreme-placebo", p_value=in_space, needed=smallest))
         sentences.append(
             Message("identification.placebo-in-space", p_value=in_space, donors=int(donors), smallest=smallest)
         )
+    else:
+        unmet.append(Message("identification.needs-placebo-in-space"))
+    if donors < FEWEST_DONORS:
+        unmet.append(Message("identification.needs-donors", donors=int(donors), needed=FEWEST_DONORS))
     in_time = number_in(table.get("p_value_in_time"))
     if in_time is not None:
         sentences.append(Message("identification.placebo-date", p_value=in_time))
+    if in_time is None:
+        unmet.append(Message("identification.needs-placebo-start"))
+    elif in_time < SUPPORTS:
+        unmet.append(Message("identification.needs-quiet-start", p_value=in_time, needed=SUPPORTS))
     return Evidence(
-        sentences=tuple(sentences),
-        supports=misfit <= MISFIT and extreme and donors >= _FEWEST_DONORS and (in_time or 0.0) >= _SUPPORTS,
-        contradicts=misfit > MISFIT_FAILS,
+        sentences=tuple(sentences), supports=not unmet, contradicts=misfit > MISFIT_FAILS, unmet=tuple(unmet)
     )
 
 

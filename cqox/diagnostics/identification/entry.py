@@ -54,11 +54,14 @@ class Evidence:
         sentences: one for each test, with its numbers.
         supports: the tests could have failed, had the power to, and did not.
         contradicts: a test failed.
+        unmet: one sentence for each condition of support that the tests do not meet, with the number there and the
+            number needed. It follows the evidence of an untested entry.
     """
 
     sentences: tuple[Message, ...] = ()
     supports: bool = False
     contradicts: bool = False
+    unmet: tuple[Message, ...] = ()
 
 
 NO_EVIDENCE = Evidence()
@@ -91,6 +94,7 @@ def assumption(
     else:
         status = "declared" if declared else "untested"
     return Assumption(
-        name=name, statement=statement, status=status, caps=caps, evidence=evidence.sentences,
+        name=name, statement=statement, status=status, caps=caps,
+        evidence=evidence.sentences + (evidence.unmet if evidence.sentences and status == "untested" else ()),
         remedy=None if status in ("supported", "declared") else remedy,
     )  # fmt: skip

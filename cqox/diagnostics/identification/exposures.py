@@ -6,9 +6,9 @@ from cqox.diagnostics.identification.arms import assigned
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import number_in, table_in
 
-__all__ = ["exposure_assumptions"]
+__all__ = ["CONTRADICTS", "SUPPORTS", "exposure_assumptions"]
 
-_LEVEL, _CONTRADICTS = 0.05, 0.01
+SUPPORTS, CONTRADICTS = 0.05, 0.01
 
 
 def exposure_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -28,7 +28,8 @@ def _finer(judged: Judged) -> Evidence:
     p_value = number_in(table_in(judged.diagnostics, "finer_exposure").get("p_value"))
     if p_value is None:
         return NO_EVIDENCE
+    sentence = Message("identification.finer-exposure", p_value=p_value)
+    unmet = Message("identification.needs-no-finer-exposure", p_value=p_value, needed=SUPPORTS)
     return Evidence(
-        sentences=(Message("identification.finer-exposure", p_value=p_value),), supports=p_value >= _LEVEL,
-        contradicts=p_value < _CONTRADICTS,
-    )  # fmt: skip
+        sentences=(sentence,), supports=p_value >= SUPPORTS, contradicts=p_value < CONTRADICTS, unmet=(unmet,)
+    )

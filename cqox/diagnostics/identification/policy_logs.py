@@ -6,10 +6,10 @@ from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged,
 from cqox.diagnostics.tables import number_in, table_in
 from cqox.estimators.numerics.detection import detectable_ratio
 
-__all__ = ["policy_log_assumptions"]
+__all__ = ["CONTRADICTS", "MATTERS", "SUPPORTS", "policy_log_assumptions"]
 
-_LEVEL, _CONTRADICTS = 0.05, 0.001
-_MATTERS = 0.2
+SUPPORTS, CONTRADICTS = 0.05, 0.001
+MATTERS = 0.2
 """A departure of the mean weight from 1 that has to be detectable: the value would be wrong by this share."""
 
 
@@ -31,14 +31,17 @@ def _weights(judged: Judged) -> Evidence:
     p_value, error = number_in(found.get("p_value")), number_in(found.get("mean_weight_standard_error"))
     if p_value is None:
         return NO_EVIDENCE
-    detectable = None if error is None else detectable_ratio(_LEVEL, None) * error
+    detectable = None if error is None else detectable_ratio(SUPPORTS, None) * error
     sentences = [Message("identification.importance-weights", tests=found.get("tests"), p_value=p_value)]
     if detectable is not None:
         sentences.append(Message("identification.detectable-weight", detectable=detectable))
+    unmet = []
+    if p_value < SUPPORTS:
+        unmet.append(Message("identification.needs-mean-weight", p_value=p_value, needed=SUPPORTS))
+    if detectable is None or detectable > MATTERS:
+        unmet.append(Message("identification.needs-detectable-weight", needed=MATTERS))
     return Evidence(
-        sentences=tuple(sentences),
-        supports=p_value >= _LEVEL and detectable is not None and detectable <= _MATTERS,
-        contradicts=p_value < _CONTRADICTS,
+        sentences=tuple(sentences), supports=not unmet, contradicts=p_value < CONTRADICTS, unmet=tuple(unmet)
     )
 
 

@@ -6,10 +6,13 @@ from cqox.diagnostics.holm import holm
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import Table, number_in, table_in
 
-__all__ = ["series_assumptions"]
+__all__ = ["EVENT_CONTRADICTS", "SUPPORTS", "TREND_CONTRADICTS", "series_assumptions"]
 
-_SUPPORTS = 0.05
-_EVENT_CONTRADICTS, _TREND_CONTRADICTS = 0.01, 0.001
+SUPPORTS = 0.05
+EVENT_CONTRADICTS, TREND_CONTRADICTS = 0.01, 0.001
+
+_TREND_TESTS = 3
+"""Placebo dates, breaks and curvature: all three support together."""
 
 
 def series_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -33,10 +36,13 @@ def _control_series(judged: Judged) -> Evidence:
     if p_value is None or detectable is None or not isinstance(rows, list):
         return NO_EVIDENCE
     sentences = tuple(sentence for row in rows if isinstance(row, dict) for sentence in _break_of(row))
+    unmet = []
+    if p_value < SUPPORTS:
+        unmet.append(Message("identification.needs-quiet-controls", p_value=p_value, needed=SUPPORTS))
+    if detectable >= judged.seen:
+        unmet.append(Message("identification.needs-smaller-event", detectable=detectable, needed=judged.seen))
     return Evidence(
-        sentences=sentences,
-        supports=p_value >= _SUPPORTS and detectable < judged.seen,
-        contradicts=p_value < _EVENT_CONTRADICTS,
+        sentences=sentences, supports=not unmet, contradicts=p_value < EVENT_CONTRADICTS, unmet=tuple(unmet)
     )
 
 
@@ -86,8 +92,13 @@ def _trend(judged: Judged) -> Evidence:
     if not p_values:
         return NO_EVIDENCE
     smallest = min(holm(p_values))
+    unmet = []
+    if len(p_values) < _TREND_TESTS:
+        unmet.append(Message("identification.needs-trend-tests", tests=len(p_values), needed=_TREND_TESTS))
+    if smallest < SUPPORTS:
+        unmet.append(Message("identification.needs-steady-trend", p_value=smallest, needed=SUPPORTS))
+    if biases and max(biases) >= judged.seen:
+        unmet.append(Message("identification.needs-smaller-bias", bias=max(biases), needed=judged.seen))
     return Evidence(
-        sentences=tuple(sentences),
-        supports=len(p_values) == 3 and smallest >= _SUPPORTS and max(biases) < judged.seen,
-        contradicts=smallest < _TREND_CONTRADICTS,
+        sentences=tuple(sentences), supports=not unmet, contradicts=smallest < TREND_CONTRADICTS, unmet=tuple(unmet)
     )

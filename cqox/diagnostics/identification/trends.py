@@ -14,16 +14,24 @@ from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged,
 from cqox.diagnostics.tables import Table, number_in, table_in
 from cqox.estimators import Json
 
-__all__ = ["switching_assumptions", "trend_assumptions"]
+__all__ = [
+    "BREAKDOWN",
+    "CONTRADICTS",
+    "LAGGED",
+    "PERIODS_BEFORE",
+    "SUPPORTS",
+    "switching_assumptions",
+    "trend_assumptions",
+]
 
-_SUPPORTS, _CONTRADICTS = 0.05, 0.01
-_PERIODS_BEFORE = 3
+SUPPORTS, CONTRADICTS = 0.05, 0.01
+PERIODS_BEFORE = 3
 """Fewest periods before treatment, the base included, that can support parallel trends."""
 
-_BREAKDOWN = 1.0
+BREAKDOWN = 1.0
 """Departures, as multiples of the largest before treatment, that a supported conclusion survives."""
 
-_LAGGED = 0.2
+LAGGED = 0.2
 """Difference in past outcomes, in their standard deviations, that the test of feedback must be able to detect."""
 
 _FROM_LAST = ("did_callaway_santanna", "panel_matching")
@@ -81,16 +89,42 @@ def _of_trends(judged: Judged, before: Table, honest: Table) -> Evidence:
         sentences.append(Message("identification.trends-dip", dip=dip, p=dip_p))
     moved = _moved(judged, before, sentences)
     breakdown = _breakdown(honest, sentences)
-    supports = (
-        periods >= _PERIODS_BEFORE
-        and joint >= _SUPPORTS
-        and smallest(line_p, dip_p) >= _SUPPORTS
-        and moved is not None
-        and moved < judged.seen
-        and breakdown is not None
-        and breakdown >= _BREAKDOWN
+    unmet = (
+        *_short_past(periods, joint, smallest(line_p, dip_p)),
+        *_weak_tests(moved, judged.seen),
+        *_fragile(breakdown),
     )
-    return Evidence(sentences=tuple(sentences), supports=supports, contradicts=smallest(joint, line_p) < _CONTRADICTS)
+    return Evidence(
+        sentences=tuple(sentences), supports=not unmet, contradicts=smallest(joint, line_p) < CONTRADICTS, unmet=unmet
+    )
+
+
+def _short_past(periods: float, joint: float, contrasts: float) -> list[Message]:
+    """Return what the periods before treatment lack; `contrasts` is the p-value of the line and the last period."""
+    unmet = []
+    if periods < PERIODS_BEFORE:
+        unmet.append(Message("identification.needs-periods-before", periods=int(periods), needed=PERIODS_BEFORE))
+    if joint < SUPPORTS:
+        unmet.append(Message("identification.needs-equal-trends", p=joint, needed=SUPPORTS))
+    if contrasts < SUPPORTS:
+        unmet.append(Message("identification.needs-equal-contrasts", p=contrasts, needed=SUPPORTS))
+    return unmet
+
+
+def _weak_tests(moved: float | None, seen: float) -> list[Message]:
+    """Return what the power of the tests lacks."""
+    if moved is None:
+        return [Message("identification.needs-detectable-trend")]
+    return [] if moved < seen else [Message("identification.needs-smaller-trend", moved=moved, needed=seen)]
+
+
+def _fragile(breakdown: float | None) -> list[Message]:
+    """Return what the conclusion under departures lacks."""
+    if breakdown is None:
+        return [Message("identification.needs-honest")]
+    if breakdown >= BREAKDOWN:
+        return []
+    return [Message("identification.needs-breakdown", breakdown=breakdown, needed=BREAKDOWN)]
 
 
 def _contrast(before: Table, name: str) -> tuple[float | None, float | None]:
@@ -139,9 +173,12 @@ def _of_last_change(judged: Judged, before: Table) -> Evidence:
     if value is None or p is None or detectable is None:
         return _untested(before)
     sentence = Message("identification.last-change", change=value, p=p, detectable=detectable, seen=judged.seen)
-    return Evidence(
-        sentences=(sentence,), supports=p >= _SUPPORTS and detectable < judged.seen, contradicts=p < _CONTRADICTS
-    )
+    unmet = []
+    if p < SUPPORTS:
+        unmet.append(Message("identification.needs-no-change", p=p, needed=SUPPORTS))
+    if detectable >= judged.seen:
+        unmet.append(Message("identification.needs-smaller-change", detectable=detectable, needed=judged.seen))
+    return Evidence(sentences=(sentence,), supports=not unmet, contradicts=p < CONTRADICTS, unmet=tuple(unmet))
 
 
 def _of_past_outcomes(feedback: Table) -> Evidence:
@@ -149,11 +186,14 @@ def _of_past_outcomes(feedback: Table) -> Evidence:
     if value is None or p is None or detectable is None or not sd:
         return _untested(feedback)
     sentence = Message(
-        "identification.past-outcomes", difference=value / sd, p=p, detectable=detectable / sd, needed=_LAGGED
+        "identification.past-outcomes", difference=value / sd, p=p, detectable=detectable / sd, needed=LAGGED
     )
-    return Evidence(
-        sentences=(sentence,), supports=p >= _SUPPORTS and detectable <= _LAGGED * sd, contradicts=p < _CONTRADICTS
-    )
+    unmet = []
+    if p < SUPPORTS:
+        unmet.append(Message("identification.needs-no-feedback", p=p, needed=SUPPORTS))
+    if detectable > LAGGED * sd:
+        unmet.append(Message("identification.needs-smaller-feedback", detectable=detectable / sd, needed=LAGGED))
+    return Evidence(sentences=(sentence,), supports=not unmet, contradicts=p < CONTRADICTS, unmet=tuple(unmet))
 
 
 def _untested(table: Table) -> Evidence:

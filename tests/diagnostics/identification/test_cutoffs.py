@@ -28,6 +28,10 @@ def of_fuzzy(found: dict[str, Json], kind: str = "interval", **options: object) 
     return {entry.name: entry for entry in entries}
 
 
+def needed(sentence: str) -> bool:
+    return sentence.startswith("'supported' needs")
+
+
 def test_nothing_is_backed_until_it_is_tested_or_declared() -> None:
     entries = cutoff_assumptions(judged("rd_fuzzy", "discontinuity"))
     assert [(entry.name, entry.status) for entry in entries] == [
@@ -64,7 +68,9 @@ def test_manipulation_is_ruled_out_by_a_density_test_with_power_and_no_heap(
     found: dict[str, Json] = {"manipulation": {"p_value": p, "detectable_share": share, "heap": {"p_value": heap}}}
     entry = of_sharp(found)["no_manipulation"]
     assert entry.status == status
-    assert len(entry.evidence) == (p is not None) + (heap is not None)
+    tests = [sentence for sentence in entry.evidence if not needed(sentence)]
+    assert len(tests) == (p is not None) + (heap is not None)
+    assert len(entry.evidence) - len(tests) == (status == "untested")
     declared = of_sharp(found, assumes=["no_manipulation"])["no_manipulation"].status
     assert declared == ("declared" if status == "untested" else status)
 
@@ -91,8 +97,19 @@ def test_continuity_is_shown_by_covariates_or_else_placebo_cutoffs_and_a_donut_i
 ) -> None:
     entry = of_sharp(found)["continuity"]
     assert entry.status == status
+    assert any(map(needed, entry.evidence)) == (status == "untested")
     codes = [sentence.code for sentence in entry.evidence]
     assert ("identification.cutoff-donut-outside" in codes) == (found["donut"][1]["outside"] is True)
+
+
+def test_the_condition_that_is_not_met_is_named_with_both_numbers() -> None:
+    assert of_sharp(smooth(None, 0.5, tested=3))["continuity"].evidence[-1] == (
+        "'supported' needs a mapped covariate, or 4 placebo cutoffs or more; there are 3."
+    )
+    weak: dict[str, Json] = {"manipulation": {"p_value": 0.5, "detectable_share": 1.4}}
+    assert of_sharp(weak)["no_manipulation"].evidence[-1] == (
+        "'supported' needs a detectable jump of 100% of the mean density or less; it is 140%."
+    )
 
 
 def test_a_strong_first_stage_is_relevant_and_an_unbounded_set_contradicts_it() -> None:

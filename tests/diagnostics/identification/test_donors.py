@@ -30,13 +30,31 @@ def test_donors_that_fit_with_an_extreme_effect_and_a_quiet_past_support_it() ->
     assert status(GOOD) == "supported"
 
 
+def unmet(table: dict[str, Json]) -> list[str]:
+    """The sentences on conditions of support, of which the table meets none of those named."""
+    found = donor_assumptions(
+        judged("synthetic_did", "synthetic_control", diagnostics={"donor_fit": {"synthetic_did": table}})
+    )[0]
+    return [str(sentence) for sentence in found.evidence if "'supported' needs" in str(sentence)]
+
+
+def test_the_condition_that_is_not_met_is_named_with_both_numbers() -> None:
+    assert unmet(GOOD) == []
+    assert unmet(GOOD | {"donors": 12}) == ["'supported' needs 19 donors or more; there are 12."]
+    assert unmet(GOOD | {"p_value_in_space": 2 / 21, "misfit": 0.61}) == [
+        "'supported' needs a gap of 0.5 standard deviations or less; it is 0.61.",
+        "'supported' needs the smallest possible p in the placebo test in space, 0.0476; it is 0.0952.",
+    ]
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"misfit": 0.6}, {"donors": 18}, {"p_value_in_space": 2 / 21}, {"p_value_in_time": 0.04},
-     {"p_value_in_time": None}],
+     {"p_value_in_time": None}, {"p_value_in_space": None}],
 )  # fmt: skip
 def test_each_test_must_pass_to_support_it(changed: dict[str, Json]) -> None:
     assert status(GOOD | changed) == "untested"
+    assert len(unmet(GOOD | changed)) == 1
     assert status(GOOD | changed, assumes=["donor_match"]) == "declared"
 
 

@@ -64,7 +64,18 @@ def test_a_control_series_speaks_of_concurrent_events(p_value: float, detectable
     ],
 )
 def test_the_trend_before_speaks_of_the_trend_after(changed: dict[str, Json], status: str) -> None:
-    assert entries(TREND | changed)["stable_trend"].status == status
+    found = entries(TREND | changed)["stable_trend"]
+    assert found.status == status
+    assert any("'supported' needs" in str(sentence) for sentence in found.evidence) == (status == "untested")
+
+
+def test_the_condition_that_is_not_met_is_named_with_both_numbers() -> None:
+    changed: dict[str, Json] = {"curvature": {"p_value": 0.2, "detectable_bias": 1.1, "largest_bias": 0.8}}
+    assert str(entries(TREND | changed)["stable_trend"].evidence[-1]) == (
+        "'supported' needs a detectable or possible bias of less than 1, the distance of the estimate from the minimum "
+        "effect; it is up to 1.1."
+    )
+    assert "'supported' needs p of 0.05 or more" in entries(controls(0.03, 0.8))["no_concurrent_event"].evidence[-1]
 
 
 def test_every_test_of_the_trend_has_a_sentence() -> None:

@@ -29,6 +29,14 @@ def table(**changes: Json) -> dict[str, Json]:
     return before | changes
 
 
+def unmet(before: dict[str, Json], *, breakdown: Json = 1.2) -> list[str]:
+    """Return the sentences on conditions of support that these leads do not meet."""
+    honest: dict[str, Json] = {"first": {"breakdown": breakdown}}
+    found = judged("did_2x2_block", "did", diagnostics={"pre_trends": before, "event_study": {"honest": honest}})
+    lines = [line for entry in trend_assumptions(found) for line in entry.evidence]
+    return [line for line in lines if line.startswith("'supported' needs")]
+
+
 def statuses(before: dict[str, Json], *, breakdown: Json = 1.2, **options: object) -> list[str]:
     honest: dict[str, Json] = {"first": {"breakdown": breakdown}, "average": {"breakdown": 0.3}}
     found = judged(
@@ -77,6 +85,21 @@ def test_the_past_supports_what_it_had_the_power_to_contradict() -> None:
 )  # fmt: skip
 def test_each_weakness_leaves_parallel_trends_untested(weak: dict[str, Json]) -> None:
     assert statuses(table(**weak)) == ["untested", "supported"]
+    assert len(unmet(table(**weak))) == 1
+
+
+def test_the_condition_that_is_not_met_is_named_with_both_numbers() -> None:
+    assert unmet(table()) == []
+    assert unmet(table(periods_before=2, detectable_slope=0.3), breakdown=0.5) == [
+        "'supported' needs 3 periods before treatment or more; there are 2.",
+        "'supported' needs a detectable trend that moves the estimate by less than 1, its distance from the minimum "
+        "effect; it would move it by 1.2.",
+        "'supported' needs a HonestDiD breakdown of 1 or more; it is 0.5.",
+    ]
+    change: dict[str, Json] = {"estimate": 0.1, "p_value": 0.049, "detectable": 0.5}
+    assert unmet(table(last_change=change)) == [
+        "'supported' needs p of 0.05 or more for the last change before treatment; it is 0.049."
+    ]
 
 
 def test_a_conclusion_that_breaks_down_early_is_untested() -> None:
