@@ -132,7 +132,8 @@ def verdicts_page() -> str:
 
     gates = "".join(f"| `{each.name}` | {each.meaning} | {each.source or ''} |\n" for each in of("gate"))
     assumptions = "".join(
-        f"| `{each.name}` | {each.meaning} | {', '.join(map(_code, each.designs))} | {each.source or ''} |\n"
+        f"| `{each.name}` | {each.meaning} | {each.rule} "
+        f"| {', '.join(map(_code, each.designs))} | {each.source or ''} |\n"
         for each in of("assumption")
     )
     return (
@@ -144,7 +145,10 @@ def verdicts_page() -> str:
         + "\n## Gates\n\nA gate passes, warns (the verdict is at most CANARY) or fails (HOLD).\n\n"
         + "| gate | rule | source |\n|---|---|---|\n"
         + gates
-        + "\n## Assumptions\n\n| assumption | what must be true | declarable in | source |\n|---|---|---|---|\n"
+        + "\n## Assumptions\n\n"
+        + "An assumption that caps holds the verdict at CANARY while it is untested and not declared.\n\n"
+        + "| assumption | what must be true | supported, contradicted, untested | declarable in | source |\n"
+        + "|---|---|---|---|---|\n"
         + assumptions
     )
 

@@ -40,6 +40,8 @@ def print_definitions(console: Console, wanted: Sequence[str], *, language: Lang
         line = Text(f"{each.name} ", style="bold") + Text(f"({_KINDS[each.kind].in_language(language)})", style="dim")
         console.print(line)
         console.print(Text(f"  {of(each.meaning).in_language(language)}"), soft_wrap=True)
+        if each.rule:
+            console.print(Text(f"  {of(each.rule).in_language(language)}"), soft_wrap=True)
         if each.designs:
             said = Message("terminal.declarable", designs=list(each.designs))
             console.print(Text(f"  {said.in_language(language)}", style="dim"), soft_wrap=True)

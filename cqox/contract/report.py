@@ -319,6 +319,9 @@ class Definition(AnswerModel):
     kind: Literal["verdict", "gate", "assumption", "status", "finding"]
     name: str
     meaning: Sentence = Field(description="What it says; of a gate its rule, with the thresholds.")
+    rule: Sentence | None = Field(
+        None, description="Of an assumption: when it is supported, when contradicted, and whether it caps."
+    )
     designs: Sequence[str] = Field((), description="Of an assumption: designs in which it may be declared.")
     source: str | None = None
 

@@ -10,6 +10,7 @@ from cqox.contract import Definition
 from cqox.contract.messages import Message
 from cqox.diagnostics.gates import gates
 from cqox.diagnostics.identification.designs import DESIGNS
+from cqox.diagnostics.identification.rules import RULES
 from cqox.diagnostics.primary import Primary
 from cqox.diagnostics.sources import OF_ASSUMPTIONS, OF_GATES, Source
 
@@ -31,6 +32,7 @@ def definitions() -> tuple[Definition, ...]:
                 kind="assumption",
                 name=name,
                 meaning=meaning,
+                rule=RULES[name],
                 source=_cited(OF_ASSUMPTIONS.get(name)),
                 designs=tuple(design.name for design in DESIGNS.values() if name in design.declarable),
             )

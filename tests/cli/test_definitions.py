@@ -22,6 +22,11 @@ def test_a_name_is_found_whatever_its_case() -> None:
     assert "overlap" not in text
 
 
+def test_an_assumption_is_explained_with_its_thresholds() -> None:
+    assert "19 donors or more" in printed("donor_match")
+    assert "ドナーが19個以上" in printed("donor_match", language="ja")
+
+
 def test_without_names_everything_is_defined() -> None:
     text = printed()
     assert all(f"{name} (" in text for name in ("GO", "overlap", "parallel_trends", "untested"))

@@ -6,13 +6,12 @@ from cqox.contract import Assumption
 from cqox.contract.messages import Message
 from cqox.diagnostics.holm import holm
 from cqox.diagnostics.identification.entry import Evidence, Judged, assumption
-from cqox.diagnostics.identification.instruments import exclusion
+from cqox.diagnostics.identification.instruments import LEVEL, WEAK_F, exclusion
 from cqox.diagnostics.tables import Table, number_in, table_in, text_or
 
 __all__ = ["CONTRADICTS", "DETECTABLE", "FEWEST_PLACEBOS", "SUPPORTS", "cutoff_assumptions"]
 
 SUPPORTS, CONTRADICTS = 0.05, 0.001
-_OPPOSITE = 0.01
 FEWEST_PLACEBOS = 4
 DETECTABLE = 1.0
 """Jump of the density, as a share of its mean at the cutoff, that the test must detect with 80% power to support."""
@@ -20,7 +19,6 @@ DETECTABLE = 1.0
 _HOLE = 0.05
 """Share of the rows within the bandwidth: at a tenth, one good study in twenty leaves the interval by chance."""
 
-_WEAK_F = 10.0
 _UNBOUNDED = ("whole line", "two rays", "ray")
 
 
@@ -144,7 +142,7 @@ def _strength(judged: Judged) -> Evidence:
     if kind in _UNBOUNDED:
         sentences.append(Message("identification.cutoff-unbounded-set"))
     return Evidence(
-        sentences=tuple(sentences), supports=strength is not None and strength >= _WEAK_F,
+        sentences=tuple(sentences), supports=strength is not None and strength >= WEAK_F,
         contradicts=kind in _UNBOUNDED,
     )  # fmt: skip
 
@@ -153,7 +151,7 @@ def _monotonicity(judged: Judged) -> Assumption:
     name = "monotonicity"
     against = number_in(table_in(judged.diagnostics, "discontinuity", "first_stage").get("opposite_p_value"))
     sentences = () if against is None else (Message("identification.cutoff-first-stage-halves", p=against),)
-    evidence = Evidence(sentences=sentences, contradicts=against is not None and against < _OPPOSITE)
+    evidence = Evidence(sentences=sentences, contradicts=against is not None and against < LEVEL)
     return assumption(
         name, Message("identification.monotonicity"), evidence, declared=judged.declares(name),
         remedy=Message("identification.monotonicity-remedy"),

@@ -6,12 +6,12 @@ from cqox.diagnostics.identification.arms import assigned
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import Table, number_in, table_in
 
-__all__ = ["exclusion", "instrument_assumptions", "monotonicity", "relevance"]
+__all__ = ["LEVEL", "WEAK_F", "exclusion", "instrument_assumptions", "monotonicity", "relevance"]
 
-_WEAK_F = 10.0
+WEAK_F = 10.0
 """Effective F (Montiel Olea and Pflueger 2013, doi 10.1080/00401706.2013.806694) from which instruments count."""
 
-_LEVEL = 0.01
+LEVEL = 0.01
 
 
 def instrument_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -37,9 +37,7 @@ def _strength(judged: Judged) -> Evidence:
     unbounded = _is_unbounded(table_in(diagnostics, "anderson_rubin_robust"))
     if unbounded:
         sentences.append(Message("identification.unbounded-set"))
-    return Evidence(
-        sentences=tuple(sentences), supports=effective_f >= _WEAK_F and not unbounded, contradicts=unbounded
-    )
+    return Evidence(sentences=tuple(sentences), supports=effective_f >= WEAK_F and not unbounded, contradicts=unbounded)
 
 
 def _is_unbounded(found: Table) -> bool:
@@ -62,7 +60,7 @@ def _overidentified(judged: Judged) -> Evidence:
     if p_value is None:
         return NO_EVIDENCE
     return Evidence(
-        sentences=(Message("identification.overidentification", p_value=p_value),), contradicts=p_value < _LEVEL
+        sentences=(Message("identification.overidentification", p_value=p_value),), contradicts=p_value < LEVEL
     )
 
 
@@ -82,5 +80,5 @@ def _opposite(judged: Judged) -> Evidence:
         return NO_EVIDENCE
     return Evidence(
         sentences=(Message("identification.opposite-first-stage", strata=len(strata), p_value=p_value),),
-        contradicts=p_value < _LEVEL,
+        contradicts=p_value < LEVEL,
     )

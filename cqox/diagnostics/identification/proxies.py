@@ -5,9 +5,9 @@ from cqox.contract.messages import Message
 from cqox.diagnostics.identification.entry import NO_EVIDENCE, Evidence, Judged, assumption
 from cqox.diagnostics.tables import number_in
 
-__all__ = ["proxy_assumptions"]
+__all__ = ["LEVEL", "WEAK_F", "proxy_assumptions"]
 
-_WEAK_F, _LEVEL = 10.0, 0.01
+WEAK_F, LEVEL = 10.0, 0.01
 
 
 def proxy_assumptions(judged: Judged) -> tuple[Assumption, ...]:
@@ -39,7 +39,7 @@ def _strength(judged: Judged) -> Evidence:
         found = number_in(diagnostics.get("first_stage_f"))
     if found is None:
         return NO_EVIDENCE
-    return Evidence(sentences=(Message("identification.proxy-f", f_statistic=found),), supports=found >= _WEAK_F)
+    return Evidence(sentences=(Message("identification.proxy-f", f_statistic=found),), supports=found >= WEAK_F)
 
 
 def _surplus(judged: Judged) -> Evidence:
@@ -47,5 +47,5 @@ def _surplus(judged: Judged) -> Evidence:
     if p_value is None:
         return NO_EVIDENCE
     return Evidence(
-        sentences=(Message("identification.overidentification", p_value=p_value),), contradicts=p_value < _LEVEL
+        sentences=(Message("identification.overidentification", p_value=p_value),), contradicts=p_value < LEVEL
     )
