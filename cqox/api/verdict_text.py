@@ -34,6 +34,8 @@ def show_verdict(console: Console, report: Mapping[str, JsonValue], *, language:
     if decision["primary"]:
         said = Message("terminal.verdict-on", verdict=verdict, primary=str(decision["primary"]))
     console.print(Text(said.in_language(language), style=_STYLES.get(verdict, "bold")))
+    if decision["primary"] and decision.get("primary_rule"):
+        console.print(Text(f"  {decision['primary_rule']}", style="dim"), soft_wrap=True)
     for reason in _list(decision["reasons"]):
         console.print(Text(f"  {reason}"), soft_wrap=True)
     _show_assumptions(console, report.get("identification"), language)

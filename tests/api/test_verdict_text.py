@@ -42,6 +42,12 @@ def test_the_headline_comes_before_the_verdict_and_that_before_the_rest() -> Non
     assert places == sorted(places)
 
 
+def test_the_rule_that_chose_the_primary_follows_the_verdict() -> None:
+    decision = REPORT["decision"] | {"primary_rule": "Chosen by its design."}
+    text = shown({**REPORT, "decision": decision})
+    assert text.index("on aipw") < text.index("Chosen by its design.") < text.index("All is above.")
+
+
 def test_gates_stand_in_groups_and_what_does_not_apply_is_counted() -> None:
     text = shown(REPORT)
     assert "overlap: Too few overlap." in text
