@@ -25,7 +25,7 @@ from cqox.analysis.report import ContrastResult, assemble
 from cqox.analysis.roles import Columns, Rows
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unmapped import Unmapped
-from cqox.analysis.unused import unused_roles
+from cqox.analysis.unused import unused_assignment, unused_roles
 from cqox.contract import ROLES, AnalyzeRequest, DataFinding, EstimationOptions, Gate, Options, RoleMapping
 from cqox.contract.messages import Message, collect_messages, joined, of
 from cqox.datasets import Column, ColumnsOnDisk, capping, describe
@@ -215,7 +215,12 @@ def _finished(
     if not all(_takes_no_covariates(result) for result in results):
         hint = [Message("analysis.candidate-covariates", columns=free.names)] if free.names else []
         notes = [*notes, *hint, *free.notes("suggested")]
-    notes = [*notes, *unused_roles(roles, chosen, estimates), *unmapped.absent()]
+    unused = [
+        note
+        for each in results
+        for note in unused_assignment(options.assignment, each.decision.primary, each.estimates)
+    ]
+    notes = [*notes, *dict.fromkeys(unused), *unused_roles(roles, chosen, estimates), *unmapped.absent()]
     report, drawn = _finite(assemble(roles, options, results, notes=notes, findings=unmapped.found()), dict(specs))
     report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)

@@ -1,4 +1,4 @@
-"""Unused roles: mapped roles that no estimate used, reported so that an incomplete design is not ignored silently."""
+"""What the request says and the results do not use, reported so that it is not ignored silently."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,13 +7,34 @@ from cqox.contract import RoleMapping
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Estimator
 
-__all__ = ["unused_roles"]
+__all__ = ["unused_assignment", "unused_roles"]
 
 _OF_NO_DESIGN = ("unit_id", "cluster", "weights")
 """Roles that determine how rows are weighted or grouped, independent of the design."""
 
 _PROXIES = ("proxy_treatment", "proxy_outcome")
 """One of these alone is a negative control or a control series: checks read it, and no estimator is made for it."""
+
+
+_BY_START = ("did", "did_staggered")
+"""Families of panels to which an assignment of the start of treatment speaks."""
+
+
+def unused_assignment(assignment: str, primary: str | None, estimates: Sequence[Estimate]) -> list[Message]:
+    """Return a sentence on a declared random assignment that a synthetic control does not rest on.
+
+    Args:
+        assignment: `options.assignment`.
+        primary: name of the primary estimate of a contrast.
+        estimates: the results for that contrast.
+    """
+    chosen = next((estimate for estimate in estimates if estimate.name == primary), None)
+    if assignment != "randomized" or chosen is None or chosen.family != "synthetic_control":
+        return []
+    others = [each.name for each in estimates if each.family in _BY_START and each.estimate is not None]
+    if others:
+        return [Message("analysis.assignment-used-by-others", primary=chosen.name, others=others)]
+    return [Message("analysis.assignment-unused", primary=chosen.name)]
 
 
 def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[Message]:

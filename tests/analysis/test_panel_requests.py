@@ -41,6 +41,18 @@ def test_one_treated_unit_is_decided_by_synthetic_differences(states: Finished):
     assert not any("covariates" in note for note in states.report["notes"])
 
 
+def test_a_random_start_is_noted_as_unused_by_a_synthetic_control(tmp_path: Path):
+    data = factor_panel(treated=1)
+    lines = ["unit,time,y,treated"]
+    for unit, time, y, t in zip(data.unit, data.time, data.y, data.treatment, strict=True):
+        lines.append(f"u{unit},{time},{y:.6f},{t:.0f}")
+    mapping: dict[str, object] = {"y": "y", "unit_id": "unit", "time": "time", "treatment": "treated"}
+    chosen = ["synthetic_did", "did_2x2_block"]
+    report = analyzed(tmp_path, lines, mapping, estimators=chosen, assignment="randomized").report
+    assert report["decision"]["primary"] == "synthetic_did"
+    assert any("for options.primary: did_2x2_block." in note for note in report["notes"])
+
+
 def test_its_donors_have_their_names(states: Finished):
     estimate = next(row for row in states.report["estimates"] if row["name"] == "synthetic_control")
     donors = [row["unit"] for row in estimate["diagnostics"]["donor_weights"]]

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from cqox.analysis.unused import unused_roles
+from cqox.analysis.unused import unused_assignment, unused_roles
 from cqox.estimators import Estimate, entries
 from tests.figures.drawn import one
 
@@ -63,3 +63,16 @@ def test_one_kind_of_proxy_is_a_control_that_checks_read_and_two_are_a_design() 
     assert notes_on_unused(roles, gave("interrupted_series"), lacking) == []
     (note,) = notes_on_unused({**roles, "proxy_treatment": ("v",)}, gave("interrupted_series"), lacking)
     assert "'proxy_outcome' and 'proxy_treatment'" in note
+
+
+def test_a_random_start_that_a_synthetic_control_does_not_use_is_reported() -> None:
+    of_donors = replace(gave("synthetic_did"), family="synthetic_control")
+    trends = replace(gave("did_2x2_block"), family="did")
+    assert unused_assignment("randomized", "synthetic_did", [of_donors, trends]) == [
+        "options.assignment = 'randomized' speaks of the start of treatment. synthetic_did rests on donors that match "
+        "and does not use it. Estimators that do, for options.primary: did_2x2_block."
+    ]
+    (alone,) = unused_assignment("randomized", "synthetic_did", [of_donors])
+    assert alone.endswith("does not use it.")
+    assert unused_assignment("unknown", "synthetic_did", [of_donors, trends]) == []
+    assert unused_assignment("randomized", "did_2x2_block", [of_donors, trends]) == []
