@@ -132,14 +132,23 @@ def _code(report: Mapping[str, JsonValue], number: int) -> JsonValue:
     return found.get("code") if isinstance(found, dict) else None
 
 
-def show_finding(console: Console, finding: Mapping[str, JsonValue], language: Language) -> None:
-    """Print a finding with the flags of its remedy, and the one that accepts it if it keeps the verdict at CANARY."""
+def show_finding(
+    console: Console, finding: Mapping[str, JsonValue], language: Language, *, reading: bool = False
+) -> None:
+    """Print a finding with the flags of its remedy, and the one that accepts it if it keeps the verdict at CANARY.
+
+    Args:
+        console: the output.
+        finding: as the API returns it.
+        language: language of the words around it.
+        reading: print only what a command that reads a file and analyses nothing can take.
+    """
     caps = finding["severity"] == "caps" and not finding["accepted"]
     said = Message("terminal.finding", code=str(finding["code"]), text=str(finding["message"]))
     console.print(Text(said.in_language(language), style="red" if caps else "yellow"), soft_wrap=True)
-    for words in flags_of_remedy(finding["remedy"]):
+    for words in flags_of_remedy(finding["remedy"], reading=reading):
         console.print(Text(f"  {shlex.join(words)}"), soft_wrap=True)
-    if caps:
+    if caps and not reading:
         console.print(Text(f"  --option accept={finding['code']}"), soft_wrap=True)
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from pydantic import JsonValue
 
-from cqox.contract import ROLES
+from cqox.contract import ROLES, ReshapingOptions
 
 __all__ = ["flag_of", "flags_of_mapping", "flags_of_pairs", "flags_of_remedy"]
 
@@ -33,12 +33,20 @@ def flags_of_pairs(flag: str, pairs: Mapping[str, JsonValue]) -> list[list[str]]
     ]
 
 
-def flags_of_remedy(remedy: JsonValue) -> Iterator[list[str]]:
-    """Yield the words of a command line for each part of the remedy of a data finding."""
+def flags_of_remedy(remedy: JsonValue, *, reading: bool = False) -> Iterator[list[str]]:
+    """Yield the words of a command line for each part of the remedy of a data finding.
+
+    Args:
+        remedy: as the API returns it.
+        reading: yield only options of reading the file, also those that an analysis takes as well.
+    """
     if not isinstance(remedy, dict) or not isinstance(remedy["parameters"], dict):
         return
     for name, value in remedy["parameters"].items():
-        if name == "mapping" and isinstance(value, dict):
+        if reading:
+            if name in ReshapingOptions.model_fields:
+                yield from flags_of_pairs("--read", {name: value})
+        elif name == "mapping" and isinstance(value, dict):
             yield from flags_of_mapping(value)
         else:
             yield from flags_of_pairs("--read" if remedy["at"] == "upload" else "--option", {name: value})

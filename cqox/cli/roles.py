@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cqox.api.calls import roles
 from cqox.api.estimates_table import show_finding
-from cqox.api.flags import flag_of, flags_of_mapping
+from cqox.api.flags import flag_of, flags_of_mapping, flags_of_pairs
 from cqox.api.session import Session
 from cqox.cli.arguments import read_options_of, source_of
 from cqox.cli.environment import bounds_of
@@ -25,7 +25,7 @@ from cqox.contract import ROLES
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
 from cqox.errors import CqoxError
 
-__all__ = ["command_of", "print_roles"]
+__all__ = ["command_of", "print_roles", "remedies_of"]
 
 _OTHERS = 3
 """Most candidates of a role that are listed after the suggested ones."""
@@ -70,12 +70,39 @@ def command_of(
 ) -> str:
     """Return the command line that analyses the data with the suggested roles, for a POSIX shell.
 
-    A role that an analysis needs and no column seems to play stands there with COLUMN in its place.
+    A role that an analysis needs and no column seems to play stands there with COLUMN in its place. The remedies of the
+    findings are part of it: those of reading the file alone where there are any, as the others are of the table that
+    was read without them.
     """
-    flags = [*flags_of_mapping(inference["mapping"]), *(["--read", each] for each in read_options)]
+    upload, analyze = remedies_of(inference.get("findings", ()))
+    reading = [*(["--read", each] for each in read_options), *flags_of_pairs("--read", upload)]
+    flags = [
+        *flags_of_mapping(inference["mapping"]),
+        *reading,
+        *([] if upload else flags_of_pairs("--option", analyze)),
+    ]
     missing = [[flag_of(role), "COLUMN"] for role in inference["missing"]]
     words = [data if not data.startswith("-") else f"./{data}", *([] if query is None else ["--query", query])]
     return shlex.join(["cqox", "analyze", *words, *chain.from_iterable([*flags, *missing])])
+
+
+def remedies_of(findings: Sequence[Mapping[str, Any]]) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
+    """Return the parameters of the remedies, those of an upload and those of an analysis; equal names are joined."""
+    merged: dict[str, dict[str, JsonValue]] = {"upload": {}, "analyze": {}}
+    for remedy in (finding["remedy"] for finding in findings if finding["remedy"]):
+        found = merged[remedy["at"]]
+        for name, value in remedy["parameters"].items():
+            found[name] = _joined(found[name], value) if name in found else value
+    return merged["upload"], merged["analyze"]
+
+
+def _joined(first: JsonValue, second: JsonValue) -> JsonValue:
+    """Return two values of a parameter as one; of those that cannot be joined, the first."""
+    if isinstance(first, list) and isinstance(second, list):
+        return [*first, *(each for each in second if each not in first)]
+    if isinstance(first, dict) and isinstance(second, dict):
+        return second | first
+    return first
 
 
 def _show(console: Console, inference: Mapping[str, Any], command: str, language: Language) -> None:
@@ -88,7 +115,7 @@ def _show(console: Console, inference: Mapping[str, Any], command: str, language
         said = Message("terminal.note", text=note).in_language(language)
         console.print(Text(said, style="yellow"), soft_wrap=True)
     for finding in inference["findings"]:
-        show_finding(console, finding, language)
+        show_finding(console, finding, language, reading=True)
     console.print()
     console.print(Text(Message("terminal.roles-command").in_language(language), style="dim"), soft_wrap=True)
     console.print(Text(command, style="bold"), soft_wrap=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cqox.contract import ROLES
 from cqox.contract.messages import Message
+from cqox.datasets.marks import is_mark
 from cqox.datasets.role_candidate import MAPPED_AT, RoleCandidate
 from cqox.datasets.structural_roles import computed_from_roles, only_outcome_left, with_structure
 from cqox.datasets.structure import Structure
@@ -371,6 +372,8 @@ def _looks_coded(column: Column) -> bool:
 
 
 def _no_covariate(column: Column) -> Message | None:
+    if column.missing and len(column.levels) == 1 and is_mark(column.levels[0]):
+        return Message("datasets.left-marks")
     if column.distinct is not None and column.distinct <= 1:
         return Message("datasets.left-constant")
     if column.kind == "category" and not column.levels:

@@ -33,3 +33,8 @@ def test_a_remedy_is_given_at_the_upload_or_at_the_analysis():
     assert list(flags_of_remedy(upload)) == [["--read", "header_rows=2"]]
     assert list(flags_of_remedy(analysis)) == [["--y", "a"], ["--option", 'accept=["x"]']]
     assert list(flags_of_remedy(None)) == []
+
+
+def test_a_command_that_only_reads_is_given_options_of_reading() -> None:
+    rows = {"at": "analyze", "parameters": {"drop_rows": [{"rows": [3]}], "yes_no": ["x"], "mapping": {"y": "a"}}}
+    assert list(flags_of_remedy(rows, reading=True)) == [["--read", 'drop_rows=[{"rows": [3]}]']]

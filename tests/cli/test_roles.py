@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cqox.api.flags import flag_of
 from cqox.cli.app import app
-from cqox.cli.roles import command_of, print_roles
+from cqox.cli.roles import command_of, print_roles, remedies_of
 from cqox.datasets import sample_path
 
 pytestmark = pytest.mark.usefixtures("warm")
@@ -42,6 +42,44 @@ def test_json_is_what_the_http_interface_answers(table: Path, capsys: pytest.Cap
 def test_a_role_that_no_column_plays_has_a_place_in_the_command():
     command = command_of("-a.csv", {"mapping": {"y": "a b"}, "missing": ["treatment"]}, query="SELECT 1")
     assert command == f"cqox analyze ./-a.csv --query 'SELECT 1' --y 'a b' {flag_of('treatment')} COLUMN"
+
+
+MARKED = "shop,sales,campaign\na,5,○\nb,7,\nc,6,○\nd,9,\n合計,27,\n"
+
+
+def test_roles_prints_what_it_takes_and_the_command_of_an_analysis_has_every_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    table = tmp_path / "marked.csv"
+    table.write_text(MARKED, encoding="utf-8")
+    assert print_roles(str(table), read_options=[], as_json=False, language="en") == 0
+    *lines, command = capsys.readouterr().out.splitlines()
+    assert not any("--option" in line for line in lines)
+    (flags,) = [shlex.split(line) for line in lines if "--read" in line]
+    assert any("a mark for yes, or empty: campaign" in line for line in lines)
+    words = shlex.split(command)
+    assert 'yes_no=["campaign"]' in words
+    assert any(word.startswith("drop_rows=") for word in words)
+    assert CliRunner().invoke(app, ["roles", str(table), *flags]).exit_code == 0
+    words[words.index("COLUMN")] = "campaign"
+    assert CliRunner().invoke(app, [*words[1:], "--no-figures"]).exit_code == 0
+
+
+def test_remedies_of_the_same_name_are_joined():
+    def finding(at: str, **parameters: object) -> dict[str, object]:
+        return {"remedy": {"at": at, "parameters": parameters}}
+
+    upload, analyze = remedies_of([
+        finding("analyze", drop_rows=[{"rows": [1]}]), finding("analyze", period_formats={"a": "year"}),
+        finding("analyze", drop_rows=[{"duplicates": True}]), finding("analyze", period_formats={"b": "week"}),
+        finding("upload", header_rows=2), {"remedy": None},
+    ])  # fmt: skip
+    assert upload == {"header_rows": 2}
+    assert analyze == {
+        "drop_rows": [{"rows": [1]}, {"duplicates": True}], "period_formats": {"b": "week", "a": "year"},
+    }  # fmt: skip
+    inference = {"mapping": {"y": "a"}, "missing": [], "findings": [finding("upload", header_rows=2)]}
+    assert command_of("t.csv", inference) == "cqox analyze t.csv --y a --read header_rows=2"
 
 
 def test_a_wrong_file_or_option_ends_with_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

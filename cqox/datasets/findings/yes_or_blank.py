@@ -1,21 +1,15 @@
 """Columns of a mark for yes and an empty cell for no: ○, ✓ or x."""
 
-import unicodedata
 from collections.abc import Sequence
 
 import polars as pl
 
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
+from cqox.datasets.marks import is_mark
 from cqox.datasets.table import Column
 
 __all__ = ["yes_or_blank"]
-
-_MARKS = frozenset({
-    "○", "◯", "〇", "●", "◎", "o", "x", "✓", "✔", "☑", "レ", "*", "★", "y", "yes", "true", "はい", "有", "有り", "あり",
-    "済", "済み", "該当", "対象", "実施",
-})  # fmt: skip
-"""Words and marks that mean yes where the only other cells are empty."""
 
 
 def yes_or_blank(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
@@ -25,7 +19,7 @@ def yes_or_blank(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFin
         if column.dtype not in ("string", "enum") or column.distinct != 1 or not column.missing:
             continue
         mark = str(frame[column.name].drop_nulls()[0])
-        if unicodedata.normalize("NFKC", mark).casefold() in _MARKS:
+        if is_mark(mark):
             found.append(
                 DataFinding(
                     code="yes-or-blank",
