@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from pydantic import JsonValue
 
-from cqox.contract import DataFinding, Decision, Effect, EstimateReport, Gate, Identification, Provenance
+from cqox.contract import (
+    DataFinding,
+    Decision,
+    Effect,
+    EstimateReport,
+    Gate,
+    Identification,
+    Provenance,
+    near_words,
+    shortened,
+)
 from cqox.contract import Report as Document
-from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
-from cqox.errors import NotFound
+from cqox.contract.messages import LANGUAGES, Language, Message, joined, translate_document
+from cqox.errors import InvalidRequest, NotFound
 from cqox.frames import Form, FrameKind, to_native
 
 if TYPE_CHECKING:
@@ -26,6 +36,8 @@ _FORMS: Mapping[str, Form] = {
     "reason": "text",
 }  # fmt: skip
 """Columns of the tidy frame, named as in the CSV export."""
+
+_FIGURE_FORMATS = ("svg", "png", "json")
 
 _OF_ESTIMATE = {"estimator": "name", "std_error": "standard_error", "conf_low": "ci_lower", "conf_high": "ci_upper"}
 """Names in a report of the columns that have others there."""
@@ -244,7 +256,13 @@ class Report:
     def save_figures(
         self, folder: str | Path, *, formats: Sequence[Literal["svg", "png", "json"]] = ("svg",)
     ) -> dict[str, list[Path]]:
-        """Write every figure into a folder, which is created if missing; return the files by figure name."""
+        """Write every figure into a folder, which is created if missing; return the files by figure name.
+
+        Raises:
+            InvalidRequest: figures cannot be written in a format; `choices` are the formats.
+        """
+        for suffix in formats:
+            _check_format(suffix)
         into = Path(folder)
         into.mkdir(parents=True, exist_ok=True)
         written: dict[str, list[Path]] = {}
@@ -260,18 +278,24 @@ class Report:
 
         Raises:
             NotFound: there is no figure of this name; `choices` are the names.
+            InvalidRequest: figures cannot be drawn in this format; `choices` are the formats.
         """
         self._check_figure(name)
+        _check_format(suffix)
         if suffix == "json":
             spec = self._source.specification(name, self._language)
             return json.dumps(spec, ensure_ascii=False, separators=(",", ":")).encode()
         return self._source.drawn(name, suffix, self._language)
 
     def _check_figure(self, name: str) -> None:
-        if name not in self._parts.figures:
-            raise NotFound(
-                Message("analysis.no-figure", figure=str(name)[:100]), field="name", choices=list(self.figures)
-            )
+        if name not in self.figures:
+            near = near_words(str(name), self.figures)
+            sentences = [
+                Message("analysis.no-figure", figure=shortened(str(name))),
+                *([Message("analysis.did-you-mean", words=near)] if near else []),
+                Message("analysis.figures-are", figures=list(self.figures)),
+            ]
+            raise NotFound(joined(sentences), field="name", choices=list(dict.fromkeys([*near, *self.figures])))
 
     @overload
     def to_html(self, path: None = None) -> str: ...
@@ -319,6 +343,14 @@ class Report:
         from cqox.api.notebook import html_of
 
         return html_of(self)
+
+
+def _check_format(suffix: str) -> None:
+    if suffix not in _FIGURE_FORMATS:
+        raise InvalidRequest(
+            Message("analysis.no-figure-format", format=shortened(suffix), formats=list(_FIGURE_FORMATS)),
+            field="formats", choices=list(_FIGURE_FORMATS),
+        )  # fmt: skip
 
 
 def _tidy(estimates: Sequence[EstimateReport]) -> dict[str, list[object]]:

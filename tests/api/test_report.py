@@ -12,7 +12,7 @@ import pytest
 from cqox.api.calls import analyze
 from cqox.api.report import Report
 from cqox.api.session import Session
-from cqox.errors import NotFound
+from cqox.errors import InvalidRequest, NotFound
 from tests.api.conftest import trial
 
 
@@ -63,10 +63,23 @@ def test_figures_are_charts_and_files(report: Report, tmp_path: Path) -> None:
     assert report.draw("forest", "png").startswith(b"\x89PNG")
     with pytest.raises(NotFound) as caught:
         report.figure("forrest")
-    assert "forest" in (caught.value.choices or ())
+    assert (caught.value.choices or ())[0] == "forest"
+    assert "Did you mean forest?" in str(caught.value)
+    assert f"The figures are {', '.join(report.figures)}." in str(caught.value)
     written = report.save_figures(tmp_path / "new" / "figures", formats=("svg", "json"))
     assert written["forest"] == [tmp_path / "new" / "figures" / f"forest.{suffix}" for suffix in ("svg", "json")]
     assert (tmp_path / "new" / "figures" / "forest.svg").read_bytes().startswith(b"<svg")
+
+
+def test_a_figure_is_written_in_formats_that_there_are(report: Report, tmp_path: Path) -> None:
+    for write in (
+        lambda: report.save_figures(tmp_path / "new", formats=["svg", "jpg"]),  # type: ignore[list-item]
+        lambda: report.draw("forest", "jpg"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidRequest, match="'jpg'") as caught:
+            write()
+        assert list(caught.value.choices or ()) == ["svg", "png", "json"]
+    assert not (tmp_path / "new").exists()
 
 
 def test_another_language_changes_sentences_and_figures_alone(report: Report) -> None:
