@@ -194,16 +194,21 @@ class Unmapped:
         names = [name for name, p in adjusted.items() if p < _LEVEL]
         copies = self._copies(names, [role, *(role for role in ("y", "reward") if role in self._roles)], rows)
         names = [name for name in names if name not in copies]
-        return [self._difference(names, p_values, adjusted, copies)] if names else []
+        return [self._difference(role, names, p_values, adjusted, copies)] if names else []
 
     def _difference(
-        self, names: Sequence[str], compared: Mapping[str, float], adjusted: Mapping[str, float], copies: set[str]
+        self,
+        role: str,
+        names: Sequence[str],
+        compared: Mapping[str, float],
+        adjusted: Mapping[str, float],
+        copies: set[str],
     ) -> DataFinding:
         given = names_in(self._roles.get("covariates", ()))
         return DataFinding(
             code="arms-differ", severity="caps", columns=names,
             message=Message(
-                "findings.arms-differ", columns=_listed(names),
+                "findings.arms-differ", columns=_listed(names), variable=_listed(names_in(self._roles[role])),
                 compared=_listed([name for name in compared if name not in copies]),
                 p_value=min(adjusted[name] for name in names), level=_LEVEL,
             ),

@@ -44,13 +44,13 @@ def headline(
     outcome, treatment = of(found.outcome or "y"), of(found.treatment or "")
     if contrast is not None:
         treatment = Message("headline.levels", treatment=treatment, levels=contrast)
-    size = _size(found, alpha)
+    size, amount = _size(found, alpha), treatment if continuous else None
     if contradicted:
-        return _with_columns(
-            Message("headline.contradicted", outcome=outcome, size=size, assumptions=contradicted), differ
-        )
+        said = Message("headline.contradicted", outcome=outcome, size=size, assumptions=contradicted)
+        return _with_columns(said, differ, amount)
     if failing:
-        return _with_columns(Message("headline.gates-fail", outcome=outcome, size=size, gates=list(failing)), differ)
+        said = Message("headline.gates-fail", outcome=outcome, size=size, gates=list(failing))
+        return _with_columns(said, differ, amount)
     if identification.design == "comparison" and any(entry.name == "unconfounded" for entry in open_ones):
         said = _association(found, outcome, treatment, size, continuous=continuous)
     elif open_ones and _is_shown(found):
@@ -58,15 +58,22 @@ def headline(
         said = Message("headline.effect-if", outcome=outcome, size=size, assumptions=names)
     else:
         said = _effect(found, outcome, treatment, size, continuous=continuous)
-    said = _with_columns(said, differ)
+    said = _with_columns(said, differ, amount)
     return Message("headline.findings", sentence=said, findings=list(findings)) if findings else said
 
 
-def _with_columns(said: Message, differ: Sequence[str]) -> Message:
+def _with_columns(said: Message, differ: Sequence[str], amount: Message | None) -> Message:
+    """Return the sentence with the columns by which the arms differ, or that go with the amount of a treatment."""
+    if not differ:
+        return said
     first, more = list(differ[:_MOST_COLUMNS]), len(differ) - _MOST_COLUMNS
+    if amount is not None and more > 0:
+        return Message("headline.amount-related-and-more", sentence=said, treatment=amount, columns=first, more=more)
+    if amount is not None:
+        return Message("headline.amount-related", sentence=said, treatment=amount, columns=first)
     if more > 0:
         return Message("headline.arms-differ-and-more", sentence=said, columns=first, more=more)
-    return Message("headline.arms-differ", sentence=said, columns=first) if differ else said
+    return Message("headline.arms-differ", sentence=said, columns=first)
 
 
 def _is_shown(found: Effect) -> bool:

@@ -71,6 +71,7 @@ def test_columns_by_which_the_arms_differ_are_named_with_what_can_be_sent() -> N
     frame = trial(800).with_columns(x=pl.col("x") + 0.4 * pl.col("w"), more=pl.col("w") * 5 + pl.col("age"))
     finding = found(frame)["arms-differ"]
     assert sorted(finding.columns) == ["more", "x"]
+    assert "'w' is related to '" in finding.message
     assert finding.severity == "caps"
     assert not finding.accepted
     assert finding.remedy is not None

@@ -63,11 +63,23 @@ def test_without_a_number_the_sentence_says_so() -> None:
 
 
 def test_an_association_names_the_columns_by_which_the_arms_differ() -> None:
-    assert "The arms differ by age, income, which are not mapped." in said(status="untested", differ=("age", "income"))
+    assert "The arms differ by age, income, to which the request gives no role." in said(
+        status="untested", differ=("age", "income")
+    )
     assert said(status="declared", differ=("age",)).code == "headline.arms-differ"
     many = said(differ=tuple(f"x{number}" for number in range(40)))
-    assert many.endswith(" The arms differ by x0, x1, x2, x3, x4, x5, x6, x7 and 32 more, which are not mapped.")
+    assert many.endswith(
+        " The arms differ by x0, x1, x2, x3, x4, x5, x6, x7 and 32 more, to which the request gives no role."
+    )
     assert "differ by" not in said(status="declared")
+
+
+def test_an_amount_has_no_arms() -> None:
+    one = said(status="untested", continuous=True, differ=("age",))
+    assert one.endswith(" ad is related to age, to which the request gives no role.")
+    many = said(continuous=True, differ=tuple(f"x{number}" for number in range(40)))
+    assert many.endswith(" x7 and 32 more, to which the request gives no role.")
+    assert "arms" not in one + many
 
 
 def of_ledger(found: Identification, estimate: float = 2.0) -> Message:

@@ -79,11 +79,14 @@ def identify(
         entries.append(complete_outcomes(judged))
     if design.name != "interrupted_series":
         entries.append(independent_units(judged))
-    return Identification(design=design.name, statement=_statement(design.name, options), assumptions=tuple(entries))
+    return Identification(design=design.name, statement=_statement(design.name, judged), assumptions=tuple(entries))
 
 
-def _statement(design: str, options: Options) -> Message:
+def _statement(design: str, judged: Judged) -> Message:
+    options = judged.options
     if design == "comparison" and options.assignment == "unknown":
+        if judged.plan.data.treatment_kind == "continuous":
+            return Message("identification.association-of-amount")
         return Message("identification.association")
     if design == "comparison" and options.assignment == "randomized":
         return Message("identification.trial")

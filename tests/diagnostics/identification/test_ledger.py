@@ -1,8 +1,11 @@
 """The ledger of a primary estimate, and how it caps the verdict."""
 
+from dataclasses import replace
+
 import pytest
 
 from cqox.diagnostics import identify
+from cqox.estimators import Plan
 from tests.diagnostics.identification.judging import judged
 from tests.diagnostics.looking import judged as judge
 from tests.diagnostics.looking import trial
@@ -36,3 +39,11 @@ def test_without_a_number_there_is_no_ledger() -> None:
 @pytest.mark.parametrize(("assignment", "verdict"), [("unknown", "CANARY"), ("randomized", "GO")])
 def test_an_undeclared_comparison_is_at_most_canary(assignment: str, verdict: str) -> None:
     assert judge(trial(), assignment=assignment).decision.verdict == verdict
+
+
+def test_an_association_of_an_amount_speaks_of_no_arms() -> None:
+    given = judged("ols_adjustment", "regression")
+    plan = Plan(replace(given.plan.data, treatment_kind="continuous"), given.plan.settings)
+    found = identify(plan, given.chosen, given.estimates, given.diagnostics, given.options)
+    assert found is not None
+    assert "arms" not in str(found.statement)
