@@ -218,13 +218,15 @@ def _explain(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME...", help="Such as CANARY, overlap, parallel_trends or totals-rows; all if absent."
+            metavar="NAME...",
+            help="Such as CANARY, overlap, parallel_trends, totals-rows, aipw, cohort or assignment; the words of a "
+            "report if absent.",
         ),
     ] = None,
     *,
     lang: LanguageOption,
 ) -> None:
-    """Define verdicts, gates, assumptions and data findings, with their thresholds and sources."""
+    """Define verdicts, gates, assumptions, data findings, estimators, roles and options, with their sources."""
     from cqox.cli.definitions import print_definitions
     from cqox.cli.output import print_error, result_console
     from cqox.errors import InvalidRequest
