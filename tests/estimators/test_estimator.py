@@ -15,7 +15,7 @@ def _reason(name: str, **changes: object):
 def test_missing_roles_are_named():
     reason = _reason("twfe")
     assert reason == "The estimator needs the roles 'unit_id' and 'time', which the mapping does not name."
-    assert reason.in_language("ja") == "割り当てられていない役割'unit_id'と'time'が必要である。"
+    assert reason.in_language("ja") == "指定されていない役割'unit_id'と'time'が必要である。"
 
 
 def test_a_role_whose_columns_do_not_vary_is_named():

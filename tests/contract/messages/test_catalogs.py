@@ -97,3 +97,8 @@ def test_a_reason_of_an_estimator_names_its_subject() -> None:
     sentences = {code: template("en", code) or "" for code in codes("en") if code.partition(".")[0] in areas}
     assert sentences
     assert [code for code, text in sentences.items() if text.startswith(("It ", "Its ", "They "))] == []
+
+
+def test_mapping_a_role_and_assigning_a_treatment_are_different_words_in_japanese() -> None:
+    assert render("ja", "analysis.no-unit-id", {}).startswith("unit_idが指定されていない")
+    assert "割り当て" in render("ja", "identification.trial", {})
