@@ -29,7 +29,8 @@ READ_OPTIONS = ("encoding", "delimiter", "decimal", "na", "sheet", *ReshapingOpt
 
 READ_HELP = (
     "How to read the file, such as encoding=cp932 or header_rows=2; may be repeated. "
-    f"Names: {', '.join(READ_OPTIONS)}; docs/findings.md explains them."
+    f"Names: {', '.join(READ_OPTIONS)}; `cqox roles FILE` prints those that a file needs, and `cqox explain "
+    "header_rows` explains one."
 )
 DATA_HELP = (
     "A table, in any format that an upload may have; or a folder of Parquet or CSV files, or an address: https://…, "
@@ -42,7 +43,7 @@ QUERY_HELP = (
 _METAVARS = {"columns": "COLUMN,…", "scalar": "NUMBER"}
 _OPTION_HELP = (
     "An option of the analysis, such as assignment=randomized, seed=7 or se=HC3; several values are separated by "
-    "commas, as in estimators=aipw,ipw_ate. May be repeated. docs/options.md explains them: "
+    "commas, as in estimators=aipw,ipw_ate. May be repeated. `cqox explain NAME` explains each: "
     f"{', '.join(Options.model_fields)}."
 )
 _EXPORT_HELP = (

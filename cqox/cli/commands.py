@@ -59,7 +59,7 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         "power",
         help="Plan a study: of effect, size (--n) and power one is computed from the other two, from numbers or from "
         "data like those of the study. From data without an effect the answer is the smallest one that a study of "
-        "their size detects. docs/power.md names the methods.",
+        "their size detects. The answer names its method.",
         short_help="Plan a study: sample size, smallest detectable effect, power.",
         epilog="Examples: cqox power --baseline 0.10 --effect 0.02; cqox power last-year.csv --y sales --cluster store",
         rich_help_panel=_ANALYSES,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from cqox.contract import ROLES, Definition, Options, near_words
+from cqox.contract import ROLES, Definition, Options, ReshapingOptions, near_words
 from cqox.contract.messages import Language, Message, joined, of
 from cqox.errors import InvalidRequest
 
@@ -93,7 +93,7 @@ def _of_requests() -> Iterator[_Entry]:
         )
     for name, role in ROLES.items():
         yield _Entry(kind=Message("terminal.kind-role"), name=name, lines=[of(role.meaning)])
-    for name, field in Options.model_fields.items():
+    for name, field in {**ReshapingOptions.model_fields, **Options.model_fields}.items():
         default = json.dumps(field.get_default(call_default_factory=True), default=str)
         yield _Entry(
             kind=Message("terminal.kind-option"), name=name, lines=[of(field.description or "")],

@@ -74,3 +74,10 @@ def test_a_wrong_variable_is_refused_before_anything_is_done(command: str):
 )
 def test_figures_are_next_to_the_file_or_in_the_current_folder(data: str, folder: str):
     assert _folder_of_figures(data) == Path(folder)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_points_to_commands_and_to_no_file_of_the_repository(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    assert "docs/" not in done.output

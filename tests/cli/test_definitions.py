@@ -33,6 +33,7 @@ def test_estimators_roles_and_options_are_explained() -> None:
     assert "Needs the roles y, treatment" in text
     assert "cohort (role)" in text
     assert 'Default: "unknown".' in text
+    assert printed("header_rows").startswith("header_rows (option)")
 
 
 def test_an_unknown_name_does_not_suppress_the_others() -> None:
