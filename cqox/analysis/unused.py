@@ -1,4 +1,4 @@
-"""What the request says and the results do not use, reported so that it is not ignored silently."""
+"""Parts of a request that the results do not use, reported so that an incomplete design is not ignored silently."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -24,7 +24,7 @@ def definitions() -> tuple[Definition, ...]:
     return (
         *_words("verdict", _VERDICTS),
         *(
-            Definition(kind="gate", name=name, meaning=rule, designs=(), source=_cited(OF_GATES.get(name)))
+            Definition(kind="gate", name=name, meaning=rule, rule=None, designs=(), source=_cited(OF_GATES.get(name)))
             for name, rule in (*rules.items(), ("refutation", Message("gates.refutation-rule")))
         ),
         *(
@@ -45,7 +45,8 @@ def definitions() -> tuple[Definition, ...]:
 
 def _words(kind: Literal["verdict", "status", "finding"], meanings: Mapping[str, Message]) -> list[Definition]:
     return [
-        Definition(kind=kind, name=name, meaning=meaning, designs=(), source=None) for name, meaning in meanings.items()
+        Definition(kind=kind, name=name, meaning=meaning, rule=None, designs=(), source=None)
+        for name, meaning in meanings.items()
     ]
 
 
