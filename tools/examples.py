@@ -119,8 +119,9 @@ def with_outputs(text: str, printed: Mapping[int, str]) -> str:
 
 
 def main(names: Sequence[str]) -> int:
-    """Run the pages that are named, by default all, and write them where their output has changed."""
-    chosen = [Path(name).resolve() for name in names] or sequences()
+    """Run the named pages, by default all that ask no server, and write them where their output has changed."""
+    alone = [page for page in sequences() if not asks_server(page.read_text(encoding="utf-8"))]
+    chosen = [Path(name).resolve() for name in names] or alone
     for page in chosen:
         text = page.read_text(encoding="utf-8")
         here = Path.cwd()
