@@ -25,10 +25,12 @@ class Header:
 def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[Message, ...]]:
     """The headers by which columns are known, and a note on repeated ones.
 
-    Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`.
+    Names are NFC with spaces collapsed; an empty one becomes `column_<position from 1>`, a repeated one gets `_2`. A
+    header that is clean already stays a name, even after one that becomes equal to it.
     """
     cleaned = [_clean(original) for original in originals]
     taken = {name for name in cleaned if name}
+    clean = {name for original, name in zip(originals, cleaned, strict=True) if name and name == original}
     seen: set[str] = set()
     headers: list[Header] = []
     repeated: list[Message] = []
@@ -36,7 +38,7 @@ def name_columns(originals: Sequence[str]) -> tuple[tuple[Header, ...], tuple[Me
         unique = name
         if not name:
             unique = _free(f"column_{position}", taken | seen)
-        elif name in seen:
+        elif name in seen or (name in clean and name != original):
             unique = _free(name, taken | seen, start=2)
             repeated.append(Message("datasets.renamed-header", name=name, new_name=unique, position=position))
         seen.add(unique)

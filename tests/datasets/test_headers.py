@@ -38,3 +38,21 @@ def test_names_are_always_unique_composed_and_not_blank(originals: list[str]) ->
     assert len(set(names)) == len(originals)
     assert all(name.strip() == name and name for name in names)
     assert all(unicodedata.is_normalized("NFC", name) for name in names)
+
+
+def test_a_header_that_needs_no_cleaning_keeps_its_name_wherever_it_stands() -> None:
+    assert _names("y ", "y", "w") == ["y_2", "y", "w"]
+    assert _names("\u200by", " y", "y", "y") == ["y_2", "y_3", "y", "y_4"]
+    assert _names("か\u3099", "が") == ["が_2", "が"]
+    assert _names("y ", "y", "y_2") == ["y_3", "y", "y_2"]
+    assert _names(" y", "y\n") == ["y", "y_2"]
+    _, (note,) = name_columns(["y ", "y"])
+    assert str(note) == "Repeated headers were numbered: 'y' (column 1) is now 'y_2'."
+
+
+@given(st.lists(st.text("ay_2 \u200b*^$", max_size=3), max_size=8))
+def test_a_clean_header_is_the_name_of_its_own_column(originals: list[str]) -> None:
+    names = _names(*originals)
+    for original in originals:
+        if _names(original) == [original] and not original.startswith("column_"):
+            assert originals.index(original) == names.index(original)
