@@ -1,14 +1,15 @@
 """Validation of a mapping by column names, before any data are read and without numeric libraries."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from cqox.contract import ROLES, Options, RemedyOptions, RoleMapping, near_words, shortened
+from cqox.contract import ROLES, Mapped, Options, RemedyOptions, RoleMapping, near_words, shortened
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest
 
 __all__ = [
-    "BY_LEVELS", "categorical_columns", "check_exact", "check_mapping", "check_remedies", "columns_of", "names_in",
-    "unknown_column",
+    "BY_LEVELS", "by_names", "categorical_columns", "check_exact", "check_mapping", "check_remedies", "columns_of",
+    "names_in", "unknown_column",
 ]  # fmt: skip
 
 _MOST_SHOWN = 30
@@ -33,6 +34,39 @@ _ALONE = ("y", "reward", "treatment", "instrument", "weights", "pscore", "log_pr
 
 _TOGETHER = (("running", "cutoff"), ("latitude", "longitude"))
 """Pairs of roles that need each other."""
+
+
+def by_names(roles: RoleMapping, options: Options, columns: Mapping[str, str]) -> tuple[RoleMapping, Options]:
+    """Return roles and options that name columns by their names where they name them by their headers in the file.
+
+    A word that is a name is never taken for a header, and a header of several columns is left for the checks to refuse.
+    `options.categorical` and `options.post_treatment` take headers where they are read.
+
+    Args:
+        roles: canonical role to mapped columns or value.
+        options: the request's options.
+        columns: name of every column of the table to its header in the file.
+    """
+    alone = Counter(columns.values())
+    known = {
+        header: name for name, header in columns.items() if header and header not in columns and alone[header] == 1
+    }
+    if not known:
+        return roles, options
+    named = {
+        role: mapped if ROLES[role].arity == "scalar" else _by_names(mapped, known) for role, mapped in roles.items()
+    }
+    changes: dict[str, object] = {}
+    if options.drop_rows:
+        changes["drop_rows"] = [
+            drop.model_copy(update={"column": known.get(drop.column or "", drop.column)}) for drop in options.drop_rows
+        ]
+    if options.period_formats:
+        changes["period_formats"] = {known.get(word, word): form for word, form in options.period_formats.items()}
+    for option in ("match_exact", "yes_no"):
+        if words := getattr(options, option):
+            changes[option] = [known.get(word, word) for word in words]
+    return named, options.model_copy(update=changes) if changes else options
 
 
 def check_mapping(roles: RoleMapping, columns: Sequence[str]) -> None:
@@ -144,6 +178,12 @@ def unknown_column(word: str, where: Message, columns: Sequence[str], *, field: 
         existing = Message("analysis.existing-columns-and-more", columns=ordered[:_MOST_SHOWN], more=more)
     unknown = Message("analysis.unknown-column", column=shortened(word), use=where)
     return InvalidRequest(joined([unknown, *hint, existing]), field=field, choices=ordered)
+
+
+def _by_names(mapped: Mapped, known: Mapping[str, str]) -> Mapped:
+    if isinstance(mapped, tuple):
+        return tuple(dict.fromkeys(known.get(word, word) for word in mapped))
+    return known.get(mapped, mapped) if isinstance(mapped, str) else mapped
 
 
 def _check_shared(roles: RoleMapping) -> None:

@@ -17,7 +17,7 @@ from cqox import figures as draw
 from cqox.analysis.data_findings import data_findings
 from cqox.analysis.finite import finite, finite_estimate, named
 from cqox.analysis.magnitudes import is_extreme, refuse_extreme, refuse_infinite
-from cqox.analysis.mapping import check_mapping, columns_of
+from cqox.analysis.mapping import by_names, check_mapping, columns_of
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
 from cqox.analysis.remedies import remedied
@@ -134,11 +134,13 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
     clock = _Clock(on_step)
     described = describe(path)
     roles, aliases = request.roles()
-    check_mapping(roles, [column.name for column in described.columns])
+    headers = {column.name: column.original_name for column in described.columns}
+    roles, options = by_names(roles, request.options, headers)
+    check_mapping(roles, list(headers))
     notes = [Message("analysis.role-alias", word=word, role=role) for word, role in aliases.items()]
     cohort = roles.get("cohort")
     read = remedied(
-        path, described, request.options, mapped=columns_of(roles), cohort=cohort if isinstance(cohort, str) else None
+        path, described, options, mapped=columns_of(roles), cohort=cohort if isinstance(cohort, str) else None
     )
     columns, notes = read.columns, [*notes, *read.notes]
     # In a column of first treated periods infinity means never treated.
@@ -147,7 +149,7 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
         notes.append(Message("analysis.infinity-means-never", column=cohort, rows=columns[cohort].infinite))
     refuse_extreme(columns, roles)
     free = _candidates(read.table, columns, roles)
-    if request.options.covariates == "auto" and "covariates" not in roles:
+    if options.covariates == "auto" and "covariates" not in roles:
         notes += [_taken(free), *free.notes("taken")]
         merged = {**roles, "covariates": free.names} if free.names else roles
         roles, free = {role: merged[role] for role in ROLES if role in merged}, Candidates(names=(), excluded={})
@@ -156,17 +158,17 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
     large = read.table.height * len(mapped) > _MOST_CELLS
     with in_files(path.parent if large else None):
         frame = read.table if large else read.table.load(mapped)
-        findings, absent = data_findings(described, read, frame, roles, request.options)
+        findings, absent = data_findings(described, read, frame, roles, options)
         notes += absent
         clock.done("read", rows=described.rows)
-        prepared = _prepared(frame, columns, roles, request.options, findings)
+        prepared = _prepared(frame, columns, roles, options, findings)
         del frame  # only the arrays are needed from here on
         if large:
             _release_heap()
         clock.done("plan", contrasts=len(prepared.contrasts))
         notes += prepared.notes
-        unmapped = Unmapped(read.table.load, columns, roles, request.options, others=findings)
-        finished = _finished(prepared, request.options, roles, notes, free, unmapped, described.rows, threads, clock)
+        unmapped = Unmapped(read.table.load, columns, roles, options, others=findings)
+        finished = _finished(prepared, options, roles, notes, free, unmapped, described.rows, threads, clock)
         del prepared
         if large:
             _release_heap()

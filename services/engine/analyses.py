@@ -11,7 +11,7 @@ from quart import Response
 from cqox import telemetry
 from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
-from cqox.analysis.mapping import categorical_columns, check_exact, check_mapping, check_remedies
+from cqox.analysis.mapping import by_names, categorical_columns, check_exact, check_mapping, check_remedies
 from cqox.analysis.single_flight import OnStep
 from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
@@ -157,7 +157,7 @@ async def _started(state: State, asked: AnalyzeRequest, wanted: str | None) -> d
 
 async def _check(state: State, asked: AnalyzeRequest) -> None:
     # Validate column names now, so that an invalid request is rejected and does not become a failed job.
-    roles, _ = asked.roles()
+    given, _ = asked.roles()
     record = await state.analyses.datasets.get(asked.dataset_id)
 
     def check() -> None:
@@ -165,10 +165,11 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
             column["name"]: column["original_name"] or column["name"]
             for column in json.loads(record.description)["columns"]
         }
+        roles, options = by_names(given, asked.options, headers)
         check_mapping(roles, list(headers))
-        categorical_columns(asked.options.categorical or (), roles, headers)
-        check_exact(asked.options, roles)
-        check_remedies(asked.options, list(headers))
+        categorical_columns(options.categorical or (), roles, headers)
+        check_exact(options, roles)
+        check_remedies(options, list(headers))
 
     # In a thread: close matches among thousands of names take a while, which would block the event loop.
     await trio.to_thread.run_sync(check, limiter=state.names)

@@ -1,6 +1,14 @@
 import pytest
 
-from cqox.analysis.mapping import categorical_columns, check_exact, check_mapping, columns_of, names_in, unknown_column
+from cqox.analysis.mapping import (
+    by_names,
+    categorical_columns,
+    check_exact,
+    check_mapping,
+    columns_of,
+    names_in,
+    unknown_column,
+)
 from cqox.contract import Options
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
@@ -126,3 +134,20 @@ def test_exact_matches_are_by_mapped_covariates_and_the_others_are_choices() -> 
     assert list(caught.value.choices) == ["age", "sex", "place"]
     assert caught.value.field == "options.match_exact"
     check_exact(Options(match_exact=["age"], covariates="auto"), {"y": "y", "treatment": "w"})
+
+
+def test_a_header_of_the_file_names_its_column_wherever_a_request_names_columns() -> None:
+    columns = {"y_2": "y ", "y": "y", "a b": "a\nb", "x": " x", "c": "c", "twice": "t ", "twice_2": "t "}
+    roles = {"y": "y ", "treatment": "a\nb", "covariates": ("x", " x", "c", "t "), "cutoff": 1.0}
+    options = Options(
+        match_exact=[" x", "c"], yes_no=["a\nb"], period_formats={"y ": "year"},
+        drop_rows=[{"column": " x", "values": ["1"]}, {"rows": [1]}],
+    )  # fmt: skip
+    named, changed = by_names(roles, options, columns)
+    assert named == {"y": "y_2", "treatment": "a b", "covariates": ("x", "c", "t "), "cutoff": 1.0}
+    assert (changed.match_exact, changed.yes_no) == (["x", "c"], ["a b"])
+    assert changed.period_formats == {"y_2": "year"}
+    assert [drop.column for drop in changed.drop_rows or ()] == ["x", None]
+    same = {"y": "y", "treatment": "c"}
+    assert by_names(same, Options(), columns) == (same, Options())
+    assert by_names(same, options, {"y": "y", "c": "c"}) == (same, options)

@@ -131,6 +131,21 @@ def test_awkward_columns_of_pandas_are_read(session: Session) -> None:
     assert found["difference_in_means"].estimate == pytest.approx(plain["difference_in_means"].estimate, rel=1e-12)
 
 
+def test_a_column_is_found_by_its_exact_name_and_never_mistaken_for_another(session: Session) -> None:
+    frame, noise = trial(), np.random.default_rng(3).normal(size=len(trial()))
+    plain = numbers(cqox.analyze(frame, **ROLES, assignment="randomized", session=session))
+    for name in ("sales ", "\u200bsales", "sales\n"):
+        both = {name: noise, **frame.to_dict("list")}
+        found = numbers(cqox.analyze(both, **ROLES, assignment="randomized", session=session))
+        assert found == plain
+        other = numbers(cqox.analyze(both, **{**ROLES, "y": name}, assignment="randomized", session=session))
+        alone = {**frame.to_dict("list"), "sales": noise}
+        assert other == numbers(cqox.analyze(alone, **ROLES, assignment="randomized", session=session))
+    odd = frame.rename(columns={"sales": " sales", "age": "a\nge"})
+    roles = {"y": " sales", "treatment": "campaign", "covariates": ["a\nge"]}
+    assert numbers(cqox.analyze(odd, **roles, assignment="randomized", session=session)) == plain
+
+
 def test_a_file_is_read_as_asked(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "表.csv"
     path.write_bytes("売上,施策\n".encode("cp932") + b"".join(b"%d.5,%d\n" % (n % 7, n % 2) for n in range(40)))
