@@ -7,7 +7,7 @@ import datetime
 import decimal
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,8 +17,9 @@ from cqox.errors import InvalidRequest
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["check_names", "of_array", "of_objects"]
+__all__ = ["check_names", "masked", "of_array", "of_objects"]
 
 type _Form = pl.DataType | type[pl.DataType]
 type _Classes = tuple[type, ...]
@@ -46,7 +47,7 @@ def check_names(names: Iterable[object]) -> None:
 
 
 def of_array(name: str, values: object) -> pl.Series:
-    """Return an array or a list as a column; NaN and NaT are missing.
+    """Return an array or a list as a column; NaN, NaT and masked cells are missing.
 
     Raises:
         InvalidRequest: it has more than one dimension, or cells of no type that can be read.
@@ -60,6 +61,8 @@ def of_array(name: str, values: object) -> pl.Series:
         return of_objects(name, values)
     import numpy as np
 
+    if isinstance(values, np.ma.MaskedArray):
+        return _of_masked(name, values)
     array = np.asarray(values)
     if array.ndim != 1:
         raise InvalidRequest(Message("frames.not-one-dimension", column=name, dimensions=array.ndim), field="data")
@@ -77,6 +80,15 @@ def of_array(name: str, values: object) -> pl.Series:
     return pl.Series(name, np.ascontiguousarray(array), nan_to_null=True)
 
 
+def _of_masked(name: str, values: "np.ma.MaskedArray[tuple[int, ...], np.dtype[Any]]") -> pl.Series:
+    import numpy as np
+
+    if values.ndim == 1 and values.dtype.kind == "O":
+        # What lies below a mask is no value, and may be of another kind than the rest; in the list it is None.
+        return of_objects(name, values.tolist())
+    return masked(of_array(name, values.data), np.ma.getmaskarray(values))
+
+
 def _of_times(name: str, array: "np.ndarray") -> pl.Series:
     import numpy as np
 
@@ -85,6 +97,13 @@ def _of_times(name: str, array: "np.ndarray") -> pl.Series:
     unit = np.datetime_data(array.dtype)[0]
     fitting = array if unit in ("ms", "us", "ns") else array.astype("datetime64[us]")
     return pl.Series(name, np.ascontiguousarray(fitting))
+
+
+def masked(column: pl.Series, missing: "NDArray[np.bool_]") -> pl.Series:
+    """Return a column with null where (n,) `missing` is set."""
+    if not missing.any():
+        return column
+    return column.to_frame().select(pl.when(pl.Series(~missing)).then(pl.col(column.name))).to_series()
 
 
 def of_objects(name: str, values: Sequence[object]) -> pl.Series:
@@ -140,9 +159,9 @@ def _word(kind: object) -> str:
 
 
 def _without_missing(values: Sequence[object]) -> Sequence[object]:
-    """Return cells with None in place of NaN, NaT and pandas.NA."""
+    """Return cells with None in place of NaN, NaT, pandas.NA and numpy.ma.masked."""
     kinds, floats = set(map(type, values)), (float, *_of_numpy("floating"))
-    missing = {kind for kind in kinds if kind.__name__ in ("NAType", "NaTType")}
+    missing = {kind for kind in kinds if kind.__name__ in ("NAType", "NaTType", "MaskedConstant")}
     maybe = missing | {kind for kind in kinds if issubclass(kind, floats)}
     if not maybe:
         return values

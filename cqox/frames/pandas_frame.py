@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
-from cqox.frames.columns import check_names, of_array, of_objects
+from cqox.frames.columns import check_names, masked, of_array, of_objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +71,7 @@ def _categorical(name: str, series: "pd.Series[Any]") -> pl.Series:
     values, codes = _column(name, series.cat.categories.to_series()), series.cat.codes.to_numpy()
     if not len(values):
         return pl.Series(name, [None] * len(codes), dtype=pl.Null)
-    return _masked(values.gather(pl.Series(np.maximum(codes, 0))), codes < 0)
+    return masked(values.gather(pl.Series(np.maximum(codes, 0))), codes < 0)
 
 
 def _extension(name: str, series: "pd.Series[Any]") -> pl.Series:
@@ -81,10 +80,4 @@ def _extension(name: str, series: "pd.Series[Any]") -> pl.Series:
     if kind not in _PLAIN:
         return of_objects(name, [None if gone else cell for cell, gone in zip(series.tolist(), missing, strict=True)])
     filled = series.fillna(kind != "b" and 0) if missing.any() else series
-    return _masked(of_array(name, filled.to_numpy(dtype=_PLAIN[kind])), missing)
-
-
-def _masked(column: pl.Series, missing: NDArray[np.bool_]) -> pl.Series:
-    if not missing.any():
-        return column
-    return column.to_frame().select(pl.when(pl.Series(~missing)).then(pl.col(column.name))).to_series()
+    return masked(of_array(name, filled.to_numpy(dtype=_PLAIN[kind])), missing)

@@ -62,6 +62,20 @@ def test_arrays_are_columns(values: object, form: pl.DataType, wanted: list[obje
     assert column.to_list() == wanted
 
 
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        ([1.0, 1e6, 3.0], [1.0, None, 3.0]), ([1, 999, 3], [1, None, 3]), (["a", "b", "c"], ["a", None, "c"]),
+        ([True, True, False], [True, None, False]), (np.array([1, "x", None], dtype=object), [1, None, None]),
+        (np.array(["NaT", "2020-01-01", "2020-01-01"], "datetime64[D]"), [None, None, datetime.datetime(2020, 1, 1)]),
+    ],
+)  # fmt: skip
+def test_masked_cells_of_arrays_are_missing(cells: object, wanted: list[object]) -> None:
+    assert of_array("c", np.ma.array(cells, mask=[False, True, False])).to_list() == wanted
+    assert of_array("c", np.ma.array([1.0, NAN])).to_list() == [1.0, None]
+    assert of_array("c", [1.5, np.ma.masked]).to_list() == [1.5, None]
+
+
 def test_a_read_only_array_stays_as_it_is() -> None:
     values = np.array([1.0, NAN])
     values.flags.writeable = False
