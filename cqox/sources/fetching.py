@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from cqox.contract import shortened
+from cqox.contract.messages import Message
+from cqox.errors import UnreadableFile
 from cqox.sources.address import Query, Source, kind_of, path_of
 from cqox.sources.databases import write_query
 from cqox.sources.objects import download
@@ -41,15 +44,32 @@ def fetch(source: Source, target: Path, *, max_bytes: int = _MOST_BYTES) -> Fetc
         SourceUnavailable: it cannot be reached or read; the reason has no password.
         LimitExceeded: it is larger than the limit.
         InvalidRequest: the database refuses the query.
+        UnreadableFile: the system refuses the path.
     """
     if isinstance(source, Query):
         write_query(source, target, max_bytes=max_bytes)
         return Fetched(path=target, name="query", own=True)
     if kind_of(source) == "file":
         path = path_of(source).absolute()
+        _check_path(path)
         return Fetched(path=path, name=path.name, own=False)
     address = str(source)
     get = download_url if kind_of(address) == "url" else download
     get(address, target, max_bytes=max_bytes)
     name = PurePosixPath(unquote(urlsplit(address).path)).name or urlsplit(address).netloc.rpartition("@")[2]
     return Fetched(path=target, name=name, own=True)
+
+
+def _check_path(path: Path) -> None:
+    """Check that a path can be looked up; a missing file is for its reader to refuse.
+
+    Raises:
+        UnreadableFile: it is too long, or below a folder that cannot be entered.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableFile(Message("analysis.unreadable-file", path=shortened(str(path)), reason=reason)) from error

@@ -116,6 +116,8 @@ def test_data_that_cannot_answer_say_why(session: Session, tmp_path: Path) -> No
         cqox.analyze(trial().head(0), **ROLES, session=session)
     with pytest.raises(UnreadableFile, match="absent"):
         cqox.analyze(tmp_path / "absent.csv", **ROLES, session=session)
+    with pytest.raises(UnreadableFile, match="File name too long"):
+        cqox.analyze("n" * 5000 + ".csv", **ROLES, session=session)
     with pytest.raises(InvalidRequest, match="list is no data frame"):
         cqox.analyze([1, 2], **ROLES, session=session)
 

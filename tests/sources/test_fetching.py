@@ -8,6 +8,7 @@ import pytest
 
 import cqox
 from cqox.api.session import Session
+from cqox.errors import UnreadableFile
 from cqox.sources import Fetched, fetch, sql
 from tests.api.conftest import session, trial
 from tests.servers.objects import serve_objects
@@ -19,6 +20,15 @@ def test_a_path_stays_where_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for source in (path, str(path), f"file://{path}"):
         assert fetch(source, tmp_path / "new") == Fetched(path=path, name="a.csv", own=False)
+
+
+@pytest.mark.parametrize("name", ["n" * 5000, "a.csv/below", "a\0b"])
+def test_a_path_that_the_system_refuses_says_why(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(UnreadableFile, match=r"File name too long|Not a directory|null"):
+        fetch(tmp_path / name, tmp_path / "new")
+    missing = fetch(tmp_path / "absent.csv", tmp_path / "new")
+    assert missing.path == tmp_path / "absent.csv"
 
 
 def test_an_object_keeps_its_name_and_a_query_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
