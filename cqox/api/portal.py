@@ -100,6 +100,14 @@ class Call[T]:
                 self._future.set_result(await work(resource, self._steps.put))
         except Exception as error:  # noqa: BLE001 - it belongs to the caller that waits
             self.end(error)
+        except BaseException as error:
+            # A panic of a library in Rust is no Exception; it would end the loop, and with it the calls of others.
+            panic = _single(error)
+            if type(panic).__name__ != "PanicException":
+                raise
+            failure = RuntimeError(str(panic))
+            failure.__cause__ = panic
+            self.end(failure)
         self.end(CancelledError())
 
 

@@ -210,6 +210,31 @@ def test_a_signal_ends_the_wait_at_once() -> None:
     portal.close()
 
 
+class PanicException(BaseException):
+    """What a library in Rust raises."""
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_panic_belongs_to_its_call_and_ends_no_other(nested: bool) -> None:
+    panic = PanicException("unwrap on None")
+
+    async def fail(_: Resource, __: OnStep) -> None:
+        raise BaseExceptionGroup("tasks", [panic]) if nested else panic
+
+    async def slow(_: Resource, on_step: OnStep) -> str:
+        on_step({"step": "started"})
+        await anyio.sleep(0.3)
+        return "kept"
+
+    portal = Portal(Resource().open)
+    other = portal.start(slow)
+    with pytest.raises(RuntimeError, match="unwrap on None") as caught:
+        portal.start(fail).wait()
+    assert caught.value.__cause__ is panic
+    assert other.wait() == "kept"
+    portal.close()
+
+
 def test_a_forked_child_opens_its_own() -> None:
     code = """
 import os, sys
