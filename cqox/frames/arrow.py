@@ -67,6 +67,15 @@ def _read(data: object) -> "tuple[pl.DataFrame, FrameKind]":
 
 
 def _polars(data: object, kind: FrameKind) -> "pl.DataFrame":
+    from cqox.frames.refusals import check_types, refused
+
+    with refused(data, kind):
+        frame = _converted(data, kind)
+        check_types(frame)
+    return frame
+
+
+def _converted(data: object, kind: FrameKind) -> "pl.DataFrame":
     import polars as pl
 
     from cqox.frames.columns import check_names
@@ -85,10 +94,7 @@ def _polars(data: object, kind: FrameKind) -> "pl.DataFrame":
         check_names(data.columns)  # type: ignore[attr-defined]
     elif kind == "pyarrow":
         check_names(data.schema.names)  # type: ignore[attr-defined]
-    try:
-        return pl.DataFrame(data)  # type: ignore[arg-type]
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        raise InvalidRequest(Message("frames.not-read", type=type(data).__name__, reason=str(error)[:300])) from error
+    return pl.DataFrame(data)  # type: ignore[arg-type]
 
 
 def _of_mapping(data: Mapping[object, object]) -> "pl.DataFrame":

@@ -41,6 +41,8 @@ def check_names(names: Iterable[object]) -> None:
     for name in names:
         if not isinstance(name, str):
             raise InvalidRequest(Message("frames.name-is-no-text", name=shortened(repr(name))), field="data")
+        if not _is_utf8(name):
+            raise InvalidRequest(Message("frames.name-not-utf-8", name=shortened(name)), field="data")
         if name in seen:
             raise InvalidRequest(Message("frames.two-columns", column=shortened(name)), field="data")
         seen.add(name)
@@ -75,7 +77,7 @@ def of_array(name: str, values: object) -> pl.Series:
     if array.dtype.kind in "mM":
         return _of_times(name, array)
     if array.dtype.kind == "U":
-        return pl.Series(name, array.tolist(), dtype=pl.String)
+        return _of_texts(name, array.tolist())
     # A read-only or strided array is copied.
     return pl.Series(name, np.ascontiguousarray(array), nan_to_null=True)
 
@@ -123,7 +125,29 @@ def of_objects(name: str, values: Sequence[object]) -> pl.Series:
         raise InvalidRequest(Message("frames.no-type", column=name, type=form), field="data")
     if form == pl.Float64:
         return _of_numbers(name, known)
-    return pl.Series(name, known, dtype=form, strict=False)
+    if form == pl.String:
+        return _of_texts(name, known)
+    try:
+        return pl.Series(name, known, dtype=form, strict=False)
+    except pl.exceptions.PolarsError as error:
+        # polars takes one time zone or fixed offsets, and neither together with moments that have none.
+        raise InvalidRequest(Message("frames.mixed-zones", column=name), field="data") from error
+
+
+def _of_texts(name: str, values: Sequence[object]) -> pl.Series:
+    try:
+        return pl.Series(name, values, dtype=pl.String, strict=False)
+    except UnicodeEncodeError as error:
+        row = next(row for row, text in enumerate(values, start=1) if isinstance(text, str) and not _is_utf8(text))
+        raise InvalidRequest(Message("frames.text-not-utf-8", column=name, row=row), field="data") from error
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _of_numbers(name: str, values: Sequence[object]) -> pl.Series:
@@ -131,7 +155,13 @@ def _of_numbers(name: str, values: Sequence[object]) -> pl.Series:
     whole = all(value is None or isinstance(value, whole_numbers) for value in values)
     if whole and all(value is None or -(2**63) <= value < 2**63 for value in values):  # type: ignore[operator]
         return pl.Series(name, [None if value is None else int(value) for value in values], dtype=pl.Int64)  # type: ignore[call-overload]
-    return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)  # type: ignore[arg-type]
+    floats: list[float | None] = []
+    for row, value in enumerate(values, start=1):
+        try:
+            floats.append(None if value is None else float(value))  # type: ignore[arg-type]
+        except OverflowError as error:
+            raise InvalidRequest(Message("frames.number-too-large", column=name, row=row), field="data") from error
+    return pl.Series(name, floats, dtype=pl.Float64)
 
 
 def _kinds(values: Sequence[object]) -> set[_Form | str]:
@@ -163,6 +193,13 @@ def _without_missing(values: Sequence[object]) -> Sequence[object]:
     kinds, floats = set(map(type, values)), (float, *_of_numpy("floating"))
     missing = {kind for kind in kinds if kind.__name__ in ("NAType", "NaTType", "MaskedConstant")}
     maybe = missing | {kind for kind in kinds if issubclass(kind, floats)}
-    if not maybe:
+    decimals = {kind for kind in kinds if issubclass(kind, decimal.Decimal)}
+    if not maybe | decimals:
         return values
-    return [None if type(value) in maybe and (type(value) in missing or value != value) else value for value in values]
+
+    def is_missing(value: Any) -> bool:  # noqa: ANN401 - a cell of any kind
+        # A signalling NaN of Decimal raises where it is compared.
+        kind = type(value)
+        return kind in missing or (value.is_nan() if kind in decimals else kind in maybe and value != value)
+
+    return [None if is_missing(value) else value for value in values]

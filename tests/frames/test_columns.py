@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import zoneinfo
 
 import numpy as np
 import polars as pl
@@ -74,6 +75,31 @@ def test_masked_cells_of_arrays_are_missing(cells: object, wanted: list[object])
     assert of_array("c", np.ma.array(cells, mask=[False, True, False])).to_list() == wanted
     assert of_array("c", np.ma.array([1.0, NAN])).to_list() == [1.0, None]
     assert of_array("c", [1.5, np.ma.masked]).to_list() == [1.5, None]
+
+
+TOKYO, UTC = zoneinfo.ZoneInfo("Asia/Tokyo"), datetime.UTC
+
+
+@pytest.mark.parametrize("zones", [(UTC, TOKYO), (TOKYO, None), (None, UTC)])
+def test_moments_of_several_zones_are_refused_with_the_column(zones: tuple[datetime.tzinfo | None, ...]) -> None:
+    with pytest.raises(InvalidRequest, match=r"'c' mixes time zones.*utc=True"):
+        of_objects("c", [datetime.datetime(2020, 1, 1, tzinfo=zone) for zone in zones])
+
+
+def test_numbers_that_no_float_holds_are_named_by_row_and_every_nan_is_missing() -> None:
+    for number in (10**400, -(10**5000)):
+        with pytest.raises(InvalidRequest, match="'c' has a number in row 2 that is too large"):
+            of_objects("c", [1, number])
+    cells = [decimal.Decimal("sNaN"), decimal.Decimal("NaN"), decimal.Decimal("1.5"), 2]
+    assert of_objects("c", cells).to_list() == [None, None, 1.5, 2.0]
+
+
+@pytest.mark.parametrize("values", [["a", None, "b\ud800"], np.array(["a", "b", "b\ud800"])])
+def test_text_that_is_not_utf_8_is_named_by_column_and_row(values: object) -> None:
+    with pytest.raises(InvalidRequest, match="'c' has a text in row 3 with a character that UTF-8 cannot encode"):
+        of_array("c", values)
+    with pytest.raises(InvalidRequest, match=r"column name 'b\\ud800' has a character that UTF-8 cannot encode"):
+        check_names(["a", "b\ud800"])
 
 
 def test_a_read_only_array_stays_as_it_is() -> None:
