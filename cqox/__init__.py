@@ -8,6 +8,8 @@ the same reports and needs the extra `client`. `cqox.resilience` needs anyio alo
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cqox import forks as _forks  # noqa: F401 - from here on it watches forks
+
 if TYPE_CHECKING:
     from cqox.api import methods
     from cqox.api.calls import analyze, analyze_async, roles, roles_async

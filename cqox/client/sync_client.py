@@ -45,10 +45,11 @@ class Client:
     """A client of a gateway or an engine; `cqox.AsyncClient` is its form for event loops.
 
     It works in scripts, in notebooks and inside a running loop. Connections open at the first call and again after a
-    fork. Requests are retried with a budget under one circuit for the server, each carries its deadline, that of an
-    enclosing `cqox.resilience.deadline` included, and none runs twice: an analysis has an idempotency key, and equal
-    data are one data set. Redirects are refused, so that a token reaches no other host. Errors are those of local
-    calls.
+    fork; a process that was forked after polars had started its threads sends files and refuses frames at once, unlike
+    one that was started by `spawn` or `forkserver`. Requests are retried with a budget under one circuit for the
+    server, each carries its deadline, that of an enclosing `cqox.resilience.deadline` included, and none runs twice: an
+    analysis has an idempotency key, and equal data are one data set. Redirects are refused, so that a token reaches no
+    other host. Errors are those of local calls.
 
     Args:
         url: address of the server, such as `http://localhost:8082`; `CQOX_URL` by default.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cqox.contract.identity import file_digest
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
+from cqox.forks import has_lost_threads
 from cqox.frames.kinds import FrameKind, kind_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def take(data: object, path: Path) -> Taken:
         path: the file to write.
 
     Raises:
-        InvalidRequest: it is no frame, or a column of it cannot be read.
+        InvalidRequest: it is no frame, a column of it cannot be read, or this process was forked after polars had
+            started its threads.
     """
     frame, kind = _read(data)
     frame.write_ipc(path, compression="uncompressed")
@@ -54,7 +56,8 @@ def as_polars(data: object) -> "pl.DataFrame":
     """Return a frame of any library as one of polars.
 
     Raises:
-        InvalidRequest: it is no frame, or a column of it cannot be read.
+        InvalidRequest: it is no frame, a column of it cannot be read, or this process was forked after polars had
+            started its threads.
     """
     return _read(data)[0]
 
@@ -63,6 +66,8 @@ def _read(data: object) -> "tuple[pl.DataFrame, FrameKind]":
     kind = kind_of(data)
     if kind is None:
         raise InvalidRequest(Message("frames.no-frame", type=type(data).__name__), field="data")
+    if has_lost_threads():
+        raise InvalidRequest(Message("frames.forked"), field="data")
     return _polars(data, kind), kind
 
 
