@@ -1,4 +1,4 @@
-"""Whether this process was forked from one in which polars had started its threads, which a fork leaves behind.
+"""Forks of a process in which polars had started its threads, which a fork leaves behind.
 
 In such a process every call of polars waits for those threads for ever. The standard library alone: it is loaded
 with `cqox`, so that it watches every fork after that.
@@ -15,7 +15,7 @@ _POOL = "polars-"
 
 
 class _Watch:
-    """What was found before the last fork."""
+    """The state of polars before the last fork."""
 
     def __init__(self) -> None:
         self._started = False

@@ -211,7 +211,7 @@ def test_a_signal_ends_the_wait_at_once() -> None:
 
 
 class PanicException(BaseException):
-    """What a library in Rust raises."""
+    """A panic as a library in Rust raises it."""
 
 
 @pytest.mark.parametrize("nested", [False, True])
