@@ -45,7 +45,8 @@ def test_a_report_is_read_in_either_language_and_stored_in_english(api: httpx.Cl
 
 def test_verdicts_gates_and_assumptions_are_defined_in_either_language(api: httpx.Client) -> None:
     english, japanese = api.get("/api/definitions"), api.get("/api/definitions?lang=ja")
-    assert english_only(english)
+    # The finding on totals names a label of Japanese files.
+    assert not JAPANESE.search(english.text.replace("合計", ""))
     assert "[en]" not in japanese.text
     defined = {(each["kind"], each["name"]): each["meaning"] for each in japanese.json()["definitions"]}
     assert all(JAPANESE.search(meaning) for meaning in defined.values())
