@@ -25,11 +25,11 @@ def refused(data: object, kind: FrameKind) -> Iterator[None]:
         kind: what `kind_of` found.
 
     Raises:
-        InvalidRequest: inside, or in place of any other error.
+        InvalidRequest: inside, or in place of any other error but a missing package and a lack of memory.
     """
     try:
         yield
-    except (InvalidRequest, MemoryError):
+    except (InvalidRequest, ImportError, MemoryError):
         raise
     except (Exception, pl.exceptions.PanicException) as error:
         column = None
