@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cqox.contract.messages import LANGUAGES, codes, template
+from tools.page_messages import AREA, page_findings
 
 _ROOT = Path(__file__).parents[1]
 _PLACES = ("cqox", "services")
+_PAGE = _ROOT / "services" / "page" / "static" / "js"
 _INPUT_ERRORS = {
     "BodyCorrupted",
     "CrossSiteRequest",
@@ -201,7 +203,9 @@ def main() -> int:
                     complaints.append(f"{name}:{line}: {complaint}")
             for line in sentences(tree, for_readers=name.startswith(_FOR_READERS)):
                 outside.setdefault(package_of(name), []).append(f"{name}:{line}: a sentence outside the catalogs")
-    complaints += [f"en: {code} is used nowhere" for code in codes("en") if not used[code] and code[:5] != "text."]
+    unused = (code for code in codes("en") if not used[code] and not code.startswith(("text.", AREA)))
+    complaints += [f"en: {code} is used nowhere" for code in unused]
+    complaints += page_findings(_PAGE)
     for package in sorted({*outside, *BOUNDS}):
         found, bound = outside.get(package, []), BOUNDS.get(package, 0)
         if len(found) > bound or "--all" in sys.argv:

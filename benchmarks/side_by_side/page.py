@@ -46,10 +46,14 @@ def page(pairs: Sequence[Pair], *, runs: int, processors: int) -> str:
 
 def _section(pair: Pair) -> str:
     task = pair.task
-    scripts = ((f"{task.name}_cqox", "CQOx", pair.own), (f"{task.name}_{task.peer.lower()}", task.peer, pair.peer))
+    # The examples of the documentation run in an environment without the peers; `py` keeps theirs out.
+    scripts = (
+        (f"{task.name}_cqox", "CQOx", "python", pair.own),
+        (f"{task.name}_{task.peer.lower()}", task.peer, "py", pair.peer),
+    )
     parts = [f"\n## {task.title}\n\n{task.question}\n"]
-    for script, title, measured in scripts:
-        parts += [f"\n### {title}\n\n```python\n{code(script)}```\n\n```text\n{_shown(measured.printed)}```\n"]
+    for script, title, fence, measured in scripts:
+        parts += [f"\n### {title}\n\n```{fence}\n{code(script)}```\n\n```text\n{_shown(measured.printed)}```\n"]
     return "".join([*parts, f"\n### What each says about trust\n\n{task.reading}\n"])
 
 

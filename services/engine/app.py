@@ -22,7 +22,7 @@ from services.engine import analyses, datasets, jobs, sources
 from services.engine.state import State
 from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
-from services.http.endpoints.docs import add_docs
+from services.http.endpoints.docs import add_docs, redirect_to_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
 from services.http.request.request import current_request
@@ -111,6 +111,7 @@ def create_app(settings: Settings) -> App:
     add_admin(engine_app)
     add_health(engine_app, {"results": results, "cache": cache, "disk": disk})
     add_docs(engine_app)
+    redirect_to_docs(engine_app)
     add_metrics(engine_app)
     return engine_app
 

@@ -16,6 +16,7 @@ from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
+from services.page.routes import add_page
 
 __all__ = ["app", "create_app"]
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings) -> App:
     add_admin(gateway)
     add_health(gateway, {"engine": engine_answers})
     add_docs(gateway)
+    add_page(gateway)
     add_metrics(gateway)
     return gateway
 

@@ -27,6 +27,9 @@ LICENCES = {
     "cqox-assets": {"LICENSE", "cqox_assets/fonts/OFL.txt"},
     "cqox-services": {
         "LICENSE",
+        "services/page/static/vendor/LICENSE-htm.txt",
+        "services/page/static/vendor/LICENSE-preact.txt",
+        "services/page/static/vendor/LICENSES-vega.txt",
         "services/http/endpoints/static/swagger-ui/LICENSE",
         "services/http/endpoints/static/swagger-ui/NOTICE",
     },

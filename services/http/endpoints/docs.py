@@ -16,7 +16,7 @@ from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from services.http.server.app import App
 
-__all__ = ["add_docs"]
+__all__ = ["add_docs", "redirect_to_docs"]
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
@@ -34,7 +34,7 @@ _POLICY = (
 
 
 def add_docs(app: App) -> None:
-    """Add `/openapi.json`, `/docs` and a redirect from `/` to the app."""
+    """Add `/openapi.json` and `/docs` to the app."""
 
     async def openapi() -> TrioResponse:
         body = await trio.to_thread.run_sync(_openapi)
@@ -51,12 +51,17 @@ def add_docs(app: App) -> None:
         await response.make_conditional(request)
         return response
 
-    async def root() -> ResponseReturnValue:
-        return redirect("/docs")
-
     app.add_url_rule("/openapi.json", "openapi", openapi, methods=["GET"])
     app.add_url_rule("/docs", "docs", page, methods=["GET"])
     app.add_url_rule("/docs/<name>", "docs-file", page, methods=["GET"])
+
+
+def redirect_to_docs(app: App) -> None:
+    """Add a redirect from `/` to the documentation to an app that has no page."""
+
+    async def root() -> ResponseReturnValue:
+        return redirect("/docs")
+
     app.add_url_rule("/", "root", root, methods=["GET"])
 
 

@@ -12,8 +12,8 @@ def test_the_page_has_a_line_and_a_section_for_each_task_with_code_and_output_of
     for task in TASKS:
         assert f"| {task.title} | 4 | 1.3 | 2.0 | {task.peer} | 9 | 30.0 | 41.3 |\n" in written
         assert f"\n## {task.title}\n\n{task.question}\n" in written
-        for script in (f"{task.name}_cqox", f"{task.name}_{task.peer.lower()}"):
-            assert f"```python\n{code(script)}```" in written
+        for script, fence in ((f"{task.name}_cqox", "python"), (f"{task.name}_{task.peer.lower()}", "py")):
+            assert f"```{fence}\n{code(script)}```" in written
         assert f"### What each says about trust\n\n{task.reading}\n" in written
     assert "```text\nGO\nx\n```" in written
     assert "median of 3 runs, 2 CPUs for both sides" in written

@@ -3,13 +3,14 @@ import re
 import pytest
 
 from services.config.settings import Settings
-from services.http.endpoints.docs import add_docs
+from services.http.endpoints.docs import add_docs, redirect_to_docs
 from services.http.server.app import App
 
 
 def client():
     app = App(__name__, title="Gateway", settings=Settings())
     add_docs(app)
+    redirect_to_docs(app)
     return app.test_client()
 
 

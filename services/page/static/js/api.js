@@ -1,0 +1,107 @@
+// Calls of the API. Everything is fetched, so that one place adds what a request must carry.
+import { pause, Store } from "./lib.js";
+import { currentLanguage, t } from "./text.js";
+
+/** Whether the server answers; the page shows it while calls are retried. */
+export const connection = new Store({ lost: false });
+
+/** Header fields of every request; a sign-in or a share link adds its own. */
+export const credentials = { headers: {} };
+
+const TRIES = 6;
+const WORTH_ANOTHER_TRY = new Set([429, 502, 503, 504]);
+
+/** An error that the API explained, or a connection that failed. */
+export class Problem extends Error {
+  constructor(members) {
+    super(members.detail ?? members.title ?? "");
+    Object.assign(this, { type: "", title: "", status: 0, detail: this.message, choices: [], ...members });
+    this.choices ??= [];
+  }
+}
+
+export const isAbort = (error) => error?.name === "AbortError";
+
+/** Return any error as a `Problem`. */
+export function asProblem(error) {
+  if (error instanceof Problem) return error;
+  return new Problem({ type: "page", title: t("problem-page"), detail: String(error?.message ?? error) });
+}
+
+async function problemOf(response) {
+  let members = {};
+  try {
+    members = await response.json();
+  } catch {
+    // A proxy's page: only the status is known.
+  }
+  const after = Number(response.headers.get("Retry-After"));
+  const named = typeof members.detail === "string" ? members : { title: t("problem-status", { status: response.status }), detail: t("problem-status-detail") };
+  return new Problem({ ...named, status: response.status, retryAfter: Number.isFinite(after) ? after : 0 });
+}
+
+/**
+ * Send a request and return the response; retry what is safe to repeat.
+ *
+ * @param {string} path path of the API
+ * @param {{method?: string, json?: object, body?: BodyInit, headers?: object, signal?: AbortSignal, repeatable?: boolean,
+ *   tries?: number}} options `repeatable`: whether the request may be sent again after a failure; by default reads and
+ *   deletions, and requests with an `Idempotency-Key`
+ * @throws {Problem} the server refuses it, or cannot be reached
+ */
+export async function send(path, { method = "GET", json, body, headers = {}, signal, repeatable, tries = TRIES } = {}) {
+  const fields = { "Accept-Language": currentLanguage(), ...credentials.headers, ...headers };
+  if (json !== undefined) fields["Content-Type"] = "application/json";
+  const again = repeatable ?? (["GET", "DELETE"].includes(method) || "Idempotency-Key" in headers);
+  for (let attempt = 1; ; attempt += 1) {
+    let problem;
+    try {
+      const content = json === undefined ? body : JSON.stringify(json);
+      const response = await fetch(path, { method, headers: fields, body: content, signal, cache: "no-store" });
+      if (response.ok) {
+        connection.set({ lost: false });
+        return response;
+      }
+      problem = await problemOf(response);
+      if (problem.status < 500) connection.set({ lost: false });
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      problem = new Problem({ type: "connection", title: t("problem-connection"), detail: t("problem-connection-detail") });
+    }
+    const worth = problem.status === 0 || WORTH_ANOTHER_TRY.has(problem.status);
+    if (!again || !worth || attempt >= tries) {
+      if (problem.status === 0) connection.set({ lost: true });
+      throw problem;
+    }
+    if (problem.status === 0 || attempt > 1) connection.set({ lost: true });
+    const wait = Math.max((problem.retryAfter ?? 0) * 1000, Math.min(8000, 400 * 2 ** attempt));
+    await pause(wait * (0.75 + Math.random() / 2), signal);
+  }
+}
+
+/** Send a request and return the JSON of its answer. */
+export async function call(path, options) {
+  const response = await send(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+/** Save the answer of a path as a file. */
+export async function download(path, name, options) {
+  const response = await send(path, options);
+  save(await response.blob(), name);
+}
+
+/** Offer a blob to the browser as a file. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** Return the path of an identifier that may hold any character. */
+export const id = encodeURIComponent;
