@@ -24,6 +24,7 @@ FINDING_CODES = (
     "ambiguous-periods",
     "arms-differ",
     "duplicate-rows",
+    "header-row",
     "header-rows",
     "jumps-at-cutoff",
     "merged-cells",
@@ -94,6 +95,11 @@ def _as_list(value: object) -> object:
 class ReshapingOptions(Strict):
     """Options of an upload that put the cells of a file into the form of a table."""
 
+    header_row: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None,
+        description="Row in which the header begins, from 1, as a spreadsheet program or an editor numbers rows; what "
+        "is above it is left out. Found if absent.",
+    )
     header_rows: Annotated[int, Field(ge=1, le=10)] | None = Field(
         None, description="Rows that the header takes; names of merged cells reach over the blanks to their right."
     )

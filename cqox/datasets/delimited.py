@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, joined
 from cqox.datasets.csv_scan import Ragged, Shape, scan
 from cqox.datasets.dialect import Dialect, find_dialect
+from cqox.datasets.header_guess import proposed_header_row, split_lines
 from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
@@ -31,13 +32,15 @@ _LEAST_TITLED = 3
 """Columns from which on a first record of one cell is a title, and no header without names."""
 
 
-def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = None) -> Raw:
+def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = None, skipped: int | None = None) -> Raw:
     """The cells of UTF-8 text as columns of text, empty cells as null.
 
     Args:
         source: UTF-8 without a byte order mark.
         limits: checked on a scan of the bytes, before they are parsed.
         delimiter: the client's choice.
+        skipped: lines of the file above the source, if the client has chosen the row of the header; it is the first
+            one then.
 
     Raises:
         UnreadableFile: ragged records or a quotation mark that is never closed, with row numbers.
@@ -48,8 +51,12 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
     dialect = find_dialect(text, complete=len(head) == source.size, asked=delimiter, limits=limits)
     width = len(dialect.header)
     limits.check_shape(0, width)
-    frame, notes = _slowly(source, dialect, limits) if dialect.bare_returns else _quickly(source, dialect, limits)
-    originals, titles = dialect.header, _titles(dialect.header, frame)
+    lines = split_lines(text, dialect.delimiter)
+    try:
+        frame, notes = _slowly(source, dialect, limits) if dialect.bare_returns else _quickly(source, dialect, limits)
+    except _RaggedRows as error:
+        raise _with_proposal(error, lines) if skipped is None else UnreadableFile(error.detail) from error
+    originals, titles = dialect.header, 0 if skipped is not None else _titles(dialect.header, frame)
     if titles:
         originals, frame = frame.row(titles - 1), frame.slice(titles)
         notes = (*title_note(titles), *notes)
@@ -59,9 +66,28 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
         headers=headers,
         frame=frame,
         format=Message("datasets.delimited-text", delimiter=dialect.name),
-        notes=(*named, *_looks_like_data(originals), *notes),
-        first_row=titles + 2,
+        notes=(*title_note(skipped or 0), *named, *_looks_like_data(originals), *notes),
+        first_row=(skipped or 0) + titles + 2,
+        proposed_header_row=None if skipped is not None else proposed_header_row(lines, _line_of(originals, lines)),
     )
+
+
+class _RaggedRows(UnreadableFile):
+    """Records differ in their number of fields."""
+
+
+def _with_proposal(error: _RaggedRows, lines: Sequence[Sequence[str]]) -> UnreadableFile:
+    """Return the error with the row that is more likely the header, if there is one."""
+    first = next((number for number, line in enumerate(lines, start=1) if any(cell.strip() for cell in line)), 1)
+    row = proposed_header_row(lines, first)
+    if row is None:
+        return UnreadableFile(error.detail)
+    detail = joined([error.detail, Message("datasets.header-may-be-in-row", row=row)])
+    return UnreadableFile(detail, field="header_row", choices=[str(row)])
+
+
+def _line_of(header: Sequence[str], lines: Sequence[Sequence[str]]) -> int:
+    return next((number for number, line in enumerate(lines, start=1) if line == list(header)), len(lines))
 
 
 def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
@@ -222,15 +248,15 @@ def _schema(width: int) -> dict[str, type[pl.DataType]]:
     return {f"{position}": pl.String for position in range(width)}
 
 
-def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) -> UnreadableFile:
+def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) -> _RaggedRows:
     if width == 1:
         first = ragged[0]
-        return UnreadableFile(
+        return _RaggedRows(
             Message("datasets.first-row-is-title", delimiter=dialect.name, fields=first.fields, row=first.row)
         )
     shown = [Message("datasets.row-has-fields", fields=record.fields, row=record.row) for record in ragged]
     more = count - len(ragged)
-    return UnreadableFile(
+    return _RaggedRows(
         Message("datasets.ragged-rows-and-more", delimiter=dialect.name, more=more, rows=shown, width=width)
         if more > 0
         else Message("datasets.ragged-rows", delimiter=dialect.name, rows=shown, width=width)

@@ -20,6 +20,7 @@ class Raw:
         format: in words, such as "delimited text (comma)".
         notes: what was decided on the way.
         first_row: number of the first row below the header where a person would look for it, for messages.
+        proposed_header_row: number of a row below the header that is more likely the header; None if there is none.
     """
 
     headers: tuple[Header, ...]
@@ -27,3 +28,4 @@ class Raw:
     format: str
     notes: tuple[Message, ...] = ()
     first_row: int = 2
+    proposed_header_row: int | None = None

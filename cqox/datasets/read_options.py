@@ -29,6 +29,7 @@ class ReadOptions:
         sheet: name of the sheet, or its position from 0.
         decimal: the decimal mark, a point or a comma.
         na: the texts that mean a missing value, instead of the built-in ones; an empty cell always does.
+        header_row: row in which the header begins, from 1, of a workbook or of delimited text.
         header_rows: rows that the header takes.
         drop_rows: rows to leave out; as JSON text or values.
         fill_down: columns in which an empty cell has the value above it; a list, its JSON text, or names separated by
@@ -41,6 +42,7 @@ class ReadOptions:
     sheet: str | int | None = None
     decimal: str | None = None
     na: Sequence[str] | None = None
+    header_row: int | None = None
     header_rows: int | None = None
     drop_rows: Sequence[DropRows] | None = None
     fill_down: Sequence[str] | None = None
@@ -106,7 +108,7 @@ def _decoded(name: str, value: object) -> JsonValue:
         return value.model_dump(mode="json")
     if isinstance(value, list | tuple):
         return [_decoded(name, each) if isinstance(each, BaseModel) else each for each in value]
-    if not isinstance(value, str) or name == "header_rows":
+    if not isinstance(value, str) or name in ("header_row", "header_rows"):
         return value  # type: ignore[return-value]
     if name == "fill_down" and not value.lstrip().startswith("["):
         return [word.strip() for word in value.split(",")]

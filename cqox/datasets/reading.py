@@ -1,6 +1,8 @@
 """From a file of unknown make to a typed table, or to an error that says what to change."""
 
 import re
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -23,12 +25,14 @@ from cqox.datasets.signatures import container
 from cqox.datasets.spreadsheet import read_spreadsheet
 from cqox.datasets.table import Column, Description, Table
 from cqox.datasets.temp_files import Scratch, Source
-from cqox.errors import LimitExceeded, NotFound, UnreadableFile, UnusableData
+from cqox.errors import InvalidRequest, LimitExceeded, NotFound, UnreadableFile, UnusableData
 
 __all__ = ["read_table"]
 
 # Spreadsheet programs write the delimiter into a line of its own above the header.
 _SEPARATOR_LINE = re.compile(r'"?sep=([,\t;|])"?\r?\n', re.IGNORECASE)
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LOOKED_AT_BYTES = 1 << 16
 _MOST_SHOWN = 20
 _DEFAULT_LIMITS = Limits()
 _DEFAULT_OPTIONS = ReadOptions()
@@ -83,7 +87,10 @@ def read_table(
 
 
 def _read(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding | None]:
-    match container(source):
+    kind = container(source)
+    if options.header_row is not None and kind in ("parquet", "arrow file", "arrow stream"):
+        raise _without_header_row()
+    match kind:
         case "parquet":
             return read_parquet(source, limits), None
         case "arrow file":
@@ -91,7 +98,7 @@ def _read(source: Source, files: Scratch, limits: Limits, options: ReadOptions) 
         case "arrow stream":
             return read_arrow_stream(source, limits), None
         case "spreadsheet":
-            return read_spreadsheet(source, limits, sheet=options.sheet), None
+            return read_spreadsheet(source, limits, sheet=options.sheet, header_row=options.header_row), None
         case _:
             return _read_text(source, files, limits, options)
 
@@ -103,14 +110,46 @@ def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOpti
     if not head.strip():
         raise UnreadableFile(Message("datasets.white-space-only"))
     if options.delimiter is None and looks_like_json(head):
+        if options.header_row is not None:
+            raise _without_header_row()
         return read_json(text, limits), encoding
     line = _SEPARATOR_LINE.match(head)
-    if line is None:
-        return read_delimited(text, limits, delimiter=options.delimiter), encoding
+    delimiter = options.delimiter or (line[1] if line else None)
+    if options.header_row is not None:
+        above = options.header_row - 1
+        below = _from_byte(text, files, _start_of_line(text, above))
+        return read_delimited(below, limits, delimiter=delimiter, skipped=above), encoding
+    below = text if line is None else _from_byte(text, files, len(line[0].encode()))
+    return read_delimited(below, limits, delimiter=delimiter), encoding
+
+
+def _start_of_line(text: Source, above: int) -> int:
+    """Position of the first byte below some lines.
+
+    Raises:
+        InvalidRequest: there is nothing in that line.
+    """
+    ends = list(islice(_LINE_END.finditer(text.head()), above))
+    start = ends[-1].end() if ends else 0
+    with open(text.path, "rb") as file:
+        file.seek(start)
+        is_blank = not file.readline(_LOOKED_AT_BYTES).strip()
+    if len(ends) < above or is_blank:
+        raise InvalidRequest(Message("datasets.nothing-in-header-row", row=above + 1), field="header_row")
+    return start
+
+
+def _from_byte(text: Source, files: Scratch, start: int) -> Source:
+    if not start:
+        return text
     rest = files.open()
-    for block in text.blocks(skip=len(line[0].encode())):
+    for block in text.blocks(skip=start):
         rest.write(block)
-    return read_delimited(files.source(rest), limits, delimiter=options.delimiter or line[1]), encoding
+    return files.source(rest)
+
+
+def _without_header_row() -> InvalidRequest:
+    return InvalidRequest(Message("datasets.format-without-header-row"), field="header_row")
 
 
 def _without_empty_margins(raw: Raw) -> Raw:
@@ -133,7 +172,7 @@ def _without_empty_margins(raw: Raw) -> Raw:
         notes.append(Message("datasets.empty-rows", rows=lost))
     headers = tuple(header for header in raw.headers if header.name in frame.columns)
     notes = [*unnamed_note(headers), *notes]
-    return Raw(headers=headers, frame=frame, format=raw.format, notes=tuple(notes), first_row=raw.first_row)
+    return replace(raw, headers=headers, frame=frame, notes=tuple(notes))
 
 
 def _typed(
@@ -154,7 +193,7 @@ def _typed(
     decimal = options.decimal or _decimal(raw.frame)
     cells = dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True))
     headers, rows, format_, first_row = raw.headers, raw.frame.height, raw.format, raw.first_row
-    notes = raw.notes
+    notes, proposed = raw.notes, None if options.header_rows else raw.proposed_header_row
     # The frame of raw cells is let go of column by column, so that it and the typed one never exist whole together.
     del raw
     typed: list[pl.Series] = []
@@ -173,7 +212,7 @@ def _typed(
         encoding=encoding.name if encoding is not None else None,
         compression=compression,
         notes=(*(encoding.notes if encoding is not None else ()), *notes),
-        findings=detect(frame, columns),
+        findings=detect(frame, columns, proposed_header_row=proposed),
     )
     return Table(frame=frame, description=description)
 

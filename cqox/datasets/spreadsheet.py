@@ -7,7 +7,8 @@ numbers with one word in it loses nothing. Formulas give the values that the fil
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import fastexcel
@@ -15,13 +16,14 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.biff import check_biff
+from cqox.datasets.header_guess import LOOKED_AT, proposed_header_row
 from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
 from cqox.datasets.temp_files import BLOCK_BYTES, Source
 from cqox.errors import InvalidRequest, LimitExceeded, UnreadableFile
 
-__all__ = ["read_spreadsheet"]
+__all__ = ["check_workbook", "name_of_sheet", "open_workbook", "read_spreadsheet"]
 
 _CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
@@ -30,47 +32,82 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OS
 _RATIO_FLOOR_BYTES = 32 << 20
 
 
-def read_spreadsheet(source: Source, limits: Limits, *, sheet: str | int | None = None) -> Raw:
+def read_spreadsheet(
+    source: Source, limits: Limits, *, sheet: str | int | None = None, header_row: int | None = None
+) -> Raw:
     """The cells of one sheet; its first row of more than one cell is the header.
 
     Args:
         source: an xlsx, xlsb, xls or ods file.
         limits: checked before the sheet is laid out in memory.
         sheet: name or position from 0; the first visible one that holds anything if None.
+        header_row: number of the row of the header, from 1 at the top of the sheet.
 
     Raises:
-        InvalidRequest: no such sheet.
+        InvalidRequest: no such sheet, or nothing in the row of the header.
         UnreadableFile: damaged, locked, or without any cell.
+        LimitExceeded: too many rows, columns or cells, or a bomb.
+    """
+    check_workbook(source, limits)
+    names, chosen, cells, others = _opened(source, sheet)
+    top = cells.head(LOOKED_AT).rows()
+    if header_row is not None:
+        cells = _from_row(cells, header_row)
+    above, cells = _without_margins(cells)
+    if cells.height == 0:
+        raise UnreadableFile(Message("datasets.empty-sheet", names=names, sheet=chosen), choices=names)
+    limits.check_shape(cells.height - 1, cells.width)
+    skipped = titles = _title_rows(cells) if header_row is None else 0
+    if header_row is not None:
+        above, skipped = header_row - 1, header_row - 1
+    cells = cells.slice(titles)
+    originals = [value or "" for value in cells.row(0)]
+    headers, notes = name_columns(originals)
+    frame = cells.slice(1)
+    frame.columns = [header.name for header in headers]
+    notes = (*title_note(skipped), *notes)
+    if others:
+        notes = (Message("datasets.other-sheets", others=others, sheet=chosen), *notes)
+    format_ = Message("datasets.spreadsheet", sheet=chosen)
+    return Raw(
+        headers=headers,
+        frame=frame,
+        format=format_,
+        notes=notes,
+        first_row=above + titles + 2,
+        proposed_header_row=None if header_row else proposed_header_row(top, above + titles + 1),
+    )
+
+
+def check_workbook(source: Source, limits: Limits) -> None:
+    """Refuse a workbook of which a sheet would be too large in memory.
+
+    Raises:
+        UnreadableFile: it is damaged or locked.
         LimitExceeded: too many rows, columns or cells, or a bomb.
     """
     if source.head(2) == b"PK":
         _check_archive(source, limits)
     else:
         check_biff(source, limits)
-    names, chosen, cells, others = _opened(source, sheet)
-    cells = _without_margins(cells)
-    if cells.height == 0:
-        raise UnreadableFile(Message("datasets.empty-sheet", names=names, sheet=chosen), choices=names)
-    limits.check_shape(cells.height - 1, cells.width)
-    titles = _title_rows(cells)
-    cells = cells.slice(titles)
-    originals = [value or "" for value in cells.row(0)]
-    headers, notes = name_columns(originals)
-    frame = cells.slice(1)
-    frame.columns = [header.name for header in headers]
-    notes = (*title_note(titles), *notes)
-    if others:
-        notes = (Message("datasets.other-sheets", others=others, sheet=chosen), *notes)
-    format_ = Message("datasets.spreadsheet", sheet=chosen)
-    return Raw(headers=headers, frame=frame, format=format_, notes=notes, first_row=titles + 2)
 
 
 def _opened(source: Source, sheet: str | int | None) -> tuple[list[str], str, pl.DataFrame, list[str]]:
     """The names of all sheets, the chosen one and its cells, and the others with content."""
-    try:
-        book = fastexcel.read_excel(source.head(source.size))
+    with open_workbook(source) as book:
         names = list(book.sheet_names)
         return names, *_choose(book, names, sheet)
+
+
+@contextmanager
+def open_workbook(source: Source) -> Iterator[fastexcel.ExcelReader]:
+    """Open a workbook, and translate what the reader raises inside the block.
+
+    Raises:
+        UnreadableFile: it cannot be read.
+    """
+    try:
+        yield fastexcel.read_excel(source.head(source.size))
     except fastexcel.FastExcelError as error:
         raise UnreadableFile(Message("datasets.unreadable-workbook", reason=_reason(error))) from error
     except BaseException as error:
@@ -93,17 +130,26 @@ def _choose(
     if not names:
         raise UnreadableFile(Message("datasets.workbook-without-sheets"))
     if asked is not None:
-        if isinstance(asked, str) and asked not in names and asked.isdecimal():
-            asked = int(asked)
-        known = asked in names if isinstance(asked, str) else 0 <= asked < len(names)
-        if not known:
-            raise InvalidRequest(Message("datasets.no-such-sheet", sheet=asked), field="sheet", choices=names)
-        name = asked if isinstance(asked, str) else names[asked]
+        name = name_of_sheet(names, asked)
         return name, _cells(book, name), []
     filled = [name for name in names if _is_filled(book, name)]
     if not filled:
         return names[0], pl.DataFrame(), []
     return filled[0], _cells(book, filled[0]), filled[1:]
+
+
+def name_of_sheet(names: Sequence[str], asked: str | int) -> str:
+    """Return the name of a sheet that is given by its name, or by its position from 0.
+
+    Raises:
+        InvalidRequest: no such sheet.
+    """
+    if isinstance(asked, str) and asked not in names and asked.isdecimal():
+        asked = int(asked)
+    known = asked in names if isinstance(asked, str) else 0 <= asked < len(names)
+    if not known:
+        raise InvalidRequest(Message("datasets.no-such-sheet", sheet=asked), field="sheet", choices=names)
+    return asked if isinstance(asked, str) else names[asked]
 
 
 def _is_filled(book: fastexcel.ExcelReader, name: str) -> bool:
@@ -114,7 +160,7 @@ def _is_filled(book: fastexcel.ExcelReader, name: str) -> bool:
 def _cells(book: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
     def load(dtype: Literal["string", "float"]) -> pl.DataFrame:
         frame: pl.DataFrame = book.load_sheet(
-            name, header_row=None, dtypes=dtype, skip_whitespace_tail_rows=False, whitespace_as_null=True
+            name, header_row=None, skip_rows=0, dtypes=dtype, skip_whitespace_tail_rows=False, whitespace_as_null=True
         ).to_polars()
         return frame
 
@@ -134,14 +180,21 @@ def _exact(text: pl.Series, number: pl.Series) -> pl.Series:
     return text.str.replace(r"^1899-12-31 (\d\d:\d\d)", "${1}")
 
 
-def _without_margins(cells: pl.DataFrame) -> pl.DataFrame:
-    """The table without empty rows above and below it and without columns that are empty altogether."""
+def _from_row(cells: pl.DataFrame, header_row: int) -> pl.DataFrame:
+    """The cells from the row of the header on."""
+    if cells.height < header_row or all(cell is None for cell in cells.row(header_row - 1)):
+        raise InvalidRequest(Message("datasets.nothing-in-header-row", row=header_row), field="header_row")
+    return cells.slice(header_row - 1)
+
+
+def _without_margins(cells: pl.DataFrame) -> tuple[int, pl.DataFrame]:
+    """The number of empty rows above a table, and the table without them, those below, and columns that are empty."""
     kept = cells.select(column for column in cells if column.null_count() < column.len())
     if kept.width == 0:
-        return pl.DataFrame()
+        return 0, pl.DataFrame()
     filled = kept.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
     first, last = int(filled[0]), int(filled[-1])
-    return kept.slice(first, last - first + 1)
+    return first, kept.slice(first, last - first + 1)
 
 
 def _check_archive(source: Source, limits: Limits) -> None:

@@ -96,6 +96,7 @@ _ASSUMPTIONS: Mapping[str, Message] = {
 }
 
 _FINDINGS: Mapping[str, Message] = {
+    "header-row": Message("definitions.header-row"),
     "header-rows": Message("definitions.header-rows"),
     "totals-rows": Message("definitions.totals-rows"),
     "sum-rows": Message("definitions.sum-rows"),

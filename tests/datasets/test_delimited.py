@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cqox.errors import UnreadableFile
+from cqox.errors import InvalidRequest, UnreadableFile
 from tests.datasets.conftest import Read
 
 
@@ -153,3 +153,30 @@ def test_any_table_of_words_and_numbers_survives_a_csv_in_any_encoding(
         None if value is None else float(value) for value in numbers
     ]
     assert table.frame["番"].to_list() == list(range(len(words)))
+
+
+def test_the_row_of_the_header_may_be_chosen_and_what_is_above_it_is_left_out(read):
+    text = "\n".join(["売上報告", "2025年4月; 全店", "", "店舗;売上", "渋谷;10", "梅田;多い"])
+    table = read(text.encode("cp932"), header_row=4)
+    assert table.frame.to_dict(as_series=False) == {"店舗": ["渋谷", "梅田"], "売上": ["10", "多い"]}
+    assert "The first 3 rows were skipped as a title." in table.notes
+    assert read("sep=;\na\nb;c\n1;2\n", header_row=3).frame.columns == ["b", "c"]
+    assert read("a\rb\r1\r2", header_row=2).frame.columns == ["b"]
+    assert read("店舗,,\n店,売,客\nA,1,2\n", header_row=1).frame.height == 2
+
+
+def test_a_chosen_row_that_holds_nothing_is_refused(read):
+    for text, row in (("a,b\n\n1,2\n", 2), ("a,b\n1,2\n", 3), ("a,b\n1,2\n", 9)):
+        with pytest.raises(InvalidRequest) as refused:
+            read(text, header_row=row)
+        assert refused.value.field == "header_row"
+
+
+def test_ragged_notes_above_a_header_are_refused_with_the_row_of_the_header(read):
+    with pytest.raises(UnreadableFile) as refused:
+        read("店舗,全店\n\n店舗,週,売上,来客\n渋谷,1,10,3\n梅田,1,12,4\n")
+    assert (refused.value.field, refused.value.choices) == ("header_row", ("3",))
+    assert refused.value.detail.endswith("send header_row=3.")
+    with pytest.raises(UnreadableFile) as refused:
+        read("a,b\n1,2\n1,2,3\n")
+    assert refused.value.choices == ()

@@ -30,6 +30,8 @@ def test_names_may_be_separated_by_commas() -> None:
     [
         ({"header_rows": "two"}, "header_rows"),
         ({"header_rows": 0}, "header_rows"),
+        ({"header_row": "0"}, "header_row"),
+        ({"header_row": 1001}, "header_row"),
         ({"drop_rows": "Total"}, "drop_rows"),
         ({"drop_rows": '{"column": "a"}'}, "drop_rows.0"),
         ({"unpivot": '{"columns": ["a"]}'}, "unpivot.columns"),

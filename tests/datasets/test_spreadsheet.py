@@ -135,3 +135,21 @@ def test_an_interruption_while_reading_stays_one(read, monkeypatch):
     monkeypatch.setattr("fastexcel.read_excel", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(workbook(["a"], [1]))
+
+
+def test_the_row_of_the_header_is_counted_as_a_spreadsheet_program_does(read):
+    content = workbook(
+        [], ["売上報告", "2025年"], [], [None, "店舗", "売上"], [None, "渋谷", 10], [None, "梅田", "x y"]
+    )
+    table = read(content, header_row=4)
+    assert table.frame.to_dict(as_series=False) == {"店舗": ["渋谷", "梅田"], "売上": ["10", "x y"]}
+    assert "The first 3 rows were skipped as a title." in table.notes
+    for row in (3, 7):
+        with pytest.raises(InvalidRequest) as refused:
+            read(content, header_row=row)
+        assert refused.value.field == "header_row"
+
+
+def test_rows_in_messages_count_empty_ones_at_the_top(read):
+    table = read(workbook([], [], ["v", "w"], [1, "a"], ["inf", "b"], *([2, "c"] for _ in range(40))))
+    assert any("row 5" in note for column in table.columns for note in column.notes)

@@ -28,8 +28,8 @@ _Language = Annotated[Language | None, Field(description="Language of the senten
 _Path = Annotated[str, Field(description="File, as list_datasets names it.", min_length=1, max_length=4096)]
 _Read = Annotated[
     dict[str, JsonValue],
-    Field(description="How to read the file: encoding, delimiter, decimal, na, sheet, header_rows, drop_rows, "
-        "fill_down, unpivot. Remedies of findings at 'upload' belong here."),
+    Field(description="How to read the file: encoding, delimiter, decimal, na, sheet, header_row, header_rows, "
+        "drop_rows, fill_down, unpivot. Remedies of findings at 'upload' belong here."),
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from cqox.contract import DataFinding
 from cqox.datasets.findings.duplicate_rows import duplicate_rows
+from cqox.datasets.findings.header_row import header_row
 from cqox.datasets.findings.header_rows import header_rows
 from cqox.datasets.findings.merged_cells import merged_cells
 from cqox.datasets.findings.mixed_dates import mixed_dates
@@ -24,15 +25,21 @@ _OF_ROWS: tuple[_Detector, ...] = (totals_rows, sum_rows, duplicate_rows)
 _OF_COLUMNS: tuple[_Detector, ...] = (merged_cells, wide_panel, periods, mixed_dates, yes_or_blank)
 
 
-def detect(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[DataFinding, ...]:
+def detect(
+    frame: pl.DataFrame, columns: Sequence[Column], *, proposed_header_row: int | None = None
+) -> tuple[DataFinding, ...]:
     """Return the findings of a table.
 
-    A header of several rows makes text of every column, so where there is one, nothing else is looked for.
+    A header that is elsewhere or of several rows makes text of every column, so where there is one, nothing else is
+    looked for.
 
     Args:
         frame: the typed columns.
         columns: their descriptions, in the same order.
+        proposed_header_row: the row of the file that is more likely the header than the one that was read.
     """
+    if proposed_header_row is not None:
+        return (header_row(proposed_header_row),)
     headers = header_rows(frame, columns)
     if headers:
         return tuple(headers)

@@ -15,7 +15,7 @@ READ_PARAMETERS = (
         Parameter(
             name=name,
             where="query",
-            kind="integer" if name == "header_rows" else "string",
+            kind="integer" if name in ("header_row", "header_rows") else "string",
             meaning=field.description or "",
         )
         for name, field in ReshapingOptions.model_fields.items()
