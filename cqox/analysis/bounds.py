@@ -24,6 +24,7 @@ class Bounds:
         file_limits: settings of `cqox.datasets.Limits` by name; missing ones have its defaults.
         task_seconds: timeout of one computation for all callers, 0 for none.
         reserve_bytes: space to keep free on the disk of the data directory; 64 MiB if None.
+        originals_bytes: the most space that originals of uploads take on that disk; 0 keeps none.
         keep: the retention periods.
         standby: keep further warm workers, for uploads and figures and in place of a killed one. Without, there is one
             worker, and it starts as fast as it can.
@@ -36,6 +37,7 @@ class Bounds:
     file_limits: Mapping[str, int]
     task_seconds: float = 0.0
     reserve_bytes: int | None = None
+    originals_bytes: int = 0
     keep: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - it is frozen
     standby: bool = True
 

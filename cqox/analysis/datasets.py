@@ -3,6 +3,7 @@
 Imports no numerics: the worker processes read files.
 """
 
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from cqox.contract import dataset_id as dataset_id_of
 from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
-from cqox.storage import DatasetRecord, FileStore, ResultStore
+from cqox.storage import DatasetRecord, FileStore, Original, ResultStore
 from cqox.tasks import TaskGroup
 from cqox.telemetry import metric_definitions, metrics
 
@@ -98,11 +99,26 @@ class Datasets:
         self._samples_there.set()
 
     async def add(
-        self, path: Path, *, name: str, content_digest: str, size_bytes: int, options: Mapping[str, JsonValue]
+        self,
+        path: Path,
+        *,
+        name: str,
+        content_digest: str,
+        size_bytes: int,
+        options: Mapping[str, JsonValue],
+        keep_original: bool = False,
     ) -> DatasetRecord:
-        """Read an uploaded file and store it as a data set; the same bytes are the same data set. The file is removed.
+        """Read an uploaded file and store it as a data set; the same bytes are the same data set.
 
         A cancellation leaves no files.
+
+        Args:
+            path: the file.
+            name: the client's name for it.
+            content_digest: as `cqox.contract.file_digest` returns it.
+            size_bytes: its size.
+            options: options of reading it, as an upload has them.
+            keep_original: whether the file is kept with the data set, by a hard link, so that nobody may change it.
 
         Raises:
             UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
@@ -111,6 +127,8 @@ class Datasets:
         dataset_id = dataset_id_of(content_digest, given)
         known = await self._store.dataset(dataset_id)
         if known is not None and self._files.has(dataset_id):
+            if keep_original and not (await self._files.original(dataset_id))[1]:
+                await self._keep_original(known, path, content_digest, given)
             await self._files.use(dataset_id)
             return known
         await self._files.check_room()
@@ -131,7 +149,22 @@ class Datasets:
             await self._files.drop(folder)
             raise
         metrics.record(metric_definitions.DATASET_SIZE, size_bytes)
-        return await self._entered(record)
+        entered = await self._entered(record)
+        if keep_original:
+            await self._keep_original(record, path, content_digest, given)
+        return entered
+
+    async def _keep_original(
+        self, record: DatasetRecord, path: Path, content_digest: str, options: Mapping[str, JsonValue]
+    ) -> None:
+        original = Original(
+            name=record.name,
+            digest=content_digest,
+            size_bytes=record.size_bytes,
+            encoding=json.loads(record.description).get("encoding"),
+            options=options,
+        )
+        await self._files.keep_original(record.dataset_id, path, original)
 
     async def get_for_analysis(self, dataset_id: str) -> DatasetRecord:
         """Return the data set as `get` does, from a cache that may miss a deletion by another engine for a second.
@@ -227,6 +260,10 @@ class Datasets:
     async def check_room(self, wanted_bytes: int = 0) -> None:
         """Raise unless there is space for a file of this size; see `FileStore.check_room`."""
         await self._files.check_room(wanted_bytes)
+
+    def make_room(self) -> None:
+        """Check as `check_room` does; blocking."""
+        self._files.room.make()
 
     @asynccontextmanager
     async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:

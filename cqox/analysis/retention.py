@@ -133,6 +133,7 @@ class Retention:
             ("report", self._expire_reports),
             ("data set", self._expire_datasets),
             ("orphaned drawing", self._expire_figures),
+            ("original", self._expire_originals),
             ("leftover", self._files.sweep),
         )
         for what, step in steps:
@@ -193,6 +194,9 @@ class Retention:
                 count += 1
             await anyio.sleep(_PAUSE_SECONDS)
         return count
+
+    async def _expire_originals(self) -> int:
+        return await self._files.threaded(self._files.originals.enforce)
 
     async def _erase_reports_of(self, dataset_id: str) -> int:
         count = await self._store.delete_jobs_of(dataset_id)

@@ -25,6 +25,7 @@ from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
+from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
@@ -59,6 +60,7 @@ class Analyses:
         store: finished reports, the data set registry, and jobs.
         cache: cached reports.
         datasets: the available data sets.
+        originals: the files that they were read from.
         admission: admission control of computations.
         keys: the idempotency keys in use.
         records: the records of this engine's jobs.
@@ -101,6 +103,9 @@ class Analyses:
             samples=samples,
             epoch=lambda: epoch_of(store),
         )
+        self.originals = OriginalFiles(
+            datasets=self.datasets, files=files, pool=pool, quarantine=quarantine, limits=bounds.file_limits
+        )
         self.retention = Retention(
             store=self.store, results=self._results, files=files, datasets=self.datasets, keep=bounds.keep
         )
@@ -139,7 +144,7 @@ class Analyses:
         # Workers would find out too, but their errors reach a log only.
         check_assets()
         addresses = addresses or StoreAddresses()
-        files = FileStore(data_dir, reserve_bytes=bounds.reserve_bytes)
+        files = FileStore(data_dir, reserve_bytes=bounds.reserve_bytes, originals_bytes=bounds.originals_bytes)
         async with (
             open_store(data_dir, addresses, repair=True) as store,
             open_cache(addresses, epoch=lambda: generation_of(store)) as cache,

@@ -15,6 +15,7 @@ from cqox.datasets import (
     ReadOptions,
     Table,
     join_folder,
+    look,
     preview,
     read_table,
     sample_names,
@@ -66,6 +67,28 @@ def _ingest(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     on_step({"step": "read", "rows": table.rows})
     write_parquet(table, folder / "table.parquet")
     return _description(table), b""
+
+
+def _sheets(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Return what an uploaded file looks like before it is read again."""
+    options = parse_options(arguments.get("options"))
+    limits = Limits(**arguments["limits"]) if isinstance(arguments.get("limits"), dict) else Limits()  # type: ignore[arg-type]
+    sheet, encoding = arguments.get("sheet"), arguments.get("encoding")
+    found = look(
+        Path(str(arguments["path"])),
+        limits=limits,
+        sheet=sheet if isinstance(sheet, str) else None,
+        encoding=encoding if isinstance(encoding, str) else options.encoding,
+        delimiter=options.delimiter,
+    )
+    answer: dict[str, object] = {
+        "format": found.format,
+        "encoding": found.encoding,
+        "delimiter": found.delimiter,
+        "sheets": [each.model_dump() for each in found.sheets],
+        "note": found.note,
+    }
+    return {**answer, "messages": collect_messages(answer)}, b""
 
 
 def _join(arguments: _Arguments, on_step: StepCallback) -> _Answer:
@@ -210,4 +233,5 @@ _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "render": _render,
     "sample": _sample,
     "samples": _samples,
+    "sheets": _sheets,
 }

@@ -1,6 +1,5 @@
 """Data that a caller gives, as the file that is uploaded and the id that it has on the server."""
 
-import json
 import os
 import re
 import tempfile
@@ -10,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
+from pydantic import JsonValue
 
 from cqox.api.arguments import as_json
 from cqox.client.requests import check_text
-from cqox.contract import DatasetDescription, DatasetSummary, dataset_id, file_digest
+from cqox.contract import DatasetDescription, DatasetSummary, dataset_id, file_digest, read_fields
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.frames import FrameKind, Taken, take
@@ -98,10 +98,12 @@ def _given(
     name: str,
     digest: str,
     size_bytes: int,
-    options: Mapping[str, str | list[str]],
+    options: Mapping[str, JsonValue],
     kind: FrameKind | None = None,
 ) -> Given:
-    query = {key: ",".join(value) if isinstance(value, list) else value for key, value in options.items()}
+    query = {
+        key: ",".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in options.items()
+    }
     return Given(
         dataset_id=dataset_id(digest, options),
         file=GivenFile(path=path, name=name, size_bytes=size_bytes, query=query),
@@ -121,15 +123,9 @@ def _taken(data: object, path: Path) -> Taken:
         raise ModuleNotFoundError(Message("client.no-package", package=error.name), name=error.name) from error
 
 
-def _options(read: Mapping[str, object] | None) -> dict[str, str | list[str]]:
+def _options(read: Mapping[str, object] | None) -> dict[str, JsonValue]:
     """Return options of reading as the server gets them from a query: text, and the list of `na`."""
-    options: dict[str, str | list[str]] = {}
-    for name, value in as_json(read or {}).items():
-        if name == "na":
-            tokens = value if isinstance(value, list) else str(value).split(",")
-            options[name] = [str(token).strip() for token in tokens]
-        else:
-            options[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    options = read_fields(as_json(read or {}))
     check_text(options)
     return options
 

@@ -5,6 +5,7 @@ from cqox.contract.counts import counted
 from cqox.contract.data_findings import DataFinding, Remedy
 from cqox.contract.estimators import ESTIMATORS
 from cqox.contract.export_formats import EXPORT_TYPES, ExportFormat
+from cqox.contract.file_sheets import FileSheets, SheetPreview
 from cqox.contract.findings import (
     FINDING_CODES,
     PERIOD_FORMATS,
@@ -18,6 +19,7 @@ from cqox.contract.health import Health
 from cqox.contract.identity import dataset_id, file_digest
 from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
+from cqox.contract.read_request import ReadRequest, decode_option, read_fields
 from cqox.contract.reading_notes import reading_notes
 from cqox.contract.report import (
     AnalysisListing,
@@ -86,6 +88,7 @@ __all__ = [
     "EstimationOptions",
     "EstimatorDescription",
     "ExportFormat",
+    "FileSheets",
     "Gate",
     "Health",
     "Identification",
@@ -99,6 +102,7 @@ __all__ = [
     "PeriodFormat",
     "Problem",
     "Provenance",
+    "ReadRequest",
     "Remedy",
     "RemedyOptions",
     "Report",
@@ -106,15 +110,18 @@ __all__ = [
     "Role",
     "RoleCandidate",
     "RoleMapping",
+    "SheetPreview",
     "SourceListing",
     "SourceSummary",
     "Unpivot",
     "canonical_role",
     "counted",
     "dataset_id",
+    "decode_option",
     "file_digest",
     "near_words",
     "parse_model",
+    "read_fields",
     "reading_notes",
     "shortened",
 ]

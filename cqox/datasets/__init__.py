@@ -15,6 +15,7 @@ from cqox.datasets.read_options import ReadOptions
 from cqox.datasets.reading import read_table
 from cqox.datasets.row_drops import kept_rows
 from cqox.datasets.samples import sample_names, sample_path
+from cqox.datasets.sheets import FileLook, look
 from cqox.datasets.structure import Structure, rows_to_look_at, structure_of
 from cqox.datasets.table import Column, Description, Kind, Table, preview
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
@@ -23,6 +24,7 @@ __all__ = [
     "Column",
     "ColumnsOnDisk",
     "Description",
+    "FileLook",
     "Inference",
     "Kind",
     "Limits",
@@ -40,6 +42,7 @@ __all__ = [
     "join_folder",
     "kept_rows",
     "load_columns",
+    "look",
     "names_codes",
     "of_roles",
     "open_columns",

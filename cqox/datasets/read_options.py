@@ -1,14 +1,13 @@
 """Options of reading that a client may give."""
 
 import codecs
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
-from cqox.contract import DropRows, ReshapingOptions, Unpivot, parse_model
+from cqox.contract import DropRows, ReshapingOptions, Unpivot, decode_option, parse_model
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
@@ -108,14 +107,7 @@ def _decoded(name: str, value: object) -> JsonValue:
         return value.model_dump(mode="json")
     if isinstance(value, list | tuple):
         return [_decoded(name, each) if isinstance(each, BaseModel) else each for each in value]
-    if not isinstance(value, str) or name in ("header_row", "header_rows"):
-        return value  # type: ignore[return-value]
-    if name == "fill_down" and not value.lstrip().startswith("["):
-        return [word.strip() for word in value.split(",")]
-    try:
-        return json.loads(value)  # type: ignore[no-any-return]
-    except ValueError:
-        raise InvalidRequest(Message("datasets.option-takes-json", option=name), field=name) from None
+    return decode_option(name, value)  # type: ignore[arg-type]
 
 
 def _check_encoding(name: str) -> None:

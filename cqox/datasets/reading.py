@@ -27,10 +27,11 @@ from cqox.datasets.table import Column, Description, Table
 from cqox.datasets.temp_files import Scratch, Source
 from cqox.errors import InvalidRequest, LimitExceeded, NotFound, UnreadableFile, UnusableData
 
-__all__ = ["read_table"]
+__all__ = ["SEPARATOR_LINE", "read_table"]
 
-# Spreadsheet programs write the delimiter into a line of its own above the header.
-_SEPARATOR_LINE = re.compile(r'"?sep=([,\t;|])"?\r?\n', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=([,\t;|])"?\r?\n', re.IGNORECASE)
+"""The line above the header into which spreadsheet programs write the delimiter."""
+
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LOOKED_AT_BYTES = 1 << 16
 _MOST_SHOWN = 20
@@ -113,7 +114,7 @@ def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOpti
         if options.header_row is not None:
             raise _without_header_row()
         return read_json(text, limits), encoding
-    line = _SEPARATOR_LINE.match(head)
+    line = SEPARATOR_LINE.match(head)
     delimiter = options.delimiter or (line[1] if line else None)
     if options.header_row is not None:
         above = options.header_row - 1

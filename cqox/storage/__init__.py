@@ -17,6 +17,7 @@ from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unava
 from cqox.storage.files import FileStore
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
+from cqox.storage.originals import Original
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite import SqliteStore
 
@@ -30,6 +31,7 @@ __all__ = [
     "LivenessLock",
     "MemoryCache",
     "MigrationStatus",
+    "Original",
     "Page",
     "ResultCache",
     "ResultStore",

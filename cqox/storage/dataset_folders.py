@@ -18,6 +18,7 @@ from cqox.storage.disk import exclusive_lock, is_disk_fault, is_full
 from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
 from cqox.storage.leftovers import Erasures
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
+from cqox.storage.originals import ABOUT, ORIGINAL
 from cqox.storage.private import private_folder, tighten_one
 
 __all__ = ["TABLE", "DatasetFolders", "is_intact", "touch"]
@@ -144,7 +145,8 @@ class DatasetFolders:
             raise gone from None
         try:
             private_folder(view)
-            names = sorted(os.listdir(handle))
+            # Neither the original, which may be large, nor files that are being written.
+            names = sorted(name for name in os.listdir(handle) if name not in (ORIGINAL, ABOUT) and name[0] != ".")
             if TABLE not in names:
                 raise gone
             for name in names:

@@ -2,6 +2,7 @@
 
     datasets/<id>/table.parquet, …      output of a worker, moved into place in one rename
     datasets/<id>/manifest.json         the data set's record and the digest of each file
+    datasets/<id>/original              the upload as it was sent (`cqox.storage.originals`)
     uploads/<owner>/                    files as clients send them
     incoming/<owner>-<random>/          data sets under construction
     reading/<owner>-<random>/           hard links to a data set while an analysis reads it
@@ -26,16 +27,18 @@ from pathlib import Path
 from anyio import CancelScope, CapacityLimiter, Lock, to_thread
 
 from cqox.contract.messages import Message
-from cqox.errors import NotFound, StoreUnavailable
+from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord
 from cqox.storage.dataset_folders import TABLE, DatasetFolders, is_intact, touch
-from cqox.storage.disk import check_disk, check_room, unavailable
+from cqox.storage.disk import unavailable
 from cqox.storage.file_operations import remove, sync
 from cqox.storage.leftovers import Erasures, sweep
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.manifest import read_manifest
+from cqox.storage.originals import ORIGINAL, Original, Originals
 from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
+from cqox.storage.room import Room
 
 __all__ = ["FileStore"]
 
@@ -50,10 +53,13 @@ class FileStore:
     Args:
         root: the folder, created if missing.
         reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
+        originals_bytes: the most space that originals of uploads take; 0 keeps none.
 
     Attributes:
         owner: unique name of this process among those on the volume.
         erasures: the data sets whose reports are deleted with them.
+        originals: the originals of uploads.
+        room: the free space of the disk.
         reclaiming: lock held while the leftovers of dead processes are reclaimed.
 
     The store opens on a full or read-only disk: existing data can be read and deleted if the disk permits, and
@@ -61,13 +67,14 @@ class FileStore:
     that writes raises `StoreUnavailable`.
     """
 
-    def __init__(self, root: Path, *, reserve_bytes: int | None = None) -> None:
+    def __init__(self, root: Path, *, reserve_bytes: int | None = None, originals_bytes: int = 0) -> None:
         self._root = root
-        self._reserve_bytes = reserve_bytes
         self.erasures = Erasures(root / "erased")
+        self.originals = Originals(root / "datasets", originals_bytes)
         self._limiter = CapacityLimiter(8)
         self.reclaiming = Lock()
         self._ballast = Ballast(root)
+        self.room = Room(root, reserve_bytes=reserve_bytes, ballast=self._ballast, originals=self.originals)
         self._liveness: LivenessLock | None = None
         self._prepared = False
         self.owner = secrets.token_hex(8)
@@ -95,9 +102,9 @@ class FileStore:
             self._liveness.close()
 
     async def recover(self) -> None:
-        """Create the folders and the ballast that the disk rejected so far."""
+        """Create the folders and the ballast that the disk rejected so far; remove originals that leave no reserve."""
         with suppress(StoreUnavailable):
-            await self._threaded(self._recover)
+            await self.threaded(self._recover)
 
     async def tighten(self) -> None:
         """Remove the access of other users to files of older versions; a cancellation stops half-way."""
@@ -123,19 +130,15 @@ class FileStore:
         Raises:
             StoreUnavailable: they cannot, or free space is below the reserve.
         """
-        lacking = self._ballast.lacking_bytes
-        await self._threaded(partial(check_disk, self.scratch, self._reserve_bytes, ballast_bytes=lacking))
+        await self.threaded(self.room.check_disk, self.scratch)
 
     async def check_room(self, wanted_bytes: int = 0) -> None:
-        """Check that the disk keeps its reserve after a write of this size.
+        """Check that the disk keeps its reserve after a write of this size; remove originals of uploads for it.
 
         Raises:
             StorageFull: it does not.
         """
-        lacking = self._ballast.lacking_bytes
-        await self._threaded(
-            partial(check_room, self._root, self._reserve_bytes, wanted_bytes=wanted_bytes, ballast_bytes=lacking)
-        )
+        await self.threaded(self.room.make, wanted_bytes)
 
     async def is_full(self) -> bool:
         """Return whether free space is below the reserve."""
@@ -156,12 +159,12 @@ class FileStore:
             replace: whether to replace existing files; otherwise those stay.
         """
         place = self._place(record.dataset_id)
-        await self._threaded(partial(self._folders.keep, folder, place, record, replace=replace))
+        await self.threaded(partial(self._folders.keep, folder, place, record, replace=replace))
 
     async def drop(self, folder: Path) -> None:
         """Remove an incoming folder and its content, also when the caller is cancelled."""
         with CancelScope(shield=True):
-            await self._threaded(remove, folder)
+            await self.threaded(remove, folder)
 
     def has(self, dataset_id: str) -> bool:
         """Return whether the files of this data set exist."""
@@ -169,7 +172,7 @@ class FileStore:
 
     async def record(self, dataset_id: str) -> DatasetRecord | None:
         """Return the data set described by its manifest, for when the registry is unreachable; None without files."""
-        manifest = await self._threaded(read_manifest, self._place(dataset_id))
+        manifest = await self.threaded(read_manifest, self._place(dataset_id))
         return None if manifest is None else manifest.record
 
     @asynccontextmanager
@@ -182,13 +185,50 @@ class FileStore:
         view = self._new("reading")
         try:
             link = partial(self._folders.link, self._place(dataset_id), view, writable=self._prepared)
-            yield await self._threaded(link)
+            yield await self.threaded(link)
         finally:
             await self.drop(view)
 
+    async def keep_original(self, dataset_id: str, path: Path, original: Original) -> None:
+        """Keep an uploaded file as the original of a data set where quota and disk permit; never raises."""
+        place, kept = self._place(dataset_id), self.originals.keep
+        with suppress(StoreUnavailable):
+            await self.threaded(partial(kept, place, path, original, check_room=self.room.check))
+
+    async def original(self, dataset_id: str) -> tuple[Original | None, bool]:
+        """Return what the upload of this data set was, None where that was not recorded, and whether it is kept."""
+        place = self._place(dataset_id)
+        return await self.threaded(self.originals.about, place), self.originals.has(place)
+
+    @asynccontextmanager
+    async def reading_original(self, dataset_id: str, *, verify: bool) -> AsyncIterator[tuple[Original, Path]]:
+        """Yield the original of a data set and the path of its file, readable until the block exits.
+
+        Args:
+            dataset_id: the data set.
+            verify: whether to compare the digest of the file.
+
+        Raises:
+            NotFound: it is not kept, or was damaged and is removed.
+        """
+        self._ready()
+        view = self._new("reading")
+        try:
+            link = partial(self._link_original, self._place(dataset_id), view, verify=verify)
+            yield await self.threaded(link), view / ORIGINAL
+        finally:
+            await self.drop(view)
+
+    def _link_original(self, place: Path, view: Path, *, verify: bool) -> Original:
+        private_folder(view)
+        original = self.originals.link(place, view / ORIGINAL, verify=verify)
+        with suppress(OSError):
+            touch(place)
+        return original
+
     async def delete(self, dataset_id: str) -> None:
         """Remove the files of a data set; running readers are not affected."""
-        await self._threaded(self._folders.delete, self._place(dataset_id))
+        await self.threaded(self._folders.delete, self._place(dataset_id))
 
     def kept(self) -> Sequence[str]:
         """Return the ids of all data sets with files."""
@@ -211,24 +251,24 @@ class FileStore:
     async def use(self, dataset_id: str) -> None:
         """Record that the data set is used now; ignored if the disk rejects the write."""
         with suppress(StoreUnavailable):
-            await self._threaded(touch, self._place(dataset_id))
+            await self.threaded(touch, self._place(dataset_id))
 
     async def begin_erasure(self, dataset_id: str) -> None:
         """Mark the reports of the data set for deletion; ignored if the disk rejects the mark."""
         with suppress(StoreUnavailable):
-            await self._threaded(self.erasures.begin, _checked(dataset_id))
+            await self.threaded(self.erasures.begin, _checked(dataset_id))
 
     async def sweep(self) -> int:
         """Remove leftovers of unknown processes and of failed deletions; return the number of entries removed."""
         if self._liveness is None:
             # Live processes are not known yet.
             return 0
-        return await self._threaded(partial(sweep, self._root, _OWNED, self._liveness.known, own=self.owner))
+        return await self.threaded(partial(sweep, self._root, _OWNED, self._liveness.known, own=self.owner))
 
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
         place = self._place(dataset_id)
-        return await self._threaded(is_intact, place, place)
+        return await self.threaded(is_intact, place, place)
 
     def dead_owners(self) -> Sequence[str]:
         """Return the processes that exited without `close`, each until `reclaim`."""
@@ -240,7 +280,7 @@ class FileStore:
 
     async def reclaim(self, owner: str) -> bool:
         """Remove the leftovers of a dead process; return False if another process has reclaimed them."""
-        await self._threaded(self._remove_entries_of, owner)
+        await self.threaded(self._remove_entries_of, owner)
         return self._liveness is not None and self._liveness.forget(owner)
 
     def drawn(self) -> Sequence[str]:
@@ -257,7 +297,7 @@ class FileStore:
     async def erase(self, analysis_id: str) -> None:
         """Remove the rendered figures of an analysis; the next request renders them again."""
         folder = self._root / "figures" / _checked(analysis_id)
-        await self._threaded(remove, folder)
+        await self.threaded(remove, folder)
 
     def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
         """Return the path of the rendered figure, also before it is rendered."""
@@ -272,7 +312,7 @@ class FileStore:
             except FileNotFoundError:
                 return None
 
-        return await self._threaded(read)
+        return await self.threaded(read)
 
     async def write(self, path: Path, content: bytes) -> None:
         """Write the file atomically; a reader never sees a part of it."""
@@ -284,9 +324,14 @@ class FileStore:
                 file.write(content)
             scratch.replace(path)
 
-        await self._threaded(write)
+        await self.threaded(write)
 
-    async def _threaded[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
+    async def threaded[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
+        """Call a blocking function on files in a thread of this store.
+
+        Raises:
+            StoreUnavailable: the disk is full, read-only or missing.
+        """
         try:
             return await to_thread.run_sync(call, *given, limiter=self._limiter)
         except OSError as error:
@@ -317,6 +362,8 @@ class FileStore:
     def _recover(self) -> None:
         self._prepare()
         self._ballast.restore()
+        with suppress(StorageFull):
+            self.room.make()
 
     def _place(self, dataset_id: str) -> Path:
         return self._root / "datasets" / _checked(dataset_id)

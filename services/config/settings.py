@@ -160,6 +160,17 @@ class Settings:
             shown="64 MiB, or a twentieth of a small disk",
         ),
     ] = 64 * 2**20
+    originals_bytes: Annotated[
+        int,
+        _About(
+            "CQOX_ORIGINALS_BYTES",
+            "Space for originals of uploads, so that a file can be read again with other options without another "
+            "upload. The least recently used are removed first, also where the disk needs the space; 0 keeps none.",
+            unit="bytes",
+            minimum=0,
+            services=("engine", "up"),
+        ),
+    ] = 10 * _GIB
     max_upload_bytes: Annotated[
         int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
     ] = 1 * _GIB

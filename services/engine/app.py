@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> App:
         },
         task_seconds=max(settings.analysis_seconds, settings.job_seconds),
         reserve_bytes=settings.disk_reserve_bytes,
+        originals_bytes=settings.originals_bytes,
         keep=RetentionPeriods(
             reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
         ),

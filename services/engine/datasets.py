@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pydantic import JsonValue
 from quart import Response
 
-from cqox.contract import InferRequest, parse_model, shortened
+from cqox.contract import InferRequest, ReadRequest, parse_model, read_fields, shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
@@ -18,10 +18,11 @@ from services.engine.state import State
 from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
+from services.http.request.propagation import SECOND_HAND
 from services.http.request.request import current_request
 from services.http.request.uploads import receive_upload
 
-__all__ = ["described", "handlers", "read_options"]
+__all__ = ["created", "described", "handlers", "read_options"]
 
 _READ_OPTIONS = tuple(parameter.name for parameter in READ_PARAMETERS)
 
@@ -39,7 +40,7 @@ def handlers(state: State) -> dict[str, Handler]:
             directory=state.analyses.datasets.scratch,
             max_bytes=settings.max_upload_bytes,
             pace=settings.body_pace,
-            reserve_bytes=settings.disk_reserve_bytes,
+            check_room=state.analyses.datasets.make_room,
         ) as upload:
             await held_key(state, request, [upload.digest, dict(upload.fields)])
             record = await state.analyses.datasets.add(
@@ -48,10 +49,9 @@ def handlers(state: State) -> dict[str, Handler]:
                 content_digest=upload.digest,
                 size_bytes=upload.size_bytes,
                 options=read_options(upload.fields),
+                keep_original=True,
             )
-        answer = json_bytes(described(record), HTTPStatus.CREATED)
-        answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
-        return answer
+        return created(record)
 
     async def list_datasets() -> Response:
         query_of("list_datasets")
@@ -71,6 +71,22 @@ def handlers(state: State) -> dict[str, Handler]:
         await state.analyses.retention.delete_dataset(dataset_id, reports=erase == "reports")
         return no_content()
 
+    async def list_sheets(dataset_id: str) -> Response:
+        found = await state.analyses.originals.sheets(dataset_id, query_of("list_sheets").get("sheet"))
+        answer = json_answer(found)
+        if not found["original"]:
+            # An engine with a disk of its own may have it.
+            answer.headers[SECOND_HAND] = "no original"
+        return answer
+
+    async def read_again(dataset_id: str) -> Response:
+        settings, request = state.settings, current_request()
+        body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
+        parse_model(ReadRequest, body)
+        options = read_fields(body)
+        await held_key(state, request, [dataset_id, options])
+        return created(await state.analyses.originals.read(dataset_id, options))
+
     async def infer_roles() -> Response:
         settings = state.settings
         body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
@@ -82,8 +98,17 @@ def handlers(state: State) -> dict[str, Handler]:
         "list_datasets": list_datasets,
         "read_dataset": read_dataset,
         "delete_dataset": delete_dataset,
+        "list_sheets": list_sheets,
+        "read_again": read_again,
         "infer_roles": infer_roles,
     }
+
+
+def created(record: DatasetRecord) -> Response:
+    """Return the response of a new or existing data set."""
+    answer = json_bytes(described(record), HTTPStatus.CREATED)
+    answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
+    return answer
 
 
 def read_options(fields: Mapping[str, str]) -> dict[str, JsonValue]:

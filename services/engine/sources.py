@@ -1,7 +1,6 @@
 """Handlers of the data sources that the operator has named."""
 
 import secrets
-from http import HTTPStatus
 
 from anyio import CapacityLimiter
 from quart import Response
@@ -11,8 +10,8 @@ from cqox.contract import near_words, shortened
 from cqox.contract.messages import Message
 from cqox.errors import NotFound, SourceUnavailable, UnreadableFile
 from cqox.sources import Query, kind_of
-from services.engine.answers import json_answer, json_bytes
-from services.engine.datasets import described, read_options
+from services.engine.answers import json_answer
+from services.engine.datasets import created, read_options
 from services.engine.pages import query_of
 from services.engine.state import State
 from services.http.contract.registration import Handler
@@ -61,8 +60,6 @@ def handlers(state: State) -> dict[str, Handler]:
         except UnreadableFile as error:
             # The client sent no file: the operator's source is at fault.
             raise SourceUnavailable(error.detail) from error
-        answer = json_bytes(described(record), HTTPStatus.CREATED)
-        answer.headers["Location"] = f"/api/datasets/{record.dataset_id}"
-        return answer
+        return created(record)
 
     return {"list_sources": list_sources, "read_source": read_source}

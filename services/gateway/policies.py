@@ -109,6 +109,7 @@ class EnginePolicies:
         self._read = read(replicas.send)
         self._find = read(replicas.find)
         self._upload = upload(replicas.send)
+        self._ingest = upload(replicas.find)
         self._begin = stream(replicas.begin)
         self._find_stream = stream(replicas.find_stream)
 
@@ -165,6 +166,16 @@ class EnginePolicies:
                     content = await stack.enter_async_context(aclosing(await place.admitted(call.content, moved)))
                     return await _answered(self._upload(replace(call, content=content), []), seconds)
             raise DeadlineExceeded(seconds)
+        finally:
+            place.leave()
+
+    async def ingest(self, call: Call, *, seconds: float) -> Reply:
+        """Have an engine read a file that it holds, within `seconds`; takes the slot of an upload."""
+        place = self.upload_place()
+        try:
+            with deadline(seconds):
+                await place.take()
+                return await _answered(self._ingest(call), seconds)
         finally:
             place.leave()
 

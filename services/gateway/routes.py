@@ -128,13 +128,21 @@ def add_routes(app: App, engines: EngineAccess) -> None:
 
         return read
 
-    def finding(what: Operation) -> Handler:
+    def finding(what: Operation, most: float = READ_SECONDS) -> Handler:
         async def find(**parameters: str) -> TrioResponse:
-            with serving_within(READ_SECONDS) as given:
+            with serving_within(most) as given:
                 call = _call(current_request(), b"", expected(what, parameters))
                 return _answer(await engines.policies.find(call, seconds=given.seconds), given)
 
         return find
+
+    def ingesting(what: Operation) -> Handler:
+        async def ingest(**parameters: str) -> TrioResponse:
+            call = await asked(what, parameters)
+            with serving_within(settings.analysis_seconds) as given:
+                return _answer(await engines.policies.ingest(call, seconds=given.seconds), given)
+
+        return ingest
 
     async def follow(**parameters: str) -> ResponseReturnValue:
         with serving_within(READ_SECONDS) as given:
@@ -163,6 +171,9 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "export_analysis": reading(operation("export_analysis"), settings.analysis_seconds),
         # The engine that computed a report holds it until it is stored.
         "delete_analysis": finding(operation("delete_analysis")),
+        # The engine on whose disk the uploaded file is.
+        "list_sheets": finding(operation("list_sheets"), settings.analysis_seconds),
+        "read_again": ingesting(operation("read_again")),
         "read_job": finding(operation("read_job")),
         "cancel_job": finding(operation("cancel_job")),
         "job_events": follow,

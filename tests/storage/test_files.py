@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
-from cqox.storage import FileStore
+from cqox.storage import FileStore, Original
 from cqox.storage.ballast import BALLAST_BYTES
+from cqox.storage.manifest import digest_of
 from tests.storage.records import a_dataset
 
 pytestmark = pytest.mark.anyio
@@ -377,3 +378,46 @@ async def test_a_disk_that_was_full_from_the_start_is_not_swept_before_it_is_kno
     monkeypatch.setattr(time, "time", lambda: now + 100_000)
     assert await files.sweep() == 1
     files.close()
+
+
+def an_original(path: Path) -> Original:
+    return Original(
+        name="a.csv", digest=digest_of(path), size_bytes=path.stat().st_size, encoding="utf-8", options={}
+    )  # fmt: skip
+
+
+async def test_an_original_lies_with_its_data_set_and_no_reader_of_the_table_sees_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = FileStore(tmp_path, originals_bytes=100)
+    await kept(files, "a")
+    upload = files.scratch / "upload"
+    upload.write_bytes(b"y\n1\n")
+    await files.keep_original("a", upload, an_original(upload))
+    assert (await files.original("a"))[1]
+    hashed = list[str]()
+    monkeypatch.setattr(
+        "cqox.storage.dataset_folders.digest_of", lambda path: hashed.append(path.name) or digest_of(path)
+    )
+    async with files.reading("a") as path:
+        assert sorted(each.name for each in path.parent.iterdir()) == ["manifest.json", "table.parquet"]
+    assert hashed == ["table.parquet"]
+    async with files.reading_original("a", verify=True) as (original, path):
+        await files.delete("a")
+        assert (original.name, path.read_bytes()) == ("a.csv", b"y\n1\n")
+    assert await files.original("a") == (None, False)
+    upload.unlink()
+    assert everything(tmp_path) == []
+
+
+async def test_an_original_that_is_not_kept_is_not_found(tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    await kept(files, "a")
+    upload = files.scratch / "upload"
+    upload.write_bytes(b"y\n1\n")
+    await files.keep_original("a", upload, an_original(upload))
+    assert await files.original("a") == (None, False)
+    with pytest.raises(NotFound):
+        async with files.reading_original("a", verify=False):
+            pass
+    assert list((tmp_path / "reading").iterdir()) == []

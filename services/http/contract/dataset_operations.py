@@ -2,7 +2,15 @@
 
 from http import HTTPStatus
 
-from cqox.contract import DatasetDescription, DatasetListing, Inference, InferRequest, SourceListing
+from cqox.contract import (
+    DatasetDescription,
+    DatasetListing,
+    FileSheets,
+    Inference,
+    InferRequest,
+    ReadRequest,
+    SourceListing,
+)
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.statuses import UNAVAILABLE
@@ -84,6 +92,51 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         ),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is deleted."),),
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE),
+    ),
+    Operation(
+        name="list_sheets",
+        method="GET",
+        path="/api/datasets/{dataset_id}/sheets",
+        group="Data sets",
+        summary="Show the uploaded file of a data set as it is",
+        description="The sheets of a workbook, or the lines of a text, with the first rows and the row that looks like "
+        "the header, to choose `sheet` and `header_row` for `/read` from.",
+        parameters=(
+            _DATASET,
+            Parameter(name="sheet", where="query", meaning="Only this sheet, by name or by position from 0."),
+        ),
+        answers=(Answer(meaning="The file, as far as it is kept.", model=FileSheets),),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            *UNAVAILABLE,
+        ),
+    ),
+    Operation(
+        name="read_again",
+        method="POST",
+        path="/api/datasets/{dataset_id}/read",
+        group="Data sets",
+        summary="Read the uploaded file of a data set with other options",
+        description="The result is that of an upload of the same file with these options, with the same id. The file "
+        "is kept as far as `CQOX_ORIGINALS_BYTES` permits; where it is not, the response is 404 with the field "
+        "`original`, and the file has to be uploaded again.",
+        body=ReadRequest,
+        example={"header_row": 4},
+        parameters=(_DATASET, KEY),
+        answers=(
+            Answer(status=HTTPStatus.CREATED, meaning="The data set, new or existing.", model=DatasetDescription),
+        ),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
     ),
     Operation(
         name="list_sources",

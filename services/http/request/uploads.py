@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -62,7 +61,7 @@ async def receive_upload(
     directory: Path,
     max_bytes: int,
     pace: BodyPace = DEFAULT_PACE,
-    reserve_bytes: int | None = None,
+    check_room: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Upload]:
     """Receive the file of a request: the `file` field of a multipart form, or else the raw body named by `?name=`.
 
@@ -73,7 +72,7 @@ async def receive_upload(
         directory: an existing directory to write into, on the file system of the final file.
         max_bytes: the largest file that is accepted.
         pace: how slowly it may come.
-        reserve_bytes: space to leave free on the directory's disk; None to allow filling it.
+        check_room: raises where the disk has no space for more; called in a thread with each block that is written.
 
     Raises:
         InvalidRequest: there is no file, or more than one, or the form is broken.
@@ -96,7 +95,7 @@ async def receive_upload(
         handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
     try:
         async with aclosing(chunks):
-            size_bytes, digest = await _write(chunks, handle, max_bytes, _room(directory, reserve_bytes))
+            size_bytes, digest = await _write(chunks, handle, max_bytes, check_room)
         if form is not None:
             name = name or form.filename
             fields |= form.fields
@@ -137,15 +136,6 @@ async def _write(
     with _on_disk():
         await trio.to_thread.run_sync(finish, limiter=_threads)
     return size_bytes, digest.hexdigest()
-
-
-def _room(directory: Path, reserve_bytes: int | None) -> Callable[[], None]:
-    if reserve_bytes is None:
-        return lambda: None
-    # Imported here for the reason in `_on_disk`.
-    from cqox.storage import check_room
-
-    return partial(check_room, directory, reserve_bytes)
 
 
 @contextmanager

@@ -23,6 +23,8 @@ class Registry:
         if self.is_full:
             raise StorageFull("The disk is full.")
 
+    def make_room(self) -> None: ...
+
     async def add(self, path, **about: object):
         self.added.append({"content": path.read_bytes(), **about})
         return a_dataset("0123")
@@ -117,3 +119,39 @@ async def test_roles_are_inferred_for_the_data_set_in_the_body(state) -> None:
     assert body == {"mapping": {"y": "0123"}}
     answer, _ = await asked(state, "POST", "/api/roles/infer", json={"dataset": "0123"})
     assert answer.status_code == 400
+
+
+class Originals:
+    def __init__(self) -> None:
+        self.read_with: list[tuple[str, dict[str, object]]] = []
+
+    async def sheets(self, dataset_id: str, sheet: str | None):
+        return {"dataset_id": dataset_id, "original": dataset_id == "0123", "sheets": [{"name": sheet}]}
+
+    async def read(self, dataset_id: str, options):
+        self.read_with.append((dataset_id, dict(options)))
+        return a_dataset("4567")
+
+
+@pytest.mark.trio
+async def test_the_sheets_of_an_original_are_shown_and_an_engine_without_it_gives_way_to_others(state) -> None:
+    state.analyses.originals = Originals()
+    answer, body = await asked(state, "GET", "/api/datasets/0123/sheets?sheet=2")
+    assert body == {"dataset_id": "0123", "original": True, "sheets": [{"name": "2"}]}
+    assert "X-Second-Hand" not in answer.headers
+    answer, _ = await asked(state, "GET", "/api/datasets/4567/sheets")
+    assert "X-Second-Hand" in answer.headers
+    answer, _ = await asked(state, "GET", "/api/datasets/4567/sheets?header=4")
+    assert answer.status_code == 400
+
+
+@pytest.mark.trio
+async def test_an_original_is_read_again_with_values_or_the_text_of_an_upload(state) -> None:
+    state.analyses.originals = Originals()
+    for body in ({"header_row": 4, "na": ["-"]}, {"header_row": "4", "na": "-"}):
+        answer, found = await asked(state, "POST", "/api/datasets/0123/read", json=body)
+        assert (answer.status_code, answer.headers["Location"]) == (201, "/api/datasets/4567")
+        assert found["dataset_id"] == "4567"
+    assert state.analyses.originals.read_with == [("0123", {"header_row": "4", "na": ["-"]})] * 2
+    answer, found = await asked(state, "POST", "/api/datasets/0123/read", json={"headers": 4})
+    assert (answer.status_code, found["field"]) == (400, "headers")

@@ -27,7 +27,7 @@ from tests.services.gateway.scripted import (
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("method", ["analyze", "read", "find", "upload"])
+@pytest.mark.parametrize("method", ["analyze", "read", "find", "upload", "ingest"])
 async def test_a_call_that_takes_longer_than_its_deadline_is_cancelled(autojump_clock, method):
     engine, began = Engine(taking(10_000)), trio.current_time()
     with pytest.raises(DeadlineExceeded) as caught:
@@ -54,6 +54,22 @@ async def test_the_time_of_an_upload_counts_from_its_last_byte(autojump_clock):
     engine = Engine(taking(110))
     answer = await policies(engine).upload(Call(method="POST", target=b"/x", content=slowly()), seconds=120)
     assert (answer.status, engine.received) == (200, 10)
+
+
+@pytest.mark.trio
+async def test_a_file_that_an_engine_holds_is_read_there_once_and_in_the_slot_of_an_upload(autojump_clock):
+    engines = Engine(reply(404)), Engine(taking(100))
+    made = policies(*engines)
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(lambda: made.ingest(CALL, seconds=120))
+        await trio.sleep(1)
+        with trio.move_on_after(10) as impatient:
+            await made.ingest(CALL, seconds=120)
+        assert impatient.cancelled_caught
+        assert len(engines[1].calls) == 8
+    assert (await policies(Engine(reply(404)), Engine(reply(201))).ingest(CALL, seconds=120)).status == 201
+    assert (await policies(Engine(reply(404)), Engine(reply(404))).ingest(CALL, seconds=120)).status == 404
 
 
 @pytest.mark.trio

@@ -1,0 +1,66 @@
+"""Free space of a volume, for which originals of uploads make way; blocking."""
+
+from pathlib import Path
+
+from cqox.errors import StorageFull
+from cqox.storage.ballast import Ballast
+from cqox.storage.disk import check_disk, check_room
+from cqox.storage.originals import Originals
+
+__all__ = ["Room"]
+
+
+class Room:
+    """The free space of a data directory.
+
+    Args:
+        root: the data directory.
+        reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
+        ballast: reserve for deletions on a full disk.
+        originals: the originals of uploads.
+    """
+
+    def __init__(self, root: Path, *, reserve_bytes: int | None, ballast: Ballast, originals: Originals) -> None:
+        self._root = root
+        self._reserve_bytes = reserve_bytes
+        self._ballast = ballast
+        self._originals = originals
+
+    def check(self, wanted_bytes: int = 0) -> None:
+        """Check that the disk keeps its reserve after a write of this size.
+
+        Raises:
+            OSError: the folder is missing.
+            StorageFull: it does not.
+        """
+        lacking = self._ballast.lacking_bytes
+        check_room(self._root, self._reserve_bytes, wanted_bytes=wanted_bytes, ballast_bytes=lacking)
+
+    def check_disk(self, folder: Path) -> None:
+        """Check that files can be written into this folder and that the disk has its reserve.
+
+        Raises:
+            OSError: the folder is not writable.
+            StorageFull: free space is below the reserve.
+        """
+        check_disk(folder, self._reserve_bytes, ballast_bytes=self._ballast.lacking_bytes)
+
+    def make(self, wanted_bytes: int = 0) -> None:
+        """Check as `check` does, after removing originals of uploads if they are in the way.
+
+        Raises:
+            OSError: the folder is missing.
+            StorageFull: the reserve would be used also without them.
+        """
+        try:
+            self.check(wanted_bytes)
+        except StorageFull:
+            self._originals.release(lambda freed_bytes: self._lacks(wanted_bytes - freed_bytes))
+            self.check(wanted_bytes)
+
+    def _lacks(self, wanted_bytes: int) -> bool:
+        try:
+            self.check(wanted_bytes)
+        except StorageFull:
+            return True
+        return False
