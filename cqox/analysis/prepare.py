@@ -47,11 +47,17 @@ class Contrast:
         label: the levels compared, None for a single comparison.
         data: the rows of the comparison.
         expected_share: the planned share of the level among the rows of the comparison; None where none was planned.
+        compared: the reference and the level, as texts; None for an amount, or without a column of the treatment.
     """
 
     label: str | None
     data: Data
     expected_share: float | None = None
+    compared: tuple[str, str] | None = None
+
+    def options(self, options: Options) -> Options:
+        """Return the options with the planned share of this contrast in place of those of all levels."""
+        return options.model_copy(update={"expected_share": self.expected_share})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +105,7 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
         rows = [mask for mask in (level.rows, counting) if mask is not None]
         if rows:
             data = data.rows(np.flatnonzero(np.logical_and.reduce(rows)))
-        contrasts.append(Contrast(label=level.label, data=data, expected_share=share))
+        contrasts.append(Contrast(label=level.label, data=data, expected_share=share, compared=level.compared))
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
 

@@ -14,49 +14,21 @@ import polars as pl
 
 from cqox import diagnostics as judge
 from cqox import figures as draw
-from cqox.analysis.data_findings import data_findings
+from cqox.analysis.chosen import chosen_estimators, primary_of, settings_of
 from cqox.analysis.finite import finite, finite_estimate, named
-from cqox.analysis.magnitudes import is_extreme, refuse_extreme, refuse_infinite
-from cqox.analysis.mapping import by_names, check_mapping, columns_of
+from cqox.analysis.opened import Opened, open_request, suggestions
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
-from cqox.analysis.remedies import remedied
 from cqox.analysis.report import ContrastResult, assemble
-from cqox.analysis.roles import Columns, Rows
-from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unmapped import Unmapped
 from cqox.analysis.unused import unused_assignment, unused_roles
-from cqox.contract import ROLES, AnalyzeRequest, DataFinding, EstimationOptions, Gate, Options, RoleMapping
-from cqox.contract.messages import Message, collect_messages, joined, of
-from cqox.datasets import Column, ColumnsOnDisk, capping, describe
-from cqox.errors import UnusableData
-from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, applicable, catalog, entries, run
-from cqox.estimators.numerics.array_store import in_files
+from cqox.contract import AnalyzeRequest, Gate, Options, RoleMapping
+from cqox.contract.messages import Message, collect_messages, of
+from cqox.datasets import capping
+from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, catalog, run
 from cqox.figures import Figure
 
 __all__ = ["Finished", "StepCallback", "analyze", "warm_up"]
-
-_MOST_CELLS = 6_000_000
-"""Number of mapped cells up to which an analysis runs in memory; beyond, its large arrays are in files."""
-
-_WITHOUT_COVARIATES = ("synthetic_control",)
-"""Families that adjust for no covariates."""
-
-_OF_VALUES = {
-    "datasets.note-codes-of-missing-values",
-    "datasets.note-commas-of-thousands",
-    "datasets.note-day-month-year",
-    "datasets.note-decimal-comma",
-    "datasets.note-month-day-year",
-    "datasets.note-parentheses",
-    "datasets.note-percentages",
-    "datasets.note-points-of-thousands",
-    "datasets.note-scales",
-    "datasets.note-triangles",
-    "datasets.note-unit-removed",
-    "datasets.note-utc",
-}
-"""Codes of the notes on how a column's cells were parsed."""
 
 type StepCallback = Callable[[dict[str, object]], None]
 """Called with each step as it is reached: a JSON object with `step` and its data."""
@@ -95,7 +67,7 @@ def warm_up() -> None:
     clock, unmapped = _Clock(lambda _: None), Unmapped(frame.select, {}, roles, options)
     _figures(
         [
-            _judge(contrast, _settings(options, threads=1), catalog(), options, unmapped, clock)
+            _judge(contrast, settings_of(options, threads=1), catalog(), options, unmapped, clock)
             for contrast in prepared.contrasts
         ]
     )
@@ -132,61 +104,22 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
         UnusableData: the outcome or the treatment does not vary.
     """
     clock = _Clock(on_step)
-    described = describe(path)
-    roles, aliases = request.roles()
-    headers = {column.name: column.original_name for column in described.columns}
-    roles, options = by_names(roles, request.options, headers)
-    check_mapping(roles, list(headers))
-    notes = [Message("analysis.role-alias", word=word, role=role) for word, role in aliases.items()]
-    cohort = roles.get("cohort")
-    read = remedied(
-        path, described, options, mapped=columns_of(roles), cohort=cohort if isinstance(cohort, str) else None
-    )
-    columns, notes = read.columns, [*notes, *read.notes]
-    # In a column of first treated periods infinity means never treated.
-    refuse_infinite(columns, [name for name in columns_of(roles) if name != cohort])
-    if isinstance(cohort, str) and columns[cohort].infinite:
-        notes.append(Message("analysis.infinity-means-never", column=cohort, rows=columns[cohort].infinite))
-    refuse_extreme(columns, roles)
-    free = _candidates(read.table, columns, roles)
-    if options.covariates == "auto" and "covariates" not in roles:
-        notes += [_taken(free), *free.notes("taken")]
-        merged = {**roles, "covariates": free.names} if free.names else roles
-        roles, free = {role: merged[role] for role in ROLES if role in merged}, Candidates(names=(), excluded={})
-    mapped = columns_of(roles)
-    notes += _readings(columns, mapped)
-    large = read.table.height * len(mapped) > _MOST_CELLS
-    with in_files(path.parent if large else None):
-        frame = read.table if large else read.table.load(mapped)
-        findings, absent = data_findings(described, read, frame, roles, options)
-        notes += absent
-        clock.done("read", rows=described.rows)
-        prepared = _prepared(frame, columns, roles, options, findings)
+    opened = open_request(path, request)
+    with opened.room():
+        frame = opened.frame()
+        findings, absent = opened.findings(frame)
+        clock.done("read", rows=opened.rows)
+        prepared = opened.prepared(frame, findings)
         del frame  # only the arrays are needed from here on
-        if large:
+        if opened.large:
             _release_heap()
         clock.done("plan", contrasts=len(prepared.contrasts))
-        notes += prepared.notes
-        unmapped = Unmapped(read.table.load, columns, roles, options, others=findings)
-        finished = _finished(prepared, options, roles, notes, free, unmapped, described.rows, threads, clock)
+        notes = (*opened.notes, *absent, *prepared.notes)
+        finished = _finished(prepared, opened, notes, opened.unmapped(findings), threads, clock)
         del prepared
-        if large:
+        if opened.large:
             _release_heap()
         return finished
-
-
-def _prepared(
-    frame: Rows, columns: Columns, roles: RoleMapping, options: Options, findings: Sequence[DataFinding]
-) -> Prepared:
-    """Return the arrays of each contrast; of data that cannot be used, say which findings may be why."""
-    try:
-        return prepare(frame, columns, roles, options)
-    except UnusableData as error:
-        limiting = capping(findings)
-        if not limiting:
-            raise
-        sentences = joined([of(error.detail), *(of(finding.message) for finding in limiting)])
-        raise UnusableData(sentences, field=error.field, choices=error.choices) from error
 
 
 def _release_heap() -> None:
@@ -198,25 +131,19 @@ def _release_heap() -> None:
 
 def _finished(
     prepared: Prepared,
-    options: Options,
-    roles: RoleMapping,
+    opened: Opened,
     notes: Sequence[str],
-    free: Candidates,
     unmapped: Unmapped,
-    rows: int,
     threads: int,
     clock: _Clock,
 ) -> Finished:
-    settings, chosen = _settings(options, threads), _chosen(options)
-    results = [
-        _judge(each, settings, chosen, _of_contrast(options, each), unmapped, clock) for each in prepared.contrasts
-    ]
+    options, roles = opened.options, opened.roles
+    settings, chosen = settings_of(options, threads), chosen_estimators(options)
+    results = [_judge(each, settings, chosen, each.options(options), unmapped, clock) for each in prepared.contrasts]
     specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
     estimates = [estimate for result in results for estimate in result.estimates]
-    if not all(_takes_no_covariates(result) for result in results):
-        hint = [Message("analysis.candidate-covariates", columns=free.names)] if free.names else []
-        notes = [*notes, *hint, *free.notes("suggested")]
+    notes = [*notes, *suggestions(opened.free, [_family(result) for result in results])]
     unused = [
         note
         for each in results
@@ -226,7 +153,7 @@ def _finished(
     report, drawn = _finite(assemble(roles, options, results, notes=notes, findings=unmapped.found()), dict(specs))
     report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
-    return Finished(report=report, specs=drawn, rows=rows, rows_used=rows_used, seconds=dict(clock.seconds))
+    return Finished(report=report, specs=drawn, rows=opened.rows, rows_used=rows_used, seconds=dict(clock.seconds))
 
 
 def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
@@ -251,8 +178,7 @@ def _judge(
     clock: _Clock,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
-    primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary, assignment=options.assignment)
-    judge.check_assumes(primary.name, plan, options)
+    primary = primary_of(plan, chosen, options)
     clock.done("plan")
     estimates: list[Estimate] = []
     for estimator in chosen:
@@ -309,9 +235,9 @@ def _judge(
     )
 
 
-def _of_contrast(options: Options, contrast: Contrast) -> Options:
-    """Return the options with the planned share of a contrast in place of those of all levels."""
-    return options.model_copy(update={"expected_share": contrast.expected_share})
+def _family(result: ContrastResult) -> str | None:
+    """Return the family of the primary estimate of a contrast."""
+    return next((each.family for each in result.estimates if each.name == result.decision.primary), None)
 
 
 def _design(chosen: Estimate, plan: Plan) -> str:
@@ -340,54 +266,3 @@ def _figures(results: Sequence[ContrastResult]) -> dict[str, Figure]:
         for name, figure in drawn.items():
             figures[name if number == 0 else f"{name}-{number + 1}"] = figure
     return figures
-
-
-def _settings(options: Options, threads: int) -> Settings:
-    asked = {name: getattr(options, name) for name in EstimationOptions.model_fields}
-    named = frozenset(options.estimators or ()) | ({options.primary} if options.primary else frozenset())
-    return Settings(**asked, named=named, threads=threads)
-
-
-def _chosen(options: Options) -> tuple[Estimator, ...]:
-    """Return the estimators to run, in catalog order; their names were validated with the request."""
-    usual = {estimator.name: estimator for estimator in catalog()}
-    known = {estimator.name: estimator for estimator in entries()} | usual
-    wanted = {*(usual if options.estimators is None else options.estimators), options.primary}
-    return tuple(estimator for name, estimator in known.items() if name in wanted)
-
-
-def _candidates(table: ColumnsOnDisk, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
-    """Return the columns that could be covariates, without those that are infinite or of extreme magnitude."""
-    mapped = columns_of(roles)
-    beyond = [
-        name for name, column in columns.items() if name not in mapped and (column.infinite or is_extreme(column))
-    ]
-    free = covariate_candidates(table, [column for name, column in columns.items() if name not in beyond], roles)
-    if not beyond or "covariates" in roles:
-        return free
-    return Candidates(names=free.names, excluded={**free.excluded, Message("analysis.beyond-range"): beyond})
-
-
-def _taken(free: Candidates) -> Message:
-    """Return a note on the covariates chosen by `options.covariates = "auto"`."""
-    if free.names:
-        return Message("analysis.covariates-taken", columns=free.names)
-    return Message("analysis.no-covariate-taken")
-
-
-def _takes_no_covariates(result: ContrastResult) -> bool:
-    primary = result.decision.primary
-    return any(each.name == primary and each.family in _WITHOUT_COVARIATES for each in result.estimates)
-
-
-def _readings(columns: Mapping[str, Column], names: Sequence[str]) -> list[Message]:
-    """Return the notes on parsing the numbers and dates of these columns; all notes where they have no code.
-
-    Data sets that CQOx 0.1.0 stored have notes without codes.
-    """
-    return [
-        Message("analysis.column-note", column=name, note=note)
-        for name in names
-        for note in columns[name].notes
-        if not isinstance(note, Message) or note.code in _OF_VALUES
-    ]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cqox.analysis import opened
 from cqox.analysis import run as run_module
 from cqox.analysis.run import analyze
 from cqox.contract import AnalyzeRequest, parse_model
@@ -185,7 +186,7 @@ def test_how_cells_were_parsed_is_in_the_report_and_other_notes_on_columns_are_n
 
 
 def test_every_note_on_parsing_has_a_sentence() -> None:
-    assert set(codes("en")) >= run_module._OF_VALUES
+    assert set(codes("en")) >= opened._OF_VALUES
 
 
 def test_rows_of_weight_0_are_no_missing_data(tmp_path: Path) -> None:
@@ -274,15 +275,11 @@ def test_aliases_are_reported_back(table: Path) -> None:
 
 
 def test_an_estimator_that_raises_is_failed_and_the_others_stand(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
-    from cqox.analysis import run as module
-
     def broken(plan: object) -> object:
         raise ZeroDivisionError("by hand")
 
     entries = tuple(replace(entry, compute=broken) if entry.name == "ols_adjustment" else entry for entry in catalog())
-    monkeypatch.setattr(module, "catalog", lambda: entries)
+    monkeypatch.setattr("cqox.analysis.chosen.catalog", lambda: entries)
     finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
     found = {estimate["name"]: estimate for estimate in finished.report["estimates"]}
     assert found["ols_adjustment"]["status"] == "failed"
@@ -302,7 +299,7 @@ def test_a_skipped_estimate_has_a_reason_and_no_number(table: Path) -> None:
 def test_a_table_larger_than_memory_gives_the_same_report(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapping = {"y": "y", "treatment": "w", "covariates": ["age", "region"]}
     within, _ = run(table, mapping)
-    monkeypatch.setattr("cqox.analysis.run._MOST_CELLS", 0)
+    monkeypatch.setattr("cqox.analysis.opened._MOST_CELLS", 0)
     monkeypatch.setattr("cqox.estimators.numerics.array_store._SMALLEST", 8)
     beyond, _ = run(table, mapping)
     for left, right in zip(within.report["estimates"], beyond.report["estimates"], strict=True):
@@ -316,7 +313,7 @@ def test_a_rule_that_raises_ends_its_own_estimator_alone(table: Path, monkeypatc
         raise MemoryError
 
     entries = tuple(replace(entry, rule=broken) if entry.name == "aipw" else entry for entry in catalog())
-    monkeypatch.setattr("cqox.analysis.run.catalog", lambda: entries)
+    monkeypatch.setattr("cqox.analysis.chosen.catalog", lambda: entries)
     finished, _ = run(table, {"y": "y", "treatment": "w", "covariates": ["age"]})
     estimates = {estimate["name"]: estimate for estimate in finished.report["estimates"]}
     assert estimates["aipw"]["status"] == "failed"
