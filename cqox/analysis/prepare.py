@@ -48,12 +48,16 @@ class Contrast:
         data: the rows of the comparison.
         expected_share: the planned share of the level among the rows of the comparison; None where none was planned.
         compared: the reference and the level, as texts; None for an amount, or without a column of the treatment.
+        of_other_levels: rows that are left out because they have another level of the treatment, or none.
+        of_zero_weight: rows of these levels that are left out because their weight is 0.
     """
 
     label: str | None
     data: Data
     expected_share: float | None = None
     compared: tuple[str, str] | None = None
+    of_other_levels: int = 0
+    of_zero_weight: int = 0
 
     def options(self, options: Options) -> Options:
         """Return the options with the planned share of this contrast in place of those of all levels."""
@@ -105,7 +109,12 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
         rows = [mask for mask in (level.rows, counting) if mask is not None]
         if rows:
             data = data.rows(np.flatnonzero(np.logical_and.reduce(rows)))
-        contrasts.append(Contrast(label=level.label, data=data, expected_share=share, compared=level.compared))
+        others = 0 if level.rows is None else base.n - int(level.rows.sum())
+        contrast = Contrast(
+            label=level.label, data=data, expected_share=share, compared=level.compared, of_other_levels=others,
+            of_zero_weight=base.n - others - data.n,
+        )  # fmt: skip
+        contrasts.append(contrast)
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
 
