@@ -1,8 +1,9 @@
 """CQOx: causal answers with honest uncertainty, and the resilience library that keeps them coming.
 
-`cqox.analyze(df, y=…, treatment=…)` answers from a data frame or a file, and `cqox.roles(df)` suggests which column
-plays which role, and `cqox.power` plans a study; these need the extra `engine`. `cqox.Client(url)` asks a server for
-the same reports and needs the extra `client`. `cqox.resilience` needs anyio alone.
+`cqox.analyze(df, y=…, treatment=…)` answers from a data frame or a file, `cqox.preview` says what it would use and
+could find, `cqox.roles(df)` suggests which column plays which role, and `cqox.power` plans a study; these need the
+extra `engine`. `cqox.Client(url)` asks a server for the same reports and needs the extra `client`. `cqox.resilience`
+needs anyio alone.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ from cqox import forks as _forks  # noqa: F401 - from here on it watches forks
 if TYPE_CHECKING:
     from cqox.api import methods
     from cqox.api.calls import analyze, analyze_async, roles, roles_async
+    from cqox.api.previews import preview, preview_async
     from cqox.api.reference import catalog, definitions
     from cqox.api.report import Report
     from cqox.api.session import Session
@@ -31,6 +33,8 @@ __all__ = [
     "definitions",
     "methods",
     "power",
+    "preview",
+    "preview_async",
     "roles",
     "roles_async",
     "sql",
@@ -47,6 +51,8 @@ _MODULES = {
     "definitions": "cqox.api.reference",
     "methods": "cqox.api.methods",
     "power": "cqox.planning",
+    "preview": "cqox.api.previews",
+    "preview_async": "cqox.api.previews",
     "roles": "cqox.api.calls",
     "roles_async": "cqox.api.calls",
     "sql": "cqox.sources",

@@ -161,6 +161,29 @@ class LocalAnalyses:
         stored = await self._analyses.report(answer.analysis_id)
         return LocalReport(body=answer.body, figures=stored.figures)
 
+    async def preview(
+        self, record: DatasetRecord, *, mapping: Mapping[str, JsonValue], options: Mapping[str, JsonValue]
+    ) -> dict[str, JsonValue]:
+        """Return what an analysis would use and could find, as `POST /api/analyze/preview` does.
+
+        Args:
+            record: the data set.
+            mapping: as in a request.
+            options: as in a request.
+
+        Raises:
+            InputError: the mapping, an option or the data must be corrected.
+            WorkerLost: the worker process crashed.
+        """
+        _check_characters(mapping, options)
+        body: dict[str, JsonValue] = {
+            "dataset_id": record.dataset_id,
+            "mapping": dict(mapping),
+            "options": dict(options),
+        }
+        found = await self._analyses.previews.preview(parse_model(AnalyzeRequest, body))
+        return dict(found)  # type: ignore[arg-type]
+
     async def infer_roles(self, record: DatasetRecord) -> Mapping[str, object]:
         """Return the suggested roles of a data set, as `POST /api/roles/infer` does."""
         return await self._analyses.datasets.infer(record.dataset_id)

@@ -13,7 +13,7 @@ from cqox.analysis.magnitudes import is_extreme, refuse_extreme, refuse_infinite
 from cqox.analysis.mapping import by_names, check_mapping, columns_of
 from cqox.analysis.prepare import Prepared, prepare
 from cqox.analysis.remedies import Remedied, remedied
-from cqox.analysis.roles import Columns, Rows
+from cqox.analysis.roles import Rows
 from cqox.analysis.suggested_covariates import Candidates, covariate_candidates
 from cqox.analysis.unmapped import Unmapped
 from cqox.contract import ROLES, AnalyzeRequest, DataFinding, Options, RoleMapping
@@ -75,7 +75,7 @@ class Opened:
         return self.described.rows
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> Mapping[str, Column]:
         """Descriptions of the columns by name."""
         return self.read.columns
 
@@ -85,7 +85,7 @@ class Opened:
         return self.read.table.height * len(columns_of(self.roles)) > _MOST_CELLS
 
     def room(self) -> AbstractContextManager[None]:
-        """Return the context in which arrays are made: in files beside the table where they are large."""
+        """Return the context in which arrays are made: in files next to the table where they are large."""
         return in_files(self.path.parent if self.large else None)
 
     def frame(self) -> Rows:

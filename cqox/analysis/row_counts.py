@@ -123,6 +123,8 @@ def _missing(roles: Sequence[str], plan: Plan) -> list[DroppedRows]:
         reasons += ~complete
     found = []
     for role, column, complete in masks:
+        if complete.all():
+            continue
         rows, alone = int((~complete).sum()), int((~complete & (reasons == 1)).sum())
         message = Message("preview.rows-without-value", rows=rows, role=role, column=column)
         found.append(
@@ -169,4 +171,4 @@ def _in_source(complete: _Mask, role: str, roles: Sequence[str], plan: Plan) -> 
     source = plan.data.in_source
     if source is None or "sample" not in roles or role not in ("y", "treatment", "pscore"):
         return complete
-    return complete | (source == 0)
+    return np.asarray(complete | (source == 0), dtype=np.bool_)

@@ -27,6 +27,7 @@ from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
 from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.pending_writes import write_pending
+from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.retention import Retention
@@ -65,6 +66,7 @@ class Analyses:
         keys: the idempotency keys in use.
         records: the records of this engine's jobs.
         retention: deletion on request and by age.
+        previews: previews of analyses.
     """
 
     def __init__(
@@ -118,6 +120,9 @@ class Analyses:
             quarantine=quarantine,
             threads=bounds.threads,
         )
+        self.previews = Previews(
+            pool=pool, datasets=self.datasets, quarantine=quarantine, threads=bounds.threads
+        )  # fmt: skip
         # A computation belongs to no single caller: waiters may join and leave.
         self._single_flight = SingleFlight[LookedUp](group)
         self._catalog: Sequence[JsonValue] | None = None

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
+from cqox.analysis.preview import preview as preview_analysis
 from cqox.analysis.run import StepCallback, analyze, warm_up
 from cqox.analysis.written import write
 from cqox.contract import AnalyzeRequest, Report, parse_model
@@ -170,6 +171,13 @@ def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     )
 
 
+def _preview(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    request = parse_model(AnalyzeRequest, arguments["request"])  # type: ignore[arg-type]
+    threads = arguments.get("threads")
+    found = preview_analysis(Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1)
+    return found, b""
+
+
 def _render(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     spec = arguments["spec"]
     if not isinstance(spec, dict):
@@ -230,6 +238,7 @@ _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "infer": _infer,
     "ingest": _ingest,
     "join": _join,
+    "preview": _preview,
     "render": _render,
     "sample": _sample,
     "samples": _samples,

@@ -29,6 +29,7 @@ from cqox.contract import (
     ExportFormat,
     Health,
     Inference,
+    Preview,
 )
 from cqox.contract.messages import LANGUAGES, Language
 
@@ -212,6 +213,22 @@ class AsyncClient:
         with shown(progress) as on_step:
             return await operations.roles(self._connection, data, read=read, on_step=on_step)
 
+    async def preview(
+        self,
+        data: object,
+        *,
+        read: Mapping[str, object] | None = None,
+        language: Language = LANGUAGES[0],
+        progress: Progress = None,
+        **keywords: Unpack[Keywords],
+    ) -> Preview:
+        """Say what `analyze` would do with the same arguments, as `cqox.preview` does."""
+        mapping, options = split(keywords)
+        with shown(progress) as on_step:
+            return await operations.preview(
+                self._connection, data, mapping, options, read=read, language=language, on_step=on_step
+            )
+
     async def report(self, analysis_id: str, *, language: Language = LANGUAGES[0]) -> Report:
         """Return a stored report."""
         document = await operations.report_document(self._connection, analysis_id)
@@ -271,4 +288,5 @@ class AsyncClient:
 
 
 with_keywords(AsyncClient.analyze, Keywords)
+with_keywords(AsyncClient.preview, Keywords)
 with_keywords(AsyncClient.submit, Keywords)

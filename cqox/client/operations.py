@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from anyio import to_thread
 from pydantic import JsonValue
@@ -23,10 +24,11 @@ from cqox.contract import (
     EstimatorDescription,
     Health,
     Inference,
+    Preview,
     shortened,
 )
 from cqox.contract import Report as Document
-from cqox.contract.messages import Language, Message
+from cqox.contract.messages import LANGUAGES, Language, Message
 from cqox.errors import AnswerNotUnderstood, InvalidRequest, NotFound, UnreadableFile
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "export",
     "figure",
     "health",
+    "preview",
     "report_document",
     "reports_page",
     "roles",
@@ -115,6 +118,25 @@ async def roles(
             await uploaded(connection, found, on_step)
         answer = await connection.send(json_call("/api/roles/infer", {"dataset_id": found.dataset_id}))
         return answer.model(Inference)
+
+
+async def preview(
+    connection: Connection,
+    data: object,
+    mapping: Mapping[str, JsonValue],
+    options: Mapping[str, JsonValue],
+    *,
+    read: Mapping[str, object] | None = None,
+    language: Language = LANGUAGES[0],
+    on_step: OnStep | None = None,
+) -> Preview:
+    """Return what an analysis would use and could find; data that the server lacks are uploaded."""
+    async with given(data, read) as found:
+        if found.file is not None:
+            await uploaded(connection, found, on_step)
+        body = {"dataset_id": found.dataset_id, "mapping": dict(mapping), "options": dict(options)}
+        call = replace(json_call("/api/analyze/preview", body), query={"lang": language})
+        return (await connection.send(call)).model(Preview)
 
 
 async def report_document(connection: Connection, analysis_id: str) -> dict[str, JsonValue]:

@@ -35,6 +35,7 @@ from cqox.contract import (
     ExportFormat,
     Health,
     Inference,
+    Preview,
 )
 from cqox.contract.messages import LANGUAGES, Language
 
@@ -249,6 +250,26 @@ class Client:
         with shown(progress) as on_step:
             return call.wait(on_step)
 
+    def preview(
+        self,
+        data: object,
+        *,
+        read: Mapping[str, object] | None = None,
+        language: Language = LANGUAGES[0],
+        progress: Progress = None,
+        **keywords: Unpack[Keywords],
+    ) -> Preview:
+        """Say what `analyze` would do with the same arguments, as `cqox.preview` does."""
+        mapping, options = split(keywords)
+        call = started(
+            self._portal,
+            lambda connection, on_step: operations.preview(
+                connection, data, mapping, options, read=read, language=language, on_step=on_step
+            ),
+        )
+        with shown(progress) as on_step:
+            return call.wait(on_step)
+
     def report(self, analysis_id: str, *, language: Language = LANGUAGES[0]) -> Report:
         """Return a stored report."""
         document = started(
@@ -315,4 +336,5 @@ class Client:
 
 
 with_keywords(Client.analyze, Keywords)
+with_keywords(Client.preview, Keywords)
 with_keywords(Client.submit, Keywords)

@@ -19,6 +19,16 @@ from cqox.contract.health import Health
 from cqox.contract.identity import dataset_id, file_digest
 from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
+from cqox.contract.preview import (
+    DroppedRows,
+    PlannedEstimator,
+    Preview,
+    PreviewedAmount,
+    PreviewedArm,
+    PreviewedContrast,
+    PreviewedPower,
+    PreviewedRows,
+)
 from cqox.contract.read_request import ReadRequest, decode_option, read_fields
 from cqox.contract.reading_notes import reading_notes
 from cqox.contract.report import (
@@ -83,6 +93,7 @@ __all__ = [
     "Definition",
     "Definitions",
     "DropRows",
+    "DroppedRows",
     "Effect",
     "EstimateReport",
     "EstimationOptions",
@@ -100,6 +111,13 @@ __all__ = [
     "Mapped",
     "Options",
     "PeriodFormat",
+    "PlannedEstimator",
+    "Preview",
+    "PreviewedAmount",
+    "PreviewedArm",
+    "PreviewedContrast",
+    "PreviewedPower",
+    "PreviewedRows",
     "Problem",
     "Provenance",
     "ReadRequest",

@@ -32,7 +32,7 @@ class DroppedRows(AnswerModel):
         description="`other_levels`: of another contrast; `layout`: what the design cannot use, such as units with "
         "gaps or treated from the first period on."
     )
-    role: str | None = Field(None, description="The role that has no value there.")
+    role: str | None = Field(default=None, description="The role that has no value there.")
     columns: Sequence[str] = ()
     rows: int = Field(description="Rows with this reason.")
     alone: int | None = Field(
@@ -55,13 +55,15 @@ class PreviewedArm(AnswerModel):
     """An arm of a contrast, or a logged action."""
 
     level: Sentence
-    treated: bool | None = Field(None, description="Null for an action of a log.")
+    treated: bool | None = Field(default=None, description="Null for an action of a log.")
     rows: int
     share: float = Field(description="Of the rows kept.")
     units: int | None = Field(
-        None, description="Units with rows in this arm; over time, an ever treated unit counts as treated."
+        default=None, description="Units with rows in this arm; over time, an ever treated unit counts as treated."
     )
-    clusters: int | None = Field(None, description="Clusters with rows in this arm, of the first mapped dimension.")
+    clusters: int | None = Field(
+        default=None, description="Clusters with rows in this arm, of the first mapped dimension."
+    )
 
 
 class PreviewedAmount(AnswerModel):
@@ -79,31 +81,35 @@ class PlannedEstimator(AnswerModel):
     family: str
     estimand: str
     runs: bool = Field(description="It applies to the data; its computation may still find that they do not suffice.")
-    reason: Sentence | None = Field(None, description="Why it is skipped, as the report says it.")
+    reason: Sentence | None = Field(default=None, description="Why it is skipped, as the report says it.")
 
 
 class PreviewedPower(AnswerModel):
     """The smallest effect that the data would detect, of the design and size of the primary estimate."""
 
-    effect: float | None = Field(None, description="In units of the outcome; negative where lower is better.")
-    relative: float | None = Field(None, description="The effect over the mean without treatment: 0.1 is ten percent.")
-    baseline: float | None = Field(None, description="Mean, or rate, without treatment.")
+    effect: float | None = Field(default=None, description="In units of the outcome; negative where lower is better.")
+    relative: float | None = Field(
+        default=None, description="The effect over the mean without treatment: 0.1 is ten percent."
+    )
+    baseline: float | None = Field(default=None, description="Mean, or rate, without treatment.")
     power: float
     alpha: float
     headline: Sentence | None = None
     method: Sentence | None = None
     assumptions: Sequence[Sentence] = ()
-    reason: Sentence | None = Field(None, description="Why it is not known.")
-    minimum_effect: float | None = Field(None, description="The request's, in the direction that is better.")
-    minimum_power: float | None = Field(None, description="Probability of finding an effect of that size.")
-    minimum_detectable: bool | None = Field(None, description="Whether that is at least `power`.")
+    reason: Sentence | None = Field(default=None, description="Why it is not known.")
+    minimum_effect: float | None = Field(default=None, description="The request's, in the direction that is better.")
+    minimum_power: float | None = Field(default=None, description="Probability of finding an effect of that size.")
+    minimum_detectable: bool | None = Field(default=None, description="Whether that is at least `power`.")
     minimum_message: Sentence | None = None
 
 
 class PreviewedContrast(AnswerModel):
     """One comparison of the request."""
 
-    contrast: str | None = Field(None, description="The levels compared, where the treatment has more than two.")
+    contrast: str | None = Field(
+        default=None, description="The levels compared, where the treatment has more than two."
+    )
     rows: PreviewedRows
     arms: Sequence[PreviewedArm] = ()
     amount: PreviewedAmount | None = None
@@ -126,6 +132,6 @@ class Preview(AnswerModel):
     options: Mapping[str, JsonValue] = Field(description="As used, defaults included.")
     contrasts: Sequence[PreviewedContrast]
     main: int = Field(description="Index of the contrast that the report's decision would be about.")
-    findings: Sequence[DataFinding] = Field((), description="Those of the report.")
-    notes: Sequence[Sentence] = Field((), description="Those of the report that are known before it estimates.")
+    findings: Sequence[DataFinding] = Field(default=(), description="Those of the report.")
+    notes: Sequence[Sentence] = Field(default=(), description="Those of the report that are known before it estimates.")
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES

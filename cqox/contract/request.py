@@ -41,7 +41,7 @@ class Assignment(Strict):
 
 
 class AnalyzeRequest(Strict):
-    """The body of `POST /api/analyze/comprehensive`."""
+    """The body of `POST /api/analyze/comprehensive` and of `POST /api/analyze/preview`."""
 
     dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
     mapping: dict[str, str | float | Names] | Annotated[list[Assignment], FailFast()] = Field(

@@ -24,7 +24,7 @@ from cqox.estimators.rd import discontinuity
 from cqox.estimators.synthetic import synthetic_control
 from cqox.estimators.time_series import forecast, interrupted_series
 
-__all__ = ["applicable", "catalog", "entries", "run"]
+__all__ = ["applicable", "catalog", "entries", "reason_against", "run"]
 
 
 @cache
@@ -71,6 +71,16 @@ def applicable(estimators: Iterable[Estimator], plan: Plan) -> list[Estimator]:
             return False
 
     return [estimator for estimator in estimators if applies(estimator)]
+
+
+def reason_against(estimator: Estimator, plan: Plan) -> Message | None:
+    """Return why `run` would give no estimate before it computes one; None if it would compute."""
+    try:
+        return estimator.applies(plan)
+    except MemoryError:
+        return Message("estimators.out-of-memory")
+    except Exception as error:  # noqa: BLE001 - the supervised root of a rule: the others must stand
+        return of(f"{type(error).__name__}: {error}")
 
 
 def run(estimator: Estimator, plan: Plan) -> Estimate:

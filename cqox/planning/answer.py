@@ -15,13 +15,14 @@ _CURVE = tuple(2.0 ** (step / 3) for step in range(-6, 7))
 """Sizes of the curve, as multiples of the study's own."""
 
 
-def answer(given: Arguments, facts: Facts, unknown: Unknown) -> PowerReport:
+def answer(given: Arguments, facts: Facts, unknown: Unknown, *, curve: bool = True) -> PowerReport:
     """Return the report of a study.
 
     Args:
         given: checked arguments.
         facts: given and measured numbers.
         unknown: what is to be computed.
+        curve: whether to compute the effects at other sizes, which takes longest.
 
     Raises:
         InvalidRequest: the effect cannot be, or the size leaves no degrees of freedom.
@@ -43,7 +44,7 @@ def answer(given: Arguments, facts: Facts, unknown: Unknown) -> PowerReport:
             raise UnusableData(detail, field="n")
     attained = study.power(size, effect)
     found = attained if unknown == "power" else given.target
-    return _assembled(given, facts, unknown, study, size, effect, found, attained)
+    return _assembled(given, facts, unknown, study, size, effect, found, attained, curve=curve)
 
 
 def _size(study: Study, given: Arguments, facts: Facts, effect: float) -> Size:
@@ -92,6 +93,8 @@ def _assembled(
     effect: float,
     found: float,
     attained: float,
+    *,
+    curve: bool,
 ) -> PowerReport:
     clustered = facts.icc is not None
     deviation = facts.sds[0] if facts.sds else None
@@ -123,7 +126,7 @@ def _assembled(
         design_effect=design_effect(facts, size.cluster_size) if clustered else None,
         standard_error=study.standard_error(size, effect),
         degrees_of_freedom=study.design(size.cluster_size).degrees(size.arms),
-        curve=_curve(study, size, given.target, lower=effect < 0),
+        curve=_curve(study, size, given.target, lower=effect < 0) if curve else (),
         headline=headline_of(given, facts, unknown, size, effect, found),
         method=method_of(given, facts),
         assumptions=assumptions_of(given, facts, study, size, effect),

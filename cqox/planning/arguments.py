@@ -27,29 +27,29 @@ _WHOLE = {"n": 2, "clusters": 2, "periods_before": 0, "periods_after": 1}
 class Arguments:
     """Arguments of `power`, under its names."""
 
-    effect: float | None
-    n: int | None
-    power: float | None
-    alpha: float
-    one_sided: bool
-    relative: bool
-    better: str
-    ratio: float | None
-    sd: float | tuple[float, float] | None
-    baseline: float | None
-    rate_test: RateTest
-    r2: float | None
-    r2_clusters: float | None
-    icc: float | None
-    clusters: int | None
-    cluster_size: float | None
-    cluster_size_cv: float | None
-    periods_before: int | None
-    periods_after: int | None
-    autocorrelation: float | None
-    serial_correlation: float | None
-    estimator: PanelEstimator | None
-    pair_correlation: float | None
+    effect: float | None = None
+    n: int | None = None
+    power: float | None = None
+    alpha: float = 0.05
+    one_sided: bool = False
+    relative: bool = False
+    better: str = "higher"
+    ratio: float | None = None
+    sd: float | tuple[float, float] | None = None
+    baseline: float | None = None
+    rate_test: RateTest = "score"
+    r2: float | None = None
+    r2_clusters: float | None = None
+    icc: float | None = None
+    clusters: int | None = None
+    cluster_size: float | None = None
+    cluster_size_cv: float | None = None
+    periods_before: int | None = None
+    periods_after: int | None = None
+    autocorrelation: float | None = None
+    serial_correlation: float | None = None
+    estimator: PanelEstimator | None = None
+    pair_correlation: float | None = None
 
     @property
     def over_time(self) -> bool:

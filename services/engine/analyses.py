@@ -59,6 +59,12 @@ def handlers(state: State) -> dict[str, Handler]:
             return report_answer(report)
         raise time_up
 
+    async def preview() -> Response:
+        request, settings = current_request(), state.settings
+        body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
+        asked = parse_model(AnalyzeRequest, body)
+        return json_answer(await state.analyses.previews.preview(asked))
+
     async def read_analysis(analysis_id: str) -> Response:
         return report_answer(await state.analyses.read(analysis_id, trace_id=_trace_id()))
 
@@ -103,6 +109,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     return {
         "analyze": analyze,
+        "preview": preview,
         "read_analysis": read_analysis,
         "list_analyses": list_analyses,
         "delete_analysis": delete_analysis,

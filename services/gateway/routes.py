@@ -167,6 +167,8 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     special: dict[str, Handler] = {
         "analyze": analyze,
         "upload_dataset": upload_dataset,
+        # Of a large table, most of a preview is reading its columns.
+        "preview": reading(operation("preview"), settings.analysis_seconds),
         # Drawing a dozen figures at the resolution of print takes a while on a machine that computes.
         "export_analysis": reading(operation("export_analysis"), settings.analysis_seconds),
         # The engine that computed a report holds it until it is stored.

@@ -1,5 +1,6 @@
 """Operations without an analysis, where the server's answers are out of the ordinary."""
 
+import json
 from pathlib import Path
 
 import anyio
@@ -144,3 +145,14 @@ async def test_lists_and_health_are_models() -> None:
     assert await operations.definitions(connection, language="ja") == []
     assert (await operations.health(connection)).degraded == {"store": "x"}
     assert server.requests[2].url.params["lang"] == "ja"
+
+
+async def test_a_preview_of_a_data_set_of_the_server_is_one_request_in_its_language() -> None:
+    body = {"dataset_id": "test", "mapping": {}, "options": {}, "contrasts": [], "main": 0}
+    server = Scripted(answer(body))
+    found = await operations.preview(server.connection(), "test", {"y": "y"}, {"alpha": 0.1}, language="ja")
+    assert (found.dataset_id, found.main) == ("test", 0)
+    assert server.asked() == ["POST /api/analyze/preview"]
+    (request,) = server.requests
+    assert request.url.query == b"lang=ja"
+    assert json.loads(request.content) == {"dataset_id": "test", "mapping": {"y": "y"}, "options": {"alpha": 0.1}}

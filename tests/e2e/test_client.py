@@ -71,6 +71,7 @@ def test_a_report_is_that_of_a_local_call_in_numbers_and_bytes(client: cqox.Clie
         drawn = there.in_language("ja").draw("forest", suffix)  # type: ignore[arg-type]
         assert drawn == here.in_language("ja").draw("forest", suffix)  # type: ignore[arg-type]
     assert client.roles(frame) == cqox.roles(frame)
+    assert client.preview(frame, **ROLES, language="ja") == cqox.preview(frame, **ROLES, language="ja")
     assert comparable(client.report(there.analysis_id)) == comparable(there)
 
 

@@ -101,6 +101,7 @@ _SPECIAL = (
 _TARGET_OF_BODY = (
     "/api/analyze/comprehensive",
     "/api/roles/infer",
+    "/api/analyze/preview",
     "/api/datasets",
     "/api/upload",
     "/api/admin/policies",

@@ -14,6 +14,7 @@ from cqox.contract import (
     Health,
     JobDescription,
     JobListing,
+    Preview,
     Report,
 )
 from services.http.contract.admin_models import PolicyChange, PolicyListing
@@ -78,6 +79,27 @@ OPERATIONS: tuple[Operation, ...] = (
             HTTPStatus.UNPROCESSABLE_CONTENT,
             *UNAVAILABLE,
             HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
+    ),
+    Operation(
+        name="preview",
+        method="POST",
+        path="/api/analyze/preview",
+        group="Analyses",
+        summary="Show what an analysis would use and could find",
+        description="Takes the body of `/api/analyze/comprehensive` and refuses what that refuses. Rows kept and "
+        "dropped with the reasons, arms, the design in words, the estimators that run or are skipped, the smallest "
+        "effect that could be detected, and the findings and notes of the report that are known before it estimates. "
+        "Nothing is estimated, and nothing is stored.",
+        body=AnalyzeRequest,
+        example={"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}},
+        answers=(Answer(meaning="The preview.", model=Preview),),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
         ),
     ),
     Operation(

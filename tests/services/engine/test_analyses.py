@@ -40,13 +40,16 @@ class Service:
         self.datasets, self.admission = Datasets(), Admission()
         self.store, self.records = Store(), Records()
         self.keys = IdempotencyKeys(MemoryCache())
-        self.retention = self
+        self.retention = self.previews = self
         self.deleted: list[str] = []
         self.languages: list[str] = []
 
     async def analyze(self, asked, **_: object) -> Answer:
         body = b'{"verdict":"GO"}'
         return Answer(analysis_id="a", body=body, sha256=hashlib.sha256(body).digest(), hit=False, stored=True)
+
+    async def preview(self, asked) -> dict[str, object]:
+        return {"dataset_id": asked.dataset_id, "contrasts": []}
 
     async def read(self, analysis_id: str, *, trace_id: str | None) -> Answer:
         if analysis_id != "a":
@@ -99,6 +102,14 @@ async def test_an_analysis_is_answered_with_its_report_and_digest(state) -> None
     assert body == {"verdict": "GO"}
     answer, _ = await asked(state, "GET", "/api/analyses/b")
     assert answer.status_code == 404
+
+
+@pytest.mark.trio
+async def test_a_preview_takes_the_body_of_an_analysis(state) -> None:
+    answer, body = await asked(state, "POST", "/api/analyze/preview", json=ASKED)
+    assert (answer.status_code, body) == (200, {"dataset_id": "0123", "contrasts": []})
+    answer, body = await asked(state, "POST", "/api/analyze/preview", json={**ASKED, "option": {}})
+    assert (answer.status_code, body["type"]) == (400, "invalid-request")
 
 
 @pytest.mark.trio
