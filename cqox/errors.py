@@ -20,6 +20,7 @@
     │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
     │   ├── NotFound                     no data set, analysis, figure or job with this id
     │   ├── KeyReused                    an idempotency key was reused with another body
+    │   ├── PreconditionFailed           what the client has read was changed meanwhile
     │   └── RunsElsewhere                another engine runs that job
     └── ServiceError                     a failure of the service, not of the client
         ├── WorkerLost                   the worker process died before it replied
@@ -53,6 +54,7 @@ __all__ = [
     "KeyReused",
     "LimitExceeded",
     "NotFound",
+    "PreconditionFailed",
     "RateLimited",
     "Rejected",
     "ResilienceError",
@@ -236,6 +238,10 @@ class NotFound(InputError):
 
 class KeyReused(InputError):
     """An idempotency key was reused with another body."""
+
+
+class PreconditionFailed(InputError):
+    """The version that the client names in `If-Match` is no longer the current one; nothing was changed."""
 
 
 class RunsElsewhere(InputError):

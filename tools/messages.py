@@ -27,6 +27,7 @@ _INPUT_ERRORS = {
     "LimitExceeded",
     "NotFound",
     "NotJson",
+    "PreconditionFailed",
     "RunsElsewhere",
     "UnreadableFile",
     "UnusableData",

@@ -96,17 +96,24 @@ def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: s
         "seed": request.options.seed,
         "seconds": written.seconds,
     }
-    primary, estimate = summary["primary"], summary["estimate"]
+    estimate = summary["estimate"]
     return StoredReport(
         analysis_id=key,
         dataset_id=record.dataset_id,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         status=str(summary["status"]),
         verdict=str(summary["verdict"]),
-        primary=None if primary is None else str(primary),
+        primary=_text(summary["primary"]),
         estimate=float(estimate) if isinstance(estimate, float | int) else None,
         report=content,
         provenance=canonical_json(provenance),
         figures=written.specs,
         digest=digest(content),
+        outcome=_text(summary["outcome"]),
+        treatment=_text(summary["treatment"]),
+        headline=_text(summary["headline"]),
     )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

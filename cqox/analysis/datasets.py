@@ -245,6 +245,24 @@ class Datasets:
         self._met.pop(dataset_id, None)
         await self._files.delete(dataset_id)
 
+    async def rename(self, dataset_id: str, name: str) -> DatasetRecord:
+        """Give a data set another name and return it; its id and its reports stay.
+
+        Raises:
+            NotFound: there is no such data set.
+            InvalidRequest: it is built in.
+        """
+        record = await self.get(dataset_id)
+        if record.sample:
+            raise InvalidRequest(Message("analysis.built-in-name", dataset=dataset_id))
+        renamed = await self._store.rename(dataset_id, name)
+        if renamed is None:
+            # It was deleted meanwhile, or the registry has lost it.
+            return await self.rename(dataset_id, name)
+        self._met.pop(dataset_id, None)
+        await self._files.rename(dataset_id, name)
+        return renamed
+
     async def get_deletable(self, dataset_id: str) -> DatasetRecord:
         """Return the data set with this id if it can be deleted.
 

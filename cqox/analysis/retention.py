@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from cqox.analysis.datasets import Datasets
+from cqox.analysis.history import no_analysis
 from cqox.analysis.results import Results
 from cqox.contract import counted
-from cqox.contract.messages import Message
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
@@ -73,7 +73,7 @@ class Retention:
         self._listeners.append(listener)
 
     async def delete_report(self, key: str) -> None:
-        """Delete a report and its figures, from the store and from every cache.
+        """Delete a report with its annotation and its figures, from the store and from every cache.
 
         A computation in progress continues, and its report is stored.
 
@@ -82,7 +82,7 @@ class Retention:
             StoreUnavailable: a store or a cache cannot be reached; the report may still exist.
         """
         if not await self._erased([key]):
-            raise NotFound(Message("analysis.no-analysis", analysis=key[:100]), field="analysis_id")
+            raise no_analysis(key)
 
     async def delete_dataset(self, dataset_id: str, *, reports: bool) -> None:
         """Delete a data set, and with `reports` also its reports, their figures and its ended jobs.
@@ -204,6 +204,7 @@ class Retention:
             listener(dataset_id)
         while items := (await self._store.reports(dataset_id=dataset_id, limit=_BATCH)).items:
             count += len(await self._erased([report.analysis_id for report in items]))
+        await self._store.forget_annotations(dataset_id)
         return count
 
     async def _erased(self, keys: Sequence[str]) -> frozenset[str]:

@@ -20,6 +20,7 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.heap import Heap
+from cqox.analysis.history import History, no_analysis
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.job_records import JobRecords
@@ -67,6 +68,7 @@ class Analyses:
         records: the records of this engine's jobs.
         retention: deletion on request and by age.
         previews: previews of analyses.
+        history: what people list and write about stored reports.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Analyses:
         self.retention = Retention(
             store=self.store, results=self._results, files=files, datasets=self.datasets, keep=bounds.keep
         )
+        self.history = History(store=self.store, results=self._results, datasets=self.datasets)
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
         self._computation = Computation(
             pool=pool,
@@ -248,10 +251,6 @@ class Analyses:
         found = await self._look_up(key)
         return Answer.of(found.report, hit=True, stored=found.stored, trace_id=trace_id)
 
-    async def reports(self, *, dataset_id: str | None, limit: int, before: str | None) -> Page[StoredReport]:
-        """Return stored reports, newest first, without their bodies."""
-        return await self.store.reports(dataset_id=dataset_id, limit=limit, before=before)
-
     async def figure(self, key: str, name: str, suffix: str, *, language: Language = LANGUAGES[0]) -> bytes:
         """Return a figure of a report in a language; SVG and PNG are rendered at the first call and stored.
 
@@ -366,7 +365,7 @@ class Analyses:
     async def _look_up(self, key: str) -> LookedUp:
         found = await self._results.load(key)
         if found is None:
-            raise NotFound(Message("analysis.no-analysis", analysis=key[:100]), field="analysis_id")
+            raise no_analysis(key)
         return found
 
     def _cache_sizes(self) -> list[tuple[float, dict[str, str]]]:

@@ -14,6 +14,8 @@ from cqox.analysis.workers import Reply
 
 __all__ = ["Written", "read", "write"]
 
+_HEADLINE = "/decision/headline"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
@@ -23,7 +25,8 @@ class Written:
         report: the report without `analysis_id`, `dataset_id` and `figures`, a canonical JSON object.
         specs: figure name to Vega-Lite specification, a canonical JSON object.
         figures: names of the figures.
-        summary: `status`, `verdict`, `primary` and its `estimate`, and the `status` of each of the `gates`.
+        summary: `status`, `verdict`, `primary` and its `estimate`, the `status` of each of the `gates`, the columns of
+            `outcome` and `treatment`, and the `headline` with its code and parameters as JSON text.
         rows: number of rows of the data set.
         rows_used: maximum number of rows used by an estimator.
         seconds: duration of each step.
@@ -108,4 +111,19 @@ def _summary(report: Mapping[str, object]) -> dict[str, object]:
         "primary": primary,
         "estimate": next((float(number) for number in numbers if number is not None), None),
         "gates": {name: {"status": gate["status"]} for name, gate in gates.items()},
+        **_question(report["mapping"]),
+        "headline": _headline(decision.get("headline"), report.get("messages")),
     }
+
+
+def _question(mapping: object) -> dict[str, str | None]:
+    assert isinstance(mapping, Mapping)
+    columns = {"outcome": mapping.get("y"), "treatment": mapping.get("treatment")}
+    return {role: column if isinstance(column, str) else None for role, column in columns.items()}
+
+
+def _headline(text: object, messages: object) -> str | None:
+    if not isinstance(text, str):
+        return None
+    message = messages.get(_HEADLINE) if isinstance(messages, Mapping) else None
+    return canonical_json({"text": str(text), "message": message}).decode()

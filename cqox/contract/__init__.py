@@ -1,5 +1,6 @@
 """Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
 
+from cqox.contract.annotations import MOST_NOTES, MOST_TITLE, AnnotationChange, AnnotationDescription, DatasetChange
 from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.counts import counted
 from cqox.contract.data_findings import DataFinding, Remedy
@@ -75,17 +76,22 @@ __all__ = [
     "EXPORT_TYPES",
     "FINDING_CODES",
     "MOST_COLUMNS",
+    "MOST_NOTES",
+    "MOST_TITLE",
     "PERIOD_FORMATS",
     "ROLES",
     "AnalysisListing",
     "AnalysisSummary",
     "AnalyzeRequest",
+    "AnnotationChange",
+    "AnnotationDescription",
     "Arity",
     "Assignment",
     "Assumption",
     "Catalog",
     "ColumnDescription",
     "DataFinding",
+    "DatasetChange",
     "DatasetDescription",
     "DatasetListing",
     "DatasetSummary",

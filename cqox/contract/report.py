@@ -280,6 +280,17 @@ class AnalysisSummary(AnswerModel):
     verdict: str | None = None
     primary: str | None = None
     estimate: float | None = None
+    outcome: str | None = Field(None, description="Column of the outcome; null in reports of earlier versions.")
+    treatment: str | None = Field(
+        None,
+        description="Column of the treatment; null where the design defines it, and in reports of earlier versions.",
+    )
+    headline: Sentence | None = Field(
+        None, description="The answer in one sentence; null in reports of earlier versions."
+    )
+    dataset_name: str | None = Field(None, description="Name of the data set; null where it is deleted.")
+    title: str | None = Field(None, description="As people have titled it.")
+    notes: str | None = Field(None, description="The first 200 characters of what people have noted.")
 
 
 class AnalysisListing(AnswerModel):
@@ -287,6 +298,7 @@ class AnalysisListing(AnswerModel):
 
     analyses: Sequence[AnalysisSummary]
     next: str | None = Field(None, description="Give it as `before` for the following page; null on the last.")
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
 class EstimatorDescription(AnswerModel):

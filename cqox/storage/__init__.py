@@ -8,24 +8,27 @@ from cqox.storage.contracts import (
     DatasetRecord,
     JobRecord,
     JobStatus,
-    Page,
     ResultCache,
     ResultStore,
     StoredReport,
 )
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
+from cqox.storage.history import Annotation, HistoryStore, ReportSummary
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
+from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite import SqliteStore
 
 __all__ = [
     "LEAST_FREE_BYTES",
+    "Annotation",
     "Ballast",
     "DatasetRecord",
     "FileStore",
+    "HistoryStore",
     "JobRecord",
     "JobStatus",
     "LivenessLock",
@@ -33,6 +36,7 @@ __all__ = [
     "MigrationStatus",
     "Original",
     "Page",
+    "ReportSummary",
     "ResultCache",
     "ResultStore",
     "SqliteStore",

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cqox.storage.history import HistoryStore
+from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
 
-__all__ = ["DatasetRecord", "JobRecord", "JobStatus", "Page", "ResultCache", "ResultStore", "StoredReport"]
+__all__ = ["DatasetRecord", "JobRecord", "JobStatus", "ResultCache", "ResultStore", "StoredReport"]
 
 type JobStatus = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -27,6 +29,9 @@ class StoredReport:
         provenance: origin of the numbers, canonical JSON bytes.
         figures: figure name to Vega-Lite specification, canonical JSON bytes.
         digest: BLAKE2b digest of the report's bytes, hexadecimal.
+        outcome: column of the outcome, for listings; None in reports of earlier versions, as are the next two.
+        treatment: column of the treatment, for listings; None also where the design defines it.
+        headline: the answer in one sentence with its code and parameters, JSON, for listings.
     """
 
     analysis_id: str
@@ -40,6 +45,9 @@ class StoredReport:
     provenance: bytes
     figures: bytes
     digest: str
+    outcome: str | None = None
+    treatment: str | None = None
+    headline: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +100,6 @@ class JobRecord:
     problem: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page[Item]:
-    """One page of a listing, newest first.
-
-    Attributes:
-        items: the rows of this page.
-        next: cursor to pass as `before` for the following page; None on the last.
-    """
-
-    items: Sequence[Item]
-    next: str | None
-
-
 class ResultCache(Protocol):
     """Cache of finished reports, and short leases by name. A loss of any entry affects speed only.
 
@@ -152,8 +147,8 @@ class ResultCache(Protocol):
         ...
 
 
-class ResultStore(Protocol):
-    """Durable store of finished reports, the data set registry and jobs; and of leases to compute a report.
+class ResultStore(HistoryStore, Protocol):
+    """Durable store of finished reports with their annotations, the data set registry and jobs; and of leases.
 
     Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query
     on the server and returns the connection to the pool or discards it. Stored text is free of NUL; an id that is not
@@ -183,7 +178,10 @@ class ResultStore(Protocol):
         ...
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Delete reports; return the ids of those that existed. Engines that cache one in memory are notified."""
+        """Delete reports with their annotations; return the ids of those that existed.
+
+        Engines that cache one in memory are notified.
+        """
         ...
 
     async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
@@ -205,6 +203,10 @@ class ResultStore(Protocol):
 
     async def datasets(self) -> Sequence[DatasetRecord]:
         """Return every data set: samples first, then newest first."""
+        ...
+
+    async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
+        """Give the data set another name; return its row, or None if it is not registered."""
         ...
 
     async def forget(self, dataset_id: str) -> bool:

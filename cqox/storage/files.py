@@ -35,7 +35,7 @@ from cqox.storage.disk import unavailable
 from cqox.storage.file_operations import remove, sync
 from cqox.storage.leftovers import Erasures, sweep
 from cqox.storage.liveness_lock import LivenessLock
-from cqox.storage.manifest import read_manifest
+from cqox.storage.manifest import read_manifest, rename_in_manifest
 from cqox.storage.originals import ORIGINAL, Original, Originals
 from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
 from cqox.storage.room import Room
@@ -252,6 +252,15 @@ class FileStore:
         """Record that the data set is used now; ignored if the disk rejects the write."""
         with suppress(StoreUnavailable):
             await self.threaded(touch, self._place(dataset_id))
+
+    async def rename(self, dataset_id: str, name: str) -> None:
+        """Write the name of a data set to its manifest, for when the registry is lost; ignored if the disk refuses."""
+        with suppress(StoreUnavailable):
+            folder = self.incoming()
+            try:
+                await self.threaded(rename_in_manifest, self._place(dataset_id), folder, name)
+            finally:
+                await self.drop(folder)
 
     async def begin_erasure(self, dataset_id: str) -> None:
         """Mark the reports of the data set for deletion; ignored if the disk rejects the mark."""

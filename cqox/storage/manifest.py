@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
 from cqox.storage.contracts import DatasetRecord
+from cqox.storage.file_operations import sync
+from cqox.storage.private import tighten_one
 
-__all__ = ["MANIFEST", "Manifest", "digest_of", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "Manifest", "digest_of", "read_manifest", "rename_in_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 
@@ -34,10 +37,28 @@ def digest_of(path: Path) -> str:
 
 def write_manifest(folder: Path, record: DatasetRecord) -> None:
     """Write the manifest of the files that are in the folder now."""
-    values = asdict(record) | {"description": record.description.decode()}
     digests = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    content = {"record": values, "digests": digests}
-    (folder / MANIFEST).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    _write(folder, Manifest(record=record, digests=digests))
+
+
+def rename_in_manifest(place: Path, scratch: Path, name: str) -> None:
+    """Replace the name in a manifest atomically; a data set without one is left as it is.
+
+    Args:
+        place: the folder of the data set. It never holds another file meanwhile, which a reader might link.
+        scratch: an empty folder on the same file system.
+        name: the new name.
+    """
+    manifest = read_manifest(place)
+    if manifest is None:
+        return
+    _write(scratch, replace(manifest, record=replace(manifest.record, name=name)))
+    tighten_one(scratch / MANIFEST)
+    sync(scratch / MANIFEST)
+    # A data set that was deleted meanwhile has no folder.
+    with suppress(FileNotFoundError):
+        (scratch / MANIFEST).replace(place / MANIFEST)
+        sync(place)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -49,3 +70,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(record=record, digests=dict(content["digests"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    values = asdict(manifest.record) | {"description": manifest.record.description.decode()}
+    content = {"record": values, "digests": manifest.digests}
+    (folder / MANIFEST).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -7,20 +7,26 @@ from hashlib import blake2b
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
-from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
+from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
+from cqox.storage.history import Annotation, ReportSummary
+from cqox.storage.pages import Page
 
 __all__ = [
     "ABANDONED_SECONDS",
+    "ANNOTATION",
     "DATASET",
     "JOB",
+    "NOTES_CHARACTERS",
     "REPORT",
     "Loaded",
+    "annotation_of",
     "dataset_of",
     "is_text",
     "job_of",
     "loaded",
     "page_of",
     "page_of_jobs",
+    "page_of_summaries",
     "position",
     "report_of",
     "row_of",
@@ -28,8 +34,12 @@ __all__ = [
 ]
 
 REPORT = (
-    'analysis_id, dataset_id, created_at, status, verdict, "primary", estimate, report, provenance, figures, digest'
+    'analysis_id, dataset_id, created_at, status, verdict, "primary", estimate, report, provenance, figures, digest, '
+    "outcome, treatment, headline"
 )
+ANNOTATION = "analysis_id, title, notes, updated_at, version, searched"
+NOTES_CHARACTERS = 200
+"""Length of the beginning of the notes in a listing; one more character is read, which says that there are more."""
 DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
 ABANDONED_SECONDS = 86_400.0
@@ -44,7 +54,7 @@ def is_text(*texts: str | None) -> bool:
     return not any("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text) for text in given)
 
 
-def row_of(record: StoredReport | DatasetRecord | JobRecord) -> tuple[object, ...]:
+def row_of(record: StoredReport | DatasetRecord | JobRecord | Annotation | ReportSummary) -> tuple[object, ...]:
     """Return the values of a record, in the order of its columns."""
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)
 
@@ -115,6 +125,19 @@ def page_of_jobs(rows: Sequence[Sequence[object]], limit: int) -> Page[JobRecord
     items = [job_of(row) for row in rows[:limit]]
     more = len(rows) > limit and bool(items)
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].job_id}" if more else None)
+
+
+def page_of_summaries(rows: Sequence[Sequence[object]], limit: int) -> Page[ReportSummary]:
+    """Return a page of summaries from up to `limit + 1` rows, whose values are in the order of the fields."""
+    fields = ReportSummary.__dataclass_fields__
+    items = [ReportSummary(**dict(zip(fields, row, strict=True))) for row in rows[:limit]]  # type: ignore[arg-type]
+    more = len(rows) > limit and bool(items)
+    return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
+
+
+def annotation_of(row: Sequence[object]) -> Annotation:
+    """Return the annotation in a row of the columns `ANNOTATION`."""
+    return Annotation(**dict(zip(Annotation.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
 
 
 def position(before: str) -> tuple[str, str]:

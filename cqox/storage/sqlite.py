@@ -11,7 +11,8 @@ from typing import Self
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
-from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
+from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
+from cqox.storage.pages import Page
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
     ABANDONED_SECONDS,
@@ -31,6 +32,7 @@ from cqox.storage.rows import (
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_connections import Connections
 from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, is_disk_fault, marks, migrate
+from cqox.storage.sqlite_history import SqliteHistory
 from cqox.storage.sqlite_retention import SqliteRetention
 from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
 
@@ -40,8 +42,8 @@ _logger = logging.getLogger("cqox.storage")
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
-class SqliteStore(SqliteRetention):
-    """Reports, the registry of data sets and jobs in one file.
+class SqliteStore(SqliteRetention, SqliteHistory):
+    """Reports and their annotations, the registry of data sets, and jobs in one file.
 
     Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call checks
     that its connection is to the file at the path: writes to a file that was removed or replaced would be lost. A call
@@ -112,7 +114,7 @@ class SqliteStore(SqliteRetention):
 
     async def save(self, report: StoredReport) -> bool:
         """Insert the report unless an intact one with its id is stored; return whether this call inserted it."""
-        statement = f"INSERT INTO reports ({REPORT}) VALUES ({marks(11)}) ON CONFLICT DO NOTHING"
+        statement = f"INSERT INTO reports ({REPORT}) VALUES ({marks(14)}) ON CONFLICT DO NOTHING"
         values, identity = row_of(report), (report.analysis_id,)
 
         def insert(connection: sqlite3.Connection) -> bool:
@@ -187,6 +189,14 @@ class SqliteStore(SqliteRetention):
         """Return every data set: samples first, then newest first."""
         query = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
         return [dataset_of(row) for row in await self._rows(query)]
+
+    async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
+        """Give the data set another name; return its row, or None if it is not registered."""
+        if not is_text(dataset_id):
+            return None
+        statement = f"UPDATE datasets SET name = ? WHERE dataset_id = ? RETURNING {DATASET}"
+        row = await self._write(lambda connection: connection.execute(statement, (name, dataset_id)).fetchone())
+        return None if row is None else dataset_of(row)
 
     async def forget(self, dataset_id: str) -> bool:
         """Delete the data set from the registry; return whether it was there."""

@@ -96,6 +96,24 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
         ),
     ),
     ("jobs by when they began", ("CREATE INDEX jobs_by_time ON jobs (created_at, job_id)",)),
+    (
+        "questions and annotations of reports",
+        (
+            "ALTER TABLE reports ADD COLUMN outcome TEXT",
+            "ALTER TABLE reports ADD COLUMN treatment TEXT",
+            "ALTER TABLE reports ADD COLUMN headline TEXT",
+            """CREATE TABLE annotations (
+                analysis_id TEXT PRIMARY KEY,
+                dataset_id TEXT NOT NULL,
+                title TEXT,
+                notes TEXT,
+                updated_at TEXT NOT NULL,
+                version TEXT NOT NULL,
+                searched TEXT NOT NULL
+            ) WITHOUT ROWID""",
+            "CREATE INDEX annotations_by_dataset ON annotations (dataset_id)",
+        ),
+    ),
 )
 
 type File = tuple[int, int]

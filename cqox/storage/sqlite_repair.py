@@ -19,7 +19,7 @@ __all__ = ["replace_damaged"]
 
 _LOCK_SECONDS = 10.0
 _ENDINGS = ("", "-wal", "-shm")
-_SAVED = {"datasets": "data set", "jobs": "job", "reports": "report"}
+_SAVED = {"datasets": "data set", "jobs": "job", "reports": "report", "annotations": "annotation"}
 """The tables whose rows are copied, with what a row of each is; leases of computations expire anyway."""
 
 _TYPES = {kind: (type(None), one) for kind, one in {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}.items()}
@@ -107,7 +107,7 @@ def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict
 
 
 def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iterator[Sequence[object]]:
-    query = f"SELECT {', '.join(table.types)} FROM {table.name} NOT INDEXED WHERE {table.key} = ?"
+    query = f"SELECT {_columns_there(damaged, table)} FROM {table.name} NOT INDEXED WHERE {table.key} = ?"
     for key in _keys(damaged, table):
         if time.monotonic() > until:
             return
@@ -116,6 +116,14 @@ def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iter
             row = damaged.execute(query, (key,)).fetchone()
             if row is not None and _is_sound(table, row):
                 yield row
+
+
+def _columns_there(damaged: sqlite3.Connection, table: "_Table") -> str:
+    """Return the columns to read; a column that the damaged file lacks, since it was not migrated, is NULL."""
+    there = set(table.types)
+    with suppress(sqlite3.DatabaseError):
+        there = {name for name, _, _ in damaged.execute(_COLUMNS, (table.name,))}
+    return ", ".join(name if name in there else "NULL" for name in table.types)
 
 
 def _keys(damaged: sqlite3.Connection, table: "_Table") -> dict[str, None]:

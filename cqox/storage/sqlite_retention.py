@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from cqox.errors import StorageFull, StoreUnavailable
-from cqox.storage.contracts import JobRecord, JobStatus, Page
+from cqox.storage.contracts import JobRecord, JobStatus
 from cqox.storage.disk import is_full
+from cqox.storage.pages import Page
 from cqox.storage.rows import JOB, is_text, page_of_jobs, position
 from cqox.storage.sqlite_file import marks
 
@@ -58,12 +59,14 @@ class SqliteRetention(ABC):
         return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, ids).fetchall()))
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Delete reports; return the ids of those that existed."""
+        """Delete reports with their annotations; return the ids of those that existed."""
         ids = [each for each in analysis_ids if is_text(each)]
-        statement = f"DELETE FROM reports WHERE analysis_id IN ({marks(len(ids))}) RETURNING analysis_id"
+        those = f"WHERE analysis_id IN ({marks(len(ids))})"
 
         def delete(connection: sqlite3.Connection) -> list[str]:
+            statement = f"DELETE FROM reports {those} RETURNING analysis_id"
             gone = [str(row[0]) for row in connection.execute(statement, ids).fetchall()]
+            connection.execute(f"DELETE FROM annotations {those}", ids)
             connection.commit()
             # Also if no row existed: the engine that deleted it may have exited before the notification.
             self._notify_other_engines()

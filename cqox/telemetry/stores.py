@@ -27,9 +27,14 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "stored": "SELECT",
     "delete_reports": "DELETE",
     "expired_reports": "SELECT",
+    "annotation": "SELECT",
+    "annotate": "UPSERT",
+    "forget_annotations": "DELETE",
+    "summaries": "SELECT",
     "register": "INSERT",
     "dataset": "SELECT",
     "datasets": "SELECT",
+    "rename": "UPDATE",
     "forget": "DELETE",
     "put_job": "UPSERT",
     "renew_jobs": "UPDATE",
@@ -45,8 +50,9 @@ STORE_OPERATIONS: Mapping[str, str] = {
 """Operations of a result store, by method name. `ping` is a probe and is not traced."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
-_COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports"), "reports")
-_COLLECTIONS |= {"register": "datasets", "dataset": "datasets", "datasets": "datasets", "forget": "datasets"}
+_COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports", "summaries"), "reports")
+_COLLECTIONS |= dict.fromkeys(("annotation", "annotate", "forget_annotations"), "annotations")
+_COLLECTIONS |= dict.fromkeys(("register", "dataset", "datasets", "rename", "forget"), "datasets")
 _COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
 _COLLECTIONS |= dict.fromkeys(("claim_turn", "release_turn"), "turns")
 _COLLECTIONS |= dict.fromkeys(("jobs", "delete_job", "delete_jobs_of"), "jobs")

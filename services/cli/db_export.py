@@ -4,11 +4,11 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from cqox.storage import ResultStore, StoredReport
+from cqox.storage import Annotation, ResultStore, StoredReport
 from services.cli.db_session import run
 from services.config.settings import Settings
 
@@ -17,6 +17,14 @@ __all__ = ["Form", "export"]
 type Form = Literal["auto", "jsonl", "parquet"]
 
 _JSON = ("report", "provenance")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A report, and what people have written about it."""
+
+    report: StoredReport
+    annotation: Annotation | None
 
 
 def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
@@ -46,45 +54,50 @@ def _is_parquet(file: Path, form: Form) -> bool:
     return form == "parquet" or (form == "auto" and file.suffix == ".parquet")
 
 
-async def _all(store: ResultStore, dataset_id: str | None) -> AsyncIterator[StoredReport]:
+async def _all(store: ResultStore, dataset_id: str | None) -> AsyncIterator[_Stored]:
     before = None
     while True:
         page = await store.reports(dataset_id=dataset_id, limit=100, before=before)
         for head in page.items:
             report = await store.load(head.analysis_id)
             if report is not None:
-                yield report
+                yield _Stored(report, await store.annotation(head.analysis_id))
         before = page.next
         if before is None:
             return
 
 
-async def _lines(stored: AsyncIterator[StoredReport], path: Path) -> int:
+async def _lines(stored: AsyncIterator[_Stored], path: Path) -> int:
     with path.open("w", encoding="utf-8") as file:
         return await _write_lines(stored, file)
 
 
-async def _write_lines(stored: AsyncIterator[StoredReport], file: IO[str]) -> int:
+async def _write_lines(stored: AsyncIterator[_Stored], file: IO[str]) -> int:
     count = 0
-    async for report in stored:
-        row = _row(report) | {name: json.loads(getattr(report, name)) for name in _JSON}
+    async for each in stored:
+        row = _row(each) | {name: json.loads(getattr(each.report, name)) for name in _JSON}
         file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
         count += 1
     return count
 
 
-async def _parquet(stored: AsyncIterator[StoredReport], path: Path) -> int:
+async def _parquet(stored: AsyncIterator[_Stored], path: Path) -> int:
     import polars as pl
 
-    rows = [_row(report) | {name: getattr(report, name).decode() for name in _JSON} async for report in stored]
-    schema = {name: pl.Float64 if name == "estimate" else pl.String for name in [*_HEAD, *_JSON]}
+    rows = [_row(each) | {name: getattr(each.report, name).decode() for name in _JSON} async for each in stored]
+    schema = {name: pl.Float64 if name == "estimate" else pl.String for name in [*_HEAD, *_WRITTEN, *_JSON]}
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(path)
     return len(rows)
 
 
-_HEAD = ("analysis_id", "dataset_id", "created_at", "status", "verdict", "primary", "estimate", "digest")
+_HEAD = (
+    *("analysis_id", "dataset_id", "created_at", "status", "verdict", "primary", "estimate", "digest"),
+    *("outcome", "treatment"),
+)
+_WRITTEN = ("title", "notes")
+"""Columns of the annotation, which is no part of a report."""
 
 
-def _row(report: StoredReport) -> dict[str, object]:
-    values = asdict(report)
-    return {name: values[name] for name in _HEAD}
+def _row(stored: _Stored) -> dict[str, object]:
+    about = {name: getattr(stored.report, name) for name in _HEAD}
+    return about | {name: getattr(stored.annotation, name, None) for name in _WRITTEN}

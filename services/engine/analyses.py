@@ -15,13 +15,12 @@ from cqox.analysis.mapping import by_names, categorical_columns, check_exact, ch
 from cqox.analysis.single_flight import OnStep
 from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
-from cqox.storage import StoredReport
 from services.engine.answers import json_answer, no_content, report_answer
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
-from services.engine.pages import page_before, page_limit, query_of
+from services.engine.pages import query_of
 from services.engine.state import State
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
@@ -68,15 +67,6 @@ def handlers(state: State) -> dict[str, Handler]:
     async def read_analysis(analysis_id: str) -> Response:
         return report_answer(await state.analyses.read(analysis_id, trace_id=_trace_id()))
 
-    async def list_analyses() -> Response:
-        query = query_of("list_analyses")
-        page = await state.analyses.reports(
-            dataset_id=query.get("dataset_id"),
-            limit=page_limit(query.get("limit", "50")),
-            before=page_before(query.get("before")),
-        )
-        return json_answer({"analyses": [_summary(report) for report in page.items], "next": page.next})
-
     async def delete_analysis(analysis_id: str) -> Response:
         query_of("delete_analysis")
         await state.analyses.retention.delete_report(analysis_id)
@@ -111,7 +101,6 @@ def handlers(state: State) -> dict[str, Handler]:
         "analyze": analyze,
         "preview": preview,
         "read_analysis": read_analysis,
-        "list_analyses": list_analyses,
         "delete_analysis": delete_analysis,
         "read_figure": read_figure,
         "export_analysis": export_analysis,
@@ -205,15 +194,3 @@ def _trace_id() -> str | None:
 
 def _prefers_async(values: Sequence[str]) -> bool:
     return any(part.strip().lower() == "respond-async" for value in values for part in re.split("[,;]", value))
-
-
-def _summary(report: StoredReport) -> dict[str, object]:
-    return {
-        "analysis_id": report.analysis_id,
-        "dataset_id": report.dataset_id,
-        "created_at": report.created_at,
-        "status": report.status,
-        "verdict": report.verdict,
-        "primary": report.primary,
-        "estimate": report.estimate,
-    }

@@ -18,7 +18,7 @@ from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, datasets, jobs, sources
+from services.engine import analyses, datasets, history, jobs, sources
 from services.engine.state import State
 from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
@@ -108,7 +108,8 @@ def create_app(settings: Settings) -> App:
         return response
 
     of_data = datasets.handlers(state) | sources.handlers(state)
-    register(engine_app, of_data | analyses.handlers(state) | jobs.handlers(state))
+    of_results = analyses.handlers(state) | history.handlers(state)
+    register(engine_app, of_data | of_results | jobs.handlers(state))
     add_admin(engine_app)
     add_health(engine_app, {"results": results, "cache": cache, "disk": disk})
     add_docs(engine_app)

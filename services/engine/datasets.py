@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pydantic import JsonValue
 from quart import Response
 
-from cqox.contract import InferRequest, ReadRequest, parse_model, read_fields, shortened
+from cqox.contract import DatasetChange, InferRequest, ReadRequest, parse_model, read_fields, shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
@@ -60,6 +60,13 @@ def handlers(state: State) -> dict[str, Handler]:
     async def read_dataset(dataset_id: str) -> Response:
         return json_bytes(described(await state.analyses.datasets.get(dataset_id)))
 
+    async def rename_dataset(dataset_id: str) -> Response:
+        query_of("rename_dataset")
+        settings = state.settings
+        body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
+        name = parse_model(DatasetChange, body).name
+        return json_bytes(described(await state.analyses.datasets.rename(dataset_id, name)))
+
     async def delete_dataset(dataset_id: str) -> Response:
         erase = query_of("delete_dataset").get("erase")
         if erase not in (None, "reports"):
@@ -97,6 +104,7 @@ def handlers(state: State) -> dict[str, Handler]:
         "upload_dataset": upload_dataset,
         "list_datasets": list_datasets,
         "read_dataset": read_dataset,
+        "rename_dataset": rename_dataset,
         "delete_dataset": delete_dataset,
         "list_sheets": list_sheets,
         "read_again": read_again,

@@ -49,6 +49,7 @@ _FORWARDED = frozenset(
         b"content-encoding",
         b"content-type",
         b"idempotency-key",
+        b"if-match",
         b"last-event-id",
         b"prefer",
         b"transfer-encoding",

@@ -31,6 +31,7 @@ class FakePool:
             "status": "ok",
             "estimates": [{"name": "ols", "estimate": 1}, {"name": "aipw", "estimate": 2.5}],
             "gates": {"overlap": {"status": "pass"}},
+            "mapping": {"y": "y", "treatment": "w"},
             "decision": {"verdict": "GO", "primary": "aipw", "reasons": [str(REASON)]},
             "messages": {"/decision/reasons/0": as_json(REASON)},
         }

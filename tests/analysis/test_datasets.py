@@ -270,3 +270,22 @@ async def test_a_full_disk_can_be_freed_by_deleting_although_the_registry_is_on_
         await made.delete(record.dataset_id)
         assert not folder.exists()
         assert list(await made.all()) == []
+
+
+async def test_a_renamed_data_set_keeps_its_name_when_the_registry_is_lost(tmp_path: Path) -> None:
+    pool = Pool()
+    pool.go_on.set()
+    (tmp_path / "a.csv").write_text("y,w\n")
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+        given = {"name": "a.csv", "content_digest": "0123", "size_bytes": 4, "options": {}}
+        await made.add(tmp_path / "a.csv", **given)
+        assert (await made.rename("0123", "spring")).name == "spring"
+        # The same bytes are the same data set, whatever their file is called.
+        assert (await made.add(tmp_path / "a.csv", **given)).name == "spring"
+        lose_registry(tmp_path)
+        assert (await made.get("0123")).name == "spring"
+        with pytest.raises(NotFound):
+            await made.rename("nothing", "n")
+        with pytest.raises(InvalidRequest, match="keeps its name"):
+            await made.rename("test", "n")

@@ -18,7 +18,7 @@ from cqox.analysis.retention import Retention, RetentionPeriods
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, JobRecord, MemoryCache, SqliteStore
-from tests.storage.records import a_dataset, a_job, a_report
+from tests.storage.records import a_dataset, a_job, a_report, an_annotation
 
 pytestmark = pytest.mark.anyio
 
@@ -79,6 +79,18 @@ async def house(root: Path, keep: RetentionPeriods | None = None) -> AsyncIterat
         )
         yield House(root=root, store=store, files=files, results=results, retention=retention)
     files.close()
+
+
+async def test_annotations_go_with_their_reports_and_those_of_lost_reports_with_their_data_set(tmp_path: Path) -> None:
+    async with house(tmp_path) as made:
+        await made.dataset("d")
+        for number in (1, 2):
+            await made.report(number)
+            await made.store.annotate(an_annotation(number, "v", title="t"), replaces=None)
+        # A report that a damaged file has lost.
+        await made.store._count("DELETE FROM reports WHERE analysis_id = ?", a_report(1).analysis_id)
+        await made.retention.delete_dataset("d", reports=True)
+        assert [await made.store.annotation(a_report(number).analysis_id) for number in (1, 2)] == [None, None]
 
 
 async def test_a_deleted_report_takes_its_figures_along_and_no_others(tmp_path: Path) -> None:

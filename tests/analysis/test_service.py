@@ -77,7 +77,7 @@ async def test_a_report_is_computed_once_and_found_from_then_on(
     assert pool.ran.count("analyze") == 2
     assert (await analyses.read(first.analysis_id, trace_id="t")).body == again.body
     assert (await analyses.report(first.analysis_id)).dataset_id == record.dataset_id
-    page = await analyses.reports(dataset_id=record.dataset_id, limit=1, before=None)
+    page = await analyses.history.summaries(dataset_id=record.dataset_id, search=None, limit=1, before=None)
     assert [report.analysis_id for report in page.items] == [other.analysis_id]
 
 

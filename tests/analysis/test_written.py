@@ -13,6 +13,7 @@ REPORT: dict[str, object] = {
     "estimates": [{"name": "ols", "estimate": 1}, {"name": "aipw", "estimate": 2.5, "label": "効果"}],
     "gates": {"overlap": {"status": "pass", "value": 0.5}},
     "decision": {"verdict": "GO", "primary": "aipw"},
+    "mapping": {"y": "売上", "treatment": "w"},
 }
 
 
@@ -39,9 +40,19 @@ def test_the_engine_reads_status_verdict_primary_gates_and_durations_without_the
     written = through(REPORT, {})
     assert written.summary == {
         "status": "warning", "verdict": "GO", "primary": "aipw", "estimate": 2.5,
-        "gates": {"overlap": {"status": "pass"}},
+        "gates": {"overlap": {"status": "pass"}}, "outcome": "売上", "treatment": "w", "headline": None,
     }  # fmt: skip
     assert (written.rows, written.rows_used, written.seconds) == (3, 2, {"read": 0.25})
+
+
+def test_the_headline_is_read_with_its_code_and_parameters_and_a_scalar_is_no_column() -> None:
+    decision = {"verdict": "GO", "primary": "aipw", "headline": "It rose."}
+    message = {"code": "headline.rose", "params": {}}
+    report = {**REPORT, "decision": decision, "mapping": {"y": "y", "treatment": 3.0}}
+    assert through(report, {}).summary["headline"] == '{"text":"It rose.","message":null}'
+    summary = through({**report, "messages": {"/decision/headline": message}}, {}).summary
+    assert json.loads(str(summary["headline"])) == {"text": "It rose.", "message": message}
+    assert (summary["outcome"], summary["treatment"]) == ("y", None)
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from hashlib import blake2b
 
-from cqox.storage import DatasetRecord, JobRecord, JobStatus, StoredReport
+from cqox.storage import Annotation, DatasetRecord, JobRecord, JobStatus, ReportSummary, StoredReport
 
 
 def a_report(
@@ -55,3 +55,40 @@ def a_job(job_id: str) -> JobRecord:
 
 def an_ended_job(name: str, at: str, status: JobStatus = "succeeded") -> JobRecord:
     return replace(a_job(name), status=status, finished_at=at)
+
+
+def an_annotation(
+    number: int,
+    version: str,
+    *,
+    title: str | None = None,
+    notes: str | None = None,
+    at: str = "2026-01-02T00:00:00+00:00",
+) -> Annotation:
+    return Annotation(
+        analysis_id=f"{number:032x}",
+        title=title,
+        notes=notes,
+        updated_at=at,
+        version=version,
+        searched=f"{title or ''}\n{notes or ''}".casefold(),
+    )
+
+
+def a_summary(number: int) -> ReportSummary:
+    report = a_report(number)
+    return ReportSummary(
+        analysis_id=report.analysis_id,
+        dataset_id=report.dataset_id,
+        created_at=report.created_at,
+        status=report.status,
+        verdict=report.verdict,
+        primary=report.primary,
+        estimate=report.estimate,
+        outcome="y",
+        treatment="w",
+        headline=None,
+        dataset_name="d.csv",
+        title="Spring",
+        notes=None,
+    )

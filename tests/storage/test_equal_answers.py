@@ -16,7 +16,7 @@ from cqox.storage import JobStatus, MemoryCache, ResultCache, ResultStore, Sqlit
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from tests.servers import Postgres, Redis
-from tests.storage.records import a_dataset, a_job, a_report
+from tests.storage.records import a_dataset, a_job, a_report, an_annotation
 
 pytestmark = pytest.mark.xdist_group("servers")
 
@@ -81,6 +81,24 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
 
                 self.both(lambda store: store.stored(ids))
                 self.both(gone)
+
+            @rule(number=NUMBERS, title=st.none() | TEXT, version=NUMBERS, replaces=st.none() | NUMBERS)
+            def annotate(self, number: int, title: str | None, version: int, replaces: int | None) -> None:
+                new = an_annotation(number, str(version), title=title)
+                known = None if replaces is None else str(replaces)
+                # One store recognises its own version in a repeated call, the other repeats none.
+                if version != replaces:
+                    self.both(lambda store: store.annotate(new, replaces=known))
+                self.both(lambda store: store.annotation(new.analysis_id))
+
+            @rule(search=st.none() | TEXT, named=st.lists(NUMBERS.map(str), max_size=2), limit=st.integers(1, 4))
+            def summarise(self, search: str | None, named: list[str], limit: int) -> None:
+                self.both(lambda store: store.summaries(search=search, named=named, limit=limit))
+
+            @rule(dataset=NUMBERS, name=TEXT)
+            def rename(self, dataset: int, name: str) -> None:
+                self.both(lambda store: store.rename(str(dataset), name))
+                self.both(lambda store: store.forget_annotations(str(dataset % 2)))
 
             @rule(before=TIMES, limit=st.integers(1, 4))
             def expired(self, before: str, limit: int) -> None:

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
-from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
+from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, rename_in_manifest, write_manifest
 from tests.storage.records import a_dataset
 
 
@@ -53,3 +54,19 @@ def test_a_missing_or_unreadable_manifest_is_none(tmp_path: Path) -> None:
         assert read_manifest(tmp_path) is None
     (tmp_path / MANIFEST).write_bytes(b"\xff")
     assert read_manifest(tmp_path) is None
+
+
+def test_a_name_is_replaced_without_another_file_in_the_folder(tmp_path: Path) -> None:
+    place, scratch = tmp_path / "place", tmp_path / "scratch"
+    for folder in (place, scratch):
+        folder.mkdir()
+    (place / "table.parquet").write_bytes(b"table")
+    write_manifest(place, a_dataset("a"))
+    before = read_manifest(place)
+    assert before is not None
+    rename_in_manifest(place, scratch, "2026 春")
+    assert read_manifest(place) == replace(before, record=replace(before.record, name="2026 春"))
+    assert {path.name for path in place.iterdir()} == {"table.parquet", MANIFEST}
+    assert (place / MANIFEST).stat().st_mode & 0o077 == 0
+    rename_in_manifest(tmp_path / "missing", scratch, "n")
+    assert not (tmp_path / "missing").exists()

@@ -6,26 +6,34 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage.rows import (
+    ANNOTATION,
     DATASET,
     JOB,
     REPORT,
+    annotation_of,
     dataset_of,
     is_text,
     job_of,
     loaded,
     page_of,
     page_of_jobs,
+    page_of_summaries,
     position,
     report_of,
     row_of,
     verified,
 )
-from tests.storage.records import a_dataset, a_job, a_report
+from tests.storage.records import a_dataset, a_job, a_report, a_summary, an_annotation
 
 
 @pytest.mark.parametrize(
     ("columns", "record", "back"),
-    [(REPORT, a_report(1), report_of), (DATASET, a_dataset("a", sample=True), dataset_of), (JOB, a_job("j"), job_of)],
+    [
+        (REPORT, a_report(1), report_of),
+        (DATASET, a_dataset("a", sample=True), dataset_of),
+        (JOB, a_job("j"), job_of),
+        (ANNOTATION, an_annotation(1, "a", title="t"), annotation_of),
+    ],
 )
 def test_a_row_has_the_columns_of_its_table_and_is_read_back_as_the_record(columns: str, record, back) -> None:
     names = [name.strip(' "') for name in columns.split(",")]
@@ -69,7 +77,11 @@ def test_a_report_is_verified_by_its_digest() -> None:
 
 @pytest.mark.parametrize(
     ("page", "make", "identity"),
-    [(page_of, a_report, "analysis_id"), (page_of_jobs, lambda number: a_job(str(number)), "job_id")],
+    [
+        (page_of, a_report, "analysis_id"),
+        (page_of_jobs, lambda number: a_job(str(number)), "job_id"),
+        (page_of_summaries, a_summary, "analysis_id"),
+    ],
 )
 def test_a_page_names_the_next_one_where_there_are_more_rows_than_its_limit(page, make, identity: str) -> None:
     records = [make(number) for number in range(3)]

@@ -3,6 +3,7 @@
 import sqlite3
 import sys
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,7 @@ from cqox.storage import SqliteStore, sqlite_repair
 from cqox.storage.rows import DATASET, JOB, REPORT, row_of
 from cqox.storage.sqlite_file import migrate
 from cqox.storage.sqlite_repair import replace_damaged
-from tests.storage.records import a_dataset, a_job, a_report
+from tests.storage.records import a_dataset, a_job, a_report, an_annotation
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +105,7 @@ def test_the_columns_and_the_sources_of_keys_are_those_of_the_schema(
         ("datasets", (*row_of(a_dataset("a")),)),
         ("jobs", (*row_of(a_job("j")), "one", 600.0)),
         ("reports", (*row_of(REPORTS[0]),)),
+        ("annotations", (*row_of(an_annotation(1, "a"))[:1], "d", *row_of(an_annotation(1, "a"))[1:])),
     ],
 )
 def test_a_row_with_a_value_of_another_type_is_not_sound(name: str, row: tuple[object, ...]) -> None:
@@ -115,7 +117,7 @@ def test_a_row_with_a_value_of_another_type_is_not_sound(name: str, row: tuple[o
 
 @pytest.mark.parametrize("digest", ["", "ff" * 65, "no digits"])
 def test_a_report_of_another_digest_is_not_sound(digest: str) -> None:
-    assert not sqlite_repair._is_sound(table_of("reports"), (*row_of(REPORTS[0])[:-1], digest))
+    assert not sqlite_repair._is_sound(table_of("reports"), row_of(replace(REPORTS[0], digest=digest)))
 
 
 @pytest.mark.parametrize("description", [b"{", b"[]", b"\xff"])

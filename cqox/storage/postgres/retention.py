@@ -7,7 +7,8 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from cqox.storage.contracts import JobRecord, JobStatus, Page
+from cqox.storage.contracts import JobRecord, JobStatus
+from cqox.storage.pages import Page
 from cqox.storage.rows import JOB, is_text, page_of_jobs, position
 
 __all__ = ["PostgresRetention"]
@@ -36,7 +37,7 @@ class PostgresRetention(ABC):
         return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, (ids,)).fetchall()))
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Delete reports; return the ids of those that existed."""
+        """Delete reports with their annotations; return the ids of those that existed."""
         ids = [each for each in analysis_ids if is_text(each)]
         gone: dict[str, None] = {}
 
@@ -44,7 +45,10 @@ class PostgresRetention(ABC):
             # Existing ids are selected first: after an attempt whose answer was lost, RETURNING would be empty.
             there = connection.execute("SELECT analysis_id FROM reports WHERE analysis_id = ANY(%s)", (ids,)).fetchall()
             gone.update(dict.fromkeys(str(row[0]) for row in there))
-            connection.execute("DELETE FROM reports WHERE analysis_id = ANY(%s)", (ids,))
+            with connection.transaction():
+                connection.execute("DELETE FROM reports WHERE analysis_id = ANY(%s)", (ids,))
+                # After the reports: an annotation that was being inserted locks its report until it can be seen here.
+                connection.execute("DELETE FROM annotations WHERE analysis_id = ANY(%s)", (ids,))
             return list(gone)
 
         return await self._call(delete)

@@ -120,6 +120,25 @@ MIGRATIONS: Sequence[Migration] = (
         """),
     ),
     Migration(name="jobs by when they began", script=SQL("CREATE INDEX jobs_by_time ON jobs (created_at, job_id)")),
+    Migration(
+        name="questions and annotations of reports",
+        script=SQL("""
+            ALTER TABLE reports ADD COLUMN outcome text COLLATE "C", ADD COLUMN treatment text COLLATE "C",
+                ADD COLUMN headline text;
+            COMMENT ON COLUMN reports.headline IS 'the answer in one sentence, for listings';
+            CREATE TABLE annotations (
+                analysis_id text COLLATE "C" PRIMARY KEY,
+                dataset_id text COLLATE "C" NOT NULL,
+                title text,
+                notes text,
+                updated_at text NOT NULL,
+                version text NOT NULL,
+                searched text NOT NULL
+            );
+            COMMENT ON TABLE annotations IS 'what people have written about reports, which never change themselves';
+            CREATE INDEX annotations_by_dataset ON annotations (dataset_id);
+        """),
+    ),
 )
 
 

@@ -12,11 +12,13 @@ from psycopg.rows import TupleRow
 
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
-from cqox.storage.contracts import DatasetRecord, JobRecord, Page, StoredReport
+from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
+from cqox.storage.pages import Page
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
+from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.rows import (
@@ -41,6 +43,7 @@ __all__ = ["PostgresStore"]
 type _Connection = psycopg.Connection[TupleRow]
 
 _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
+_REPORT_MARKS = ", ".join(["%s"] * 14)
 _DATASET_MARKS = ", ".join(["%s"] * 9)
 _JOB_MARKS = ", ".join(["%s"] * 7)
 _BRIEF_SECONDS = 1.0
@@ -49,8 +52,8 @@ _BRIEF_SECONDS = 1.0
 _logger = logging.getLogger("cqox.storage")
 
 
-class PostgresStore(PostgresRetention):
-    """Reports, the data set registry and jobs in a PostgreSQL database shared by any number of engines.
+class PostgresStore(PostgresRetention, PostgresHistory):
+    """Reports, annotations, the data set registry and jobs in a PostgreSQL database shared by any number of engines.
 
     Open it with `PostgresStore.open`. The first call that reaches the server applies pending schema migrations, so an
     engine may start while its database is unreachable.
@@ -175,6 +178,15 @@ class PostgresStore(PostgresRetention):
         """Return every data set: samples first, then newest first."""
         query: LiteralString = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
         return [dataset_of(row) for row in await self._rows(query)]
+
+    async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
+        """Give the data set another name; return its row, or None if it is not registered."""
+        if not is_text(dataset_id):
+            return None
+        row = await self._row(
+            f"UPDATE datasets SET name = %s WHERE dataset_id = %s RETURNING {DATASET}", name, dataset_id
+        )
+        return None if row is None else dataset_of(row)
 
     async def forget(self, dataset_id: str) -> bool:
         """Delete the data set from the registry; return whether it was there."""
@@ -335,7 +347,7 @@ class PostgresStore(PostgresRetention):
 def _insert(connection: _Connection, report: StoredReport, insertion: str, document: str | None) -> bool:
     statement: LiteralString = (
         f"INSERT INTO reports ({REPORT}, document, insertion) VALUES "
-        "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s) ON CONFLICT DO NOTHING"
+        f"({_REPORT_MARKS}, %s::jsonb, %s) ON CONFLICT DO NOTHING"
     )
     if connection.execute(statement, (*row_of(report), document, insertion)).rowcount == 1:
         return True

@@ -15,8 +15,8 @@ __all__ = ["DamagedValue", "decode", "encode"]
 _MAGIC = b"CQOX\x01"
 _DIGEST_BYTES = 16
 _START = len(_MAGIC) + _DIGEST_BYTES
-_HEAD = ("analysis_id", "dataset_id", "created_at", "status", "verdict", "primary", "estimate", "digest")
 _BODIES = ("report", "provenance", "figures")
+_HEAD = tuple(name for name in StoredReport.__dataclass_fields__ if name not in _BODIES)
 _LEVEL = 1
 
 

@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from cqox.contract import (
     EXPORT_TYPES,
-    AnalysisListing,
     AnalyzeRequest,
     Catalog,
     Definitions,
@@ -20,7 +19,9 @@ from cqox.contract import (
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.dataset_operations import DATASET_OPERATIONS, KEY
 from services.http.contract.health_models import Liveness
+from services.http.contract.history_operations import HISTORY_OPERATIONS
 from services.http.contract.operations import Answer, Operation, Parameter
+from services.http.contract.parameters import ANALYSIS, PAGES
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -33,12 +34,7 @@ __all__ = [
     "operation",
 ]
 
-_ANALYSIS = Parameter(name="analysis_id", where="path", meaning="The id in the report.")
 _JOB = Parameter(name="job_id", where="path", meaning="The id from the 202 response.")
-_PAGES = (
-    Parameter(name="limit", where="query", kind="integer", meaning="The most items, 1 to 200; 50 if absent."),
-    Parameter(name="before", where="query", meaning="The `next` of the previous page."),
-)
 JOB_STATUSES = ("running", "succeeded", "failed", "cancelled", "interrupted")
 """The states of a job."""
 
@@ -102,26 +98,14 @@ OPERATIONS: tuple[Operation, ...] = (
             *UNAVAILABLE,
         ),
     ),
-    Operation(
-        name="list_analyses",
-        method="GET",
-        path="/api/analyses",
-        group="Analyses",
-        summary="List stored analyses, newest first",
-        parameters=(
-            Parameter(name="dataset_id", where="query", meaning="Only those of this data set."),
-            *_PAGES,
-        ),
-        answers=(Answer(meaning="One page.", model=AnalysisListing),),
-        problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
-    ),
+    *HISTORY_OPERATIONS,
     Operation(
         name="read_analysis",
         method="GET",
         path="/api/analyses/{analysis_id}",
         group="Analyses",
         summary="Read a stored report",
-        parameters=(_ANALYSIS,),
+        parameters=(ANALYSIS,),
         answers=(Answer(meaning="The report.", model=Report),),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
@@ -133,7 +117,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Delete a stored report",
         description="With its figures, and from every cache. The same request computes it again; a computation that is "
         "running at that moment continues, and its report is stored.",
-        parameters=(_ANALYSIS,),
+        parameters=(ANALYSIS,),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is deleted."),),
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE),
     ),
@@ -144,7 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Draw a figure of a report",
         parameters=(
-            _ANALYSIS,
+            ANALYSIS,
             Parameter(name="name", where="path", meaning="A name from `figures` of the report."),
             Parameter(name="suffix", where="path", choices=("svg", "png", "json"), meaning="`json` is Vega-Lite."),
         ),
@@ -159,7 +143,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Write a report as a document",
         description="The same report gives the same bytes. The CSV is a table of the estimates.",
         parameters=(
-            _ANALYSIS,
+            ANALYSIS,
             Parameter(name="suffix", where="path", choices=tuple(EXPORT_TYPES), meaning="The format."),
         ),
         answers=(
@@ -176,7 +160,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those on this data set."),
             Parameter(name="status", where="query", choices=JOB_STATUSES, meaning="Only jobs in this state."),
-            *_PAGES,
+            *PAGES,
         ),
         answers=(Answer(meaning="One page.", model=JobListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from cqox.contract import (
+    DatasetChange,
     DatasetDescription,
     DatasetListing,
     FileSheets,
@@ -76,6 +77,25 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
             Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
         ),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+    ),
+    Operation(
+        name="rename_dataset",
+        method="PATCH",
+        path="/api/datasets/{dataset_id}",
+        group="Data sets",
+        summary="Rename a data set",
+        description="Its id stays, and so do its reports. A built-in data set keeps its name.",
+        body=DatasetChange,
+        example={"name": "Spring campaign"},
+        parameters=(_DATASET,),
+        answers=(Answer(meaning="The data set with its new name.", model=DatasetDescription),),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
     ),
     Operation(
         name="delete_dataset",

@@ -61,7 +61,7 @@ class Operation:
     """
 
     name: str
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
     aliases: tuple[str, ...] = ()
     group: str

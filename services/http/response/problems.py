@@ -30,6 +30,7 @@ from cqox.errors import (
     KeyReused,
     LimitExceeded,
     NotFound,
+    PreconditionFailed,
     RateLimited,
     Rejected,
     RunsElsewhere,
@@ -88,6 +89,11 @@ _KINDS: dict[type[Exception], Kind] = {
     NotFound: Kind(type="not-found", status=HTTPStatus.NOT_FOUND, title=Message("problems.title-not-found")),
     RunsElsewhere: Kind(
         type="runs-elsewhere", status=HTTPStatus.CONFLICT, title=Message("problems.title-runs-elsewhere")
+    ),
+    PreconditionFailed: Kind(
+        type="precondition-failed",
+        status=HTTPStatus.PRECONDITION_FAILED,
+        title=Message("problems.title-precondition-failed"),
     ),
     SourceUnavailable: Kind(
         type="source-unavailable",

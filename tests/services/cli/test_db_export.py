@@ -9,19 +9,22 @@ import pytest
 from cqox.storage import FileStore, SqliteStore
 from services.cli.db_export import export
 from tests.services.cli.stores import given
-from tests.storage.records import a_report
+from tests.storage.records import a_report, an_annotation
 
 
 def test_every_report_is_exported_as_lines_and_as_parquet(data_dir: Path, tmp_path: Path) -> None:
     async def work(store: SqliteStore, files: FileStore) -> None:
         for number in range(150):
             await store.save(a_report(number, dataset_id="a" if number % 2 else "b"))
+        await store.annotate(an_annotation(1, "v", title="Spring", notes="n"), replaces=None)
 
     given(data_dir, work)
     assert export(tmp_path / "all.jsonl", form="auto", dataset_id=None) == 0
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert sorted(line["report"]["number"] for line in lines) == list(range(150))
     assert lines[0]["provenance"] == {"seed": 0}
+    written = {line["report"]["number"]: (line["title"], line["notes"]) for line in lines}
+    assert (written[1], written[2]) == (("Spring", "n"), (None, None))
     assert export(tmp_path / "some.parquet", form="auto", dataset_id="a") == 0
     frame = pl.read_parquet(tmp_path / "some.parquet")
     assert frame.height == 75

@@ -10,10 +10,10 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.contract import EXPORT_TYPES
 from cqox.errors import BulkheadFull, NotFound
-from cqox.storage import MemoryCache, Page
+from cqox.storage import MemoryCache
 from services.engine.analyses import handlers
 from tests.services.engine.handled import Records, Store, app_of, state_of
-from tests.storage.records import a_dataset, a_job, a_report
+from tests.storage.records import a_dataset, a_job
 
 PATH = "/api/analyze/comprehensive"
 ASKED = {"dataset_id": "0123", "mapping": {"y": "y", "treatment": "w"}}
@@ -55,9 +55,6 @@ class Service:
         if analysis_id != "a":
             raise NotFound("There is no such report.")
         return await self.analyze(None)
-
-    async def reports(self, **query: object):
-        return Page(items=[a_report(1)], next=None)
 
     async def delete_report(self, analysis_id: str) -> None:
         self.deleted.append(analysis_id)
@@ -157,12 +154,7 @@ async def test_a_job_that_could_not_run_is_refused_and_not_recorded(state) -> No
 
 
 @pytest.mark.trio
-async def test_reports_are_listed_in_short_and_deleted_by_id(state) -> None:
-    _, body = await asked(state, "GET", "/api/analyses?limit=1")
-    report = a_report(1)
-    (row,) = body["analyses"]
-    assert (row["analysis_id"], row["estimate"], body["next"]) == (report.analysis_id, report.estimate, None)
-    assert not row.keys() & {"report", "provenance", "figures"}
+async def test_a_report_is_deleted_by_id(state) -> None:
     answer, _ = await asked(state, "DELETE", "/api/analyses/a")
     assert (answer.status_code, state.analyses.deleted) == (204, ["a"])
 

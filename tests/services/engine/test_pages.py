@@ -5,7 +5,7 @@ import httpx
 JOB_QUERY = ["before", "dataset_id", "limit", "status"]
 UNKNOWN = [
     ("GET", "/api/jobs", "state", JOB_QUERY),
-    ("GET", "/api/analyses", "status", ["before", "dataset_id", "limit"]),
+    ("GET", "/api/analyses", "status", ["before", "dataset_id", "limit", "search"]),
     ("GET", "/api/datasets", "before", []),
     ("DELETE", "/api/datasets/0123", "erse", ["erase"]),
     ("DELETE", "/api/analyses/0123", "erase", []),

@@ -55,6 +55,7 @@ def test_a_request_reaches_the_engine_as_the_client_sent_it_without_the_hop(clie
             "TE": "trailers",
             "X-Request-Id": "my-id",
             "Prefer": "respond-async",
+            "If-Match": '"v"',
             "Accept-Encoding": "br",
             "Content-Type": "application/json; charset=utf-8",
         },
@@ -65,6 +66,7 @@ def test_a_request_reaches_the_engine_as_the_client_sent_it_without_the_hop(clie
     assert seen["target"] == ANALYZE + "?x=%2F&%E3%81%82=1"
     assert headers["x-request-id"] == "my-id"
     assert headers["prefer"] == "respond-async"
+    assert headers["if-match"] == '"v"'
     assert headers["accept-encoding"] == "br"
     assert headers["content-type"] == "application/json; charset=utf-8"
     assert not headers.keys() & {"x-private", "te", "keep-alive", "remote-addr", "transfer-encoding"}
