@@ -34,7 +34,7 @@ class Vendored:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the file has the digest."""
+        """The file has the digest."""
         return sha256((FOLDER / self.name).read_bytes()).hexdigest() == self.digest
 
 
