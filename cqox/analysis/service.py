@@ -5,14 +5,13 @@ Imports no numerics: those are in the worker processes.
 
 import json
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 import anyio
-from pydantic import JsonValue
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.answer import Answer
@@ -128,7 +127,7 @@ class Analyses:
         )  # fmt: skip
         # A computation belongs to no single caller: waiters may join and leave.
         self._single_flight = SingleFlight[LookedUp](group)
-        self._catalog: Sequence[JsonValue] | None = None
+        self._catalog: Mapping[str, object] | None = None
         self._definitions: Mapping[str, object] | None = None
         self._undrawn = Outage("A figure could not be stored")
         self._unknown = Outage("A lookup of an existing job failed")
@@ -189,10 +188,10 @@ class Analyses:
         await self.datasets.prepare_samples(self.group)
         await self.catalog()
 
-    async def catalog(self) -> Sequence[JsonValue]:
-        """Return the description of every estimator."""
+    async def catalog(self) -> Mapping[str, object]:
+        """Return the document that describes every estimator."""
         if self._catalog is None:
-            self._catalog = (await self.pool.run("catalog", {})).array("estimators")
+            self._catalog = (await self.pool.run("catalog", {})).body
         return self._catalog
 
     async def definitions(self) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from cqox.analysis.preview import preview as preview_analysis
 from cqox.analysis.run import StepCallback, analyze, warm_up
 from cqox.analysis.written import write
 from cqox.contract import AnalyzeRequest, Report, parse_model
+from cqox.contract.labels import described
 from cqox.contract.messages import LANGUAGES, Message, collect_messages
 from cqox.datasets import (
     Limits,
@@ -205,10 +206,11 @@ def _export(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 
 def _catalog(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     usual = catalog()
-    return {
+    answer: dict[str, object] = {
         "estimators": [
             {
                 "name": entry.name,
+                "label": described(entry.name),
                 "family": entry.family,
                 "estimand": entry.estimand,
                 "summary": entry.summary,
@@ -222,7 +224,8 @@ def _catalog(arguments: _Arguments, on_step: StepCallback) -> _Answer:
             }
             for entry in entries()
         ]
-    }, b""
+    }
+    return {**answer, "messages": collect_messages(answer)}, b""
 
 
 def _definitions(arguments: _Arguments, on_step: StepCallback) -> _Answer:

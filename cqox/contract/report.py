@@ -305,6 +305,7 @@ class EstimatorDescription(AnswerModel):
     """One entry of the catalog."""
 
     name: str
+    label: Sentence = Field("", description="What people call it; estimators of several estimands share a label.")
     family: str
     estimand: str
     summary: str
@@ -323,6 +324,7 @@ class Catalog(AnswerModel):
     """The answer of `GET /api/estimators`."""
 
     estimators: Sequence[EstimatorDescription]
+    messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 
 class Definition(AnswerModel):

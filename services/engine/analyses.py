@@ -92,7 +92,7 @@ def handlers(state: State) -> dict[str, Handler]:
         return answer
 
     async def list_estimators() -> Response:
-        return json_answer({"estimators": await state.analyses.catalog()})
+        return json_answer(await state.analyses.catalog())
 
     async def list_definitions() -> Response:
         return json_answer(await state.analyses.definitions())

@@ -182,7 +182,7 @@ async def test_a_figure_of_a_report_that_is_deleted_meanwhile_is_returned_and_no
 
 async def test_catalog_and_definitions_are_asked_for_once(analyses: Analyses, pool: FakePool) -> None:
     for _ in range(2):
-        assert await analyses.catalog() == [{"name": "aipw"}]
+        assert await analyses.catalog() == {"estimators": [{"name": "aipw"}]}
         assert await analyses.definitions() == {"definitions": [], "messages": {}}
     assert pool.ran == ["catalog", "definitions"]
 

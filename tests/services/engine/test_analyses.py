@@ -68,7 +68,7 @@ class Service:
         return suffix.encode()
 
     async def catalog(self):
-        return [{"name": "difference_in_means"}]
+        return {"estimators": [{"name": "difference_in_means"}]}
 
     async def check_room(self) -> None:
         pass

@@ -4,8 +4,9 @@ import { Findings } from "./data.js";
 import { isRemedied, remedied, startJob } from "./draft.js";
 import { Figure } from "./figure.js";
 import { Gates, Ledger } from "./ledger.js";
-import { html, useState } from "./lib.js";
-import { Badge, Busy, Failure, Heading, Steps, Table, useLoaded } from "./parts.js";
+import { estimatorLabel, labels, loadLabels } from "./labels.js";
+import { html, useEffect, useState } from "./lib.js";
+import { Badge, Busy, Failure, Heading, Steps, Table, useLoaded, useStore } from "./parts.js";
 import { go, route } from "./route.js";
 import { Annotation, Exports, Shares } from "./share.js";
 import { moment, number, percent, signedPercent, t } from "./text.js";
@@ -94,6 +95,8 @@ const fileName = (report) => `cqox-${report.analysis_id.slice(0, 8)}`;
 
 /** The answer in one sentence, with the numbers of a decision. */
 export function Summary({ report }) {
+  useStore(labels);
+  useEffect(() => void loadLabels(), []);
   const { decision, effect } = report;
   return html`<section id="answer" aria-label=${t("step-answer")}>
     <${Heading} title=${decision.headline ?? t("step-answer")}>${decision.headline ?? t("step-answer")}<//>
@@ -103,8 +106,6 @@ export function Summary({ report }) {
     <p class="muted">${t("primary", { name: estimatorLabel(decision.primary) })} ${decision.primary_rule}</p>
   </section>`;
 }
-
-const estimatorLabel = (name) => (name ?? "").replaceAll("_", " ");
 
 function Effect({ effect, level }) {
   const interval = (lower, upper, format) => (lower === null || upper === null ? null : t("interval-of", { level: percent(level, 1), lower: format(lower), upper: format(upper) }));
@@ -138,6 +139,7 @@ export function Figures({ report, prefix }) {
 
 /** Every estimate, note and warning, and where the numbers come from. */
 export function Details({ report }) {
+  useStore(labels);
   const computed = report.estimates.filter((each) => each.estimate !== null);
   const others = report.estimates.filter((each) => each.estimate === null);
   const { provenance } = report;

@@ -16,8 +16,6 @@ function vega() {
   return loading;
 }
 
-const FONT = 'system-ui, -apple-system, "Segoe UI", "Hiragino Sans", "Yu Gothic UI", "Noto Sans JP", "Noto Sans CJK JP", sans-serif';
-
 /**
  * One figure with its title and downloads.
  *
@@ -36,7 +34,7 @@ export function Figure({ address, name, title, file }) {
       try {
         const [embed, spec] = await Promise.all([vega(), call(address.replace(/\.svg(?=$|\?)/, ".json"), { signal: stop.signal })]);
         if (stop.signal.aborted) return;
-        drawing = await embed(frame.current, { ...spec, config: { ...spec.config, font: FONT } }, OPTIONS);
+        drawing = await embed(frame.current, spec, OPTIONS);
         view.current = drawing.view;
         const svg = frame.current.querySelector("svg");
         svg?.setAttribute("aria-hidden", "true");

@@ -25,8 +25,8 @@ const rank = (assumption) => ORDER.indexOf(assumption.status) - (assumption.caps
 function Assumption({ assumption, onDeclare, busy }) {
   const { name, statement, status, caps, evidence, remedy } = assumption;
   const open = status === "contradicted" || (status === "untested" && caps);
-  return html`<li class=${status}>
-    <p><${Badge} state=${status} text=${t(STATUSES[status])} /> <strong>${statement}</strong></p>
+  return html`<li class=${status === "untested" && !caps ? "aside" : status}>
+    <p><${Badge} state=${status === "untested" && !caps ? "not_applicable" : status} text=${t(STATUSES[status])} /> <strong>${statement}</strong></p>
     ${open && status === "untested" && html`<p class="muted">${t("ledger-caps")}</p>`}
     ${evidence.length > 0 &&
     html`<details open=${open}><summary>${t("evidence", { count: evidence.length })}<span class="hidden"> ${statement}</span></summary><ul>${evidence.map((each) => html`<li>${each}</li>`)}</ul></details>`}

@@ -68,7 +68,7 @@ export function Roles({ described, inferred, draft, onChange }) {
     <h2 id="roles-title">${t("step-roles")}</h2>
     <p>${t("roles-lead")}</p>
     <div class="roles">
-      ${shown.map((role) => html`<${Card} key=${role[0]} role=${role} value=${mapping[role[0]]} described=${described} candidates=${inferred.candidates[role[0]] ?? []} onPut=${(value) => put(role[0], value)} />`)}
+      ${shown.map((role) => html`<${Card} key=${role[0]} role=${role} value=${mapping[role[0]]} described=${described} candidates=${inferred.candidates[role[0]] ?? []} others=${role[0] === "covariates" ? [mapping.y, mapping.treatment] : []} onPut=${(value) => put(role[0], value)} />`)}
     </div>
     <p>
       <label for="more-roles">${t("more-roles")}</label>
@@ -83,7 +83,7 @@ export function Roles({ described, inferred, draft, onChange }) {
   </section>`;
 }
 
-function Card({ role, value, described, candidates, onPut }) {
+function Card({ role, value, described, candidates, others, onPut }) {
   const [name, title, help] = role;
   const kind = arity(role);
   const top = candidates.filter(({ column }) => (Array.isArray(value) ? !value.includes(column) : column !== value)).slice(0, 3);
@@ -98,7 +98,7 @@ function Card({ role, value, described, candidates, onPut }) {
     <h3><label for=${`role-${name}`}>${t(title)}</label></h3>
     <p class="muted" id=${`help-${name}`}>${t(help)}</p>
     ${kind === "columns"
-      ? html`<${Columns} name=${name} title=${t(title)} value=${value ?? []} columns=${described.columns} onPut=${onPut} />`
+      ? html`<${Columns} name=${name} title=${t(title)} value=${value ?? []} columns=${described.columns.filter((column) => !others.includes(column.name))} onPut=${onPut} />`
       : kind === "scalar"
         ? html`<input id=${`role-${name}`} aria-describedby=${`help-${name}`} value=${value ?? ""} onChange=${(event) => onPut(scalar(event.target.value))} />`
         : html`<select id=${`role-${name}`} aria-describedby=${`help-${name}`} value=${value ?? ""} onChange=${(event) => onPut(event.target.value || null)}>

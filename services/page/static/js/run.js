@@ -2,6 +2,7 @@
 import { asProblem, call, id, isAbort } from "./api.js";
 import { startJob } from "./draft.js";
 import { followJob } from "./events.js";
+import { estimatorLabel } from "./labels.js";
 import { html, memory, useEffect, useState } from "./lib.js";
 import { Confirm, Failure, Heading, Progress, Steps, Table } from "./parts.js";
 import { go } from "./route.js";
@@ -88,6 +89,6 @@ export function Job({ jobId }) {
 
 function Appearing({ estimates }) {
   return html`<${Table} caption=${t("estimates")} head=${[t("estimator"), t("estimate"), t("interval")]}>
-    ${estimates.slice(-SHOWN).reverse().map((each) => html`<tr key=${each.name + (each.contrast ?? "")}><th scope="row">${each.label ?? each.name.replaceAll("_", " ")}</th><td class="number">${number(each.estimate)}</td><td class="number">${each.ci_lower === null ? "–" : `${number(each.ci_lower)} – ${number(each.ci_upper)}`}</td></tr>`)}
+    ${estimates.slice(-SHOWN).reverse().map((each) => html`<tr key=${each.name + (each.contrast ?? "")}><th scope="row">${each.label ?? estimatorLabel(each.name)}</th><td class="number">${number(each.estimate)}</td><td class="number">${each.ci_lower === null ? "–" : `${number(each.ci_lower)} – ${number(each.ci_upper)}`}</td></tr>`)}
   <//>`;
 }

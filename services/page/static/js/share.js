@@ -84,9 +84,9 @@ export function Shares({ analysisId }) {
   const path = `/api/analyses/${id(analysisId)}/shares`;
   const { value, problem, again } = useLoaded((signal) => call(path, { signal }), [analysisId]);
   const [state, setState] = useState({});
-  if (problem?.status === 403) return html`<h3>${t("share")}</h3><p class="muted">${problem.detail}</p>`;
   if (problem) return html`<h3>${t("share")}</h3><${Failure} problem=${problem} again=${again} />`;
   if (!value) return html`<h3>${t("share")}</h3><${Busy} />`;
+  if (!value.allowed) return html`<h3>${t("share")}</h3><p class="muted">${t("share-off")}</p>`;
   const create = async () => {
     setState({ busy: true });
     try {

@@ -1,6 +1,7 @@
 // What if: the same question asked otherwise, next to the first answer, with the number of looks in view.
 import { asProblem, call, id } from "./api.js";
 import { requestOf, startJob } from "./draft.js";
+import { estimatorLabel } from "./labels.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Badge, Busy, Failure, Progress, Table, useLoaded } from "./parts.js";
 import { Columns, Goal } from "./roles.js";
@@ -89,7 +90,7 @@ function SideBySide({ report, compared, onRemove }) {
     ${line(t("estimate"), (each) => number(each.effect?.estimate))}
     ${line(t("interval"), (each) => (each.effect?.lower === null || !each.effect ? "–" : `${number(each.effect.lower)} – ${number(each.effect.upper)}`))}
     ${line(t("effect-relative"), (each) => (each.effect?.relative === null || !each.effect ? "–" : signedPercent(each.effect.relative)))}
-    ${line(t("estimator"), (each) => (each.decision.primary ?? "–").replaceAll("_", " "))}
+    ${line(t("estimator"), (each) => (each.decision.primary ? estimatorLabel(each.decision.primary) : "–"))}
     ${line(t("answer-short"), (each) => each.decision.headline)}
     <tr>
       <th scope="row"><span class="hidden">${t("actions")}</span></th>
