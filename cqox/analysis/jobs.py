@@ -21,7 +21,10 @@ from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from cqox.tasks import TaskGroup
 
-__all__ = ["Ended", "Ending", "Job", "JobEvent", "JobState", "Jobs", "Outcome", "Owner"]
+__all__ = ["Ended", "Ending", "Job", "JobEvent", "JobState", "Jobs", "Outcome", "Owner", "without_result"]
+
+_RESULT = "result"
+"""Member of the step of an estimate that is the body of its own event."""
 
 type JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -43,7 +46,7 @@ class JobEvent:
 
     Attributes:
         number: from 1, in order.
-        event: `step`, or the final state of the job.
+        event: `step`, `estimate`, or the final state of the job.
         body: content, JSON values.
     """
 
@@ -92,6 +95,7 @@ class Job:
         outcome: the report, if it succeeded.
         failure: the error, if it failed.
         messages: all messages so far.
+        progress: body of the last event `estimate`, with its counts; None before the first.
         recorded: whether it is recorded in the store.
     """
 
@@ -104,6 +108,7 @@ class Job:
         self.outcome: Outcome | None = None
         self.failure: Exception | None = None
         self.messages: list[JobEvent] = []
+        self.progress: Mapping[str, object] | None = None
         self._scope = anyio.CancelScope()
         self._changed = anyio.Event()
         self.recorded = False
@@ -133,8 +138,12 @@ class Job:
         self._scope.cancel("the job was cancelled")
 
     def add_step(self, step: Mapping[str, object]) -> None:
-        """Append a step to the messages."""
-        self._say("step", step)
+        """Append a step to the messages, and its estimate if it has one, as an event of its own."""
+        self._say("step", without_result(step))
+        result = step.get(_RESULT)
+        if isinstance(result, Mapping):
+            self.progress = result
+            self._say("estimate", result)
 
     async def listen(self, after: int = 0) -> AsyncIterator[JobEvent]:
         """Yield every message after this number as it arrives, up to the final one.
@@ -282,6 +291,11 @@ class Jobs:
             held += job.size_bytes
             if number > self._remembered or held > self._max_bytes:
                 del self._jobs[job.job_id]
+
+
+def without_result(step: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a step without the body of the event that follows it."""
+    return {name: value for name, value in step.items() if name != _RESULT} if _RESULT in step else step
 
 
 def _now() -> str:

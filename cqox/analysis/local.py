@@ -13,6 +13,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
+from cqox.analysis.jobs import without_result
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
 from cqox.analysis.workers import Progress
@@ -157,7 +158,7 @@ class LocalAnalyses:
         request = parse_model(AnalyzeRequest, body)
         if progress is not None:
             progress({"step": "file", "notes": reading_notes(json.loads(record.description), mapping)})
-        answer = await self._analyses.analyze(request, progress=progress)
+        answer = await self._analyses.analyze(request, progress=None if progress is None else _steps_to(progress))
         stored = await self._analyses.report(answer.analysis_id)
         return LocalReport(body=answer.body, figures=stored.figures)
 
@@ -192,6 +193,11 @@ class LocalAnalyses:
         """Run a task of `cqox.analysis.work` in the worker process and return its JSON value and its data."""
         reply = await self._analyses.pool.run(task, arguments)
         return reply.body, reply.payload
+
+
+def _steps_to(progress: Progress) -> Progress:
+    """Return what passes steps on as a server sends them."""
+    return lambda step: progress(without_result(step))
 
 
 def _check_characters(*given: Mapping[str, JsonValue] | None) -> None:

@@ -67,7 +67,7 @@ def warm_up() -> None:
     clock, unmapped = _Clock(lambda _: None), Unmapped(frame.select, {}, roles, options)
     _figures(
         [
-            _judge(contrast, settings_of(options, threads=1), catalog(), options, unmapped, clock)
+            _judge(contrast, settings_of(options, threads=1), catalog(), options, unmapped, clock, 0)
             for contrast in prepared.contrasts
         ]
     )
@@ -80,6 +80,7 @@ class _Clock:
     def __init__(self, on_step: StepCallback) -> None:
         self._on_step = on_step
         self._since = perf_counter()
+        self._estimates = 0
         self.seconds: dict[str, float] = {}
 
     def done(self, step: str, **fields: object) -> float:
@@ -88,6 +89,27 @@ class _Clock:
         self.seconds[step] = round(self.seconds.get(step, 0.0) + spent, 6)
         self._on_step({"step": step, "seconds": round(spent, 6), **fields})
         return spent
+
+    def estimated(self, estimate: Estimate, contrast: str | None, planned: int) -> None:
+        """Report an estimate; `result` is the body of its own event."""
+        self._estimates += 1
+        numbers = {
+            "contrast": contrast,
+            "status": estimate.status,
+            "estimate": estimate.estimate,
+            "ci_lower": estimate.ci_lower,
+            "ci_upper": estimate.ci_upper,
+        }
+        result = {
+            "name": estimate.name,
+            "family": estimate.family,
+            "estimand": estimate.estimand,
+            **numbers,
+            "p_value": estimate.p_value,
+            "done": self._estimates,
+            "planned": planned,
+        }
+        self.done(f"estimate.{estimate.name}", **numbers, result=result)
 
 
 def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepCallback) -> Finished:
@@ -139,7 +161,10 @@ def _finished(
 ) -> Finished:
     options, roles = opened.options, opened.roles
     settings, chosen = settings_of(options, threads), chosen_estimators(options)
-    results = [_judge(each, settings, chosen, each.options(options), unmapped, clock) for each in prepared.contrasts]
+    planned = len(chosen) * len(prepared.contrasts)
+    results = [
+        _judge(each, settings, chosen, each.options(options), unmapped, clock, planned) for each in prepared.contrasts
+    ]
     specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
     estimates = [estimate for result in results for estimate in result.estimates]
@@ -176,6 +201,7 @@ def _judge(
     options: Options,
     unmapped: Unmapped,
     clock: _Clock,
+    planned: int,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
     primary = primary_of(plan, chosen, options)
@@ -185,14 +211,7 @@ def _judge(
         began = perf_counter()
         estimate = finite_estimate(replace(run(estimator, plan), seconds=round(perf_counter() - began, 6)))
         estimates.append(estimate)
-        clock.done(
-            f"estimate.{estimator.name}",
-            contrast=contrast.label,
-            status=estimate.status,
-            estimate=estimate.estimate,
-            ci_lower=estimate.ci_lower,
-            ci_upper=estimate.ci_upper,
-        )
+        clock.estimated(estimate, contrast.label, planned)
     diagnostics = judge.diagnose(plan, estimates, primary=primary, options=options)
     gates = {
         **judge.gates(diagnostics, estimates, primary, options),

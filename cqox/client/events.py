@@ -21,8 +21,8 @@ class JobEvent:
 
     Attributes:
         number: from 1 on, for `Last-Event-ID`; 0 where the server gives none.
-        event: `step`, or how the job ended: `succeeded`, `failed`, `cancelled`, `interrupted`.
-        body: its data; of `failed` a problem.
+        event: `step`, `estimate`, or how the job ended: `succeeded`, `failed`, `cancelled`, `interrupted`.
+        body: its data; of `estimate` a `cqox.contract.EstimateEvent`, of `failed` a problem.
     """
 
     number: int

@@ -132,7 +132,7 @@ async def last_event(connection: Connection, job: Started, on_step: OnStep | Non
         async for event in arriving:
             if event.is_last:
                 return event
-            if on_step is not None:
+            if on_step is not None and event.event == "step":
                 on_step(event.body)
     raise AssertionError("the events of a job end with its last")
 

@@ -18,6 +18,7 @@ from cqox.contract.findings import (
 )
 from cqox.contract.health import Health
 from cqox.contract.identity import dataset_id, file_digest
+from cqox.contract.job_events import EstimateEvent
 from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
 from cqox.contract.preview import (
@@ -101,6 +102,7 @@ __all__ = [
     "DropRows",
     "DroppedRows",
     "Effect",
+    "EstimateEvent",
     "EstimateReport",
     "EstimationOptions",
     "EstimatorDescription",

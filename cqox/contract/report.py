@@ -357,6 +357,10 @@ class JobDescription(AnswerModel):
     finished_at: str | None = None
     steps: int = Field(description="Number of steps reported so far.")
     last_step: str | None = None
+    done: int = Field(default=0, description="Estimates that are done, those without a number included.")
+    planned: int | None = Field(
+        default=None, description="Estimates of the request in all; null before the first of them, and of stored jobs."
+    )
     analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
     links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
     problem: Mapping[str, JsonValue] | None = Field(None, description="Why it failed, as problem details.")

@@ -9,7 +9,9 @@ import trio
 from quart import Response
 
 from cqox.analysis.jobs import Job, JobEvent
-from cqox.contract.messages import Message
+from cqox.contract import EstimateEvent
+from cqox.contract.labels import described
+from cqox.contract.messages import Message, of
 from cqox.errors import InvalidRequest
 from services.engine.listeners import Listener
 from services.http.request.request import IncomingRequest
@@ -98,6 +100,9 @@ def _message_body(job: Job, event: JobEvent, request: IncomingRequest) -> Mappin
             body = describe(job.failure, instance=f"/api/jobs/{job.job_id}", request_id=request.request_id)
         translate_members(body, request.language)
         return body
+    if event.event == "estimate":
+        label = of(described(str(event.body["name"]))).in_language(request.language)
+        return EstimateEvent.model_validate({**event.body, "label": label}).model_dump()
     if event.event == "succeeded" and job.outcome is not None:
         return {**event.body, "report": f"/api/analyses/{job.outcome.analysis_id}"}
     return event.body

@@ -138,6 +138,8 @@ def recorded(record: JobRecord) -> dict[str, object]:
         "finished_at": record.finished_at,
         "steps": 0,
         "last_step": None,
+        "done": 0,
+        "planned": None,
         "analysis_id": record.analysis_id,
         "links": _links(record.job_id, record.analysis_id),
         "problem": None if record.problem is None else json.loads(record.problem),
@@ -162,7 +164,7 @@ def _status(given: str | None) -> JobStatus | None:
 
 
 def _summary(record: JobRecord) -> dict[str, object]:
-    left_out = ("steps", "last_step", "problem")
+    left_out = ("steps", "last_step", "done", "planned", "problem")
     return {name: value for name, value in recorded(record).items() if name not in left_out}
 
 
@@ -198,6 +200,8 @@ def described(job: Job) -> dict[str, object]:
         "finished_at": job.finished_at,
         "steps": len(steps),
         "last_step": str(steps[-1].body.get("step")) if steps else None,
+        "done": 0 if job.progress is None else job.progress["done"],
+        "planned": None if job.progress is None else job.progress["planned"],
         "analysis_id": analysis_id,
         "links": links,
         "problem": None if job.failure is None else _problem(job, job.failure),

@@ -19,6 +19,7 @@ class FakePool:
     Attributes:
         ran: names of the tasks in order.
         failure: raised by the next analysis.
+        step: reported by every task; None for its name.
     """
 
     restarts, idle, busy = 0, 1, 0
@@ -27,6 +28,7 @@ class FakePool:
         self.ran: list[str] = []
         self.arguments: list[Mapping[str, object]] = []
         self.failure: Exception | None = None
+        self.step: dict[str, object] | None = None
         self.report: dict[str, object] = {
             "status": "ok",
             "estimates": [{"name": "ols", "estimate": 1}, {"name": "aipw", "estimate": 2.5}],
@@ -53,7 +55,7 @@ class FakePool:
             "render": lambda: Reply(body={}, payload=str(arguments["spec"]["title"]["text"]).encode()),  # type: ignore[index]
         }
         if progress is not None:
-            progress({"step": name})
+            progress(self.step or {"step": name})
         return tasks[name]()
 
     def _analyze(self) -> Reply:

@@ -6,6 +6,7 @@ import pytest
 
 from cqox.analysis.jobs import Ending, Job, Jobs, Outcome
 from cqox.analysis.single_flight import OnStep
+from cqox.analysis.weight import weight_of
 from cqox.errors import InvalidRequest, NotFound
 from cqox.tasks import open_task_group
 from tests.waiting import PATIENCE_SECONDS
@@ -59,6 +60,19 @@ async def test_a_job_outlives_its_client_and_reports_its_steps() -> None:
     assert jobs.get(job.job_id).outcome == Outcome(analysis_id="a1")
     assert job.state == "succeeded"
     assert job.finished_at is not None
+
+
+async def test_an_estimate_is_an_event_of_its_own_after_its_step() -> None:
+    result = {"name": "aipw", "estimate": 2.0, "done": 1, "planned": 9}
+    job = Job("d", "j")
+    assert job.progress is None
+    job.add_step({"step": "read"})
+    job.add_step({"step": "estimate.aipw", "estimate": 2.0, "result": result})
+    assert [(each.number, each.event) for each in job.messages] == [(1, "step"), (2, "step"), (3, "estimate")]
+    assert job.messages[1].body == {"step": "estimate.aipw", "estimate": 2.0}
+    assert job.messages[2].body == job.progress == result
+    job._end(Ending(state="cancelled", finished_at="now"), {})
+    assert job.size_bytes == sum(weight_of(each.body) for each in job.messages)
 
 
 async def test_a_listener_who_comes_back_hears_only_what_it_missed() -> None:

@@ -95,6 +95,15 @@ async def test_the_first_step_has_the_notes_on_the_file_and_on_mapped_columns(po
     assert steps[2]["notes"] == ["note on the file", "y: note on y", "x: on x"]
 
 
+async def test_a_step_comes_without_the_event_of_its_estimate(
+    pool: FakePool, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "step", {"step": "analyze", "result": {"name": "aipw"}})
+    steps: list[Mapping[str, object]] = []
+    await analyzed(table, steps=steps)
+    assert steps[1] == {"step": "analyze"}
+
+
 async def test_what_cannot_be_analysed_says_so(pool: FakePool, table: Path) -> None:
     pool.failure = UnusableData("too few rows")
     async with LocalAnalyses.open(BOUNDS) as analyses:

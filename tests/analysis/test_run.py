@@ -7,7 +7,7 @@ import pytest
 from cqox.analysis import opened
 from cqox.analysis import run as run_module
 from cqox.analysis.run import analyze
-from cqox.contract import AnalyzeRequest, parse_model
+from cqox.contract import AnalyzeRequest, EstimateEvent, parse_model
 from cqox.contract.messages import codes
 from cqox.datasets import Limits, ReadOptions, read_table, sample_path, write_parquet
 from cqox.datasets.parquet_store import messages_file
@@ -71,6 +71,19 @@ def test_every_step_is_reported_in_order_with_each_estimate_as_it_comes(table: P
     difference = next(step for step in progress if step["step"] == "estimate.difference_in_means")
     assert difference["status"] == "ok"
     assert isinstance(difference["estimate"], float)
+
+
+def test_the_event_of_an_estimate_has_the_numbers_of_the_report_and_counts_to_the_end(table: Path) -> None:
+    finished, progress = run(table, {"y": "y", "treatment": "region", "covariates": ["age"]})
+    results = [step["result"] for step in progress if "result" in step]
+    estimates = finished.report["estimates"]
+    assert len(results) == len(estimates) == 2 * len(catalog())
+    for result, estimate in zip(results, estimates, strict=True):
+        own = {name: value for name, value in result.items() if name not in ("done", "planned")}
+        assert own == {name: estimate[name] for name in own}
+    assert [result["done"] for result in results] == list(range(1, len(estimates) + 1))
+    assert {result["planned"] for result in results} == {len(estimates)}
+    EstimateEvent.model_validate({**results[0], "label": "difference"})
 
 
 def test_only_the_estimators_asked_for_run_and_the_primary_with_them(table: Path) -> None:

@@ -58,6 +58,18 @@ async def test_steps_arrive_and_then_the_end() -> None:
     assert server.requests[0].headers["Accept"] == "text/event-stream"
 
 
+async def test_an_estimate_is_an_event_and_no_step() -> None:
+    estimate = event(3, "estimate", {"name": "aipw", "estimate": 2.0, "done": 1, "planned": 9})
+    last, steps = await followed(Scripted(stream(READ + FIT + estimate, event(4, "succeeded", {"analysis_id": "a"}))))
+    assert (steps, last.event) == (["read", "fit"], "succeeded")
+    arriving = events(Scripted(stream(estimate, DONE)).connection(), JOB)
+    async with aclosing(arriving):
+        assert [(each.event, each.body.get("done")) async for each in arriving] == [
+            ("estimate", 1),
+            ("succeeded", None),
+        ]
+
+
 @pytest.mark.parametrize("cut", [httpx.ReadError("cut"), httpx.ReadTimeout("silent"), httpx.RemoteProtocolError("cut")])
 async def test_a_lost_stream_goes_on_after_the_last_event(cut: Exception) -> None:
     server = Scripted(stream(READ, cut), described(), stream(FIT, DONE))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from cqox.contract import JobDescription, Report
+from cqox.contract import EstimateEvent, EstimateReport, JobDescription, Report
 from tests.e2e.stack import Stack, build
 from tests.waiting import wait_until
 
@@ -64,6 +64,7 @@ def test_a_preference_for_async_is_answered_with_a_job_that_leads_to_its_report(
     assert answer.headers["Preference-Applied"] == "respond-async"
     done = wait_done(engine, answer.headers["Location"])
     assert done["status"] == "succeeded"
+    assert done["done"] == done["planned"] == 1
     report = engine.get(done["links"]["report"]).json()  # type: ignore[index]
     Report.model_validate(report)
     with engine.stream("GET", done["links"]["events"]) as stream:  # type: ignore[index]
@@ -88,7 +89,14 @@ def test_an_event_stream_has_each_step_and_estimate_and_ends_with_the_report(eng
     assert "estimate.aipw" in steps
     assert any(body.get("estimate") is not None for name, body in received if name == "step")
     assert received[-1][0] == "report"
-    Report.model_validate(received[-1][1])
+    report = received[-1][1]
+    Report.model_validate(report)
+    estimates = [EstimateEvent.model_validate(body) for name, body in received if name == "estimate"]
+    made = [EstimateReport.model_validate(each) for each in report["estimates"]]
+    shared = EstimateEvent.model_fields.keys() & EstimateReport.model_fields.keys()
+    assert {"name", "estimand", "status", "estimate", "ci_lower", "ci_upper", "p_value"} < shared
+    assert [each.model_dump(include=shared) for each in estimates] == [each.model_dump(include=shared) for each in made]
+    assert [(each.done, each.planned) for each in estimates] == [(at + 1, len(made)) for at in range(len(made))]
 
 
 def test_a_job_that_fails_says_why_as_a_problem(engine: httpx.Client) -> None:

@@ -48,7 +48,8 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Runs every estimator that the data and the mapping can support. An estimator that does not apply "
         "is `skipped` with the reason; one that fails is `failed`, and the others are kept. The same request on the "
         "same data returns the same report. With `Prefer: respond-async` the analysis runs in the background; with "
-        "`Accept: text/event-stream` each step and each estimate is sent as a Server-Sent Event, then the report.",
+        "`Accept: text/event-stream` each step and each estimate is sent as a Server-Sent Event (`step`, `estimate`), "
+        "then the report.",
         body=AnalyzeRequest,
         example={
             "dataset_id": "test",
@@ -199,9 +200,10 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs/{job_id}/events",
         group="Jobs",
         summary="Follow an analysis in the background",
-        description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step and "
-        "each estimate, then one of `succeeded`, `failed`, `cancelled` and `interrupted`. A disconnect does not cancel "
-        "the job.",
+        description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step, "
+        "`estimate` for each estimate as it is done (name, label, estimand, status, numbers, and how many are `done` "
+        "of those `planned`), then one of `succeeded`, `failed`, `cancelled` and `interrupted`. A disconnect does not "
+        "cancel the job.",
         parameters=(
             _JOB,
             Parameter(

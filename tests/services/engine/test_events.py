@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -58,6 +59,28 @@ async def test_a_client_that_has_seen_more_than_there_is_gets_what_comes() -> No
     assert "read" not in answers[0]
     assert "id: 2\nevent: step" in answers[0]
     assert "id: 3\nevent: succeeded" in answers[0]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("language", "label"), [("en", "Difference in means (unadjusted)"), ("ja", "平均の差（調整なし）")]
+)
+async def test_an_estimate_has_its_label_in_the_language_of_the_request(language: str, label: str) -> None:
+    job = Job("d", "j")
+    numbers = {"estimate": 2.0, "ci_lower": 1.0, "ci_upper": 3.0, "p_value": 0.01}
+    result = {
+        "name": "difference_in_means", "family": "regression", "estimand": "ATE", "contrast": None, "status": "ok",
+        **numbers, "done": 1, "planned": 2,
+    }  # fmt: skip
+    job.add_step({"step": "estimate.difference_in_means", "status": "ok", "result": result})
+    job._end(Ending(state="succeeded", finished_at="now"), {"analysis_id": "a"})
+    text = await body_of(event_stream(job, asked(f"lang={language}".encode())))
+    step, estimate, _ = text.strip().split("\n\n")
+    assert step == 'id: 1\nevent: step\ndata: {"step":"estimate.difference_in_means","status":"ok"}'
+    assert estimate.startswith("id: 2\nevent: estimate\ndata: ")
+    body = json.loads(estimate.partition("data: ")[2])
+    assert body == {**result, "label": body["label"]}
+    assert body["label"] == label
 
 
 @pytest.mark.trio

@@ -65,6 +65,11 @@ async def test_a_job_in_memory_is_described_with_its_steps() -> None:
     found = described(job)
     assert (found["status"], found["steps"], found["last_step"]) == ("running", 2, "plan")
     assert found.keys() == recorded(a_job("j")).keys()
+    assert (found["done"], found["planned"]) == (0, None)
+    job.add_step({"step": "estimate.aipw", "result": {"name": "aipw", "done": 3, "planned": 9}})
+    found = described(job)
+    assert (found["steps"], found["last_step"], found["done"], found["planned"]) == (3, "estimate.aipw", 3, 9)
+    JobDescription.model_validate(found)
 
 
 @pytest.mark.trio
@@ -111,7 +116,7 @@ async def test_jobs_are_listed_without_their_steps_and_an_unknown_state_is_refus
     assert answer.status_code == 200
     assert queries == [{"dataset_id": "d", "status": "running", "limit": 7, "before": None}]
     assert body["next"] == "n"
-    assert not body["jobs"][0].keys() & {"steps", "last_step", "problem"}
+    assert not body["jobs"][0].keys() & {"steps", "last_step", "done", "planned", "problem"}
     answer, body = await asked("GET", "/api/jobs?status=asleep", state)
     assert (answer.status_code, body["field"]) == (400, "status")
     assert "running" in body["choices"]
