@@ -20,6 +20,7 @@
     │   ├── LimitExceeded                more bytes, rows, columns or levels than the settings allow
     │   ├── NotFound                     no data set, analysis, figure or job with this id
     │   ├── KeyReused                    an idempotency key was reused with another body
+    │   ├── NotAllowed                   the operator has not switched this on
     │   ├── PreconditionFailed           what the client has read was changed meanwhile
     │   └── RunsElsewhere                another engine runs that job
     └── ServiceError                     a failure of the service, not of the client
@@ -53,6 +54,7 @@ __all__ = [
     "JobInterrupted",
     "KeyReused",
     "LimitExceeded",
+    "NotAllowed",
     "NotFound",
     "PreconditionFailed",
     "RateLimited",
@@ -238,6 +240,10 @@ class NotFound(InputError):
 
 class KeyReused(InputError):
     """An idempotency key was reused with another body."""
+
+
+class NotAllowed(InputError):
+    """The operator of the installation has not switched on what the request asks for."""
 
 
 class PreconditionFailed(InputError):

@@ -25,6 +25,7 @@ _INPUT_ERRORS = {
     "InputError",
     "InvalidRequest",
     "LimitExceeded",
+    "NotAllowed",
     "NotFound",
     "NotJson",
     "PreconditionFailed",

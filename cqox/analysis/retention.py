@@ -73,7 +73,7 @@ class Retention:
         self._listeners.append(listener)
 
     async def delete_report(self, key: str) -> None:
-        """Delete a report with its annotation and its figures, from the store and from every cache.
+        """Delete a report with its annotation, its share links and its figures, from the store and from every cache.
 
         A computation in progress continues, and its report is stored.
 
@@ -132,6 +132,7 @@ class Retention:
             ("job", self._expire_jobs),
             ("report", self._expire_reports),
             ("data set", self._expire_datasets),
+            ("share link", self._expire_shares),
             ("orphaned drawing", self._expire_figures),
             ("original", self._expire_originals),
             ("leftover", self._files.sweep),
@@ -151,6 +152,9 @@ class Retention:
         now = datetime.now(UTC)
         before = _days_before(now, self._keep.jobs) if self._keep.jobs else ""
         return await self._store.retire_jobs(ended_before=before, most=_MOST_JOBS, now=_stamp(now))
+
+    async def _expire_shares(self) -> int:
+        return await self._store.expire_shares(before=_stamp(datetime.now(UTC)))
 
     async def _expire_reports(self) -> int:
         if not self._keep.reports:
@@ -204,7 +208,7 @@ class Retention:
             listener(dataset_id)
         while items := (await self._store.reports(dataset_id=dataset_id, limit=_BATCH)).items:
             count += len(await self._erased([report.analysis_id for report in items]))
-        await self._store.forget_annotations(dataset_id)
+        await self._store.forget_history(dataset_id)
         return count
 
     async def _erased(self, keys: Sequence[str]) -> frozenset[str]:

@@ -31,6 +31,7 @@ from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.retention import Retention
+from cqox.analysis.shares import Shares
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
 from cqox.analysis.workers import WorkerPool
@@ -68,6 +69,7 @@ class Analyses:
         retention: deletion on request and by age.
         previews: previews of analyses.
         history: what people list and write about stored reports.
+        shares: links that give read access to one report each.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Analyses:
             store=self.store, results=self._results, files=files, datasets=self.datasets, keep=bounds.keep
         )
         self.history = History(store=self.store, results=self._results, datasets=self.datasets)
+        self.shares = Shares(store=self.store, results=self._results, most_days=bounds.share_days)
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
         self._computation = Computation(
             pool=pool,

@@ -69,6 +69,7 @@ from cqox.contract.request import (
     RoleMapping,
 )
 from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
+from cqox.contract.shares import NewShareDescription, ShareDescription, ShareListing, ShareRequest
 from cqox.contract.words import near_words
 
 __all__ = [
@@ -117,6 +118,7 @@ __all__ = [
     "JobListing",
     "JobSummary",
     "Mapped",
+    "NewShareDescription",
     "Options",
     "PeriodFormat",
     "PlannedEstimator",
@@ -136,6 +138,9 @@ __all__ = [
     "Role",
     "RoleCandidate",
     "RoleMapping",
+    "ShareDescription",
+    "ShareListing",
+    "ShareRequest",
     "SheetPreview",
     "SourceListing",
     "SourceSummary",

@@ -20,6 +20,7 @@ from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
 from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
+from cqox.storage.shares import Share, ShareStore
 from cqox.storage.sqlite import SqliteStore
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "ReportSummary",
     "ResultCache",
     "ResultStore",
+    "Share",
+    "ShareStore",
     "SqliteStore",
     "StoredReport",
     "check_room",

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from cqox.storage.history import HistoryStore
 from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
+from cqox.storage.shares import ShareStore
 
 __all__ = ["DatasetRecord", "JobRecord", "JobStatus", "ResultCache", "ResultStore", "StoredReport"]
 
@@ -147,7 +148,7 @@ class ResultCache(Protocol):
         ...
 
 
-class ResultStore(HistoryStore, Protocol):
+class ResultStore(HistoryStore, ShareStore, Protocol):
     """Durable store of finished reports with their annotations, the data set registry and jobs; and of leases.
 
     Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query
@@ -178,7 +179,7 @@ class ResultStore(HistoryStore, Protocol):
         ...
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Delete reports with their annotations; return the ids of those that existed.
+        """Delete reports with their annotations and share links; return the ids of those that existed.
 
         Engines that cache one in memory are notified.
         """

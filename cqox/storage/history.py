@@ -87,8 +87,8 @@ class HistoryStore(Protocol):
         """
         ...
 
-    async def forget_annotations(self, dataset_id: str) -> int:
-        """Delete the annotations of all reports on a data set, also of lost reports; return their number."""
+    async def forget_history(self, dataset_id: str) -> None:
+        """Delete annotations and share links of all reports on a data set, also of reports that a damage has lost."""
         ...
 
     async def summaries(

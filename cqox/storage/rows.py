@@ -10,6 +10,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
 from cqox.storage.history import Annotation, ReportSummary
 from cqox.storage.pages import Page
+from cqox.storage.shares import Share
 
 __all__ = [
     "ABANDONED_SECONDS",
@@ -18,6 +19,7 @@ __all__ = [
     "JOB",
     "NOTES_CHARACTERS",
     "REPORT",
+    "SHARE",
     "Loaded",
     "annotation_of",
     "dataset_of",
@@ -30,6 +32,7 @@ __all__ = [
     "position",
     "report_of",
     "row_of",
+    "share_of",
     "verified",
 ]
 
@@ -38,6 +41,7 @@ REPORT = (
     "outcome, treatment, headline"
 )
 ANNOTATION = "analysis_id, title, notes, updated_at, version, searched"
+SHARE = "share_id, analysis_id, digest, created_at, expires_at"
 NOTES_CHARACTERS = 200
 """Length of the beginning of the notes in a listing; one more character is read, which says that there are more."""
 DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
@@ -54,7 +58,7 @@ def is_text(*texts: str | None) -> bool:
     return not any("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text) for text in given)
 
 
-def row_of(record: StoredReport | DatasetRecord | JobRecord | Annotation | ReportSummary) -> tuple[object, ...]:
+def row_of(record: StoredReport | DatasetRecord | JobRecord | Annotation | ReportSummary | Share) -> tuple[object, ...]:
     """Return the values of a record, in the order of its columns."""
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)
 
@@ -138,6 +142,11 @@ def page_of_summaries(rows: Sequence[Sequence[object]], limit: int) -> Page[Repo
 def annotation_of(row: Sequence[object]) -> Annotation:
     """Return the annotation in a row of the columns `ANNOTATION`."""
     return Annotation(**dict(zip(Annotation.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def share_of(row: Sequence[object]) -> Share:
+    """Return the share link in a row of the columns `SHARE`."""
+    return Share(**dict(zip(Share.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
 
 
 def position(before: str) -> tuple[str, str]:

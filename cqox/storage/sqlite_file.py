@@ -114,6 +114,21 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
             "CREATE INDEX annotations_by_dataset ON annotations (dataset_id)",
         ),
     ),
+    (
+        "share links",
+        (
+            """CREATE TABLE shares (
+                share_id TEXT PRIMARY KEY,
+                analysis_id TEXT NOT NULL,
+                digest TEXT NOT NULL,
+                created_at TEXT NOT NULL,
+                expires_at TEXT NOT NULL,
+                dataset_id TEXT NOT NULL
+            ) WITHOUT ROWID""",
+            "CREATE UNIQUE INDEX shares_by_digest ON shares (digest)",
+            "CREATE INDEX shares_by_analysis ON shares (analysis_id)",
+        ),
+    ),
 )
 
 type File = tuple[int, int]

@@ -54,12 +54,15 @@ class SqliteHistory(ABC):
         statement = _FIRST if replaces is None else _NEXT
         return await self._write(lambda c: c.execute(statement, values | {"replaces": replaces}).rowcount == 1)
 
-    async def forget_annotations(self, dataset_id: str) -> int:
-        """Delete the annotations of all reports on a data set, also of lost reports; return their number."""
-        if not is_text(dataset_id):
-            return 0
-        statement = "DELETE FROM annotations WHERE dataset_id = ?"
-        return await self._write(lambda c: c.execute(statement, (dataset_id,)).rowcount, essential=True)
+    async def forget_history(self, dataset_id: str) -> None:
+        """Delete annotations and share links of all reports on a data set, also of reports that a damage has lost."""
+
+        def forget(connection: sqlite3.Connection) -> None:
+            for table in ("annotations", "shares"):
+                connection.execute(f"DELETE FROM {table} WHERE dataset_id = ?", (dataset_id,))
+
+        if is_text(dataset_id):
+            await self._write(forget, essential=True)
 
     async def summaries(
         self,

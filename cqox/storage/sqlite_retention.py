@@ -59,7 +59,7 @@ class SqliteRetention(ABC):
         return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, ids).fetchall()))
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Delete reports with their annotations; return the ids of those that existed."""
+        """Delete reports with their annotations and share links; return the ids of those that existed."""
         ids = [each for each in analysis_ids if is_text(each)]
         those = f"WHERE analysis_id IN ({marks(len(ids))})"
 
@@ -67,6 +67,7 @@ class SqliteRetention(ABC):
             statement = f"DELETE FROM reports {those} RETURNING analysis_id"
             gone = [str(row[0]) for row in connection.execute(statement, ids).fetchall()]
             connection.execute(f"DELETE FROM annotations {those}", ids)
+            connection.execute(f"DELETE FROM shares {those}", ids)
             connection.commit()
             # Also if no row existed: the engine that deleted it may have exited before the notification.
             self._notify_other_engines()

@@ -15,6 +15,7 @@ MASK = "***"
 _ADDRESS = re.compile(r"""(:(?://|\\/\\/)|%3[Aa]%2[Ff]%2[Ff])([^\s"'<>]+)""")
 _PORT = re.compile(r"\d{1,5}[/?#,;)\\]")
 _SCHEME_WITHOUT_USERS = re.compile(r"(?i)(?:https?|wss?|ftp)$")
+_SHARE = re.compile(r"cqox_share_[\w-]+")
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w.-]+")
 
 _KEY = r"(?:api|access|private|signing|encryption|account|shared|admin|auth|secret)[ _-]?key"
@@ -68,6 +69,8 @@ def masked(text: str) -> str:
     if "@" in text:
         text = _ADDRESS.sub(_address, text)
     text = _without_named(text)
+    if "cqox_share_" in text:
+        text = _SHARE.sub(MASK, text)
     return _JWT.sub(MASK, text) if "eyJ" in text else text
 
 

@@ -29,8 +29,13 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "expired_reports": "SELECT",
     "annotation": "SELECT",
     "annotate": "UPSERT",
-    "forget_annotations": "DELETE",
+    "forget_history": "DELETE",
     "summaries": "SELECT",
+    "put_share": "UPSERT",
+    "shares": "SELECT",
+    "share_of": "SELECT",
+    "delete_share": "DELETE",
+    "expire_shares": "DELETE",
     "register": "INSERT",
     "dataset": "SELECT",
     "datasets": "SELECT",
@@ -51,7 +56,8 @@ STORE_OPERATIONS: Mapping[str, str] = {
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports", "summaries"), "reports")
-_COLLECTIONS |= dict.fromkeys(("annotation", "annotate", "forget_annotations"), "annotations")
+_COLLECTIONS |= dict.fromkeys(("annotation", "annotate", "forget_history"), "annotations")
+_COLLECTIONS |= dict.fromkeys(("put_share", "shares", "share_of", "delete_share", "expire_shares"), "shares")
 _COLLECTIONS |= dict.fromkeys(("register", "dataset", "datasets", "rename", "forget"), "datasets")
 _COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
 _COLLECTIONS |= dict.fromkeys(("claim_turn", "release_turn"), "turns")

@@ -149,6 +149,18 @@ class Settings:
             shown="for good",
         ),
     ] = 0.0
+    share_links: Annotated[
+        Literal["off", "on"],
+        _About(
+            "CQOX_SHARE_LINKS",
+            "Whether links may give read access to one report each without a login: off or on.",
+            services=("engine", "up"),
+        ),
+    ] = "off"
+    share_days: Annotated[
+        float,
+        _About("CQOX_SHARE_DAYS", "Most days until such a link expires.", "days", 0.01, _MOST_DAYS, ("engine", "up")),
+    ] = 30.0
     disk_reserve_bytes: Annotated[
         int,
         _About(

@@ -13,9 +13,9 @@ from cqox.analysis.idempotency import job_id
 from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import by_names, categorical_columns, check_exact, check_mapping, check_remedies
 from cqox.analysis.single_flight import OnStep
-from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
+from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
-from services.engine.answers import json_answer, no_content, report_answer
+from services.engine.answers import document_answer, figure_answer, json_answer, no_content, report_answer
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
 from services.engine.jobs import described, record_of, recorded, remembered
@@ -25,12 +25,8 @@ from services.engine.state import State
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
-from services.http.response.translation import add_language
 
 __all__ = ["handlers"]
-
-_SHOWN_OF_ID = 8
-_FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
 def handlers(state: State) -> dict[str, Handler]:
@@ -75,8 +71,7 @@ def handlers(state: State) -> dict[str, Handler]:
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
         request = current_request()
         content = await state.analyses.figure(analysis_id, name, suffix, language=request.language)
-        answer = Response(content, HTTPStatus.OK, content_type=_FIGURE_TYPES[suffix])
-        add_language(request, answer)
+        answer = figure_answer(content, suffix)
         # An analysis id is derived from its content, so its figures never change.
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
         return answer
@@ -84,12 +79,7 @@ def handlers(state: State) -> dict[str, Handler]:
     async def export_analysis(analysis_id: str, suffix: str) -> Response:
         request = current_request()
         content = await state.analyses.export(analysis_id, suffix, language=request.language)
-        answer = Response(content, HTTPStatus.OK, content_type=EXPORT_TYPES[suffix])
-        add_language(request, answer)
-        # A page of HTML is a file to keep, and must not run as one of this origin.
-        name = f"cqox-{analysis_id[:_SHOWN_OF_ID]}.{suffix}"
-        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return answer
+        return document_answer(content, analysis_id, suffix)
 
     async def list_estimators() -> Response:
         return json_answer(await state.analyses.catalog())

@@ -6,10 +6,15 @@ from http import HTTPStatus
 from quart import Response
 
 from cqox.analysis.answer import Answer
+from cqox.contract import EXPORT_TYPES
 from services.http.request.digests import CONTENT_DIGEST, digest_field
 from services.http.request.request import current_request
+from services.http.response.translation import add_language
 
-__all__ = ["json_answer", "json_bytes", "no_content", "report_answer"]
+__all__ = ["document_answer", "figure_answer", "json_answer", "json_bytes", "no_content", "report_answer"]
+
+_SHOWN_OF_ID = 8
+_FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
 def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -40,4 +45,21 @@ def no_content() -> Response:
     """Return a 204 response without a body or content type."""
     answer = Response("", HTTPStatus.NO_CONTENT)
     del answer.headers["Content-Type"]
+    return answer
+
+
+def figure_answer(content: bytes, suffix: str) -> Response:
+    """Return a figure in the language of the request."""
+    answer = Response(content, HTTPStatus.OK, content_type=_FIGURE_TYPES[suffix])
+    add_language(current_request(), answer)
+    return answer
+
+
+def document_answer(content: bytes, analysis_id: str, suffix: str) -> Response:
+    """Return a report as a document in the language of the request."""
+    answer = Response(content, HTTPStatus.OK, content_type=EXPORT_TYPES[suffix])
+    add_language(current_request(), answer)
+    # A page of HTML is a file to keep, and must not run as one of this origin.
+    name = f"cqox-{analysis_id[:_SHOWN_OF_ID]}.{suffix}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

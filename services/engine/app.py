@@ -18,7 +18,7 @@ from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, datasets, history, jobs, sources
+from services.engine import analyses, datasets, history, jobs, shares, sources
 from services.engine.state import State
 from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
@@ -64,6 +64,7 @@ def create_app(settings: Settings) -> App:
         task_seconds=max(settings.analysis_seconds, settings.job_seconds),
         reserve_bytes=settings.disk_reserve_bytes,
         originals_bytes=settings.originals_bytes,
+        share_days=settings.share_days if settings.share_links == "on" else 0.0,
         keep=RetentionPeriods(
             reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
         ),
@@ -108,7 +109,7 @@ def create_app(settings: Settings) -> App:
         return response
 
     of_data = datasets.handlers(state) | sources.handlers(state)
-    of_results = analyses.handlers(state) | history.handlers(state)
+    of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state)
     register(engine_app, of_data | of_results | jobs.handlers(state))
     add_admin(engine_app)
     add_health(engine_app, {"results": results, "cache": cache, "disk": disk})

@@ -23,7 +23,10 @@ _DIGEST = CONTENT_DIGEST.lower().encode()
 _JSON = "application/json"
 _FIGURES = {"svg": "image/svg+xml", "png": "image/png", "json": _JSON}
 _DOCUMENTS = {suffix: media.partition(";")[0] for suffix, media in EXPORT_TYPES.items()}
-_BY_SUFFIX: Mapping[str, Mapping[str, str]] = {"read_figure": _FIGURES, "export_analysis": _DOCUMENTS}
+_BY_SUFFIX: Mapping[str, Mapping[str, str]] = {
+    **dict.fromkeys(("read_figure", "read_shared_figure"), _FIGURES),
+    **dict.fromkeys(("export_analysis", "export_shared"), _DOCUMENTS),
+}
 _PROBLEM_BYTES = 2**16
 _PARSED_BYTES = 2**12
 _LOOK_BYTES = 64

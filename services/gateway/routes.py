@@ -52,6 +52,7 @@ _FORWARDED = frozenset(
         b"if-match",
         b"last-event-id",
         b"prefer",
+        b"share-token",
         b"transfer-encoding",
         b"user-agent",
         b"traceparent",
@@ -61,8 +62,9 @@ _FORWARDED = frozenset(
 )
 """Request header fields that are forwarded to an engine; all others are dropped.
 
-Dropped are credentials under any name, and fields of proxies and browsers about the origin of a request, which the
-gateway has checked. Deadline, attempt and criticality are written for each attempt.
+Dropped are credentials under any name but the token of a share link, which the engine checks, and fields of proxies and
+browsers about the origin of a request, which the gateway has checked. Deadline, attempt and criticality are written
+for each attempt.
 """
 
 _RETURNED = frozenset(
@@ -172,6 +174,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "preview": reading(operation("preview"), settings.analysis_seconds),
         # Drawing a dozen figures at the resolution of print takes a while on a machine that computes.
         "export_analysis": reading(operation("export_analysis"), settings.analysis_seconds),
+        "export_shared": reading(operation("export_shared"), settings.analysis_seconds),
         # The engine that computed a report holds it until it is stored.
         "delete_analysis": finding(operation("delete_analysis")),
         # The engine on whose disk the uploaded file is.

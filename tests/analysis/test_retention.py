@@ -18,7 +18,7 @@ from cqox.analysis.retention import Retention, RetentionPeriods
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, JobRecord, MemoryCache, SqliteStore
-from tests.storage.records import a_dataset, a_job, a_report, an_annotation
+from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
 pytestmark = pytest.mark.anyio
 
@@ -273,3 +273,12 @@ async def test_figures_make_room_where_a_report_cannot_be_deleted_on_a_full_disk
         monkeypatch.setattr(made.results, "erase", full)
         await made.retention.delete_report(key)
         assert await made.there() == ([], [], [], [])
+
+
+async def test_expired_share_links_are_deleted_without_any_retention_period(tmp_path: Path) -> None:
+    async with house(tmp_path) as made:
+        key = await made.report(1)
+        await made.store.put_share(a_share(1, "old", expires_at=days_ago(1)))
+        await made.store.put_share(a_share(1, "new", expires_at=days_ago(-1)))
+        await made.retention.expire()
+        assert [share.share_id for share in await made.store.shares(key)] == ["new"]

@@ -1,9 +1,9 @@
 """Records for the tests of stores."""
 
 from dataclasses import replace
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
-from cqox.storage import Annotation, DatasetRecord, JobRecord, JobStatus, ReportSummary, StoredReport
+from cqox.storage import Annotation, DatasetRecord, JobRecord, JobStatus, ReportSummary, Share, StoredReport
 
 
 def a_report(
@@ -91,4 +91,14 @@ def a_summary(number: int) -> ReportSummary:
         dataset_name="d.csv",
         title="Spring",
         notes=None,
+    )
+
+
+def a_share(number: int, share_id: str, *, expires_at: str = "2026-02-01T00:00:00+00:00") -> Share:
+    return Share(
+        share_id=share_id,
+        analysis_id=f"{number:032x}",
+        digest=sha256(share_id.encode()).hexdigest(),
+        created_at="2026-01-01T00:00:00+00:00",
+        expires_at=expires_at,
     )

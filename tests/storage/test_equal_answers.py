@@ -16,7 +16,7 @@ from cqox.storage import JobStatus, MemoryCache, ResultCache, ResultStore, Sqlit
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from tests.servers import Postgres, Redis
-from tests.storage.records import a_dataset, a_job, a_report, an_annotation
+from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
 pytestmark = pytest.mark.xdist_group("servers")
 
@@ -95,10 +95,22 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
             def summarise(self, search: str | None, named: list[str], limit: int) -> None:
                 self.both(lambda store: store.summaries(search=search, named=named, limit=limit))
 
+            @rule(number=NUMBERS, share=NUMBERS, at=TIMES, other=NUMBERS)
+            def share(self, number: int, share: int, at: str, other: int) -> None:
+                new = a_share(number, str(share), expires_at=at)
+                self.both(lambda store: store.put_share(new))
+                self.both(lambda store: store.shares(new.analysis_id))
+                self.both(lambda store: store.delete_share(new.analysis_id, str(other)))
+                self.both(lambda store: store.share_of(new.digest))
+
+            @rule(before=TIMES)
+            def expire_shares(self, before: str) -> None:
+                self.both(lambda store: store.expire_shares(before=before))
+
             @rule(dataset=NUMBERS, name=TEXT)
             def rename(self, dataset: int, name: str) -> None:
                 self.both(lambda store: store.rename(str(dataset), name))
-                self.both(lambda store: store.forget_annotations(str(dataset % 2)))
+                self.both(lambda store: store.forget_history(str(dataset % 2)))
 
             @rule(before=TIMES, limit=st.integers(1, 4))
             def expired(self, before: str, limit: int) -> None:

@@ -10,6 +10,7 @@ from cqox.storage.rows import (
     DATASET,
     JOB,
     REPORT,
+    SHARE,
     annotation_of,
     dataset_of,
     is_text,
@@ -21,9 +22,10 @@ from cqox.storage.rows import (
     position,
     report_of,
     row_of,
+    share_of,
     verified,
 )
-from tests.storage.records import a_dataset, a_job, a_report, a_summary, an_annotation
+from tests.storage.records import a_dataset, a_job, a_report, a_share, a_summary, an_annotation
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ from tests.storage.records import a_dataset, a_job, a_report, a_summary, an_anno
         (REPORT, a_report(1), report_of),
         (DATASET, a_dataset("a", sample=True), dataset_of),
         (JOB, a_job("j"), job_of),
+        (SHARE, a_share(1, "s"), share_of),
         (ANNOTATION, an_annotation(1, "a", title="t"), annotation_of),
     ],
 )

@@ -14,7 +14,7 @@ from cqox.storage import SqliteStore, sqlite_repair
 from cqox.storage.rows import DATASET, JOB, REPORT, row_of
 from cqox.storage.sqlite_file import migrate
 from cqox.storage.sqlite_repair import replace_damaged
-from tests.storage.records import a_dataset, a_job, a_report, an_annotation
+from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +105,7 @@ def test_the_columns_and_the_sources_of_keys_are_those_of_the_schema(
         ("datasets", (*row_of(a_dataset("a")),)),
         ("jobs", (*row_of(a_job("j")), "one", 600.0)),
         ("reports", (*row_of(REPORTS[0]),)),
+        ("shares", (*row_of(a_share(1, "s")), "d")),
         ("annotations", (*row_of(an_annotation(1, "a"))[:1], "d", *row_of(an_annotation(1, "a"))[1:])),
     ],
 )

@@ -47,6 +47,8 @@ SECRETS = [
     ("session=hunter2", "session=***"),
     ("eyJhbGciOiJIUzI1NiJ9.eyJodW50ZXIyIjoxfQ.abc is refused", "*** is refused"),
     ("Basic aHVudGVyMg==", "Basic ***"),
+    ("GET /s/cqox_share_hunter2-_A 404", "GET /s/*** 404"),
+    ("Share-Token: cqox_share_hunter2", "Share-Token: ***"),
     ("\u0130\u0130 token=hunter2", "\u0130\u0130 token=***"),
 ]
 

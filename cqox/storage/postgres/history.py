@@ -62,20 +62,15 @@ class PostgresHistory(ABC):
 
         return await self._call(write)
 
-    async def forget_annotations(self, dataset_id: str) -> int:
-        """Delete the annotations of all reports on a data set, also of lost reports; return their number."""
-        if not is_text(dataset_id):
-            return 0
-        gone = set[str]()
+    async def forget_history(self, dataset_id: str) -> None:
+        """Delete annotations and share links of all reports on a data set, also of reports that a damage has lost."""
 
-        def delete(connection: _Connection) -> int:
-            # Selected first, as for reports.
-            there = connection.execute("SELECT analysis_id FROM annotations WHERE dataset_id = %s", (dataset_id,))
-            gone.update(str(row[0]) for row in there.fetchall())
+        def forget(connection: _Connection) -> None:
             connection.execute("DELETE FROM annotations WHERE dataset_id = %s", (dataset_id,))
-            return len(gone)
+            connection.execute("DELETE FROM shares WHERE dataset_id = %s", (dataset_id,))
 
-        return await self._call(delete)
+        if is_text(dataset_id):
+            await self._call(forget)
 
     async def summaries(
         self,

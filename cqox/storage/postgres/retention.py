@@ -37,7 +37,7 @@ class PostgresRetention(ABC):
         return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, (ids,)).fetchall()))
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
-        """Delete reports with their annotations; return the ids of those that existed."""
+        """Delete reports with their annotations and share links; return the ids of those that existed."""
         ids = [each for each in analysis_ids if is_text(each)]
         gone: dict[str, None] = {}
 
@@ -49,6 +49,7 @@ class PostgresRetention(ABC):
                 connection.execute("DELETE FROM reports WHERE analysis_id = ANY(%s)", (ids,))
                 # After the reports: an annotation that was being inserted locks its report until it can be seen here.
                 connection.execute("DELETE FROM annotations WHERE analysis_id = ANY(%s)", (ids,))
+                connection.execute("DELETE FROM shares WHERE analysis_id = ANY(%s)", (ids,))
             return list(gone)
 
         return await self._call(delete)

@@ -139,6 +139,22 @@ MIGRATIONS: Sequence[Migration] = (
             CREATE INDEX annotations_by_dataset ON annotations (dataset_id);
         """),
     ),
+    Migration(
+        name="share links",
+        script=SQL("""
+            CREATE TABLE shares (
+                share_id text COLLATE "C" PRIMARY KEY,
+                analysis_id text COLLATE "C" NOT NULL,
+                digest text COLLATE "C" NOT NULL,
+                created_at text COLLATE "C" NOT NULL,
+                expires_at text COLLATE "C" NOT NULL,
+                dataset_id text COLLATE "C" NOT NULL
+            );
+            COMMENT ON COLUMN shares.digest IS 'SHA-256 of the token, which is not stored';
+            CREATE UNIQUE INDEX shares_by_digest ON shares (digest);
+            CREATE INDEX shares_by_analysis ON shares (analysis_id);
+        """),
+    ),
 )
 
 

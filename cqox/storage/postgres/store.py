@@ -21,6 +21,7 @@ from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.schema import migrate, migration_status
+from cqox.storage.postgres.shares import PostgresShares
 from cqox.storage.rows import (
     ABANDONED_SECONDS,
     DATASET,
@@ -52,7 +53,7 @@ _BRIEF_SECONDS = 1.0
 _logger = logging.getLogger("cqox.storage")
 
 
-class PostgresStore(PostgresRetention, PostgresHistory):
+class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares):
     """Reports, annotations, the data set registry and jobs in a PostgreSQL database shared by any number of engines.
 
     Open it with `PostgresStore.open`. The first call that reaches the server applies pending schema migrations, so an

@@ -6,7 +6,6 @@ Routes, `/openapi.json` and the gateway's requests are derived from it, so that 
 from http import HTTPStatus
 
 from cqox.contract import (
-    EXPORT_TYPES,
     AnalyzeRequest,
     Catalog,
     Definitions,
@@ -17,11 +16,12 @@ from cqox.contract import (
     Report,
 )
 from services.http.contract.admin_models import PolicyChange, PolicyListing
-from services.http.contract.dataset_operations import DATASET_OPERATIONS, KEY
+from services.http.contract.dataset_operations import DATASET_OPERATIONS
 from services.http.contract.health_models import Liveness
 from services.http.contract.history_operations import HISTORY_OPERATIONS
 from services.http.contract.operations import Answer, Operation, Parameter
-from services.http.contract.parameters import ANALYSIS, PAGES
+from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, PAGES, SUFFIX
+from services.http.contract.share_operations import SHARE_OPERATIONS
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -130,10 +130,10 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Draw a figure of a report",
         parameters=(
             ANALYSIS,
-            Parameter(name="name", where="path", meaning="A name from `figures` of the report."),
-            Parameter(name="suffix", where="path", choices=("svg", "png", "json"), meaning="`json` is Vega-Lite."),
+            FIGURE_NAME,
+            FIGURE_SUFFIX,
         ),
-        answers=(Answer(meaning="The figure.", media=("image/svg+xml", "image/png", "application/json")),),
+        answers=(FIGURE,),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
@@ -145,13 +145,12 @@ OPERATIONS: tuple[Operation, ...] = (
         description="The same report gives the same bytes. The CSV is a table of the estimates.",
         parameters=(
             ANALYSIS,
-            Parameter(name="suffix", where="path", choices=tuple(EXPORT_TYPES), meaning="The format."),
+            SUFFIX,
         ),
-        answers=(
-            Answer(meaning="The document.", media=tuple(each.partition(";")[0] for each in EXPORT_TYPES.values())),
-        ),
+        answers=(DOCUMENT,),
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
+    *SHARE_OPERATIONS,
     Operation(
         name="list_jobs",
         method="GET",

@@ -13,18 +13,13 @@ from cqox.contract import (
     SourceListing,
 )
 from services.http.contract.operations import Answer, Operation, Parameter
+from services.http.contract.parameters import KEY
 from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.statuses import UNAVAILABLE
 
-__all__ = ["DATASET_OPERATIONS", "KEY"]
+__all__ = ["DATASET_OPERATIONS"]
 
 _DATASET = Parameter(name="dataset_id", where="path", meaning="The id from the upload's response, or a sample's name.")
-KEY = Parameter(
-    name="Idempotency-Key",
-    where="header",
-    meaning="Identifies this request: with the same body it is the same request, with another body it is rejected.",
-)
-"""Parameter of the operations that may be repeated."""
 
 DATASET_OPERATIONS: tuple[Operation, ...] = (
     Operation(

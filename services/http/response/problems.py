@@ -29,6 +29,7 @@ from cqox.errors import (
     InvalidRequest,
     KeyReused,
     LimitExceeded,
+    NotAllowed,
     NotFound,
     PreconditionFailed,
     RateLimited,
@@ -86,6 +87,7 @@ _KINDS: dict[type[Exception], Kind] = {
     CrossSiteRequest: Kind(
         type="cross-site-request", status=HTTPStatus.FORBIDDEN, title=Message("problems.title-cross-site-request")
     ),
+    NotAllowed: Kind(type="not-allowed", status=HTTPStatus.FORBIDDEN, title=Message("problems.title-not-allowed")),
     NotFound: Kind(type="not-found", status=HTTPStatus.NOT_FOUND, title=Message("problems.title-not-found")),
     RunsElsewhere: Kind(
         type="runs-elsewhere", status=HTTPStatus.CONFLICT, title=Message("problems.title-runs-elsewhere")

@@ -56,16 +56,18 @@ def test_who_takes_events_may_get_them_or_json():
 
 @pytest.mark.parametrize(("suffix", "kind"), [("svg", "image/svg+xml"), ("png", "image/png")])
 def test_a_figure_is_of_the_type_that_its_name_says(suffix, kind):
-    contract = expected(operation("read_figure"), {"suffix": suffix})
-    assert violation(reply(b"\x89", kind=kind), contract) == ""
-    assert violation(reply(), contract) == f"its Content-Type is application/json, but must be {kind}"
+    for name in ("read_figure", "read_shared_figure"):
+        contract = expected(operation(name), {"suffix": suffix})
+        assert violation(reply(b"\x89", kind=kind), contract) == ""
+        assert violation(reply(), contract) == f"its Content-Type is application/json, but must be {kind}"
 
 
 @pytest.mark.parametrize(("suffix", "kind"), EXPORT_TYPES.items())
 def test_a_document_is_of_the_type_that_its_name_says(suffix, kind):
-    contract = expected(operation("export_analysis"), {"suffix": suffix})
-    assert violation(reply(b"\x89", kind=kind), contract) == ""
-    assert violation(reply(b"<html>", kind="image/png"), contract).startswith("its Content-Type is image/png")
+    for name in ("export_analysis", "export_shared"):
+        contract = expected(operation(name), {"suffix": suffix})
+        assert violation(reply(b"\x89", kind=kind), contract) == ""
+        assert violation(reply(b"<html>", kind="image/png"), contract).startswith("its Content-Type is image/png")
 
 
 def test_what_has_no_body_needs_no_type():

@@ -32,7 +32,8 @@ async def test_a_retried_call_returns_the_same_as_a_single_one(
         assert await store.annotate(an_annotation(1, "a", title="t"), replaces=None) is True
         assert await store.annotate(an_annotation(1, "b", title="u"), replaces="a") is True
         assert await store.annotate(replace(an_annotation(1, "c"), title="v"), replaces="a") is False
-        assert (await store.forget_annotations("d"), await store.forget_annotations("d")) == (1, 0)
+        await store.forget_history("d")
+        assert await store.annotation(ONE) is None
 
 
 async def test_an_annotation_that_meets_the_deletion_of_its_report_does_not_outlive_it(
