@@ -17,9 +17,14 @@ from cqox.figures.style import BLUE, GREY, PALE
 __all__ = ["event_study", "event_study_template"]
 
 _WIDTH, _HEIGHT = 520, 300
+_BAND, _INTERVAL = 1.2, 3.6
+"""Pixels: width of the marks of band and interval."""
 _MOST_EVENTS = 400
-_MOST_MARKS, _LAYERS = 40, (4, 5)
-"""Number of events above which points are small, and their layers in the template."""
+_MOST_MARKS, _LAYERS, _INTERVALS = 40, (4, 5), (0, 1)
+"""Number of events above which points are small, their layers in the template, and those of band and interval."""
+
+_SMALL, _THIN, _PALER = 14, (0.6, 0.45), 0.45
+"""Size of small points, part of an event's room that band and interval then take, and their opacity under points."""
 
 _REACH = 4.0
 """Axis range beyond the estimates, in median half-widths; longer intervals are truncated."""
@@ -49,9 +54,22 @@ def event_study(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> 
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
     put(spec, Message("figures.effect-in-units", outcome=y), "layer", 0, "encoding", "y", "axis", "title")
     if len(events) > _MOST_MARKS:
-        for layer in _LAYERS:
-            put(spec, 14, "layer", layer, "mark", "size")
+        _put_thin_marks(spec, _WIDTH / (steps[-1] - steps[0] + 2 * margin))
     return finished("event_study", spec)
+
+
+def _put_thin_marks(spec: Spec, room: float) -> None:
+    """Draw points over intervals that leave them in view.
+
+    Args:
+        spec: the specification.
+        room: pixels from one event to the next.
+    """
+    for layer in _LAYERS:
+        put(spec, _SMALL, "layer", layer, "mark", "size")
+    for layer, part, most in zip(_INTERVALS, _THIN, (_BAND, _INTERVAL), strict=True):
+        put(spec, round(min(most, part * room), 2), "layer", layer, "mark", "strokeWidth")
+        put(spec, _PALER, "layer", layer, "mark", "opacity")
 
 
 def _range(events: Sequence[Json]) -> tuple[float, float]:
@@ -124,7 +142,7 @@ def event_study_template() -> Spec:
     effects = every.transform_filter("datum.kind === 'effect'")
     colour = alt.Color("after:N", scale=alt.Scale(domain=[False, True], range=[GREY, BLUE]), legend=None)
     tooltip = ["event:Q", "estimate:Q", "standard_error:Q", "lower:Q", "upper:Q", "band_lower:Q", "band_upper:Q"]
-    band = effects.mark_rule(strokeWidth=1.2, opacity=0.8).encode(
+    band = effects.mark_rule(strokeWidth=_BAND, opacity=0.8).encode(
         x=alt.X(
             "event:Q",
             scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
@@ -138,7 +156,7 @@ def event_study_template() -> Spec:
         y2="band_to:Q",
         color=colour,
     )
-    interval = effects.mark_rule(strokeWidth=3.6).encode(x="event:Q", y="from:Q", y2="to:Q", color=colour)
+    interval = effects.mark_rule(strokeWidth=_INTERVAL).encode(x="event:Q", y="from:Q", y2="to:Q", color=colour)
     none = every.transform_aggregate(rows="count()").mark_rule(color=GREY, strokeWidth=1).encode(y=alt.YDatum(0))
     start = (
         every.transform_filter("datum.kind === 'start'")

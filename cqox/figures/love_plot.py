@@ -9,7 +9,7 @@ from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in, text_in
 from cqox.figures._template import compiled, filled, finished, put
-from cqox.figures._words import AFTER_WEIGHTING, BEFORE_WEIGHTING, WEIGHTINGS
+from cqox.figures._words import AFTER_WEIGHTING, BEFORE_WEIGHTING, WEIGHTINGS, short_names
 from cqox.figures.figure import Figure, Spec
 from cqox.figures.style import BLUE, GREY, INK, ORANGE, RULE
 
@@ -20,7 +20,9 @@ _PANELS_IN_A_ROW = 3
 _MOST_COVARIATES, _MOST_IN_A_PANEL = 20, 10
 """Most covariates of one weighting, and of each of several: a figure fits on a slide."""
 
-_MOST_WORDS = 8
+_MOST_WORDS, _MOST_LETTERS = 8, 38
+"""Covariates that the description names, and letters of a name on the axis, whose labels have 240 pixels."""
+
 _THRESHOLD = 0.1
 
 
@@ -62,10 +64,11 @@ def _drawn(name: str, title: Message, found: Json, targets: Sequence[str], *, mo
     if not shown:
         return None
     rows: list[dict[str, Json]] = []
+    labels = short_names([text_in(each, "name") for each in shown], _MOST_LETTERS)
     for target in targets or ["ATE"]:
         panel = WEIGHTINGS.get(target, target) if targets else Message("figures.not-weighted")
         for place, covariate in enumerate(shown):
-            rows += _points(covariate, target, panel, place, weighted=bool(targets))
+            rows += _points(covariate, labels[place], target, panel, place, weighted=bool(targets))
     said = _said(found, targets)
     cut = [Message("figures.love-plot-cut", shown=len(shown))] if len(shown) < len(covariates) else []
     alt_text = joined([Message("figures.love-plot-alt"), said, *cut, _listed(shown, targets)])
@@ -108,8 +111,9 @@ def _shown(covariates: Sequence[Json], targets: Sequence[str], most: int) -> lis
     return sorted(kept, key=lambda each: abs(number_in(each, f"before_{first}") or 0.0), reverse=True)
 
 
-def _points(covariate: Json, target: str, panel: str, place: int, *, weighted: bool) -> list[dict[str, Json]]:
-    label = text_in(covariate, "name")
+def _points(
+    covariate: Json, label: str, target: str, panel: str, place: int, *, weighted: bool
+) -> list[dict[str, Json]]:
     before = number_in(covariate, f"before_{target}")
     after = number_in(covariate, f"after_{target}") if weighted else None
     base: dict[str, Json] = {"covariate": label, "order": place, "panel": panel}
@@ -118,7 +122,8 @@ def _points(covariate: Json, target: str, panel: str, place: int, *, weighted: b
         rows.append({**base, "kind": "change", "from": abs(before), "to": abs(after)})
     for when, value in ((BEFORE_WEIGHTING, before), (AFTER_WEIGHTING, after)):
         if value is not None:
-            rows.append({**base, "kind": "point", "when": when, "value": abs(value), "signed": value})
+            point: dict[str, Json] = {"kind": "point", "when": when, "value": abs(value), "signed": value}
+            rows.append({**base, "name": text_in(covariate, "name"), **point})
     return rows
 
 
@@ -189,7 +194,7 @@ def love_plot_template() -> Spec:
             x="value:Q",
             color=alt.Color("when:N", scale=when, legend=legend),
             shape=alt.Shape("when:N", scale=alt.Scale(domain=sides, range=["diamond", "circle"]), legend=legend),
-            tooltip=["covariate:N", "when:N", "signed:Q"],
+            tooltip=["name:N", "when:N", "signed:Q"],
         )
     )
     panels = alt.Facet("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))

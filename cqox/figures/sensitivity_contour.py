@@ -29,7 +29,7 @@ _POINTS = 48
 _LEVELS = (0.75, 0.5, 0.25, 0.0, -0.5)
 """Shares of the estimate along the contour lines."""
 
-_MOST_COVARIATES = 6
+_MOST_COVARIATES, _MOST_BEYOND = 6, 3
 _MOST_OF_LINES = 0.99
 """Largest share on a contour line: a confounder that explains everything leaves no estimate."""
 
@@ -38,7 +38,9 @@ _LEAST_IN_VIEW = 0.15
 """Minimum share of the width that a contour line must span to be drawn."""
 
 _LETTER, _ASIDE, _LABEL_HEIGHT = 6.0, 10, 13
-"""Pixels: letter width of a covariate's name, distance from the diamond, and label height."""
+_RISES = (6.0, 14.0, -14.0)
+"""Pixels: letter width of a covariate's name, its distance from the diamond, label height, and the places of a name
+above its diamond or below, in order of preference."""
 
 
 def sensitivity_contour(
@@ -62,7 +64,7 @@ def sensitivity_contour(
     said = Message("figures.sensitivity-value", estimator=described(_ABOUT), estimate=amount(value), share=robust)
     strongest = [Message("figures.sensitivity-strongest", covariate=text_in(marks[0], "label"))] if marks else []
     alt_text = joined([Message("figures.sensitivity-alt"), said, *strongest])
-    subtitle = _subtitle(said, marks, primary)
+    subtitle = [*_subtitle(said, marks, primary), *_beyond(found)]
     spec = filled(sensitivity_contour_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
     for axis in ("x", "y"):
         put(spec, [-_MARGIN * end, (1 + _MARGIN) * end], "layer", 0, "encoding", axis, "scale", "domain")
@@ -80,6 +82,14 @@ def _subtitle(said: Message, marks: Sequence[dict[str, Json]], primary: str | No
     if primary in (None, _ABOUT):
         return [said, joined(keys)]
     return [said, Message("figures.sensitivity-other-primary", estimator=described(primary)), joined(keys)]
+
+
+def _beyond(found: Json) -> list[Message]:
+    """Return a line on covariates so strong that there is no diamond for them."""
+    names = [short(name, 22) for name in listed(found, "beyond_benchmarks") if isinstance(name, str)]
+    if not names:
+        return []
+    return [Message("figures.sensitivity-beyond", covariates=names[:_MOST_BEYOND], number=len(names))]
 
 
 def _in_view(row: dict[str, Json]) -> dict[str, Json]:
@@ -110,19 +120,41 @@ def _marks(found: Json) -> list[dict[str, Json]]:
 
 
 def _named(marks: Sequence[dict[str, Json]], labels: Sequence[dict[str, Json]], end: float) -> list[dict[str, Json]]:
-    """Return the marks whose names fit between the labels of the lines; covariates take precedence over multiples."""
+    """Return the marks whose names fit between the labels of the lines; covariates take precedence over multiples.
+
+    A name stands where it covers no other diamond; that of the strongest covariate also where each place covers one.
+    """
     taken: list[tuple[float, float, float]] = []
     for row in labels:
         left, height, text = _placed(row, end)
         taken.append((left - text / 2, left + text / 2, height))
-    names: dict[int, Json] = {}
+    diamonds = [_placed(row, end)[:2] for row in marks]
+    names: dict[int, tuple[Json, float]] = {}
     for place in sorted(range(len(marks)), key=lambda place: marks[place]["times"] != 1):
-        left, height, text = _placed(marks[place], end)
-        right = left + 2 * _ASIDE + text
-        if all(right < start or left > stop or abs(height - at) >= _LABEL_HEIGHT for start, stop, at in taken):
-            taken.append((left, right, height))
-            names[place] = marks[place]["label"]
-    return [row | {"name": names.get(place, "")} for place, row in enumerate(marks)]
+        boxes = [(*_span(marks[place], rise, end), rise) for rise in _RISES]
+        others = [each for at, each in enumerate(diamonds) if at != place]
+        free = [box for box in boxes if box[2] >= _LABEL_HEIGHT / 2 and not any(_meet(box, other) for other in taken)]
+        clear = [box for box in free if not any(_meet(box, (at, at, height)) for at, height in others)]
+        if clear or (free and place == 0):
+            *box, rise = (clear or free)[0]
+            taken.append((box[0], box[1], box[2]))
+            names[place] = marks[place]["label"], rise
+    return [
+        row | dict(zip(("name", "rise"), names.get(place, ("", 0.0)), strict=True)) for place, row in enumerate(marks)
+    ]
+
+
+def _span(row: dict[str, Json], rise: float, end: float) -> tuple[float, float, float]:
+    """Return both ends and the height of a mark's name, in pixels: next to the diamond, or from it on if further up."""
+    left, height, text = _placed(row, end)
+    if rise == _RISES[0]:
+        return left, left + 2 * _ASIDE + text, height + rise
+    return left - _ASIDE, left + _ASIDE + text, height + rise
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether two labels, given by both ends and height, lie over each other."""
+    return one[1] >= other[0] and one[0] <= other[1] and abs(one[2] - other[2]) < _LABEL_HEIGHT
 
 
 def _placed(row: dict[str, Json], end: float) -> tuple[float, float, float]:
@@ -191,9 +223,13 @@ def sensitivity_contour_template() -> Spec:
     points = marks.mark_point(shape="diamond", size=70, filled=True, color=BLUE, opacity=1).encode(
         x="x:Q", y="y:Q", tooltip=["label:N", "x:Q", "y:Q", "estimate:Q"]
     )
-    names = marks.mark_text(align="left", dx=_ASIDE, dy=-6, color=INK, fontSize=10.5).encode(
-        x="x:Q", y="y:Q", text="name:N"
-    )
+    names = marks.mark_text(
+        align="left",
+        dx=alt.ExprRef(f"datum.rise === {_RISES[0]} ? {_ASIDE} : -4"),
+        dy=alt.ExprRef("-datum.rise"),
+        color=INK,
+        fontSize=10.5,
+    ).encode(x="x:Q", y="y:Q", text="name:N")
     diagonal = (
         every.transform_aggregate(rows="count()")
         .mark_rule(color=RULE, strokeDash=[2, 4])

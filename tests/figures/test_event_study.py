@@ -54,6 +54,16 @@ def test_many_events_have_small_points():
     assert spec["layer"][4]["mark"]["size"] < of_design("block").figures["event_study"].spec["layer"][4]["mark"]["size"]
 
 
+def test_intervals_of_many_events_leave_room_between_them_and_the_points_in_view():
+    many, few = (of_design(name).figures["event_study"].spec for name in ("many periods", "block"))
+    low, high = many["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    room = many["width"] / (high - low)
+    for layer in (0, 1):
+        assert many["layer"][layer]["mark"]["strokeWidth"] <= 0.6 * room + 0.01
+        assert many["layer"][layer]["mark"]["opacity"] < 0.5
+    assert few["layer"][1]["mark"]["strokeWidth"] == 3.6
+
+
 @pytest.mark.parametrize("table", [None, "?", {"reason": "no"}, {"events": []}, {"events": [{"estimate": None}]}])
 def test_without_effects_by_event_there_is_no_figure(table: object):
     plan = Plan(replace(panel(20)), Settings())

@@ -1,5 +1,6 @@
 import json
 
+from cqox.contract.messages import width
 from cqox.figures.love_plot import love_plot, love_plot_others
 from tests.figures.drawn import of_design, values
 
@@ -39,6 +40,17 @@ def test_of_many_covariates_the_least_alike_are_shown_and_the_cut_is_said():
     assert shown == {f"x{k}" for k in range(40, 60)}
     assert "The 20 least balanced covariates are shown." in figure.spec["title"]["subtitle"]
     assert "60 covariates" in figure.title
+
+
+def test_long_names_differ_on_the_axis_and_are_whole_when_pointed_at():
+    names = [f"顧客満足度調査における総合評価点の{number}か月前からの前年同月比増減率（％）" for number in range(38)]
+    figure = love_plot("t", balance(*(covariate(name, (at + 1) / 50, 0.0) for at, name in enumerate(names))))
+    points = [row for row in values(figure) if row["kind"] == "point"]
+    assert len({row["covariate"] for row in points}) == 20
+    # Labels of the axis have 240 pixels, and a full-width letter 11.
+    assert max(width(row["covariate"]) for row in points) * 5.5 <= figure.spec["config"]["axis"]["labelLimit"]
+    assert {row["name"] for row in points} == set(names[18:])
+    assert figure.spec["spec"]["height"] <= 400
 
 
 def test_one_that_weighting_made_worse_is_not_cut_away():

@@ -56,6 +56,10 @@ def test_of_names_that_would_lie_over_each_other_the_strongest_is_written():
     figure, _ = texts_of(*near, ("far", 1, 0.3, 0.3))
     marks = [row for row in values(figure) if row["kind"] == "mark"]
     assert [row["name"] for row in marks] == ["年齢", "", "", "", "far"]
+    low, high = figure.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    for row in marks:
+        # No name lies over the axis.
+        assert not row["name"] or figure.spec["height"] * (row["y"] - low) / (high - low) + row["rise"] > 6
     assert [row["label"] for row in marks] == ["年齢", "2x", "3x", "sex", "far"]
 
 
@@ -110,9 +114,26 @@ def test_without_an_adjusted_regression_there_is_no_figure():
     assert sensitivity_contour(plan, "t", {}) is None
 
 
-def test_a_name_over_the_label_of_a_line_is_not_written():
+def test_a_name_stands_where_it_covers_no_other_diamond():
+    figure, _ = texts_of(("a long name", 1, 0.1, 0.0), ("a long name", 2, 0.12, 0.0), ("far", 1, 0.3, 0.3))
+    marks = [row for row in values(figure) if row["kind"] == "mark"]
+    assert [(row["name"], row["rise"]) for row in marks] == [("a long name", 14.0), ("", 0.0), ("far", 6.0)]
+
+
+def test_covariates_too_strong_for_a_diamond_are_named():
+    plan = of_design("cross-section").plan
+    found = {**of_design("cross-section").diagnostics["robustness"], "beyond_benchmarks": ["age", "a" * 40, "c", "d"]}
+    last = sensitivity_contour(plan, "t", {"robustness": found}).spec["title"]["subtitle"][-1]
+    assert last.startswith("Without a diamond: 4 covariates so strong")
+    assert "(age, aaaa" in last
+    assert "…" in last
+    assert "determine the treatment" not in texts_of()[1][-1]
+
+
+def test_a_name_over_the_label_of_a_line_moves_aside():
     figure, _ = texts_of(("x", 1, 0.1, 0.1))
     label = next(row for row in values(figure) if row["kind"] == "label")
     near = (label["x"] - 0.02, label["y"])
     figure, _ = texts_of(("region", 1, *near), ("far", 1, 0.05, 0.5))
-    assert [row["name"] for row in values(figure) if row["kind"] == "mark"] == ["", "far"]
+    marks = [row for row in values(figure) if row["kind"] == "mark"]
+    assert [(row["name"], row["rise"]) for row in marks] == [("region", 14.0), ("far", 6.0)]

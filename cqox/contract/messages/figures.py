@@ -5,7 +5,7 @@ from copy import deepcopy
 
 from cqox.contract.messages.catalogs import LANGUAGES, Language
 from cqox.contract.messages.documents import holder_of, keys_of, translated, value_at
-from cqox.contract.messages.wrapping import wrap
+from cqox.contract.messages.wrapping import wrap_evenly
 
 __all__ = ["translate_figure"]
 
@@ -42,7 +42,9 @@ def translate_figure(spec: Mapping[str, object], language: Language) -> dict[str
         if keys[:2] == _ROWS and len(keys) > _ROW:
             _put_in_rows(copy, keys[_ROW:], text, found)
         else:
-            _put(holder, keys[-1], wrap(found, most) if isinstance(most := message.get("width"), int) else [found])
+            _put(
+                holder, keys[-1], wrap_evenly(found, most) if isinstance(most := message.get("width"), int) else [found]
+            )
     return copy
 
 

@@ -3,13 +3,17 @@
 import re
 import unicodedata
 
-__all__ = ["width", "wrap"]
+__all__ = ["width", "wrap", "wrap_evenly"]
 
 _NOT_FIRST = "、。，．・：；？！）〕］｝〉》」』】％…ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々〜～,.:;?!)]}%’”"
 """Letters that no line begins with."""
 
 _NOT_LAST = "（〔［｛〈《「『【([{‘“"
 """Letters that no line ends with."""
+
+
+_LEAST_OF_LAST = 0.4
+"""Part of the width below which a last line is short."""
 
 
 def width(text: str) -> int:
@@ -32,6 +36,19 @@ def wrap(text: str, most: int) -> list[str]:
         else:
             line += piece
     return [*lines, line.rstrip()]
+
+
+def wrap_evenly(text: str, most: int) -> list[str]:
+    """Return the lines of a text as `wrap` does; where the last would be short, as many lines of about one width."""
+    lines = wrap(text, most)
+    if len(lines) < 2 or width(lines[-1]) >= most * _LEAST_OF_LAST:
+        return lines
+    narrowest = -(-width(text) // len(lines))
+    for less in range(narrowest, most):
+        evenly = wrap(text, less)
+        if len(evenly) == len(lines):
+            return evenly
+    return lines
 
 
 def _pieces(text: str) -> list[str]:
