@@ -22,7 +22,8 @@
     │   ├── KeyReused                    an idempotency key was reused with another body
     │   ├── NotAllowed                   the operator has not switched this on
     │   ├── PreconditionFailed           what the client has read was changed meanwhile
-    │   └── RunsElsewhere                another engine runs that job
+    │   ├── RunsElsewhere                another engine runs that job
+    │   └── UploadConflict               an upload in pieces is at another offset, or bytes of it are missing
     └── ServiceError                     a failure of the service, not of the client
         ├── WorkerLost                   the worker process died before it replied
         ├── WorkersUnavailable           no worker process starts; nothing was computed
@@ -70,6 +71,7 @@ __all__ = [
     "TooManyListeners",
     "UnreadableFile",
     "UnusableData",
+    "UploadConflict",
     "WorkerLost",
     "WorkersUnavailable",
 ]
@@ -252,6 +254,18 @@ class PreconditionFailed(InputError):
 
 class RunsElsewhere(InputError):
     """Another engine runs the job; only that engine can stream its events or cancel it."""
+
+
+class UploadConflict(InputError):
+    """A piece does not continue its upload, another request is writing to it, or bytes are missing.
+
+    Attributes:
+        offset: bytes of the upload that are acknowledged, where the next piece begins.
+    """
+
+    def __init__(self, detail: str, *, offset: int = 0, field: str = "", choices: Sequence[str] = ()) -> None:
+        super().__init__(detail, field=field, choices=choices)
+        self.offset = offset
 
 
 class ServiceError(CqoxError):

@@ -6,12 +6,13 @@ import pickle
 import pytest
 
 from cqox.contract.messages import Message, of
-from cqox.errors import InputError, InvalidRequest, KeyReused, RunsElsewhere
+from cqox.errors import InputError, InvalidRequest, KeyReused, RunsElsewhere, UploadConflict
 
 ERRORS = [
     InvalidRequest("No column is called 'yy'.", field="mapping.y", choices=["y"]),
     KeyReused(Message("request.key-reused", key="monday-7"), field="Idempotency-Key"),
     RunsElsewhere(Message("request.job-runs-elsewhere", job_id="job-1")),
+    UploadConflict(Message("storage.upload-is-written"), offset=7),
 ]
 
 
@@ -26,3 +27,4 @@ def test_a_copy_has_the_same_message(error: InputError) -> None:
             error.choices,
         )
         assert of(other.detail).code == of(error.detail).code
+        assert getattr(other, "offset", None) == getattr(error, "offset", None)

@@ -135,6 +135,7 @@ class Retention:
             ("share link", self._expire_shares),
             ("orphaned drawing", self._expire_figures),
             ("original", self._expire_originals),
+            ("partial upload", self._expire_uploads),
             ("leftover", self._files.sweep),
         )
         for what, step in steps:
@@ -201,6 +202,9 @@ class Retention:
 
     async def _expire_originals(self) -> int:
         return await self._files.threaded(self._files.originals.enforce)
+
+    async def _expire_uploads(self) -> int:
+        return await self._files.threaded(self._files.partial.expire)
 
     async def _erase_reports_of(self, dataset_id: str) -> int:
         count = await self._store.delete_jobs_of(dataset_id)

@@ -34,6 +34,7 @@ from cqox.analysis.retention import Retention
 from cqox.analysis.shares import Shares
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
+from cqox.analysis.uploads import Uploads
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
 from cqox.contract import EXPORT_TYPES, AnalyzeRequest
@@ -63,6 +64,7 @@ class Analyses:
         cache: cached reports.
         datasets: the available data sets.
         originals: the files that they were read from.
+        uploads: uploads that arrive in pieces.
         admission: admission control of computations.
         keys: the idempotency keys in use.
         records: the records of this engine's jobs.
@@ -111,6 +113,7 @@ class Analyses:
         self.originals = OriginalFiles(
             datasets=self.datasets, files=files, pool=pool, quarantine=quarantine, limits=bounds.file_limits
         )
+        self.uploads = Uploads(files=files, datasets=self.datasets, originals=self.originals)
         self.retention = Retention(
             store=self.store, results=self._results, files=files, datasets=self.datasets, keep=bounds.keep
         )

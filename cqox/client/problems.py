@@ -31,6 +31,7 @@ from cqox.errors import (
     TooManyListeners,
     UnreadableFile,
     UnusableData,
+    UploadConflict,
     WorkerLost,
     WorkersUnavailable,
 )
@@ -41,6 +42,7 @@ _INPUT_ERRORS: Mapping[str, type[InputError]] = {
     "invalid-request": InvalidRequest,
     "not-found": NotFound,
     "runs-elsewhere": RunsElsewhere,
+    "upload-conflict": UploadConflict,
     "content-digest-mismatch": BodyCorrupted,
     "limit-exceeded": LimitExceeded,
     "source-unavailable": SourceUnavailable,
@@ -127,11 +129,15 @@ def _error(problem: Mapping[str, JsonValue], retry_after: float) -> CqoxError:
     if kind in _INPUT_ERRORS or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         form = _INPUT_ERRORS.get(kind) or _BY_STATUS.get(status) or InvalidRequest
         field, choices = problem.get("field"), problem.get("choices")
-        return form(
+        error = form(
             detail,
             field=field if isinstance(field, str) else "",
             choices=[str(each) for each in choices] if isinstance(choices, list) else (),
         )
+        offset = problem.get("offset")
+        if isinstance(error, UploadConflict) and isinstance(offset, int):
+            error.offset = offset
+        return error
     return ServiceError(detail)
 
 

@@ -70,6 +70,7 @@ from cqox.contract.request import (
 )
 from cqox.contract.roles import ALIASES, ROLES, Arity, Role, canonical_role
 from cqox.contract.shares import NewShareDescription, ShareDescription, ShareListing, ShareRequest
+from cqox.contract.uploads import UploadRequest, UploadState
 from cqox.contract.words import near_words
 
 __all__ = [
@@ -145,6 +146,8 @@ __all__ = [
     "SourceListing",
     "SourceSummary",
     "Unpivot",
+    "UploadRequest",
+    "UploadState",
     "canonical_role",
     "counted",
     "dataset_id",

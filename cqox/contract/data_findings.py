@@ -14,8 +14,8 @@ class Remedy(AnswerModel):
     """Parameters that settle a finding."""
 
     at: Literal["upload", "analyze"] = Field(
-        description="`upload`: fields of the form, or query parameters, with the file once more. `analyze`: members of "
-        "`options`; those of `mapping` under that name."
+        description="`upload`: the body of `/api/datasets/{dataset_id}/read`, or fields of the form, or query "
+        "parameters, with the file once more. `analyze`: members of `options`; those of `mapping` under that name."
     )
     parameters: Mapping[str, JsonValue] = Field(
         description="Can be sent as they are. Lists of the same name from several remedies are joined."

@@ -19,12 +19,14 @@ from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
 from cqox.storage.pages import Page
+from cqox.storage.partial_uploads import PARTIAL_SECONDS, PartialUpload, Piece
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.shares import Share, ShareStore
 from cqox.storage.sqlite import SqliteStore
 
 __all__ = [
     "LEAST_FREE_BYTES",
+    "PARTIAL_SECONDS",
     "Annotation",
     "Ballast",
     "DatasetRecord",
@@ -37,6 +39,8 @@ __all__ = [
     "MigrationStatus",
     "Original",
     "Page",
+    "PartialUpload",
+    "Piece",
     "ReportSummary",
     "ResultCache",
     "ResultStore",

@@ -7,6 +7,7 @@
     incoming/<owner>-<random>/          data sets under construction
     reading/<owner>-<random>/           hard links to a data set while an analysis reads it
     removed/<owner>-<random>/           deleted data sets before their removal
+    partial/<upload id>/                uploads that arrive in pieces (`cqox.storage.partial_uploads`)
     figures/<analysis id>/<name>.svg    rendered at their first GET
     erased/<data set id>                marker: its reports and jobs are to be deleted, later ones included
     engines/<owner>                     liveness lock of each process on the volume
@@ -37,6 +38,7 @@ from cqox.storage.leftovers import Erasures, sweep
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.manifest import read_manifest, rename_in_manifest
 from cqox.storage.originals import ORIGINAL, Original, Originals
+from cqox.storage.partial_uploads import PartialUploads
 from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
 from cqox.storage.room import Room
 
@@ -59,6 +61,7 @@ class FileStore:
         owner: unique name of this process among those on the volume.
         erasures: the data sets whose reports are deleted with them.
         originals: the originals of uploads.
+        partial: the uploads that arrive in pieces.
         room: the free space of the disk.
         reclaiming: lock held while the leftovers of dead processes are reclaimed.
 
@@ -71,6 +74,7 @@ class FileStore:
         self._root = root
         self.erasures = Erasures(root / "erased")
         self.originals = Originals(root / "datasets", originals_bytes)
+        self.partial = PartialUploads(root / "partial")
         self._limiter = CapacityLimiter(8)
         self.reclaiming = Lock()
         self._ballast = Ballast(root)

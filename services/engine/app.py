@@ -18,7 +18,7 @@ from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, datasets, history, jobs, shares, sources
+from services.engine import analyses, datasets, history, jobs, shares, sources, uploads
 from services.engine.state import State
 from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
@@ -108,7 +108,7 @@ def create_app(settings: Settings) -> App:
         await translate_response(current_request(), response)
         return response
 
-    of_data = datasets.handlers(state) | sources.handlers(state)
+    of_data = datasets.handlers(state) | sources.handlers(state) | uploads.handlers(state)
     of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state)
     register(engine_app, of_data | of_results | jobs.handlers(state))
     add_admin(engine_app)

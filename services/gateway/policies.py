@@ -110,6 +110,7 @@ class EnginePolicies:
         self._find = read(replicas.find)
         self._upload = upload(replicas.send)
         self._ingest = upload(replicas.find)
+        self._append = upload(replicas.send_to_holder)
         self._begin = stream(replicas.begin)
         self._find_stream = stream(replicas.find_stream)
 
@@ -150,7 +151,22 @@ class EnginePolicies:
 
     async def upload(self, call: Call, *, seconds: float, place: UploadPlace | None = None) -> Reply:
         """Forward a file while it arrives, without retries. `seconds` count from the last byte sent."""
-        place = place or self.upload_place()
+        return await self._flow(call, lambda call: self._upload(call, []), seconds, place or self.upload_place())
+
+    async def append(self, call: Call, question: Call, *, seconds: float, place: UploadPlace) -> Reply:
+        """Forward a piece of an upload as `upload` does, to the engine that holds the upload.
+
+        Args:
+            call: the piece.
+            question: the request by which an engine says whether it holds the upload.
+            seconds: from the last byte sent.
+            place: slot of an upload.
+        """
+        return await self._flow(call, lambda call: self._append(call, question), seconds, place)
+
+    async def _flow(
+        self, call: Call, send: Callable[[Call], Awaitable[Reply]], seconds: float, place: UploadPlace
+    ) -> Reply:
         try:
             with trio.move_on_after(seconds) as scope:
 
@@ -159,12 +175,12 @@ class EnginePolicies:
 
                 if isinstance(call.content, bytes):
                     await place.take()
-                    return await _answered(self._upload(call, []), seconds)
+                    return await _answered(send(call), seconds)
                 async with AsyncExitStack() as stack:
                     if isinstance(call.content, AsyncGenerator):
                         await stack.enter_async_context(aclosing(call.content))
                     content = await stack.enter_async_context(aclosing(await place.admitted(call.content, moved)))
-                    return await _answered(self._upload(replace(call, content=content), []), seconds)
+                    return await _answered(send(replace(call, content=content)), seconds)
             raise DeadlineExceeded(seconds)
         finally:
             place.leave()

@@ -213,6 +213,33 @@ class Replicas:
         """
         return await self._search(Replica.send, call)
 
+    async def send_to_holder(self, call: Call, question: Call) -> Reply:
+        """Send a request, which may be a stream, to the engine that holds its resource.
+
+        Args:
+            call: the request.
+            question: a request that an engine answers with 404 where it does not hold the resource.
+
+        Raises:
+            CqoxError: one of `failures`; no engine held the resource, and this one could not be queried.
+        """
+        if len(self._replicas) == 1:
+            return await self.send(call, [])
+        failure: Exception | None = None
+        answer: Reply | None = None
+        for replica in self._by_load(()):
+            try:
+                answer = await replica.send(question)
+            except (EngineBusy, EngineMisdirected, EngineUnavailable) as error:
+                failure = error
+                continue
+            if answer.status != HTTPStatus.NOT_FOUND:
+                return await replica.send(call)
+        if failure is not None:
+            raise EngineUnasked(failure) from failure
+        assert answer is not None
+        return answer
+
     async def find_stream(self, call: Call) -> Streamed:
         """Query all engines as `find` does, for a streamed response; the caller closes it."""
         return await self._search(Replica.begin, call)

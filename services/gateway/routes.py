@@ -20,7 +20,7 @@ from services.gateway.response_contract import expected, problem_of
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Operation, operation
 from services.http.contract.registration import Handler, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
-from services.http.request.digests import CONTENT_DIGEST
+from services.http.request.digests import CONTENT_DIGEST, verified
 from services.http.request.propagation import own_key, serving
 from services.http.request.request import IncomingRequest, current_request
 from services.http.request.uploads import FORM_BYTES
@@ -57,6 +57,7 @@ _FORWARDED = frozenset(
         b"user-agent",
         b"traceparent",
         b"tracestate",
+        b"upload-offset",
         b"baggage",
     }
 )
@@ -80,6 +81,7 @@ _RETURNED = frozenset(
         b"location",
         b"preference-applied",
         b"retry-after",
+        b"upload-offset",
         b"vary",
         b"x-accel-buffering",
         b"x-trace-id",
@@ -166,6 +168,21 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         with serving_within(settings.analysis_seconds) as given:
             return _answer(await engines.policies.upload(call, seconds=given.seconds, place=place), given)
 
+    async def append_piece(**parameters: str) -> TrioResponse:
+        request, what = current_request(), operation("append_piece")
+        length = declared_length(request, max_bytes=settings.max_upload_bytes, what="piece")
+        place = engines.policies.upload_place()
+        chunks = chunks_of(
+            request, max_bytes=settings.max_upload_bytes, pace=settings.body_pace, what="piece", stalled=place.leave
+        )
+        headers = () if length is None else ((b"content-length", str(length).encode()),)
+        call = _call(request, b"", expected(what, parameters))
+        question = replace(call, method="GET", contract=expected(operation("read_upload"), parameters))
+        call = replace(call, headers=call.headers + headers, content=verified(request, chunks))
+        with serving_within(READ_SECONDS) as given:
+            sent = engines.policies.append(call, question, seconds=given.seconds, place=place)
+            return _answer(await sent, given)
+
     handlers: dict[str, Handler] = {each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {
         "analyze": analyze,
@@ -179,6 +196,10 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "delete_analysis": finding(operation("delete_analysis")),
         # The engine on whose disk the uploaded file is.
         "list_sheets": finding(operation("list_sheets"), settings.analysis_seconds),
+        "append_piece": append_piece,
+        "read_upload": finding(operation("read_upload")),
+        "delete_upload": finding(operation("delete_upload")),
+        "read_uploaded": ingesting(operation("read_uploaded")),
         "read_again": ingesting(operation("read_again")),
         "read_job": finding(operation("read_job")),
         "cancel_job": finding(operation("cancel_job")),

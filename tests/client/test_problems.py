@@ -19,6 +19,7 @@ ERRORS = [
     errors.NotFound(Message("analysis.no-job", job="j"), field="job_id"),
     errors.KeyReused(Message("request.key-reused", key="k"), field="Idempotency-Key"),
     errors.RunsElsewhere(Message("request.job-runs-elsewhere", job_id="j")),
+    errors.UploadConflict(Message("storage.upload-is-written"), offset=7),
     errors.WorkerLost("killed"),
     errors.WorkersUnavailable("none"),
     errors.StoreUnavailable("away"),
@@ -52,6 +53,8 @@ def test_an_error_is_the_same_on_both_sides(error: errors.CqoxError) -> None:
         assert isinstance(found, errors.InputError)
         assert (found.detail, found.field, found.choices) == (error.detail, error.field, error.choices)
         assert of(found.detail).in_language("ja") == of(error.detail).in_language("ja")
+    if isinstance(found, errors.UploadConflict):
+        assert found.offset == 7
     if isinstance(found, errors.Rejected):
         assert found.retry_after == 2.0
 

@@ -22,6 +22,7 @@ from services.http.contract.history_operations import HISTORY_OPERATIONS
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, PAGES, SUFFIX
 from services.http.contract.share_operations import SHARE_OPERATIONS
+from services.http.contract.upload_operations import UPLOAD_OPERATIONS
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -213,6 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *UNAVAILABLE),
     ),
     *DATASET_OPERATIONS,
+    *UPLOAD_OPERATIONS,
     Operation(
         name="list_estimators",
         method="GET",

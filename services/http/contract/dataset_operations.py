@@ -31,8 +31,8 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         summary="Upload a table",
         description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
         "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id. "
-        "`findings` names traps in the data; a remedy at `upload` is sent as further fields of the form, or as query "
-        "parameters, with the file once more.",
+        "`findings` names traps in the data; a remedy at `upload` is sent to `/api/datasets/{dataset_id}/read`, or as "
+        "further fields of the form, or query parameters, with the file once more.",
         body="file",
         parameters=(
             Parameter(name="name", where="query", meaning="Name of the data set; the file's name if absent."),
@@ -125,7 +125,6 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.NOT_FOUND,
             HTTPStatus.CONTENT_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             *UNAVAILABLE,
         ),
     ),

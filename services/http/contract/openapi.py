@@ -9,6 +9,7 @@ from cqox.contract import Problem
 from cqox.contract.messages import LANGUAGES
 from services.http.contract.api import OPERATIONS, Answer, Operation, Parameter
 from services.http.contract.health_models import code_version
+from services.http.contract.upload_operations import PIECE_TYPE
 from services.http.request.language import LANGUAGE_PARAMETER
 from services.http.response.problems import kinds
 
@@ -97,6 +98,8 @@ def _body(operation: Operation, references: _References) -> _Json:
         if operation.example is not None:
             content["example"] = dict(operation.example)  # type: ignore[arg-type]
         return {"application/json": content}
+    if operation.body == "piece":
+        return {PIECE_TYPE: {"schema": {}}}
     fields: _Json = {
         parameter.name: {"type": parameter.kind, "description": parameter.meaning}
         for parameter in operation.parameters

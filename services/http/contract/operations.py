@@ -53,7 +53,7 @@ class Operation:
         group: its tag in the documentation.
         summary: a one-line summary.
         description: details, in Markdown.
-        body: the model of the JSON body, or `file` for an upload.
+        body: the model of the JSON body, `file` for an upload, or `piece` for bytes of one.
         example: a body that works on a fresh installation.
         parameters: its path, query and header parameters.
         answers: its success responses.
@@ -67,7 +67,7 @@ class Operation:
     group: str
     summary: str
     description: str = ""
-    body: type[BaseModel] | Literal["file"] | None = None
+    body: type[BaseModel] | Literal["file", "piece"] | None = None
     example: Mapping[str, object] | None = None
     parameters: tuple[Parameter, ...] = ()
     answers: tuple[Answer, ...]

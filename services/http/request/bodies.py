@@ -19,7 +19,7 @@ from cqox.contract.json_kinds import json_kind
 from cqox.contract.messages import Message
 from cqox.errors import BodyCorrupted, InputError, InvalidRequest, LimitExceeded, Shed
 from services.config.body_pace import BodyPace
-from services.http.request.digests import CONTENT_DIGEST, sha256_of
+from services.http.request.digests import CONTENT_DIGEST, announced
 from services.http.request.pace import PaceWatch
 from services.http.request.propagation import Received
 
@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_PACE",
     "ContentKind",
     "NotJson",
+    "OtherMediaType",
     "chunks_of",
     "declared_length",
     "decode_json",
@@ -39,7 +40,7 @@ __all__ = [
     "too_large",
 ]
 
-type ContentKind = Literal["body", "file", "form"]
+type ContentKind = Literal["body", "file", "form", "piece"]
 """Name of the received part in messages."""
 
 DEFAULT_PACE = BodyPace()
@@ -74,10 +75,15 @@ _CONTENTS: Mapping[ContentKind, Message] = {
     "body": Message("request.word-body"),
     "file": Message("request.word-file"),
     "form": Message("request.word-form"),
+    "piece": Message("request.word-piece"),
 }
 
 
-class NotJson(InputError):
+class OtherMediaType(InputError):
+    """The operation takes another media type than that of the request."""
+
+
+class NotJson(OtherMediaType):
     """The operation takes JSON, and the request has another media type."""
 
 
@@ -212,9 +218,8 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPac
             share.take(len(data))
             pieces.append(data)
         body = b"".join(pieces)
-    given = request.headers.getlist(CONTENT_DIGEST)
-    announced = sha256_of(", ".join(given)) if given else None
-    if announced is not None and announced != hashlib.sha256(body).digest():
+    expected = announced(request)
+    if expected is not None and expected != hashlib.sha256(body).digest():
         raise BodyCorrupted(Message("request.digest-mismatch", header=CONTENT_DIGEST))
     return body
 
@@ -374,5 +379,7 @@ def _too_slow(watch: PaceWatch, pace: BodyPace, what: ContentKind, *, over: bool
 
 def too_large(what: ContentKind, max_bytes: int) -> LimitExceeded:
     """Return the error for a body, form or file of more than `max_bytes`, which names the setting."""
+    if what == "piece":
+        return LimitExceeded(Message("request.piece-too-large", most=max_bytes))
     setting = "CQOX_MAX_BODY_BYTES" if what == "body" else "CQOX_MAX_UPLOAD_BYTES"
     return LimitExceeded(Message("request.too-large", most=max_bytes, setting=setting, what=_CONTENTS[what]))

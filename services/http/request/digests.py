@@ -4,8 +4,17 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-__all__ = ["CONTENT_DIGEST", "content_digest", "digest_field", "sha256_of"]
+from cqox.contract.messages import Message
+from cqox.errors import BodyCorrupted
+
+if TYPE_CHECKING:
+    from services.http.request.request import IncomingRequest
+
+__all__ = ["CONTENT_DIGEST", "announced", "content_digest", "digest_field", "sha256_of", "verified"]
 
 CONTENT_DIGEST = "Content-Digest"
 
@@ -32,3 +41,25 @@ def sha256_of(value: str) -> bytes | None:
     except binascii.Error:
         return None
     return digest if len(digest) == hashlib.sha256().digest_size else None
+
+
+async def verified(request: "IncomingRequest", chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the chunks of a body, and compare them with its `Content-Digest` before the end.
+
+    Raises:
+        BodyCorrupted: they do not match it.
+    """
+    expected, digest = announced(request), hashlib.sha256()
+    async with aclosing(chunks):
+        async for data in chunks:
+            if expected is not None:
+                digest.update(data)
+            yield data
+    if expected is not None and expected != digest.digest():
+        raise BodyCorrupted(Message("request.digest-mismatch", header=CONTENT_DIGEST))
+
+
+def announced(request: "IncomingRequest") -> bytes | None:
+    """Return the SHA-256 digest that a request announces for its body, None where there is no valid one."""
+    given = request.headers.getlist(CONTENT_DIGEST)
+    return sha256_of(", ".join(given)) if given else None

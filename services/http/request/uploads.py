@@ -25,7 +25,7 @@ from services.http.request.multipart import file_of_form
 if TYPE_CHECKING:
     from services.http.request.request import IncomingRequest
 
-__all__ = ["FORM_BYTES", "Upload", "receive_upload"]
+__all__ = ["FORM_BYTES", "Upload", "base_name", "receive_upload"]
 
 FORM_BYTES = 2**20
 """The most bytes that a form may have in addition to its file."""
@@ -101,7 +101,7 @@ async def receive_upload(
             fields |= form.fields
         if not size_bytes:
             raise InvalidRequest(Message("request.empty-file") if form else Message("request.empty-upload"))
-        yield Upload(path=path, name=_base(name), size_bytes=size_bytes, digest=digest, fields=fields)
+        yield Upload(path=path, name=base_name(name), size_bytes=size_bytes, digest=digest, fields=fields)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(_remove, handle, path, limiter=_threads)
@@ -160,7 +160,8 @@ def _query_of(request: "IncomingRequest") -> dict[str, str]:
     return found
 
 
-def _base(name: str) -> str:
+def base_name(name: str) -> str:
+    """Return the name of a file without folders and without characters that do not print; `upload` without any."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     clean = "".join(character for character in last if character.isprintable()).strip()
     return clean[:255] or "upload"

@@ -43,14 +43,16 @@ from cqox.errors import (
     TooManyListeners,
     UnreadableFile,
     UnusableData,
+    UploadConflict,
     WorkerLost,
     WorkersUnavailable,
 )
 from cqox.telemetry import current_span
 from services.config.hosts import ForeignHost
 from services.http.observability.tracing import trace_members
-from services.http.request.bodies import NotJson
+from services.http.request.bodies import OtherMediaType
 from services.http.request.origin import CrossSiteRequest
+from services.http.request.upload_offset import UPLOAD_OFFSET
 from services.http.response.error_details import detail_of, title_of
 from services.http.response.translation import add_language, translate_members
 from services.http.statuses import is_error, is_server_error
@@ -97,6 +99,9 @@ _KINDS: dict[type[Exception], Kind] = {
         status=HTTPStatus.PRECONDITION_FAILED,
         title=Message("problems.title-precondition-failed"),
     ),
+    UploadConflict: Kind(
+        type="upload-conflict", status=HTTPStatus.CONFLICT, title=Message("problems.title-upload-conflict")
+    ),
     SourceUnavailable: Kind(
         type="source-unavailable",
         status=HTTPStatus.FAILED_DEPENDENCY,
@@ -110,7 +115,7 @@ _KINDS: dict[type[Exception], Kind] = {
     LimitExceeded: Kind(
         type="limit-exceeded", status=HTTPStatus.CONTENT_TOO_LARGE, title=Message("problems.title-limit-exceeded")
     ),
-    NotJson: Kind(
+    OtherMediaType: Kind(
         type="unsupported-media-type",
         status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         title=Message("problems.title-unsupported-media-type"),
@@ -268,6 +273,8 @@ def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str
     if kind.retry_after is not None:
         seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    if isinstance(error, UploadConflict):
+        headers[UPLOAD_OFFSET] = str(error.offset)
     return _response(request, kind, detail, fields, headers)
 
 
@@ -304,7 +311,10 @@ def _of_status(status: HTTPStatus) -> Kind:
 
 def _detail_of(error: Exception, kind: Kind, request_id: str) -> tuple[Message, dict[str, object]]:
     if isinstance(error, InputError):
-        return detail_of(error, kind.title), {"field": error.field or None, "choices": list(error.choices) or None}
+        fields: dict[str, object] = {"field": error.field or None, "choices": list(error.choices) or None}
+        if isinstance(error, UploadConflict):
+            fields["offset"] = error.offset
+        return detail_of(error, kind.title), fields
     if kind is _INTERNAL:
         return Message("problems.cause-in-log", request_id=request_id), {}
     return detail_of(error, kind.title), {}

@@ -11,7 +11,7 @@ from cqox.errors import DeadlineExceeded, EngineUnavailable, Rejected
 from cqox.resilience import deadline, registry
 from cqox.resilience.propagation.http import serving_attempt
 from services.gateway.engine_client import Call
-from services.gateway.failures import EngineFailed
+from services.gateway.failures import EngineFailed, EngineUnasked
 from services.http.request.propagation import serving
 from tests.services.gateway.scripted import (
     CALL,
@@ -70,6 +70,29 @@ async def test_a_file_that_an_engine_holds_is_read_there_once_and_in_the_slot_of
         assert len(engines[1].calls) == 8
     assert (await policies(Engine(reply(404)), Engine(reply(201))).ingest(CALL, seconds=120)).status == 201
     assert (await policies(Engine(reply(404)), Engine(reply(404))).ingest(CALL, seconds=120)).status == 404
+
+
+@pytest.mark.trio
+async def test_a_piece_is_sent_once_to_the_engine_that_holds_its_upload(autojump_clock):
+    async def piece():
+        yield b"abc"
+
+    def append(made):
+        call = Call(method="PATCH", target=b"/x", content=piece())
+        return made.append(call, CALL, seconds=20, place=made.upload_place())
+
+    holder = Engine(reply(200, body=b"held"))
+    for others in ([], [Engine(reply(404)), Engine(reply(404))], [Engine(reply(404)), Engine(REFUSED)]):
+        made = policies(*others, holder)
+        for _ in range(3):
+            holder.received = 0
+            assert (await append(made)).body == b"held"
+            assert (holder.received, [engine.received for engine in others]) == (3, [0] * len(others))
+    assert (await append(policies(Engine(reply(404)), Engine(reply(404))))).status == 404
+    for engines in ((Engine(reply(404)), Engine(REFUSED)), (Engine(REFUSED), Engine(REFUSED))):
+        with pytest.raises(EngineUnasked):
+            await append(policies(*engines))
+    assert (await append(policies(Engine(reply(409))))).status == 409
 
 
 @pytest.mark.trio

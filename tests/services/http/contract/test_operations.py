@@ -16,6 +16,7 @@ def made(**about: object) -> Operation:
         ({"path": "/health/live"}, ()),
         ({"method": "DELETE"}, (400, 421, 403)),
         ({"method": "POST", "body": "file"}, (400, 421, 403)),
+        ({"method": "PATCH", "body": "piece"}, (400, 421, 403)),
         ({"method": "POST", "body": AnalyzeRequest}, (400, 421, 403, 415)),
     ],
 )

@@ -1,9 +1,12 @@
 import base64
 import hashlib
+from types import SimpleNamespace
 
 import pytest
+from werkzeug.datastructures import Headers
 
-from services.http.request.digests import content_digest, sha256_of
+from cqox.errors import BodyCorrupted
+from services.http.request.digests import CONTENT_DIGEST, announced, content_digest, sha256_of, verified
 
 
 def test_a_digest_is_read_as_it_is_written():
@@ -30,3 +33,26 @@ def test_it_is_found_among_others(around):
 )
 def test_what_is_none_is_none(value):
     assert sha256_of(value) is None
+
+
+async def chunks_of(*pieces):
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.trio
+async def test_the_chunks_of_a_body_are_held_to_its_digest_before_the_end():
+    good = SimpleNamespace(headers=Headers({CONTENT_DIGEST: content_digest(b"abcd")}))
+    assert [data async for data in verified(good, chunks_of(b"ab", b"cd"))] == [b"ab", b"cd"]
+    bad = verified(good, chunks_of(b"ab", b"ce"))
+    assert [await anext(bad), await anext(bad)] == [b"ab", b"ce"]
+    with pytest.raises(BodyCorrupted):
+        await anext(bad)
+
+
+@pytest.mark.trio
+async def test_a_body_without_a_digest_passes():
+    for headers in ({}, {CONTENT_DIGEST: "md5=:x:"}):
+        request = SimpleNamespace(headers=Headers(headers))
+        assert announced(request) is None
+        assert [data async for data in verified(request, chunks_of(b"a"))] == [b"a"]

@@ -30,6 +30,7 @@ async def body_of(response):
         (errors.LimitExceeded("x"), 413, "limit-exceeded"),
         (errors.UnreadableFile("x"), 415, "unreadable-file"),
         (errors.RunsElsewhere("x"), 409, "runs-elsewhere"),
+        (errors.UploadConflict("x"), 409, "upload-conflict"),
         (errors.UnusableData("x"), 422, "unusable-data"),
         (errors.KeyReused("x"), 422, "idempotency-key-reused"),
         (errors.BulkheadFull("p"), 429, "bulkhead-full"),

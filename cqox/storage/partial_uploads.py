@@ -1,0 +1,317 @@
+"""Uploads that arrive in pieces, on the disk; blocking.
+
+    partial/<upload id>/about.json    name, size, fingerprint and time of creation
+    partial/<upload id>/content       the bytes; those beyond the offset are not acknowledged
+    partial/<upload id>/offset        how many bytes are acknowledged; its time is that of the last piece
+    partial/<upload id>/dataset.json  digest and data set, once all of it was read; the content is removed then
+
+A piece is acknowledged once it is on the disk, so that it outlives a kill of the engine and a power failure; what else
+lies in the content is cut off before the next piece. One writer at a time holds a lock of the kernel on the content,
+across all engines on the volume, which ends with its process.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cqox.contract.messages import Message
+from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
+from cqox.storage.file_operations import link_or_copy, remove, sync
+from cqox.storage.private import private_folder, private_opener
+
+__all__ = ["PARTIAL_SECONDS", "PartialUpload", "PartialUploads", "Piece"]
+
+PARTIAL_SECONDS = 86_400.0
+"""Time from its last piece after which an upload is removed."""
+
+_MOST_OPEN = 100
+"""Uploads without all of their bytes, on one volume; beyond it one that was left for an hour is removed."""
+
+_LEFT_SECONDS = 3600.0
+_AGAIN_SECONDS = 60.0
+_ID = re.compile(r"[0-9a-f]{32}")
+_OFFSET_CHARACTERS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialUpload:
+    """The state of an upload in pieces.
+
+    Attributes:
+        upload_id: 32 hexadecimal digits, not to be guessed.
+        name: the client's name for the file.
+        size_bytes: size of the whole file.
+        fingerprint: what the client recognises the file by; None if it gave nothing.
+        offset: bytes that are acknowledged.
+        used_at: time of the last piece, in seconds of the Unix epoch.
+        digest: BLAKE2b of the whole file; None until it was read.
+        dataset_id: the data set that was first read from it; None until then.
+    """
+
+    upload_id: str
+    name: str
+    size_bytes: int
+    fingerprint: str | None
+    offset: int
+    used_at: float
+    digest: str | None = None
+    dataset_id: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """True once all bytes are acknowledged."""
+        return self.offset == self.size_bytes
+
+
+class Piece:
+    """The writer of one piece, which holds the lock of its upload until `close`."""
+
+    def __init__(self, folder: Path, content: int, upload: PartialUpload) -> None:
+        self._folder = folder
+        self._content = content
+        self._upload = upload
+        self._end = upload.offset
+
+    def write(self, data: bytes) -> None:
+        """Append bytes, which count from `commit` on.
+
+        Raises:
+            LimitExceeded: they are more than the file was said to have.
+            OSError: the disk rejects them.
+        """
+        if self._end + len(data) > self._upload.size_bytes:
+            raise LimitExceeded(Message("storage.upload-exceeds-size", size=self._upload.size_bytes))
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._content, rest, self._end)
+            self._end += written
+            rest = rest[written:]
+
+    def commit(self) -> int:
+        """Acknowledge what was written: flush it to the disk, then the new offset; return the offset.
+
+        Raises:
+            NotFound: the upload was removed meanwhile.
+            OSError: the disk rejects it.
+        """
+        os.fsync(self._content)
+        try:
+            _write_offset(self._folder / "offset", self._end, create=False)
+        except FileNotFoundError:
+            raise _unknown(self._upload.upload_id) from None
+        return self._end
+
+    def close(self) -> None:
+        """Release the lock; bytes without `commit` are cut off by the next piece."""
+        if self._content >= 0:
+            os.close(self._content)
+            self._content = -1
+
+
+class PartialUploads:
+    """The uploads in pieces of one volume.
+
+    Args:
+        root: their folder, created with the first one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def create(self, *, name: str, size_bytes: int, fingerprint: str | None) -> PartialUpload:
+        """Begin an upload.
+
+        Raises:
+            BulkheadFull: too many are open.
+            OSError: the disk rejects it.
+        """
+        self._limit()
+        upload_id = secrets.token_hex(16)
+        scratch = self._root / f".{upload_id}"
+        private_folder(self._root, exist_ok=True)
+        private_folder(scratch)
+        about = {"name": name, "size_bytes": size_bytes, "fingerprint": fingerprint}
+        _write_json(scratch / "about.json", about)
+        os.close(private_opener(str(scratch / "content"), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        _write_offset(scratch / "offset", 0, create=True)
+        sync(scratch)
+        scratch.rename(self._root / upload_id)
+        sync(self._root)
+        return self.find(upload_id)
+
+    def find(self, upload_id: str) -> PartialUpload:
+        """Return the state of an upload.
+
+        Raises:
+            NotFound: there is no such upload, or it has expired.
+        """
+        upload = self._read(self._place(upload_id))
+        if upload is None or time.time() - upload.used_at > PARTIAL_SECONDS:
+            raise _unknown(upload_id)
+        return upload
+
+    def open_piece(self, upload_id: str, offset: int) -> Piece:
+        """Open the upload for the piece that begins at an offset.
+
+        Raises:
+            NotFound: there is no such upload.
+            UploadConflict: it is at another offset, or another request is writing to it.
+        """
+        place = self._place(upload_id)
+        self._check_offset(self.find(upload_id), offset)
+        try:
+            content = os.open(place / "content", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _unknown(upload_id) from None
+        try:
+            fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Read again under the lock: another request may have written meanwhile.
+            upload = self.find(upload_id)
+            self._check_offset(upload, offset)
+            os.ftruncate(content, offset)
+        except BlockingIOError:
+            os.close(content)
+            raise UploadConflict(Message("storage.upload-is-written"), offset=self.find(upload_id).offset) from None
+        except BaseException:
+            os.close(content)
+            raise
+        return Piece(place, content, upload)
+
+    def link(self, upload_id: str, view: Path) -> None:
+        """Link the content of a complete upload as `view`, a path that does not exist yet.
+
+        Raises:
+            NotFound: it is gone.
+            UploadConflict: bytes are missing.
+        """
+        upload = self.find(upload_id)
+        if not upload.is_complete:
+            detail = Message("storage.upload-incomplete", offset=upload.offset, size=upload.size_bytes)
+            raise UploadConflict(detail, offset=upload.offset)
+        try:
+            handle = os.open(self._place(upload_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _unknown(upload_id) from None
+        try:
+            link_or_copy("content", view, handle)
+            os.utime("offset", dir_fd=handle)
+        except FileNotFoundError:
+            raise _unknown(upload_id) from None
+        finally:
+            os.close(handle)
+
+    def finish(self, upload_id: str, *, digest: str, dataset_id: str) -> None:
+        """Record the data set of an upload and remove its bytes, which the data set may keep."""
+        place = self._place(upload_id)
+        with suppress(FileNotFoundError):
+            _write_json(place / "dataset.json", {"digest": digest, "dataset_id": dataset_id})
+            (place / "content").unlink()
+
+    def delete(self, upload_id: str) -> None:
+        """Remove an upload.
+
+        Raises:
+            NotFound: there is no such upload.
+        """
+        self.find(upload_id)
+        self._remove(self._place(upload_id))
+
+    def expire(self) -> int:
+        """Remove uploads that have expired, and what failed creations and deletions left; return their number."""
+        count, now = 0, time.time()
+        for place in self._places():
+            with suppress(OSError):
+                upload = self._read(place)
+                used_at = place.stat().st_mtime if upload is None else upload.used_at
+                if now - used_at > PARTIAL_SECONDS:
+                    self._remove(place)
+                    count += 1
+        return count
+
+    def _limit(self) -> None:
+        self.expire()
+        found = [upload for place in self._places() if (upload := self._read(place)) is not None]
+        unfinished = sorted((each for each in found if each.digest is None), key=lambda upload: upload.used_at)
+        if len(unfinished) < _MOST_OPEN:
+            return
+        if time.time() - unfinished[0].used_at < _LEFT_SECONDS:
+            raise BulkheadFull("open uploads", retry_after=_AGAIN_SECONDS)
+        self._remove(self._place(unfinished[0].upload_id))
+
+    def _read(self, place: Path) -> PartialUpload | None:
+        if not _ID.fullmatch(place.name):
+            return None
+        try:
+            about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+            offset, used_at = int((place / "offset").read_bytes()), (place / "offset").stat().st_mtime
+            finished = _read_json(place / "dataset.json")
+            if not finished:
+                offset = min(offset, (place / "content").stat().st_size)
+            return PartialUpload(
+                upload_id=place.name,
+                offset=offset,
+                used_at=used_at,
+                digest=finished.get("digest"),
+                dataset_id=finished.get("dataset_id"),
+                **about,
+            )
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _places(self) -> Iterator[Path]:
+        with suppress(FileNotFoundError):
+            yield from sorted(self._root.iterdir())
+
+    def _place(self, upload_id: str) -> Path:
+        if not _ID.fullmatch(upload_id):
+            raise _unknown(upload_id)
+        return self._root / upload_id
+
+    def _remove(self, place: Path) -> None:
+        gone = self._root / f".{secrets.token_hex(16)}"
+        with suppress(FileNotFoundError):
+            place.rename(gone)
+            sync(self._root)
+        remove(gone)
+
+    def _check_offset(self, upload: PartialUpload, offset: int) -> None:
+        if offset != upload.offset:
+            detail = Message("storage.upload-at-other-offset", offset=upload.offset, given=offset)
+            raise UploadConflict(detail, offset=upload.offset)
+
+
+def _unknown(upload_id: str) -> NotFound:
+    return NotFound(Message("storage.no-upload", upload=upload_id[:100]), field="upload_id")
+
+
+def _write_offset(path: Path, offset: int, *, create: bool) -> None:
+    flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    handle = os.open(path, flags, 0o600)
+    try:
+        # Of one length and within one sector, so that a power failure leaves the old or the new one.
+        os.pwrite(handle, f"{offset:0{_OFFSET_CHARACTERS}}\n".encode(), 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    scratch = path.with_name(f".{path.name}")
+    with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
+        json.dump(value, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.rename(path)
+
+
+def _read_json(path: Path) -> dict[str, str]:
+    with suppress(FileNotFoundError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    return {}
