@@ -19,8 +19,8 @@ __all__ = [
 _SAMPLE = 200
 _SHOWN = 5
 _NEARLY_ALL = 0.9
-# 0001-01-01 and 10000-01-01 in days since 1970-01-01. A day more at either end would leave it by a time zone.
-_FIRST_DAY, _LAST_DAY = -719_162 + 1, 2_932_897 - 1
+# 0001-01-01 and 10000-01-01 in days since 1970-01-01.
+_FIRST_DAY, _END = -719_162, 2_932_897
 # Nanoseconds in 64 bits reach from 1677 to 2262 only.
 _PER_DAY = {None: 1, "ms": 86_400_000, "us": 86_400_000_000}
 _TIME = (
@@ -135,13 +135,15 @@ def first_days(months: pl.Series) -> pl.Series:
 def within_calendar(values: pl.Series) -> tuple[pl.Series, int]:
     """Dates or moments with those outside the years 1 to 9999 as null, and how many those were.
 
-    Python and JSON have no other years, and polars panics on some of them.
+    Python and JSON have no other years, and polars panics on some of them. A time zone other than UTC may move a
+    moment by up to a day, so there the first and the last day are outside as well.
     """
     per_day = _PER_DAY.get(getattr(values.dtype, "time_unit", None))
     if per_day is None:
         return values, 0
     number = values.to_physical()
-    inside = (number >= _FIRST_DAY * per_day) & (number < _LAST_DAY * per_day)
+    moved = getattr(values.dtype, "time_zone", None) not in (None, "UTC")
+    inside = (number >= (_FIRST_DAY + moved) * per_day) & (number < (_END - moved) * per_day)
     count = int((~inside).sum())
     if not count:
         return values, 0
@@ -185,6 +187,8 @@ def _moments(parts: pl.DataFrame) -> Dates | None:
     notes: tuple[Message, ...] = ()
     if zoned.any():
         moments = moments - _offsets(parts["zone"])
+        if within_calendar(moments)[1]:
+            return None
         notes = (Message("datasets.note-utc"),)
     return Dates(values=dates_at_midnight(moments), notes=notes)
 

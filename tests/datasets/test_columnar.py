@@ -131,6 +131,21 @@ def test_days_outside_the_calendar_are_missing_with_a_note(read):
     assert "'d': 2 cells outside the years 1 to 9999 are treated as missing." in table.notes
 
 
+def test_the_first_and_the_last_day_of_the_calendar_are_kept(read):
+    days = [datetime.date(1, 1, 1), datetime.date(2024, 1, 5), datetime.date(9999, 12, 31)]
+    moments = [datetime.datetime(1, 1, 1), datetime.datetime(2024, 1, 5, 12), datetime.datetime(9999, 12, 31, 23, 59)]
+    utc = pl.Series(moments).dt.replace_time_zone("UTC")
+    table = read(written(pl.DataFrame({"d": days, "t": moments, "u": utc})))
+    assert table.frame["d"].to_list() == days
+    assert table.frame["t"].to_list() == moments
+    assert table.frame["u"].dt.replace_time_zone(None).to_list() == moments
+    assert not table.notes
+    lines = "".join(f"{day.isoformat()},{moment.isoformat()}\n" for day, moment in zip(days, moments, strict=True))
+    texts = read(f"d,t\n{lines}").frame
+    assert texts["d"].to_list() == days
+    assert texts["t"].to_list() == moments
+
+
 @pytest.mark.parametrize("text", ["0000-01-01", "0001-01-01T00:00:00+09:00", "9999-12-31T23:00:00-09:00"])
 def test_a_text_outside_the_calendar_stays_text(text, read):
     assert read(f"d\n2024-01-05\n{text}\n").frame["d"].to_list() == ["2024-01-05", text]
