@@ -87,14 +87,17 @@ def parse(data: object) -> Source | None:
     """Return data that name a place: a path, an address, a query; None for anything else, such as a frame.
 
     Raises:
-        InvalidRequest: an address of an unknown scheme, or of a database without a query.
+        InvalidRequest: an empty path, an address of an unknown scheme, or of a database without a query.
     """
     if isinstance(data, Query):
         return data
     if isinstance(data, bytes):
-        return os.fsdecode(data)
+        data = os.fsdecode(data)
     if not isinstance(data, str | os.PathLike):
         return None
+    # An empty path would be the current folder.
+    if not os.fspath(data):
+        raise InvalidRequest(Message("sources.empty-path"), field="data")
     if kind_of(data) in ("postgresql", "sqlite", "duckdb"):
         raise InvalidRequest(Message("sources.needs-query", address=shown(os.fspath(data))), field="data")
     return data

@@ -46,6 +46,12 @@ def test_what_is_no_source_is_none() -> None:
     assert parse(b"a.csv") == "a.csv"
 
 
+@pytest.mark.parametrize("path", ["", b""])
+def test_an_empty_path_is_not_the_current_folder(path: str | bytes) -> None:
+    with pytest.raises(InvalidRequest, match="path is empty"):
+        parse(path)
+
+
 def test_passwords_are_not_shown() -> None:
     assert "secret" not in repr(Query(text="SELECT 1", address="postgresql://me:secret@host/shop"))
     assert shown("postgresql://me:secret@host/shop?password=secret&x=1") == "postgresql://host/shop?password=…&x=1"
