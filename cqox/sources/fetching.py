@@ -1,5 +1,7 @@
 """Fetch a source to a file that every reader of CQOx takes. Blocking: for threads, not for event loops."""
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -41,6 +43,7 @@ def fetch(source: Source, target: Path, *, max_bytes: int = _MOST_BYTES) -> Fetc
         max_bytes: the most that is fetched.
 
     Raises:
+        UnreadableFile: the path is that of a pipe or a device.
         SourceUnavailable: it cannot be reached or read; the reason has no password.
         LimitExceeded: it is larger than the limit.
         InvalidRequest: the database refuses the query.
@@ -61,15 +64,19 @@ def fetch(source: Source, target: Path, *, max_bytes: int = _MOST_BYTES) -> Fetc
 
 
 def _check_path(path: Path) -> None:
-    """Check that a path can be looked up; a missing file is for its reader to refuse.
+    """Check that a path can be looked up and read twice; a missing file is for its reader to refuse.
 
     Raises:
-        UnreadableFile: it is too long, or below a folder that cannot be entered.
+        UnreadableFile: it is too long, below a folder that cannot be entered, or a pipe, which would wait for ever for
+            one who writes to it, or a device.
     """
     try:
-        path.stat()
+        mode = path.stat().st_mode
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableFile(Message("analysis.unreadable-file", path=shortened(str(path)), reason=reason)) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        shown = os.fsencode(path).decode(errors="replace")
+        raise UnreadableFile(Message("sources.no-regular-file", path=shown), field="data")

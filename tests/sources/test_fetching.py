@@ -1,5 +1,6 @@
 """Sources of every kind to a file."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,14 @@ def test_a_path_that_the_system_refuses_says_why(name: str, tmp_path: Path) -> N
         fetch(tmp_path / name, tmp_path / "new")
     missing = fetch(tmp_path / "absent.csv", tmp_path / "new")
     assert missing.path == tmp_path / "absent.csv"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_or_a_device_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(UnreadableFile, match="Write its content to a file first"):
+            fetch(path, tmp_path / "new")
 
 
 def test_an_object_keeps_its_name_and_a_query_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
