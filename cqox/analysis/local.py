@@ -20,7 +20,7 @@ from cqox.analysis.workers import Progress
 from cqox.contract import AnalyzeRequest, parse_model, reading_notes
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
-from cqox.sources import Query, Source, kind_of
+from cqox.sources import Query, Source, kind_of, path_of
 from cqox.storage import DatasetRecord
 
 __all__ = ["LocalAnalyses", "LocalReport"]
@@ -109,7 +109,7 @@ class LocalAnalyses:
         _check_characters(read_options)
         link, read = self.new_file(), source
         if not isinstance(source, Query) and kind_of(source) == "file":
-            read = _readable(Path(source), link)
+            read = _readable(path_of(source), link)
         try:
             record = await add_source(
                 self._analyses.datasets, self._analyses.pool, read, scratch=self.new_file(),
@@ -215,10 +215,15 @@ def _name(source: Source) -> str | None:
 
 def _readable(path: Path, link: Path) -> Path:
     """Return a path to the file that every reader takes; some take no name whose bytes are not UTF-8."""
-    if _is_utf8(str(path)):
+    if _is_utf8(str(path)) or not _has_content(path):
         return path
     link.symlink_to(path.resolve())
     return link
+
+
+def _has_content(path: Path) -> bool:
+    """Return whether a path can be read; if not, an error names the path itself, no link to it."""
+    return (path.is_file() or path.is_dir()) and os.access(path, os.R_OK)
 
 
 def _is_utf8(text: str) -> bool:

@@ -5,6 +5,7 @@ Who holds a file knows its id before it is uploaded.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def file_digest(path: Path) -> tuple[str, int]:
             return digest.hexdigest(), file.tell()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableFile(Message("analysis.unreadable-file", path=str(path), reason=reason)) from error
+        raise UnreadableFile(
+            Message("analysis.unreadable-file", path=os.fsencode(path).decode(errors="replace"), reason=reason)
+        ) from error
 
 
 def dataset_id(content_digest: str, read_options: Mapping[str, object]) -> str:

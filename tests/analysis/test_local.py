@@ -13,7 +13,7 @@ from cqox.analysis import service
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.local import LocalAnalyses, LocalReport
 from cqox.contract import file_digest
-from cqox.errors import InvalidRequest, UnusableData
+from cqox.errors import InvalidRequest, UnreadableFile, UnusableData
 from tests.analysis.fake_pool import REASON, SPEC, FakePool
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +127,20 @@ async def test_a_file_may_have_a_name_that_is_not_utf_8(pool: FakePool, tmp_path
     ingest = pool.arguments[0]
     assert ingest["name"] == "\ufffd\ufffd\ufffd\ufffd.csv"
     str(ingest["path"]).encode()
+
+
+async def test_an_absent_file_is_named_as_it_was_given(pool: FakePool, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\x94\x84.csv")
+    async with LocalAnalyses.open(BOUNDS) as analyses:
+        with pytest.raises(UnreadableFile, match=f"{tmp_path}/\ufffd\ufffd.csv"):
+            await analyses.add_source(path, read_options={})
+
+
+async def test_an_address_of_this_machine_is_read(pool: FakePool, table: Path) -> None:
+    async with LocalAnalyses.open(BOUNDS) as analyses:
+        record = await analyses.add_source(f"file://{table}", read_options={})
+    assert record.dataset_id == file_digest(table)[0]
+    assert pool.arguments[0]["name"] == "表.csv"
 
 
 @pytest.mark.parametrize(
