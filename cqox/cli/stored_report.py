@@ -69,6 +69,9 @@ def show_stored(shown: Shown, installation: Installation) -> int:
     try:
         if shown.server is not None and shown.data_dir is not None:
             raise InvalidRequest(Message("terminal.server-or-directory"))
+        if shown.analysis_id is None and (shown.output is not None or shown.form is not None):
+            flag = "--format" if shown.output is None else "--output"
+            raise InvalidRequest(Message("terminal.needs-id", flag=flag))
         place = None if shown.server is not None else _place(shown, installation)
         if shown.analysis_id is None:
             _list(shown, place)

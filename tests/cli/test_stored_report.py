@@ -73,6 +73,8 @@ def test_a_server_is_asked_for_the_report(report: Report, capsys: pytest.Capture
         ({"analysis_id": "no"}, 1, "Valid: "),
         ({"output": Path("none/r.html")}, 2, "does not exist"),
         ({"output": Path("r.xls")}, 2, "Valid: html"),
+        ({"analysis_id": None, "output": Path("r.pdf")}, 2, "--output needs the id"),
+        ({"analysis_id": None, "form": "json"}, 2, "--format needs the id"),
         ({"server": "http://127.0.0.1:1"}, 2, "either --server or --data-dir"),
         ({"data_dir": Path("/nowhere")}, 1, "no stored reports"),
     ],
