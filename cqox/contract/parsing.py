@@ -39,10 +39,17 @@ _TAKES: Mapping[str, Message] = {
     "float_parsing": _NUMBER,
     "finite_number": Message("request.a-finite-number"),
     "model_type": Message("request.an-object"),
+    "dict_type": Message("request.an-object"),
 }
 """Description of the values that a field takes, by pydantic's type of error."""
 
-_TYPES: Mapping[str, Message] = {"str": _TEXT, "float": _NUMBER, "int": _WHOLE_NUMBER, "bool": _BOOLEAN}
+_TYPES: Mapping[str, Message] = {
+    "str": _TEXT,
+    "float": _NUMBER,
+    "int": _WHOLE_NUMBER,
+    "bool": _BOOLEAN,
+    "dict[str,float]": Message("request.an-object"),
+}
 """The types of a union as pydantic ends the place of an error with them."""
 
 
@@ -67,7 +74,7 @@ def _translated(
 ) -> InvalidRequest:
     # Of a field under another name both are wrong: that it is unknown and that one is missing. The first says more.
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"] if not (isinstance(part, str) and part.endswith("]"))]
+    path = [str(part) for part in first["loc"] if not _is_tag(part)]
     if model is AnalyzeRequest and path[0] == "mapping" and first["type"] != "missing":
         return _of_mapping(body["mapping"])
     where = ".".join(shortened(part) for part in path)
@@ -84,6 +91,11 @@ def _translated(
         why = Message("request.takes-other", given=_shown(first["input"]), takes=takes)
         return InvalidRequest(Message("request.unusable-field", field=where, why=why), field=where)
     return InvalidRequest(Message("request.unusable-field", field=where, why=_why(first)), field=where)
+
+
+def _is_tag(part: object) -> bool:
+    """Return whether a part of an error's place is no field: the form of a union that did not fit."""
+    return isinstance(part, str) and (part.endswith("]") or part.startswith("constrained-"))
 
 
 def _of_choice(error: ErrorDetails, where: str) -> InvalidRequest:

@@ -17,6 +17,14 @@ def refused(**body: object) -> InvalidRequest:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"rd_bandwidth": -1}, "'options.rd_bandwidth' is not valid: it must be a number above 0, not -1."),
+        ({"period_formats": "x"}, "'options.period_formats' is not valid: it must be an object, not"),
+        ({"expected_share": "x"}, "'options.expected_share' is not valid: it must be a number or an object, not"),
+        (
+            {"expected_share": 2},
+            "'options.expected_share' is not valid: a share lies between 0 and 1, both excluded, and the shares of "
+            "several levels sum to at most 1.",
+        ),
         ({"alpha": 5}, "'options.alpha' is not valid: it must be a number below 0.5, not 5."),
         ({"alpha": "x"}, "'options.alpha' is not valid: it must be a number, not \"x\"."),
         ({"folds": 1}, "'options.folds' is not valid: it must be a number of at least 2, not 1."),
