@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from cqox.client.connection import Call
+from cqox.contract.bounds import shortened
 from cqox.contract.messages import Message
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, NotFound
 
 __all__ = ["check_text", "json_call", "segment"]
 
@@ -40,9 +41,12 @@ def segment(name: str) -> str:
 
     Raises:
         InvalidRequest: it is empty, which would name the list of all.
+        NotFound: it has a slash, which no name has, and which a server takes for the end of a segment.
     """
     if not name:
         raise InvalidRequest(Message("client.empty-id"))
+    if "/" in name:
+        raise NotFound(Message("client.no-such-id", id=shortened(name)))
     encoded = quote(name.encode("utf-8", "replace"), safe="")
     return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
 

@@ -102,8 +102,8 @@ async def test_a_figure_must_be_one() -> None:
     drawn = httpx.Response(200, content=b"<svg/>", headers={"Content-Type": "image/svg+xml; charset=utf-8"})
     server = Scripted(drawn, httpx.Response(200, html="<p>Log in"))
     connection = server.connection()
-    assert await operations.figure(connection, "a", "f/1", "svg", language="ja") == b"<svg/>"
-    assert server.requests[0].url.raw_path == b"/api/analyses/a/figures/f%2F1.svg?lang=ja"
+    assert await operations.figure(connection, "a", "f 1", "svg", language="ja") == b"<svg/>"
+    assert server.requests[0].url.raw_path == b"/api/analyses/a/figures/f%201.svg?lang=ja"
     with pytest.raises(AnswerNotUnderstood, match="is text/html"):
         await operations.figure(connection, "a", "f", "svg", language="en")
 

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import re
 
 import pytest
 
 from cqox.client.requests import check_text, json_call, segment
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, NotFound
 
 
 def test_a_body_is_compact_json_with_its_digest() -> None:
@@ -26,12 +27,18 @@ def test_what_json_cannot_hold_is_refused(value: object, said: str) -> None:
 @pytest.mark.parametrize(
     ("name", "encoded"),
     [
-        ("a-b_1", "a-b_1"), ("a/b?c#d", "a%2Fb%3Fc%23d"), ("売", "%E5%A3%B2"), ("..", "%2E%2E"), ("a.b", "a.b"),
+        ("a-b_1", "a-b_1"), ("a b?c#d", "a%20b%3Fc%23d"), ("売", "%E5%A3%B2"), ("..", "%2E%2E"), ("a.b", "a.b"),
         ("\udcff", "%3F"),
     ],
 )  # fmt: skip
 def test_a_name_is_one_segment_of_a_path(name: str, encoded: str) -> None:
     assert segment(name) == encoded
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "/"])
+def test_nothing_has_an_id_with_a_slash(name: str) -> None:
+    with pytest.raises(NotFound, match=re.escape(f"'{name}'")):
+        segment(name)
 
 
 def test_an_empty_id_is_refused() -> None:
