@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence, Set
 from pydantic import JsonValue
 
 from cqox.contract import ALIASES, ROLES, Options, canonical_role, near_words
-from cqox.contract.messages import Message
+from cqox.contract.bounds import shortened
+from cqox.contract.messages import LANGUAGES, Message
 from cqox.errors import InvalidRequest
 
-__all__ = ["as_json", "split"]
+__all__ = ["as_json", "check_language", "reading_options", "split"]
 
 _AUTO = "auto"
 
@@ -45,6 +46,30 @@ def as_json(given: Mapping[str, object]) -> dict[str, JsonValue]:
         InvalidRequest: a value has no JSON form.
     """
     return {name: _json(name, value) for name, value in given.items() if value is not None}
+
+
+def reading_options(read: Mapping[str, object] | None) -> dict[str, JsonValue]:
+    """Return options of reading a file as JSON.
+
+    Raises:
+        InvalidRequest: they are no mapping, or a value has no JSON form.
+    """
+    if read is not None and not isinstance(read, Mapping):
+        raise InvalidRequest(Message("request.no-mapping", name="read", type=type(read).__name__), field="read")
+    return as_json(read or {})
+
+
+def check_language(language: object) -> None:
+    """Refuse a language without a catalog of sentences.
+
+    Raises:
+        InvalidRequest: there is none; `choices` are those that have one.
+    """
+    if language not in LANGUAGES:
+        detail = Message(
+            "request.no-such-choice", choices=list(LANGUAGES), field="language", given=shortened(repr(language))
+        )
+        raise InvalidRequest(detail, field="language", choices=LANGUAGES)
 
 
 def _unknown(name: str) -> InvalidRequest:

@@ -7,12 +7,12 @@ from typing import Unpack
 from pydantic import JsonValue
 
 from cqox.analysis.local import LocalAnalyses, LocalReport
-from cqox.api.arguments import as_json, split
+from cqox.api.arguments import check_language, reading_options, split
 from cqox.api.keywords import Keywords
 from cqox.api.portal import Call, OnStep
 from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
-from cqox.api.session import Session, dataset_of, default_session
+from cqox.api.session import Session, chosen, dataset_of
 from cqox.api.signatures import with_keywords
 from cqox.api.source import LocalSource
 from cqox.contract import Inference
@@ -71,8 +71,8 @@ def analyze_request(
     session: Session | None = None,
 ) -> Report:
     """Do the same as `analyze` for `mapping` and `options` as the HTTP interface takes them."""
-    call, reading = _started(data, read, language, session, mapping, options)
     with shown(progress) as on_step:
+        call, reading = _started(data, read, language, session, mapping, options)
         return reading(call.wait(on_step))
 
 
@@ -103,8 +103,8 @@ async def analyze_request_async(
     session: Session | None = None,
 ) -> Report:
     """Do the same as `analyze_request` in an event loop; a cancellation ends the computation."""
-    call, reading = _started(data, read, language, session, mapping, options)
     with shown(progress) as on_step:
+        call, reading = _started(data, read, language, session, mapping, options)
         return reading(await call.wait_async(on_step))
 
 
@@ -144,10 +144,11 @@ def _started(
     mapping: Mapping[str, JsonValue],
     options: Mapping[str, JsonValue],
 ) -> tuple[Call[_Answered], Callable[[_Answered], Report]]:
-    used = session or default_session()
+    check_language(language)
+    used, options_of_file = chosen(session), reading_options(read)
 
     async def work(analyses: LocalAnalyses, on_step: OnStep) -> _Answered:
-        record, kind = await dataset_of(analyses, data, as_json(read or {}))
+        record, kind = await dataset_of(analyses, data, options_of_file)
         return await analyses.analyze(record, mapping=mapping, options=options, progress=on_step), kind
 
     def reading(found: _Answered) -> Report:
@@ -159,8 +160,10 @@ def _started(
 
 
 def _roles_started(data: object, read: Mapping[str, object] | None, session: Session | None) -> Call[Inference]:
+    used, options_of_file = chosen(session), reading_options(read)
+
     async def work(analyses: LocalAnalyses, on_step: OnStep) -> Inference:
-        record, _ = await dataset_of(analyses, data, as_json(read or {}))
+        record, _ = await dataset_of(analyses, data, options_of_file)
         return Inference.model_validate(await analyses.infer_roles(record))
 
-    return (session or default_session()).start(work)
+    return used.start(work)

@@ -8,6 +8,8 @@ from time import monotonic
 from typing import Any
 
 from cqox.api.portal import OnStep
+from cqox.contract.messages import Message
+from cqox.errors import InvalidRequest
 
 __all__ = ["Progress", "shown"]
 
@@ -20,7 +22,13 @@ _WIDTH = 60
 
 @contextmanager
 def shown(progress: Progress) -> Iterator[OnStep | None]:
-    """Yield the function that shows a step; remove what it showed at the end."""
+    """Yield the function that shows a step; remove what it showed at the end.
+
+    Raises:
+        InvalidRequest: the argument is of another type.
+    """
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
+        raise InvalidRequest(Message("request.no-progress", type=type(progress).__name__), field="progress")
     if progress is False:
         yield None
     elif callable(progress):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from pydantic import JsonValue
 
+from cqox.api.arguments import check_language
 from cqox.contract import (
     DataFinding,
     Decision,
@@ -77,6 +78,7 @@ class Report:
         kind: FrameKind | None = None,
         language: Language = LANGUAGES[0],
     ) -> None:
+        check_language(language)
         self._english = document
         self._source = source
         self._kind = kind

@@ -11,11 +11,13 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.local import LocalAnalyses
 from cqox.analysis.source_datasets import remove
 from cqox.api.portal import Call, OnStep, Portal
+from cqox.contract.messages import Message
+from cqox.errors import InvalidRequest
 from cqox.frames import FrameKind, take
 from cqox.sources import parse
 from cqox.storage import DatasetRecord
 
-__all__ = ["Session", "dataset_of", "default_session"]
+__all__ = ["Session", "chosen", "dataset_of", "default_session"]
 
 
 class Session:
@@ -26,10 +28,10 @@ class Session:
     """
 
     def __init__(self, bounds: Bounds | None = None) -> None:
-        chosen = bounds or Bounds(
+        limits = bounds or Bounds(
             analyses=1, threads=os.process_cpu_count() or 1, worker_memory_bytes=0, file_limits={}, standby=False
         )
-        self._portal = Portal(lambda: LocalAnalyses.open(chosen))
+        self._portal = Portal(lambda: LocalAnalyses.open(limits))
 
     def start[T](self, work: "Callable[[LocalAnalyses, OnStep], Awaitable[T]]") -> Call[T]:
         """Start work in the session's event loop."""
@@ -75,3 +77,14 @@ _default = Session()
 def default_session() -> Session:
     """Return the session of this process."""
     return _default
+
+
+def chosen(session: Session | None) -> Session:
+    """Return a caller's session, by default that of this process.
+
+    Raises:
+        InvalidRequest: it is no session.
+    """
+    if session is not None and not isinstance(session, Session):
+        raise InvalidRequest(Message("request.no-session", type=type(session).__name__), field="session")
+    return session or default_session()

@@ -91,6 +91,8 @@ def server_at(
     Raises:
         InvalidRequest: the address, the token or a field cannot be used.
     """
+    if url is not None and not isinstance(url, str):
+        raise InvalidRequest(Message("client.url-unusable", url=shortened(repr(url))), field="url")
     ours = environ.get(URL_VARIABLE, "").strip()
     address = _address((ours if url is None else url).strip())
     if token is None and (not ours or _origin(ours) == _origin(address)):

@@ -8,7 +8,7 @@ import httpx
 from anyio import to_thread
 from pydantic import JsonValue
 
-from cqox.api.arguments import split
+from cqox.api.arguments import check_language, split
 from cqox.api.keywords import Keywords
 from cqox.api.portal import Portal
 from cqox.api.progress import Progress, shown
@@ -141,6 +141,7 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> Report:
         """Do the same as `analyze` for `mapping` and `options` as the HTTP interface takes them."""
+        check_language(language)
         with shown(progress) as on_step:
             found = await analyses.analyze(
                 self._connection, data, mapping, options, read=read, timeout=timeout, on_step=on_step
@@ -170,6 +171,7 @@ class AsyncClient:
         Raises:
             CqoxError: as `analyze`.
         """
+        check_language(language)
         mapping, options = split(keywords)
         with shown(progress) as on_step:
             job = await analyses.submit(self._connection, data, mapping, options, read=read, key=key, on_step=on_step)
@@ -177,6 +179,7 @@ class AsyncClient:
 
     def job(self, job_id: str, *, language: Language = LANGUAGES[0]) -> AsyncJob:
         """Return a job by its id, such as one that another process has started."""
+        check_language(language)
         return AsyncJob(self._connection, self._portal, Started(job_id=job_id), language)
 
     async def upload(

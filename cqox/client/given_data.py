@@ -11,7 +11,7 @@ from pathlib import Path
 from anyio import to_thread
 from pydantic import JsonValue
 
-from cqox.api.arguments import as_json
+from cqox.api.arguments import reading_options
 from cqox.client.requests import check_text
 from cqox.contract import DatasetDescription, DatasetSummary, dataset_id, file_digest, read_fields
 from cqox.contract.messages import Message
@@ -125,7 +125,7 @@ def _taken(data: object, path: Path) -> Taken:
 
 def _options(read: Mapping[str, object] | None) -> dict[str, JsonValue]:
     """Return options of reading as the server gets them from a query: text, and the list of `na`."""
-    options = read_fields(as_json(read or {}))
+    options = read_fields(reading_options(read))
     check_text(options)
     return options
 

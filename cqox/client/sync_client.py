@@ -11,7 +11,7 @@ from typing import Literal, Self, Unpack
 import httpx
 from pydantic import JsonValue
 
-from cqox.api.arguments import split
+from cqox.api.arguments import check_language, split
 from cqox.api.keywords import Keywords
 from cqox.api.portal import OnStep, Portal
 from cqox.api.progress import Progress, shown
@@ -153,15 +153,15 @@ class Client:
         timeout: float | None = None,
     ) -> Report:
         """Do the same as `analyze` for `mapping` and `options` as the HTTP interface takes them."""
+        check_language(language)
 
         async def work(connection: Connection, on_step: OnStep) -> Finished:
             return await analyses.analyze(
                 connection, data, mapping, options, read=read, timeout=timeout, on_step=on_step
             )
 
-        call = started(self._portal, work)
         with shown(progress) as on_step:
-            return report_of(*call.wait(on_step), self._portal, language)
+            return report_of(*started(self._portal, work).wait(on_step), self._portal, language)
 
     def submit(
         self,
@@ -194,17 +194,18 @@ class Client:
             report = job.wait()
             ```
         """
+        check_language(language)
         mapping, options = split(keywords)
 
         async def work(connection: Connection, on_step: OnStep) -> Started:
             return await analyses.submit(connection, data, mapping, options, read=read, key=key, on_step=on_step)
 
-        call = started(self._portal, work)
         with shown(progress) as on_step:
-            return Job(self._portal, call.wait(on_step), language)
+            return Job(self._portal, started(self._portal, work).wait(on_step), language)
 
     def job(self, job_id: str, *, language: Language = LANGUAGES[0]) -> Job:
         """Return a job by its id, such as one that another process has started."""
+        check_language(language)
         return Job(self._portal, Started(job_id=job_id), language)
 
     def upload(
@@ -227,9 +228,8 @@ class Client:
         async def work(connection: Connection, on_step: OnStep) -> DatasetDescription:
             return await operations.upload(connection, data, name=name, read=read, on_step=on_step)
 
-        call = started(self._portal, work)
         with shown(progress) as on_step:
-            return call.wait(on_step)
+            return started(self._portal, work).wait(on_step)
 
     def datasets(self) -> Sequence[DatasetSummary]:
         """Return the data sets of the server: samples first, then newest first."""
@@ -243,12 +243,12 @@ class Client:
 
     def roles(self, data: object, *, read: Mapping[str, object] | None = None, progress: Progress = None) -> Inference:
         """Suggest which column plays which role, with reasons, as `cqox.roles` does."""
-        call = started(
-            self._portal,
-            lambda connection, on_step: operations.roles(connection, data, read=read, on_step=on_step),
-        )
+
+        async def work(connection: Connection, on_step: OnStep) -> Inference:
+            return await operations.roles(connection, data, read=read, on_step=on_step)
+
         with shown(progress) as on_step:
-            return call.wait(on_step)
+            return started(self._portal, work).wait(on_step)
 
     def preview(
         self,

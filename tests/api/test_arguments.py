@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cqox.api.arguments import as_json, split
+from cqox.api.arguments import as_json, check_language, reading_options, split
 from cqox.contract import DropRows
 from cqox.errors import InvalidRequest
 
@@ -57,3 +57,18 @@ def test_an_unknown_keyword_names_the_nearest() -> None:
     with pytest.raises(InvalidRequest, match="no role and no option 'zzzzzz'") as caught:
         split({"zzzzzz": 1})
     assert {"y", "alpha"} <= set(caught.value.choices or ())
+
+
+def test_options_of_reading_are_a_mapping() -> None:
+    assert reading_options({"sheet": "2025", "na": None}) == {"sheet": "2025"}
+    assert reading_options(None) == {}
+    with pytest.raises(InvalidRequest, match=r"'read' is of type str\.") as caught:
+        reading_options("utf8")  # type: ignore[arg-type]
+    assert caught.value.field == "read"
+
+
+def test_a_language_without_sentences_is_refused() -> None:
+    check_language("ja")
+    with pytest.raises(InvalidRequest, match="language") as caught:
+        check_language("xx")
+    assert caught.value.choices == ("en", "ja")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,3 +163,14 @@ def test_the_report_is_that_of_the_http_interface(report: Report) -> None:
     document = json.loads(report.to_json())
     assert document == report.to_dict()
     assert {"decision", "estimates", "gates", "identification", "messages", "provenance"} <= document.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("language", "xx"), ("read", "utf8"), ("session", 3), ("progress", "foo"), ("language", ["en"])]
+)
+def test_a_keyword_of_the_call_with_another_value_is_refused(name: str, value: object) -> None:
+    keywords: dict[str, Any] = {name: value}
+    with pytest.raises(InvalidRequest, match=name) as caught:
+        cqox.analyze({"y": [1.0, 2.0], "w": [0, 1]}, y="y", treatment="w", **keywords)
+    assert caught.value.field == name
+    assert name != "language" or caught.value.choices == ("en", "ja")

@@ -8,6 +8,7 @@ import pytest
 
 from cqox.api import progress as shows
 from cqox.api.progress import shown
+from cqox.errors import InvalidRequest
 
 
 def test_a_function_gets_every_step() -> None:
@@ -16,6 +17,11 @@ def test_a_function_gets_every_step() -> None:
         assert on_step is not None
         on_step({"step": "plan"})
     assert steps == [{"step": "plan"}]
+
+
+def test_another_value_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"'progress' is of type str\."), shown("foo"):  # type: ignore[arg-type]
+        pass
 
 
 def test_there_is_none_where_it_is_not_wanted_or_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:

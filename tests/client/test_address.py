@@ -8,6 +8,12 @@ from cqox.errors import InvalidRequest
 ENVIRON = {"CQOX_URL": "https://cqox.example.com/", "CQOX_TOKEN": "secret"}
 
 
+def test_an_address_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="3") as caught:
+        server_at(3, environ=ENVIRON)  # type: ignore[arg-type]
+    assert caught.value.field == "url"
+
+
 @pytest.mark.parametrize(
     ("url", "used"),
     [

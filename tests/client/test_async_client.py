@@ -40,6 +40,8 @@ async def test_a_keyword_that_is_none_is_refused_before_anything_is_sent() -> No
     for call in (client.analyze, client.submit):
         with pytest.raises(InvalidRequest, match="Did you mean treatment"):
             await call("test", y="y", treatmant="w")  # type: ignore[call-arg]
+        with pytest.raises(InvalidRequest, match="language"):
+            await call("test", y="y", treatment="w", language="xx")  # type: ignore[arg-type]
     assert server.requests == []
 
 

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 
 from cqox.client import Client
-from cqox.errors import DeadlineExceeded
+from cqox.errors import DeadlineExceeded, InvalidRequest
 from cqox.resilience import deadline
 from tests.client.scripted import URL, Scripted, answer
 
@@ -49,6 +50,18 @@ def test_threads_share_a_client() -> None:
         thread.join()
     assert found == ["ok"] * 8
     client.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("language", "xx"), ("progress", "foo")])
+def test_a_keyword_with_another_value_is_refused_before_anything_is_sent(name: str, value: str) -> None:
+    server = Scripted(answer(HEALTH))
+    keywords: dict[str, Any] = {name: value}
+    with Client(URL, transport=server.transport) as client:
+        for call in (client.analyze, client.submit):
+            with pytest.raises(InvalidRequest) as caught:
+                call("0" * 32, y="y", treatment="w", **keywords)
+            assert caught.value.field == name
+    assert server.requests == []
 
 
 def test_an_interrupt_ends_a_call_at_once() -> None:
