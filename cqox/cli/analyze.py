@@ -1,8 +1,6 @@
 """`cqox analyze`: an analysis of one file, on this machine or by a server."""
 
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from cqox.api.session import Session
 from cqox.cli.arguments import mapping_of, options_of, read_options_of, source_of
 from cqox.cli.environment import bounds_of
 from cqox.cli.exports import check_targets, format_of, write_report
-from cqox.cli.output import INTERRUPTED, Progress, error_console, print_error, result_console
+from cqox.cli.output import INTERRUPTED, Progress, error_console, print_error, print_json, result_console
 from cqox.cli.servers import open_client
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError
@@ -116,7 +114,7 @@ def _print(wanted: Wanted, report: Report) -> None:
     }
     document: dict[str, JsonValue] = {**report.to_dict(), "figures": {name: paths[0] for name, paths in files.items()}}
     if wanted.as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        print_json(document)
         return
     console = result_console()
     show_report(console, document, language=wanted.language)

@@ -1,5 +1,6 @@
 """Output of the commands: results on standard output, progress and errors on standard error, and exit statuses."""
 
+import json
 import logging
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import NoReturn, Self
 from rich.console import Console
 from rich.text import Text
 
+from cqox.cli.streams import is_of_output
 from cqox.contract.messages import Language, Message, of
 from cqox.errors import CqoxError, InputError, InvalidRequest
 
@@ -21,6 +23,7 @@ __all__ = [
     "error_console",
     "listing_console",
     "print_error",
+    "print_json",
     "result_console",
     "suppress_log_lines",
 ]
@@ -66,7 +69,13 @@ def end_process(status: int) -> NoReturn:
 
 
 def print_error(error: Exception, language: Language, *, console: Console | None = None) -> int:
-    """Print an error with the valid choices; return the exit status."""
+    """Print an error with the valid choices; return the exit status.
+
+    Raises:
+        OSError: the error itself, if it is that of standard output; the command line ends with it.
+    """
+    if is_of_output(error):
+        raise error
     console = console or error_console()
     detail = of(error.detail if isinstance(error, InputError) else _text(error)).in_language(language)
     console.print(Text(detail, style="red"), soft_wrap=True)
@@ -74,6 +83,16 @@ def print_error(error: Exception, language: Language, *, console: Console | None
         valid = Message("terminal.valid", choices=list(error.choices))
         console.print(Text(valid.in_language(language)), soft_wrap=True)
     return USAGE if isinstance(error, InvalidRequest) else 1
+
+
+def print_json(document: object) -> None:
+    """Print a JSON value; an encoding that lacks a character gets it escaped, as `\\u58f2`."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)
+    sys.stdout.write(f"{text}\n")
 
 
 class Progress:

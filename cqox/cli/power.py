@@ -1,8 +1,6 @@
 """`cqox power`: sample size, smallest detectable effect or power of a study that is planned."""
 
-import json
 import os
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +11,7 @@ from rich.text import Text
 
 from cqox.cli.arguments import read_options_of, source_of
 from cqox.cli.environment import bounds_of
-from cqox.cli.output import INTERRUPTED, print_error, result_console
+from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
 from cqox.contract import file_digest
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError, InvalidRequest
@@ -57,7 +55,7 @@ def plan(
     if report is None:
         return INTERRUPTED
     if as_json:
-        sys.stdout.write(json.dumps(_spoken(report.to_dict(), language), ensure_ascii=False, indent=2) + "\n")
+        print_json(_spoken(report.to_dict(), language))
     else:
         result_console().print(Text(report.text(language)), soft_wrap=True)
     return 0

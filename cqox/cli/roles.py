@@ -1,9 +1,7 @@
 """`cqox roles`: suggested roles of columns, with reasons and the command that uses them."""
 
-import json
 import os
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -20,7 +18,7 @@ from cqox.api.flags import flag_of, flags_of_mapping, flags_of_pairs
 from cqox.api.session import Session
 from cqox.cli.arguments import read_options_of, source_of
 from cqox.cli.environment import bounds_of
-from cqox.cli.output import INTERRUPTED, print_error, result_console
+from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
 from cqox.contract import ROLES
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
 from cqox.errors import CqoxError
@@ -59,7 +57,7 @@ def print_roles(
     if language != LANGUAGES[0]:
         translate_document(document, document["messages"], language)  # type: ignore[arg-type]
     if as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        print_json(document)
     else:
         _show(result_console(), document, command_of(data, document, query=query, read_options=read_options), language)
     return 0

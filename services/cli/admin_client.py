@@ -10,6 +10,7 @@ import httpx
 from pydantic import JsonValue
 from rich.console import Console
 
+from cqox.cli.output import print_json
 from services.cli.policies_shown import policies_table
 from services.config.configuration import SettingsError, load
 from services.config.settings import shared_socket_path
@@ -89,7 +90,7 @@ def _run(target: Target, change: Mapping[str, JsonValue] | None, *, as_json: boo
     if change is not None:
         shown = {name: state for name, state in shown.items() if name == change["policy"]}
     if as_json:
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        print_json(shown)
     else:
         console = Console(highlight=False)
         console.print(policies_table(shown), soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cqox.cli.analyze_flags import parameter, with_flags
-from cqox.cli.app import VersionOption
+from cqox.cli.app import VersionOption, run
 from cqox.cli.commands import add_commands
 from cqox.cli.installation import Installation, StorePlace
 from services.cli import admin, db
@@ -36,7 +36,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; exit the process with the command's status."""
-    app(prog_name="cqox")
+    run(app, "cqox")
 
 
 @app.callback()

@@ -8,6 +8,7 @@ import trio
 from rich.console import Console
 
 from cqox.analysis.stores import StoreAddresses, open_store
+from cqox.cli.streams import is_of_output
 from cqox.errors import CqoxError
 from cqox.storage import ResultStore
 from services.config.configuration import SettingsError, load
@@ -19,7 +20,11 @@ _USAGE = 2
 
 
 def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
-    """Run a command on the store; return its status, 1 for an unusable store or file, or 2 for an invalid setting."""
+    """Run a command on the store; return its status, 1 for an unusable store or file, or 2 for an invalid setting.
+
+    Raises:
+        OSError: standard output cannot be written.
+    """
     console = Console(stderr=True, highlight=False)
     # An error ends the command with one message; log lines of retries before it are suppressed.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -30,6 +35,8 @@ def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return _USAGE
     except (CqoxError, OSError) as error:
+        if is_of_output(error):
+            raise
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
 

@@ -1,9 +1,9 @@
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
 
-from cqox.cli.output import Progress, error_console, print_error, result_console
+from cqox.cli.output import Progress, error_console, print_error, print_json, result_console
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, UnusableData, WorkerLost
 
@@ -55,3 +55,12 @@ def test_results_and_errors_go_to_different_streams(capsys: pytest.CaptureFixtur
     result_console().print("a")
     error_console().print("b")
     assert capsys.readouterr() == ("a\n", "b\n")
+
+
+def test_json_is_escaped_where_the_encoding_lacks_a_character(monkeypatch: pytest.MonkeyPatch):
+    for encoding, written in (("utf-8", '"売"'), ("cp932", '"売"'), ("ascii", '"\\u58f2"')):
+        out = TextIOWrapper(BytesIO(), encoding=encoding)
+        monkeypatch.setattr("sys.stdout", out)
+        print_json("売")
+        out.flush()
+        assert out.buffer.getvalue().decode(encoding) == f"{written}\n"  # type: ignore[attr-defined]

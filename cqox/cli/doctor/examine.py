@@ -1,8 +1,6 @@
 """Running all checks, and their output."""
 
-import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
@@ -10,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cqox.cli.doctor.check import Check, Found, Status
-from cqox.cli.output import INTERRUPTED, result_console
+from cqox.cli.output import INTERRUPTED, print_json, result_console
 from cqox.contract.messages import Language, Message, of
 
 __all__ = ["examine", "library_checks", "results"]
@@ -42,7 +40,7 @@ def examine(further: Callable[[Mapping[str, str]], Sequence[Check]], *, as_json:
     worst: Status = max((each.status for _, each in found), key=_ORDER.index, default="ok")
     if as_json:
         document = {"status": worst, "checks": [_as_json(check, each, language) for check, each in found]}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        print_json(document)
     else:
         counts = {status: sum(each.status == status for _, each in found) for status in _ORDER}
         said = Message("doctor.summary", ok=counts["ok"], warnings=counts["warn"], failures=counts["fail"])

@@ -116,3 +116,17 @@ def child_of(process: int, word: str) -> int:
     children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
     (found,) = [each for each in children if word in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")]
     return int(found)
+
+
+@pytest.mark.parametrize("arguments", [("explain", "overlap"), ("db", "status"), ("up", "--help")])
+def test_output_that_cannot_be_written_ends_with_one_sentence(arguments, tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            env={**os.environ, "CQOX_DATA_DIR": str(tmp_path), "LANG": "C.UTF-8"},
+        )
+    assert (done.returncode, done.stderr) == (1, "Standard output cannot be written: No space left on device.\n")
