@@ -1,5 +1,7 @@
 """The answer to a checked question: what is unknown is solved for, and put into words."""
 
+import math
+
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.planning.arguments import Arguments, Unknown
@@ -105,7 +107,7 @@ def _assembled(
     return PowerReport(
         unknown=unknown,
         effect=effect,
-        relative_effect=effect / abs(facts.baseline) if facts.baseline else None,
+        relative_effect=_share(effect, facts.baseline),
         standardized_effect=effect / deviation if deviation else None,
         n=size.n,
         power=found,
@@ -131,6 +133,12 @@ def _assembled(
         method=method_of(given, facts),
         assumptions=assumptions_of(given, facts, study, size, effect),
     )
+
+
+def _share(effect: float, baseline: float | None) -> float | None:
+    """Return the effect over the baseline; None where that is no number."""
+    share = effect / abs(baseline) if baseline else math.inf
+    return share if math.isfinite(share) else None
 
 
 def _curve(study: Study, size: Size, power: float, *, lower: bool) -> tuple[tuple[int, float], ...]:

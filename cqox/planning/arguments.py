@@ -1,17 +1,19 @@
 """Arguments of a power calculation, and whether they fit each other; the data are not looked at."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+import numpy as np
+
+from cqox.contract.bounds import shortened
 from cqox.contract.messages import Message
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 from cqox.planning.designs import RateTest
 from cqox.planning.panels import PanelEstimator
 
-__all__ = ["Arguments", "Unknown", "checked"]
+__all__ = ["LARGEST", "SMALLEST", "Arguments", "Unknown", "checked"]
 
 type Unknown = Literal["effect", "n", "power"]
 type _Test = Callable[[float], bool]
@@ -19,8 +21,17 @@ type _Test = Callable[[float], bool]
 _POWER = 0.8
 _SHARES = ("alpha", "power")
 _SHARES_OR_ZERO = ("r2", "r2_clusters", "icc", "autocorrelation", "pair_correlation")
-_POSITIVE = ("ratio",)
-_WHOLE = {"n": 2, "clusters": 2, "periods_before": 0, "periods_after": 1}
+_MOST = 10**12
+_MOST_PERIODS = 2_000
+_WHOLE = {
+    "n": (2, _MOST),
+    "clusters": (2, _MOST),
+    "periods_before": (0, _MOST_PERIODS),
+    "periods_after": (1, _MOST_PERIODS),
+}
+_BETWEEN = {"ratio": (1e-5, 1e5), "cluster_size": (1, _MOST), "cluster_size_cv": (0, 1e6)}
+SMALLEST, LARGEST = 1e-50, 1e50
+"""Ends of what is in units of the outcome; beyond them squares of variances are no numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +86,10 @@ def checked(given: Arguments, *, data: bool, panel: bool, clustered: bool) -> tu
         InvalidRequest: a value is out of its range, or arguments contradict each other or are missing; the field is
             the argument.
     """
+    given = _plain(given)
     _check_words(given)
     _check_ranges(given)
+    given = _with_whole(given)
     _check_sds(given.sd)
     _check_clusters(given, clustered=clustered)
     _check_time(given, data=data, panel=panel)
@@ -101,14 +114,30 @@ def _unknown(given: Arguments, *, data: bool) -> Unknown:
     return "n" if given.n is None else "power"
 
 
+def _plain(given: Arguments) -> Arguments:
+    """Return the arguments with numbers of numpy as those of Python, and sequences as tuples."""
+    found: dict[str, object] = {}
+    for each in fields(given):
+        value = getattr(given, each.name)
+        found[each.name] = tuple(map(_number, value)) if isinstance(value, list | tuple) else _number(value)
+    return replace(given, **found)  # type: ignore[arg-type]
+
+
+def _number(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _check_words(given: Arguments) -> None:
     choices = {"better": ("higher", "lower"), "rate_test": ("score", "arcsine", "wald")}
     if given.estimator is not None:
         choices["estimator"] = ("did", "ancova", "post")
     for name, valid in choices.items():
         value = getattr(given, name)
-        if value not in valid:
-            raise unknown_word(Message("power.word-value", argument=name), str(value), valid, field=name)
+        if not isinstance(value, str) or value not in valid:
+            raise unknown_word(Message("power.word-value", argument=name), _shown(value), valid, field=name)
+    for name in ("one_sided", "relative"):
+        if not isinstance(getattr(given, name), bool):
+            raise _out_of_range(name, getattr(given, name), Message("power.range-yes-or-no"))
 
 
 def _check_ranges(given: Arguments) -> None:
@@ -116,39 +145,60 @@ def _check_ranges(given: Arguments) -> None:
         _check(given, name, lambda value: 0 < value < 1, Message("power.range-share"))
     for name in _SHARES_OR_ZERO:
         _check(given, name, lambda value: 0 <= value < 1, Message("power.range-share-or-zero"))
-    for name in _POSITIVE:
-        _check(given, name, lambda value: value > 0, Message("power.range-positive"))
-    for name, least in _WHOLE.items():
-        _check(given, name, _is_whole(least), Message("power.range-whole", least=least))
-    _check(given, "cluster_size", lambda value: value >= 1, Message("power.range-at-least", least=1))
-    _check(given, "cluster_size_cv", lambda value: value >= 0, Message("power.range-at-least", least=0))
+    for name, (least, most) in _WHOLE.items():
+        _check(given, name, _is_whole(least, most), Message("power.range-whole", least=least, most=most))
+    for name, (low, high) in _BETWEEN.items():
+        _check(given, name, _is_between(low, high), Message("power.range-between", least=low, most=high))
     _check(given, "serial_correlation", lambda value: -1 < value < 1, Message("power.range-correlation"))
-    _check(given, "effect", lambda value: True, Message("power.range-finite"))
-    _check(given, "baseline", lambda value: True, Message("power.range-finite"))
+    for name in ("effect", "baseline"):
+        wanted = Message("power.range-magnitude", least=SMALLEST, most=LARGEST)
+        _check(given, name, lambda value: value == 0 or SMALLEST <= abs(value) <= LARGEST, wanted)
     if given.target <= given.alpha:
         raise InvalidRequest(Message("power.power-below-alpha", power=given.target, alpha=given.alpha), field="power")
 
 
-def _is_whole(least: int) -> _Test:
-    return lambda value: value == int(value) and value >= least
+def _with_whole(given: Arguments) -> Arguments:
+    """Return the arguments with whole numbers as such, also where they are given as 12.0."""
+    whole: dict[str, object] = {name: int(value) for name in _WHOLE if (value := getattr(given, name)) is not None}
+    return replace(given, **whole)  # type: ignore[arg-type]
+
+
+def _is_whole(least: int, most: int) -> _Test:
+    return lambda value: least <= value <= most and value == int(value)
+
+
+def _is_between(least: float, most: float) -> _Test:
+    return lambda value: least <= value <= most
 
 
 def _check(given: Arguments, name: str, holds: _Test, wanted: Message) -> None:
     value = getattr(given, name)
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not holds(value):
-        raise InvalidRequest(Message("power.out-of-range", argument=name, wanted=wanted, value=str(value)), field=name)
+    if value is not None and not (_is_number(value) and holds(value)):
+        raise _out_of_range(name, value, wanted)
 
 
-def _check_sds(sd: float | Sequence[float] | None) -> None:
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _out_of_range(name: str, value: object, wanted: Message) -> InvalidRequest:
+    return InvalidRequest(Message("power.out-of-range", argument=name, wanted=wanted, value=_shown(value)), field=name)
+
+
+def _check_sds(sd: object) -> None:
     if sd is None:
         return
-    values = list(sd) if isinstance(sd, Sequence) else [sd]
-    for value in values:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-        if not fits or not 1 <= len(values) <= 2:
-            raise InvalidRequest(Message("power.sds", value=str(sd)), field="sd")
+    values = sd if isinstance(sd, tuple) else (sd,)
+    fits = [_is_number(value) and SMALLEST <= value <= LARGEST for value in values]
+    if not all(fits) or len(fits) not in (1, 2):
+        raise InvalidRequest(Message("power.sds", least=SMALLEST, most=LARGEST, value=_shown(sd)), field="sd")
+
+
+def _shown(value: object) -> str:
+    try:
+        return shortened(str(value))
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return type(value).__name__
 
 
 def _check_clusters(given: Arguments, *, clustered: bool) -> None:

@@ -10,6 +10,7 @@ from cqox.contract.messages import Message
 from cqox.contract.words import unknown_word
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
+from cqox.planning.arguments import LARGEST, SMALLEST
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,14 +40,21 @@ def numbers(data: "Frame", name: str, argument: str) -> Vector:
 
     Raises:
         InvalidRequest: there is no such column.
-        UnusableData: it does not hold numbers.
+        UnusableData: it does not hold numbers, or their squares would be none.
     """
     import polars as pl
 
     column = _column(data, name, argument)
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise UnusableData(Message("power.column-no-numbers", argument=argument, column=name), field=argument)
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    if largest and not SMALLEST <= largest <= LARGEST:
+        detail = Message(
+            "power.column-scale", argument=argument, column=name, found=largest, least=SMALLEST, most=LARGEST
+        )
+        raise UnusableData(detail, field=argument)
+    return values
 
 
 def codes(data: "Frame", name: str, argument: str) -> Codes:

@@ -83,3 +83,11 @@ def test_frames_of_every_library_give_the_same_answer() -> None:
     ]
     assert answers[0] == pytest.approx(answers[1], rel=1e-12)
     assert answers[0] == pytest.approx(answers[2], rel=1e-12)
+
+
+@pytest.mark.parametrize("largest", [1e200, -1e200, 1e-200])
+def test_a_column_whose_squares_are_no_numbers_is_refused(largest: float) -> None:
+    with pytest.raises(UnusableData, match="rescale the column") as caught:
+        numbers({"y": [0.0, largest, float("nan")]}, "y", "y")
+    assert caught.value.field == "y"
+    assert list(numbers({"y": [0.0, 1e-60, 1.0]}, "y", "y")) == [0.0, 1e-60, 1.0]
