@@ -19,6 +19,7 @@ __all__ = [
     "READ_OPTIONS",
     "SERVER_VARIABLE",
     "FigureFormat",
+    "ServerOption",
     "analyze_flags",
     "parameter",
     "with_flags",
@@ -57,6 +58,8 @@ _SERVER_HELP = (
     "Server that computes, such as http://localhost:8082; this machine if absent. DATA may then be the id of a data "
     "set there. A token is taken from CQOX_TOKEN."
 )
+ServerOption = Annotated[str | None, typer.Option("--server", metavar="URL", envvar=SERVER_VARIABLE, help=_SERVER_HELP)]
+"""The flag `--server` of a command that computes."""
 
 
 class FigureFormat(StrEnum):
@@ -83,14 +86,13 @@ def analyze_flags() -> list[inspect.Parameter]:
     """Return the parameters of the command: the file, what is written, options, and one flag for each role."""
     figures = typer.Option("--figures", help="Folder for the figures; NAME-figures where the file is if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
-    server = typer.Option("--server", metavar="URL", envvar=SERVER_VARIABLE, help=_SERVER_HELP)
     return [
         parameter("data", Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)], ...),
         parameter(
             "option",
             Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP)],
         ),
-        parameter("server", Annotated[str | None, server]),
+        parameter("server", ServerOption),
         parameter("query", Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]),
         parameter("read", Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]),
         parameter("export", Annotated[list[Path] | None, typer.Option("--export", metavar="FILE", help=_EXPORT_HELP)]),

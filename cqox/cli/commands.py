@@ -14,6 +14,7 @@ from cqox.cli.analyze_flags import (
     READ_HELP,
     SERVER_VARIABLE,
     FigureFormat,
+    ServerOption,
     analyze_flags,
     with_flags,
 )
@@ -138,11 +139,21 @@ def _folder_of_figures(data: str) -> Path:
     return path.with_name(f"{path.name.partition('.')[0] or 'cqox'}-figures") if path.name else Path("cqox-figures")
 
 
-def _roles(data: _Data, query: _Query = None, read: _Read = None, json: _Json = False, *, lang: LanguageOption) -> None:
+def _roles(
+    data: _Data,
+    server: ServerOption = None,
+    query: _Query = None,
+    read: _Read = None,
+    json: _Json = False,
+    *,
+    lang: LanguageOption,
+) -> None:
     """Suggest which column plays which role, with reasons, and print the command that analyses it so."""
     from cqox.cli.roles import print_roles
 
-    raise typer.Exit(print_roles(data, query=query, read_options=read or [], as_json=json, language=lang))
+    raise typer.Exit(
+        print_roles(data, server=server or None, query=query, read_options=read or [], as_json=json, language=lang)
+    )
 
 
 def _power(

@@ -19,9 +19,11 @@ from cqox.api.session import Session
 from cqox.cli.arguments import read_options_of, source_of
 from cqox.cli.environment import bounds_of
 from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
-from cqox.contract import ROLES
+from cqox.cli.servers import open_client
+from cqox.contract import ROLES, Inference
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
 from cqox.errors import CqoxError
+from cqox.sources import Source
 
 __all__ = ["command_of", "print_roles", "remedies_of"]
 
@@ -30,27 +32,34 @@ _OTHERS = 3
 
 
 def print_roles(
-    data: str, *, query: str | None = None, read_options: Sequence[str], as_json: bool, language: Language
+    data: str,
+    *,
+    server: str | None = None,
+    query: str | None = None,
+    read_options: Sequence[str],
+    as_json: bool,
+    language: Language,
 ) -> int:
     """Print the suggestion.
 
     Args:
-        data: a file, a folder or an address.
+        data: a file, a folder or an address; for a server also a data set that it has.
+        server: address of the server that computes; None for this machine.
         query: a query on the database at that address.
         read_options: options of reading the file as `name=value` strings.
         as_json: print what the HTTP interface answers instead of tables.
         language: language of the reasons.
 
     Returns:
-        The exit status: 0 for a suggestion, 1 where the file cannot be used, 2 for an invalid command line, 130 after
-        Ctrl-C.
+        The exit status: 0 for a suggestion, 1 where the file cannot be used or the server fails, 2 for an invalid
+        command line, 130 after Ctrl-C.
     """
     document: dict[str, JsonValue] | None = None
     try:
-        with suppress(KeyboardInterrupt), Session(bounds_of(os.environ)) as session:
-            found = roles(source_of(data, query), read=read_options_of(read_options), session=session)
+        with suppress(KeyboardInterrupt):
+            found = _suggested(source_of(data, query), server, read_options_of(read_options))
             document = found.model_dump(mode="json")
-    except CqoxError as error:
+    except (CqoxError, OSError) as error:
         return print_error(error, language)
     if document is None:
         return INTERRUPTED
@@ -59,12 +68,26 @@ def print_roles(
     if as_json:
         print_json(document)
     else:
-        _show(result_console(), document, command_of(data, document, query=query, read_options=read_options), language)
+        command = command_of(data, document, server=server, query=query, read_options=read_options)
+        _show(result_console(), document, command, language)
     return 0
 
 
+def _suggested(source: Source, server: str | None, read: Mapping[str, JsonValue]) -> Inference:
+    if server is not None:
+        with open_client(server) as client:
+            return client.roles(source, read=read)
+    with Session(bounds_of(os.environ)) as session:
+        return roles(source, read=read, session=session)
+
+
 def command_of(
-    data: str, inference: Mapping[str, Any], *, query: str | None = None, read_options: Sequence[str] = ()
+    data: str,
+    inference: Mapping[str, Any],
+    *,
+    server: str | None = None,
+    query: str | None = None,
+    read_options: Sequence[str] = (),
 ) -> str:
     """Return the command line that analyses the data with the suggested roles, for a POSIX shell.
 
@@ -81,6 +104,7 @@ def command_of(
     ]
     missing = [[flag_of(role), "COLUMN"] for role in inference["missing"]]
     words = [data if not data.startswith("-") else f"./{data}", *([] if query is None else ["--query", query])]
+    words += [] if server is None else ["--server", server]
     return shlex.join(["cqox", "analyze", *words, *chain.from_iterable([*flags, *missing])])
 
 

@@ -10,6 +10,7 @@ from cqox.api.flags import flag_of
 from cqox.cli.app import app
 from cqox.cli.roles import command_of, print_roles, remedies_of
 from cqox.datasets import sample_path
+from tests.cli.stored import served
 
 pytestmark = pytest.mark.usefixtures("warm")
 
@@ -42,6 +43,22 @@ def test_json_is_what_the_http_interface_answers(table: Path, capsys: pytest.Cap
 def test_a_role_that_no_column_plays_has_a_place_in_the_command():
     command = command_of("-a.csv", {"mapping": {"y": "a b"}, "missing": ["treatment"]}, query="SELECT 1")
     assert command == f"cqox analyze ./-a.csv --query 'SELECT 1' --y 'a b' {flag_of('treatment')} COLUMN"
+
+
+def test_a_server_is_asked_for_a_file_or_a_data_set_of_its_own(table: Path, capsys: pytest.CaptureFixture[str]):
+    assert print_roles(str(table), read_options=[], as_json=True, language="en") == 0
+    suggested = capsys.readouterr().out
+    with served({"/api/roles/infer": (200, suggested.encode())}) as url:
+        assert print_roles("test", server=url, read_options=[], as_json=True, language="en") == 0
+        assert json.loads(capsys.readouterr().out) == json.loads(suggested)
+        assert print_roles("test", server=url, read_options=[], as_json=False, language="ja") == 0
+        *_, command = capsys.readouterr().out.splitlines()
+        assert shlex.split(command)[:5] == ["cqox", "analyze", "test", "--server", url]
+        done = CliRunner().invoke(app, ["roles", "test", "--json", "--lang", "en"], env={"CQOX_URL": url})
+        assert json.loads(done.stdout) == json.loads(suggested)
+    with served({}) as url:
+        assert print_roles("test", server=url, read_options=[], as_json=False, language="en") == 1
+    assert "There is none." in capsys.readouterr().err
 
 
 MARKED = "shop,sales,campaign\na,5,○\nb,7,\nc,6,○\nd,9,\n合計,27,\n"

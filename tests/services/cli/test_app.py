@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -84,6 +85,8 @@ def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(st
         assert (shown.returncode, shown.stderr) == (0, "")
         assert "判定：" in shown.stdout
         assert "difference_in_means" in shown.stdout
+    suggested = run("roles", "test", "--server", url, "--json")
+    assert json.loads(suggested.stdout)["mapping"]["y"] == "y"
     assert service.stop(signal.SIGINT) == 0
     assert service.has_in_order(
         "difference_in_means",
