@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from cqox.contract import RoleMapping
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, joined
+from cqox.diagnostics.sensitivity import UNCONFOUNDED
 from cqox.estimators import Estimate, Estimator
 
 __all__ = ["unused_assignment", "unused_roles"]
@@ -19,9 +20,12 @@ _PROXIES = ("proxy_treatment", "proxy_outcome")
 _BY_START = ("did", "did_staggered")
 """Families of panels to which an assignment of the start of treatment speaks."""
 
+_USERS = {"synthetic_control": _BY_START, "interrupted_series": (), "proximal": UNCONFOUNDED}
+"""Families that rest on no assignment, with those that do for the same data."""
+
 
 def unused_assignment(assignment: str, primary: str | None, estimates: Sequence[Estimate]) -> list[Message]:
-    """Return a sentence on a declared random assignment that a synthetic control does not rest on.
+    """Return a sentence on a declared assignment that the primary estimate does not rest on.
 
     Args:
         assignment: `options.assignment`.
@@ -29,12 +33,22 @@ def unused_assignment(assignment: str, primary: str | None, estimates: Sequence[
         estimates: the results for that contrast.
     """
     chosen = next((estimate for estimate in estimates if estimate.name == primary), None)
-    if assignment != "randomized" or chosen is None or chosen.family != "synthetic_control":
+    reason = None if chosen is None or assignment == "unknown" else _reason(assignment, chosen)
+    if chosen is None or reason is None:
         return []
-    others = [each.name for each in estimates if each.family in _BY_START and each.estimate is not None]
-    if others:
-        return [Message("analysis.assignment-used-by-others", primary=chosen.name, others=others)]
-    return [Message("analysis.assignment-unused", primary=chosen.name)]
+    users = [each.name for each in estimates if each.family in _USERS[chosen.family] and each.estimate is not None]
+    return [joined([reason, *([Message("analysis.assignment-used-by-others", others=users)] if users else [])])]
+
+
+def _reason(assignment: str, chosen: Estimate) -> Message | None:
+    match chosen.family:
+        case "synthetic_control" if assignment == "randomized":
+            return Message("analysis.assignment-unused-with-donors", assignment=assignment, primary=chosen.name)
+        case "interrupted_series":
+            return Message("analysis.assignment-unused-in-series", assignment=assignment, primary=chosen.name)
+        case "proximal":
+            return Message("analysis.assignment-unused-with-proxies", assignment=assignment, primary=chosen.name)
+    return None
 
 
 def unused_roles(roles: RoleMapping, chosen: Sequence[Estimator], estimates: Sequence[Estimate]) -> list[Message]:

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from cqox.analysis.unused import unused_assignment, unused_roles
 from cqox.estimators import Estimate, entries
 from tests.figures.drawn import one
@@ -76,3 +78,16 @@ def test_a_random_start_that_a_synthetic_control_does_not_use_is_reported() -> N
     assert alone.endswith("does not use it.")
     assert unused_assignment("unknown", "synthetic_did", [of_donors, trends]) == []
     assert unused_assignment("randomized", "did_2x2_block", [of_donors, trends]) == []
+
+
+@pytest.mark.parametrize("assignment", ["randomized", "unconfounded"])
+def test_an_assignment_that_a_series_or_proxies_do_not_use_is_reported(assignment: str) -> None:
+    series = replace(gave("interrupted_series"), family=KNOWN["interrupted_series"].family)
+    (note,) = unused_assignment(assignment, series.name, [series])
+    assert note.startswith(f"options.assignment = '{assignment}' speaks of how the treatment was assigned.")
+    assert note.endswith("with its own past and does not use it.")
+    proximal, arms = (replace(gave(name), family=KNOWN[name].family) for name in ("proximal_2sls", "aipw"))
+    (note,) = unused_assignment(assignment, proximal.name, [proximal, arms])
+    assert note.endswith("and does not use it. Estimators that do, for options.primary: aipw.")
+    assert unused_assignment("unknown", proximal.name, [proximal, arms]) == []
+    assert unused_assignment(assignment, arms.name, [proximal, arms]) == []
