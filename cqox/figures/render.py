@@ -20,6 +20,14 @@ _VERSION = "6.4"
 _NOWHERE: list[str] = []
 """URLs that a specification may load data from: none."""
 
+_UNDRAWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Controls, which XML cannot hold, so that the renderer would abort the process, and turns of direction."""
+
+_PERHAPS = re.compile(r"\\[bf]|\\u(?:00(?:[0189]|7f)|20[26]|d[89a-f]|fff)", re.IGNORECASE)
+"""Escapes in the JSON of a specification that holds one of them, and a few harmless ones."""
+
+_LOST = "\N{REPLACEMENT CHARACTER}"
+
 _TEXT = re.compile(r"<text([^>]*)>(.*?)</text>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
@@ -32,9 +40,10 @@ def render_svg(spec: Mapping[str, Json], *, with_fonts: bool = True) -> bytes:
         with_fonts: whether to embed the glyphs. A document of several figures embeds them once, by `font_faces`.
     """
     _register_fonts()
-    svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VERSION, allowed_base_urls=_NOWHERE)
+    drawn = _drawable(spec)
+    svg: str = vl_convert.vegalite_to_svg(drawn, vl_version=_VERSION, allowed_base_urls=_NOWHERE)
     said = spec.get("description")
-    label = f' role="img" aria-label="{html.escape(said)}"' if isinstance(said, str) else ""
+    label = f' role="img" aria-label="{html.escape(_UNDRAWABLE.sub(_LOST, said))}"' if isinstance(said, str) else ""
     start = svg.index(">")
     return f"{svg[:start]}{label}>{_faces(svg) if with_fonts else ''}{svg[start + 1 :]}".encode()
 
@@ -48,7 +57,7 @@ def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
     """
     _register_fonts()
     png: bytes = vl_convert.vegalite_to_png(
-        json.dumps(spec), vl_version=_VERSION, scale=scale, allowed_base_urls=_NOWHERE
+        _drawable(spec), vl_version=_VERSION, scale=scale, allowed_base_urls=_NOWHERE
     )
     return png
 
@@ -77,6 +86,20 @@ def letters_of(svg: str) -> tuple[set[str], set[str]]:
         used = bold if 'font-weight="bold"' in attributes else regular
         used |= set(html.unescape(_TAG.sub("", content)))
     return regular, bold
+
+
+def _drawable(spec: Mapping[str, Json]) -> str:
+    """Return the specification as JSON, with a replacement character for each one that cannot be drawn."""
+    text = json.dumps(spec)
+    return json.dumps(_replaced(spec)) if _PERHAPS.search(text) else text
+
+
+def _replaced(value: object) -> object:
+    if isinstance(value, str):
+        return _UNDRAWABLE.sub(_LOST, value)
+    if isinstance(value, Mapping):
+        return {_UNDRAWABLE.sub(_LOST, name): _replaced(each) for name, each in value.items()}
+    return [_replaced(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _faces(svg: str) -> str:

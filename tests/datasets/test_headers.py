@@ -18,6 +18,10 @@ def test_headers_are_composed_and_trimmed_and_kept() -> None:
     assert [header.original for header in headers] == ["か\u3099", " y\n(円) ", "\ufeffw", "x\u200b"]
 
 
+def test_characters_without_a_form_are_taken_out() -> None:
+    assert _names("y\ufffe", "\u2066w\u2069", "x\x9b\ufdd0", "a\x85b") == ["y", "w", "x", "a b"]
+
+
 def test_empty_headers_are_named_by_position_and_repeated_ones_numbered() -> None:
     assert _names("", "a", " ", "a", "a") == ["column_1", "a", "column_3", "a_2", "a_3"]
 

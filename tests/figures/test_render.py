@@ -48,6 +48,18 @@ def test_markup_in_a_name_stays_text():
     assert "<b>&\"'" in "".join(root.itertext())
 
 
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x08", "\x0c", "\x1b", "\x7f", "\x9b", "\u202e", "\u2067", "\ufffe", "\uffff", "\udcff"]
+)
+def test_a_character_that_cannot_be_drawn_is_replaced(character):
+    """The renderer ends the process on those that XML cannot hold."""
+    spec = {**spec_of(f"A{character}B"), "description": f"A{character}B"}
+    root = ElementTree.fromstring(render_svg(spec))
+    assert root.get("aria-label") == "A\N{REPLACEMENT CHARACTER}B"
+    assert "A\N{REPLACEMENT CHARACTER}B" in [element.text for element in root.iter() if element.text]
+    assert render_png(spec, 1.0).startswith(PNG)
+
+
 def test_nothing_is_fetched():
     spec = {**spec_of("x"), "data": {"url": "http://127.0.0.1:9/data.json"}}
     with pytest.raises(ValueError, match=r"(?i)external data url|not allowed|allowed"):
