@@ -39,8 +39,10 @@ def cut(text: str, size: float, width: float, height: float) -> str:
     lines = lines_of(text, size, width)
     if len(lines) <= most:
         return text
-    kept = " ".join(lines[:most]) if " " in text else "".join(lines[:most])
-    return f"{kept[:-2].rstrip()}…"
+    end = 0
+    for line in lines[:most]:
+        end = text.index(line, end) + len(line)
+    return f"{text[: max(end - 2, 0)].rstrip()}…"
 
 
 def _letters(size: float, width: float) -> int:

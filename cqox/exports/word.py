@@ -44,6 +44,9 @@ _PIXELS_TO_A_UNIT = 2.0
 _POINTS_TO_A_UNIT = 0.72
 """Figures are as large as their texts are legible: 11 units become 8 points."""
 
+_CM_OF_MARGINS = 0.65
+"""Margins of a cell, and room for a font that is wider, as another machine may have."""
+
 _CM_OF_A_LETTER = 0.165
 """Width of a Latin letter of a table."""
 
@@ -192,7 +195,7 @@ def _widths(found: Table) -> list[Cm]:
         for place, column in enumerate(found.columns)
     ]
     narrow = [
-        0.0 if column.wide else min(_CM_OF_A_LETTER * letters + 0.5, 4.0)
+        0.0 if column.wide else min(_CM_OF_A_LETTER * letters + _CM_OF_MARGINS, 4.0)
         for column, letters in zip(found.columns, needed, strict=True)
     ]
     rest = max((_WIDEST.cm - sum(narrow)) / max(sum(column.wide for column in found.columns), 1), 2.5)
