@@ -60,7 +60,7 @@ def draw(
         discontinuity(plan, estimates, diagnostics),
         score_density(plan, diagnostics),
         heterogeneity(plan, treatment, diagnostics),
-        synthetic_control(plan, treatment, estimates),
+        synthetic_control(plan, treatment, estimates, primary),
         interrupted_series(plan, levels, estimates),
         sensitivity_contour(plan, treatment, diagnostics, primary),
         dose_curve(plan, treatment, estimates),

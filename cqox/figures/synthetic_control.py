@@ -21,19 +21,28 @@ _WIDTH, _HEIGHT = 520, 220
 _MANY_TIMES = 5.0
 """Largest ratio of a placebo's pre-treatment RMSPE to that of the treated units for it to be shown."""
 
+_OF_DONORS = ("synthetic_did", "synthetic_control", "synthetic_control_augmented")
+
 _GAP = 0.08
 """Minimum distance between two labels, as a share of the height."""
 
 
-def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Figure | None:
-    """Draw the paths and the gap of the synthetic control; None if it was not computed.
+def synthetic_control(
+    plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: str | None = None
+) -> Figure | None:
+    """Draw the paths and the gap of the primary estimate, if it is of donors, else of the synthetic control.
 
     Args:
         plan: the contrast's plan.
         treatment: label of the treatment.
         estimates: results of the estimators.
+        primary: name of the primary estimate.
+
+    Returns:
+        None if it was not computed.
     """
-    found = next((estimate for estimate in estimates if estimate.name == "synthetic_control"), None)
+    wanted = primary if primary in _OF_DONORS else "synthetic_control"
+    found = next((estimate for estimate in estimates if estimate.name == wanted), None)
     diagnostics = None if found is None else found.diagnostics
     periods = listed(diagnostics, "periods")
     start, value = number_in(diagnostics, "first_treated_period"), None if found is None else found.estimate
@@ -45,7 +54,7 @@ def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate])
     rows = _paths(periods) + placebos + [{"kind": "start", "time": start}]
     path, gap = _range(periods, ("observed", "synthetic")), _range([*periods, *placebos], ("gap", "placebo_gap"))
     rows += _labels(periods, path)
-    title = Message("figures.synthetic-control", outcome=y, treatment=treatment)
+    title = _title(found.name, y, treatment)
     names = period_labels(plan)
     alt_text = _alt(found, periods, y, value, names.get(start, f"{start:g}"))
     spec = filled(synthetic_control_template(), rows, title=title, subtitle=_subtitle(found, placebos), alt=alt_text)
@@ -64,6 +73,15 @@ def synthetic_control(plan: Plan, treatment: str, estimates: Sequence[Estimate])
     return finished("synthetic_control", spec)
 
 
+def _title(name: str, y: str, treatment: str) -> Message:
+    match name:
+        case "synthetic_did":
+            return Message("figures.synthetic-did", outcome=y, treatment=treatment)
+        case "synthetic_control_augmented":
+            return Message("figures.synthetic-control-augmented", outcome=y, treatment=treatment)
+    return Message("figures.synthetic-control", outcome=y, treatment=treatment)
+
+
 def _paths(periods: Sequence[Json]) -> list[dict[str, Json]]:
     return [{"kind": "period", **row} for row in periods if isinstance(row, dict)]
 
@@ -72,7 +90,7 @@ def _placebos(found: Estimate, times: Sequence[float]) -> list[dict[str, Json]]:
     """Return a row per placebo and period, for the placebos with sufficient pre-treatment fit."""
     worst = _MANY_TIMES * (number_in(found.diagnostics, "pre_rmspe") or 0.0)
     rows: list[dict[str, Json]] = []
-    for number, placebo in enumerate(listed(found.diagnostics, "placebo_in_space", "gaps")):
+    for number, placebo in enumerate(_placebo_gaps(found)):
         gaps = listed(placebo, "gaps")
         if (number_in(placebo, "pre_rmspe") or 0.0) > worst or len(gaps) != len(times):
             continue
@@ -82,6 +100,12 @@ def _placebos(found: Estimate, times: Sequence[float]) -> list[dict[str, Json]]:
                 "kind": "placebo", "placebo": number, "units": short(units, 48), "time": time, "placebo_gap": gap,
             })  # fmt: skip
     return rows
+
+
+def _placebo_gaps(found: Estimate) -> Sequence[Json]:
+    if found.name == "synthetic_did":
+        return listed(found.diagnostics, "placebo_gaps")
+    return listed(found.diagnostics, "placebo_in_space", "gaps")
 
 
 def _range(rows: Sequence[Json], keys: Sequence[str]) -> tuple[float, float]:
@@ -110,15 +134,23 @@ def _subtitle(found: Estimate, placebos: Sequence[Mapping[str, Json]]) -> list[M
     diagnostics = found.diagnostics
     treated, donors = number_in(diagnostics, "treated_units") or 0.0, len(listed(diagnostics, "donor_weights"))
     first = Message("figures.synthetic-control-units", treated=round(treated), donors=donors)
+    if found.name == "synthetic_did":
+        first = Message("figures.synthetic-did-units", treated=round(treated), donors=donors)
     shown = len({row["placebo"] for row in placebos})
     if not shown:
         return [first]
     grey = Message("figures.synthetic-control-placebo-groups", groups=shown)
     if treated <= 1:
         grey = Message("figures.synthetic-control-placebos", units=shown)
-    if found.p_value is None:
+    rank = _rank_p(found)
+    if rank is None:
         return [first, grey]
-    return [first, joined([grey, Message("figures.synthetic-control-rank", p=p_text(found.p_value))])]
+    return [first, joined([grey, Message("figures.synthetic-control-rank", p=p_text(rank))])]
+
+
+def _rank_p(found: Estimate) -> float | None:
+    """Return the p-value by rank among the placebos; that of synthetic differences comes from a standard error."""
+    return number_in(found.diagnostics, "p_value_placebo") if found.name == "synthetic_did" else found.p_value
 
 
 def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: str) -> Message:
@@ -128,13 +160,16 @@ def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: 
         for row, key in ((first, "observed"), (last, "observed"), (last, "synthetic"))
     )
     misfit, mean = amount(number_in(found.diagnostics, "pre_rmspe") or 0.0), amount(value)
-    placebos = number_in(at(found.diagnostics, "placebo_in_space"), "placebos") or 0.0
     gap = Message("figures.synthetic-control-gaps", misfit=misfit, start=start, effect=mean)
-    if found.p_value is not None:
-        p = found.p_value
-        gap = Message("figures.synthetic-control-gaps-and-p-value", misfit=misfit, start=start, effect=mean, p=p)
+    rank = _rank_p(found)
+    if rank is not None:
+        gap = Message("figures.synthetic-control-gaps-and-p-value", misfit=misfit, start=start, effect=mean, p=rank)
     paths = Message("figures.synthetic-control-alt", outcome=y, first=begun, observed=seen, synthetic=made)
-    return joined([paths, gap, Message("figures.synthetic-control-alt-placebos", placebos=round(placebos))])
+    if not _placebo_gaps(found):
+        return joined([paths, gap])
+    counted = found.diagnostics if found.name == "synthetic_did" else at(found.diagnostics, "placebo_in_space")
+    placebos = round(number_in(counted, "placebos") or 0.0)
+    return joined([paths, gap, Message("figures.synthetic-control-alt-placebos", placebos=placebos)])
 
 
 @cache

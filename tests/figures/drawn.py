@@ -23,10 +23,10 @@ class Drawn:
     figures: Mapping[str, Figure]
 
 
-def drawn(data: Data, settings: Settings | None = None) -> Drawn:
+def drawn(data: Data, settings: Settings | None = None, *, primary: str | None = None) -> Drawn:
     plan = Plan(data, settings or Settings())
     applicable = [entry for entry in catalog() if entry.applies(plan) is None]
-    primary = choose_primary(plan, applicable, None).name
+    primary = choose_primary(plan, applicable, primary).name
     estimates = tuple(run(entry, plan) for entry in catalog())
     diagnostics = diagnose(plan, estimates)
     figures = draw(plan, estimates, diagnostics, primary=primary)

@@ -8,7 +8,7 @@ from tests.figures.drawn import Drawn, drawn, japanese, values
 
 @pytest.fixture(scope="module")
 def one() -> Drawn:
-    return drawn(japanese(factor_panel(treated=1)))
+    return drawn(japanese(factor_panel(treated=1)), primary="synthetic_control")
 
 
 def of_kind(found: Drawn, kind: str) -> list[dict[str, object]]:
@@ -55,3 +55,23 @@ def test_without_a_synthetic_control_nothing_is_drawn():
     plan = Plan(panel(staggered=True), Settings())
     assert synthetic_control(plan, "t", ()) is None
     assert "synthetic_control" not in drawn(panel(staggered=True)).figures
+
+
+@pytest.mark.parametrize("treated", [1, 3])
+def test_the_figure_is_that_of_the_primary_estimate(treated):
+    found = drawn(factor_panel(treated=treated), primary="synthetic_did")
+    estimate = next(estimate for estimate in found.estimates if estimate.name == "synthetic_did")
+    figure = found.figures["synthetic_control"]
+    assert figure.title.startswith("Synthetic difference in differences of")
+    gaps = [row["gap"] for row in of_kind(found, "period") if row["time"] >= 2010]
+    assert sum(gaps) / len(gaps) == pytest.approx(estimate.estimate)
+    assert of_kind(found, "placebo")
+    assert f"placebo p-value {estimate.diagnostics['p_value_placebo']:.3f}" in figure.alt
+
+
+def test_an_augmented_control_has_no_placebos():
+    found = drawn(factor_panel(treated=1), primary="synthetic_control_augmented")
+    figure = found.figures["synthetic_control"]
+    assert figure.title.startswith("Ridge-augmented synthetic control of")
+    assert of_kind(found, "placebo") == []
+    assert "in grey" not in figure.alt

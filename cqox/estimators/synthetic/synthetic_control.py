@@ -6,7 +6,7 @@ covariates (Botosaru and Ferman 2019).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from cqox.estimators.synthetic.tables import (
     Fit,
     described,
     effective_rows,
+    gap_paths,
     in_space,
     in_time,
     path,
@@ -210,7 +211,8 @@ def _double(plan: Plan) -> Estimate:
     fit = Fit(weights=weights.unit, gaps=gaps, before=before)
     level = moved[:before] - moved[:before].mean()
     groups = _groups(plan, panel)
-    placebos = _placebo_differences(panel, groups, penalty)
+    drawn = _double_placebos(panel, groups, penalty)
+    placebos = np.array([placebo.difference for placebo in drawn])
     errors = _double_errors(panel, weights, placebos)
     method = "jackknife" if "jackknife" in errors else "placebo"
     error = errors.get(method, 0.0)
@@ -234,6 +236,7 @@ def _double(plan: Plan) -> Estimate:
         "zeta_time": penalty.time * panel.scale,
         "noise": penalty.noise * panel.scale,
         "placebos": len(placebos),
+        "placebo_gaps": gap_paths(panel, drawn, centred=True),
         "placebo_in_time": _double_in_time(panel, groups),
     }
     if len(placebos):
@@ -245,14 +248,24 @@ def _double(plan: Plan) -> Estimate:
     )  # fmt: skip
 
 
-def _placebo_differences(panel: BlockPanel, groups: Sequence[NDArray[np.intp]], penalty: Penalties) -> Vector:
-    """Return (groups,) placebo estimates of untreated units, under the same penalties."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DoublePlacebo(Placebo):
+    """A placebo with its estimate."""
+
+    difference: float
+
+
+def _double_placebos(panel: BlockPanel, groups: Sequence[NDArray[np.intp]], penalty: Penalties) -> list[_DoublePlacebo]:
+    """Return the gaps, to the weighted past, and the estimates of untreated units, under the same penalties."""
     found = []
     for group in groups:
         others, target = np.delete(panel.donors, group, axis=0), panel.donors[group].mean(axis=0)
         weights = double_weights(others, target, panel.before, penalty)
-        found.append(double_difference(others, target, panel.before, weights))
-    return np.array(found)
+        moved = target - weights.unit @ others
+        difference = double_difference(others, target, panel.before, weights)
+        gaps = moved - weights.time @ moved[: panel.before]
+        found.append(_DoublePlacebo(group=group, gaps=gaps, difference=difference))
+    return found
 
 
 def _double_in_time(panel: BlockPanel, groups: Sequence[NDArray[np.intp]]) -> dict[str, Json]:
@@ -267,7 +280,7 @@ def _double_in_time(panel: BlockPanel, groups: Sequence[NDArray[np.intp]]) -> di
     penalty = penalties(past.donors, start, len(past.treated))
     weights = double_weights(past.donors, past.target, start, penalty)
     value = double_difference(past.donors, past.target, start, weights)
-    placebos = _placebo_differences(past, groups, penalty)
+    placebos = np.array([placebo.difference for placebo in _double_placebos(past, groups, penalty)])
     return {
         "first_treated_period": float(panel.times[start]),
         "average_gap": value * panel.scale,

@@ -14,7 +14,18 @@ from cqox.estimators.panel.block_panel import BlockPanel
 from cqox.estimators.synthetic.placebos import Placebo, placebos_in_space, root_mean_square
 from cqox.estimators.synthetic.weights import Weigh
 
-__all__ = ["NEGLIGIBLE", "Fit", "described", "effective_rows", "in_space", "in_time", "path", "placebo_start", "rank_p"]
+__all__ = [
+    "NEGLIGIBLE",
+    "Fit",
+    "described",
+    "effective_rows",
+    "gap_paths",
+    "in_space",
+    "in_time",
+    "path",
+    "placebo_start",
+    "rank_p",
+]
 
 NEGLIGIBLE = 1e-6
 """Weights below this are not reported."""
@@ -126,22 +137,29 @@ def in_space(panel: BlockPanel, fit: Fit, placebos: Sequence[Placebo], *, paths:
         "p_value_of_average_gap": rank_p(np.abs(effects), abs(float(fit.gaps[before:].mean()))),
     }
     if paths:
-        found["gaps"] = _gap_paths(panel, placebos)
+        found["gaps"] = gap_paths(panel, placebos)
     return found
 
 
-def _gap_paths(panel: BlockPanel, placebos: Sequence[Placebo]) -> list[Json]:
-    """Return the placebos' gaps by period, in the order of `periods`, at most as many as a figure can show."""
+def gap_paths(panel: BlockPanel, placebos: Sequence[Placebo], *, centred: bool = False) -> list[Json]:
+    """Return the placebos' gaps by period, in the order of `periods`, at most as many as a figure can show.
+
+    Args:
+        panel: the panel.
+        placebos: units or groups of them.
+        centred: whether a constant gap before the start is no misfit.
+    """
     pooled = _pooled(panel.donors.shape[1], MOST_PERIODS)
     points = len(_means(panel.times, pooled))
-    return [
-        {
+    found = list[Json]()
+    for placebo in placebos[: max(_MOST_POINTS // points, 1)]:
+        past = placebo.gaps[: panel.before]
+        found.append({
             "units": [panel.donor(place) for place in placebo.group],
-            "pre_rmspe": root_mean_square(placebo.gaps[: panel.before]) * panel.scale,
+            "pre_rmspe": root_mean_square(past - past.mean() if centred else past) * panel.scale,
             "gaps": list(_means(placebo.gaps * panel.scale, pooled)),
-        }
-        for placebo in placebos[: max(_MOST_POINTS // points, 1)]
-    ]
+        })  # fmt: skip
+    return found
 
 
 def rank_p(values: Vector, own: float) -> float:
