@@ -21,7 +21,7 @@ from cqox.cli.environment import bounds_of
 from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
 from cqox.cli.servers import open_client
 from cqox.contract import ROLES, Inference
-from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
+from cqox.contract.messages import LANGUAGES, Language, Message, joined, translate_document
 from cqox.errors import CqoxError
 from cqox.sources import Source
 
@@ -166,6 +166,6 @@ def _table(inference: Mapping[str, Any], language: Language) -> Table:
                 name,
                 Text(column, style=style),
                 Text(confidence, style=style),
-                Text(" ".join(each["reasons"]), style=style),
+                Text(joined(each["reasons"]).in_language(language), style=style),
             )
     return table

@@ -74,7 +74,7 @@ class Roots:
         Raises:
             InvalidRequest: it lies outside of the folders, or is no folder.
         """
-        within = [self._within(folder)] if folder else self._folders
+        within = [self._within(folder, field="folder")] if folder else self._folders
         for each in within:
             if not each.is_dir():
                 raise InvalidRequest(Message("terminal.no-such-folder", folder=folder), field="folder")
@@ -87,7 +87,7 @@ class Roots:
             listed.append({"path": name, "size_bytes": about.st_size, "modified": modified})
         return {"files": listed, "more": False}
 
-    def _within(self, path: str) -> Path:
+    def _within(self, path: str, *, field: str = "path") -> Path:
         try:
             candidates = [(folder / path).resolve() for folder in self._folders]
         except (OSError, RuntimeError, ValueError):
@@ -95,7 +95,7 @@ class Roots:
         inside = [each for each in candidates if any(each.is_relative_to(folder) for folder in self._folders)]
         if not inside:
             raise InvalidRequest(
-                Message("mcp.outside", path=path, folders=[str(folder) for folder in self._folders]), field="path"
+                Message("mcp.outside", path=path, folders=[str(folder) for folder in self._folders]), field=field
             )
         return next((each for each in inside if each.exists()), inside[0])
 

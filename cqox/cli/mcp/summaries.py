@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from cqox.api.estimates_table import grouped
 from cqox.contract import Options
+from cqox.contract.messages import Language, joined
 
 __all__ = ["MOST_BYTES", "of_dataset", "of_estimators", "of_report", "of_roles"]
 
@@ -71,13 +72,22 @@ def of_dataset(description: Mapping[str, Any]) -> _Json:
     )
 
 
-def of_roles(inference: Mapping[str, Any]) -> _Json:
-    """Return the suggested mapping, the best candidates of each role, and what is missing."""
+def of_roles(inference: Mapping[str, Any], language: Language) -> _Json:
+    """Return the suggested mapping, the best candidates of each role, and what is missing.
+
+    Args:
+        inference: the suggestion, in the language.
+        language: language of its sentences.
+    """
+
+    def candidate(each: Mapping[str, Any]) -> dict[str, Any]:
+        return {**each, "reasons": joined(each["reasons"]).in_language(language)}
+
     return _plain(
         {
             "mapping": inference["mapping"],
             "candidates": {
-                role: [{**each, "reasons": " ".join(each["reasons"])} for each in found[: _most(role)]]
+                role: [candidate(each) for each in found[: _most(role)]]
                 for role, found in inference["candidates"].items()
             },
             "missing": inference["missing"],
@@ -90,7 +100,7 @@ def of_roles(inference: Mapping[str, Any]) -> _Json:
 def of_estimators(catalog: Sequence[Mapping[str, Any]]) -> _Json:
     """Return name, estimand, needs and summary of estimators."""
     names = ("name", "family", "estimand", "summary", "requires", "optional", "on_request")
-    return _plain({"estimators": [{name: each[name] for name in names} for each in catalog]})
+    return {"estimators": [_plain({name: each[name] for name in names}) for each in catalog]}
 
 
 _STATUSES = ("fail", "warn", "pass", "not_applicable")

@@ -16,9 +16,11 @@ from cqox.api.session import Session, dataset_of
 from cqox.cli.mcp import summaries
 from cqox.cli.mcp.requests import Analysis, Dataset, Estimators, Explanation, Files
 from cqox.cli.mcp.roots import Roots
-from cqox.contract import ROLES, Options, near_words
+from cqox.contract import ROLES, Options, canonical_role, near_words
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_document
+from cqox.contract.roles import near_roles
 from cqox.contract.strict import Strict
+from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 
 __all__ = ["TOOLS", "Tool", "Workplace"]
@@ -78,8 +80,8 @@ async def _describe_dataset(place: Workplace, given: Dataset, on_step: OnStep) -
 async def _suggest_roles(place: Workplace, given: Dataset, on_step: OnStep) -> _Answer:
     path = await to_thread.run_sync(place.roots.file, given.path)
     inference = await roles_async(path, read=given.read, session=place.session)
-    document = inference.model_dump(mode="json")
-    return summaries.of_roles(_in_language(document, given.language or place.language))
+    document, language = inference.model_dump(mode="json"), given.language or place.language
+    return summaries.of_roles(_in_language(document, language), language)
 
 
 async def _analyze(place: Workplace, given: Analysis, on_step: OnStep) -> _Answer:
@@ -126,8 +128,16 @@ async def _list_estimators(place: Workplace, given: Estimators, on_step: OnStep)
         raise InvalidRequest(Message("mcp.no-such-family", family=given.family), field="family", choices=families)
     chosen = [each for each in found if given.family in ("", each["family"])]
     if given.roles:
-        chosen = [each for each in chosen if set(each["requires"]) <= set(given.roles)]
+        roles = {_role(word) for word in given.roles}
+        chosen = [each for each in chosen if roles.issuperset(each["requires"])]
     return summaries.of_estimators(chosen)
+
+
+def _role(word: str) -> str:
+    role = canonical_role(word)
+    if role is None:
+        raise unknown_word(Message("request.word-role"), word, sorted(ROLES), field="roles", near=near_roles(word))
+    return role
 
 
 def _in_language(document: dict[str, Any], language: Language) -> Mapping[str, Any]:

@@ -47,8 +47,9 @@ def test_no_path_leads_out_and_none_says_whether_a_file_exists_there(data: Path,
         roots.file(path)
     assert isinstance(refused.value, NotFound) == (path == "~/a")
     assert "secret" not in str(refused.value).replace(path, "")
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as refused_folder:
         roots.listing(path)
+    assert refused_folder.value.field == "folder"
 
 
 def test_a_missing_file_is_answered_with_similar_names(data: Path):

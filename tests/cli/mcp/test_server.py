@@ -100,6 +100,10 @@ async def test_estimators_are_listed_by_the_roles_that_there_are(place: Workplac
         assert {"difference_in_means"} <= {each["name"] for each in some["estimators"]}
         assert len(some["estimators"]) < len(every)
         assert error_of(await client.call_tool("list_estimators", {"family": "x"}))["choices"]
+        words = (await client.call_tool("list_estimators", {"roles": ["outcome", "treatment"]})).structured_content
+        assert words == some
+        none = (await client.call_tool("list_estimators", {"roles": ["weights"]})).structured_content
+        assert none == {"estimators": []}
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,7 @@ async def test_estimators_are_listed_by_the_roles_that_there_are(place: Workplac
         ("describe_dataset", {"path": "/etc/passwd"}, None),
         ("describe_dataset", {"path": FILE, "langage": "ja"}, "language"),
         ("list_datasets", {"folder": "../.."}, None),
+        ("list_estimators", {"roles": ["y", "treatmnt"]}, "treatment"),
     ],
 )
 async def test_a_mistake_is_an_error_of_the_tool_with_choices(

@@ -63,10 +63,12 @@ def test_candidates_of_a_role_are_few_and_covariates_many():
         "mapping": {"y": "c1"}, "candidates": {"y": candidates, "covariates": candidates}, "missing": ["treatment"],
         "notes": [], "findings": [],
     }  # fmt: skip
-    found = of_roles(inference)
+    found = of_roles(inference, "en")
     assert [len(each) for each in found["candidates"].values()] == [4, 30]  # type: ignore[union-attr]
     assert found["candidates"]["y"][0]["reasons"] == "A. B."  # type: ignore[index,call-overload]
     assert found["missing"] == ["treatment"]
+    inference["candidates"]["y"] = [{"column": "売上", "confidence": 0.5, "reasons": ["甲。", "乙。"]}]  # type: ignore[index]
+    assert of_roles(inference, "ja")["candidates"]["y"][0]["reasons"] == "甲。乙。"  # type: ignore[index,call-overload]
 
 
 def test_estimators_have_no_references_to_papers():
@@ -77,3 +79,4 @@ def test_estimators_have_no_references_to_papers():
             {"name": "aipw", "family": "f", "estimand": "ATE", "summary": "s", "requires": ["y"], "on_request": False}
         ]
     }
+    assert of_estimators([]) == {"estimators": []}
