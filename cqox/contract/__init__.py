@@ -18,7 +18,7 @@ from cqox.contract.findings import (
 )
 from cqox.contract.health import Health
 from cqox.contract.identity import dataset_id, file_digest
-from cqox.contract.job_events import EstimateEvent
+from cqox.contract.jobs import EstimateEvent, JobDescription, JobListing, JobSummary
 from cqox.contract.options import EstimationOptions, Options
 from cqox.contract.parsing import parse_model
 from cqox.contract.preview import (
@@ -51,9 +51,6 @@ from cqox.contract.report import (
     Gate,
     Identification,
     Inference,
-    JobDescription,
-    JobListing,
-    JobSummary,
     Problem,
     Provenance,
     Report,

@@ -29,9 +29,6 @@ __all__ = [
     "Gate",
     "Identification",
     "Inference",
-    "JobDescription",
-    "JobListing",
-    "JobSummary",
     "Problem",
     "Provenance",
     "Report",
@@ -345,44 +342,6 @@ class Definitions(AnswerModel):
 
     definitions: Sequence[Definition]
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
-
-
-class JobDescription(AnswerModel):
-    """An analysis in the background."""
-
-    job_id: str
-    status: Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
-    dataset_id: str
-    created_at: str
-    finished_at: str | None = None
-    steps: int = Field(description="Number of steps reported so far.")
-    last_step: str | None = None
-    done: int = Field(default=0, description="Estimates that are done, those without a number included.")
-    planned: int | None = Field(
-        default=None, description="Estimates of the request in all; null before the first of them, and of stored jobs."
-    )
-    analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
-    links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
-    problem: Mapping[str, JsonValue] | None = Field(None, description="Why it failed, as problem details.")
-
-
-class JobSummary(AnswerModel):
-    """A recorded job in a listing."""
-
-    job_id: str
-    status: Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
-    dataset_id: str
-    created_at: str
-    finished_at: str | None = None
-    analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
-    links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
-
-
-class JobListing(AnswerModel):
-    """The answer of `GET /api/jobs`: one page, newest first."""
-
-    jobs: Sequence[JobSummary]
-    next: str | None = Field(None, description="Give it as `before` for the following page; null on the last.")
 
 
 class Problem(AnswerModel):
