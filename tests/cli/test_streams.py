@@ -56,6 +56,19 @@ def test_every_stream_may_be_closed() -> None:
     assert ended(EXPLAIN, "<&- >&- 2>&-").returncode == 1
 
 
+def test_progress_that_cannot_be_shown_ends_nothing() -> None:
+    program = (
+        "from cqox.cli.streams import *; open_streams(); import sys; print('step', file=sys.stderr); print('answer')"
+    )
+    done = subprocess.run(
+        ["sh", "-c", '"$@" 2>/dev/full', "sh", sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (0, "answer\n")
+
+
 def test_characters_that_the_encoding_lacks_are_replaced_in_text_and_escaped_in_json() -> None:
     ascii_ = {"PYTHONIOENCODING": "ascii"}
     done = ended((*EXPLAIN, "--lang", "ja"), variables=ascii_)
