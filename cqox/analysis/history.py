@@ -14,7 +14,7 @@ from cqox.analysis.datasets import Datasets
 from cqox.analysis.results import Results
 from cqox.contract.messages import Message
 from cqox.errors import NotFound, PreconditionFailed, StoreUnavailable
-from cqox.storage import Annotation, Page, ReportSummary, ResultStore
+from cqox.storage import Annotation, Looks, Page, ReportSummary, ResultStore
 from cqox.storage.rows import NOTES_CHARACTERS
 
 __all__ = ["UNWRITTEN", "History", "listed", "no_analysis", "searchable"]
@@ -58,6 +58,17 @@ class History:
         return await self._store.summaries(
             dataset_id=dataset_id, search=wanted, named=named, limit=limit, before=before
         )
+
+    async def looks(self, dataset_id: str) -> Sequence[Looks]:
+        """Return the number of stored reports on each outcome and treatment of a data set, most first.
+
+        Raises:
+            NotFound: there is no such data set, and no report on it.
+        """
+        found = await self._store.looks(dataset_id)
+        if not found:
+            await self._datasets.get(dataset_id)
+        return sorted(found, key=lambda each: (-each.analyses, each.outcome or "", each.treatment or ""))
 
     async def annotation(self, key: str) -> Annotation:
         """Return title and notes of a report; both are None if nobody has annotated it.

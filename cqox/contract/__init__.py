@@ -1,6 +1,14 @@
 """Roles, requests and reports: the words that clients, gateway and engine share. Loads no numerics."""
 
-from cqox.contract.annotations import MOST_NOTES, MOST_TITLE, AnnotationChange, AnnotationDescription, DatasetChange
+from cqox.contract.annotations import (
+    MOST_NOTES,
+    MOST_TITLE,
+    AnnotationChange,
+    AnnotationDescription,
+    DatasetChange,
+    DatasetLooks,
+    QuestionLooks,
+)
 from cqox.contract.bounds import MOST_COLUMNS, shortened
 from cqox.contract.counts import counted
 from cqox.contract.data_findings import DataFinding, Remedy
@@ -94,6 +102,7 @@ __all__ = [
     "DatasetChange",
     "DatasetDescription",
     "DatasetListing",
+    "DatasetLooks",
     "DatasetSummary",
     "Decision",
     "Definition",
@@ -128,6 +137,7 @@ __all__ = [
     "PreviewedRows",
     "Problem",
     "Provenance",
+    "QuestionLooks",
     "ReadRequest",
     "Remedy",
     "RemedyOptions",

@@ -1,6 +1,7 @@
-"""Models of what people write about analyses and data sets: titles, notes and names."""
+"""Models of what people write about analyses and data sets (titles, notes, names), and of how often they looked."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -9,7 +10,15 @@ from cqox.contract.answer_model import AnswerModel
 from cqox.contract.messages import Message
 from cqox.contract.strict import Strict
 
-__all__ = ["MOST_NOTES", "MOST_TITLE", "AnnotationChange", "AnnotationDescription", "DatasetChange"]
+__all__ = [
+    "MOST_NOTES",
+    "MOST_TITLE",
+    "AnnotationChange",
+    "AnnotationDescription",
+    "DatasetChange",
+    "DatasetLooks",
+    "QuestionLooks",
+]
 
 MOST_TITLE = 200
 """Largest number of characters of a title, of a name, and of what is searched for."""
@@ -70,3 +79,21 @@ class AnnotationDescription(AnswerModel):
     title: str | None = None
     notes: str | None = None
     updated_at: str | None = Field(None, description="When they were last changed; null if they never were.")
+
+
+class QuestionLooks(AnswerModel):
+    """The number of analyses of one question to a data set."""
+
+    outcome: str | None = Field(None, description="Null in reports of earlier versions.")
+    treatment: str | None = Field(None, description="Null where the design defines it, and in earlier reports.")
+    analyses: int
+
+
+class DatasetLooks(AnswerModel):
+    """The answer of `GET /api/datasets/{dataset_id}/looks`."""
+
+    dataset_id: str
+    analyses: int = Field(description="Number of stored analyses of this data set.")
+    questions: Sequence[QuestionLooks] = Field(
+        description="The same by outcome and treatment, those with most analyses first; at most 200."
+    )

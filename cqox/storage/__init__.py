@@ -14,7 +14,7 @@ from cqox.storage.contracts import (
 )
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
-from cqox.storage.history import Annotation, HistoryStore, ReportSummary
+from cqox.storage.history import Annotation, HistoryStore, Looks, ReportSummary
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
@@ -35,6 +35,7 @@ __all__ = [
     "JobRecord",
     "JobStatus",
     "LivenessLock",
+    "Looks",
     "MemoryCache",
     "MigrationStatus",
     "Original",

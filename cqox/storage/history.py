@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cqox.storage.pages import Page
 
-__all__ = ["Annotation", "HistoryStore", "ReportSummary"]
+__all__ = ["Annotation", "HistoryStore", "Looks", "ReportSummary"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,21 @@ class ReportSummary:
     notes: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """The stored reports on one question to a data set.
+
+    Attributes:
+        outcome: column of the outcome; None in reports of earlier versions.
+        treatment: column of the treatment; None also where the design defines it.
+        analyses: number of reports.
+    """
+
+    outcome: str | None
+    treatment: str | None
+    analyses: int
+
+
 class HistoryStore(Protocol):
     """The part of a `ResultStore` that holds annotations and lists reports with them."""
 
@@ -110,4 +125,8 @@ class HistoryStore(Protocol):
             limit: maximum number of reports.
             before: cursor of the previous page.
         """
+        ...
+
+    async def looks(self, dataset_id: str) -> Sequence[Looks]:
+        """Return the number of stored reports on each outcome and treatment of a data set, in any order."""
         ...

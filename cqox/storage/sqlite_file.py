@@ -129,6 +129,8 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
             "CREATE INDEX shares_by_analysis ON shares (analysis_id)",
         ),
     ),
+    # Covers the count of looks: in the table, the columns lie behind the report's body.
+    ("reports by question", ("CREATE INDEX reports_by_question ON reports (dataset_id, outcome, treatment)",)),
 )
 
 type File = tuple[int, int]

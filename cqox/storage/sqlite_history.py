@@ -5,7 +5,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from cqox.storage.history import Annotation, ReportSummary
+from cqox.storage.history import Annotation, Looks, ReportSummary
 from cqox.storage.pages import Page
 from cqox.storage.rows import ANNOTATION, NOTES_CHARACTERS, annotation_of, is_text, page_of_summaries, position
 
@@ -25,6 +25,8 @@ _NEXT = (
     "searched = :searched WHERE analysis_id = :analysis_id AND version = :replaces "
     "AND EXISTS (SELECT 1 FROM reports WHERE reports.analysis_id = :analysis_id)"
 )
+
+_LOOKS = "SELECT outcome, treatment, count(*) FROM reports WHERE dataset_id = ? GROUP BY outcome, treatment"
 
 
 class SqliteHistory(ABC):
@@ -86,10 +88,25 @@ class SqliteHistory(ABC):
         if before is not None:
             conditions += " AND (reports.created_at, reports.analysis_id) < (?, ?)"
             values += position(before)
-        query = (
-            f"SELECT {_SUMMARY} FROM reports LEFT JOIN annotations USING (analysis_id) "
-            f"LEFT JOIN datasets ON datasets.dataset_id = reports.dataset_id WHERE {conditions} "
+        # The page is found in an index alone: each lookup in the table reads the bodies of reports as well. For a
+        # search the planner would prefer the index by time, which lacks the data set. CROSS JOIN fixes the join order.
+        index = "" if search is None else "INDEXED BY reports_by_dataset"
+        page = (
+            f"SELECT reports.analysis_id, reports.created_at FROM reports {index} "
+            f"LEFT JOIN annotations USING (analysis_id) WHERE {conditions} "
             "ORDER BY reports.created_at DESC, reports.analysis_id DESC LIMIT ?"
+        )
+        query = (
+            f"SELECT {_SUMMARY} FROM ({page}) AS page CROSS JOIN reports USING (analysis_id) "
+            "LEFT JOIN annotations USING (analysis_id) LEFT JOIN datasets ON datasets.dataset_id = reports.dataset_id "
+            "ORDER BY page.created_at DESC, page.analysis_id DESC"
         )
         rows = await self._call(lambda c: c.execute(query, (*values, limit + 1)).fetchall())
         return page_of_summaries(rows, limit)
+
+    async def looks(self, dataset_id: str) -> Sequence[Looks]:
+        """Return the number of stored reports on each outcome and treatment of a data set, in any order."""
+        if not is_text(dataset_id):
+            return []
+        rows = await self._call(lambda c: c.execute(_LOOKS, (dataset_id,)).fetchall())
+        return [Looks(outcome=outcome, treatment=treatment, analyses=count) for outcome, treatment, count in rows]

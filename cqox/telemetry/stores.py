@@ -31,6 +31,7 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "annotate": "UPSERT",
     "forget_history": "DELETE",
     "summaries": "SELECT",
+    "looks": "SELECT",
     "put_share": "UPSERT",
     "shares": "SELECT",
     "share_of": "SELECT",
@@ -55,7 +56,7 @@ STORE_OPERATIONS: Mapping[str, str] = {
 """Operations of a result store, by method name. `ping` is a probe and is not traced."""
 
 _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
-_COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports", "summaries"), "reports")
+_COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports", "summaries", "looks"), "reports")
 _COLLECTIONS |= dict.fromkeys(("annotation", "annotate", "forget_history"), "annotations")
 _COLLECTIONS |= dict.fromkeys(("put_share", "shares", "share_of", "delete_share", "expire_shares"), "shares")
 _COLLECTIONS |= dict.fromkeys(("register", "dataset", "datasets", "rename", "forget"), "datasets")

@@ -1,6 +1,7 @@
 """Handlers of what people list and write about stored analyses."""
 
 import re
+from dataclasses import asdict
 
 from quart import Response
 
@@ -18,6 +19,7 @@ from services.http.request.request import current_request
 
 __all__ = ["annotation_answer", "handlers"]
 
+_MOST_QUESTIONS = 200
 _ETAG = re.compile(r'(?:^|,)[ \t]*"([^"]*)"[ \t]*(?=,|$)')
 
 
@@ -34,6 +36,13 @@ def handlers(state: State) -> dict[str, Handler]:
         )
         return json_answer(listed(page.items) | {"next": page.next})
 
+    async def count_looks(dataset_id: str) -> Response:
+        query_of("count_looks")
+        looks = await state.analyses.history.looks(dataset_id)
+        questions = [asdict(each) for each in looks[:_MOST_QUESTIONS]]
+        count = sum(each.analyses for each in looks)
+        return json_answer({"dataset_id": dataset_id, "analyses": count, "questions": questions})
+
     async def read_annotation(analysis_id: str) -> Response:
         query_of("read_annotation")
         return annotation_answer(await state.analyses.history.annotation(analysis_id))
@@ -48,6 +57,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     return {
         "list_analyses": list_analyses,
+        "count_looks": count_looks,
         "read_annotation": read_annotation,
         "annotate_analysis": annotate_analysis,
     }

@@ -27,6 +27,11 @@ class Names:
     async def all(self) -> list[DatasetRecord]:
         return [a_dataset("d"), replace(a_dataset("e"), name="ＳＡＬＥＳ 2026.xlsx")]
 
+    async def get(self, dataset_id: str) -> DatasetRecord:
+        if dataset_id != "d":
+            raise NotFound("There is no such data set.", field="dataset_id")
+        return a_dataset("d")
+
 
 @asynccontextmanager
 async def history(folder: Path) -> AsyncIterator[tuple[History, SqliteStore, Results]]:
@@ -111,6 +116,17 @@ async def test_a_search_knows_neither_case_nor_width_and_finds_names_of_data_set
         assert await found("sales") == [2]
         assert await found("sales", "d") == []
         assert await found(" ") == await found(None) == [3, 2, 1]
+
+
+async def test_looks_are_ordered_and_also_counted_where_the_data_set_is_deleted(tmp_path: Path) -> None:
+    async with history(tmp_path) as (made, store, _):
+        assert await made.looks("d") == []
+        with pytest.raises(NotFound):
+            await made.looks("gone")
+        for number, outcome in enumerate(["b", "a", "c", "c", None]):
+            await store.save(replace(a_report(number, dataset_id="gone"), outcome=outcome, treatment="w"))
+        found = [(each.outcome, each.analyses) for each in await made.looks("gone")]
+        assert found == [("c", 2), (None, 1), ("a", 1), ("b", 1)]
 
 
 def test_a_listing_has_the_messages_of_its_headlines_and_the_beginning_of_notes() -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from cqox.storage import JobStatus, MemoryCache, ResultCache, ResultStore, SqliteStore
+from cqox.storage import JobStatus, Looks, MemoryCache, ResultCache, ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from tests.servers import Postgres, Redis
@@ -102,6 +102,15 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
                 self.both(lambda store: store.shares(new.analysis_id))
                 self.both(lambda store: store.delete_share(new.analysis_id, str(other)))
                 self.both(lambda store: store.share_of(new.digest))
+
+            @rule(number=NUMBERS, outcome=st.none() | TEXT)
+            def look(self, number: int, outcome: str | None) -> None:
+                self.both(lambda store: store.save(replace(a_report(number), outcome=outcome)))
+
+                async def looks(store: ResultStore) -> set[Looks]:
+                    return set(await store.looks("d"))
+
+                self.both(looks)
 
             @rule(before=TIMES)
             def expire_shares(self, before: str) -> None:

@@ -148,3 +148,14 @@ async def test_an_annotation_survives_a_reopen(open_store: Opening) -> None:
         await store.annotate(an_annotation(1, "a", title="t"), replaces=None)
     async with open_store() as store:
         assert await store.annotation(ONE) == an_annotation(1, "a", title="t")
+
+
+async def test_looks_are_counted_by_outcome_and_treatment_of_their_data_set(store: ResultStore) -> None:
+    asked = [("y", "w", "d"), ("y", "w", "d"), ("y", None, "d"), (None, None, "d"), ("y", "w", "other")]
+    for number, (outcome, treatment, dataset) in enumerate(asked):
+        await store.save(replace(a_report(number, dataset_id=dataset), outcome=outcome, treatment=treatment))
+    found = {(each.outcome, each.treatment): each.analyses for each in await store.looks("d")}
+    assert found == {("y", "w"): 2, ("y", None): 1, (None, None): 1}
+    await store.delete_reports([a_report(0).analysis_id])
+    assert sorted(each.analyses for each in await store.looks("d")) == [1, 1, 1]
+    assert list(await store.looks("nothing")) == list(await store.looks("\0")) == []

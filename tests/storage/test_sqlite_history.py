@@ -1,10 +1,11 @@
 """Annotations in the SQLite file; the contract is in `test_history`."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from cqox.storage import SqliteStore, sqlite_file
+from cqox.storage import SqliteStore, sqlite_file, sqlite_history
 from cqox.storage.sqlite_repair import replace_damaged
 from tests.storage.records import a_dataset, a_report, an_annotation
 
@@ -38,3 +39,33 @@ async def test_a_repair_before_the_migration_loses_no_report(tmp_path: Path, mon
         assert found is not None
         assert (found.report, found.outcome) == (report.report, None)
         assert await store.annotate(an_annotation(1, "a", title="t"), replaces=None)
+
+
+async def test_looks_are_counted_in_an_index_without_the_reports(tmp_path: Path) -> None:
+    async with SqliteStore.open(tmp_path / "results.sqlite") as store:
+        plan = await store._rows(f"EXPLAIN QUERY PLAN {sqlite_history._LOOKS}", "d")
+        assert "USING COVERING INDEX reports_by_question" in str([tuple(row) for row in plan])
+
+
+async def test_a_page_of_summaries_is_found_in_an_index_without_the_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = list[str]()
+
+    class Explaining:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def execute(self, query: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+            plans.extend(row[3] for row in self._connection.execute(f"EXPLAIN QUERY PLAN {query}", values))
+            return self._connection.execute(query, values)
+
+    async with SqliteStore.open(tmp_path / "results.sqlite") as store:
+        call = store._call
+        monkeypatch.setattr(store, "_call", lambda work: call(lambda connection: work(Explaining(connection))))
+        for index, asked in (("time", {}), ("dataset", {"dataset_id": "d"}), ("dataset", {"search": "s"})):
+            plans.clear()
+            await store.summaries(**asked)
+            found = [step for step in plans if " reports" in step]
+            assert f"USING COVERING INDEX reports_by_{index}" in found[0], plans
+            assert found[1:] == ["SEARCH reports USING PRIMARY KEY (analysis_id=?)"], plans

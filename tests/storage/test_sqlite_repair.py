@@ -86,7 +86,11 @@ def table_of(name: str) -> sqlite_repair._Table:
         (
             "reports",
             REPORT.replace('"', ""),
-            {("INDEXED BY reports_by_time", "created_at"), ("INDEXED BY reports_by_dataset", "dataset_id")},
+            {
+                ("INDEXED BY reports_by_time", "created_at"),
+                ("INDEXED BY reports_by_dataset", "dataset_id"),
+                ("INDEXED BY reports_by_question", "dataset_id"),
+            },
         ),
     ],
 )

@@ -7,7 +7,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from cqox.storage.history import Annotation, ReportSummary
+from cqox.storage.history import Annotation, Looks, ReportSummary
 from cqox.storage.pages import Page
 from cqox.storage.rows import ANNOTATION, NOTES_CHARACTERS, annotation_of, is_text, page_of_summaries, position
 
@@ -30,6 +30,10 @@ _NEXT: LiteralString = (
     "AND EXISTS (SELECT 1 FROM reports WHERE reports.analysis_id = %(analysis_id)s)"
 )
 _IS_STORED: LiteralString = "SELECT 1 FROM annotations WHERE analysis_id = %(analysis_id)s AND version = %(version)s"
+
+_LOOKS: LiteralString = (
+    "SELECT outcome, treatment, count(*) FROM reports WHERE dataset_id = %s GROUP BY outcome, treatment"
+)
 
 
 class PostgresHistory(ABC):
@@ -102,3 +106,10 @@ class PostgresHistory(ABC):
         )
         rows = await self._call(lambda c: c.execute(query, (*values, limit + 1), binary=True).fetchall())
         return page_of_summaries(rows, limit)
+
+    async def looks(self, dataset_id: str) -> Sequence[Looks]:
+        """Return the number of stored reports on each outcome and treatment of a data set, in any order."""
+        if not is_text(dataset_id):
+            return []
+        rows = await self._call(lambda c: c.execute(_LOOKS, (dataset_id,)).fetchall())
+        return [Looks(outcome=outcome, treatment=treatment, analyses=count) for outcome, treatment, count in rows]

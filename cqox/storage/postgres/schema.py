@@ -155,6 +155,10 @@ MIGRATIONS: Sequence[Migration] = (
             CREATE INDEX shares_by_analysis ON shares (analysis_id);
         """),
     ),
+    Migration(
+        name="reports by question",
+        script=SQL("CREATE INDEX reports_by_question ON reports (dataset_id, outcome, treatment)"),
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from cqox.contract import (
     DatasetChange,
     DatasetDescription,
     DatasetListing,
+    DatasetLooks,
     FileSheets,
     Inference,
     InferRequest,
@@ -72,6 +73,20 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
             Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
         ),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+    ),
+    Operation(
+        name="count_looks",
+        method="GET",
+        path="/api/datasets/{dataset_id}/looks",
+        group="Data sets",
+        summary="Count the analyses of a data set",
+        description="Every look at the same data, with other covariates, options or outcomes, is another chance to "
+        "find what is not there: of 20 analyses without any effect, one is significant at 5% on average "
+        "(multiplicity). The count belongs next to the answer that is chosen. Equal requests are one analysis; deleted "
+        "reports are not counted.",
+        parameters=(_DATASET,),
+        answers=(Answer(meaning="The number of stored analyses, in all and by question.", model=DatasetLooks),),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
         name="rename_dataset",

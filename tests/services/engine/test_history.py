@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from cqox.contract import AnalysisListing, AnnotationDescription
+from cqox.contract import AnalysisListing, AnnotationDescription, DatasetLooks
 from services.engine.history import annotation_answer, handlers
 from tests.services.engine.handled import app_of, state_of
 from tests.storage.records import an_annotation
@@ -114,3 +114,21 @@ def test_a_listing_has_question_headline_and_names_in_the_language_of_the_reques
 
     assert engine.delete(f"/api/datasets/{dataset}?erase=reports").status_code == 204
     assert engine.get("/api/analyses").json()["analyses"] == []
+
+
+def test_every_look_at_a_data_set_is_counted_once(engine: httpx.Client) -> None:
+    path = "/api/datasets/test/looks"
+    assert engine.get(path).json() == {"dataset_id": "test", "analyses": 0, "questions": []}
+    other = ASKED | {"mapping": {"y": "x1", "treatment": "w"}}
+    adjusted = ASKED | {"mapping": {**ASKED["mapping"], "covariates": ["x1"]}}
+    reports = [engine.post(ANALYZE, json=body).json()["analysis_id"] for body in (ASKED, ASKED, other, adjusted)]
+    looks = DatasetLooks.model_validate_json(engine.get(path).content)
+    assert (looks.analyses, len(set(reports))) == (3, 3)
+    assert [(each.outcome, each.treatment, each.analyses) for each in looks.questions] == [
+        ("y", "w", 2),
+        ("x1", "w", 1),
+    ]
+    engine.delete(f"/api/analyses/{reports[0]}")
+    assert engine.get(path).json()["analyses"] == 2
+    assert engine.get("/api/datasets/none/looks").status_code == 404
+    assert engine.get(path, params={"outcome": "y"}).status_code == 400
