@@ -19,7 +19,9 @@ from cqox.errors import (
     InvalidRequest,
     KeyReused,
     LimitExceeded,
+    NotAllowed,
     NotFound,
+    PreconditionFailed,
     RateLimited,
     Rejected,
     RunsElsewhere,
@@ -41,6 +43,8 @@ __all__ = ["is_problem", "is_retryable_problem", "problem_error"]
 _INPUT_ERRORS: Mapping[str, type[InputError]] = {
     "invalid-request": InvalidRequest,
     "not-found": NotFound,
+    "not-allowed": NotAllowed,
+    "precondition-failed": PreconditionFailed,
     "runs-elsewhere": RunsElsewhere,
     "upload-conflict": UploadConflict,
     "content-digest-mismatch": BodyCorrupted,

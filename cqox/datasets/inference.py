@@ -108,7 +108,7 @@ def infer_roles(columns: Sequence[Column], structure: Structure | None = None) -
         structure: of the cells, if they were looked at.
     """
     structure = structure or Structure()
-    usable = [column for column in columns if column.distinct is None or column.distinct > 1]
+    usable = [column for column in columns if column.distinct is None or column.distinct > 1 or _marks_yes(column)]
     candidates = {role: _candidates(role, usable) for role in (*_SINGLE, *_SEVERAL)}
     candidates = with_structure(candidates, usable, structure)
     mapping, taken = _assigned(candidates)
@@ -241,7 +241,7 @@ def _candidates(role: str, columns: Sequence[Column]) -> tuple[RoleCandidate, ..
 
 def _candidate(role: str, column: Column) -> RoleCandidate | None:
     named = match_role(role, column.name)
-    if named is None:
+    if named is None or (role != "treatment" and _marks_yes(column)):
         return None
     confidence, why = named
     factor, fit = _fit(role, column)
@@ -259,6 +259,8 @@ def _fit(role: str, column: Column) -> tuple[float, Message | None]:
         case "treatment" | "instrument":
             if kind == "binary":
                 return 1.0, _TWO_LEVELS
+            if _marks_yes(column):
+                return 1.0, Message("datasets.mark-or-empty")
             if role == "treatment" and kind in ("category", "count") and (column.distinct or 99) <= 5:
                 return 0.85, Message("datasets.has-levels", levels=column.distinct)
             if kind in ("real", "count"):
@@ -371,8 +373,13 @@ def _looks_coded(column: Column) -> bool:
     return column.dtype == "int64" and 2 < column.distinct <= column.count / 2 and names_codes(column.name)
 
 
+def _marks_yes(column: Column) -> bool:
+    """Return whether the column has a mark for yes, or is empty."""
+    return column.missing > 0 and len(column.levels) == 1 and is_mark(column.levels[0])
+
+
 def _no_covariate(column: Column) -> Message | None:
-    if column.missing and len(column.levels) == 1 and is_mark(column.levels[0]):
+    if _marks_yes(column):
         return Message("datasets.left-marks")
     if column.distinct is not None and column.distinct <= 1:
         return Message("datasets.left-constant")

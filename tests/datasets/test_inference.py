@@ -24,7 +24,7 @@ def column(spec: str, **changes) -> Column:
     dtype, distinct, low, high = DEFAULTS[kind or "real"]
     levels = tuple("abcde") if kind == "category" else ("0", "1") if kind == "binary" else ()
     values = {"dtype": dtype, "count": 500, "missing": 0, "distinct": distinct, "minimum": low, "maximum": high}
-    return Column(name=name, original_name=name, kind=kind or "real", levels=levels, **{**values, **changes})
+    return Column(name=name, original_name=name, kind=kind or "real", **{**values, "levels": levels, **changes})
 
 
 def infer(*specs):
@@ -104,6 +104,16 @@ def test_a_covariate_measured_after_the_treatment_is_shown_with_a_warning_and_no
 )
 def test_a_name_that_only_looks_late_is_a_covariate(name):
     assert name in infer("y", "w:binary", name).mapping["covariates"]
+
+
+def test_a_mark_or_an_empty_cell_may_be_the_treatment_and_plays_no_other_role():
+    mark = column("キャンペーン:category", levels=("○",), distinct=1, missing=181)
+    guess = infer("店舗:id", "週:category", mark, "売上")
+    assert (guess.mapping["treatment"], guess.mapping["y"]) == ("キャンペーン", "売上")
+    assert "a mark or is empty" in str(guess.candidates["treatment"][0].reasons[-1])
+    constant = column("キャンペーン:category", levels=("全店",), distinct=1, missing=181)
+    assert "treatment" not in infer("店舗:id", "週:category", constant, "売上").mapping
+    assert "y" not in infer("w:binary", column("sales:category", levels=("x",), distinct=1, missing=9)).mapping
 
 
 def test_ids_dates_free_text_and_constants_are_no_covariates():

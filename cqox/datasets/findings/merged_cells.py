@@ -50,8 +50,11 @@ def _is_merged(frame: pl.DataFrame, column: Column) -> bool:
     if starts[0] != 0 or labels.n_unique() < labels.len():
         return False
     sizes = starts.append(pl.Series([rows], dtype=starts.dtype)).diff().drop_nulls()
+    if int(sizes[-1]) == 1 and sizes.len() > _FEWEST_GROUPS and _is_merged(frame.head(rows - 1), column):
+        # A row of totals with a label of its own.
+        return True
     inner = sizes.head(sizes.len() - 1)
-    # The last group may be followed by a row of totals.
+    # The last group may be followed by a row of totals without a label.
     even = bool((inner == inner[0]).all()) and int(inner[0]) <= int(sizes[-1]) <= int(inner[0]) + 1
     return even or _begins_again(frame, column.name, max(inner.to_list()))
 

@@ -32,3 +32,8 @@ def test_a_name_with_a_comma_is_sent_as_json(read: Read) -> None:
     (finding,) = read(MERGED.replace("shop", '"shop, name"')).findings
     assert finding.remedy is not None
     assert read(MERGED.replace("shop", '"shop, name"'), **finding.remedy.parameters).findings == ()
+
+
+def test_a_row_of_totals_with_a_label_does_not_hide_merged_cells(read: Read) -> None:
+    findings = read(MERGED + "total,,29\n").findings
+    assert [each.code for each in findings] == ["totals-rows", "merged-cells"]

@@ -9,6 +9,7 @@ export const connection = new Store({ lost: false });
 export const credentials = { headers: {} };
 
 const TRIES = 6;
+const PATIENCE_MILLISECONDS = 15_000;
 const WORTH_ANOTHER_TRY = new Set([429, 502, 503, 504]);
 
 /** An error that the API explained, or a connection that failed. */
@@ -53,6 +54,8 @@ export async function send(path, { method = "GET", json, body, headers = {}, sig
   const fields = { "Accept-Language": currentLanguage(), ...credentials.headers, ...headers };
   if (json !== undefined) fields["Content-Type"] = "application/json";
   const again = repeatable ?? (["GET", "DELETE"].includes(method) || "Idempotency-Key" in headers);
+  const patience = tries === Infinity ? Infinity : PATIENCE_MILLISECONDS;
+  let waited = 0;
   for (let attempt = 1; ; attempt += 1) {
     let problem;
     try {
@@ -68,13 +71,16 @@ export async function send(path, { method = "GET", json, body, headers = {}, sig
       if (isAbort(error)) throw error;
       problem = new Problem({ type: "connection", title: t("problem-connection"), detail: t("problem-connection-detail") });
     }
-    const worth = problem.status === 0 || WORTH_ANOTHER_TRY.has(problem.status);
-    if (!again || !worth || attempt >= tries) {
-      if (problem.status === 0) connection.set({ lost: true });
+    // What took too long once would take as long again.
+    const worth = problem.status === 0 || (WORTH_ANOTHER_TRY.has(problem.status) && !(problem.status === 504 && method === "POST"));
+    const wait = Math.max(Math.min(problem.retryAfter ?? 0, 8) * 1000, Math.min(8000, 400 * 2 ** attempt));
+    waited += wait;
+    if (!again || !worth || attempt >= tries || waited > patience) {
+      // What the view shows says so; the line above it is for calls that go on trying.
+      connection.set({ lost: false });
       throw problem;
     }
     if (problem.status === 0 || attempt > 1) connection.set({ lost: true });
-    const wait = Math.max((problem.retryAfter ?? 0) * 1000, Math.min(8000, 400 * 2 ** attempt));
     await pause(wait * (0.75 + Math.random() / 2), signal);
   }
 }

@@ -6,6 +6,7 @@ import { bytes, number, t } from "./text.js";
 
 const SHOWN_COLUMNS = 24;
 const SHOWN_ROWS = 8;
+const SHOWN_CELLS = 12;
 const KINDS = {
   binary: "kind-binary",
   count: "kind-count",
@@ -70,32 +71,32 @@ function Sheets({ datasetId, busy, onRead }) {
 }
 
 function SheetPicker({ datasetId, busy, onRead }) {
-  const [sheet, setSheet] = useState(null);
-  const query = sheet === null ? "" : `?sheet=${id(sheet)}`;
-  const { value, problem, again } = useLoaded((signal) => call(`/api/datasets/${id(datasetId)}/sheets${query}`, { signal }), [datasetId, sheet]);
+  const { value, problem, again } = useLoaded((signal) => call(`/api/datasets/${id(datasetId)}/sheets`, { signal }), [datasetId]);
+  const [name, setName] = useState(null);
   const [row, setRow] = useState(null);
   if (problem) return html`<${Failure} problem=${problem} again=${again} />`;
   if (!value) return html`<${Busy} />`;
   if (!value.original) return html`<p>${t("original-gone")}</p>`;
-  if (value.sheets.length === 0) return html`<p>${t("no-sheets")}</p>`;
-  const shown = value.sheets.find((each) => each.rows_shown?.length) ?? value.sheets[0];
-  const chosen = row ?? value.header_row ?? 1;
-  const read = () => onRead({ ...(shown.name ? { sheet: shown.name } : {}), header_row: chosen });
+  const sheet = value.sheets.find((each) => each.name === name) ?? value.sheets.find((each) => each.name === value.read?.sheet) ?? value.sheets[0];
+  if (!sheet || sheet.cells.length === 0) return html`<p>${value.note ?? t("no-sheets")}</p>`;
+  const chosen = row ?? sheet.header_row ?? 1;
+  const read = () => onRead({ ...(sheet.name ? { sheet: sheet.name } : {}), header_row: chosen });
+  const width = Math.min(SHOWN_CELLS, Math.max(1, ...sheet.cells.map((cells) => cells.length)));
   return html`
     ${value.sheets.length > 1 &&
     html`<p>
       <label for="sheet">${t("sheet")}</label>
-      <select id="sheet" value=${shown.name} onChange=${(event) => (setRow(null), setSheet(event.target.value))}>
-        ${value.sheets.map((each) => html`<option value=${each.name}>${each.name} (${t("table-size", { rows: each.rows ?? 0, columns: each.columns ?? 0 })})</option>`)}
+      <select id="sheet" value=${sheet.name} onChange=${(event) => (setRow(null), setName(event.target.value))}>
+        ${value.sheets.map((each) => html`<option value=${each.name}>${each.name}</option>`)}
       </select>
     </p>`}
     <fieldset>
       <legend>${t("header-row")}</legend>
-      <${Table} wide caption=${t("raw-rows")} head=${[t("header-row-short"), ...Array.from({ length: Math.min(12, Math.max(1, ...shown.rows_shown.map((cells) => cells.length))) }, (_, place) => String(place + 1))]}>
-        ${shown.rows_shown.map(
+      <${Table} wide caption=${t("raw-rows")} head=${[t("header-row-short"), ...Array.from({ length: width }, (_, place) => String(place + 1))]}>
+        ${sheet.cells.map(
           (cells, place) => html`<tr class=${place + 1 === chosen ? "chosen" : ""}>
             <th scope="row"><label><input type="radio" name="header-row" checked=${place + 1 === chosen} onChange=${() => setRow(place + 1)} /> ${place + 1}</label></th>
-            ${cells.slice(0, 12).map((cell) => html`<td><${Cell} value=${cell} /></td>`)}
+            ${Array.from({ length: width }, (_, column) => html`<td><${Cell} value=${cells[column]} /></td>`)}
           </tr>`,
         )}
       <//>

@@ -4,7 +4,7 @@ import { Data } from "./data.js";
 import { carriedOver, isRemedied, readDraft, remedied, requestOf, startJob, writeDraft } from "./draft.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Busy, Failure, Heading, Steps, useLoaded } from "./parts.js";
-import { Preview } from "./preview.js";
+import { isAnswerable, Preview } from "./preview.js";
 import { Roles } from "./roles.js";
 import { go } from "./route.js";
 import { t } from "./text.js";
@@ -63,7 +63,7 @@ function Editor({ described, inferred }) {
   };
   const links = { "step-data": "#data", "step-roles": "#roles", "step-preview": "#preview", "step-run": "#run" };
   return html`
-    <${Steps} current=${draft.mapping.y && draft.mapping.treatment ? 2 : 1} links=${links} />
+    <${Steps} current=${isAnswerable(draft.mapping) ? 2 : 1} links=${links} />
     <${Heading} title=${described.name}><bdi>${described.name}</bdi><//>
     <${Data}
       described=${described}
@@ -75,13 +75,18 @@ function Editor({ described, inferred }) {
     />
     <${Failure} problem=${state.problem} />
     <${Roles} described=${described} inferred=${inferred} draft=${draft} onChange=${change} />
-    <${Preview} datasetId=${datasetId} draft=${draft} onApply=${apply} isApplied=${(parameters) => isRemedied(draft, parameters)} />
+    <${Preview} blocking=${blocking(findings, draft)} datasetId=${datasetId} draft=${draft} onApply=${apply} isApplied=${(parameters) => isRemedied(draft, parameters)} />
     <section id="run" aria-labelledby="run-title">
       <h2 id="run-title">${t("step-run")}</h2>
-      <p>${draft.mapping.y && draft.mapping.treatment ? t("run-lead") : t("run-needs-roles")}</p>
-      <p class="actions"><button type="button" class="primary" disabled=${state.starting} onClick=${run}>${state.starting ? t("starting") : t("run")}</button></p>
+      <p>${isAnswerable(draft.mapping) ? t("run-lead") : t("run-needs-roles")}</p>
+      <p class="actions"><button type="button" class="primary" disabled=${state.starting || !isAnswerable(draft.mapping)} onClick=${run}>${state.starting ? t("starting") : t("run")}</button></p>
     </section>
   `;
+}
+
+/** The finding without whose remedy the treatment has one level: marks and empty cells that are not yet yes and no. */
+function blocking(findings, draft) {
+  return findings.find(({ code, columns, remedy }) => code === "yes-or-blank" && columns.includes(draft.mapping.treatment) && !isRemedied(draft, remedy.parameters));
 }
 
 /** Findings of the file and of the roles, each once. */

@@ -36,8 +36,8 @@ function Answers() {
       setState({ problem: asProblem(error) });
     }
   };
-  return html`<section aria-labelledby="answers-title">
-    <h2 id="answers-title">${t("answers")}</h2>
+  return html`<section>
+    <h2>${t("answers")}</h2>
     <p><label for="search">${t("search")}</label> <input id="search" type="search" value=${search} onInput=${(event) => setSearch(event.target.value)} /></p>
     <${Failure} problem=${first.problem} again=${first.again} />
     ${!first.value && !first.problem && html`<${Busy} />`}
@@ -65,8 +65,8 @@ function Files() {
   const { value, problem, again } = useLoaded((signal) => call("/api/datasets", { signal }), []);
   const [asking, setAsking] = useState(null);
   const files = value?.datasets.filter((set) => !set.sample) ?? [];
-  return html`<section aria-labelledby="files-title">
-    <h2 id="files-title">${t("files")}</h2>
+  return html`<section>
+    <h2>${t("files")}</h2>
     <${Failure} problem=${problem} again=${again} />
     ${value && files.length === 0 && html`<p>${t("files-empty")}</p>`}
     ${files.length > 0 &&

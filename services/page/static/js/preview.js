@@ -7,13 +7,19 @@ import { Busy, Failure, Table } from "./parts.js";
 import { roleName } from "./roles.js";
 import { number, percent, signedPercent, t } from "./text.js";
 
+/** Pairs of roles of which one must be complete: they say who was treated. */
+const DEFINE_TREATMENT = [["y", "treatment"], ["y", "running", "cutoff"], ["y", "time", "cohort"], ["y", "time", "intervention_time"], ["action", "reward"]];
+
+/** Whether the mapped roles make a question. */
+export const isAnswerable = (mapping) => DEFINE_TREATMENT.some((roles) => roles.every((role) => (mapping[role] ?? "") !== ""));
+
 const SETTLE_MILLISECONDS = 400;
 
-export function Preview({ datasetId, draft, onApply, isApplied }) {
+export function Preview({ datasetId, draft, blocking, onApply, isApplied }) {
   const [state, setState] = useState({});
   const [turn, setTurn] = useState(0);
   const body = JSON.stringify(requestOf(datasetId, draft));
-  const ready = Boolean((draft.mapping.y && draft.mapping.treatment) || (draft.mapping.action && draft.mapping.reward) || (draft.mapping.y && draft.mapping.time));
+  const ready = isAnswerable(draft.mapping) && !blocking;
   useEffect(() => {
     if (!ready) return setState({});
     const stop = new AbortController();
@@ -32,7 +38,8 @@ export function Preview({ datasetId, draft, onApply, isApplied }) {
   }, [body, ready, turn]);
   return html`<section id="preview" aria-labelledby="preview-title" aria-busy=${Boolean(state.busy)}>
     <h2 id="preview-title">${t("step-preview")}</h2>
-    ${!ready && html`<p>${t("run-needs-roles")}</p>`}
+    ${!ready && !blocking && html`<p>${t("run-needs-roles")}</p>`}
+    ${blocking && html`<${Findings} findings=${[blocking]} isApplied=${isApplied} onApply=${onApply} />`}
     ${ready && !state.preview && !state.problem && html`<${Busy} text=${t("preview-loading")} />`}
     <${Failure} problem=${state.problem} again=${() => setTurn(turn + 1)} />
     ${state.preview && html`<${Shown} preview=${state.preview} onApply=${onApply} isApplied=${isApplied} />`}

@@ -20,15 +20,9 @@ export function useJob(jobId, onReport) {
     const stop = new AbortController();
     setState({ estimates: [], step: "read" });
     const onEvent = ({ event, data }) => {
-      if (event !== "step") return;
-      const [step, name] = String(data.step).split(".");
-      setState((before) => ({
-        ...before,
-        step,
-        done: data.done ?? before.done,
-        planned: data.planned ?? before.planned,
-        estimates: name && data.estimate !== null && data.estimate !== undefined ? [...before.estimates, { name, ...data }] : before.estimates,
-      }));
+      if (event === "step") setState((before) => ({ ...before, step: String(data.step).split(".")[0] }));
+      if (event !== "estimate") return;
+      setState((before) => ({ ...before, done: data.done, planned: data.planned, estimates: data.estimate === null ? before.estimates : [...before.estimates, data] }));
     };
     const onState = (job) => setState((before) => ({ ...before, step: job.last_step?.split(".")[0] ?? before.step, done: job.done ?? before.done, planned: job.planned ?? before.planned, polled: true }));
     followJob(jobId, { onEvent, onState, signal: stop.signal }).then(

@@ -4,6 +4,7 @@ import { memory, pause, Store } from "./lib.js";
 import { currentLanguage, t } from "./text.js";
 
 const RETRIES = 40;
+const REFUSED = new Set([400, 413, 415, 422]);
 
 /** The upload in progress, or null; it outlives the view that began it. */
 export const upload = new Store(null);
@@ -112,15 +113,17 @@ export async function uploadFile(file) {
         upload.update({ retrying: true });
         await pause(Math.min(5000, 300 * 2 ** failures), signal);
         // The server knows how much it has; a piece whose answer was lost is not sent twice.
-        offset = (await call(`/api/uploads/${id(uploadId)}`, { signal, tries: RETRIES })).offset;
+        offset = (await call(`/api/uploads/${id(uploadId)}`, { signal, tries: Infinity })).offset;
       }
     }
     upload.update({ stage: "reading", sent: file.size });
-    const described = await call(`/api/uploads/${id(uploadId)}/dataset`, { method: "POST", json: {}, signal, repeatable: true, tries: RETRIES });
+    const described = await call(`/api/uploads/${id(uploadId)}/dataset`, { method: "POST", json: {}, signal, repeatable: true });
     memory.drop(keyOf(file));
     return described;
   } catch (error) {
-    if (signal.aborted) await discardUpload(memory.read(keyOf(file)) ?? { upload_id: "none" });
+    const kept = memory.read(keyOf(file));
+    // A file that is refused will be refused again; what only stopped goes on when the file is chosen again.
+    if (kept && (signal.aborted || REFUSED.has(asProblem(error).status))) await discardUpload(kept);
     throw error;
   } finally {
     upload.set(null);

@@ -26,9 +26,11 @@ export function WhatIf({ report, compared }) {
 
 /** How often this was asked: with every look the chance of a difference by accident grows. */
 function Looks({ report, compared }) {
-  const { value } = useLoaded((signal) => call(`/api/analyses/${id(report.analysis_id)}/looks`, { signal }), [report.analysis_id, compared.join()]);
+  const { value } = useLoaded((signal) => call(`/api/datasets/${id(report.dataset_id)}/looks`, { signal }), [report.analysis_id, compared.join()]);
   if (!value) return null;
-  return html`<p class=${value.same_question > 1 ? "note" : "muted"} role="status">${t("looks", { same: value.same_question, dataset: value.dataset })} ${value.same_question > 1 ? t("looks-meaning") : ""}</p>`;
+  const { y, treatment } = report.mapping;
+  const same = value.questions.find((each) => each.outcome === (y ?? null) && each.treatment === (treatment ?? null))?.analyses ?? 1;
+  return html`<p class=${same > 1 ? "note" : "muted"} role="status">${t("looks", { same, dataset: value.analyses })} ${same > 1 ? t("looks-meaning") : ""}</p>`;
 }
 
 function Variation({ report, onReport }) {
@@ -84,7 +86,7 @@ function SideBySide({ report, compared, onRemove }) {
   if (!value) return html`<${Busy} />`;
   const reports = [report, ...value];
   const line = (name, cell) => html`<tr><th scope="row">${name}</th>${reports.map((each) => html`<td>${each.missing ? "–" : cell(each)}</td>`)}</tr>`;
-  return html`<${Table} wide caption=${t("step-compare")} head=${["", t("this-answer"), ...value.map((_, place) => t("other-answer", { number: place + 1 }))]}>
+  return html`<${Table} wide caption=${t("compared")} head=${["", t("this-answer"), ...value.map((_, place) => t("other-answer", { number: place + 1 }))]}>
     ${line(t("changed"), (each) => (each === report ? "–" : html`<${Changes} from=${report} to=${each} />`))}
     ${line(t("verdict"), (each) => html`<${Badge} state=${each.decision.verdict} text=${each.decision.verdict} />`)}
     ${line(t("estimate"), (each) => number(each.effect?.estimate))}
