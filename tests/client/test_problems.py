@@ -18,6 +18,8 @@ ERRORS = [
     errors.LimitExceeded("too large"),
     errors.NotFound(Message("analysis.no-job", job="j"), field="job_id"),
     errors.KeyReused(Message("request.key-reused", key="k"), field="Idempotency-Key"),
+    errors.NotAllowed("It is off."),
+    errors.PreconditionFailed("It was changed."),
     errors.RunsElsewhere(Message("request.job-runs-elsewhere", job_id="j")),
     errors.UploadConflict(Message("storage.upload-is-written"), offset=7),
     errors.WorkerLost("killed"),
