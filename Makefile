@@ -73,6 +73,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lin
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/faketime.sh
+	@tests/servers/chromium.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz
@@ -94,6 +95,11 @@ docs: $(VENV)/.test-ready  ## the documentation site in build/docs/site; a broke
 examples: $(VENV)/.test-ready $(VENV)/.bench-ready  ## run the examples of pages and notebooks, and write what they print
 	@$(BIN)/python -m tools.examples
 	@$(BIN)/python -m tools.notebooks
+
+.PHONY: page-test
+page-test: $(VENV)/.test-ready  ## the page in a real Chromium; screenshots in build/page
+	@tests/servers/chromium.sh $(VENV)
+	@$(BIN)/python -m pytest -n0 tests/e2e/page
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
