@@ -46,10 +46,10 @@ TASKS = (
         reading=(
             "DoubleML prints a loss of more than 7,000 with an error below 300, and no word on the overlap: most "
             "people of the survey had no chance of being in the programme, so their outcome with training is "
-            "extrapolated. CQOx prints estimates between -8,500 and 2,000 and answers HOLD: the gates on overlap and balance fail, "
-            "the headline says that the number is not to be read as an effect, and which covariate does not "
-            "balance. Only the effects on the treated come near the trial. (The learners matter to DoubleML's "
-            "number, not to its silence.)"
+            "extrapolated. CQOx prints estimates between -8,500 and 2,000 and answers HOLD: the gates on overlap "
+            "and balance fail, the headline says that the number is not to be read as an effect, and which "
+            "covariate does not balance. Only the effects on the treated come near the trial. (The learners "
+            "matter to DoubleML's number, not to its silence.)"
         ),
     ),
     Task(

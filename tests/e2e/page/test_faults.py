@@ -1,4 +1,4 @@
-"""What breaks while a person uses the page: an engine that dies, a gateway that restarts, tabs closed and doubled."""
+"""Faults while a person uses the page: an engine that dies, a gateway that restarts, tabs closed and doubled."""
 
 import re
 from collections.abc import Iterator
