@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from tests.e2e.page.conftest import Visitors
 from tests.e2e.page.visitor import Visitor
@@ -128,14 +128,19 @@ def test_a_stopped_upload_goes_on_after_a_reload_when_the_file_is_chosen_again(
     expect(notice).to_contain_text("big.csv")
     visitor.shoot("stopped")
     resumed: list[int] = []
-    visitor.page.on(
-        "request",
-        lambda request: resumed.append(int(request.headers["upload-offset"])) if request.method == "PATCH" else None,
-    )
+    digests: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "PATCH":
+            resumed.append(int(request.headers["upload-offset"]))
+            digests.append(request.headers.get("content-digest", ""))
+
+    visitor.page.on("request", note)
     visitor.upload(path)
     visitor.page.wait_for_url("**/d/*")
     assert offsets[0] == 0
     assert resumed[0] == offsets[1] > 0
+    assert all(digest.startswith("sha-256=:") for digest in digests)
     dataset_id = visitor.page.url.rsplit("/", 1)[1]
     with page_stack.client() as api:
         with path.open("rb") as file:
@@ -148,16 +153,15 @@ def test_a_stopped_upload_goes_on_after_a_reload_when_the_file_is_chosen_again(
 def test_a_cancelled_upload_leaves_nothing(page_stack: Stack, visitors: Visitors, tmp_path: Path) -> None:
     visitor = visitors.enter(page_stack.gateway.url)
     path = big_file(tmp_path)
-    begun: list[str] = []
-    visitor.page.on(
-        "response", lambda answer: begun.append(answer.json()["upload_id"]) if answer.status == 201 else None
-    )
     visitor.page.route("**/api/uploads/*", lambda route: None if route.request.method == "PATCH" else route.continue_())
-    visitor.upload(path)
+    with visitor.page.expect_response("**/api/uploads") as begun:
+        visitor.upload(path)
+    upload_id = begun.value.json()["upload_id"]
+    visitor.button("cancel").wait_for()
     visitor.click("cancel")
     visitor.page.locator("#file").wait_for()
     assert visitor.page.locator(".failure, .note").count() == 0
-    answer = httpx.get(f"{page_stack.gateway.url}/api/uploads/{begun[0]}", trust_env=False)
+    answer = httpx.get(f"{page_stack.gateway.url}/api/uploads/{upload_id}", trust_env=False)
     assert answer.status_code == 404
 
 

@@ -25,13 +25,21 @@ export async function discardUpload(kept) {
   await call(`/api/uploads/${id(kept.upload_id)}`, { method: "DELETE" }).catch(() => {});
 }
 
+/** Return the field by which a piece that was changed on its way is refused; only secure pages can compute digests. */
+async function digestOf(piece) {
+  if (!crypto.subtle) return {};
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await piece.arrayBuffer()));
+  return { "Content-Digest": `sha-256=:${btoa(String.fromCharCode(...digest))}:` };
+}
+
 /** Send one piece; XMLHttpRequest reports how much of it has left. */
-function sendPiece(uploadId, offset, piece, onProgress, signal) {
+async function sendPiece(uploadId, offset, piece, onProgress, signal) {
+  const digest = await digestOf(piece);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     request.open("PATCH", `/api/uploads/${id(uploadId)}`);
-    const fields = { ...credentials.headers, "Accept-Language": currentLanguage() };
+    const fields = { ...credentials.headers, ...digest, "Accept-Language": currentLanguage() };
     fields["Upload-Offset"] = String(offset);
     fields["Content-Type"] = "application/offset+octet-stream";
     for (const [name, value] of Object.entries(fields)) request.setRequestHeader(name, value);
