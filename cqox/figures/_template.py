@@ -1,45 +1,48 @@
-"""Templates of figures: an Altair chart is compiled once to a specification, and each figure is a filled copy.
+"""Templates of figures: specifications without data, of which each figure is a filled copy.
 
-Altair validates and copies a chart many times while it is built (10 ms for two layers), but figures of one kind differ
-in a few values only.
+They are files that `cqox.figures.charts` compiles from Altair charts: Altair takes a second of every process that
+compiles them.
 """
 
+import json
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import cast
 
-import altair as alt
-from altair.utils import schemapi
-
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, message_from, render
 from cqox.estimators import Json
 from cqox.figures._messages import messages_of
 from cqox.figures.figure import Figure, Spec
 from cqox.figures.style import CONFIG
 
-__all__ = ["compiled", "filled", "finished", "put"]
+__all__ = ["MESSAGE", "TEMPLATES", "filled", "finished", "put", "template"]
 
-type Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
+TEMPLATES = Path(__file__).with_name("templates")
+"""Folder of the templates."""
 
-
-def compiled(chart: Chart) -> Spec:
-    """Compile a chart to a specification without data."""
-    with schemapi.debug_mode(False):
-        spec = cast("Spec", chart.to_dict(validate=False))
-    _without_data(spec)
-    return spec
+MESSAGE = "message"
+"""Only key of an object that stands for a message without parameters; its value is the code."""
 
 
-def _without_data(spec: Spec) -> None:
-    """Remove Altair's data placeholders, which would hide the top-level rows from a layer."""
-    spec.pop("data", None)
-    for key in ("layer", "vconcat", "hconcat"):
-        parts = spec.get(key)
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, dict):
-                _without_data(part)
-    inner = spec.get("spec")
-    if isinstance(inner, dict):
-        _without_data(inner)
+@cache
+def template(name: str) -> Spec:
+    """Return the template of a figure. It is shared: `filled` copies it.
+
+    Raises:
+        FileNotFoundError: there is no template of this name.
+        KeyError: it has a message that the English catalog lacks.
+    """
+    text = (TEMPLATES / f"{name}.json").read_text(encoding="utf-8")
+    return cast("Spec", json.loads(text, object_hook=_read))
+
+
+def _read(found: dict[str, Json]) -> Json:
+    """Return an object of a template, or the message that it stands for."""
+    if found.keys() != {MESSAGE}:
+        return found
+    code = cast("str", found[MESSAGE])
+    return message_from(code, {}, render("en", code, {}))
 
 
 def filled(
@@ -50,7 +53,7 @@ def filled(
     subtitle: Message | Sequence[Message],
     alt: Message,
 ) -> Spec:
-    """Return a copy of a compiled chart with rows, title, subtitle and description filled in."""
+    """Return a copy of a template with rows, title, subtitle and description filled in."""
     spec = cast("Spec", _copy(template))
     spec["data"] = {"values": list(rows)}
     lines: Json = subtitle if isinstance(subtitle, Message) else list(subtitle)

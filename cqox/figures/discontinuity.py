@@ -1,22 +1,17 @@
 """Regression discontinuity plot: binned means and the fits on both sides of the cutoff."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount, p_text
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, ORANGE, PALE
+from cqox.figures.figure import Figure
 
-__all__ = ["discontinuity", "discontinuity_template"]
+__all__ = ["discontinuity"]
 
-_WIDTH, _HEIGHT = 520, 320
 _THIN = 0.25
 """Share of even bins with a single row above which quantile bins are used."""
 
@@ -53,7 +48,7 @@ def discontinuity(plan: Plan, estimates: Sequence[Estimate], diagnostics: Mappin
         described = Message("figures.discontinuity-net-alt", outcome=y, score=x, bins=len(points))
     subtitle = [joined([means, _fits(plan, bandwidth)]), said]
     alt_text = joined([described, said])
-    spec = filled(discontinuity_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("discontinuity"), rows, title=title, subtitle=subtitle, alt=alt_text)
     scores = [value for row in points if (value := number_in(row, "score")) is not None]
     margin = 0.02 * (max(scores) - min(scores)) or bandwidth
     put(spec, [min(scores) - margin, max(scores) + margin], "layer", 1, "encoding", "x", "scale", "domain")
@@ -143,37 +138,3 @@ def _said(diagnostics: Mapping[str, Json], estimate: Estimate, alpha: float) -> 
     if manipulated is None:
         return text
     return joined([text, Message("figures.discontinuity-density-test", p=p_text(manipulated))])
-
-
-@cache
-def discontinuity_template() -> Spec:
-    """Compile the Vega-Lite template of regression discontinuity plots."""
-    every = alt.Chart()
-    sides = alt.Scale(domain=["below", "above"], range=[BLUE, ORANGE])
-    colour = alt.Color("side:N", scale=sides, legend=None)
-    within = (
-        every.transform_filter("datum.kind === 'within'")
-        .mark_rect(color=PALE, clip=True)
-        .encode(x="from:Q", x2="to:Q", y=alt.value(0), y2=alt.value(_HEIGHT))
-    )
-    means = every.transform_filter("datum.kind === 'mean'")
-    intervals = means.mark_rule(strokeWidth=1, opacity=0.45, clip=True).encode(
-        x=alt.X("score:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False)),
-        y=alt.Y("lower:Q", scale=alt.Scale(domain=[0, 1], nice=True, zero=False), axis=alt.Axis(title="", tickCount=6)),
-        y2="upper:Q",
-        color=colour,
-    )
-    points = means.mark_point(filled=True, size=26, opacity=0.9).encode(
-        x="score:Q", y="mean:Q", color=colour, tooltip=["score:Q", "mean:Q", "rows:Q"]
-    )
-    cutoff = (
-        every.transform_filter("datum.kind === 'cutoff'")
-        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
-        .encode(x="score:Q")
-    )
-    line = (
-        every.transform_filter("datum.kind === 'line'")
-        .mark_line(strokeWidth=2.6, clip=True)
-        .encode(x="score:Q", y="fit:Q", color=colour)
-    )
-    return compiled(alt.layer(within, intervals, points, cutoff, line).properties(width=_WIDTH, height=_HEIGHT))

@@ -1,22 +1,16 @@
 """Dose-response curve: doubly robust means by dose with pointwise intervals and a uniform band."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import listed, number_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY
+from cqox.figures.figure import Figure
 
-__all__ = ["dose_curve", "dose_curve_template"]
-
-_WIDTH, _HEIGHT = 520, 300
+__all__ = ["dose_curve"]
 
 
 def dose_curve(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Figure | None:
@@ -42,7 +36,7 @@ def dose_curve(plan: Plan, treatment: str, estimates: Sequence[Estimate]) -> Fig
         said = Message("figures.dose-curve-slope-and-interval", slope=slope, level=level, low=low, high=high)
     subtitle = [said, Message("figures.dose-curve-key", level=level)]
     alt_text = joined([_alt(points, y, treatment), said])
-    spec = filled(dose_curve_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("dose_curve"), rows, title=title, subtitle=subtitle, alt=alt_text)
     doses = [dose for row in points if (dose := number_in(row, "dose")) is not None]
     put(spec, [doses[0], doses[-1]], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, treatment, "layer", 0, "encoding", "x", "axis", "title")
@@ -56,23 +50,3 @@ def _alt(points: Sequence[Json | Mapping[str, Json]], y: str, treatment: str) ->
         mean, dose = (amount(number_in(points[place], key) or 0.0) for key in ("estimate", "dose"))
         values.append(Message("figures.dose-curve-value", mean=mean, dose=dose))
     return Message("figures.dose-curve-alt", outcome=y, doses=len(points), treatment=treatment, values=values)
-
-
-@cache
-def dose_curve_template() -> Spec:
-    """Compile the Vega-Lite template of dose-response curves."""
-    every = alt.Chart()
-    points = every.transform_filter("datum.kind === 'dose'")
-    x = alt.X("dose:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False))
-    y = alt.Y("band_lower:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="", tickCount=6))
-    band = points.mark_area(color=BLUE, opacity=0.13).encode(x=x, y=y, y2="band_upper:Q")
-    interval = points.mark_area(color=BLUE, opacity=0.22).encode(x="dose:Q", y="lower:Q", y2="upper:Q")
-    line = points.mark_line(color=BLUE, strokeWidth=2.4).encode(
-        x="dose:Q", y="estimate:Q", tooltip=["dose:Q", "estimate:Q", "lower:Q", "upper:Q", "effective_rows:Q"]
-    )
-    quartiles = (
-        every.transform_filter("datum.kind === 'quartile'")
-        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
-        .encode(x="dose:Q")
-    )
-    return compiled(alt.layer(band, interval, quartiles, line).properties(width=_WIDTH, height=_HEIGHT))

@@ -4,21 +4,22 @@ from collections.abc import Mapping, Sequence
 
 from cqox.diagnostics.weightings import weighted_as
 from cqox.estimators import Estimate, Json, Plan
+from cqox.figures._template import TEMPLATES, template
 from cqox.figures._words import short, with_contrast
-from cqox.figures.discontinuity import discontinuity, discontinuity_template
-from cqox.figures.dose_curve import dose_curve, dose_curve_template
-from cqox.figures.event_means import event_means, event_means_template
-from cqox.figures.event_study import event_study, event_study_template
+from cqox.figures.discontinuity import discontinuity
+from cqox.figures.dose_curve import dose_curve
+from cqox.figures.event_means import event_means
+from cqox.figures.event_study import event_study
 from cqox.figures.figure import Figure
-from cqox.figures.forest import forest, forest_template
-from cqox.figures.heterogeneity import heterogeneity, heterogeneity_template
-from cqox.figures.interrupted_series import interrupted_series, interrupted_series_template
-from cqox.figures.love_plot import love_plot, love_plot_others, love_plot_template
-from cqox.figures.overlap import overlap, overlap_template
-from cqox.figures.score_density import score_density, score_density_template
-from cqox.figures.sensitivity_contour import sensitivity_contour, sensitivity_contour_template
-from cqox.figures.synthetic_control import synthetic_control, synthetic_control_template
-from cqox.figures.weights import weights, weights_others, weights_template
+from cqox.figures.forest import forest
+from cqox.figures.heterogeneity import heterogeneity
+from cqox.figures.interrupted_series import interrupted_series
+from cqox.figures.love_plot import love_plot, love_plot_others
+from cqox.figures.overlap import overlap
+from cqox.figures.score_density import score_density
+from cqox.figures.sensitivity_contour import sensitivity_contour
+from cqox.figures.synthetic_control import synthetic_control
+from cqox.figures.weights import weights, weights_others
 
 __all__ = ["draw", "warm"]
 
@@ -69,20 +70,6 @@ def draw(
 
 
 def warm() -> None:
-    """Compile every template ahead of the first figure."""
-    for template in (
-        forest_template,
-        overlap_template,
-        love_plot_template,
-        weights_template,
-        event_means_template,
-        event_study_template,
-        discontinuity_template,
-        score_density_template,
-        heterogeneity_template,
-        synthetic_control_template,
-        interrupted_series_template,
-        sensitivity_contour_template,
-        dose_curve_template,
-    ):
-        template()
+    """Read every template ahead of the first figure."""
+    for path in TEMPLATES.glob("*.json"):
+        template(path.stem)

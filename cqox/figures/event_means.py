@@ -1,23 +1,19 @@
 """Mean outcomes over time by treatment cohort."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._periods import before_and_after_axis, period_labels, ticks
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short, with_contrast
-from cqox.figures.figure import Figure, Spec
+from cqox.figures.figure import Figure
 from cqox.figures.style import GREY, PALETTE, SILVER
 
-__all__ = ["event_means", "event_means_template"]
+__all__ = ["event_means"]
 
-_WIDTH, _HEIGHT = 520, 300
 _UNTREATED = ("never treated", "untreated")
 _MOST_BANDS = 3
 """Most groups with confidence bands; more would overlap."""
@@ -59,7 +55,7 @@ def event_means(plan: Plan, levels: str, diagnostics: Mapping[str, Json]) -> Fig
     title = with_contrast(title, levels)
     alt_text = _alt(points, groups, y, len(times))
     subtitle = _subtitle(rows, number_in(found, "periods_per_point") or 1)
-    spec = filled(event_means_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("event_means"), rows, title=title, subtitle=subtitle, alt=alt_text)
     colours = _colours(groups)
     put(spec, list(colours), "layer", 0, "encoding", "color", "scale", "domain")
     put(spec, list(colours.values()), "layer", 0, "encoding", "color", "scale", "range")
@@ -164,42 +160,3 @@ def _alt(points: Sequence[Json], groups: Sequence[Json], y: str, periods: int) -
             first, last = amount(means[0]), amount(means[-1])
             said.append(Message("figures.event-means-change", group=label, first=first, last=last))
     return Message("figures.event-means-alt", outcome=y, periods=periods, changes=said)
-
-
-@cache
-def event_means_template() -> Spec:
-    """Compile the Vega-Lite template of mean outcomes over time."""
-    every = alt.Chart()
-    means = every.transform_filter("datum.kind === 'mean'")
-    colour = alt.Color("group:N", scale=alt.Scale(domain=[""], range=[""]), legend=None)
-    band = (
-        means.transform_filter("datum.band")
-        .mark_area(opacity=0.13)
-        .encode(
-            x=alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="")),
-            y=alt.Y(
-                "lower:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6)
-            ),
-            y2="upper:Q",
-            color=colour,
-        )
-    )
-    line = means.mark_line(strokeWidth=2, strokeJoin="round").encode(x="time:Q", y="mean:Q", color="group:N")
-    tooltip = ["group:N", "time:Q", "mean:Q", "rows:Q"]
-    before, since = (
-        means.transform_filter(test)
-        .mark_point(size=34, opacity=1, strokeWidth=1.6, **look)
-        .encode(x="time:Q", y="mean:Q", color="group:N", tooltip=tooltip)
-        for test, look in (("!datum.treated", {"filled": False, "fill": "white"}), ("datum.treated", {"filled": True}))
-    )
-    start = (
-        every.transform_filter("datum.kind === 'start'")
-        .mark_rule(strokeDash=[4, 3], strokeWidth=1.2)
-        .encode(x="time:Q", color="group:N")
-    )
-    labels = (
-        every.transform_filter("datum.kind === 'label'")
-        .mark_text(align="left", dx=8, fontSize=11)
-        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N", color="group:N")
-    )
-    return compiled(alt.layer(band, start, line, before, since, labels).properties(width=_WIDTH, height=_HEIGHT))

@@ -1,23 +1,19 @@
 """Event study plot: effects by event time with pointwise intervals and a uniform band."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount, p_text
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
 from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, PALE
 
-__all__ = ["event_study", "event_study_template"]
+__all__ = ["BAND", "INTERVAL", "WIDTH", "event_study"]
 
-_WIDTH, _HEIGHT = 520, 300
-_BAND, _INTERVAL = 1.2, 3.6
+WIDTH = 520
+BAND, INTERVAL = 1.2, 3.6
 """Pixels: width of the marks of band and interval."""
 _MOST_EVENTS = 400
 _MOST_MARKS, _LAYERS, _INTERVALS = 40, (4, 5), (0, 1)
@@ -47,14 +43,14 @@ def event_study(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> 
     rows = _rows(events, low, high)
     title = Message("figures.event-study", treatment=treatment, outcome=y)
     alt_text = _alt(title, events, found, level)
-    spec = filled(event_study_template(), rows, title=title, subtitle=_subtitle(found, rows, level), alt=alt_text)
+    spec = filled(template("event_study"), rows, title=title, subtitle=_subtitle(found, rows, level), alt=alt_text)
     steps = [number_in(row, "event") or 0.0 for row in events]
     margin = 0.6 + 0.02 * (steps[-1] - steps[0])
     put(spec, [steps[0] - margin, steps[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, [low, high], "layer", 0, "encoding", "y", "scale", "domain")
     put(spec, Message("figures.effect-in-units", outcome=y), "layer", 0, "encoding", "y", "axis", "title")
     if len(events) > _MOST_MARKS:
-        _put_thin_marks(spec, _WIDTH / (steps[-1] - steps[0] + 2 * margin))
+        _put_thin_marks(spec, WIDTH / (steps[-1] - steps[0] + 2 * margin))
     return finished("event_study", spec)
 
 
@@ -67,7 +63,7 @@ def _put_thin_marks(spec: Spec, room: float) -> None:
     """
     for layer in _LAYERS:
         put(spec, _SMALL, "layer", layer, "mark", "size")
-    for layer, part, most in zip(_INTERVALS, _THIN, (_BAND, _INTERVAL), strict=True):
+    for layer, part, most in zip(_INTERVALS, _THIN, (BAND, INTERVAL), strict=True):
         put(spec, round(min(most, part * room), 2), "layer", layer, "mark", "strokeWidth")
         put(spec, _PALER, "layer", layer, "mark", "opacity")
 
@@ -133,40 +129,3 @@ def _alt(title: Message, events: Sequence[Json], found: Json, level: float) -> M
     overall = number_in(at(found, "overall"))
     text = Message("figures.event-study-alt", title=title, periods=len(events), level=level, effects=said)
     return text if overall is None else joined([text, Message("figures.event-study-mean", effect=amount(overall))])
-
-
-@cache
-def event_study_template() -> Spec:
-    """Compile the Vega-Lite template of event studies."""
-    every = alt.Chart()
-    effects = every.transform_filter("datum.kind === 'effect'")
-    colour = alt.Color("after:N", scale=alt.Scale(domain=[False, True], range=[GREY, BLUE]), legend=None)
-    tooltip = ["event:Q", "estimate:Q", "standard_error:Q", "lower:Q", "upper:Q", "band_lower:Q", "band_upper:Q"]
-    band = effects.mark_rule(strokeWidth=_BAND, opacity=0.8).encode(
-        x=alt.X(
-            "event:Q",
-            scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
-            axis=alt.Axis(title=Message("figures.event-study-time"), format="d", tickMinStep=1, grid=False),
-        ),
-        y=alt.Y(
-            "band_from:Q",
-            scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
-            axis=alt.Axis(title="", tickCount=6, gridColor=PALE),
-        ),
-        y2="band_to:Q",
-        color=colour,
-    )
-    interval = effects.mark_rule(strokeWidth=_INTERVAL).encode(x="event:Q", y="from:Q", y2="to:Q", color=colour)
-    none = every.transform_aggregate(rows="count()").mark_rule(color=GREY, strokeWidth=1).encode(y=alt.YDatum(0))
-    start = (
-        every.transform_filter("datum.kind === 'start'")
-        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
-        .encode(x="event:Q")
-    )
-    before, after = (
-        effects.transform_filter(test)
-        .mark_point(size=52, opacity=1, strokeWidth=1.8, **look)
-        .encode(x="event:Q", y="estimate:Q", color="after:N", tooltip=tooltip)
-        for test, look in (("!datum.after", {"filled": False, "fill": "white"}), ("datum.after", {"filled": True}))
-    )
-    return compiled(alt.layer(band, interval, none, start, before, after).properties(width=_WIDTH, height=_HEIGHT))

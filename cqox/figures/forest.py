@@ -1,9 +1,7 @@
 """Forest plot: every estimate with its interval, grouped by estimand."""
 
 from collections.abc import Sequence
-from functools import cache
 
-import altair as alt
 import numpy as np
 
 from cqox.contract.amounts import amount, decimals_for, fixed
@@ -11,16 +9,14 @@ from cqox.contract.labels import ESTIMANDS, NO_EFFECTS, POLICY_VALUE, described,
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._reading import number_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, INK, ORANGE, PALE, RULE
+from cqox.figures.figure import Figure
 
-__all__ = ["forest", "forest_template"]
+__all__ = ["STEP", "forest"]
 
-_WIDTH, _STEP = 380, 22
-_NAMES, _VALUES = 236, 62
-"""Widths of the label column and of the estimate column, in pixels."""
+STEP = 22
+"""Height of a row, in pixels."""
 
 _MOST_ROWS, _MOST_IN_WORDS = 200, 12
 _REACH = 3.0
@@ -39,8 +35,8 @@ def forest(plan: Plan, treatment: str, estimates: Sequence[Estimate], primary: s
     effect, axis = _effect(plan, treatment, known)
     alt_text = _alt(effect, known, level, primary)
     subtitle = _subtitle(rows, known, level)
-    spec = filled(forest_template(), rows, title=effect, subtitle=subtitle, alt=alt_text)
-    spec["height"] = _STEP * len(rows)
+    spec = filled(template("forest"), rows, title=effect, subtitle=subtitle, alt=alt_text)
+    spec["height"] = STEP * len(rows)
     put(spec, [low, high], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, axis, "layer", 0, "encoding", "x", "axis", "title")
     return finished("forest", spec)
@@ -172,54 +168,3 @@ def _alt(effect: Message, known: Sequence[Estimate], level: float, primary: str 
     if more > 0:
         return Message("figures.forest-alt-of-many", effect=effect, level=level, values=said, more=more)
     return Message("figures.forest-alt", effect=effect, level=level, values=said)
-
-
-@cache
-def forest_template() -> Spec:
-    """Compile the Vega-Lite template of forest plots."""
-    rows = alt.Chart().encode(y=alt.Y("row:O", axis=None))
-    only = rows.transform_filter("datum.kind === 'estimate'")
-    roles = alt.Scale(domain=["primary", "other"], range=[ORANGE, BLUE])
-    colour = alt.Color("role:N", scale=roles, legend=None)
-    tooltip = ["label:N", "value:N", "interval:N", "standard_error:Q", "se_method:N", "n:Q", "status:N"]
-    interval = only.mark_rule(strokeWidth=2).encode(
-        x=alt.X(
-            "from:Q",
-            scale=alt.Scale(domain=[0, 1], nice=False, zero=False),
-            axis=alt.Axis(title="", tickCount=6, gridColor=PALE),
-        ),
-        x2="to:Q",
-        color=colour,
-        tooltip=tooltip,
-    )
-    # One rule per row with a whole number of dashes, so that no rule crosses a heading.
-    references = (
-        rows.transform_filter("isValid(datum.reference)")
-        .mark_rule(color=GREY, strokeDash=[_STEP / 8, _STEP / 8], yOffset=-_STEP / 2, y2Offset=_STEP / 2)
-        .encode(x="reference:Q", y2="row:O")
-    )
-    points = only.mark_point(size=66, filled=True, opacity=1, strokeWidth=2).encode(
-        x="estimate:Q",
-        stroke=alt.Stroke("role:N", scale=roles, legend=None),
-        fill=alt.condition(
-            "datum.status === 'warning'", alt.value("white"), alt.Fill("role:N", scale=roles, legend=None)
-        ),
-        tooltip=tooltip,
-    )
-    cut = [
-        only.mark_point(shape=shape, size=50, filled=True, opacity=1).encode(x=f"{field}:Q", color=colour)
-        for field, shape in (("cut_low", "triangle-left"), ("cut_high", "triangle-right"))
-    ]
-    texts = [
-        only.mark_text(align="right", dx=-14, color=INK, limit=_NAMES - 20).encode(x=alt.value(0), text="label:N"),
-        only.mark_text(align="right", color=INK).encode(x=alt.value(_WIDTH + _VALUES), text="value:N"),
-        only.mark_text(align="left", color=GREY).encode(x=alt.value(_WIDTH + _VALUES + 10), text="interval:N"),
-    ]
-    headings = rows.transform_filter("datum.kind === 'heading'")
-    names = headings.mark_text(align="left", dx=-_NAMES, dy=2, fontWeight="bold", color=INK).encode(
-        x=alt.value(0), text="label:N"
-    )
-    lines = headings.mark_rect(height=1, color=RULE, yOffset=_STEP / 2).encode(
-        x=alt.value(-_NAMES), x2=alt.value(_WIDTH)
-    )
-    return compiled(alt.layer(interval, references, lines, points, *cut, *texts, names).properties(width=_WIDTH))

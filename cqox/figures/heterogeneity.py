@@ -1,23 +1,17 @@
 """Heterogeneous effects: group effects by predicted effect, and the Qini curve."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount, p_text
 from cqox.contract.labels import described
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, ORANGE, RULE
+from cqox.figures.figure import Figure
 
-__all__ = ["heterogeneity", "heterogeneity_template"]
-
-_WIDTH, _HEIGHT = 300, 260
+__all__ = ["heterogeneity"]
 
 
 def heterogeneity(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
@@ -38,7 +32,7 @@ def heterogeneity(plan: Plan, treatment: str, diagnostics: Mapping[str, Json]) -
     y = short(plan.label("y"), 32)
     title = Message("figures.heterogeneity", treatment=treatment)
     subtitle = _subtitle(found, average, 100 * (1 - plan.settings.alpha))
-    spec = filled(heterogeneity_template(), rows, title=title, subtitle=subtitle, alt=_alt(groups, y, found))
+    spec = filled(template("heterogeneity"), rows, title=title, subtitle=subtitle, alt=_alt(groups, y, found))
     put(spec, Message("figures.effect-on", outcome=y), "hconcat", 0, "layer", 0, "encoding", "y", "axis", "title")
     return finished("heterogeneity", spec)
 
@@ -96,38 +90,3 @@ def _alt(groups: Sequence[Json], y: str, found: Json | Mapping[str, Json]) -> Me
     elif qini is not None:
         said.append(Message("figures.heterogeneity-qini", area=amount(qini)))
     return joined(said)
-
-
-@cache
-def heterogeneity_template() -> Spec:
-    """Compile the Vega-Lite template of heterogeneous effects."""
-    every = alt.Chart()
-    groups = every.transform_filter("datum.kind === 'group'")
-    x = alt.X(
-        "group:N", sort=None, axis=alt.Axis(title=Message("figures.heterogeneity-groups"), labelAngle=0, grid=False)
-    )
-    y = alt.Y("effect:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="", tickCount=6))
-    point = groups.mark_point(filled=True, size=70, color=BLUE, opacity=1).encode(
-        x=x, y=y, tooltip=["group:N", "effect:Q", "lower:Q", "upper:Q", "predicted:Q", "rows:Q"]
-    )
-    bar = groups.mark_rule(color=BLUE, strokeWidth=2).encode(x="group:N", y="lower:Q", y2="upper:Q")
-    average = (
-        every.transform_filter("datum.kind === 'average'")
-        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.4)
-        .encode(y="effect:Q")
-    )
-    curve = every.transform_filter("datum.kind === 'curve'")
-    share = alt.X(
-        "share:Q",
-        scale=alt.Scale(domain=[0, 1], nice=False),
-        axis=alt.Axis(title=Message("figures.heterogeneity-share"), format="~%", tickCount=6, grid=False),
-    )
-    gain = alt.Y("lower:Q", axis=alt.Axis(title=Message("figures.heterogeneity-gain"), tickCount=6))
-    band = curve.mark_area(color=ORANGE, opacity=0.15).encode(x=share, y=gain, y2="upper:Q")
-    line = curve.mark_line(color=ORANGE, strokeWidth=2, strokeJoin="round").encode(
-        x="share:Q", y="gain:Q", tooltip=["share:Q", "gain:Q", "lower:Q", "upper:Q"]
-    )
-    base = alt.Chart().transform_aggregate(rows="count()").mark_rule(color=RULE).encode(y=alt.YDatum(0))
-    left = alt.layer(point, bar, average).properties(width=_WIDTH, height=_HEIGHT)
-    right = alt.layer(band, base, line).properties(width=_WIDTH, height=_HEIGHT)
-    return compiled(alt.hconcat(left, right, spacing=36))

@@ -1,23 +1,18 @@
 """Interrupted time series: observed values, segmented fit and the counterfactual trend."""
 
 from collections.abc import Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount
 from cqox.contract.messages import Message
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short, with_contrast
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, INK, ORANGE
+from cqox.figures.figure import Figure
 
-__all__ = ["interrupted_series", "interrupted_series_template"]
+__all__ = ["interrupted_series"]
 
-_WIDTH, _HEIGHT = 520, 300
 _GAP = 0.065
 """Minimum distance between two labels, as a share of the height."""
 
@@ -49,7 +44,7 @@ def interrupted_series(plan: Plan, levels: str, estimates: Sequence[Estimate]) -
     rows += [{"kind": "start", "time": start}, *_labels(periods, low, high)]
     title = with_contrast(Message("figures.interrupted-series", outcome=y), levels)
     alt_text = _alt(found, periods, y, names.get(start, f"{start:g}"))
-    spec = filled(interrupted_series_template(), rows, title=title, subtitle=_subtitle(plan, found), alt=alt_text)
+    spec = filled(template("interrupted_series"), rows, title=title, subtitle=_subtitle(plan, found), alt=alt_text)
     margin = 0.02 * (times[-1] - times[0])
     put(spec, [times[0] - margin, times[-1] + margin], "layer", 0, "encoding", "x", "scale", "domain")
     axis = {"title": short(plan.label("time"), 32), "grid": False, **ticks(times, names)}
@@ -112,38 +107,3 @@ def _alt(found: Estimate, periods: Sequence[Json], y: str, start: str) -> Messag
         extrapolated=amount(before),
         effect=amount(found.estimate or 0.0),
     )
-
-
-@cache
-def interrupted_series_template() -> Spec:
-    """Compile the Vega-Lite template of interrupted time series."""
-    every = alt.Chart()
-    periods = every.transform_filter("datum.kind === 'period'")
-    tooltip = ["time:Q", "observed:Q", "fitted:Q", "counterfactual:Q"]
-    points = periods.mark_point(size=28, strokeWidth=1.3, color=GREY, opacity=0.9).encode(
-        x=alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="")),
-        y=alt.Y(
-            "observed:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=6)
-        ),
-        fill=alt.condition("datum.after", alt.value(GREY), alt.value("white")),
-        tooltip=tooltip,
-    )
-    carried = (
-        every.transform_filter("datum.kind === 'period' && datum.after")
-        .mark_line(color=ORANGE, strokeDash=[6, 3], strokeWidth=2)
-        .encode(x="time:Q", y="counterfactual:Q")
-    )
-    lines = [
-        every.transform_filter(f"datum.kind === 'period' && {test}")
-        .mark_line(color=colour, strokeWidth=2.2)
-        .encode(x="time:Q", y="fitted:Q")
-        for test, colour in (("!datum.after", INK), ("datum.after", BLUE))
-    ]
-    start = every.transform_filter("datum.kind === 'start'").mark_rule(strokeDash=[4, 3], color=GREY).encode(x="time:Q")
-    labels = [
-        every.transform_filter(f"datum.kind === 'label' && datum.of === '{name}'")
-        .mark_text(align="left", dx=8, fontSize=11, color=colour)
-        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N")
-        for name, colour in (("fitted", BLUE), ("counterfactual", ORANGE))
-    ]
-    return compiled(alt.layer(points, carried, *lines, start, *labels).properties(width=_WIDTH, height=_HEIGHT))

@@ -1,29 +1,22 @@
 """Love plot: absolute standardised mean differences of the covariates before and after weighting."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import AFTER_WEIGHTING, BEFORE_WEIGHTING, WEIGHTINGS, short_names
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, INK, ORANGE, RULE
+from cqox.figures.figure import Figure
 
-__all__ = ["love_plot", "love_plot_others", "love_plot_template"]
+__all__ = ["love_plot", "love_plot_others"]
 
-_WIDTH, _WIDE, _STEP = 250, 420, 20
-_PANELS_IN_A_ROW = 3
+_WIDE, _STEP = 420, 20
 _MOST_COVARIATES, _MOST_IN_A_PANEL = 20, 10
 """Most covariates of one weighting, and of each of several: a figure fits on a slide."""
 
 _MOST_WORDS, _MOST_LETTERS = 8, 38
 """Covariates that the description names, and letters of a name on the axis, whose labels have 240 pixels."""
-
-_THRESHOLD = 0.1
 
 
 def love_plot(treatment: str, diagnostics: Mapping[str, Json], own: str | None = None) -> Figure | None:
@@ -74,7 +67,7 @@ def _drawn(name: str, title: Message, found: Json, targets: Sequence[str], *, mo
     alt_text = joined([Message("figures.love-plot-alt"), said, *cut, _listed(shown, targets)])
     brief = said if len(targets) < 3 else _spread(found, targets)
     subtitle = joined([brief, *cut])
-    spec = filled(love_plot_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("love_plot"), rows, title=title, subtitle=subtitle, alt=alt_text)
     widest = max((value for row in rows if (value := number_in(row, "value")) is not None), default=0.0)
     put(spec, [0, max(1.06 * widest, 0.2)], "spec", "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, _STEP * len(shown), "spec", "height")
@@ -155,51 +148,3 @@ def _spread(found: Json | Mapping[str, Json], targets: Sequence[str]) -> Message
     if not before or not after:
         return _said(found, targets)
     return Message("figures.love-plot-largest-by-panel", before=max(before), least=min(after), most=max(after))
-
-
-@cache
-def love_plot_template() -> Spec:
-    """Compile the Vega-Lite template of Love plots."""
-    rows = alt.Chart().encode(
-        y=alt.Y(
-            "covariate:N",
-            sort=alt.EncodingSortField("order", order="ascending"),
-            axis=alt.Axis(title=None, labelColor=INK, labelPadding=10, ticks=False, domain=False, grid=True),
-        )
-    )
-    sides = [BEFORE_WEIGHTING, AFTER_WEIGHTING]
-    when = alt.Scale(domain=sides, range=[ORANGE, BLUE])
-    legend = alt.Legend(title=None, orient="top", direction="horizontal", offset=8)
-    change = (
-        rows.transform_filter("datum.kind === 'change'")
-        .mark_rule(color=RULE, strokeWidth=2)
-        .encode(
-            x=alt.X(
-                "from:Q",
-                scale=alt.Scale(domain=[0, 1], nice=False),
-                axis=alt.Axis(title=Message("figures.love-plot-difference"), tickCount=5, grid=False),
-            ),
-            x2="to:Q",
-        )
-    )
-    once = alt.Chart().transform_aggregate(rows="count()")
-    limit = once.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(_THRESHOLD))
-    limit_text = once.mark_text(color=GREY, fontSize=10, baseline="bottom", dy=-4).encode(
-        x=alt.XDatum(_THRESHOLD), y=alt.value(0), text=alt.datum(f"{_THRESHOLD:g}")
-    )
-    points = (
-        rows.transform_filter("datum.kind === 'point'")
-        .mark_point(size=64, filled=True, opacity=1)
-        .encode(
-            x="value:Q",
-            color=alt.Color("when:N", scale=when, legend=legend),
-            shape=alt.Shape("when:N", scale=alt.Scale(domain=sides, range=["diamond", "circle"]), legend=legend),
-            tooltip=["name:N", "when:N", "signed:Q"],
-        )
-    )
-    panels = alt.Facet("panel:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
-    return compiled(
-        alt.layer(change, limit, limit_text, points)
-        .properties(width=_WIDTH)
-        .facet(facet=panels, columns=_PANELS_IN_A_ROW, data=alt.NamedData("rows"))
-    )

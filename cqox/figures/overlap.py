@@ -1,21 +1,15 @@
 """Overlap plot: mirrored histograms of the propensity score by arm."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json
 from cqox.figures._reading import listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import TREATED, UNTREATED
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, ORANGE, PALE, RULE
+from cqox.figures.figure import Figure
 
-__all__ = ["overlap", "overlap_template"]
-
-_WIDTH, _HEIGHT = 520, 260
+__all__ = ["overlap"]
 
 
 def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
@@ -42,7 +36,7 @@ def overlap(treatment: str, diagnostics: Mapping[str, Json]) -> Figure | None:
     said = Message("figures.overlap-outside", share=outside, rows=n, source=source, low=low, high=high)
     subtitle = Message("figures.overlap-outside-shaded", share=outside, rows=n, source=source, low=low, high=high)
     alt_text = joined([Message("figures.overlap-alt", minimum=ends[0], maximum=ends[1]), said])
-    spec = filled(overlap_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("overlap"), rows, title=title, subtitle=subtitle, alt=alt_text)
     put(spec, [bottom, top], "layer", 1, "encoding", "y", "scale", "domain")
     return finished("overlap", spec)
 
@@ -57,52 +51,3 @@ def _bars(bins: Sequence[Json], treated: float, control: float) -> list[dict[str
                 base: dict[str, Json] = {"kind": "bin", "arm": arm, "share": count / total, "rows": int(count)}
                 rows.append(base | {"from": number_in(each, "lower"), "to": number_in(each, "upper")})
     return rows
-
-
-@cache
-def overlap_template() -> Spec:
-    """Compile the Vega-Lite template of overlap plots."""
-    every = alt.Chart()
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=[TREATED, UNTREATED], range=[ORANGE, BLUE]), legend=None)
-    shade = (
-        every.transform_filter("datum.kind === 'outside'")
-        .mark_rect(color=PALE)
-        .encode(x="from:Q", x2="to:Q", y=alt.value(0), y2=alt.value(_HEIGHT))
-    )
-    bars = (
-        every.transform_filter("datum.kind === 'bin'")
-        .mark_rect(opacity=0.85, stroke="white", strokeWidth=0.6)
-        .encode(
-            x=alt.X(
-                "from:Q",
-                scale=alt.Scale(domain=[0, 1], nice=False),
-                axis=alt.Axis(
-                    title=Message("figures.overlap-probability"),
-                    values=[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1],
-                    format=".2~f",
-                    labelOverlap=False,
-                    grid=False,
-                ),
-            ),
-            x2="to:Q",
-            y=alt.Y(
-                "share:Q",
-                scale=alt.Scale(domain=[-1, 1], nice=False),
-                axis=alt.Axis(
-                    title=Message("figures.overlap-share"),
-                    labelExpr="format(abs(datum.value), '~%')",
-                    tickCount=6,
-                ),
-            ),
-            y2=alt.Y2Datum(0),
-            color=colour,
-            tooltip=["arm:N", "from:Q", "to:Q", "rows:Q"],
-        )
-    )
-    base = alt.Chart().transform_aggregate(rows="count()").mark_rule(color=RULE).encode(y=alt.YDatum(0))
-    labels = (
-        every.transform_filter("datum.kind === 'label'")
-        .mark_text(align="left", dx=12, fontSize=12, fontWeight="bold", lineHeight=16)
-        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N", color=colour)
-    )
-    return compiled(alt.layer(shade, bars, base, labels).properties(width=_WIDTH, height=_HEIGHT))

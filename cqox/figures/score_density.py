@@ -1,22 +1,16 @@
 """Density of the score on both sides of a cutoff; a jump at the cutoff is evidence of manipulation."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount, p_text
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import at, listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, ORANGE
+from cqox.figures.figure import Figure
 
-__all__ = ["score_density", "score_density_template"]
-
-_WIDTH, _HEIGHT = 520, 240
+__all__ = ["score_density"]
 
 
 def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
@@ -43,7 +37,7 @@ def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
         said = Message("figures.score-density-values-and-test", below=below, above=above, p=p_text(p))
     subtitle = [Message("figures.score-density-key"), said]
     alt_text = joined([Message("figures.score-density-alt", score=x, cutoff=cutoff), said])
-    spec = filled(score_density_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("score_density"), rows, title=title, subtitle=subtitle, alt=alt_text)
     ends = [value for row in rows for key in ("from", "to", "score") if (value := number_in(row, key)) is not None]
     put(spec, [min(ends), max(ends)], "layer", 0, "encoding", "x", "scale", "domain")
     put(spec, x, "layer", 0, "encoding", "x", "axis", "title")
@@ -52,37 +46,3 @@ def score_density(plan: Plan, diagnostics: Mapping[str, Json]) -> Figure | None:
 
 def _row(kind: str, each: Json, keys: Sequence[str]) -> dict[str, Json]:
     return {"kind": kind, "side": text_in(each, "side"), **{key: number_in(each, key) for key in keys}}
-
-
-@cache
-def score_density_template() -> Spec:
-    """Compile the Vega-Lite template of score density plots."""
-    every = alt.Chart()
-    colour = alt.Color("side:N", scale=alt.Scale(domain=["below", "above"], range=[BLUE, ORANGE]), legend=None)
-    bars = (
-        every.transform_filter("datum.kind === 'bar'")
-        .mark_rect(opacity=0.3, stroke="white", strokeWidth=0.6)
-        .encode(
-            x=alt.X(
-                "from:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", grid=False)
-            ),
-            x2="to:Q",
-            y=alt.Y(
-                "density:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title=Message("figures.density"), tickCount=5)
-            ),
-            y2=alt.Y2Datum(0),
-            color=colour,
-            tooltip=["from:Q", "to:Q", "rows:Q"],
-        )
-    )
-    curves = (
-        every.transform_filter("datum.kind === 'curve'")
-        .mark_line(strokeWidth=2.6)
-        .encode(x="score:Q", y="density:Q", color=colour)
-    )
-    cutoff = (
-        every.transform_filter("datum.kind === 'cutoff'")
-        .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
-        .encode(x="score:Q")
-    )
-    return compiled(alt.layer(bars, cutoff, curves).properties(width=_WIDTH, height=_HEIGHT))

@@ -2,26 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount
 from cqox.contract.labels import described
 from cqox.contract.messages import Message, joined, width
 from cqox.estimators import Json, Plan
 from cqox.figures._reading import listed, number_in, text_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, INK, ORANGE, RULE
+from cqox.figures.figure import Figure
 
-__all__ = ["sensitivity_contour", "sensitivity_contour_template"]
+__all__ = ["ASIDE", "HEIGHT", "RISES", "WIDTH", "sensitivity_contour"]
 
 _ABOUT = "ols_adjustment"
 """Estimate that the robustness values refer to."""
 
-_WIDTH, _HEIGHT = 620, 360
+WIDTH, HEIGHT = 620, 360
 _MARGIN = 0.03
 """Room around the shares, as a part of the largest, so that no diamond lies over an axis."""
 
@@ -37,8 +33,8 @@ _LEAST_RANGE = 0.02
 _LEAST_IN_VIEW = 0.15
 """Minimum share of the width that a contour line must span to be drawn."""
 
-_LETTER, _ASIDE, _LABEL_HEIGHT = 6.0, 10, 13
-_RISES = (6.0, 14.0, -14.0)
+_LETTER, ASIDE, _LABEL_HEIGHT = 6.0, 10, 13
+RISES = (6.0, 14.0, -14.0)
 """Pixels: letter width of a covariate's name, its distance from the diamond, label height, and the places of a name
 above its diamond or below, in order of preference."""
 
@@ -65,7 +61,7 @@ def sensitivity_contour(
     strongest = [Message("figures.sensitivity-strongest", covariate=text_in(marks[0], "label"))] if marks else []
     alt_text = joined([Message("figures.sensitivity-alt"), said, *strongest])
     subtitle = [*_subtitle(said, marks, primary), *_beyond(found)]
-    spec = filled(sensitivity_contour_template(), rows, title=title, subtitle=subtitle, alt=alt_text)
+    spec = filled(template("sensitivity_contour"), rows, title=title, subtitle=subtitle, alt=alt_text)
     for axis in ("x", "y"):
         put(spec, [-_MARGIN * end, (1 + _MARGIN) * end], "layer", 0, "encoding", axis, "scale", "domain")
     for axis, column in (("y", short(plan.label("y"), 32)), ("x", treatment)):
@@ -131,7 +127,7 @@ def _named(marks: Sequence[dict[str, Json]], labels: Sequence[dict[str, Json]], 
     diamonds = [_placed(row, end)[:2] for row in marks]
     names: dict[int, tuple[Json, float]] = {}
     for place in sorted(range(len(marks)), key=lambda place: marks[place]["times"] != 1):
-        boxes = [(*_span(marks[place], rise, end), rise) for rise in _RISES]
+        boxes = [(*_span(marks[place], rise, end), rise) for rise in RISES]
         others = [each for at, each in enumerate(diamonds) if at != place]
         free = [box for box in boxes if box[2] >= _LABEL_HEIGHT / 2 and not any(_meet(box, other) for other in taken)]
         clear = [box for box in free if not any(_meet(box, (at, at, height)) for at, height in others)]
@@ -147,9 +143,9 @@ def _named(marks: Sequence[dict[str, Json]], labels: Sequence[dict[str, Json]], 
 def _span(row: dict[str, Json], rise: float, end: float) -> tuple[float, float, float]:
     """Return both ends and the height of a mark's name, in pixels: next to the diamond, or from it on if further up."""
     left, height, text = _placed(row, end)
-    if rise == _RISES[0]:
-        return left, left + 2 * _ASIDE + text, height + rise
-    return left - _ASIDE, left + _ASIDE + text, height + rise
+    if rise == RISES[0]:
+        return left, left + 2 * ASIDE + text, height + rise
+    return left - ASIDE, left + ASIDE + text, height + rise
 
 
 def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -163,7 +159,7 @@ def _placed(row: dict[str, Json], end: float) -> tuple[float, float, float]:
     assert isinstance(x, float)
     assert isinstance(y, float)
     assert isinstance(label, str)
-    left, height = (size * (share / end + _MARGIN) / (1 + 2 * _MARGIN) for size, share in ((_WIDTH, x), (_HEIGHT, y)))
+    left, height = (size * (share / end + _MARGIN) / (1 + 2 * _MARGIN) for size, share in ((WIDTH, x), (HEIGHT, y)))
     return left, height, _LETTER * width(label)
 
 
@@ -185,58 +181,3 @@ def _lines(value: float, error: float, degrees: float, end: float) -> list[dict[
         if share and middle < end:
             rows.append({"kind": "label", "x": middle, "y": middle, "label": level, **base})
     return rows
-
-
-@cache
-def sensitivity_contour_template() -> Spec:
-    """Compile the Vega-Lite template of sensitivity contour plots."""
-    every = alt.Chart()
-    shares = alt.Scale(domain=[0, 1], nice=False)
-    away = alt.condition("datum.away", alt.value(ORANGE), alt.value(GREY))
-    lines = (
-        every.transform_filter("datum.kind === 'line'")
-        .mark_line(clip=True)
-        .encode(
-            x=alt.X("x:Q", scale=shares, axis=alt.Axis(title="", format="~%", tickCount=6, grid=False)),
-            y=alt.Y("y:Q", scale=shares, axis=alt.Axis(title="", format="~%", tickCount=6, grid=False)),
-            detail="line:N",
-            color=away,
-            strokeWidth=alt.condition("datum.away", alt.value(2.6), alt.value(1.2)),
-        )
-    )
-    labels = (
-        every.transform_filter("datum.kind === 'label'")
-        .mark_text(fontSize=11, fontWeight="bold", color=GREY)
-        .encode(x="x:Q", y="y:Q", text="label:N")
-    )
-    halo = (
-        every.transform_filter("datum.kind === 'label'")
-        .mark_point(shape="circle", size=420, filled=True, color="white", opacity=1)
-        .encode(x="x:Q", y="y:Q")
-    )
-    robust = every.transform_filter("datum.kind === 'robust'")
-    ring = robust.mark_point(size=70, stroke=ORANGE, fill="white", strokeWidth=2, opacity=1).encode(x="x:Q", y="y:Q")
-    ring_text = robust.mark_text(align="left", dx=9, dy=-8, color=ORANGE, fontSize=11).encode(
-        x="x:Q", y="y:Q", text="label:N"
-    )
-    marks = every.transform_filter("datum.kind === 'mark'")
-    points = marks.mark_point(shape="diamond", size=70, filled=True, color=BLUE, opacity=1).encode(
-        x="x:Q", y="y:Q", tooltip=["label:N", "x:Q", "y:Q", "estimate:Q"]
-    )
-    names = marks.mark_text(
-        align="left",
-        dx=alt.ExprRef(f"datum.rise === {_RISES[0]} ? {_ASIDE} : -4"),
-        dy=alt.ExprRef("-datum.rise"),
-        color=INK,
-        fontSize=10.5,
-    ).encode(x="x:Q", y="y:Q", text="name:N")
-    diagonal = (
-        every.transform_aggregate(rows="count()")
-        .mark_rule(color=RULE, strokeDash=[2, 4])
-        .encode(x=alt.value(0), y=alt.value(_HEIGHT), x2=alt.value(_WIDTH), y2=alt.value(0))
-    )
-    return compiled(
-        alt.layer(lines, diagonal, halo, labels, points, names, ring, ring_text).properties(
-            width=_WIDTH, height=_HEIGHT
-        )
-    )

@@ -1,23 +1,18 @@
 """Synthetic control plot: observed and synthetic paths, and the gap with placebo gaps."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-
-import altair as alt
 
 from cqox.contract.amounts import amount, p_text
 from cqox.contract.messages import Message, joined
 from cqox.estimators import Estimate, Json, Plan
 from cqox.figures._periods import period_labels, ticks
 from cqox.figures._reading import at, listed, number_in
-from cqox.figures._template import compiled, filled, finished, put
+from cqox.figures._template import filled, finished, put, template
 from cqox.figures._words import short
-from cqox.figures.figure import Figure, Spec
-from cqox.figures.style import BLUE, GREY, INK, ORANGE, SILVER
+from cqox.figures.figure import Figure
 
-__all__ = ["synthetic_control", "synthetic_control_template"]
+__all__ = ["synthetic_control"]
 
-_WIDTH, _HEIGHT = 520, 220
 _MANY_TIMES = 5.0
 """Largest ratio of a placebo's pre-treatment RMSPE to that of the treated units for it to be shown."""
 
@@ -57,7 +52,7 @@ def synthetic_control(
     title = _title(found.name, y, treatment)
     names = period_labels(plan)
     alt_text = _alt(found, periods, y, value, names.get(start, f"{start:g}"))
-    spec = filled(synthetic_control_template(), rows, title=title, subtitle=_subtitle(found, placebos), alt=alt_text)
+    spec = filled(template("synthetic_control"), rows, title=title, subtitle=_subtitle(found, placebos), alt=alt_text)
     span = [min(*times, start), max(*times, start)]
     margin = 0.02 * (span[1] - span[0])
     axis = {"grid": False, **ticks(times, names)}
@@ -170,37 +165,3 @@ def _alt(found: Estimate, periods: Sequence[Json], y: str, value: float, start: 
     counted = found.diagnostics if found.name == "synthetic_did" else at(found.diagnostics, "placebo_in_space")
     placebos = round(number_in(counted, "placebos") or 0.0)
     return joined([paths, gap, Message("figures.synthetic-control-alt-placebos", placebos=placebos)])
-
-
-@cache
-def synthetic_control_template() -> Spec:
-    """Compile the Vega-Lite template of synthetic control plots."""
-    every = alt.Chart()
-    x = alt.X("time:Q", scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title=""))
-
-    def y(field: str) -> alt.Y:
-        return alt.Y(
-            field, scale=alt.Scale(domain=[0, 1], nice=False, zero=False), axis=alt.Axis(title="", tickCount=5)
-        )
-
-    periods = every.transform_filter("datum.kind === 'period'")
-    start = every.transform_filter("datum.kind === 'start'").mark_rule(strokeDash=[4, 3], color=GREY).encode(x="time:Q")
-    made = periods.mark_line(color=ORANGE, strokeDash=[6, 3], strokeWidth=2).encode(x=x, y=y("synthetic:Q"))
-    tooltip = ["time:Q", "observed:Q", "synthetic:Q", "gap:Q"]
-    seen = periods.mark_line(color=BLUE, strokeWidth=2).encode(x="time:Q", y="observed:Q", tooltip=tooltip)
-    labels = [
-        every.transform_filter(f"datum.kind === 'label' && datum.of === '{name}'")
-        .mark_text(align="left", dx=8, fontSize=11, color=colour)
-        .encode(x=alt.value(_WIDTH), y="at:Q", text="label:N")
-        for name, colour in (("observed", BLUE), ("synthetic", ORANGE))
-    ]
-    top = alt.layer(made, seen, start, *labels).properties(width=_WIDTH, height=_HEIGHT)
-    placebos = (
-        every.transform_filter("datum.kind === 'placebo'")
-        .mark_line(color=SILVER, strokeWidth=1, opacity=0.55)
-        .encode(x=x, y=y("placebo_gap:Q"), detail="placebo:N", tooltip=["units:N"])
-    )
-    zero = alt.Chart().mark_rule(color=INK, strokeWidth=0.8).encode(y=alt.datum(0))
-    gap = periods.mark_line(color=BLUE, strokeWidth=2.2).encode(x="time:Q", y="gap:Q", tooltip=tooltip)
-    bottom = alt.layer(placebos, zero, start, gap).properties(width=_WIDTH, height=_HEIGHT)
-    return compiled(alt.vconcat(top, bottom, spacing=24))

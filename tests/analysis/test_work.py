@@ -1,5 +1,7 @@
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,18 @@ def test_a_report_is_exported_with_what_its_owner_wrote() -> None:
         perform("export", {**document, "format": "odt"}, lambda _: None)
     with pytest.raises(InvalidRequest, match="not a JSON object"):
         perform("export", {**document, "report": []}, lambda _: None)
+
+
+def test_an_analysis_draws_its_figures_without_altair(arguments: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "arguments.json").write_text(json.dumps(arguments))
+    code = (
+        "import json, sys; from cqox.analysis.work import perform, warm; from cqox.analysis.workers import Reply;"
+        "from cqox.analysis.written import read; warm();"
+        "body, payload = perform('analyze', json.load(open(sys.argv[1])), lambda _: None);"
+        "specs = json.loads(read(Reply(body=body, payload=payload)).specs);"
+        "print(json.dumps([list(specs), 'altair' in sys.modules]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "arguments.json")]
+    figures, loaded = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert {"forest", "overlap", "love_plot", "weights"} <= set(figures)
+    assert not loaded
