@@ -1,29 +1,28 @@
 // The first view: choose a file or a sample, and what was left running or unfinished.
-import { call, id, isAbort, asProblem } from "./api.js";
+import { asProblem, call, id } from "./api.js";
 import { html, useRef, useState } from "./lib.js";
 import { Badge, Busy, Failure, Heading, Progress, Steps, useLoaded, useStore } from "./parts.js";
 import { go } from "./route.js";
 import { bytes, moment, percent, t } from "./text.js";
-import { discardUpload, stoppedUploads, upload, uploadFile } from "./upload.js";
+import { discardUpload, refusal, stoppedUploads, upload, uploadFile } from "./upload.js";
 
 const SAMPLES = { test: "sample-test", mini_retail: "sample-mini-retail" };
 
 export function Start() {
   const state = useStore(upload);
-  const [problem, setProblem] = useState(null);
+  const problem = useStore(refusal);
   const [over, setOver] = useState(false);
   const [stopped, setStopped] = useState(stoppedUploads);
   const input = useRef(null);
   const begin = async (files) => {
     setOver(false);
     if (files.length === 0 || upload.value) return;
-    if (files.length > 1) return setProblem({ title: t("one-file-title"), detail: t("one-file") });
-    setProblem(null);
+    if (files.length > 1) return refusal.set({ title: t("one-file-title"), detail: t("one-file") });
     try {
       const described = await uploadFile(files[0]);
       if (location.pathname === "/") go(`/d/${id(described.dataset_id)}`);
-    } catch (error) {
-      if (!isAbort(error)) setProblem(asProblem(error));
+    } catch {
+      // The view shows the refusal, whichever view that is by now.
       setStopped(stoppedUploads());
     }
     if (input.current) input.current.value = "";

@@ -4,10 +4,14 @@ import { memory, pause, Store } from "./lib.js";
 import { currentLanguage, t } from "./text.js";
 
 const RETRIES = 40;
-const REFUSED = new Set([400, 413, 415, 422]);
+const UNREADABLE = -1;
+const REFUSED = new Set([400, 413, 415, 422, UNREADABLE]);
 
 /** The upload in progress, or null; it outlives the view that began it. */
 export const upload = new Store(null);
+
+/** Why the last upload ended, or null; said on the first view also when it was left meanwhile. */
+export const refusal = new Store(null);
 
 const keyOf = (file) => `upload.${file.name}|${file.size}|${file.lastModified}`;
 
@@ -21,6 +25,7 @@ export function stoppedUploads() {
 
 /** Forget a stopped upload, here and on the server. */
 export async function discardUpload(kept) {
+  refusal.set(null);
   for (const key of memory.keys("upload.")) if (memory.read(key)?.upload_id === kept.upload_id) memory.drop(key);
   await call(`/api/uploads/${id(kept.upload_id)}`, { method: "DELETE" }).catch(() => {});
 }
@@ -66,6 +71,15 @@ async function sendPiece(uploadId, offset, piece, onProgress, signal) {
   });
 }
 
+/** A file that was moved or changed since it was chosen, or a folder: the browser fails as if the connection were lost. */
+async function assertReadable(file, piece) {
+  try {
+    await piece.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Problem({ type: "page", title: t("upload-unreadable-title"), detail: t("upload-unreadable", { name: file.name }), status: UNREADABLE });
+  }
+}
+
 async function begin(file, signal) {
   const kept = memory.read(keyOf(file));
   if (kept) {
@@ -98,6 +112,7 @@ export async function uploadFile(file) {
   const { signal } = controller;
   const state = { name: file.name, size: file.size, sent: 0, stage: "sending", cancel: () => controller.abort(), retrying: false };
   upload.set(state);
+  refusal.set(null);
   try {
     if (file.size === 0) throw new Problem({ type: "page", title: t("upload-empty-title"), detail: t("upload-empty", { name: file.name }) });
     const { upload_id: uploadId, offset: start, chunk_bytes: size } = await begin(file, signal);
@@ -115,6 +130,7 @@ export async function uploadFile(file) {
       } catch (error) {
         const problem = asProblem(error);
         signal.throwIfAborted();
+        await assertReadable(file, piece);
         failures += 1;
         const passing = [0, 408, 409, 429].includes(problem.status) || problem.status >= 500;
         if (!passing || problem.status === 507 || failures > RETRIES) throw error;
@@ -132,6 +148,7 @@ export async function uploadFile(file) {
     const kept = memory.read(keyOf(file));
     // A file that is refused will be refused again; what only stopped goes on when the file is chosen again.
     if (kept && (signal.aborted || REFUSED.has(asProblem(error).status))) await discardUpload(kept);
+    if (!signal.aborted) refusal.set(asProblem(error));
     throw error;
   } finally {
     upload.set(null);
