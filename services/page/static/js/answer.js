@@ -9,20 +9,21 @@ import { html, useEffect, useState } from "./lib.js";
 import { Badge, Busy, Failure, Heading, Steps, Table, useLoaded, useStore } from "./parts.js";
 import { go, route } from "./route.js";
 import { Annotation, Exports, Shares } from "./share.js";
-import { moment, number, percent, signedPercent, t } from "./text.js";
+import { currentLanguage, moment, number, percent, signedPercent, t } from "./text.js";
 import { WhatIf } from "./whatif.js";
 
 const VERDICTS = { GO: "verdict-go", CANARY: "verdict-canary", HOLD: "verdict-hold" };
 const SHOWN = 20;
 
-/** Figures that show the design of the primary estimate; the first that the report has comes first. */
+/** Figures that show a design, by the name the ledger gives it; the first that the report has comes first. */
 const FIRST_FIGURES = {
   trends: ["event_means", "event_study"],
-  discontinuity: ["discontinuity"],
-  cutoff: ["discontinuity"],
-  synthetic: ["synthetic_control"],
-  series: ["interrupted_series"],
-  dose: ["dose_curve"],
+  switching_trends: ["event_study", "event_means"],
+  sharp_cutoff: ["discontinuity"],
+  fuzzy_cutoff: ["discontinuity"],
+  synthetic_control: ["synthetic_control", "event_means"],
+  interrupted_series: ["interrupted_series"],
+  comparison: ["dose_curve"],
 };
 
 const FIGURES = {
@@ -43,7 +44,12 @@ const FIGURES = {
   dose_curve: "figure-dose-curve",
 };
 
-const figureName = (name) => (FIGURES[name] ? t(FIGURES[name]) : name.replaceAll("_", " "));
+/** The title of a figure; those of a second comparison end in -2. */
+function figureName(name) {
+  const [, kind, comparison] = /^(.*?)(?:-(\d+))?$/.exec(name);
+  const title = FIGURES[kind] ? t(FIGURES[kind]) : kind.replaceAll("_", " ");
+  return comparison ? t("figure-of-comparison", { title, number: Number(comparison) }) : title;
+}
 
 export function Answer({ analysisId }) {
   const { value: report, problem, again } = useLoaded((signal) => call(`/api/analyses/${id(analysisId)}`, { signal }), [analysisId]);
@@ -96,14 +102,14 @@ const fileName = (report) => `cqox-${report.analysis_id.slice(0, 8)}`;
 /** The answer in one sentence, with the numbers of a decision. */
 export function Summary({ report }) {
   useStore(labels);
-  useEffect(() => void loadLabels(), []);
+  useEffect(() => void loadLabels(), [currentLanguage()]);
   const { decision, effect } = report;
   return html`<section id="answer" aria-label=${t("step-answer")}>
     <${Heading} title=${decision.headline ?? t("step-answer")}>${decision.headline ?? t("step-answer")}<//>
     <p class="verdict"><${Badge} large state=${decision.verdict} text=${decision.verdict} /> <span>${t(VERDICTS[decision.verdict])}</span></p>
     ${effect && html`<${Effect} effect=${effect} level=${1 - report.options.alpha} />`}
     <ul>${decision.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>
-    <p class="muted">${t("primary", { name: estimatorLabel(decision.primary) })} ${decision.primary_rule}</p>
+    <p class="muted">${decision.primary ? t("primary", { name: estimatorLabel(decision.primary) }) : t("primary-none")} ${decision.primary_rule}</p>
   </section>`;
 }
 
