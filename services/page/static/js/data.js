@@ -38,7 +38,7 @@ export function Data({ described, findings, busy, isApplied, onApply, onRead }) 
 
 function Cell({ value }) {
   if (value === null || value === undefined) return html`<span class="muted">${t("empty-cell")}</span>`;
-  const text = typeof value === "number" ? number(value, 6) : String(value);
+  const text = typeof value === "number" && !Number.isInteger(value) ? number(value, 6) : String(value);
   return html`<bdi>${text.length > 80 ? `${text.slice(0, 80)}…` : text}</bdi>`;
 }
 

@@ -38,6 +38,8 @@ const ROLES = [
 ];
 
 const ALWAYS = ["y", "treatment", "unit_id", "time", "covariates"];
+/** Roles whose columns may be covariates as well. */
+const SHARED = ["cluster", "fixed_effects", "propensity_covariates"];
 const SHOWN_NAMES = 40;
 
 const arity = ([, , , kind]) => kind ?? "column";
@@ -58,8 +60,8 @@ export function Roles({ described, inferred, draft, onChange }) {
     if (value === null || value.length === 0) delete next[role];
     else next[role] = value;
     // A column that gets a role of its own is no covariate any more.
-    if (role !== "covariates" && typeof value === "string" && Array.isArray(next.covariates)) {
-      next.covariates = next.covariates.filter((name) => name !== value);
+    if (role !== "covariates" && !SHARED.includes(role) && value !== null && Array.isArray(next.covariates)) {
+      next.covariates = next.covariates.filter((name) => !(Array.isArray(value) ? value.includes(name) : name === value));
     }
     onChange({ mapping: next, options });
   };
@@ -133,9 +135,10 @@ export function Columns({ name, title, value, columns, onPut }) {
   const found = useMemo(() => {
     const wanted = filter.trim().toLowerCase();
     const matching = wanted === "" ? columns : columns.filter((column) => column.name.toLowerCase().includes(wanted));
+    // Chosen ones first, as they are when the list is made: nothing moves under the pointer, and the focus stays.
     const first = matching.filter((column) => value.includes(column.name));
     return [...first, ...matching.filter((column) => !value.includes(column.name))];
-  }, [filter, columns, value]);
+  }, [filter, columns.map((column) => column.name).join("\n")]);
   const toggle = (column, on) => onPut(on ? [...value, column] : value.filter((each) => each !== column));
   return html`<div id=${`role-${name}`} role="group" aria-label=${title} aria-describedby=${`help-${name}`}>
     ${columns.length > 12 && html`<p><input type="search" value=${filter} aria-label=${t("filter-columns", { name: title })} placeholder=${t("filter")} onInput=${(event) => setFilter(event.target.value)} /></p>`}
