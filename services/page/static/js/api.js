@@ -85,16 +85,35 @@ export async function send(path, { method = "GET", json, body, headers = {}, sig
   }
 }
 
+/** Read what an answer holds; an answer that is cut off, or a page of a proxy, is a problem and no fault of this page. */
+async function read(response, reading) {
+  try {
+    return await reading(response);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Problem({ type: "answer", title: t("problem-answer"), detail: t("problem-answer-detail") });
+  }
+}
+
 /** Send a request and return the JSON of its answer. */
 export async function call(path, options) {
   const response = await send(path, options);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : read(response, (answer) => answer.json());
 }
 
 /** Save the answer of a path as a file. */
 export async function download(path, name, options) {
   const response = await send(path, options);
-  save(await response.blob(), name);
+  save(await read(response, (answer) => answer.blob()), name);
+}
+
+/** Delete what a path names; what another tab has deleted already is gone as well. */
+export async function remove(path) {
+  try {
+    await call(path, { method: "DELETE" });
+  } catch (error) {
+    if (error.status !== 404) throw error;
+  }
 }
 
 /** Offer a blob to the browser as a file. */

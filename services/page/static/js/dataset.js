@@ -58,7 +58,7 @@ function Editor({ described, inferred }) {
       writeDraft(datasetId, { ...draft, suggested: undefined });
       go(`/j/${id(job.job_id)}`);
     } catch (error) {
-      setState({ problem: asProblem(error) });
+      setState({ refused: asProblem(error) });
     }
   };
   const links = { "step-data": "#data", "step-roles": "#roles", "step-preview": "#preview", "step-run": "#run" };
@@ -80,6 +80,7 @@ function Editor({ described, inferred }) {
       <h2 id="run-title">${t("step-run")}</h2>
       <p>${isAnswerable(draft.mapping) ? t("run-lead") : t("run-needs-roles")}</p>
       <p class="actions"><button type="button" class="primary" disabled=${state.starting || !isAnswerable(draft.mapping)} onClick=${run}>${state.starting ? t("starting") : t("run")}</button></p>
+      <${Failure} problem=${state.refused} />
     </section>
   `;
 }

@@ -1,5 +1,5 @@
 // What was asked before: answers with their titles, and files.
-import { asProblem, call, id } from "./api.js";
+import { asProblem, call, id, remove } from "./api.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Badge, Busy, Confirm, Failure, Heading, Table, useLoaded } from "./parts.js";
 import { bytes, moment, number, t } from "./text.js";
@@ -57,7 +57,7 @@ function Answers() {
     <//>`}
     ${next && html`<p><button type="button" disabled=${state.busy} onClick=${load}>${t("show-more")}</button></p>`}
     <${Failure} problem=${state.problem} />
-    ${asking && html`<${Confirm} question=${t("delete-answer-question", { name: asking.title || asking.headline || asking.analysis_id.slice(0, 8) })} yes=${t("delete")} onYes=${async () => (await call(`/api/analyses/${id(asking.analysis_id)}`, { method: "DELETE" }), first.again())} onClose=${() => setAsking(null)} />`}
+    ${asking && html`<${Confirm} question=${t("delete-answer-question", { name: asking.title || asking.headline || asking.analysis_id.slice(0, 8) })} yes=${t("delete")} onYes=${async () => (await remove(`/api/analyses/${id(asking.analysis_id)}`), first.again())} onClose=${() => setAsking(null)} />`}
   </section>`;
 }
 
@@ -82,6 +82,6 @@ function Files() {
         </tr>`,
       )}
     <//>`}
-    ${asking && html`<${Confirm} question=${t("delete-file-question", { name: asking.name })} yes=${t("delete")} onYes=${async () => (await call(`/api/datasets/${id(asking.dataset_id)}`, { method: "DELETE" }), again())} onClose=${() => setAsking(null)} />`}
+    ${asking && html`<${Confirm} question=${t("delete-file-question", { name: asking.name })} yes=${t("delete")} onYes=${async () => (await remove(`/api/datasets/${id(asking.dataset_id)}`), again())} onClose=${() => setAsking(null)} />`}
   </section>`;
 }

@@ -15,6 +15,7 @@ const SHOWN = 60;
 /** Follow a job in an effect; returns what is known of it. */
 export function useJob(jobId, onReport) {
   const [state, setState] = useState({ estimates: [], step: "read" });
+  const [turn, setTurn] = useState(0);
   useEffect(() => {
     if (!jobId) return undefined;
     const stop = new AbortController();
@@ -34,8 +35,8 @@ export function useJob(jobId, onReport) {
       (error) => isAbort(error) || setState((before) => ({ ...before, problem: asProblem(error) })),
     );
     return () => stop.abort();
-  }, [jobId]);
-  return state;
+  }, [jobId, turn]);
+  return { ...state, again: () => setTurn((before) => before + 1) };
 }
 
 export function Job({ jobId }) {
@@ -74,7 +75,7 @@ export function Job({ jobId }) {
           <${Progress} share=${state.planned && state.step === "estimate" ? (state.done ?? 0) / state.planned : null} label=${t("run-title")} />
           <p class="muted">${t("run-leave")}</p>
           <p class="actions"><button type="button" onClick=${() => setAsking(true)}>${t("run-cancel")}</button></p>
-          <${Failure} problem=${state.problem} />
+          <${Failure} problem=${state.problem} again=${state.again} />
         `}
     ${asking && !ended && html`<${Confirm} question=${t("run-cancel-question")} yes=${t("run-cancel")} onYes=${() => call(`/api/jobs/${id(jobId)}`, { method: "DELETE" })} onClose=${() => setAsking(false)} />`}
     ${state.estimates.length > 0 && !ended && html`<${Appearing} estimates=${state.estimates} />`}

@@ -1,5 +1,5 @@
 // Title and notes, files to take along, and read-only links.
-import { asProblem, call, download, id, send } from "./api.js";
+import { asProblem, call, download, id, remove, send } from "./api.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Busy, Failure, useLoaded } from "./parts.js";
 import { moment, t } from "./text.js";
@@ -24,6 +24,7 @@ export function Annotation({ analysisId }) {
       return response.json();
     },
     [analysisId],
+    { spoken: false },
   );
   const [edit, setEdit] = useState(null);
   const [state, setState] = useState({});
@@ -82,7 +83,7 @@ export function Exports({ path, file }) {
 /** Read-only links, where the operator allows them. */
 export function Shares({ analysisId }) {
   const path = `/api/analyses/${id(analysisId)}/shares`;
-  const { value, problem, again } = useLoaded((signal) => call(path, { signal }), [analysisId]);
+  const { value, problem, again } = useLoaded((signal) => call(path, { signal }), [analysisId], { spoken: false });
   const [state, setState] = useState({});
   if (problem) return html`<h3>${t("share")}</h3><${Failure} problem=${problem} again=${again} />`;
   if (!value) return html`<h3>${t("share")}</h3><${Busy} />`;
@@ -107,7 +108,7 @@ export function Shares({ analysisId }) {
   };
   const revoke = async (share) => {
     try {
-      await call(`${path}/${id(share.share_id)}`, { method: "DELETE" });
+      await remove(`${path}/${id(share.share_id)}`);
       setState({});
       again();
     } catch (error) {
