@@ -1,7 +1,7 @@
 // Figures, drawn here from the specifications of the API; where that fails, the server's drawing.
 import { call, isAbort, save, send } from "./api.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
-import { t } from "./text.js";
+import { currentLanguage, t } from "./text.js";
 
 const OPTIONS = { ast: true, actions: false, defaultStyle: false, tooltip: { disableDefaultStyle: true }, renderer: "svg" };
 
@@ -71,7 +71,7 @@ export function Figure({ address, name, title, file }) {
       view.current = null;
       if (picture) URL.revokeObjectURL(picture);
     };
-  }, [address]);
+  }, [address, currentLanguage()]);
   const [broken, setBroken] = useState(false);
   const savePicture = async (suffix) => {
     setBroken(false);

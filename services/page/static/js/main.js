@@ -7,7 +7,7 @@ import { html, render, useState } from "./lib.js";
 import { Failure, Heading, useStore } from "./parts.js";
 import { route, startRouting } from "./route.js";
 import { Job } from "./run.js";
-import { Shared, takeToken } from "./shared.js";
+import { Shared } from "./shared.js";
 import { Start } from "./start.js";
 import { currentLanguage, LANGUAGES, loadText, t } from "./text.js";
 import { upload } from "./upload.js";
@@ -18,9 +18,15 @@ function Page() {
   const { view, id } = useStore(route);
   const { lost } = useStore(connection);
   const [, setLanguage] = useState(currentLanguage());
+  const [problem, setProblem] = useState(null);
   const choose = async (language) => {
-    await loadText(language);
-    setLanguage(language);
+    try {
+      await loadText(language);
+      setLanguage(language);
+      setProblem(null);
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
   };
   return html`
     <a class="skip" href="#main">${t("skip")}</a>
@@ -37,7 +43,8 @@ function Page() {
       </div>
     </header>
     ${lost && html`<p class="lost" role="alert">${t("connection-lost")}</p>`}
-    <main class="wrap" id="main" key=${currentLanguage()}><${View} view=${view} id=${id} /></main>
+    ${problem && html`<div class="wrap"><${Failure} problem=${problem} /></div>`}
+    <main class="wrap" id="main"><${View} view=${view} id=${id} /></main>
     <footer class="wrap muted small"><p>${t("footer")}</p></footer>
   `;
 }
@@ -56,7 +63,7 @@ function View({ view, id }) {
 function fail(error) {
   // The console keeps where it happened, for whoever reports it.
   console.error(error);
-  root.replaceChildren();
+  render(null, root);
   render(html`<main class="wrap"><${Failure} problem=${asProblem(error)} again=${() => location.reload()} /></main>`, root);
 }
 
@@ -66,7 +73,6 @@ addEventListener("beforeunload", (event) => upload.value && event.preventDefault
 
 try {
   await loadText();
-  if (route.value.view === "shared") takeToken();
   startRouting();
   root.replaceChildren();
   render(html`<${Page} />`, root);

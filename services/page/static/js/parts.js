@@ -1,7 +1,7 @@
 // Parts that several views use.
 import { asProblem } from "./api.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
-import { t } from "./text.js";
+import { currentLanguage, t } from "./text.js";
 
 const STEPS = ["step-data", "step-roles", "step-preview", "step-run", "step-answer", "step-compare", "step-share"];
 
@@ -15,28 +15,36 @@ export function useStore(store) {
   return value;
 }
 
-/** Load something; returns `{value, problem, again}`. */
-export function useLoaded(load, dependencies) {
+/**
+ * Load something; returns `{value, problem, again}`. What was shown stays while it is loaded again, in another language
+ * too, so that nobody loses what they were filling in.
+ *
+ * @param {{spoken?: boolean}} options `spoken`: whether the answer holds sentences, in the reader's language
+ */
+export function useLoaded(load, dependencies, { spoken = true } = {}) {
   const [state, setState] = useState({ value: null, problem: null });
   const [turn, setTurn] = useState(0);
+  const subject = useRef(null);
   useEffect(() => {
     const stop = new AbortController();
-    setState((before) => ({ value: turn ? before.value : null, problem: null }));
+    const same = subject.current !== null && subject.current.every((each, place) => each === dependencies[place]);
+    subject.current = dependencies;
+    setState((before) => ({ value: same ? before.value : null, problem: null }));
     load(stop.signal).then(
       (value) => stop.signal.aborted || setState({ value, problem: null }),
       (error) => stop.signal.aborted || setState({ value: null, problem: asProblem(error) }),
     );
     return () => stop.abort();
-  }, [...dependencies, turn]);
+  }, [...dependencies, turn, spoken && currentLanguage()]);
   return { ...state, again: () => setTurn((before) => before + 1), set: (value) => setState({ value, problem: null }) };
 }
 
-/** The heading of a view; it takes the focus, so that a screen reader begins there. */
+/** The heading of a view; it takes the focus, so that a screen reader begins there, but not from the switch of language. */
 export function Heading({ children, title }) {
   const heading = useRef(null);
   useEffect(() => {
     document.title = `${title ?? children} · CQOx`;
-    heading.current?.focus({ preventScroll: true });
+    if (!document.activeElement?.closest(".languages")) heading.current?.focus({ preventScroll: true });
   }, [title ?? children]);
   return html`<h1 tabindex="-1" ref=${heading}>${children}</h1>`;
 }

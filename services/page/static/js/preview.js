@@ -5,7 +5,7 @@ import { requestOf } from "./draft.js";
 import { html, pause, useEffect, useState } from "./lib.js";
 import { Busy, Failure, Table } from "./parts.js";
 import { roleName } from "./roles.js";
-import { number, percent, signedPercent, t } from "./text.js";
+import { currentLanguage, number, percent, signedPercent, t } from "./text.js";
 
 /** Pairs of roles of which one must be complete: they say who was treated. */
 const DEFINE_TREATMENT = [["y", "treatment"], ["y", "running", "cutoff"], ["y", "time", "cohort"], ["y", "time", "intervention_time"], ["action", "reward"]];
@@ -35,7 +35,7 @@ export function Preview({ datasetId, draft, blocking, onApply, isApplied }) {
     };
     load();
     return () => stop.abort();
-  }, [body, ready, turn]);
+  }, [body, ready, turn, currentLanguage()]);
   return html`<section id="preview" aria-labelledby="preview-title" aria-busy=${Boolean(state.busy)}>
     <h2 id="preview-title">${t("step-preview")}</h2>
     ${!ready && !blocking && html`<p>${t("run-needs-roles")}</p>`}

@@ -2,21 +2,25 @@
 import { call, credentials } from "./api.js";
 import { Details, Figures, Summary } from "./answer.js";
 import { Gates, Ledger } from "./ledger.js";
-import { html, useEffect } from "./lib.js";
+import { html, useEffect, useState } from "./lib.js";
 import { Busy, Failure, Heading, useLoaded } from "./parts.js";
 import { Exports } from "./share.js";
 import { t } from "./text.js";
 
 /** Send the token of the address with every request of this page; a fragment reaches no server log. */
-export function takeToken() {
+function takeToken() {
   credentials.headers = { "Share-Token": location.hash.slice(1) };
 }
 
 export function Shared() {
+  useState(takeToken);
   useEffect(() => {
     const renewed = () => location.reload();
     addEventListener("hashchange", renewed);
-    return () => removeEventListener("hashchange", renewed);
+    return () => {
+      removeEventListener("hashchange", renewed);
+      credentials.headers = {};
+    };
   }, []);
   const { value, problem, again } = useLoaded(async (signal) => {
     const [report, annotation] = await Promise.all([call("/api/shared", { signal }), call("/api/shared/annotation", { signal })]);

@@ -14,7 +14,8 @@ export async function loadText(chosen) {
   const wanted = chosen ?? (stored in LANGUAGES ? stored : document.documentElement.lang);
   const response = await fetch(`/page/text.${wanted}.json`);
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  sentences = await response.json();
+  const loaded = await response.json();
+  sentences = loaded;
   language = wanted;
   if (chosen) memory.write("language", chosen);
   document.documentElement.lang = language;

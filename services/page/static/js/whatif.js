@@ -1,9 +1,9 @@
 // What if: the same question asked otherwise, next to the first answer, with the number of looks in view.
 import { asProblem, call, id } from "./api.js";
 import { requestOf, startJob } from "./draft.js";
-import { estimatorLabel } from "./labels.js";
+import { estimatorLabel, labels } from "./labels.js";
 import { html, useEffect, useState } from "./lib.js";
-import { Badge, Busy, Failure, Progress, Table, useLoaded } from "./parts.js";
+import { Badge, Busy, Failure, Progress, Table, useLoaded, useStore } from "./parts.js";
 import { Columns, Goal } from "./roles.js";
 import { go } from "./route.js";
 import { useJob } from "./run.js";
@@ -26,7 +26,7 @@ export function WhatIf({ report, compared }) {
 
 /** How often this was asked: with every look the chance of a difference by accident grows. */
 function Looks({ report, compared }) {
-  const { value } = useLoaded((signal) => call(`/api/datasets/${id(report.dataset_id)}/looks`, { signal }), [report.analysis_id, compared.join()]);
+  const { value } = useLoaded((signal) => call(`/api/datasets/${id(report.dataset_id)}/looks`, { signal }), [report.analysis_id, compared.join()], { spoken: false });
   if (!value) return null;
   const { y, treatment } = report.mapping;
   const same = value.questions.find((each) => each.outcome === (y ?? null) && each.treatment === (treatment ?? null))?.analyses ?? 1;
@@ -78,6 +78,7 @@ function Variation({ report, onReport }) {
 }
 
 function SideBySide({ report, compared, onRemove }) {
+  useStore(labels);
   const { value, problem, again } = useLoaded(
     (signal) => Promise.all(compared.map((each) => call(`/api/analyses/${id(each)}`, { signal }).catch((error) => ({ missing: asProblem(error), analysis_id: each })))),
     [compared.join()],
