@@ -103,7 +103,9 @@ def _port(service: str, host: str, port: int) -> Found:
             )
         running = _service_at(host, port)
         if running == service:
-            return Found(status="ok", text=Message("doctor.port-serves", service=service, port=port), data=data)
+            return Found(
+                status="ok", text=Message("doctor.port-serves", service=service, url=_url(host, port)), data=data
+            )
         text = Message("doctor.port-taken", service=service, port=port, holder=running or holder_of(port) or "?")
         return Found(status="fail", text=text, remedy=Message("doctor.another-port", setting=setting), data=data)
     return Found(status="ok", text=Message("doctor.port-free", service=service, port=port), data=data)
@@ -111,13 +113,16 @@ def _port(service: str, host: str, port: int) -> Found:
 
 def _service_at(host: str, port: int) -> str:
     """Return the name of the service of CQOx that answers there; empty where none does."""
-    reachable = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(host, host)
-    address = f"[{reachable}]" if ":" in reachable else reachable
     try:
-        answer = httpx.get(f"http://{address}:{port}/api/health", timeout=_ASK_SECONDS, trust_env=False).json()
+        answer = httpx.get(f"{_url(host, port)}/api/health", timeout=_ASK_SECONDS, trust_env=False).json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return ""
     return str(answer.get("service", "")) if isinstance(answer, dict) else ""
+
+
+def _url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def _asked(store: str, setting: str, ask: Callable[[], None]) -> Found:

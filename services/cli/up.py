@@ -168,7 +168,7 @@ class _Session:
         self._relay.flush(_LAST_WORDS_SECONDS)
 
     async def attend(self) -> bool:
-        """Wait until both are ready, run the demonstration if requested, and print the URLs."""
+        """Wait until both are ready, run the demonstration if requested, and print the URLs, last that of the page."""
         async with httpx.AsyncClient(trust_env=False, timeout=self._settings.analysis_seconds + 5) as client:
             for name, url in (("engine", self._engine_url), ("gateway", self._gateway_url)):
                 with self._progress(f"Waiting until the {name} is ready ..."):
@@ -181,6 +181,7 @@ class _Session:
                 if not await trio.to_thread.run_sync(self._show, demonstration, abandon_on_cancel=True):
                     return False
         self.say(f"Serving at {self._gateway_url}; the API is described at {self._gateway_url}/docs. Ctrl-C ends it.")
+        self.say(f"To go from a file to an answer in a browser, open {self._gateway_url}/")
         return True
 
     def _show(self, demonstration: Demonstration) -> bool:

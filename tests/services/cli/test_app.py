@@ -79,6 +79,8 @@ def test_the_estimators_are_listed_without_a_server():
 def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(start, tmp_path):
     service = start(*COMMAND[1:], "up", "--demo", CQOX_DATA_DIR=str(tmp_path))
     url = service.wait_line("Serving at http://127.0.0.1:").split()[2].rstrip(";")
+    address = service.wait_line("To go from a file to an answer in a browser, open http").split()[-1]
+    assert "/page/js/main.js" in httpx.get(address, timeout=PATIENCE_SECONDS, trust_env=False).text
     analysis_id = service.wait_line("Report: http").rpartition("/")[2]
     for place in (("--server", url), ("--data-dir", str(tmp_path))):
         shown = run("report", analysis_id, *place, "--lang", "ja")
@@ -93,6 +95,7 @@ def test_the_demonstration_shows_estimates_and_keeps_serving_until_the_signal(st
         "Verdict: ",
         "Figure forest: http",
         "Serving at",
+        f"open {url}/",
         "[Gateway] Received signal SIGINT",
         "[Gateway] Shutting down gracefully...",
         "[Engine] Received signal SIGINT",

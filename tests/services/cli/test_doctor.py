@@ -40,7 +40,7 @@ def test_a_port_is_free_taken_or_has_the_service():
         gateway, engine = int(url.rpartition(":")[2]), taken.getsockname()[1]
         taken.listen()
         first, second = check_ports(Settings(gateway_port=gateway, engine_port=engine))
-        assert (first.status, str(first.text)) == ("ok", f"gateway: it serves at port {gateway}")
+        assert (first.status, str(first.text)) == ("ok", f"gateway: it serves at http://127.0.0.1:{gateway}")
         assert second.status == "fail"
         assert str(os.getpid()) in str(second.text)
         assert "CQOX_ENGINE_PORT" in str(second.remedy)
