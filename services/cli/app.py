@@ -109,8 +109,8 @@ app.command(
     "up",
     short_help="Start gateway and engine and keep them serving until Ctrl-C.",
     help="Start gateway and engine and keep them serving until Ctrl-C, which drains them: the gateway fully before the "
-    "engine. Only the gateway listens on the host that is named; the engine stays on this machine. The last line that is "
-    "printed is the address of the page for people, which no browser opens by itself.",
+    "engine. Only the gateway listens on the host that is named; the engine stays on this machine. The last line "
+    "printed is the address of the page for people; no browser is opened.",
     epilog=f"{about_secrets('up')} {about_others('up')}",
     rich_help_panel=_SERVICES,
 )(with_flags(_up, _parameters_of_up()))

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Request, Route, expect
 
 from tests.e2e.page.conftest import Visitors
-from tests.e2e.page.visitor import Visitor
-from tests.e2e.page.workbooks import sales_workbook, ten_sheets
+from tests.e2e.page.workbooks import ENGLISH, JAPANESE, sales_workbook, ten_sheets
 from tests.e2e.stack import Stack
 
 MOST_CLICKS = 12
@@ -17,42 +16,21 @@ PIECES = 3
 MEBI = 2**20
 
 
-def remedy_all(visitor: Visitor) -> None:
-    """Click every remedy; one that reads the file again leads to another data set."""
-    for _ in range(8):
-        buttons = visitor.page.locator("#data .findings button")
-        visitor.page.locator("#preview .statement, #preview .findings").first.wait_for()
-        if buttons.count() == 0:
-            return
-        before, count = visitor.page.url, buttons.count()
-        visitor.clicks += 1
-        buttons.first.click()
-        visitor.page.wait_for_function(
-            "([url, count]) => location.href !== url"
-            " || document.querySelectorAll('#data .findings button').length < count",
-            arg=[before, count],
-        )
-    raise AssertionError("remedies do not end")
-
-
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_an_odd_workbook_becomes_a_slide(page_stack: Stack, visitors: Visitors, tmp_path: Path, language: str) -> None:
     visitor = visitors.enter(page_stack.gateway.url, language)
-    visitor.upload(sales_workbook(tmp_path / f"売上-{language}.xlsx"))
+    words = {"en": ENGLISH, "ja": JAPANESE}[language]
+    visitor.upload(sales_workbook(tmp_path / "売上.xlsx", words))
     visitor.page.wait_for_url("**/d/*")
     visitor.page.locator("#data .findings").wait_for()
     visitor.shoot("1-findings")
-    remedy_all(visitor)
+    visitor.apply_remedies()
     visitor.shoot("2-remedied")
     analysis_id = visitor.answer()
     with page_stack.client() as api:
         report = api.get(f"/api/analyses/{analysis_id}").json()
-    assert report["mapping"] == {
-        "y": "売上",
-        "treatment": "キャンペーン",
-        "unit_id": "店舗",
-        "time": "週",
-    }, report["mapping"]
+    outcome, store, week, campaign = words[:4]
+    assert report["mapping"] == {"y": outcome, "treatment": campaign, "unit_id": store, "time": week}
     assert report["effect"]["lower"] < 40 < report["effect"]["upper"]
     assert report["provenance"]["rows_used"] == 240
     with visitor.page.expect_download() as download:

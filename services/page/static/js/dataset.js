@@ -42,7 +42,7 @@ function Editor({ described, inferred }) {
     setState({ reading: true });
     try {
       const fresh = await call(`/api/datasets/${id(datasetId)}/read`, { method: "POST", json: options, repeatable: true });
-      if (!draft.suggested) writeDraft(fresh.dataset_id, carriedOver(draft, fresh.columns.map((column) => column.name)));
+      writeDraft(fresh.dataset_id, carriedOver(draft, fresh.columns.map((column) => column.name)));
       setState({});
       go(`/d/${id(fresh.dataset_id)}`);
     } catch (error) {
@@ -50,7 +50,7 @@ function Editor({ described, inferred }) {
     }
   };
   const findings = merged(described.findings, inferred.findings);
-  const apply = (parameters) => change(remedied(draft, parameters));
+  const apply = (parameters) => change({ ...remedied(draft, parameters), suggested: draft.suggested && !parameters.mapping });
   const run = async () => {
     setState({ starting: true });
     try {

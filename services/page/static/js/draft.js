@@ -6,7 +6,7 @@ const OPTIONS_OF_DATA = ["drop_rows", "accept"];
 /** Return the draft of a data set, made from the suggested mapping where there is none. */
 export function readDraft(datasetId, suggested = {}) {
   const kept = memory.read(`draft.${datasetId}`);
-  return kept?.mapping ? kept : { mapping: suggested, options: {}, suggested: true };
+  return kept?.mapping ? kept : { mapping: suggested, options: kept?.options ?? {}, suggested: true };
 }
 
 export const writeDraft = (datasetId, draft) => memory.write(`draft.${datasetId}`, draft);
@@ -44,7 +44,7 @@ export function requestOf(datasetId, { mapping, options }) {
 
 const isEmpty = (value) => value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 
-/** Return the draft for a data set that was read again with other options: roles of columns that stay, none of rows. */
+/** Return the draft for a data set that was read again with other options: roles of columns that stay if a person chose them, no options of rows. */
 export function carriedOver(draft, columns) {
   const names = new Set(columns);
   const mapping = {};
@@ -53,7 +53,7 @@ export function carriedOver(draft, columns) {
     else if (names.has(value)) mapping[role] = value;
   }
   const options = Object.fromEntries(Object.entries(draft.options).filter(([name]) => !OPTIONS_OF_DATA.includes(name)));
-  return { mapping, options };
+  return draft.suggested ? { options } : { mapping, options };
 }
 
 /** Start an analysis in the background and return the description of its job; the request is kept for another try. */
