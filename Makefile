@@ -65,7 +65,7 @@ $(VENV)/.mutants-ready: $(VENV)/.test-ready requirements-mutants.lock
 setup: $(VENV)/.run-ready  ## create .venv and install the locked requirements
 
 .PHONY: run
-run: setup  ## start gateway and engine, run one analysis, keep serving until Ctrl-C
+run: setup  ## start gateway and engine, run one analysis, print the address of the page, serve until Ctrl-C
 	@exec $(BIN)/cqox up --demo
 
 .PHONY: test
@@ -90,6 +90,11 @@ check: $(VENV)/.test-ready  ## format, lint, types, import contracts, words, mes
 .PHONY: docs
 docs: $(VENV)/.test-ready  ## the documentation site in build/docs/site; a broken link fails it
 	@$(BIN)/python -m tools.site
+
+.PHONY: pictures
+pictures: $(VENV)/.test-ready  ## pictures of the page in docs/images, from real services and a real browser
+	@tests/servers/chromium.sh $(VENV)
+	@$(BIN)/python -m tests.e2e.page.pictures
 
 .PHONY: examples
 examples: $(VENV)/.test-ready $(VENV)/.bench-ready  ## run the examples of pages and notebooks, and write what they print
