@@ -6,6 +6,8 @@ first row) is read by the standard library's csv module, slower and literally. R
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -17,7 +19,8 @@ from cqox.datasets.header_guess import proposed_header_row, split_lines
 from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
-from cqox.datasets.temp_files import Source
+from cqox.datasets.spooled_text import SpooledText
+from cqox.datasets.temp_files import Scratch, Source
 from cqox.errors import LimitExceeded, UnreadableFile
 
 if TYPE_CHECKING:
@@ -28,11 +31,21 @@ __all__ = ["read_delimited"]
 _CHUNK_ROWS = 50_000
 _SHOWN = 8
 _MAX_TITLES = 10
+_SPOOLED_BYTES = 1 << 26
+"""Size of a text from which on its cells are on disk, and a column at a time is in memory."""
+
 _LEAST_TITLED = 3
 """Columns from which on a first record of one cell is a title, and no header without names."""
 
 
-def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = None, skipped: int | None = None) -> Raw:
+def read_delimited(
+    source: Source,
+    limits: Limits,
+    *,
+    delimiter: str | None = None,
+    skipped: int | None = None,
+    scratch: Scratch | None = None,
+) -> Raw:
     """The cells of UTF-8 text as columns of text, empty cells as null.
 
     Args:
@@ -41,27 +54,33 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
         delimiter: the client's choice.
         skipped: lines of the file above the source, if the client has chosen the row of the header; it is the first
             one then.
+        scratch: where the cells of a large text are written; they are in memory if None.
 
     Raises:
         UnreadableFile: ragged records or a quotation mark that is never closed, with row numbers.
         LimitExceeded: too many rows or columns, or too long a cell.
     """
     head = source.head()
-    text = head.decode("utf-8", errors="ignore")
-    dialect = find_dialect(text, complete=len(head) == source.size, asked=delimiter, limits=limits)
+    start = head.decode("utf-8", errors="ignore")
+    dialect = find_dialect(start, complete=len(head) == source.size, asked=delimiter, limits=limits)
     width = len(dialect.header)
     limits.check_shape(0, width)
-    lines = split_lines(text, dialect.delimiter)
+    lines = split_lines(start, dialect.delimiter)
     try:
-        frame, notes = _slowly(source, dialect, limits) if dialect.bare_returns else _quickly(source, dialect, limits)
+        text, notes = (
+            _slowly(source, dialect, limits) if dialect.bare_returns else _quickly(source, dialect, limits, scratch)
+        )
     except _RaggedRows as error:
         raise _with_proposal(error, lines) if skipped is None else UnreadableFile(error.detail) from error
+    spooled, frame = (text, text.head(_MAX_TITLES)) if isinstance(text, SpooledText) else (None, text)
     originals, titles = dialect.header, 0 if skipped is not None else _titles(dialect.header, frame)
     if titles:
+        if spooled is not None:
+            spooled, frame = None, spooled.in_memory()
         originals, frame = frame.row(titles - 1), frame.slice(titles)
         notes = (*title_note(titles), *notes)
     headers, named = name_columns(originals)
-    frame.columns = [header.name for header in headers]
+    frame.columns = names = [header.name for header in headers]
     return Raw(
         headers=headers,
         frame=frame,
@@ -69,6 +88,7 @@ def read_delimited(source: Source, limits: Limits, *, delimiter: str | None = No
         notes=(*title_note(skipped or 0), *named, *_looks_like_data(originals), *notes),
         first_row=(skipped or 0) + titles + 2,
         proposed_header_row=None if skipped is not None else proposed_header_row(lines, _line_of(originals, lines)),
+        spooled=spooled and spooled.named(names),
     )
 
 
@@ -105,7 +125,9 @@ def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
     return 0
 
 
-def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataFrame, tuple[Message, ...]]:
+def _quickly(
+    source: Source, dialect: Dialect, limits: Limits, scratch: Scratch | None
+) -> tuple[pl.DataFrame | SpooledText, tuple[Message, ...]]:
     width = len(dialect.header)
     shape = scan(source, dialect.delimiter, width, limits)
     if shape.odd_quotes or shape.unclosed or (shape.blank and shape.blank[0] <= 1):
@@ -115,18 +137,9 @@ def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataF
     rows = shape.records - 1
     if rows == len(shape.blank):
         return pl.DataFrame(schema=_schema(width)), ()
+    is_large = _SPOOLED_BYTES <= source.size <= limits.max_expanded_bytes
     try:
-        frame = pl.read_csv(
-            source.path,
-            has_header=False,
-            skip_rows=1,
-            schema=_schema(width),
-            separator=dialect.delimiter,
-            quote_char='"' if shape.quoted else None,
-            # Without this a cell of two quotes is an empty text, and a cell of nothing is null.
-            null_values=[""] if shape.quoted else None,
-            glob=False,
-        )
+        frame = _parsed(source, dialect, shape, scratch if is_large else None)
     except pl.exceptions.PolarsError:
         return _slowly(source, dialect, limits)
     if frame.height != rows:
@@ -135,9 +148,33 @@ def _quickly(source: Source, dialect: Dialect, limits: Limits) -> tuple[pl.DataF
     return _without_blank(frame, shape), _blank_note(len(shape.blank) - _at_the_end(shape))
 
 
-def _without_blank(frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
+def _parsed(source: Source, dialect: Dialect, shape: Shape, scratch: Scratch | None) -> pl.DataFrame | SpooledText:
+    """The records below the header, blank ones included; on disk where there is a scratch that has room for them."""
+    text = pl.scan_csv(
+        source.path,
+        has_header=False,
+        skip_rows=1,
+        schema=_schema(len(dialect.header)),
+        separator=dialect.delimiter,
+        quote_char='"' if shape.quoted else None,
+        # Without this a cell of two quotes is an empty text, and a cell of nothing is null.
+        null_values=[""] if shape.quoted else None,
+        glob=False,
+    )
+    if scratch is not None:
+        # Without room for it, it is read into memory; what cannot be parsed fails there again.
+        with suppress(pl.exceptions.PolarsError, OSError):
+            return SpooledText.written(text, f"/dev/fd/{scratch.open().fileno()}")
+    return text.collect()
+
+
+def _without_blank(frame: pl.DataFrame | SpooledText, shape: Shape) -> pl.DataFrame | SpooledText:
     if not shape.blank:
         return frame
+    if isinstance(frame, SpooledText):
+        blank = pl.Series([position - 1 for position in shape.blank], dtype=pl.UInt32)
+        kept = pl.Series([True]).new_from_index(0, frame.rows).scatter(blank, values=False)
+        return replace(frame, kept=kept)
     blank = pl.Series([position - 1 for position in shape.blank], dtype=pl.UInt32)
     return frame.with_row_index("row").filter(~pl.col("row").is_in(blank.implode())).drop("row")
 

@@ -1,6 +1,7 @@
 """From a file of unknown make to a typed table, or to an error that says what to change."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -76,15 +77,15 @@ def read_table(
         source, layers = expand(Source(path=str(path), size=size), files, limits)
         if source.size == 0:
             raise UnreadableFile(Message("datasets.empty-inside"))
-        raw, encoding = _read(source, files, limits, options)
-    return _typed(
-        reshaped(_without_empty_margins(with_header_rows(raw, options.header_rows)), options, limits),
-        limits,
-        options,
-        name=name,
-        encoding=encoding,
-        compression=" in ".join(reversed(layers)) or None,
-    )
+        compression = " in ".join(reversed(layers)) or None
+        return _typed(source, files, limits, options, name=name, compression=compression)
+
+
+def _shaped(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding | None]:
+    raw, encoding = _read(source, files, limits, options)
+    if options.header_rows or options.drop_rows or options.fill_down or options.unpivot is not None:
+        raw = raw.in_memory()
+    return reshaped(_without_empty_margins(with_header_rows(raw, options.header_rows)), options, limits), encoding
 
 
 def _read(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding | None]:
@@ -119,9 +120,9 @@ def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOpti
     if options.header_row is not None:
         above = options.header_row - 1
         below = _from_byte(text, files, _start_of_line(text, above))
-        return read_delimited(below, limits, delimiter=delimiter, skipped=above), encoding
+        return read_delimited(below, limits, delimiter=delimiter, skipped=above, scratch=files), encoding
     below = text if line is None else _from_byte(text, files, len(line[0].encode()))
-    return read_delimited(below, limits, delimiter=delimiter), encoding
+    return read_delimited(below, limits, delimiter=delimiter, scratch=files), encoding
 
 
 def _start_of_line(text: Source, above: int) -> int:
@@ -155,52 +156,52 @@ def _without_header_row() -> InvalidRequest:
 
 def _without_empty_margins(raw: Raw) -> Raw:
     """Without the columns and rows at the edge that a spreadsheet program exports around a table."""
-    frame = raw.frame
+    if raw.spooled is not None and raw.spooled.has_empty_last_row():
+        raw = raw.in_memory()
+    frame, spooled = raw.frame, raw.spooled
+    column = frame.get_column if spooled is None else spooled.__getitem__
     notes = list(raw.notes)
     empty = [
         header.name
         for header in raw.headers
-        if not header.original.strip() and frame[header.name].null_count() == frame.height
+        if not header.original.strip() and column(header.name).null_count() == raw.height
     ]
     if empty and len(empty) < frame.width:
-        frame = frame.drop(empty)
+        frame, spooled = frame.drop(empty), spooled and spooled.without(empty)
         notes.append(Message("datasets.empty-columns", columns=len(empty)))
     rows = frame.height
-    if rows and all(value is None for value in frame.row(-1)):
+    if rows and spooled is None and all(value is None for value in frame.row(-1)):
         filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
         frame = frame.head(int(filled[-1]) + 1 if filled.len() else 0)
         lost = rows - frame.height
         notes.append(Message("datasets.empty-rows", rows=lost))
     headers = tuple(header for header in raw.headers if header.name in frame.columns)
     notes = [*unnamed_note(headers), *notes]
-    return replace(raw, headers=headers, frame=frame, notes=tuple(notes))
+    return replace(raw, headers=headers, frame=frame, spooled=spooled, notes=tuple(notes))
 
 
 def _typed(
-    raw: Raw,
-    limits: Limits,
-    options: ReadOptions,
-    *,
-    name: str,
-    encoding: TextEncoding | None,
-    compression: str | None,
+    source: Source, files: Scratch, limits: Limits, options: ReadOptions, *, name: str, compression: str | None
 ) -> Table:
-    if raw.frame.height == 0:
+    raw, encoding = _shaped(source, files, limits, options)
+    if raw.height == 0:
         names = [header.name for header in raw.headers[:_MOST_SHOWN]]
         raise UnusableData(
             Message("datasets.header-without-rows", columns=names) if names else Message("datasets.no-columns-no-rows")
         )
-    _check_cells(raw.frame, limits)
-    decimal = options.decimal or _decimal(raw.frame)
-    cells = dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True))
-    headers, rows, format_, first_row = raw.headers, raw.frame.height, raw.format, raw.first_row
+    if raw.spooled is None:
+        # The sizes of spooled cells were checked on the bytes of the file.
+        _check_cells(raw.frame, limits)
+    decimal = options.decimal or _decimal(raw.frame if raw.spooled is None else raw.spooled)
+    take = _in_memory(raw) if raw.spooled is None else raw.spooled.__getitem__
+    headers, rows, format_, first_row = raw.headers, raw.height, raw.format, raw.first_row
     notes, proposed = raw.notes, None if options.header_rows else raw.proposed_header_row
     # The frame of raw cells is let go of column by column, so that it and the typed one never exist whole together.
     del raw
     typed: list[pl.Series] = []
     columns: list[Column] = []
     for header in headers:
-        interpreted = interpret(cells.pop(header.name), decimal=decimal, na_tokens=options.na)
+        interpreted = interpret(take(header.name), decimal=decimal, na_tokens=options.na)
         series, column = describe_column(header, interpreted, limits, first_row=first_row)
         typed.append(series)
         columns.append(column)
@@ -234,5 +235,10 @@ def _check_cells(frame: pl.DataFrame, limits: Limits) -> None:
         raise LimitExceeded(Message("datasets.texts-too-large", most=limits.max_expanded_bytes, size=total))
 
 
-def _decimal(frame: pl.DataFrame) -> str:
-    return "," if any(needs_decimal_comma(series) for series in frame) else "."
+def _in_memory(raw: Raw) -> Callable[[str], pl.Series]:
+    """Return a function that gives a column of cells and lets go of it."""
+    return dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True)).pop
+
+
+def _decimal(columns: Iterable[pl.Series]) -> str:
+    return "," if any(needs_decimal_comma(series) for series in columns) else "."

@@ -1,0 +1,122 @@
+"""Cells of a large text on disk: the same table as from memory, in less of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cqox.datasets import Table, delimited
+from cqox.datasets.spooled_text import SpooledText
+from cqox.errors import CqoxError
+from tests.datasets.conftest import Read
+
+_MIB = 1 << 20
+_CELLS = st.sampled_from(
+    ["", "1", "2.5", "1,5", "-999", "東京", "合計", "NA", " x ", "2024-01-05", "007", 'a "b"', "∞"]
+)
+_TABLES = st.integers(1, 4).flatmap(
+    lambda width: st.lists(st.lists(_CELLS, min_size=width, max_size=width), min_size=1, max_size=12)
+)
+
+_READ = """
+import resource, sys
+from pathlib import Path
+from cqox.analysis.work import perform, warm
+warm()
+path, most = Path(sys.argv[1]), int(sys.argv[2])
+status = Path("/proc/self/status").read_text(encoding="ascii")
+used = 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
+resource.setrlimit(resource.RLIMIT_DATA, (used + most, used + most))
+arguments = {"path": str(path), "name": path.name, "folder": str(path.parent)}
+limits = {"max_bytes": 1 << 31, "max_rows": 20_000_000}
+answer, _ = perform("ingest", {**arguments, "limits": limits}, lambda step: None)
+print(answer["rows"])
+"""
+
+
+def _outcome(read: Read, content: str, spooled_bytes: int, **options: object) -> tuple[object, ...]:
+    with mock.patch.object(delimited, "_SPOOLED_BYTES", spooled_bytes):
+        try:
+            table = read(content, **options)
+        except CqoxError as error:
+            return (type(error), str(error))
+    assert isinstance(table, Table)
+    return (table.frame.to_dict(as_series=False), table.frame.schema, table.description)
+
+
+def _text(rows: list[list[str]], names: list[str], blank: int) -> str:
+    lines = [",".join('"' + cell.replace('"', '""') + '"' if cell else "" for cell in row) for row in [names, *rows]]
+    lines.insert(min(blank, len(lines)), "")
+    return "\n".join(lines) + "\n"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(rows=_TABLES, blank=st.integers(2, 20), unnamed=st.booleans())
+def test_a_table_is_the_same_from_disk_and_from_memory(
+    read: Read, rows: list[list[str]], blank: int, unnamed: bool
+) -> None:
+    names = [f"c{place}" for place in range(len(rows[0]))]
+    names[0] = "" if unnamed else names[0]
+    content = _text(rows, names, blank)
+    assert _outcome(read, content, 0) == _outcome(read, content, 1 << 40)
+
+
+@pytest.mark.parametrize(
+    "options", [{"header_rows": 2}, {"header_row": 2}, {"fill_down": ("a",)}, {"na": ("3",)}, {"decimal": ","}]
+)
+def test_options_mean_the_same_for_cells_on_disk(read: Read, options: dict[str, object]) -> None:
+    content = "a,b,c\nu,v,w\n1,2,3\n4,,6\n1,2,3\n"
+    assert _outcome(read, content, 0, **options) == _outcome(read, content, 1 << 40, **options)
+
+
+@pytest.mark.parametrize("content", ["Sales,,\na,b,c\n1,2,3\n4,5,6\n", "a,b,\n1,2,\n4,5,\n,,\n", ",a\n0,5\n1,6\n"])
+def test_titles_and_empty_margins_are_the_same_for_cells_on_disk(read: Read, content: str) -> None:
+    assert _outcome(read, content, 0) == _outcome(read, content, 1 << 40)
+
+
+def test_without_room_on_disk_the_table_is_read_into_memory(read: Read) -> None:
+    with mock.patch.object(SpooledText, "written", side_effect=OSError(28, "No space left on device")):
+        found = _outcome(read, "a,b\n1,x\n2,y\n", 0)
+    assert found == _outcome(read, "a,b\n1,x\n2,y\n", 1 << 40)
+
+
+def _numbers(path: Path, size_bytes: int) -> int:
+    rng, rows = np.random.default_rng(1), 0
+    with path.open("wb") as file:
+        while file.tell() < size_bytes:
+            chunk = {"treated": rng.integers(0, 2, 200_000), **{f"x{i}": rng.normal(size=200_000) for i in range(4)}}
+            pl.DataFrame(chunk).write_csv(file, include_header=not rows)
+            rows += 200_000
+    return rows
+
+
+def _read_within(path: Path, most_bytes: int) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", _READ, str(path), str(most_bytes)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(Path.cwd()), "POLARS_MAX_THREADS": "2", "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return int(done.stdout)
+
+
+def test_reading_takes_a_small_multiple_of_the_size_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    rows = _numbers(path, 130 * _MIB)
+    assert _read_within(path, 700 * _MIB) == rows
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_gigabyte_is_read_within_three_of_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    rows = _numbers(path, 1000 * _MIB)
+    assert _read_within(path, 3 * 1024 * _MIB) == rows
