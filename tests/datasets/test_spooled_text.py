@@ -116,7 +116,7 @@ def test_reading_takes_a_small_multiple_of_the_size_of_a_file(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_gigabyte_is_read_within_three_of_memory(tmp_path: Path) -> None:
+def test_a_gigabyte_is_read_on_the_default_limit_of_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     rows = _numbers(path, 1000 * _MIB)
-    assert _read_within(path, 3 * 1024 * _MIB) == rows
+    assert _read_within(path, 4 * 1024 * _MIB) == rows
