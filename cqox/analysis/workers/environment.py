@@ -24,6 +24,8 @@ def worker_environment(environ: Mapping[str, str], *, threads: int) -> dict[str,
     """
     kept = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
     return {
+        # The limit of memory counts address space, which the allocator of polars would keep after it has freed it.
+        "_RJEM_MALLOC_CONF": "retain:false",
         **kept,
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",

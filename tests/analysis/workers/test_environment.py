@@ -5,7 +5,13 @@ from tests.analysis.workers.test_confinement import SECRETS
 def test_the_environment_keeps_what_numerics_and_the_interpreter_need() -> None:
     kept = {"PATH": "/bin", "PYTHONPATH": "/code", "OPENBLAS_CORETYPE": "Haswell", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     made = worker_environment({**kept, **SECRETS, "OMP_NUM_THREADS": "8", "OTEL_EXPORTER": "x"}, threads=3)
-    fixed = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "3", "PYTHONUNBUFFERED": "1"}
+    fixed = {
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "POLARS_MAX_THREADS": "3",
+        "PYTHONUNBUFFERED": "1",
+        "_RJEM_MALLOC_CONF": "retain:false",
+    }
     assert made == {**kept, **fixed}
 
 
