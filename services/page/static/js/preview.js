@@ -40,7 +40,7 @@ export function Preview({ datasetId, draft, blocking, onApply, isApplied }) {
     <h2 id="preview-title">${t("step-preview")}</h2>
     ${!ready && !blocking && html`<p>${t("run-needs-roles")}</p>`}
     ${blocking && html`<${Findings} findings=${[blocking]} isApplied=${isApplied} onApply=${onApply} />`}
-    ${ready && !state.preview && !state.problem && html`<${Busy} text=${t("preview-loading")} />`}
+    ${ready && !state.problem && (state.busy || !state.preview) && html`<${Busy} text=${t("preview-loading")} />`}
     <${Failure} problem=${state.problem} again=${() => setTurn(turn + 1)} />
     ${state.preview && html`<${Shown} preview=${state.preview} onApply=${onApply} isApplied=${isApplied} />`}
   </section>`;
