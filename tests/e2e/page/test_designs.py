@@ -2,16 +2,17 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.page.conftest import Visitors
 from tests.e2e.stack import Stack
 
-Columns = Mapping[str, Sequence[object]]
+Columns = Mapping[str, Sequence[object] | np.ndarray]
+Make = Callable[[np.random.Generator], tuple[Columns, dict[str, object]]]
 
 
 def cutoff(draw: np.random.Generator) -> tuple[Columns, dict[str, object]]:
@@ -64,9 +65,8 @@ def answer(stack: Stack, columns: Columns, mapping: Mapping[str, object]) -> str
     ],
 )
 def test_the_figure_of_the_design_comes_first_and_all_are_drawn(
-    page_stack: Stack, visitors: Visitors, make: object, figure: str
+    page_stack: Stack, visitors: Visitors, make: Make, figure: str
 ) -> None:
-    assert callable(make)
     columns, mapping = make(np.random.default_rng(5))
     analysis_id = answer(page_stack, columns, mapping)
     visitor = visitors.enter(page_stack.gateway.url)
@@ -85,7 +85,7 @@ def test_the_figure_of_the_design_comes_first_and_all_are_drawn(
 def test_an_answer_without_an_estimate_says_so(page_stack: Stack, visitors: Visitors) -> None:
     visitor = visitors.enter(page_stack.gateway.url)
 
-    def without(route: object) -> None:
+    def without(route: Route) -> None:
         report = route.fetch().json()
         report["decision"] |= {"primary": None, "headline": None, "verdict": "HOLD", "primary_rule": "None fits."}
         report |= {"effect": None, "identification": None, "figures": {}}
