@@ -1,6 +1,7 @@
 """Nothing a person has entered is lost, and answers that break are said: languages, other tabs, proxies, folders."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,34 @@ def test_a_switch_of_language_keeps_what_is_being_filled_in(page_stack: Stack, v
     expect(visitor.page.locator(".figure figcaption").first).to_have_text(visitor.text("figure-forest"))
 
 
+def test_the_last_choice_of_language_counts_and_a_failed_one_is_said(page_stack: Stack, visitors: Visitors) -> None:
+    visitor = visitors.enter(page_stack.gateway.url)
+    held: list[Route] = []
+    visitor.page.route("**/page/text.ja.json", lambda route: held.append(route))
+    with visitor.page.expect_request("**/page/text.ja.json"):
+        visitor.page.locator(".languages [lang=ja]").click()
+    with visitor.page.expect_response("**/page/text.en.json"):
+        visitor.page.locator(".languages [lang=en]").click()
+    with visitor.page.expect_response("**/page/text.ja.json"):
+        held[0].continue_()
+    visitor.page.unroute_all()
+    visitor.follow("/history")
+    assert visitor.heading() == visitor.text("history")
+    visitor.allow_failed_requests()
+    visitor.page.route("**/page/text.ja.json", lambda route: route.abort())
+    visitor.page.locator(".languages [lang=ja]").click()
+    expect(visitor.page.locator(".failure")).to_contain_text(visitor.text("problem-connection"))
+
+
+def test_the_history_fits_a_phone(page_stack: Stack, visitors: Visitors) -> None:
+    visitor = visitors.enter(page_stack.gateway.url, width=360)
+    visitor.sample("test")
+    visitor.answer()
+    visitor.goto("/history")
+    visitor.page.get_by_role("table").first.wait_for()
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def test_a_checked_column_stays_in_its_place_with_the_focus(page_stack: Stack, visitors: Visitors) -> None:
     visitor = visitors.enter(page_stack.gateway.url)
     visitor.sample("test")
@@ -70,7 +99,7 @@ def test_a_column_of_an_instrument_is_no_covariate(page_stack: Stack, visitors: 
     expect(visitor.page.locator("#role-covariates").get_by_role("checkbox", name=name, exact=True)).not_to_be_checked()
 
 
-BROKEN = {
+BROKEN: dict[str, Callable[[Route], None]] = {
     "cut": lambda route: route.fulfill(status=200, content_type="application/json", body='{"analyses": ['),
     "proxy": lambda route: route.fulfill(status=200, content_type="text/html", body="<html>Sign in</html>"),
 }

@@ -22,10 +22,10 @@ function Page() {
   const choose = async (language) => {
     try {
       await loadText(language);
-      setLanguage(language);
+      setLanguage(currentLanguage());
       setProblem(null);
-    } catch (error) {
-      setProblem(asProblem(error));
+    } catch {
+      setProblem({ title: t("problem-connection"), detail: t("problem-connection-detail") });
     }
   };
   return html`

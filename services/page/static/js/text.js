@@ -5,16 +5,19 @@ export const LANGUAGES = { en: "English", ja: "日本語" };
 
 let language = "en";
 let sentences = {};
+let latest = null;
 
 export const currentLanguage = () => language;
 
-/** Load the sentences of the chosen language; the shell's language is the default. */
+/** Load the sentences of the chosen language, unless a later choice overtook it; the shell's language is the default. */
 export async function loadText(chosen) {
   const stored = memory.read("language");
   const wanted = chosen ?? (stored in LANGUAGES ? stored : document.documentElement.lang);
+  latest = wanted;
   const response = await fetch(`/page/text.${wanted}.json`);
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const loaded = await response.json();
+  if (latest !== wanted) return;
   sentences = loaded;
   language = wanted;
   if (chosen) memory.write("language", chosen);
