@@ -35,6 +35,7 @@ __all__ = [
     "catalog",
     "datasets",
     "definitions",
+    "delete",
     "delete_dataset",
     "delete_report",
     "described",
@@ -106,7 +107,7 @@ async def datasets(connection: Connection) -> Sequence[DatasetSummary]:
 async def delete_dataset(connection: Connection, dataset_id: str, *, reports: bool = False) -> None:
     """Delete a data set, and with `reports` its reports."""
     query = {"erase": "reports"} if reports else {}
-    await _delete(connection, Call(method="DELETE", path=f"/api/datasets/{segment(dataset_id)}", query=query))
+    await delete(connection, Call(method="DELETE", path=f"/api/datasets/{segment(dataset_id)}", query=query))
 
 
 async def roles(
@@ -158,7 +159,7 @@ async def reports_page(connection: Connection, *, dataset_id: str | None, before
 
 async def delete_report(connection: Connection, analysis_id: str) -> None:
     """Delete a stored report."""
-    await _delete(connection, Call(method="DELETE", path=f"/api/analyses/{segment(analysis_id)}"))
+    await delete(connection, Call(method="DELETE", path=f"/api/analyses/{segment(analysis_id)}"))
 
 
 async def figure(connection: Connection, analysis_id: str, name: str, suffix: str, *, language: Language) -> bytes:
@@ -220,7 +221,7 @@ async def _sent(connection: Connection, file: GivenFile, on_step: OnStep | None)
         return await connection.upload(call, opened, sent)
 
 
-async def _delete(connection: Connection, call: Call) -> None:
+async def delete(connection: Connection, call: Call) -> None:
     """Delete a resource; that it is gone in a repeated attempt is the success of an earlier one."""
     attempts = 0
 

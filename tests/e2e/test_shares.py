@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
+import cqox
+from cqox.errors import InvalidRequest, NotFound
 from tests.e2e.stack import Stack, build
 from tests.telemetry.receiver import Receiver
 from tests.waiting import wait_until
@@ -77,3 +80,40 @@ def test_a_link_works_through_the_gateway_and_its_token_is_in_no_log_trace_or_me
         assert token.removeprefix("cqox_share_") not in log
     for file in (tmp_path / "data").glob("results.sqlite*"):
         assert token.encode() not in file.read_bytes()
+
+
+def test_the_clients_name_share_and_count_reports(sharing: Stack) -> None:
+    with cqox.Client(sharing.gateway.url) as client:
+        report = client.analyze("test", y="y", treatment="w")
+        assert client.annotation(report.analysis_id).title is None
+        assert client.annotate(report.analysis_id, title="Spring", notes="for May").title == "Spring"
+        assert client.annotate(report.analysis_id, notes="").title == "Spring"
+        assert client.looks("test").analyses == 1
+        made = client.share(report.analysis_id, days=1)
+        assert made.path.endswith(made.token)
+        listed = client.shares(report.analysis_id)
+        assert (listed.allowed, [each.share_id for each in listed.shares]) == (True, [made.share_id])
+
+    async def withdraw() -> None:
+        async with cqox.AsyncClient(sharing.gateway.url) as there:
+            assert (await there.annotation(report.analysis_id)).notes is None
+            await there.withdraw_share(report.analysis_id, made.share_id)
+            assert not (await there.shares(report.analysis_id)).shares
+            with pytest.raises(NotFound):
+                await there.withdraw_share(report.analysis_id, made.share_id)
+
+    anyio.run(withdraw)
+
+
+def test_the_clients_read_a_file_again(sharing: Stack, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("made in May,,\n,,\ny,w,x\n" + "".join(f"{row % 7},{row % 2},{row}\n" for row in range(40)))
+    with cqox.Client(sharing.gateway.url) as client:
+        first = client.upload(path, read={"header_row": 3})
+        found = client.sheets(first.dataset_id)
+        assert (found.original, found.sheets[0].cells[2][:2]) == (True, ["y", "w"])
+        again = client.read_again(first.dataset_id, {"header_row": 3, "na": ["6"]})
+        assert again.dataset_id == client.upload(path, read={"header_row": 3, "na": ["6"]}).dataset_id
+        assert again.dataset_id != first.dataset_id
+        with pytest.raises(InvalidRequest):
+            client.read_again(first.dataset_id, {"header_rwo": 3})
