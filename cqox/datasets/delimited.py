@@ -72,11 +72,12 @@ def read_delimited(
         )
     except _RaggedRows as error:
         raise _with_proposal(error, lines) if skipped is None else UnreadableFile(error.detail) from error
-    spooled, frame = (text, text.head(_MAX_TITLES)) if isinstance(text, SpooledText) else (None, text)
+    spooled = text if isinstance(text, SpooledText) else None
+    frame = text.head(_MAX_TITLES) if isinstance(text, SpooledText) else text
     originals, titles = dialect.header, 0 if skipped is not None else _titles(dialect.header, frame)
     if titles:
         if spooled is not None:
-            spooled, frame = None, spooled.in_memory()
+            frame, spooled = spooled.in_memory(), None
         originals, frame = frame.row(titles - 1), frame.slice(titles)
         notes = (*title_note(titles), *notes)
     headers, named = name_columns(originals)

@@ -50,13 +50,14 @@ def _chart() -> Chart:
     base = once.mark_rule(color=RULE).encode(y=alt.YDatum(0))
     mean = once.mark_rule(color=GREY, strokeDash=[3, 3]).encode(x=alt.XDatum(1))
     panels = alt.Facet("panel:N", title=None, sort=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
-    return (
+    panelled: alt.FacetChart = (
         alt.layer(bars, base, mean)
         .properties(width=_WIDTH, height=_HEIGHT)
         .facet(facet=panels, columns=_PANELS_IN_A_ROW, data=alt.NamedData("rows"))
         .resolve_scale(y="independent")
         .resolve_axis(x="independent")
     )
+    return panelled
 
 
 WEIGHTS = _chart()
