@@ -73,12 +73,12 @@ def test_roles_prints_what_it_takes_and_the_command_of_an_analysis_has_every_rem
     *lines, command = capsys.readouterr().out.splitlines()
     assert not any("--option" in line for line in lines)
     (flags,) = [shlex.split(line) for line in lines if "--read" in line]
-    assert any("a mark for yes, or empty: campaign" in line for line in lines)
+    assert any("campaign" in line and "a mark or is empty" in line for line in lines)
     words = shlex.split(command)
     assert 'yes_no=["campaign"]' in words
     assert any(word.startswith("drop_rows=") for word in words)
     assert CliRunner().invoke(app, ["roles", str(table), *flags]).exit_code == 0
-    words[words.index("COLUMN")] = "campaign"
+    assert words[words.index("--treatment") + 1] == "campaign"
     assert CliRunner().invoke(app, [*words[1:], "--no-figures"]).exit_code == 0
 
 
