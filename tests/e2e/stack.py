@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import httpx
 from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
-__all__ = ["Service", "Stack", "build"]
+__all__ = ["Service", "Stack", "build", "running_stack"]
 
 
 @dataclass
@@ -77,6 +78,21 @@ class Stack:
 
     def client(self, timeout: float = 60.0) -> httpx.Client:
         return httpx.Client(base_url=self.gateway.url, timeout=timeout, trust_env=False)
+
+
+@contextmanager
+def running_stack(folder: Path, **environment: str) -> Iterator[Stack]:
+    """Run both services in a folder, ready; end them on leaving."""
+    made = build(folder, **environment)
+    made.engine.start()
+    made.gateway.start()
+    try:
+        made.engine.wait_ready()
+        made.gateway.wait_ready()
+        yield made
+    finally:
+        made.gateway.kill()
+        made.engine.kill()
 
 
 def build(folder: Path, **environment: str) -> Stack:

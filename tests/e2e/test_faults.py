@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.e2e.peers import Behaviour, answers, answers_half, never_answers, peer, slow_way_to
-from tests.e2e.stack import Service, Stack, build
+from tests.e2e.stack import Service, Stack, build, running_stack
 from tests.e2e.test_processes import all_computing, computing, in_background, is_gone
 from tests.servers.ports import free_port
 from tests.waiting import wait_until
@@ -67,16 +67,8 @@ def count_stored(url: str) -> int:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """For tests that leave both services as they found them; each takes seeds of its own."""
     # However slow the machine is, a request with a place in the queue also has the time to compute.
-    made = build(tmp_path_factory.mktemp("faults"), CQOX_ANALYSIS_SECONDS="1200")
-    made.engine.start()
-    made.gateway.start()
-    try:
-        made.engine.wait_ready()
-        made.gateway.wait_ready()
+    with running_stack(tmp_path_factory.mktemp("faults"), CQOX_ANALYSIS_SECONDS="1200") as made:
         yield made
-    finally:
-        made.gateway.kill()
-        made.engine.kill()
 
 
 @pytest.fixture

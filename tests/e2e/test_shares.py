@@ -8,7 +8,7 @@ import pytest
 
 import cqox
 from cqox.errors import InvalidRequest, NotFound
-from tests.e2e.stack import Stack, build
+from tests.e2e.stack import Stack, running_stack
 from tests.telemetry.receiver import Receiver
 from tests.waiting import wait_until
 
@@ -23,22 +23,14 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def sharing(tmp_path: Path, receiver: Receiver) -> Iterator[Stack]:
-    made = build(
+    with running_stack(
         tmp_path,
         CQOX_SHARE_LINKS="on",
         CQOX_LOG_LEVEL="debug",
         OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_url,
         OTEL_BSP_SCHEDULE_DELAY="100",
-    )
-    for service in (made.engine, made.gateway):
-        service.start()
-    try:
-        for service in (made.engine, made.gateway):
-            service.wait_ready()
+    ) as made:
         yield made
-    finally:
-        for service in (made.gateway, made.engine):
-            service.kill()
 
 
 def test_a_link_works_through_the_gateway_and_its_token_is_in_no_log_trace_or_metric(

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e.page.visitor import Visitor
-from tests.e2e.stack import Stack, build
+from tests.e2e.stack import Stack, running_stack
 from tests.servers.browser import running_browser
 
 SHOTS = Path(__file__).parents[3] / "build" / "page"
@@ -23,16 +23,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def page_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Both services for the tests of a file, with share links."""
-    made = build(tmp_path_factory.mktemp("page"), CQOX_SHARE_LINKS="on")
-    made.engine.start()
-    made.gateway.start()
-    try:
-        made.engine.wait_ready()
-        made.gateway.wait_ready()
+    with running_stack(tmp_path_factory.mktemp("page"), CQOX_SHARE_LINKS="on") as made:
         yield made
-    finally:
-        made.gateway.kill()
-        made.engine.kill()
 
 
 @pytest.fixture

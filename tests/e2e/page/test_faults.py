@@ -10,22 +10,14 @@ from playwright.sync_api import expect
 from tests.e2e.engines import LONG
 from tests.e2e.page.conftest import Visitors
 from tests.e2e.page.visitor import Visitor
-from tests.e2e.stack import Stack, build
+from tests.e2e.stack import Stack, running_stack
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Stack]:
     """Both services for one test, running."""
-    made = build(tmp_path)
-    for service in (made.engine, made.gateway):
-        service.start()
-    for service in (made.engine, made.gateway):
-        service.wait_ready()
-    try:
+    with running_stack(tmp_path) as made:
         yield made
-    finally:
-        for service in (made.gateway, made.engine):
-            service.kill()
 
 
 def start_long_job(visitor: Visitor) -> str:
