@@ -190,9 +190,12 @@ class Originals:
 
     def _write_about(self, place: Path, original: Original) -> None:
         scratch = place / f".{ABOUT}.{secrets.token_hex(6)}"
-        with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
-            json.dump(asdict(original), file, ensure_ascii=False)
-        scratch.rename(place / ABOUT)
+        try:
+            with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
+                json.dump(asdict(original), file, ensure_ascii=False)
+            scratch.rename(place / ABOUT)
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 def _link(path: Path, target: Path) -> None:
