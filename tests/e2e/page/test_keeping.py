@@ -206,3 +206,30 @@ def test_the_token_of_a_link_goes_nowhere_else(page_stack: Stack, visitors: Visi
     visitor.page.locator(".cards").first.wait_for()
     assert len(tokens) >= 4
     assert set(tokens) == {None}
+
+
+def test_the_requests_of_the_latest_jobs_are_kept_for_another_try(page_stack: Stack, visitors: Visitors) -> None:
+    visitor = visitors.enter(page_stack.gateway.url)
+    visitor.page.evaluate(
+        "() => { for (let at = 0; at < 30; at += 1)"
+        " localStorage.setItem(`cqox.job.${at}`, JSON.stringify({ at, request: {} })); }"
+    )
+    visitor.sample("test")
+    visitor.answer()
+    kept = visitor.page.evaluate("() => Object.keys(localStorage).filter((key) => key.startsWith('cqox.job.'))")
+    assert {f"cqox.job.{at}" for at in range(11, 30)} < set(kept)
+    assert len(kept) == 20
+
+
+def test_what_will_be_refused_again_offers_no_other_try(page_stack: Stack, visitors: Visitors, tmp_path: Path) -> None:
+    path = tmp_path / "levels.csv"
+    path.write_text("y,group\n" + "".join(f"{row}.5,level {row % 60}\n" for row in range(600)), encoding="utf-8")
+    visitor = visitors.enter(page_stack.gateway.url)
+    visitor.allow_failed_requests()
+    visitor.upload(path)
+    visitor.page.wait_for_url("**/d/*")
+    visitor.choose("role-y", "y")
+    visitor.choose("role-treatment", "group")
+    failure = visitor.page.locator("#preview .failure")
+    failure.wait_for()
+    assert failure.get_by_role("button").count() == 0

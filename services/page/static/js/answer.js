@@ -9,7 +9,7 @@ import { html, useEffect, useState } from "./lib.js";
 import { Badge, Busy, Failure, Heading, Steps, Table, useLoaded, useStore } from "./parts.js";
 import { go, route } from "./route.js";
 import { Annotation, Exports, Shares } from "./share.js";
-import { currentLanguage, moment, number, percent, signedPercent, t } from "./text.js";
+import { currentLanguage, number, percent, signedPercent, t } from "./text.js";
 import { WhatIf } from "./whatif.js";
 
 const VERDICTS = { GO: "verdict-go", CANARY: "verdict-canary", HOLD: "verdict-hold" };
@@ -179,7 +179,6 @@ export function Details({ report }) {
         <dt>${t("code-version")}</dt><dd><code>${provenance.code_version}</code></dd>
         <dt>${t("data-digest")}</dt><dd><code>${provenance.dataset_digest}</code></dd>
         <dt>${t("seed")}</dt><dd>${provenance.seed}</dd>
-        ${report.created_at && html`<dt>${t("computed-at")}</dt><dd>${moment(report.created_at)}</dd>`}
       </dl>
     </details>
   </section>`;

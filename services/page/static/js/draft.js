@@ -1,6 +1,7 @@
 // What a person has chosen for a data set, kept in this browser until it is analysed, and after.
 import { memory, randomId } from "./lib.js";
 
+const KEPT_REQUESTS = 20;
 const OPTIONS_OF_DATA = ["drop_rows", "accept"];
 
 /** Return the draft of a data set, made from the suggested mapping where there is none. */
@@ -63,7 +64,11 @@ export async function startJob(call, body) {
     json: body,
     headers: { Prefer: "respond-async", "Idempotency-Key": randomId() },
   });
-  memory.write(`job.${job.job_id}`, body);
-  for (const old of memory.keys("job.").slice(0, -20)) if (old !== `job.${job.job_id}`) memory.drop(old);
+  memory.write(`job.${job.job_id}`, { at: Date.now(), request: body });
+  const kept = memory.keys("job.").sort((one, other) => (memory.read(other)?.at ?? 0) - (memory.read(one)?.at ?? 0));
+  for (const old of kept.slice(KEPT_REQUESTS)) memory.drop(old);
   return job;
 }
+
+/** Return the request of a job that was started in this browser, or null. */
+export const requestOfJob = (jobId) => memory.read(`job.${jobId}`)?.request ?? null;

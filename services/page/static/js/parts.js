@@ -63,9 +63,13 @@ export function Steps({ current, links = {} }) {
   </nav>`;
 }
 
+/** Refusals that the same request may not meet again; any other 4xx is met again for certain. */
+const PASSING = new Set([404, 408, 409, 412, 429]);
+
 /** What went wrong, and what to do. */
-export function Failure({ problem, again, children }) {
+export function Failure({ problem, again: retry, children }) {
   if (!problem) return null;
+  const again = problem.status >= 400 && problem.status < 500 && !PASSING.has(problem.status) ? null : retry;
   const { title, detail, choices = [], request_id: request } = problem;
   return html`<div class="failure" role="alert">
     ${title && html`<p><strong>${title}</strong></p>`}

@@ -1,9 +1,9 @@
 // A running analysis: steps and estimates as they are done; it goes on without this page.
 import { asProblem, call, id, isAbort } from "./api.js";
-import { startJob } from "./draft.js";
+import { requestOfJob, startJob } from "./draft.js";
 import { followJob } from "./events.js";
 import { estimatorLabel } from "./labels.js";
-import { html, memory, useEffect, useState } from "./lib.js";
+import { html, useEffect, useState } from "./lib.js";
 import { Confirm, Failure, Heading, Progress, Steps, Table } from "./parts.js";
 import { go } from "./route.js";
 import { number, t } from "./text.js";
@@ -43,7 +43,7 @@ export function Job({ jobId }) {
   const state = useJob(jobId, (analysisId) => go(`/a/${id(analysisId)}`, { replace: true }));
   const [asking, setAsking] = useState(false);
   const [repeat, setRepeat] = useState({});
-  const request = memory.read(`job.${jobId}`);
+  const request = requestOfJob(jobId);
   const datasetId = state.job?.dataset_id ?? request?.dataset_id;
   const back = datasetId ? `/d/${id(datasetId)}` : "/";
   const again = async () => {
