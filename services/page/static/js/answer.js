@@ -97,7 +97,8 @@ function Shown({ report }) {
   `;
 }
 
-const fileName = (report) => `cqox-${report.analysis_id.slice(0, 8)}`;
+/** Beginning of the names of files that are saved from a report. */
+export const fileName = (report) => `cqox-${report.analysis_id.slice(0, 8)}`;
 
 /** The answer in one sentence, with the numbers of a decision. */
 export function Summary({ report }) {

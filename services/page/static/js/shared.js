@@ -1,6 +1,6 @@
 // A report that somebody shared: to be read, and nothing else.
 import { call, credentials } from "./api.js";
-import { Details, Figures, Summary } from "./answer.js";
+import { Details, Figures, fileName, Summary } from "./answer.js";
 import { Gates, Ledger } from "./ledger.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Busy, Failure, Heading, useLoaded } from "./parts.js";
@@ -38,7 +38,7 @@ export function Shared() {
     ${report.identification && html`<${Ledger} identification=${report.identification} />`}
     <${Gates} gates=${report.gates} />
     <${Figures} report=${report} prefix="/api/shared" />
-    <section aria-label=${t("export")}><${Exports} path="/api/shared/export" file=${`cqox-${report.analysis_id.slice(0, 8)}`} /></section>
+    <section aria-label=${t("export")}><${Exports} path="/api/shared/export" file=${fileName(report)} /></section>
     <${Details} report=${report} />
   `;
 }
