@@ -91,7 +91,7 @@ class HistoryStore(Protocol):
         ...
 
     async def annotate(self, annotation: Annotation, *, replaces: str | None) -> bool:
-        """Insert or replace the annotation of a stored report; return whether this call did.
+        """Insert or replace the annotation of a stored report; return whether the report has it now.
 
         Args:
             annotation: the new one, with a version of its own.

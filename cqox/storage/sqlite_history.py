@@ -25,6 +25,9 @@ _NEXT = (
     "searched = :searched WHERE analysis_id = :analysis_id AND version = :replaces "
     "AND EXISTS (SELECT 1 FROM reports WHERE reports.analysis_id = :analysis_id)"
 )
+_IS_STORED = (
+    "SELECT 1 FROM annotations JOIN reports USING (analysis_id) WHERE analysis_id = :analysis_id AND version = :version"
+)
 
 _LOOKS = "SELECT outcome, treatment, count(*) FROM reports WHERE dataset_id = ? GROUP BY outcome, treatment"
 
@@ -53,8 +56,15 @@ class SqliteHistory(ABC):
         if not is_text(annotation.analysis_id):
             return False
         values = {name: getattr(annotation, name) for name in Annotation.__dataclass_fields__}
-        statement = _FIRST if replaces is None else _NEXT
-        return await self._write(lambda c: c.execute(statement, values | {"replaces": replaces}).rowcount == 1)
+
+        def write(connection: sqlite3.Connection) -> bool:
+            statement = _FIRST if replaces is None else _NEXT
+            if connection.execute(statement, values | {"replaces": replaces}).rowcount == 1:
+                return True
+            # As in the PostgreSQL store, where a retried call may find its own version.
+            return connection.execute(_IS_STORED, values).fetchone() is not None
+
+        return await self._write(write)
 
     async def forget_history(self, dataset_id: str) -> None:
         """Delete annotations and share links of all reports on a data set, also of reports that a damage has lost."""

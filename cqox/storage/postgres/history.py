@@ -29,7 +29,10 @@ _NEXT: LiteralString = (
     "searched = %(searched)s WHERE analysis_id = %(analysis_id)s AND version = %(replaces)s "
     "AND EXISTS (SELECT 1 FROM reports WHERE reports.analysis_id = %(analysis_id)s)"
 )
-_IS_STORED: LiteralString = "SELECT 1 FROM annotations WHERE analysis_id = %(analysis_id)s AND version = %(version)s"
+_IS_STORED: LiteralString = (
+    "SELECT 1 FROM annotations JOIN reports USING (analysis_id) "
+    "WHERE analysis_id = %(analysis_id)s AND version = %(version)s"
+)
 
 _LOOKS: LiteralString = (
     "SELECT outcome, treatment, count(*) FROM reports WHERE dataset_id = %s GROUP BY outcome, treatment"
