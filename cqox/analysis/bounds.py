@@ -4,12 +4,26 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cqox.analysis.retention import RetentionPeriods
-from cqox.analysis.workers import ProcessLimits
+from cqox.analysis.workers.limits import ProcessLimits
 
-__all__ = ["Bounds"]
+__all__ = ["Bounds", "RetentionPeriods"]
 
 _FILES_LARGER_THAN_EXPANDED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPeriods:
+    """Retention periods in days; 0 to keep forever.
+
+    Attributes:
+        reports: from their computation, or the end of a job that refers to them.
+        datasets: from their last upload or analysis.
+        jobs: from their end.
+    """
+
+    reports: float = 0.0
+    datasets: float = 0.0
+    jobs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +53,7 @@ class Bounds:
     task_seconds: float = 0.0
     reserve_bytes: int | None = None
     originals_bytes: int = 0
-    keep: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - it is frozen
+    keep: RetentionPeriods = RetentionPeriods()
     share_days: float = 0.0
     standby: bool = True
 

@@ -16,7 +16,7 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.jobs import without_result
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
-from cqox.analysis.workers import Progress
+from cqox.analysis.workers import Progress, WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model, reading_notes
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
@@ -53,16 +53,17 @@ class LocalAnalyses:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, bounds: Bounds) -> AsyncIterator[Self]:
-        """Start a worker process in the background; end it and delete the folder on exit.
+    async def open(cls, bounds: Bounds, pool: WorkerPool | None = None) -> AsyncIterator[Self]:
+        """Open the folder, and delete it on exit.
 
         Args:
             bounds: resource limits.
+            pool: a pool made by `open_pool` for these bounds; by default one that ends on exit.
         """
         # A thread that was left at a cancellation may still write; what it adds must not fail what was computed.
         with tempfile.TemporaryDirectory(prefix="cqox-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            async with Analyses.open(folder, bounds, samples=False) as analyses:
+            async with Analyses.open(folder, bounds, samples=False, opened=pool) as analyses:
                 yield cls(analyses, folder)
 
     def new_file(self) -> Path:

@@ -7,11 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import anyio
 
+from cqox.analysis.bounds import RetentionPeriods
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.history import no_analysis
 from cqox.analysis.results import Results
@@ -19,7 +19,7 @@ from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore, ResultStore
 
-__all__ = ["Retention", "RetentionPeriods"]
+__all__ = ["Retention"]
 
 _MOST_JOBS = 100_000
 """Maximum number of ended jobs that stay readable, the latest ones."""
@@ -30,21 +30,6 @@ _PAUSE_SECONDS = 0.02
 _GRACE_SECONDS = 300.0
 _BEGUN_SECONDS = 60.0
 _logger = logging.getLogger("cqox.analysis")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionPeriods:
-    """Retention periods in days; 0 to keep forever.
-
-    Attributes:
-        reports: from their computation, or the end of a job that refers to them.
-        datasets: from their last upload or analysis.
-        jobs: from their end.
-    """
-
-    reports: float = 0.0
-    datasets: float = 0.0
-    jobs: float = 0.0
 
 
 class Retention:

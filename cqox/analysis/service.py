@@ -6,7 +6,7 @@ Imports no numerics: those are in the worker processes.
 import json
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -27,6 +27,7 @@ from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
 from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.pending_writes import write_pending
+from cqox.analysis.pools import open_pool
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
@@ -48,9 +49,6 @@ from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 
 __all__ = ["Analyses"]
 
-_WORK, _LOCAL_WORK = "cqox.analysis.work", "cqox.analysis.local_work"
-# Workers for uploads and figures, in addition to those for analyses.
-_LIGHT_PLACES = 1
 _LAST_SECONDS = 3.0
 
 
@@ -141,7 +139,13 @@ class Analyses:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, data_dir: Path, bounds: Bounds, addresses: StoreAddresses | None = None, *, samples: bool = True
+        cls,
+        data_dir: Path,
+        bounds: Bounds,
+        addresses: StoreAddresses | None = None,
+        *,
+        samples: bool = True,
+        opened: WorkerPool | None = None,
     ) -> AsyncIterator[Self]:
         """Open the analyses of a data directory. The workers start in the background; `warm` waits for them.
 
@@ -150,6 +154,7 @@ class Analyses:
             bounds: resource limits.
             addresses: result store and cache; by default in the folder and in memory.
             samples: whether there are built-in data sets; `warm` then creates them.
+            opened: a pool made by `open_pool` for these bounds; one of its own by default.
 
         Raises:
             ModuleNotFoundError: `cqox-assets` is not installed.
@@ -161,13 +166,7 @@ class Analyses:
         async with (
             open_store(data_dir, addresses, repair=True) as store,
             open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
-            WorkerPool.open(
-                work=_WORK if bounds.standby else _LOCAL_WORK,
-                size=bounds.analyses + (_LIGHT_PLACES if bounds.standby else 0),
-                spares=int(bounds.standby),
-                limits=bounds.of_a_worker(),
-                threads=bounds.threads,
-            ) as pool,
+            nullcontext(opened) if opened is not None else open_pool(bounds) as pool,
         ):
             async with open_task_group("computations", detached=True) as group:
                 analyses = cls(

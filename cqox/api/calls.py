@@ -2,22 +2,22 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from pydantic import JsonValue
-
-from cqox.analysis.local import LocalAnalyses, LocalReport
-from cqox.api.arguments import check_language, reading_options, split
 from cqox.api.keywords import Keywords
 from cqox.api.portal import Call, OnStep
 from cqox.api.progress import Progress, shown
-from cqox.api.report import Report
 from cqox.api.session import Session, chosen, dataset_of
 from cqox.api.signatures import with_keywords
-from cqox.api.source import LocalSource
-from cqox.contract import Inference
 from cqox.contract.messages import LANGUAGES, Language
-from cqox.frames import FrameKind
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from cqox.analysis.local import LocalAnalyses, LocalReport
+    from cqox.api.report import Report
+    from cqox.contract import Inference
+    from cqox.frames import FrameKind
 
 __all__ = ["analyze", "analyze_async", "analyze_request", "analyze_request_async", "roles", "roles_async"]
 
@@ -32,7 +32,7 @@ def analyze(
     progress: Progress = None,
     session: Session | None = None,
     **keywords: Unpack[Keywords],
-) -> Report:
+) -> "Report":
     """Answer a causal question from a data frame or a file.
 
     Every estimator that applies is run, its assumptions are checked, and the report says GO, CANARY or HOLD with the
@@ -56,20 +56,20 @@ def analyze(
         InputError: data, a role or an option must be corrected; `choices` are valid values.
         WorkerLost: the worker process crashed.
     """
-    mapping, options = split(keywords)
+    mapping, options = _split(session, keywords)
     return analyze_request(data, mapping, options, read=read, language=language, progress=progress, session=session)
 
 
 def analyze_request(
     data: object,
-    mapping: Mapping[str, JsonValue],
-    options: Mapping[str, JsonValue],
+    mapping: "Mapping[str, JsonValue]",
+    options: "Mapping[str, JsonValue]",
     *,
     read: Mapping[str, object] | None = None,
     language: Language = LANGUAGES[0],
     progress: Progress = None,
     session: Session | None = None,
-) -> Report:
+) -> "Report":
     """Do the same as `analyze` for `mapping` and `options` as the HTTP interface takes them."""
     with shown(progress) as on_step:
         call, reading = _started(data, read, language, session, mapping, options)
@@ -84,9 +84,9 @@ async def analyze_async(
     progress: Progress = None,
     session: Session | None = None,
     **keywords: Unpack[Keywords],
-) -> Report:
+) -> "Report":
     """Do the same as `analyze` in an event loop, of asyncio or Trio; a cancellation ends the computation."""
-    mapping, options = split(keywords)
+    mapping, options = _split(session, keywords)
     return await analyze_request_async(
         data, mapping, options, read=read, language=language, progress=progress, session=session
     )
@@ -94,14 +94,14 @@ async def analyze_async(
 
 async def analyze_request_async(
     data: object,
-    mapping: Mapping[str, JsonValue],
-    options: Mapping[str, JsonValue],
+    mapping: "Mapping[str, JsonValue]",
+    options: "Mapping[str, JsonValue]",
     *,
     read: Mapping[str, object] | None = None,
     language: Language = LANGUAGES[0],
     progress: Progress = None,
     session: Session | None = None,
-) -> Report:
+) -> "Report":
     """Do the same as `analyze_request` in an event loop; a cancellation ends the computation."""
     with shown(progress) as on_step:
         call, reading = _started(data, read, language, session, mapping, options)
@@ -112,7 +112,7 @@ with_keywords(analyze, Keywords)
 with_keywords(analyze_async, Keywords)
 
 
-def roles(data: object, *, read: Mapping[str, object] | None = None, session: Session | None = None) -> Inference:
+def roles(data: object, *, read: Mapping[str, object] | None = None, session: Session | None = None) -> "Inference":
     """Suggest which column plays which role, with reasons.
 
     Args:
@@ -131,9 +131,19 @@ def roles(data: object, *, read: Mapping[str, object] | None = None, session: Se
 
 async def roles_async(
     data: object, *, read: Mapping[str, object] | None = None, session: Session | None = None
-) -> Inference:
+) -> "Inference":
     """Do the same as `roles` in an event loop."""
     return await _roles_started(data, read, session).wait_async()
+
+
+def _split(
+    session: Session | None, keywords: Mapping[str, object]
+) -> "tuple[Mapping[str, JsonValue], Mapping[str, JsonValue]]":
+    # What checks the arguments takes a while to load, and the worker longer.
+    chosen(session).begin()
+    from cqox.api.arguments import split
+
+    return split(keywords)
 
 
 def _started(
@@ -141,17 +151,24 @@ def _started(
     read: Mapping[str, object] | None,
     language: Language,
     session: Session | None,
-    mapping: Mapping[str, JsonValue],
-    options: Mapping[str, JsonValue],
-) -> tuple[Call[_Answered], Callable[[_Answered], Report]]:
-    check_language(language)
-    used, options_of_file = chosen(session), reading_options(read)
+    mapping: "Mapping[str, JsonValue]",
+    options: "Mapping[str, JsonValue]",
+) -> "tuple[Call[_Answered], Callable[[_Answered], Report]]":
+    used = chosen(session)
+    used.begin()
+    from cqox.api.arguments import check_language, reading_options
 
-    async def work(analyses: LocalAnalyses, on_step: OnStep) -> _Answered:
+    check_language(language)
+    options_of_file = reading_options(read)
+
+    async def work(analyses: "LocalAnalyses", on_step: OnStep) -> _Answered:
         record, kind = await dataset_of(analyses, data, options_of_file)
         return await analyses.analyze(record, mapping=mapping, options=options, progress=on_step), kind
 
-    def reading(found: _Answered) -> Report:
+    def reading(found: _Answered) -> "Report":
+        from cqox.api.report import Report
+        from cqox.api.source import LocalSource
+
         report, kind = found
         source = LocalSource(used, document=report.body, specs=report.figures)
         return Report(json.loads(report.body), source, kind=kind, language=language)
@@ -159,10 +176,15 @@ def _started(
     return used.start(work), reading
 
 
-def _roles_started(data: object, read: Mapping[str, object] | None, session: Session | None) -> Call[Inference]:
-    used, options_of_file = chosen(session), reading_options(read)
+def _roles_started(data: object, read: Mapping[str, object] | None, session: Session | None) -> "Call[Inference]":
+    used = chosen(session)
+    used.begin()
+    from cqox.api.arguments import reading_options
+    from cqox.contract import Inference
 
-    async def work(analyses: LocalAnalyses, on_step: OnStep) -> Inference:
+    options_of_file = reading_options(read)
+
+    async def work(analyses: "LocalAnalyses", on_step: OnStep) -> Inference:
         record, _ = await dataset_of(analyses, data, options_of_file)
         return Inference.model_validate(await analyses.infer_roles(record))
 

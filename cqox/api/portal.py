@@ -124,19 +124,32 @@ class Portal[R]:
         self._loop: _Loop[R] | None = None
         self._registered = False
 
-    def start[T](self, work: Callable[[R, OnStep], Awaitable[T]]) -> Call[T]:
-        """Start a call in the loop and return it; it gets the resource and a function that passes on progress."""
+    def begin(self) -> None:
+        """Start to open the resource if it is not open, without waiting for it."""
         with self._starting:
-            if not self._registered:
-                self._registered = True
-                atexit.register(self.close)
+            if self._loop is None or not self._loop.is_alive():
+                self._new_loop()
+
+    def start[T](self, work: Callable[[R, OnStep], Awaitable[T]]) -> Call[T]:
+        """Start a call in the loop and return it; it gets the resource and a function that passes on progress.
+
+        Raises:
+            BaseException: the error with which the resource failed to open.
+        """
+        with self._starting:
             # A forked child has no threads, and a loop whose resource failed has ended or is about to.
             if self._loop is not None and self._loop.is_alive():
                 with suppress(trio.RunFinishedError):
                     return self._loop.start(work)
-            self._loop = _Loop(self._open)
-            self._loop.open()
-            return self._loop.start(work)
+            return self._new_loop().start(work)
+
+    def _new_loop(self) -> "_Loop[R]":
+        if not self._registered:
+            self._registered = True
+            atexit.register(self.close)
+        self._loop = _Loop(self._open)
+        self._loop.begin()
+        return self._loop
 
     def close(self) -> None:
         """End the loop and close the resource; the next call opens it again."""
@@ -160,10 +173,9 @@ class _Loop[R]:
     def is_alive(self) -> bool:
         return self._thread.is_alive() and self._pid == os.getpid()
 
-    def open(self) -> None:
-        """Start the thread and wait until the resource is open."""
+    def begin(self) -> None:
+        """Start the thread, which opens the resource."""
         self._thread.start()
-        self._opened.result()
 
     def start[T](self, work: Callable[[R, OnStep], Awaitable[T]]) -> Call[T]:
         resource, token, start_soon = self._opened.result()

@@ -1,18 +1,20 @@
 """`cqox.preview`: what an analysis would use and could find, before it estimates anything."""
 
 from collections.abc import Mapping
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from pydantic import JsonValue
 
-from cqox.analysis.local import LocalAnalyses
 from cqox.api.arguments import as_json, split
 from cqox.api.keywords import Keywords
 from cqox.api.portal import Call, OnStep
-from cqox.api.session import Session, dataset_of, default_session
+from cqox.api.session import Session, chosen, dataset_of
 from cqox.api.signatures import with_keywords
 from cqox.contract import Preview
 from cqox.contract.messages import LANGUAGES, Language, translate_document
+
+if TYPE_CHECKING:
+    from cqox.analysis.local import LocalAnalyses
 
 __all__ = ["preview", "preview_async"]
 
@@ -66,13 +68,15 @@ with_keywords(preview_async, Keywords)
 def _started(
     data: object, read: Mapping[str, object] | None, language: Language, session: Session | None, keywords: Keywords
 ) -> Call[Preview]:
+    used = chosen(session)
+    used.begin()
     mapping, options = split(keywords)
 
-    async def work(analyses: LocalAnalyses, on_step: OnStep) -> Preview:
+    async def work(analyses: "LocalAnalyses", on_step: OnStep) -> Preview:
         record, _ = await dataset_of(analyses, data, as_json(read or {}))
         document: dict[str, JsonValue] = await analyses.preview(record, mapping=mapping, options=options)
         if language != LANGUAGES[0]:
             translate_document(document, document["messages"], language)  # type: ignore[arg-type]
         return Preview.model_validate(document)
 
-    return (session or default_session()).start(work)
+    return used.start(work)

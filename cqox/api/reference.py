@@ -1,12 +1,15 @@
 """The catalog of estimators and the meaning of verdicts, gates and assumptions."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from cqox.analysis.local import LocalAnalyses
 from cqox.api.portal import OnStep
 from cqox.api.session import Session, default_session
 from cqox.contract import Catalog, Definition, Definitions, EstimatorDescription
 from cqox.contract.messages import LANGUAGES, Language, translate_document
+
+if TYPE_CHECKING:
+    from cqox.analysis.local import LocalAnalyses
 
 __all__ = ["catalog", "definitions"]
 
@@ -14,7 +17,7 @@ __all__ = ["catalog", "definitions"]
 def catalog(*, session: Session | None = None) -> Sequence[EstimatorDescription]:
     """Return every estimator: what it needs, its estimand, standard errors, paper, and what it is checked against."""
 
-    async def work(analyses: LocalAnalyses, on_step: OnStep) -> Sequence[EstimatorDescription]:
+    async def work(analyses: "LocalAnalyses", on_step: OnStep) -> Sequence[EstimatorDescription]:
         body, _ = await analyses.run("catalog", {})
         return Catalog.model_validate(body).estimators
 
@@ -24,7 +27,7 @@ def catalog(*, session: Session | None = None) -> Sequence[EstimatorDescription]
 def definitions(*, language: Language = LANGUAGES[0], session: Session | None = None) -> Sequence[Definition]:
     """Return what every verdict, gate and assumption means, with thresholds and sources."""
 
-    async def work(analyses: LocalAnalyses, on_step: OnStep) -> Sequence[Definition]:
+    async def work(analyses: "LocalAnalyses", on_step: OnStep) -> Sequence[Definition]:
         body, _ = await analyses.run("definitions", {})
         document = dict(body)
         if language != LANGUAGES[0]:

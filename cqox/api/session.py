@@ -1,21 +1,25 @@
 """The analyses of this process: one worker that stays warm from the first call to the end."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Self
 
 from anyio import to_thread
-from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
-from cqox.analysis.local import LocalAnalyses
-from cqox.analysis.source_datasets import remove
+from cqox.analysis.pools import open_pool
 from cqox.api.portal import Call, OnStep, Portal
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
-from cqox.frames import FrameKind, take
-from cqox.sources import parse
-from cqox.storage import DatasetRecord
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from cqox.analysis.local import LocalAnalyses
+    from cqox.frames import FrameKind
+    from cqox.storage import DatasetRecord
 
 __all__ = ["Session", "chosen", "dataset_of", "default_session"]
 
@@ -31,7 +35,11 @@ class Session:
         limits = bounds or Bounds(
             analyses=1, threads=os.process_cpu_count() or 1, worker_memory_bytes=0, file_limits={}, standby=False
         )
-        self._portal = Portal(lambda: LocalAnalyses.open(limits))
+        self._portal = Portal(lambda: _open(limits))
+
+    def begin(self) -> None:
+        """Start the worker if it does not run, without waiting: it loads while the caller prepares the call."""
+        self._portal.begin()
 
     def start[T](self, work: "Callable[[LocalAnalyses, OnStep], Awaitable[T]]") -> Call[T]:
         """Start work in the session's event loop."""
@@ -48,14 +56,27 @@ class Session:
         self._portal.close()
 
 
+@asynccontextmanager
+async def _open(bounds: Bounds) -> "AsyncIterator[LocalAnalyses]":
+    async with open_pool(bounds) as pool:
+        # After the pool, whose process loads its numerics meanwhile.
+        local = await to_thread.run_sync(import_module, "cqox.analysis.local")
+        async with local.LocalAnalyses.open(bounds, pool) as analyses:
+            yield analyses
+
+
 async def dataset_of(
-    analyses: LocalAnalyses, data: object, read_options: Mapping[str, JsonValue]
-) -> tuple[DatasetRecord, FrameKind | None]:
+    analyses: "LocalAnalyses", data: object, read_options: "Mapping[str, JsonValue]"
+) -> "tuple[DatasetRecord, FrameKind | None]":
     """Read a frame, a file or another source as a data set; return it and the frame's kind, None for a source.
 
     Raises:
         InputError: frame, source or option must be corrected.
     """
+    from cqox.analysis.source_datasets import remove
+    from cqox.frames import take
+    from cqox.sources import parse
+
     source = parse(data)
     path = analyses.new_file()
     try:

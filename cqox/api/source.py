@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from cqox.analysis.local import LocalAnalyses
 from cqox.api.portal import OnStep
 from cqox.api.session import Session
 from cqox.contract.messages import Language, translate_figure
+
+if TYPE_CHECKING:
+    from cqox.analysis.local import LocalAnalyses
 
 __all__ = ["LocalSource"]
 
@@ -36,7 +39,7 @@ class LocalSource:
         return self._run("export", {"report": report, "specs": specs, "format": suffix, "language": language})
 
     def _run(self, task: str, arguments: Mapping[str, object]) -> bytes:
-        async def work(analyses: LocalAnalyses, on_step: OnStep) -> bytes:
+        async def work(analyses: "LocalAnalyses", on_step: OnStep) -> bytes:
             return (await analyses.run(task, arguments))[1]
 
         return self._session.start(work).wait()

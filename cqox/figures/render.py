@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-
-import vl_convert
+from types import ModuleType
 
 from cqox.assets import asset_folder
 from cqox.estimators import Json
@@ -39,7 +38,7 @@ def render_svg(spec: Mapping[str, Json], *, with_fonts: bool = True) -> bytes:
         spec: the Vega-Lite specification.
         with_fonts: whether to embed the glyphs. A document of several figures embeds them once, by `font_faces`.
     """
-    _register_fonts()
+    vl_convert = _renderer()
     drawn = _drawable(spec)
     svg: str = vl_convert.vegalite_to_svg(drawn, vl_version=_VERSION, allowed_base_urls=_NOWHERE)
     said = spec.get("description")
@@ -55,7 +54,7 @@ def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
         spec: the Vega-Lite specification.
         scale: pixels per unit of length; 2 is sharp on most screens.
     """
-    _register_fonts()
+    vl_convert = _renderer()
     png: bytes = vl_convert.vegalite_to_png(
         _drawable(spec), vl_version=_VERSION, scale=scale, allowed_base_urls=_NOWHERE
     )
@@ -113,6 +112,10 @@ def _typeface(weight: str) -> Typeface:
 
 
 @cache
-def _register_fonts() -> None:
-    """Register the fonts once per process; the renderer's font registry is global."""
+def _renderer() -> ModuleType:
+    """Load the renderer and register the fonts, once per process; its font registry is global."""
+    # Loaded at the first figure: a process that draws none starts sooner.
+    import vl_convert
+
     vl_convert.register_font_directory(str(asset_folder("fonts")))
+    return vl_convert

@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 from quart import Response
 
-from cqox.analysis.bounds import Bounds
+from cqox.analysis.bounds import Bounds, RetentionPeriods
 from cqox.analysis.jobs import Ending, Job, Jobs
-from cqox.analysis.retention import RetentionPeriods
 from cqox.analysis.service import Analyses
 from cqox.analysis.stores import StoreAddresses, check_addresses, check_file
 from cqox.errors import StoreUnavailable

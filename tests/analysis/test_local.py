@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from cqox.analysis import service
+from cqox.analysis import pools
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.local import LocalAnalyses, LocalReport
 from cqox.contract import file_digest
@@ -25,7 +25,7 @@ MAPPING = {"y": "y", "treatment": "w"}
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> FakePool:
     made = FakePool()
-    monkeypatch.setattr(service, "WorkerPool", made)
+    monkeypatch.setattr(pools, "WorkerPool", made)
     return made
 
 

@@ -11,10 +11,11 @@ from typing import cast
 
 import pytest
 
+from cqox.analysis.bounds import RetentionPeriods
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Results
-from cqox.analysis.retention import Retention, RetentionPeriods
+from cqox.analysis.retention import Retention
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, JobRecord, MemoryCache, SqliteStore

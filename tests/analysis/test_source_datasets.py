@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cqox.analysis import service
+from cqox.analysis import pools
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source, remove
@@ -18,7 +18,7 @@ BOUNDS = Bounds(analyses=1, threads=1, worker_memory_bytes=0, file_limits={}, re
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> FakePool:
     made = FakePool()
-    monkeypatch.setattr(service, "WorkerPool", made)
+    monkeypatch.setattr(pools, "WorkerPool", made)
     return made
 
 

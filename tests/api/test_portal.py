@@ -43,6 +43,16 @@ async def double(resource: Resource, on_step: OnStep) -> int:
     return 2 * resource.opened
 
 
+def test_the_resource_opens_before_the_first_call_if_wanted() -> None:
+    resource = Resource()
+    portal = Portal(resource.open)
+    portal.begin()
+    portal.begin()
+    assert portal.start(double).wait() == 2
+    portal.close()
+    assert (resource.opened, resource.closed) == (1, 1)
+
+
 def test_calls_share_one_resource_until_the_end() -> None:
     resource = Resource()
     portal = Portal(resource.open)

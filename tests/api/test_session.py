@@ -32,6 +32,14 @@ def test_a_closed_session_starts_again() -> None:
     session.close()
 
 
+def test_the_worker_starts_before_the_rest_of_the_library_is_loaded() -> None:
+    check = (
+        "import sys, cqox.api.calls as calls; "
+        "sys.exit(bool({'pydantic', 'polars', 'numpy', 'cqox.analysis.local'} & {*sys.modules}))"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
 @pytest.mark.parametrize("interpreter", [[], ["-X", "dev"]])
 def test_the_end_of_the_process_ends_the_worker_and_removes_its_folder(tmp_path: Path, interpreter: list[str]) -> None:
     done = subprocess.run(

@@ -1,8 +1,30 @@
-"""Worker processes: warm, killable, with resource limits, one task at a time."""
+"""Worker processes: warm, killable, with resource limits, one task at a time.
 
-from cqox.analysis.workers.limits import ProcessLimits
-from cqox.analysis.workers.pool import WorkerPool
-from cqox.analysis.workers.process import Progress, TaskFailed
-from cqox.analysis.workers.reply import Reply
+Each name is loaded at first use: a worker process is in this package too, and needs neither pool nor event loop.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cqox.analysis.workers.limits import ProcessLimits
+    from cqox.analysis.workers.pool import WorkerPool
+    from cqox.analysis.workers.process import Progress, TaskFailed
+    from cqox.analysis.workers.reply import Reply
 
 __all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool"]
+
+_MODULES = {
+    "ProcessLimits": "limits",
+    "Progress": "process",
+    "Reply": "reply",
+    "TaskFailed": "process",
+    "WorkerPool": "pool",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return found

@@ -27,7 +27,6 @@ from cqox.analysis.workers.link import Link, TaskCancelled
 from cqox.analysis.workers.protocol import Frame, encode
 from cqox.contract.messages import Message, as_json
 from cqox.errors import InputError
-from cqox.storage.disk import is_disk_fault, unavailable
 
 __all__ = ["Work", "main"]
 
@@ -108,6 +107,7 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[log])
     _log_warnings()
 
+    gc.disable()  # nearly all that is loaded now stays
     work: Work = importlib.import_module(arguments[3])  # loads the numerics before the first task
     work.warm()
     _freeze()
@@ -128,6 +128,7 @@ def _freeze() -> None:
     """Take the loaded modules out of the collector's sight, which would go through them in the middle of a task."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _answer(work: Work, task: Frame, link: Link) -> bytes:
@@ -155,6 +156,9 @@ def _answer(work: Work, task: Frame, link: Link) -> bytes:
     except MemoryError:
         details, name = {"detail": "out of memory"}, "MemoryError"
     except OSError as error:
+        # Loaded here: the stores take a tenth of a second to load, and no task needs them.
+        from cqox.storage.disk import is_disk_fault, unavailable
+
         if error.errno == errno.EFBIG:
             details, name = {"detail": "file too large"}, "FileTooLarge"
         elif is_disk_fault(error):

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 __all__ = ["Reply"]
 
@@ -15,7 +17,7 @@ class Reply:
     body: Mapping[str, object]
     payload: bytes
 
-    def object(self, name: str) -> Mapping[str, JsonValue]:
+    def object(self, name: str) -> "Mapping[str, JsonValue]":
         """Return the member of this name, an object.
 
         Raises:
@@ -23,7 +25,7 @@ class Reply:
         """
         return _object(self.body[name])
 
-    def array(self, name: str) -> Sequence[JsonValue]:
+    def array(self, name: str) -> "Sequence[JsonValue]":
         """Return the member of this name, an array.
 
         Raises:
@@ -31,7 +33,7 @@ class Reply:
         """
         return _array(self.body[name])
 
-    def objects(self, name: str) -> Sequence[Mapping[str, JsonValue]]:
+    def objects(self, name: str) -> "Sequence[Mapping[str, JsonValue]]":
         """Return the member of this name, an array of objects.
 
         Raises:
@@ -40,13 +42,13 @@ class Reply:
         return [_object(item) for item in self.array(name)]
 
 
-def _object(value: object) -> Mapping[str, JsonValue]:
+def _object(value: object) -> "Mapping[str, JsonValue]":
     if not isinstance(value, dict):
         raise TypeError(f"a worker returned {type(value).__name__} instead of an object")
     return value
 
 
-def _array(value: object) -> Sequence[JsonValue]:
+def _array(value: object) -> "Sequence[JsonValue]":
     if not isinstance(value, list):
         raise TypeError(f"a worker returned {type(value).__name__} instead of an array")
     return value
