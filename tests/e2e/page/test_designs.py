@@ -94,7 +94,7 @@ def test_an_answer_without_an_estimate_says_so(page_stack: Stack, visitors: Visi
     analysis_id = answer(page_stack, *three_arms(np.random.default_rng(6)))
     visitor.page.route(f"**/api/analyses/{analysis_id}", without)
     visitor.goto(f"/a/{analysis_id}")
-    assert visitor.heading() == visitor.text("step-answer")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text(visitor.text("step-answer"))
     expect(visitor.page.locator("#answer")).to_contain_text(visitor.text("primary-none"))
 
 

@@ -60,7 +60,7 @@ def test_the_last_choice_of_language_counts_and_a_failed_one_is_said(page_stack:
         held[0].continue_()
     visitor.page.unroute_all()
     visitor.follow("/history")
-    assert visitor.heading() == visitor.text("history")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text(visitor.text("history"))
     visitor.allow_failed_requests()
     visitor.page.route("**/page/text.ja.json", lambda route: route.abort())
     visitor.page.locator(".languages [lang=ja]").click()

@@ -57,7 +57,7 @@ def enter_minimum(visitor: Visitor, value: str) -> None:
 
 def check(visitor: Visitor, answer: tuple[str, str]) -> None:
     visitor.answer()
-    assert visitor.heading() == answer[0]
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text(answer[0])
     expect(visitor.page.locator(".verdict .badge")).to_contain_text(answer[1])
 
 

@@ -128,6 +128,32 @@ def test_a_stopped_upload_goes_on_after_a_reload_when_the_file_is_chosen_again(
     assert visitor.page.locator(".note").count() == 0
 
 
+def test_a_piece_that_stalls_is_sent_again(page_stack: Stack, visitors: Visitors, tmp_path: Path) -> None:
+    path = tmp_path / "trial.csv"
+    path.write_text("y,w\n" + "".join(f"{number % 7},{number % 2}\n" for number in range(200)))
+    visitor = visitors.enter(page_stack.gateway.url)
+    visitor.page.clock.install()
+    stalled: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PATCH" and not stalled:
+            stalled.append(route)
+        else:
+            route.continue_()
+
+    visitor.page.route("**/api/uploads/*", hold)
+    visitor.upload(path)
+    statement = visitor.page.locator("#preview .statement")
+    for _ in range(60):
+        if statement.count():
+            break
+        # Half a minute without a byte, and the pause before the next try.
+        visitor.page.clock.run_for(1000)
+        visitor.page.wait_for_timeout(100)
+    assert stalled
+    visitor.preview()
+
+
 def test_a_cancelled_upload_leaves_nothing(page_stack: Stack, visitors: Visitors, tmp_path: Path) -> None:
     visitor = visitors.enter(page_stack.gateway.url)
     path = big_file(tmp_path)

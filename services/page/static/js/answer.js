@@ -155,12 +155,13 @@ export function Details({ report }) {
     <details>
       <summary>${t("estimates-count", { count: computed.length })}</summary>
       <p class="muted">${report.decision.note}</p>
-      <${Table} wide caption=${t("estimates")} head=${[t("estimator"), t("estimand"), t("estimate"), t("interval"), t("p-value"), t("rows")]}>
+      <${Table} wide caption=${t("estimates")} head=${[t("estimator"), t("estimand"), t("estimate"), t("standard-error"), t("interval"), t("p-value"), t("rows")]}>
         ${computed.map(
           (each) => html`<tr class=${each.name === report.decision.primary ? "chosen" : ""}>
             <th scope="row">${estimatorLabel(each.name)}${each.contrast ? html` <bdi>${each.contrast}</bdi>` : ""}${each.name === report.decision.primary ? ` (${t("primary-short")})` : ""}</th>
             <td>${each.estimand}</td>
             <td class="number">${number(each.estimate)}</td>
+            <td class="number">${each.standard_error === null ? "–" : number(each.standard_error)}</td>
             <td class="number">${each.ci_lower === null ? "–" : `${number(each.ci_lower)} – ${number(each.ci_upper)}`}</td>
             <td class="number">${each.p_value === null ? "–" : number(each.p_value, 2)}</td>
             <td class="number">${each.n === null ? "–" : number(each.n)}</td>

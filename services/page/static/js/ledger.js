@@ -25,15 +25,16 @@ const rank = (assumption) => ORDER.indexOf(assumption.status) - (assumption.caps
 function Assumption({ assumption, onDeclare, busy }) {
   const { name, statement, status, caps, evidence, remedy } = assumption;
   const open = status === "contradicted" || (status === "untested" && caps);
+  // Next to a button the sentence speaks of the button; the one of the API names its options.
+  const vouched = status === "untested" && remedy ? REMEDIES[name] : undefined;
   return html`<li class=${status === "untested" && !caps ? "aside" : status}>
     <p><${Badge} state=${status === "untested" && !caps ? "not_applicable" : status} text=${t(STATUSES[status])} /> <strong>${statement}</strong></p>
     ${open && status === "untested" && html`<p class="muted">${t("ledger-caps")}</p>`}
     ${evidence.length > 0 &&
     html`<details open=${open}><summary>${t("evidence", { count: evidence.length })}<span class="hidden"> ${statement}</span></summary><ul>${evidence.map((each) => html`<li>${each}</li>`)}</ul></details>`}
-    ${remedy && html`<p class="remedy"><strong>${t("what-to-do")}</strong> ${remedy}</p>`}
+    ${remedy && html`<p class="remedy"><strong>${t("what-to-do")}</strong> ${vouched ? t(vouched) : remedy}</p>`}
     ${onDeclare &&
-    open &&
-    status === "untested" &&
+    vouched &&
     html`<p class="actions"><button type="button" disabled=${busy} onClick=${() => onDeclare(name)}>${t(DECLARED_BY_ASSIGNMENT.includes(name) ? "declare-assignment" : "declare")}<span class="hidden"> ${statement}</span></button></p>`}
   </li>`;
 }
@@ -96,3 +97,25 @@ const GATES = {
   robustness: "gate-robustness",
 };
 
+// What can be vouched for.
+const REMEDIES = {
+  randomized: "remedy-randomized",
+  unconfounded: "remedy-unconfounded",
+  no_interference: "remedy-no-interference",
+  exclusion: "remedy-exclusion",
+  monotonicity: "remedy-monotonicity",
+  no_manipulation: "remedy-no-manipulation",
+  continuity: "remedy-continuity",
+  parallel_trends: "remedy-parallel-trends",
+  no_anticipation: "remedy-no-anticipation",
+  no_feedback: "remedy-no-feedback",
+  donor_match: "remedy-donor-match",
+  no_concurrent_event: "remedy-no-concurrent-event",
+  stable_trend: "remedy-stable-trend",
+  logged_propensities: "remedy-logged-propensities",
+  no_unlogged_context: "remedy-no-unlogged-context",
+  transportable: "remedy-transportable",
+  sequential_ignorability: "remedy-sequential-ignorability",
+  proxy_exclusion: "remedy-proxy-exclusion",
+  exposure_mapping: "remedy-exposure-mapping",
+};

@@ -66,6 +66,10 @@ export function Roles({ described, inferred, draft, onChange }) {
     onChange({ mapping: next, options });
   };
   const set = (name, value) => onChange({ mapping, options: { ...options, [name]: value } });
+  const assign = (value) => {
+    const share = value === "randomized" ? options.expected_share : null;
+    onChange({ mapping, options: { ...options, assignment: value === "unknown" ? null : value, expected_share: share } });
+  };
   return html`<section id="roles" aria-labelledby="roles-title">
     <h2 id="roles-title">${t("step-roles")}</h2>
     <p>${t("roles-lead")}</p>
@@ -80,7 +84,9 @@ export function Roles({ described, inferred, draft, onChange }) {
       </select>
     </p>
     ${inferred.notes.map((note) => html`<p class="muted">${note}</p>`)}
-    <${Assignment} value=${options.assignment ?? "unknown"} onChange=${(value) => set("assignment", value === "unknown" ? null : value)} />
+    <${Assignment} value=${options.assignment ?? "unknown"} onChange=${assign}>
+      ${options.assignment === "randomized" && html`<${PlannedShare} value=${options.expected_share} onChange=${(value) => set("expected_share", value)} />`}
+    <//>
     <${Goal} options=${options} onChange=${set} />
   </section>`;
 }
@@ -158,13 +164,28 @@ const ASSIGNMENTS = [
   ["unknown", "assignment-unknown", "assignment-unknown-help"],
 ];
 
-function Assignment({ value, onChange }) {
+function Assignment({ value, onChange, children }) {
   return html`<fieldset>
     <legend>${t("assignment")}</legend>
     ${ASSIGNMENTS.map(
       ([name, title, help]) => html`<p class="choice"><label><input type="radio" name="assignment" value=${name} checked=${value === name} onChange=${() => onChange(name)} /> <strong>${t(title)}</strong> <span class="muted">${t(help)}</span></label></p>`,
     )}
+    ${children}
   </fieldset>`;
+}
+
+/** The share that was to be treated, in percent; shares by level are kept as a client of the API has set them. */
+function PlannedShare({ value, onChange }) {
+  if (typeof value === "object" && value !== null) return null;
+  const change = (event) => {
+    const share = Number(event.target.value) / 100;
+    onChange(event.target.value === "" || !Number.isFinite(share) ? null : share);
+  };
+  return html`<p>
+    <label for="expected-share">${t("planned-share")}</label>
+    <input id="expected-share" type="number" step="any" min="0" max="100" value=${value == null ? "" : Number((100 * value).toPrecision(12))} aria-describedby="help-expected-share" onChange=${change} />
+    <span class="muted" id="help-expected-share">${t("planned-share-help")}</span>
+  </p>`;
 }
 
 /** Which effect is good, how large it must be, and how sure the interval. */

@@ -4,6 +4,8 @@ import { memory, pause, Store } from "./lib.js";
 import { currentLanguage, t } from "./text.js";
 
 const RETRIES = 40;
+/** Without a byte sent or an answer for so long, the connection counts as lost. */
+const STALL_MILLISECONDS = 30_000;
 const UNREADABLE = -1;
 const REFUSED = new Set([400, 413, 415, 422, UNREADABLE]);
 
@@ -49,8 +51,17 @@ async function sendPiece(uploadId, offset, piece, onProgress, signal) {
     fields["Content-Type"] = "application/offset+octet-stream";
     for (const [name, value] of Object.entries(fields)) request.setRequestHeader(name, value);
     request.responseType = "text";
-    request.timeout = 120_000;
-    request.upload.onprogress = (event) => onProgress(event.loaded);
+    const lost = () => reject(new Problem({ type: "connection", title: t("problem-connection"), detail: t("problem-connection-detail") }));
+    const stall = () => {
+      lost();
+      request.abort();
+    };
+    let watch = setTimeout(stall, STALL_MILLISECONDS);
+    request.upload.onprogress = (event) => {
+      clearTimeout(watch);
+      watch = setTimeout(stall, STALL_MILLISECONDS);
+      onProgress(event.loaded);
+    };
     request.onload = () => {
       let members = {};
       try {
@@ -61,11 +72,12 @@ async function sendPiece(uploadId, offset, piece, onProgress, signal) {
       if (request.status < 300) resolve(members.offset);
       else reject(new Problem({ title: t("problem-status", { status: request.status }), ...members, status: request.status }));
     };
-    const lost = () => reject(new Problem({ type: "connection", title: t("problem-connection"), detail: t("problem-connection-detail") }));
     request.onerror = lost;
-    request.ontimeout = lost;
     request.onabort = () => reject(signal.aborted ? signal.reason : new DOMException("", "AbortError"));
-    request.onloadend = () => signal.removeEventListener("abort", abort);
+    request.onloadend = () => {
+      clearTimeout(watch);
+      signal.removeEventListener("abort", abort);
+    };
     signal.addEventListener("abort", abort);
     request.send(piece);
   });

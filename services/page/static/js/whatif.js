@@ -42,7 +42,8 @@ function Variation({ report, onReport }) {
     if (analysisId !== report.analysis_id) onReport(analysisId);
   });
   useEffect(() => {
-    if (job.job) setState({ problem: job.job.problem ?? { title: t("run-failed"), detail: t("run-interrupted-help") } });
+    if (job.job?.status === "cancelled") setState({});
+    else if (job.job) setState({ problem: job.job.problem ?? { title: t("run-failed"), detail: t("run-interrupted-help") } });
     if (job.problem) setState({ problem: job.problem });
   }, [job.job, job.problem]);
   if (problem) return html`<${Failure} problem=${problem} again=${again}><span>${problem.status === 404 ? t("what-if-no-data") : ""}</span><//>`;
@@ -55,6 +56,14 @@ function Variation({ report, onReport }) {
       setState({ busy: true, jobId: (await startJob(call, requestOf(report.dataset_id, draft))).job_id });
     } catch (error) {
       setState({ problem: asProblem(error) });
+    }
+  };
+  const cancel = async () => {
+    setState({ ...state, ending: true });
+    try {
+      await call(`/api/jobs/${id(state.jobId)}`, { method: "DELETE" });
+    } catch (error) {
+      setState({ ...state, problem: asProblem(error) });
     }
   };
   const outcomes = described.columns.filter((column) => ["binary", "count", "real"].includes(column.kind) || column.name === draft.mapping.y);
@@ -73,7 +82,8 @@ function Variation({ report, onReport }) {
     ${state.same && html`<p role="status" class="note">${t("what-if-same")}</p>`}
     <${Failure} problem=${state.problem} />
     ${state.busy && html`<${Progress} share=${job.planned ? (job.done ?? 0) / job.planned : null} label=${t("run-title")} />`}
-    <p class="actions"><button type="button" class="primary" disabled=${state.busy} onClick=${run}>${state.busy ? t("run-title") : t("what-if-run")}</button></p>
+    <p class="actions"><button type="button" class="primary" disabled=${state.busy} onClick=${run}>${state.busy ? t("run-title") : t("what-if-run")}</button>
+      ${state.jobId && html`<button type="button" disabled=${state.ending} onClick=${cancel}>${t("run-cancel")}</button>`}</p>
   </div>`;
 }
 
