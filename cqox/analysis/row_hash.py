@@ -94,16 +94,15 @@ def _varies(series: pl.Series) -> bool:
 
 def _independent(gram: NDArray[np.float64]) -> list[bool]:
     """Return which columns are linearly independent of earlier ones, from their cross-products at unit length."""
-    kept: list[int] = []
+    # Cross-products of what the kept columns leave of the others: one elimination step for each kept column.
+    left = gram.copy()
     verdicts: list[bool] = []
-    for column in range(len(gram)):
-        residual = float(gram[column, column])
-        if kept:
-            cross = gram[kept, column]
-            residual -= float(cross @ np.linalg.solve(gram[np.ix_(kept, kept)], cross))
+    for column in range(len(left)):
+        residual = float(left[column, column])
         verdicts.append(residual > _TOLERANCE)
         if verdicts[-1]:
-            kept.append(column)
+            later = left[column, column + 1 :]
+            left[column + 1 :, column + 1 :] -= np.outer(later, later / residual)
     return verdicts
 
 

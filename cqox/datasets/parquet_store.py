@@ -16,6 +16,7 @@ import polars as pl
 
 from cqox.contract import DataFinding
 from cqox.contract.messages import Message, collect_messages, restore_messages
+from cqox.datasets.recent_columns import RecentColumns
 from cqox.datasets.table import Description, Table
 from cqox.errors import InvalidRequest
 
@@ -107,10 +108,15 @@ class ColumnsOnDisk:
     height: int
     kept: pl.Series | None = None
     replaced: Mapping[str, pl.Series] = field(default_factory=dict)
+    _recent: RecentColumns = field(init=False, repr=False, compare=False, default_factory=RecentColumns)
 
     def __getitem__(self, name: str) -> pl.Series:
-        """All rows of a column."""
-        return self.load([name])[name]
+        """All rows of a column; those read last are kept, up to `RecentColumns.MOST_BYTES`."""
+        found = self._recent.get(name)
+        if found is None:
+            found = self.load([name])[name]
+            self._recent.put(found)
+        return found
 
     def load(self, names: Sequence[str]) -> pl.DataFrame:
         """All rows of some columns, in the order asked for."""

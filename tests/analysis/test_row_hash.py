@@ -48,3 +48,20 @@ def test_a_covariate_that_repeats_another_or_never_varies_moves_no_fold() -> Non
     more = FRAME.with_columns(twice=pl.col("a") * 2 + 1, same=pl.lit(4))
     roles = {**ROLES, "covariates": ("a", "b", "twice", "same")}
     np.testing.assert_array_equal(row_hashes(more, roles), row_hashes(FRAME, ROLES))
+
+
+def test_columns_are_kept_as_long_as_each_raises_the_rank() -> None:
+    draw = np.random.default_rng(7)
+    names = [f"x{number}" for number in range(40)]
+    for _ in range(5):
+        base = draw.normal(size=(200, 12))
+        mixed = base @ draw.normal(size=(12, 28))
+        columns = np.hstack([base, mixed])[:, draw.permutation(40)]
+        table = pl.DataFrame(dict(zip(names, columns.T, strict=True)))
+        ranks = [np.linalg.matrix_rank(columns[:, : size + 1]) for size in range(40)]
+        raising = [name for name, rank, before in zip(names, ranks, [0, *ranks], strict=False) if rank > before]
+        assert len(raising) == 12
+        # Columns that raise no rank have no part in the hash.
+        assert (
+            row_hashes(table, {"covariates": tuple(raising)}) == row_hashes(table, {"covariates": tuple(names)})
+        ).all()
