@@ -233,3 +233,22 @@ def test_what_will_be_refused_again_offers_no_other_try(page_stack: Stack, visit
     failure = visitor.page.locator("#preview .failure")
     failure.wait_for()
     assert failure.get_by_role("button").count() == 0
+
+
+def test_a_browser_that_keeps_nothing_still_answers(page_stack: Stack, visitors: Visitors, tmp_path: Path) -> None:
+    visitor = visitors.enter(page_stack.gateway.url)
+    visitor.context.add_init_script(
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
+    )
+    path = tmp_path / "trial.csv"
+    path.write_text("y,w\n" + "".join(f"{(number * 7) % 11 + number % 2},{number % 2}\n" for number in range(300)))
+    visitor.goto("/")
+    visitor.upload(path)
+    visitor.preview()
+    first = visitor.page.url
+    visitor.answer()
+    # The same file again is the same data set.
+    visitor.goto("/")
+    visitor.upload(path)
+    visitor.preview()
+    assert visitor.page.url == first
