@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from cqox.certificates import is_identity
 from cqox.environment import data_home, parse_size
 from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
+from services.config.about import Service
 from services.config.hosts import AllowedHosts
 from services.config.secrets import SecretUnusable, holds_password, read_secret, telemetry_secrets
-from services.config.settings import Service, Settings
+from services.config.settings import Settings
 from services.config.table import Setting, table
 
 __all__ = [
@@ -86,7 +88,10 @@ def load(
     given |= overrides
     values: dict[str, Any] = {known[name].name: _parsed(known[name], text) for name, text in given.items()}
     values.setdefault("data_dir", data_home(environ))
-    return Loaded(settings=Settings(**values), notes=tuple(notes))
+    settings = Settings(**values)
+    if settings.peers and settings.tls_dir == Path():
+        raise SettingsError("CQOX_TLS_PEERS needs CQOX_TLS_DIR: without it there is no TLS that could demand them.")
+    return Loaded(settings=settings, notes=tuple(notes))
 
 
 def adopt_telemetry_secrets(environ: MutableMapping[str, str]) -> None:
@@ -230,6 +235,8 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             raise SettingsError(f"{setting.variable} holds characters that are no text; write it in UTF-8.")
         if setting.name == "allowed_hosts":
             _check_hosts(text)
+        if setting.name in ("tls_peers", "tls_engine"):
+            _check_identities(setting.variable, text)
         if setting.name == "trace_url":
             _check_trace_url(text)
         return _urls(text) if setting.name == "engine_url" else text
@@ -283,6 +290,14 @@ def _check_trace_url(text: str) -> None:
             "CQOX_TRACE_URL must be an address with {trace_id} where the id of the trace goes, such as "
             f"http://localhost:16686/trace/{{trace_id}}, not {masked(text)!r}."
         )
+
+
+def _check_identities(variable: str, text: str) -> None:
+    for identity in text.split(","):
+        if not is_identity(identity.strip()):
+            raise SettingsError(
+                f"{variable} must hold identities such as spiffe://cqox/gateway, not {identity.strip()!r}."
+            )
 
 
 def _check_hosts(text: str) -> None:

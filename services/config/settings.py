@@ -10,74 +10,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cqox.environment import data_home
+from services.config.about import About
 from services.config.body_pace import BodyPace
+from services.config.network import NetworkSettings
 
-__all__ = ["Secret", "Service", "Settings", "shared_socket_path"]
+__all__ = ["Settings", "shared_socket_path"]
 
-type Service = Literal["gateway", "engine", "up"]
-"""A command that takes settings; `up` is `cqox up`, which starts the other two."""
-
-type Secret = Literal["", "address", "token"]
-"""Which part of a value is secret: none, a password that an address may hold, or all of it."""
-
-_EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
 _GIB = 2**30
 _MOST_DAYS = 36_500
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
-    variable: str
-    help: str
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    services: tuple[Service, ...] = _EVERYWHERE
-    shown: str = ""
-    secret: Secret = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NetworkSettings):
     """The configuration of the services. Every field has a working default."""
 
-    host: Annotated[
-        str, _About("CQOX_HOST", "Name or address to listen on; 0.0.0.0 or :: for every network of the machine.")
-    ] = "127.0.0.1"
-    allowed_hosts: Annotated[
-        str,
-        _About(
-            "CQOX_ALLOWED_HOSTS",
-            "Allowed host names, separated by commas, such as cqox.example.com or *.example.com; * for all. IP "
-            "addresses, localhost and a name in CQOX_HOST are always allowed.",
-            shown="none",
-        ),
-    ] = ""
-    gateway_port: Annotated[
-        int,
-        _About(
-            "CQOX_GATEWAY_PORT",
-            "Port of the gateway; 0 takes a free one.",
-            minimum=0,
-            maximum=65535,
-            services=("gateway", "up"),
-        ),
-    ] = 8082
-    engine_port: Annotated[
-        int, _About("CQOX_ENGINE_PORT", "Port of the engine; 0 takes a free one.", minimum=0, maximum=65535)
-    ] = 8080
-    engine_url: Annotated[
-        str,
-        _About(
-            "ENGINE_URL",
-            "URL of the engine, or URLs of several engines separated by commas.",
-            services=("gateway",),
-            shown="http://127.0.0.1:CQOX_ENGINE_PORT",
-        ),
-    ] = ""
     data_dir: Annotated[
         Path,
-        _About(
+        About(
             "CQOX_DATA_DIR",
             "Directory of data sets, results and the sockets of `cqox admin`; it is created.",
             shown="$XDG_DATA_HOME/cqox, or ~/.local/share/cqox",
@@ -85,7 +34,7 @@ class Settings:
     ] = Path()
     sources: Annotated[
         Path,
-        _About(
+        About(
             "CQOX_SOURCES",
             "TOML file that names the data sources which clients may read; see docs/deploying.md.",
             services=("engine", "up"),
@@ -94,7 +43,7 @@ class Settings:
     ] = Path()
     postgres_url: Annotated[
         str,
-        _About(
+        About(
             "POSTGRES_URL",
             "PostgreSQL database for results (postgresql://user@host:5432/name; with a password by the variable or its "
             "file alone); engines may share it.",
@@ -105,7 +54,7 @@ class Settings:
     ] = field(default="", repr=False)
     redis_url: Annotated[
         str,
-        _About(
+        About(
             "REDIS_URL",
             "Redis server for the result cache (redis://host:6379/0); engines may share it.",
             services=("engine", "up"),
@@ -115,7 +64,7 @@ class Settings:
     ] = field(default="", repr=False)
     keep_reports_days: Annotated[
         float,
-        _About(
+        About(
             "CQOX_KEEP_REPORTS_DAYS",
             "How long a report is kept after it was computed, or a job that refers to it has ended; 0 for good.",
             unit="days",
@@ -127,7 +76,7 @@ class Settings:
     ] = 0.0
     keep_datasets_days: Annotated[
         float,
-        _About(
+        About(
             "CQOX_KEEP_DATASETS_DAYS",
             "How long a data set is kept after it was last uploaded or analysed; 0 for good.",
             unit="days",
@@ -139,7 +88,7 @@ class Settings:
     ] = 0.0
     keep_jobs_days: Annotated[
         float,
-        _About(
+        About(
             "CQOX_KEEP_JOBS_DAYS",
             "How long a job can be asked for after it has ended; 0 for good. The latest 100,000 are kept at most.",
             unit="days",
@@ -151,7 +100,7 @@ class Settings:
     ] = 0.0
     share_links: Annotated[
         Literal["off", "on"],
-        _About(
+        About(
             "CQOX_SHARE_LINKS",
             "Whether links may give read access to one report each without a login: off or on.",
             services=("engine", "up"),
@@ -159,11 +108,11 @@ class Settings:
     ] = "off"
     share_days: Annotated[
         float,
-        _About("CQOX_SHARE_DAYS", "Most days until such a link expires.", "days", 0.01, _MOST_DAYS, ("engine", "up")),
+        About("CQOX_SHARE_DAYS", "Most days until such a link expires.", "days", 0.01, _MOST_DAYS, ("engine", "up")),
     ] = 30.0
     disk_reserve_bytes: Annotated[
         int,
-        _About(
+        About(
             "CQOX_DISK_RESERVE_BYTES",
             "Space to leave free on the disk of the data directory; requests that would use it are rejected with 507.",
             unit="bytes",
@@ -174,7 +123,7 @@ class Settings:
     ] = 64 * 2**20
     originals_bytes: Annotated[
         int,
-        _About(
+        About(
             "CQOX_ORIGINALS_BYTES",
             "Space for originals of uploads, so that a file can be read again with other options without another "
             "upload. The least recently used are removed first, also where the disk needs the space; 0 keeps none.",
@@ -184,11 +133,11 @@ class Settings:
         ),
     ] = 10 * _GIB
     max_upload_bytes: Annotated[
-        int, _About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
+        int, About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
     ] = 1 * _GIB
     max_expanded_bytes: Annotated[
         int,
-        _About(
+        About(
             "CQOX_MAX_EXPANDED_BYTES",
             "Largest file that is accepted, after decompression.",
             unit="bytes",
@@ -197,11 +146,11 @@ class Settings:
         ),
     ] = 4 * _GIB
     max_body_bytes: Annotated[
-        int, _About("CQOX_MAX_BODY_BYTES", "Largest JSON body that is accepted.", unit="bytes", minimum=1)
+        int, About("CQOX_MAX_BODY_BYTES", "Largest JSON body that is accepted.", unit="bytes", minimum=1)
     ] = 4 * 2**20
     max_answer_bytes: Annotated[
         int,
-        _About(
+        About(
             "CQOX_MAX_ANSWER_BYTES",
             "Largest answer of an engine that the gateway holds; event streams have no bound.",
             unit="bytes",
@@ -210,14 +159,14 @@ class Settings:
         ),
     ] = 64 * 2**20
     max_rows: Annotated[
-        int, _About("CQOX_MAX_ROWS", "Most rows of a data set.", minimum=1, services=("engine", "up"))
+        int, About("CQOX_MAX_ROWS", "Most rows of a data set.", minimum=1, services=("engine", "up"))
     ] = 20_000_000
     max_columns: Annotated[
-        int, _About("CQOX_MAX_COLUMNS", "Most columns of a data set.", minimum=1, services=("engine", "up"))
+        int, About("CQOX_MAX_COLUMNS", "Most columns of a data set.", minimum=1, services=("engine", "up"))
     ] = 5_000
     upload_idle_seconds: Annotated[
         float,
-        _About(
+        About(
             "CQOX_UPLOAD_IDLE_SECONDS",
             "Window of the minimum rate of a body, and so the longest pause; the first window is exempt.",
             unit="seconds",
@@ -226,7 +175,7 @@ class Settings:
     ] = 15.0
     body_bytes_per_second: Annotated[
         int,
-        _About(
+        About(
             "CQOX_BODY_MIN_BYTES_PER_SECOND",
             "Minimum rate of a body over that window; a slower body is rejected with 408. 0 bounds only the pauses.",
             minimum=0,
@@ -234,13 +183,11 @@ class Settings:
     ] = 1024
     body_seconds: Annotated[
         float,
-        _About(
-            "CQOX_BODY_MAX_SECONDS", "Longest time for a client to send a complete body.", unit="seconds", minimum=1
-        ),
+        About("CQOX_BODY_MAX_SECONDS", "Longest time for a client to send a complete body.", unit="seconds", minimum=1),
     ] = 3600.0
     max_connections: Annotated[
         int,
-        _About(
+        About(
             "CQOX_MAX_CONNECTIONS",
             "Most open connections, within the limit of descriptors; beyond it the connection that has been stalled "
             "for longest is closed.",
@@ -249,7 +196,7 @@ class Settings:
     ] = 10_000
     connections_per_client: Annotated[
         int,
-        _About(
+        About(
             "CQOX_CONNECTIONS_PER_CLIENT",
             "Most connections of one address; beyond it its oldest stalled connection is closed; 0 for no limit.",
             minimum=0,
@@ -258,11 +205,11 @@ class Settings:
     ] = 512
     analysis_seconds: Annotated[
         float,
-        _About("CQOX_ANALYSIS_SECONDS", "Deadline of one analysis, computed or waited for.", "seconds", minimum=0.1),
+        About("CQOX_ANALYSIS_SECONDS", "Deadline of one analysis, computed or waited for.", "seconds", minimum=0.1),
     ] = 120.0
     concurrent_analyses: Annotated[
         int,
-        _About(
+        About(
             "CQOX_CONCURRENT_ANALYSES",
             "Analyses that compute at the same time; others wait.",
             minimum=1,
@@ -271,7 +218,7 @@ class Settings:
     ] = 2
     queued_analyses: Annotated[
         int,
-        _About(
+        About(
             "CQOX_QUEUED_ANALYSES",
             "Most analyses that wait for a slot; beyond it, or where one would miss its deadline, they are rejected.",
             minimum=0,
@@ -280,7 +227,7 @@ class Settings:
     ] = 64
     job_seconds: Annotated[
         float,
-        _About(
+        About(
             "CQOX_JOB_SECONDS",
             "Deadline of an analysis in the background.",
             "seconds",
@@ -290,7 +237,7 @@ class Settings:
     ] = 3600.0
     worker_memory_bytes: Annotated[
         int,
-        _About(
+        About(
             "CQOX_WORKER_MEMORY_BYTES",
             "Memory that one worker process may use beyond its own code.",
             unit="bytes",
@@ -300,7 +247,7 @@ class Settings:
     ] = 4 * _GIB
     admin_token: Annotated[
         str,
-        _About(
+        About(
             "CQOX_ADMIN_TOKEN",
             "Bearer token for /api/admin on the port of the service; without one that path is 404 there.",
             shown="none",
@@ -309,7 +256,7 @@ class Settings:
     ] = field(default="", repr=False)
     admin_socket: Annotated[
         Path,
-        _About(
+        About(
             "CQOX_ADMIN_SOCKET",
             "Unix socket of `cqox admin`, accessible to this user only; {service} stands for gateway or engine.",
             shown="admin-{service}.sock in the data directory",
@@ -317,7 +264,7 @@ class Settings:
     ] = Path()
     drain_seconds: Annotated[
         float,
-        _About(
+        About(
             "CQOX_DRAIN_SECONDS",
             "After SIGTERM or SIGINT: how long requests in flight may take to finish.",
             unit="seconds",
@@ -326,7 +273,7 @@ class Settings:
     ] = 30.0
     drain_delay: Annotated[
         float,
-        _About(
+        About(
             "CQOX_DRAIN_DELAY",
             "After SIGTERM or SIGINT: how long to report 'not ready' before new connections are refused.",
             unit="seconds",
@@ -335,15 +282,15 @@ class Settings:
     ] = 0.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        _About("CQOX_LOG_LEVEL", "Lowest level that is logged: debug, info, warning or error."),
+        About("CQOX_LOG_LEVEL", "Lowest level that is logged: debug, info, warning or error."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "console", "json"],
-        _About("CQOX_LOG_FORMAT", "console, json, or auto: console on a terminal and json elsewhere."),
+        About("CQOX_LOG_FORMAT", "console, json, or auto: console on a terminal and json elsewhere."),
     ] = "auto"
     trace_tasks: Annotated[
         float,
-        _About(
+        About(
             "CQOX_TRACE_TASKS",
             "Share of tasks that get their own span in recorded traces, from 0 to 1.",
             minimum=0,
@@ -352,7 +299,7 @@ class Settings:
     ] = 1.0
     trace_url: Annotated[
         str,
-        _About(
+        About(
             "CQOX_TRACE_URL",
             "URL of a trace in a trace viewer, with {trace_id} for its id; responses then have the link.",
             shown="none",
@@ -368,14 +315,8 @@ class Settings:
             most_seconds=self.body_seconds,
         )
 
-    @property
-    def engine_urls(self) -> tuple[str, ...]:
-        """URLs of the engines, at least one."""
-        return tuple(url.strip() for url in self.engine_url.split(",") if url.strip())
-
     def __post_init__(self) -> None:
-        if not self.engine_url:
-            object.__setattr__(self, "engine_url", f"http://127.0.0.1:{self.engine_port}")
+        self._complete_addresses()
         if self.data_dir == Path():
             object.__setattr__(self, "data_dir", data_home(os.environ))
         if self.admin_socket == Path():

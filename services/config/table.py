@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from services.config.settings import Secret, Service, Settings
+from services.config.about import Secret, Service
+from services.config.settings import Settings
 
 __all__ = ["Setting", "table"]
 

@@ -9,7 +9,7 @@ from services.config.settings import Settings
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
 from services.gateway.routes import EngineAccess, add_routes
-from services.gateway.tls import CERTIFICATES, client_context
+from services.gateway.tls import CERTIFICATES, EngineTls, client_context
 from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health
@@ -25,17 +25,21 @@ def create_app(settings: Settings) -> App:
     """Create the gateway's app; it connects to an engine when the first request needs one.
 
     Raises:
-        SettingsError: an engine's URL is https, and the trusted certificates cannot be read.
+        SettingsError: the certificates of `CQOX_TLS_DIR`, or those trusted for an engine with https, cannot be read.
     """
-    if any(url.startswith("https:") for url in settings.engine_urls):
-        _check_certificates()
     gateway = App(__name__, title="Gateway", settings=settings)
+    tls = None
+    if gateway.tls is not None:
+        tls = EngineTls(gateway.tls.credentials, settings.tls_engine)
+    elif any(url.startswith("https:") for url in settings.engine_urls):
+        _check_certificates()
     engines = EngineAccess()
 
     @gateway.resource
     @asynccontextmanager
     async def engine() -> AsyncIterator[None]:
-        async with Replicas.open(settings.engine_urls, max_answer_bytes=settings.max_answer_bytes) as replicas:
+        opened = Replicas.open(settings.engine_urls, max_answer_bytes=settings.max_answer_bytes, tls=tls)
+        async with opened as replicas:
             engines.policies = EnginePolicies(replicas)
             yield
 

@@ -30,14 +30,17 @@ async def addresses(host: str, port: int) -> frozenset[str]:
     return frozenset()
 
 
-def can_have_several(url: str) -> bool:
+def can_have_several(url: str, *, by_identity: bool = False) -> bool:
     """Return whether the URL's host is a name that may resolve to several engines.
 
-    Not for https: a certificate is issued for the name, not for an address.
+    Args:
+        url: of an engine.
+        by_identity: whether an engine with https is verified by the identity in its certificate. Without it a
+            certificate is valid for the name, not for an address.
     """
     parsed = httpx.URL(url)
     try:
         ipaddress.ip_address(parsed.host)
     except ValueError:
-        return parsed.scheme == "http"
+        return parsed.scheme == "http" or by_identity
     return False

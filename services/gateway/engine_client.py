@@ -17,7 +17,7 @@ from cqox.contract.messages import Message
 from cqox.errors import EngineUnavailable
 from cqox.resilience.propagation.http import propagate
 from cqox.telemetry.http_client import TracedTransport
-from services.gateway.tls import client_context
+from services.gateway.tls import EngineTls
 from services.gateway.transport import EngineTransport
 from services.http.request.digests import CONTENT_DIGEST, content_digest
 from services.http.request.propagation import EXCHANGE, RECEIVED, new_exchange
@@ -186,7 +186,12 @@ class EngineClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, address: str | None = None, *, max_answer_bytes: int = MAX_ANSWER_BYTES
+        cls,
+        url: str,
+        address: str | None = None,
+        *,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        tls: EngineTls | None = None,
     ) -> AsyncIterator[Self]:
         """Open a client of the engine at `url`; leaving the block closes its connections.
 
@@ -194,8 +199,9 @@ class EngineClient:
             url: base URL of the engine.
             address: the address to connect to; None resolves the host name on each connect.
             max_answer_bytes: the largest response body that is buffered.
+            tls: verifies an engine with https; by its name if None.
         """
-        async with TracedTransport(_transport(httpx.URL(url), address)) as transport:
+        async with TracedTransport(_transport(httpx.URL(url), address, tls)) as transport:
             yield cls(transport, url, max_answer_bytes=max_answer_bytes)
 
     async def send(self, call: Call) -> Reply:
@@ -248,7 +254,7 @@ def _fields(call: Call) -> list[tuple[bytes, bytes]]:
     return [*own, *(field for field in call.headers if field[0] not in written)]
 
 
-def _transport(url: httpx.URL, address: str | None) -> httpx.AsyncBaseTransport:
+def _transport(url: httpx.URL, address: str | None, tls: EngineTls | None) -> httpx.AsyncBaseTransport:
     secure = url.scheme == "https"
     return EngineTransport(
         address or url.host,
@@ -256,7 +262,7 @@ def _transport(url: httpx.URL, address: str | None) -> httpx.AsyncBaseTransport:
         connect_seconds=_CONNECT_SECONDS,
         keep_seconds=_KEEP_ALIVE_SECONDS,
         kept=_KEPT_CONNECTIONS,
-        tls=client_context() if secure else None,
+        tls=(tls or EngineTls()) if secure else None,
     )
 
 

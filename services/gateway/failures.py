@@ -9,8 +9,8 @@ from cqox.contract.messages import Message, of
 from cqox.errors import CqoxError, EngineUnavailable, ServiceError
 from cqox.resilience.retry.retry_after import retry_after_of
 from services.gateway.engine_client import Reply, ResponseContract
+from services.gateway.foreign_answers import ForeignAnswer
 from services.gateway.response_contract import problem_of, violation
-from services.gateway.transport import ForeignAnswer
 from services.http.response.error_details import detail_of
 from services.http.statuses import is_client_error, is_server_error, is_success
 

@@ -25,6 +25,7 @@ from services.gateway.dns import Resolve, addresses, can_have_several
 from services.gateway.engine_client import MAX_ANSWER_BYTES, Call, EngineClient, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineMisdirected, EngineUnasked, EngineUnreached
 from services.gateway.replica import Replica
+from services.gateway.tls import EngineTls
 from services.http.request.propagation import SECOND_HAND
 from services.http.statuses import is_server_error
 
@@ -74,8 +75,9 @@ class _Engine:
 class _Upstream:
     """A configured URL and its engines: one for the name, or one for each of its addresses."""
 
-    def __init__(self, url: str, group: TaskGroup, max_answer_bytes: int) -> None:
+    def __init__(self, url: str, group: TaskGroup, max_answer_bytes: int, tls: EngineTls | None) -> None:
         self._url = url
+        self._tls = tls
         self._max_answer_bytes = max_answer_bytes
         self._group = group
         self._resolved = True
@@ -91,7 +93,7 @@ class _Upstream:
         found = None
         with trio.move_on_after(seconds):
             try:
-                found = await resolve(parsed.host, parsed.port or 80)
+                found = await resolve(parsed.host, parsed.port or (443 if parsed.scheme == "https" else 80))
             except Exception as error:  # noqa: BLE001 - the engines stay, however the resolver fails
                 if self._resolved:
                     _log.warning("the name of %s cannot be resolved now: %r", self._url, error)
@@ -127,7 +129,7 @@ class _Upstream:
 
     async def _serve(self, address: str | None, *, task_status: anyio.abc.TaskStatus[_Engine]) -> None:
         name = self._url if address is None else f"{self._url} ({address})"
-        opened = EngineClient.open(self._url, address, max_answer_bytes=self._max_answer_bytes)
+        opened = EngineClient.open(self._url, address, max_answer_bytes=self._max_answer_bytes, tls=self._tls)
         async with opened as client, open_task_group("liveness") as group:
             engine = _Engine(Replica(name, client))
             group.start_soon(engine.replica.watch, name=f"liveness of {name}")
@@ -147,7 +149,12 @@ class Replicas:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, urls: Sequence[str], *, resolve: Resolve = addresses, max_answer_bytes: int = MAX_ANSWER_BYTES
+        cls,
+        urls: Sequence[str],
+        *,
+        resolve: Resolve = addresses,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        tls: EngineTls | None = None,
     ) -> AsyncIterator[Self]:
         """Open clients of the engines at these URLs; leaving the block closes their connections.
 
@@ -155,13 +162,15 @@ class Replicas:
             urls: of the engines; a name may stand for several.
             resolve: returns the addresses of a name; called again every five seconds.
             max_answer_bytes: the largest response body that is buffered.
+            tls: verifies engines with https; by their names if None.
         """
         replicas = cls()
+        by_identity = tls is not None and tls.by_identity
         async with open_task_group("engines", detached=True) as group:
             for url in urls:
-                upstream = _Upstream(url, group, max_answer_bytes)
+                upstream = _Upstream(url, group, max_answer_bytes, tls)
                 replicas._upstreams.append(upstream)
-                if can_have_several(url):
+                if can_have_several(url, by_identity=by_identity):
                     await upstream.refresh(resolve, _FIRST_ANSWER_SECONDS)
                     group.start_soon(replicas._refresh_periodically, upstream, resolve, name=f"addresses of {url}")
                 else:

@@ -4,10 +4,8 @@ The pool of httpx scans all connections and waiting requests whenever one is add
 more than all its policies. As in httpx, h11 implements the protocol. Every failure is raised as httpx's exception of
 that kind, because the policies determine from it whether the request was sent.
 
-HTTP/1.1 matches responses to requests by order alone: after one surplus response on a keep-alive connection, every
-request gets the response to another. So each request carries an exchange id (`EXCHANGE`) that its response must repeat,
-a body must pass the check that its headers announce (`body_checks`), and a connection is closed at the first byte that
-is not part of the expected response.
+A response must belong to its request (`foreign_answers`), a body must pass the check that its headers announce
+(`body_checks`), and a connection is closed at the first byte that is not part of the expected response.
 """
 
 import re
@@ -16,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
-from http import HTTPStatus
 from typing import Self, cast
 
 import h11
@@ -24,34 +21,19 @@ import httpx
 import structlog
 import trio
 
-from cqox.contract.messages import Message
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
-from services.gateway.tls import TlsStream
-from services.http.request.propagation import EXCHANGE, RECEIVED, Received
-from services.http.statuses import is_error
+from services.gateway.foreign_answers import ForeignAnswer, is_own
+from services.gateway.tls import EngineTls, Terms, TlsStream, connect
+from services.http.request.propagation import EXCHANGE, Received
 
-__all__ = ["EngineTransport", "ForeignAnswer"]
+__all__ = ["EngineTransport"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _READ_BYTES = 2**16
 _QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
-_EXCHANGE = EXCHANGE.lower().encode()
-_RECEIVED = RECEIVED.lower().encode()
 _UNATTRIBUTED_HEADERS = frozenset({b"retry-after"})
 """Header fields kept of a failure without an exchange id: none that could belong to another client."""
-
-
-class ForeignAnswer(httpx.RemoteProtocolError):
-    """The response belongs to another request, or was changed on the way.
-
-    Attributes:
-        why: how that shows, as a clause.
-    """
-
-    def __init__(self, why: Message) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 class EngineTransport(httpx.AsyncBaseTransport):
@@ -63,7 +45,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         connect_seconds: timeout of opening a connection.
         keep_seconds: keep-alive time of an idle connection.
         kept: the most idle connections.
-        tls: verifies the engine's certificate; None for plain TCP.
+        tls: verifies the engine; None for plain TCP.
     """
 
     def __init__(
@@ -74,7 +56,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         connect_seconds: float,
         keep_seconds: float,
         kept: int,
-        tls: ssl.SSLContext | None = None,
+        tls: EngineTls | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -91,7 +73,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         try:
             await connection.send(request)
             head = await connection.receive_head()
-            own = _is_own(request, head, connection)
+            own = is_own(request, head, received=connection.sent, sending=connection.sending)
         except BaseException as error:
             connection.close()
             if isinstance(error, ForeignAnswer):
@@ -123,7 +105,8 @@ class EngineTransport(httpx.AsyncBaseTransport):
                 self._port,
                 connection.excess_bytes,
             )
-        if not connection.start_next_cycle() or connection.has_unread:
+        # Its terms are no part of `_is_stale`: the loop below would empty the pool where all connections have ended.
+        if not connection.start_next_cycle() or connection.has_unread or not self._may_go_on(connection):
             connection.close()
             return
         connection.idle_since = time.monotonic()
@@ -138,7 +121,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
     async def _connect(self, request: httpx.Request) -> "_Connection":
         with trio.move_on_after(self._connect_seconds):
             try:
-                return _Connection(await self._connected())
+                return _Connection(*await connect(self._host, self._port, self._tls))
             except OSError as error:
                 raise httpx.ConnectError(str(error), request=request) from error
             except trio.BrokenResourceError as error:
@@ -146,23 +129,11 @@ class EngineTransport(httpx.AsyncBaseTransport):
                 raise httpx.ConnectError(why, request=request) from error
         raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s", request=request)
 
-    async def _connected(self) -> "_Stream":
-        stream = await trio.open_tcp_stream(self._host, self._port)
-        if self._tls is None:
-            return stream
-        try:
-            secured = TlsStream(stream, self._tls, self._host)
-            await secured.do_handshake()
-        except BaseException:
-            stream.socket.close()
-            raise
-        return secured
-
     def _take(self) -> "_Connection | None":
         while self._idle:
             connection = self._idle.pop()
             # Readable data on an idle connection is its end or unsolicited.
-            if not self._is_stale(connection) and not connection.has_unread:
+            if not self._is_stale(connection) and self._may_go_on(connection) and not connection.has_unread:
                 return connection
             connection.close()
         return None
@@ -170,15 +141,20 @@ class EngineTransport(httpx.AsyncBaseTransport):
     def _is_stale(self, connection: "_Connection") -> bool:
         return time.monotonic() - connection.idle_since > self._keep_seconds
 
+    def _may_go_on(self, connection: "_Connection") -> bool:
+        return self._tls is None or self._tls.allows(connection.terms)
+
 
 type _Stream = trio.SocketStream | TlsStream
 
 
 class _Connection:
-    __slots__ = ("_early", "_http", "idle_since", "sent", "stream")
+    __slots__ = ("_early", "_fresh", "_http", "idle_since", "sent", "stream", "terms")
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: _Stream, terms: Terms) -> None:
         self.stream = stream
+        self.terms = terms
+        self._fresh = True
         self.idle_since = 0.0
         self.sent = Received()
         self._http = h11.Connection(h11.CLIENT)
@@ -279,7 +255,11 @@ class _Connection:
             try:
                 data = await self.stream.receive_some(_READ_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                if self._fresh and _is_alert(error):
+                    # With TLS 1.3 a server verifies the certificate of its client after the client's handshake.
+                    raise httpx.ConnectError(f"the engine refuses this certificate: {error.__cause__}") from error
                 raise httpx.ReadError(str(error.__cause__ or error)) from error
+            self._fresh = False
             if not data:
                 begun = self._http.their_state is not h11.SEND_RESPONSE or self._http.trailing_data[0]
                 end = "in the middle of the answer" if begun else "without an answer"
@@ -341,38 +321,8 @@ class _Body(httpx.AsyncByteStream):
             self._transport.release(connection)
 
 
-def _is_own(request: httpx.Request, head: h11.Response, connection: _Connection) -> bool:
-    """Return whether the response belongs to the request; False for a failure without an exchange id.
-
-    Such a failure comes from an intermediary, or from an engine that could not parse the request. Its status can be
-    classified, but none of its content may reach a client.
-
-    Raises:
-        ForeignAnswer: it belongs to another request, or has no exchange id.
-    """
-    sent = request.headers.get(EXCHANGE, "").encode()
-    if not sent:
-        return True
-    repeated = [value for name, value in head.headers if name == _EXCHANGE]
-    if not repeated and head.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return False
-    if repeated != [sent]:
-        raise ForeignAnswer(
-            Message("problems.answer-to-other-request", status=head.status_code)
-            if repeated
-            else Message("problems.answer-without-exchange", status=head.status_code)
-        )
-    good = not is_error(head.status_code)
-    if connection.sending:
-        if good:
-            raise ForeignAnswer(Message("problems.answer-before-request", status=head.status_code))
-        return True
-    received = [value for name, value in head.headers if name == _RECEIVED]
-    # A rejection need not have read the body, and a handler that uses no body does not read it.
-    needed = good and request.method == "POST" and connection.sent
-    if (received or needed) and received != [str(connection.sent).encode()]:
-        raise ForeignAnswer(Message("problems.answer-to-other-body", status=head.status_code))
-    return True
+def _is_alert(error: Exception) -> bool:
+    return isinstance(error.__cause__, ssl.SSLError) and "ALERT" in (error.__cause__.reason or "")
 
 
 @contextmanager

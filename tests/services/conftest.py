@@ -57,7 +57,7 @@ class Service:
     @property
     def url(self) -> str:
         """URL that the service listens on."""
-        return "http://" + self.wait_line("Listening on http://").partition("http://")[2].split()[0].split('"')[0]
+        return self.wait_line("Listening on http").partition("Listening on ")[2].split()[0].split('"')[0].rstrip(",")
 
     @contextmanager
     def ready_client(self) -> Iterator[httpx.Client]:

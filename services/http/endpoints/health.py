@@ -35,8 +35,11 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
 
     Args:
         app: the app.
-        checks: a check by the name of each dependency; it runs in the app's task group, one at a time.
+        checks: a check by the name of each dependency; it runs in the app's task group, one at a time. That of the
+            app's own certificates is added.
     """
+    if app.tls is not None:
+        checks = {**checks, "certificates": app.tls.check}
     probes = [_Probe(name, check) for name, check in checks.items()]
 
     async def live() -> TrioResponse:

@@ -60,12 +60,13 @@ class RequestLine:
         return f"{self.method} {self.path or '-'}"
 
 
-def check_head(request: h11.Request, *, probes_only: bool) -> Target:
+def check_head(request: h11.Request, *, probes_only: bool, peer_allowed: bool = True) -> Target:
     """Reject what h11 accepts and the service does not, and parse the target.
 
     Args:
         request: the request.
         probes_only: whether the connection may request only the health paths.
+        peer_allowed: whether the client's certificate gives access to more than the health paths.
 
     Raises:
         RefusedRequest: the request is rejected with a problem, and the connection closed.
@@ -81,9 +82,11 @@ def check_head(request: h11.Request, *, probes_only: bool) -> Target:
         target = parse_target(request.method.decode("ascii"), request.target)
     except InvalidTarget as error:
         raise RefusedRequest(HTTPStatus.BAD_REQUEST, error.detail) from None
-    if probes_only and not target.path.startswith((b"/health/", b"/api/health")):
-        raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE, Message("problems.no-free-connection"))
-    return target
+    if (peer_allowed and not probes_only) or target.path.startswith((b"/health/", b"/api/health")):
+        return target
+    if not peer_allowed:
+        raise RefusedRequest(HTTPStatus.FORBIDDEN, Message("problems.peer-not-allowed"))
+    raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE, Message("problems.no-free-connection"))
 
 
 def has_body(request: h11.Request) -> bool:

@@ -27,6 +27,7 @@ from services.http.response import problems
 from services.http.server.lifecycle import InFlight, Lifecycle
 from services.http.server.request_task import Connection, Lifespan
 from services.http.server.telemetry import telemetry_of
+from services.http.server.tls import ServerTls
 
 __all__ = ["App", "Resource", "WarmUp"]
 
@@ -51,6 +52,7 @@ class App(QuartTrio):
         resources: opened in this order before the first request and closed in reverse order after the last. They must
             open quickly: meanwhile the process listens but answers no requests.
         warm_ups: run sequentially once the app answers; it is ready when the last has finished.
+        tls: TLS of the connections to the app; None for plain TCP.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
         clients_are_gateways: whether one address may hold any number of connections, because it is a gateway's.
         tasks: the group of tasks that outlive requests; open while the app serves. A failing task ends the process.
@@ -64,6 +66,11 @@ class App(QuartTrio):
     clients_are_gateways = False
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
+        """Create the app.
+
+        Raises:
+            SettingsError: the certificates of `CQOX_TLS_DIR` cannot be read.
+        """
         super().__init__(import_name, static_folder=None)
         # Quart's timeouts ignore progress; the limits are in `bodies` and `uploads`.
         self.config.update(
@@ -74,6 +81,7 @@ class App(QuartTrio):
         self.json = _FiniteJson(self)
         self.title = title
         self.settings = settings
+        self.tls = ServerTls.of(settings, title.lower())
         self.lifecycle = Lifecycle()
         self.in_flight = InFlight()
         self.resources: list[Resource] = [self._open_telemetry]

@@ -117,21 +117,24 @@ class ClientStream:
         Args:
             unread: whether unread bytes are known.
         """
-        if isinstance(self._stream, trio.SSLStream):
-            return
+        stream = self._bare
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._stream.send_eof()
-            if not (unread or self._stream.socket.is_readable()):
+            await stream.send_eof()
+            if not (unread or stream.socket.is_readable()):
                 return
             taken, began = 0, time.monotonic()
             with trio.move_on_after(_LINGER_SECONDS), self._place.idle():
                 while taken < DISCARDED_BYTES and time.monotonic() - began < _LINGER_SECONDS:
-                    data = await self._stream.receive_some(_READ_BYTES)
+                    data = await stream.receive_some(_READ_BYTES)
                     if not data:
                         return
                     taken += len(data)
 
     @property
+    def _bare(self) -> trio.SocketStream:
+        """The connection below TLS."""
+        return self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+
+    @property
     def _socket(self) -> trio.socket.SocketType:
-        stream = self._stream
-        return (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+        return self._bare.socket

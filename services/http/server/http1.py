@@ -70,6 +70,8 @@ class Http1Connection:
         place: its slot in the connection limits.
         keep_alive_seconds: keep-alive timeout.
         closing: returns whether the server has stopped accepting requests.
+        outdated: returns whether the connection must be closed after the next response; None for never.
+        peer_allowed: whether the client may request more than the health paths.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class Http1Connection:
         place: Place,
         keep_alive_seconds: float,
         closing: Callable[[], bool],
+        outdated: Callable[[], bool] | None = None,
+        peer_allowed: bool = True,
     ) -> None:
         self._app = app
         self._client = ClientStream(stream, place)
@@ -90,6 +94,8 @@ class Http1Connection:
         self._place = place
         self._keep_alive_seconds = keep_alive_seconds
         self._closing = closing
+        self._outdated = outdated
+        self._peer_allowed = peer_allowed
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         self._idle: trio.CancelScope | None = None
         self._head = b""
@@ -120,7 +126,7 @@ class Http1Connection:
             request = await self._next_request()
             if request is None:
                 return False
-            target = check_head(request, probes_only=self._place.probes_only)
+            target = check_head(request, probes_only=self._place.probes_only, peer_allowed=self._peer_allowed)
         except RefusedRequest as refusal:
             await self._refuse(refusal.status, refusal.detail)
             return False
@@ -314,6 +320,8 @@ class Http1Connection:
         self._place.streams_events = any(
             name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in fields
         )
+        if self._outdated is not None and self._outdated():
+            fields = [*(field for field in fields if field[0].lower() != b"connection"), (b"connection", b"close")]
         event = h11.Response(status_code=status, headers=[*fields, *self._headers()])
         if held:
             self._pending = self._http.send(event) or b""

@@ -26,6 +26,7 @@ from services.http.server.client_stream import Stream
 from services.http.server.connection_limits import ConnectionLimits, Place
 from services.http.server.http1 import Http1Connection
 from services.http.server.sockets import has_unread
+from services.http.server.tls import HandshakeFailed, Peer, ServerTls
 
 __all__ = ["serve_connections"]
 
@@ -47,21 +48,23 @@ class _Context(Protocol):
     async def mark_request(self) -> None: ...
 
 
-def serve_connections(limits: ConnectionLimits) -> None:
+def serve_connections(limits: ConnectionLimits, tls: ServerTls | None = None) -> None:
     """Make Hypercorn's Trio worker serve connections with `Http1Connection` in this process from now on.
 
     Args:
         limits: the connection limits of the process.
+        tls: secures the connections that Hypercorn accepts without TLS; None for plain TCP.
     """
-    # Hypercorn has no hook for this.
-    hypercorn.trio.run.TCPServer = partial(_Connection, _Connections(limits))  # type: ignore[assignment, attr-defined]
+    # Hypercorn has no hook for this. Its own TLS keeps one certificate for as long as it listens.
+    hypercorn.trio.run.TCPServer = partial(_Connection, _Connections(limits, tls))  # type: ignore[assignment, attr-defined]
 
 
 class _Connections:
     """The open connections of a process, and the log of their failures."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(self, limits: ConnectionLimits, tls: ServerTls | None) -> None:
         self.limits = limits
+        self.tls = tls
         self._open: WeakKeyDictionary[_Context, set[Http1Connection]] = WeakKeyDictionary()
         self._logged_at = float("-inf")
         self._unlogged = 0
@@ -128,7 +131,6 @@ class _Connection:
             self._connections.failed(errors)
 
     async def _serve(self) -> None:
-        secured = isinstance(self._stream, trio.SSLStream)
         bare = (self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream).socket
         try:
             client = parse_socket_addr(bare.family, bare.getpeername())
@@ -139,47 +141,58 @@ class _Connection:
             client[0] if client else "", has_unread=lambda: has_unread(bare.fileno())
         )
         if place is None:
-            await self._turn_away(secured)
+            await self._turn_away()
             return
         try:
             with place.scope:
-                if await self._is_ready(secured):
-                    await self._answer(place, "https" if secured else "http", client, server)
+                # A client that does not finish its handshake loses its place to another like one that sends slowly.
+                with place.transferring():
+                    peer = await self._secure(place.client)
+                if peer is not None:
+                    await self._answer(place, peer, client, server)
         finally:
             self._connections.limits.leave(place)
             if place.evicted:
                 metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "evicted"})
 
-    async def _is_ready(self, secured: bool) -> bool:
-        """Perform the TLS handshake if there is TLS; return whether HTTP/1.1 can be served."""
-        if not isinstance(self._stream, trio.SSLStream):
-            return True
+    async def _secure(self, client: str) -> Peer | None:
+        """Perform the TLS handshake if there is TLS; return the client, None where HTTP/1.1 cannot be served to it."""
+        stream, tls, peer = self._stream, self._connections.tls, Peer()
         try:
-            with trio.fail_after(self._config.ssl_handshake_timeout):
-                await self._stream.do_handshake()
-        except (trio.BrokenResourceError, trio.TooSlowError):
-            return False
-        return self._stream.selected_alpn_protocol() in (None, "http/1.1")
+            if isinstance(stream, trio.SSLStream):
+                with trio.fail_after(self._config.ssl_handshake_timeout):
+                    await stream.do_handshake()
+            elif tls is not None:
+                stream, peer = await tls.secure(stream, client)
+                self._stream = stream
+            else:
+                return peer
+        except (trio.BrokenResourceError, trio.TooSlowError, HandshakeFailed):
+            return None
+        return peer if stream.selected_alpn_protocol() in (None, "http/1.1") else None
 
     async def _answer(
-        self, place: Place, scheme: str, client: tuple[str, int] | None, server: tuple[str, int] | None
+        self, place: Place, peer: Peer, client: tuple[str, int] | None, server: tuple[str, int] | None
     ) -> None:
+        tls = self._connections.tls
         opened = self._connections.open_of(self._context)
         http = Http1Connection(
             self._call,
             self._stream,
             scope={
                 "asgi": {"spec_version": "2.1", "version": "3.0"},
-                "scheme": scheme,
+                "scheme": "https" if isinstance(self._stream, trio.SSLStream) else "http",
                 "root_path": self._config.root_path,
                 "client": client,
                 "server": server,
-                "state": self._state,
+                "state": {**self._state, "peer": peer.identity} if peer.identity else self._state,
             },
             headers=partial(self._config.response_headers, "h11"),
             place=place,
             keep_alive_seconds=self._config.keep_alive_timeout,
             closing=self._context.terminated.is_set,
+            outdated=partial(tls.is_outdated, peer) if tls is not None else None,
+            peer_allowed=peer.allowed,
         )
         opened.add(http)
         try:
@@ -191,9 +204,9 @@ class _Connection:
         await self._context.mark_request()
         await self._app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
 
-    async def _turn_away(self, secured: bool) -> None:
+    async def _turn_away(self) -> None:
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "refused"})
-        if secured:
+        if isinstance(self._stream, trio.SSLStream) or self._connections.tls is not None:
             return
         status = HTTPStatus.SERVICE_UNAVAILABLE
         body = refused(status, Message("problems.no-free-connection-at-all"), instance="", request_id="-")

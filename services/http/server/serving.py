@@ -79,7 +79,7 @@ def serve(
     settings = app.settings
     most_per_client = 0 if app.clients_are_gateways else settings.connections_per_client
     limits = ConnectionLimits(most=settings.max_connections, most_per_client=most_per_client)
-    serve_connections(limits)
+    serve_connections(limits, app.tls)
     owned = tuple(sockets) if sockets is not None else listen(host, port)
     server = _Server(app, owned, drain_seconds=drain_seconds, drain_delay=drain_delay)
     for note in notes:
@@ -149,7 +149,8 @@ class _Server:
 
     async def run(self) -> int:
         config = _Config(self._sockets, grace=self._drain_seconds + _SERVER_EXTRA_SECONDS)
-        urls = ", ".join(url_of(one) for one in self._sockets)
+        scheme = "http" if self._app.tls is None else "https"
+        urls = ", ".join(url_of(one, scheme=scheme) for one in self._sockets)
         async with open_task_group("serving") as group:
             group.start_soon(self._watch_failure)
             await group.start(self._watch_signals, group)

@@ -128,10 +128,11 @@ def asgi_app(
         loaded = load(os.environ, secrets={one.name for one in table() if service in one.services})
         adopt_telemetry_secrets(os.environ)
         settings = loaded.settings
-        most, most_per_client = settings.max_connections, settings.connections_per_client if service == "gateway" else 0
-        serve_connections(ConnectionLimits(most=most, most_per_client=most_per_client))
         set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
-        return create(settings)
+        served = create(settings)
+        most, most_per_client = settings.max_connections, settings.connections_per_client if service == "gateway" else 0
+        serve_connections(ConnectionLimits(most=most, most_per_client=most_per_client), served.tls)
+        return served
 
     async def app(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         try:

@@ -59,3 +59,8 @@ async def test_two_families_of_one_machine_are_one_engine():
 )
 def test_only_names_without_certificates_can_be_several(url, several):
     assert can_have_several(url) is several
+
+
+def test_a_name_with_https_stands_for_several_engines_where_they_are_verified_by_identity():
+    assert can_have_several("https://engine:8443", by_identity=True)
+    assert not can_have_several("https://127.0.0.1:8443", by_identity=True)

@@ -23,7 +23,7 @@ from services.gateway.failures import (
     is_retryable,
     translate,
 )
-from services.gateway.transport import ForeignAnswer
+from services.gateway.foreign_answers import ForeignAnswer
 from tests.services.gateway.scripted import problem, reply
 
 LONG = 10 * FAIR_SHARE_SECONDS

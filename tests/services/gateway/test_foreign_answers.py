@@ -10,7 +10,7 @@ import trio
 from structlog.testing import capture_logs
 
 from services.gateway.engine_client import Call, EngineClient, Reply
-from services.gateway.transport import ForeignAnswer
+from services.gateway.foreign_answers import ForeignAnswer
 from services.http.request.digests import content_digest
 from services.http.response.checksums import BodyChecksum, with_checks
 from tests.services.gateway.exchanges import answer_to, exchange_in

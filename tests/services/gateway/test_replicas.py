@@ -1,6 +1,7 @@
 """Engines that share a name, on different addresses of the loopback network."""
 
 import socket
+import ssl
 from collections.abc import AsyncIterator
 
 import h11
@@ -8,11 +9,14 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from cqox.certificates import Credentials
 from cqox.resilience import registry
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineStalled
 from services.gateway.replicas import Replicas
+from services.gateway.tls import EngineTls
 from services.http.request.propagation import Received
+from tests.servers.certificates import authority_in
 from tests.waiting import until
 
 ANALYZE = Call(method="POST", target=b"/api/analyze/comprehensive", content=b"{}")
@@ -35,8 +39,9 @@ class Names:
 class Engine:
     """An engine that answers with its own address, on the shared port."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.address = address
+        self._tls = tls
         self.asked: list[str] = []
         self.silent = False
         self._port = port
@@ -47,7 +52,10 @@ class Engine:
             nursery.start_soon(trio.serve_listeners, self._talk, listeners)
             task_status.started()
 
-    async def _talk(self, stream: trio.SocketStream) -> None:
+    async def _talk(self, accepted: trio.SocketStream) -> None:
+        stream: trio.abc.Stream = accepted
+        if self._tls is not None:
+            stream = trio.SSLStream(accepted, self._tls, server_side=True, https_compatible=True)
         async with stream:
             connection = h11.Connection(h11.SERVER)
             while True:
@@ -98,6 +106,20 @@ async def test_a_name_of_several_addresses_is_as_many_engines_that_take_turns(po
                 f"http://engines.test:{port} ({engine.address})" for engine in engines
             }
             assert sorted(await answers(replicas, 6)) == sorted([FIRST, SECOND, THIRD] * 2)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_engines_with_https_that_are_verified_by_identity_share_a_name_as_well(port, tmp_path):
+    authority_in(tmp_path, "gateway", "engine")
+    mutual = Credentials(tmp_path / "engine").current().mutual
+    tls = EngineTls(Credentials(tmp_path / "gateway"), "spiffe://cqox/engine")
+    names = Names(FIRST, SECOND)
+    async with trio.open_nursery() as nursery:
+        for address in (FIRST, SECOND):
+            await nursery.start(Engine(address, port, mutual).serve)
+        async with Replicas.open([f"https://engines.test:{port}"], resolve=names, tls=tls) as replicas:
+            assert sorted(await answers(replicas, 6)) == sorted([FIRST, SECOND] * 3)
         nursery.cancel_scope.cancel()
 
 

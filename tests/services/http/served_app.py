@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import structlog
 import trio
@@ -20,7 +21,15 @@ from services.http.server.serving import serve
 
 set_up_logging(level="debug", format="json", service="gateway")
 # Raw requests of tests call it x.
-app = App(__name__, title="Gateway", settings=Settings(allowed_hosts="x"))
+app = App(
+    __name__,
+    title="Gateway",
+    settings=Settings(
+        allowed_hosts="x",
+        tls_dir=Path(os.environ.get("CQOX_TLS_DIR", "")),
+        tls_peers=os.environ.get("CQOX_TLS_PEERS", ""),
+    ),
+)
 # By the log like all lines of the server: printed text overtakes lines that its thread has not written yet.
 log = structlog.stdlib.get_logger("served")
 of_a_resource: list[TaskGroup] = []
@@ -30,6 +39,11 @@ add_health(app, {})
 @app.get("/now")
 async def now():
     return {"answer": "now"}
+
+
+@app.get("/peer")
+async def peer():
+    return {"peer": current_request().scope["state"].get("peer")}
 
 
 @app.get("/slow/<float:seconds>")
