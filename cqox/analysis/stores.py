@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cqox.certificates import Credentials
 from cqox.storage import Ballast, MemoryCache, ResultCache, ResultStore, SqliteStore
 from cqox.storage.sqlite_file import check_sqlite
 
@@ -31,10 +32,12 @@ class StoreAddresses:
     Attributes:
         postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
         redis_url: the Redis server; the memory of the process if empty.
+        credentials: certificates for TLS to them, where the addresses name none.
     """
 
     postgres_url: str = ""
     redis_url: str = ""
+    credentials: Credentials | None = None
 
 
 def check_file(data_dir: Path) -> None:
@@ -78,7 +81,7 @@ async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool 
     if addresses.postgres_url:
         from cqox.storage.postgres import PostgresStore
 
-        async with PostgresStore.open(addresses.postgres_url) as postgres:
+        async with PostgresStore.open(addresses.postgres_url, credentials=addresses.credentials) as postgres:
             yield postgres
     else:
         async with SqliteStore.open(data_dir / RESULTS_FILE, repair=repair, ballast=Ballast(data_dir)) as sqlite:
@@ -114,7 +117,7 @@ async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = la
     if addresses.redis_url:
         from cqox.storage.redis import RedisCache
 
-        async with RedisCache.open(addresses.redis_url) as redis:
+        async with RedisCache.open(addresses.redis_url, credentials=addresses.credentials) as redis:
             yield redis
     else:
         yield MemoryCache(epoch=epoch)

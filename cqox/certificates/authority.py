@@ -39,7 +39,7 @@ _SIGNING = "signing"
 _PART = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _AUTHORITY_DAYS = 3650.0
 _SKEW = timedelta(minutes=5)
-"""How far a clock may be behind that of this machine."""
+"""Tolerance for clocks that are behind that of this machine."""
 
 
 class Step(StrEnum):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 
 from cqox.certificates.folder import CertificatesUnusable, Version, current_version
 from cqox.certificates.identity import identity_of
@@ -59,7 +60,7 @@ class Loaded:
 
 
 class Credentials:
-    """The certificates in a folder; for one event loop or thread.
+    """The certificates in a folder; for any thread.
 
     Args:
         folder: see `cqox.certificates.folder`.
@@ -77,6 +78,7 @@ class Credentials:
         self.folder = folder
         self._now = now
         self._clock = clock
+        self._lock = RLock()
         self._refused: tuple[int, ...] = ()
         self._reason = ""
         self._retry_at = 0.0
@@ -88,6 +90,10 @@ class Credentials:
 
     def current(self) -> Loaded:
         """Return the certificates in force; load a version that has become the current one."""
+        with self._lock:
+            return self._current()
+
+    def _current(self) -> Loaded:
         try:
             version = current_version(self.folder)
         except CertificatesUnusable as error:

@@ -27,7 +27,7 @@ CA = "ca.pem"
 
 _FOLDER, _FILE = 0o700, 0o600
 _KEPT_SECONDS = 86_400.0
-"""How long a replaced version is kept: connections that were opened with it may read its files again."""
+"""Seconds for which a replaced version is kept: connections that were opened with it may read its files again."""
 
 
 class CertificatesUnusable(CqoxError):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cqox.certificates import Credentials
 from cqox.cli.doctor.check import Check
 
 __all__ = ["LIBRARY", "Installation", "StorePlace"]
@@ -16,10 +17,12 @@ class StorePlace:
     Attributes:
         data_dir: the data directory.
         postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
+        credentials: certificates for TLS to it.
     """
 
     data_dir: Path
     postgres_url: str = ""
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

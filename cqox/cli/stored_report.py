@@ -151,7 +151,8 @@ def _list(shown: Shown, place: StorePlace | None) -> None:
 
 def _from_store[T](place: StorePlace, work: Callable[[ResultStore], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with open_store(place.data_dir, StoreAddresses(postgres_url=place.postgres_url)) as store:
+        addresses = StoreAddresses(postgres_url=place.postgres_url, credentials=place.credentials)
+        async with open_store(place.data_dir, addresses) as store:
             return await work(store)
 
     return trio.run(run)

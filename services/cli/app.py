@@ -62,9 +62,11 @@ def _checks(environ: Mapping[str, str]) -> "Sequence[Check]":
 
 def _store(environ: Mapping[str, str]) -> StorePlace:
     from services.config.configuration import load
+    from services.engine.addresses import store_addresses
 
     settings = load(environ).settings
-    return StorePlace(data_dir=settings.data_dir, postgres_url=settings.postgres_url)
+    credentials = store_addresses(settings).credentials
+    return StorePlace(data_dir=settings.data_dir, postgres_url=settings.postgres_url, credentials=credentials)
 
 
 def _up(demo: bool, **flags: str | None) -> None:

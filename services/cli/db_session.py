@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 import trio
 from rich.console import Console
 
-from cqox.analysis.stores import StoreAddresses, open_store
+from cqox.analysis.stores import open_store
 from cqox.cli.streams import is_of_output
 from cqox.errors import CqoxError
 from cqox.storage import ResultStore
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings
+from services.engine.addresses import store_addresses
 
 __all__ = ["run"]
 
@@ -43,5 +44,5 @@ def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
 
 async def _run(command: Callable[[ResultStore, Settings], Awaitable[int]], settings: Settings) -> int:
     settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
-    async with open_store(settings.data_dir, StoreAddresses(postgres_url=settings.postgres_url)) as store:
+    async with open_store(settings.data_dir, store_addresses(settings)) as store:
         return await command(store, settings)

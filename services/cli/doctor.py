@@ -17,8 +17,10 @@ from cqox.contract.messages import Message
 from cqox.errors import CqoxError
 from cqox.storage.sqlite_file import check_sqlite
 from cqox.telemetry.secrets import masked
+from services.cli.local_tls import LocalTls, verification_of
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings
+from services.engine.addresses import store_addresses
 from services.http.server.sockets import AddressUnusable, listen
 
 __all__ = ["check_ports", "check_settings", "check_stores", "checks", "holder_of"]
@@ -47,7 +49,8 @@ def check_settings(environ: Mapping[str, str]) -> Iterator[Found]:
     """Report whether the settings of the services are valid, and what was ignored."""
     try:
         loaded = load(environ)
-        check_addresses(StoreAddresses(postgres_url=loaded.settings.postgres_url, redis_url=loaded.settings.redis_url))
+        check_addresses(store_addresses(loaded.settings))
+        LocalTls.of(loaded.settings)
     except (SettingsError, ValueError) as error:
         text = Message("doctor.settings-invalid", reason=masked(str(error)))
         yield Found(status="fail", text=text, remedy=Message("doctor.correct-setting"))
@@ -59,13 +62,13 @@ def check_settings(environ: Mapping[str, str]) -> Iterator[Found]:
 
 def check_ports(settings: Settings) -> Iterator[Found]:
     """Report for the port of each service whether it is free, has a service of CQOx, or belongs to another process."""
-    yield _port("gateway", settings.host, settings.gateway_port)
-    yield _port("engine", _LOOPBACK, settings.engine_port)
+    yield _port(settings, "gateway", settings.host, settings.gateway_port)
+    yield _port(settings, "engine", _LOOPBACK, settings.engine_port)
 
 
 def check_stores(settings: Settings) -> Iterator[Found]:
     """Report whether the result store and the cache that are configured answer."""
-    addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
+    addresses = store_addresses(settings)
     if settings.postgres_url:
         yield _asked("PostgreSQL", "POSTGRES_URL", lambda: trio.run(_ping_store, settings.data_dir, addresses))
     else:
@@ -87,7 +90,7 @@ def holder_of(port: int, proc: Path = Path("/proc")) -> str:
     return ""
 
 
-def _port(service: str, host: str, port: int) -> Found:
+def _port(settings: Settings, service: str, host: str, port: int) -> Found:
     data: dict[str, JsonValue] = {"service": service, "host": host, "port": port}
     if port == 0:
         return Found(status="ok", text=Message("doctor.port-any", service=service), data=data)
@@ -101,28 +104,28 @@ def _port(service: str, host: str, port: int) -> Found:
             return Found(
                 status="fail", text=Message("doctor.port-unusable", reason=str(error)), remedy=remedy, data=data
             )
-        running = _service_at(host, port)
+        url = _url(host, port, scheme="http" if settings.tls_dir == Path() else "https")
+        running = _service_at(url, settings, service)
         if running == service:
-            return Found(
-                status="ok", text=Message("doctor.port-serves", service=service, url=_url(host, port)), data=data
-            )
+            return Found(status="ok", text=Message("doctor.port-serves", service=service, url=url), data=data)
         text = Message("doctor.port-taken", service=service, port=port, holder=running or holder_of(port) or "?")
         return Found(status="fail", text=text, remedy=Message("doctor.another-port", setting=setting), data=data)
     return Found(status="ok", text=Message("doctor.port-free", service=service, port=port), data=data)
 
 
-def _service_at(host: str, port: int) -> str:
+def _service_at(url: str, settings: Settings, service: str) -> str:
     """Return the name of the service of CQOx that answers there; empty where none does."""
     try:
-        answer = httpx.get(f"{_url(host, port)}/api/health", timeout=_ASK_SECONDS, trust_env=False).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        verify = verification_of(settings, service) or True
+        answer = httpx.get(f"{url}/api/health", timeout=_ASK_SECONDS, trust_env=False, verify=verify).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, SettingsError):
         return ""
     return str(answer.get("service", "")) if isinstance(answer, dict) else ""
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, scheme: str) -> str:
     reachable = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"
 
 
 def _asked(store: str, setting: str, ask: Callable[[], None]) -> Found:

@@ -12,13 +12,15 @@ import trio.to_thread
 from rich.console import Console
 from rich.text import Text
 
-from cqox.analysis.stores import StoreAddresses, check_addresses
+from cqox.analysis.stores import check_addresses
 from services.cli.demo import Demonstration, show
+from services.cli.local_tls import LocalTls
 from services.cli.relay import Relay
 from services.cli.supervisor import Program, supervise
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings, shared_socket_path
 from services.config.table import table
+from services.engine.addresses import store_addresses
 from services.http.server.sockets import AddressUnusable, listen, url_of
 from services.http.server.startup import become_private
 
@@ -69,8 +71,9 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
     try:
         loaded = load(os.environ, overrides)
         _check_stores(loaded.settings)
-        engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port")
-        gateway_url = _free(loaded.settings.host, loaded.settings.gateway_port, "--gateway-port")
+        tls = LocalTls.of(loaded.settings)
+        engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port", tls)
+        gateway_url = _free(loaded.settings.host, loaded.settings.gateway_port, "--gateway-port", tls)
     except SettingsError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return _USAGE
@@ -79,7 +82,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
         return 1
     for note in loaded.notes:
         console.print(f"[yellow]{note}[/yellow]")
-    session = _Session(console, loaded.settings, gateway_url=gateway_url, engine_url=engine_url, demo=demo)
+    session = _Session(console, loaded.settings, tls, gateway_url=gateway_url, engine_url=engine_url, demo=demo)
     programs = session.programs(overrides)
     try:
         return trio.run(_supervised, session, programs, strict_exception_groups=True)
@@ -89,7 +92,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
 
 def _check_stores(settings: Settings) -> None:
     try:
-        check_addresses(StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url))
+        check_addresses(store_addresses(settings))
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
@@ -102,7 +105,7 @@ class _PortTaken(Exception):
     pass
 
 
-def _free(host: str, port: int, flag: str) -> str:
+def _free(host: str, port: int, flag: str, tls: LocalTls) -> str:
     """Check that a service can listen there, before anything starts; return its URL."""
     try:
         sockets = listen(host, port)
@@ -110,7 +113,7 @@ def _free(host: str, port: int, flag: str) -> str:
         advice = f" Stop that process, or choose another port with {flag}." if error.in_use else ""
         raise _PortTaken(f"{error}{advice}") from None
     try:
-        return url_of(sockets[0])
+        return url_of(sockets[0], scheme=tls.scheme)
     finally:
         for one in sockets:
             one.close()
@@ -123,8 +126,11 @@ def _without_files_of(overrides: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Session:
-    def __init__(self, console: Output, settings: Settings, *, gateway_url: str, engine_url: str, demo: bool) -> None:
+    def __init__(
+        self, console: Output, settings: Settings, tls: LocalTls, *, gateway_url: str, engine_url: str, demo: bool
+    ) -> None:
         self._console = console
+        self._tls = tls
         self._relay = Relay(console.write_line)
         self._settings = settings
         self._gateway_url = gateway_url
@@ -149,6 +155,7 @@ class _Session:
                 name=name,
                 command=(sys.executable, "-m", f"services.{name}"),
                 environment=environment
+                | self._tls.settings.get(name, {})
                 | {"CQOX_HOST": host, "CQOX_ADMIN_SOCKET": str(shared_socket_path(self._settings, name))},
                 stop_seconds=stop,
             )
@@ -169,7 +176,9 @@ class _Session:
 
     async def attend(self) -> bool:
         """Wait until both are ready, run the demonstration if requested, and print the URLs, last that of the page."""
-        async with httpx.AsyncClient(trust_env=False, timeout=self._settings.analysis_seconds + 5) as client:
+        async with httpx.AsyncClient(
+            trust_env=False, verify=self._tls.verify, timeout=self._settings.analysis_seconds + 5
+        ) as client:
             for name, url in (("engine", self._engine_url), ("gateway", self._gateway_url)):
                 with self._progress(f"Waiting until the {name} is ready ..."):
                     if not await _until_ready(client, url):

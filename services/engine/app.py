@@ -10,7 +10,7 @@ from quart import Response
 from cqox.analysis.bounds import Bounds, RetentionPeriods
 from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.service import Analyses
-from cqox.analysis.stores import StoreAddresses, check_addresses, check_file
+from cqox.analysis.stores import check_addresses, check_file
 from cqox.errors import StoreUnavailable
 from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics
@@ -18,6 +18,7 @@ from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
 from services.engine import analyses, datasets, history, jobs, shares, sources, uploads
+from services.engine.addresses import store_addresses
 from services.engine.state import State
 from services.http.contract.registration import register
 from services.http.endpoints.admin import add_admin
@@ -36,9 +37,11 @@ def create_app(settings: Settings) -> App:
     """Create the engine's app; it opens its stores and workers when it is served.
 
     Raises:
-        SettingsError: a store URL is invalid, or the data directory or its result file cannot be used.
+        SettingsError: a store URL is invalid, or the data directory, its result file or the certificates cannot be
+            used.
     """
-    addresses = StoreAddresses(postgres_url=settings.postgres_url, redis_url=settings.redis_url)
+    engine_app = App(__name__, title="Engine", settings=settings)
+    addresses = store_addresses(settings, None if engine_app.tls is None else engine_app.tls.credentials)
     try:
         check_addresses(addresses)
         usable_directory(settings.data_dir, setting="CQOX_DATA_DIR")
@@ -46,7 +49,6 @@ def create_app(settings: Settings) -> App:
             check_file(settings.data_dir)
     except (ValueError, StoreUnavailable) as error:
         raise SettingsError(str(error)) from None
-    engine_app = App(__name__, title="Engine", settings=settings)
     engine_app.clients_are_gateways = True
     state = State(settings=settings, sources=named_sources(settings.sources))
     bounds = Bounds(

@@ -40,7 +40,7 @@ def client_context() -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long a connection may be used.
+    """The end of the use of a connection.
 
     Attributes:
         ends_at: in seconds of the monotonic clock.

@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from cqox.certificates import Credentials
+
 WAIT_SECONDS = 15.0
 
 
@@ -54,12 +56,14 @@ class Receiver:
         refuse: whether to answer 503.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: Credentials | None = None) -> None:
+        """Speak HTTP with TLS, and demand certificates, where there are credentials."""
         self.received = Received()
+        self._credentials = credentials
         self.delay = 0.0
         self.refuse = False
         self._changed = threading.Condition()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http = self._server()(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
         self._grpc = grpc.server(futures.ThreadPoolExecutor(4))
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
@@ -67,7 +71,8 @@ class Receiver:
 
     @property
     def http_url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        scheme = "http" if self._credentials is None else "https"
+        return f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     @property
     def grpc_url(self) -> str:
@@ -125,6 +130,22 @@ class Receiver:
                     for record in scope.log_records:
                         self.received.logs.append((service, record.body.string_value, record.trace_id.hex()))
             self._changed.notify_all()
+
+    def _server(self) -> type[ThreadingHTTPServer]:
+        receiver = self
+
+        class Server(ThreadingHTTPServer):
+            def get_request(self):
+                accepted, address = super().get_request()
+                if receiver._credentials is not None:
+                    mutual = receiver._credentials.current().mutual
+                    accepted = mutual.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+                return accepted, address
+
+            def handle_error(self, request, client_address):
+                """Be silent about clients that are refused."""
+
+        return Server
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self

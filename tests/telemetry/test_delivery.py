@@ -1,13 +1,17 @@
 """A collector that is dead, slow or refuses costs lost spans, which are counted, and nothing else."""
 
+from pathlib import Path
+
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from cqox.certificates import Credentials
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.export_stats import ExportStats
 from cqox.telemetry.providers import traces_provider
 from cqox.telemetry.settings import settings_from
+from tests.servers.certificates import authority_in
 from tests.servers.ports import free_port
 from tests.telemetry.conftest import Measured, Services
 from tests.telemetry.receiver import Receiver
@@ -53,6 +57,53 @@ def test_a_collector_that_refuses_loses_whole_batches_and_they_are_counted(
     assert stats.lost == 100
     assert {"signal": "traces", "reason": "not_delivered"} in measured.of(metric_definitions.LOST)
     provider.shutdown()
+
+
+def test_a_collector_with_https_is_verified_and_gets_a_certificate_while_the_authority_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # With requests these win over the file of the exporter.
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    authority = authority_in(tmp_path, "collector", "engine")
+    current = authority.folder / "engine" / "current"
+    stats = ExportStats("traces", 2048)
+    with Receiver(Credentials(authority.folder / "collector")) as collector:
+        provider = spans_to(
+            monkeypatch,
+            f"{collector.http_url}/v1/traces",
+            stats,
+            OTEL_EXPORTER_OTLP_CERTIFICATE=str(current / "ca.pem"),
+            OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=str(current / "cert.pem"),
+            OTEL_EXPORTER_OTLP_CLIENT_KEY=str(current / "key.pem"),
+        )
+        for number in range(4):
+            record(provider, 10)
+            assert provider.force_flush()
+            assert len(collector.received.spans) == 10 * (number + 1)
+            if number < 3:
+                authority.replace()
+        provider.shutdown()
+    assert stats.lost == 0
+
+
+def test_a_collector_of_another_authority_gets_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    current = authority_in(tmp_path / "own", "engine").folder / "engine" / "current"
+    strange = authority_in(tmp_path / "strange", "collector")
+    stats = ExportStats("traces", 2048)
+    with Receiver(Credentials(strange.folder / "collector")) as collector:
+        provider = spans_to(
+            monkeypatch,
+            f"{collector.http_url}/v1/traces",
+            stats,
+            OTEL_EXPORTER_OTLP_CERTIFICATE=str(current / "ca.pem"),
+            OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1",
+        )
+        record(provider, 10)
+        provider.force_flush()
+        provider.shutdown()
+        assert collector.received.spans == []
+    assert stats.lost == 10
 
 
 @pytest.mark.parametrize("manner", ["dead", "slow"])

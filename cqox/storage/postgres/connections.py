@@ -23,8 +23,10 @@ from psycopg.errors import QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from cqox.certificates import Credentials
 from cqox.storage.blocking import Threads
 from cqox.storage.pools import PoolUse
+from cqox.storage.postgres.tls import PostgresTls
 
 __all__ = ["Connections"]
 
@@ -53,14 +55,24 @@ class Connections:
         size: maximum number of connections and of concurrent calls.
         seconds: how long a call waits for a connection.
         statement_seconds: statement timeout of the server, a second limit in addition to the timeout of the call.
+        credentials: certificates for connections whose `conninfo` says nothing about TLS.
 
     Attributes:
         silent: whether the last call timed out without an answer. Later calls are then ended without waiting for the
             server to confirm the cancel.
     """
 
-    def __init__(self, conninfo: str, *, size: int, seconds: float, statement_seconds: float) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        size: int,
+        seconds: float,
+        statement_seconds: float,
+        credentials: Credentials | None = None,
+    ) -> None:
         self._seconds = seconds
+        self._tls = None if credentials is None else PostgresTls(conninfo, credentials)
         self._statement_seconds = statement_seconds
         self._threads = Threads("postgres", size)
         self._cancels = CapacityLimiter(size)
@@ -140,7 +152,7 @@ class Connections:
                 if monotonic() - began > self._seconds:
                     raise
                 continue
-            if _is_alive(connection):
+            if _is_alive(connection) and (self._tls is None or self._tls.is_current(connection)):
                 with self._lock:
                     self._lent += 1
                 return connection
@@ -172,6 +184,8 @@ class Connections:
             @classmethod
             def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # noqa: ANN401 - as in the base class
                 try:
+                    if connections._tls is not None:
+                        return connections._tls.connect(super().connect, conninfo, kwargs)
                     return super().connect(conninfo, **kwargs)
                 except psycopg.OperationalError as error:
                     connections._refusal = _Refusal(at=monotonic(), error=error)

@@ -10,6 +10,7 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time, to_thread
 from psycopg.rows import TupleRow
 
+from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
@@ -61,11 +62,19 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares):
     """
 
     def __init__(
-        self, conninfo: str, *, size: int = 8, seconds: float = 10.0, recovery_seconds: float = RECOVERY_SECONDS
+        self,
+        conninfo: str,
+        *,
+        size: int = 8,
+        seconds: float = 10.0,
+        recovery_seconds: float = RECOVERY_SECONDS,
+        credentials: Credentials | None = None,
     ) -> None:
         """See `open`."""
         check_address(conninfo)
-        self._connections = Connections(conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5)
+        self._connections = Connections(
+            conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5, credentials=credentials
+        )
         circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
         # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._reach)
@@ -79,7 +88,13 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, conninfo: str, *, size: int = 8, seconds: float = 10.0, recovery_seconds: float = RECOVERY_SECONDS
+        cls,
+        conninfo: str,
+        *,
+        size: int = 8,
+        seconds: float = 10.0,
+        recovery_seconds: float = RECOVERY_SECONDS,
+        credentials: Credentials | None = None,
     ) -> AsyncIterator[Self]:
         """Open the store in this database, also if the server is unreachable; close it on exit.
 
@@ -88,11 +103,12 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares):
             size: maximum number of connections.
             seconds: timeout of one call.
             recovery_seconds: how long the circuit stays open before a probe.
+            credentials: certificates for TLS, where `conninfo` says nothing about it.
 
         Raises:
             ValueError: `conninfo` cannot be read.
         """
-        store = cls(conninfo, size=size, seconds=seconds, recovery_seconds=recovery_seconds)
+        store = cls(conninfo, size=size, seconds=seconds, recovery_seconds=recovery_seconds, credentials=credentials)
         store._connections.open()
         try:
             yield store

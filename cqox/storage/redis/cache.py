@@ -14,6 +14,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
@@ -21,6 +22,7 @@ from cqox.storage.contracts import StoredReport
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
 from cqox.storage.redis.address import check_address
+from cqox.storage.redis.tls import use_certificates
 from cqox.storage.redis.values import DamagedValue, decode, encode
 
 __all__ = ["RedisCache"]
@@ -48,6 +50,7 @@ class RedisCache:
         ttl_seconds: float = 86_400.0,
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
+        credentials: Credentials | None = None,
     ) -> None:
         """See `open`."""
         check_address(url)
@@ -60,6 +63,8 @@ class RedisCache:
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             client_name="cqox",
         )
+        if credentials is not None:
+            use_certificates(self._client.connection_pool, credentials)
         # The URL may set a lower limit, and redis-py raises if no connection is free.
         self._size = min(size, self._client.connection_pool.max_connections)
         self._threads = Threads("redis", self._size)
@@ -79,6 +84,7 @@ class RedisCache:
         ttl_seconds: float = 86_400.0,
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
+        credentials: Credentials | None = None,
     ) -> AsyncIterator[Self]:
         """Open the cache on this server, also if it is unreachable; close it on exit.
 
@@ -88,11 +94,19 @@ class RedisCache:
             ttl_seconds: time to live of a report.
             max_bytes: a larger report is not cached, and a larger value is treated as damaged.
             recovery_seconds: how long the circuit stays open before a probe.
+            credentials: certificates for `rediss://`, where the URL names none.
 
         Raises:
             ValueError: the URL cannot be read.
         """
-        cache = cls(url, size=size, ttl_seconds=ttl_seconds, max_bytes=max_bytes, recovery_seconds=recovery_seconds)
+        cache = cls(
+            url,
+            size=size,
+            ttl_seconds=ttl_seconds,
+            max_bytes=max_bytes,
+            recovery_seconds=recovery_seconds,
+            credentials=credentials,
+        )
         try:
             yield cache
         finally:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from services.config.table import table
+from tests.servers.certificates import authority_in, client_of
 from tests.waiting import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-c", "from services.cli import main; main()"]
@@ -136,3 +137,13 @@ def test_output_that_cannot_be_written_ends_with_one_sentence(arguments, tmp_pat
             env={**os.environ, "CQOX_DATA_DIR": str(tmp_path), "LANG": "C.UTF-8"},
         )
     assert (done.returncode, done.stderr) == (1, "Standard output cannot be written: No space left on device.\n")
+
+
+def test_both_services_run_with_tls_where_there_are_certificates_for_them(start, tmp_path: Path):
+    authority = authority_in(tmp_path / "tls", "gateway", "engine", "client")
+    service = start(*COMMAND[1:], "up", CQOX_TLS_DIR=str(tmp_path / "tls" / "{service}"))
+    line = service.wait_line("Serving at https://")
+    url = line.partition("Serving at ")[2].partition(";")[0]
+    answer = httpx.get(f"{url}/api/estimators", verify=client_of(authority, "client"), trust_env=False)
+    assert answer.status_code == 200
+    assert service.stop() == 0
