@@ -38,8 +38,10 @@ RUN sh /usr/local/bin/install-locked --projects . packages/cqox-assets packages/
 
 FROM ${PYTHON_IMAGE} AS service
 RUN groupadd --gid 10001 cqox && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/cqox cqox \
-    && install -d -o 10001 -g 10001 /var/lib/cqox /var/lib/cqox-secrets
-COPY deploy/image/healthcheck.py deploy/image/make_password.py /opt/image/
+    && install -d -o 10001 -g 10001 /var/lib/cqox /var/lib/cqox-secrets /var/lib/cqox-tls \
+    && for part in all gateway engine postgres redis; do \
+        install -d -o 10001 -g 10001 /var/lib/cqox-certificates/$part; done
+COPY deploy/image/healthcheck.py deploy/image/make_certificates.py deploy/image/make_password.py /opt/image/
 ENV PATH=/opt/cqox/bin:$PATH PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CQOX_HOST=0.0.0.0 CQOX_DATA_DIR=/var/lib/cqox CQOX_ADMIN_SOCKET=/tmp/cqox-admin.sock
 WORKDIR /var/lib/cqox

@@ -147,6 +147,10 @@ bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and k
 side-by-side: $(VENV)/.tasks-ready  ## five tasks with CQOx and with the libraries of others: lines, seconds, answers, in docs/side-by-side.md
 	@$(BIN)/python -m benchmarks.side_by_side --peers $(VENV)/peers/bin/python --page
 
+.PHONY: tls-rotation
+tls-rotation: $(VENV)/.test-ready  ## 10,000 requests by mutual TLS over 12 rotations and a change of authority
+	@$(BIN)/python -m tests.e2e.tls_rotation $(TLS_ROTATION)
+
 .PHONY: lock
 lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv lock --upgrade

@@ -27,7 +27,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cqox.certificates.folder import CERT, CURRENT, KEY, CertificatesUnusable, publish
 
-__all__ = ["AUTHORITY", "DEFAULT_NAMES", "Authority", "Issued", "Step"]
+__all__ = [
+    "AUTHORITY",
+    "DEFAULT_NAMES",
+    "Authority",
+    "AuthorityExists",
+    "AuthorityMissing",
+    "InvalidPart",
+    "Issued",
+    "Step",
+    "is_part",
+]
 
 AUTHORITY = "authority"
 """The folder of the authorities; no part may have this name."""
@@ -40,6 +50,18 @@ _PART = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _AUTHORITY_DAYS = 3650.0
 _SKEW = timedelta(minutes=5)
 """Tolerance for clocks that are behind that of this machine."""
+
+
+class AuthorityExists(CertificatesUnusable):
+    """A folder has an authority already."""
+
+
+class AuthorityMissing(CertificatesUnusable):
+    """A folder has no authority."""
+
+
+class InvalidPart(CertificatesUnusable):
+    """A part cannot have this name: it is a folder and a host name."""
 
 
 class Step(StrEnum):
@@ -78,29 +100,25 @@ class Authority:
         folder: see the module.
 
     Raises:
-        CertificatesUnusable: there is no authority in it.
+        AuthorityMissing: there is no authority in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         if not (folder / AUTHORITY / _SIGNING / KEY).exists():
-            raise CertificatesUnusable(f"There is no authority in {folder}. Run `cqox certs init {folder}`.")
+            raise AuthorityMissing(f"there is no authority in {folder}")
 
     @classmethod
     def create(cls, folder: Path) -> "Authority":
         """Create the first authority of a folder.
 
         Raises:
-            CertificatesUnusable: the folder has one already.
+            AuthorityExists: the folder has one already.
             OSError: the folder cannot be written to.
         """
-        if (folder / AUTHORITY).exists():
-            raise CertificatesUnusable(
-                f"{folder} has an authority already, and nothing was changed. Use `cqox certs renew {folder}` for new "
-                f"certificates, `cqox certs authority {folder}` for a new authority, or another folder."
-            )
+        if any((folder / AUTHORITY).glob("*")):
+            raise AuthorityExists(f"{folder} has an authority already")
         folder.mkdir(0o700, parents=True, exist_ok=True)
-        os.chmod(folder, 0o700)
         _point(folder / AUTHORITY, _make_authority(folder / AUTHORITY))
         return cls(folder)
 
@@ -139,13 +157,10 @@ class Authority:
             begin: start of its validity; a few minutes ago if None, for clocks that are behind.
 
         Raises:
-            CertificatesUnusable: the part cannot have this name.
+            InvalidPart: the part cannot have this name.
         """
-        if part == AUTHORITY or not _PART.fullmatch(part):
-            raise CertificatesUnusable(
-                f"A part cannot be named {part!r}: a name has lower-case letters, digits and '-', and is not "
-                f"'{AUTHORITY}'."
-            )
+        if not is_part(part):
+            raise InvalidPart(part)
         key = ec.generate_private_key(ec.SECP256R1())
         signer_key, signer = self._signer()
         life = timedelta(days=days)
@@ -188,7 +203,7 @@ class Authority:
             certificate = x509.load_pem_x509_certificate((self.folder / part / CURRENT / CERT).read_bytes())
             found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (OSError, ValueError, x509.ExtensionNotFound) as error:
-            raise CertificatesUnusable(f"The certificate of {part} cannot be read: {error}") from None
+            raise CertificatesUnusable(f"the certificate of {part} cannot be read: {error}") from None
         addresses = map(str, found.get_values_for_type(x509.IPAddress))
         identities = found.get_values_for_type(x509.UniformResourceIdentifier)
         return Issued(
@@ -240,6 +255,11 @@ class Authority:
         return ""
 
 
+def is_part(name: str) -> bool:
+    """Return whether a part may have this name, which is a folder and a host name."""
+    return name != AUTHORITY and _PART.fullmatch(name) is not None
+
+
 def _make_authority(folder: Path) -> str:
     name = f"a-{time.time_ns():016x}"
     key = ec.generate_private_key(ec.SECP256R1())
@@ -257,7 +277,8 @@ def _write_authority(folder: Path, cert: bytes, key: bytes) -> None:
     """Write an authority's certificate and key; the folder appears with both or not at all."""
     aside = folder.with_name(f".{folder.name}")
     aside.mkdir(0o700, parents=True)
-    os.chmod(folder.parent, 0o700)
+    for parent in (folder.parent.parent, folder.parent):
+        os.chmod(parent, 0o700)
     for name, content in ((CERT, cert), (KEY, key)):
         with open(aside / name, "wb", opener=lambda path, flags: os.open(path, flags | os.O_CLOEXEC, 0o600)) as file:
             file.write(content)

@@ -212,8 +212,9 @@ def _open(server: Server) -> httpx.AsyncClient:
     own = {"User-Agent": f"cqox/{version_of_client()}", "Accept-Language": LANGUAGES[0]}
     return httpx.AsyncClient(
         headers={**own, **server.headers},
-        # Without encryption no authorities are needed, which take a while to load.
-        verify=server.tls or server.is_secure,
+        # Without encryption no authorities are needed, which take a while to load. `SSL_CERT_FILE` holds on this
+        # machine as well, where variables of proxies do not.
+        verify=server.tls or (httpx.create_ssl_context() if server.is_secure else False),
         trust_env=not server.is_loopback,
         limits=_CONNECTIONS,
         event_hooks={"request": [propagate]},

@@ -1,6 +1,8 @@
 """Properties that compose.yaml gives every container. `make compose-test` runs it on a real engine."""
 
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -9,6 +11,11 @@ import yaml
 
 from services.config.table import table
 from services.http.server import serving
+from tests.servers.certificates import authority_in
+from tests.servers.ports import free_port
+from tests.servers.redis import _found as redis_server
+from tests.servers.secured import SecuredRedis
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 STACK = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -16,7 +23,7 @@ SERVICES = STACK["services"]
 DEFAULT = {"gateway", "engine", "password", "postgres", "redis", "jaeger"}
 FULL = {"prometheus", "grafana", "otel-collector", "elasticsearch", "kibana", "kibana-views"}
 # The one comes without a shell, the other ends when it has done its work.
-WITHOUT_CHECK = {"otel-collector", "password"}
+WITHOUT_CHECK = {"otel-collector", "password", "certificates"}
 
 
 def image(name: str) -> str:
@@ -33,6 +40,7 @@ def test_without_a_profile_exactly_these_start() -> None:
     assert {name for name, one in SERVICES.items() if "profiles" not in one} == DEFAULT
     assert {name for name, one in SERVICES.items() if one.get("profiles") == ["full"]} == FULL
     assert SERVICES["engine-replica"]["profiles"] == ["replicas"]
+    assert SERVICES["certificates"]["profiles"] == ["secure"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -47,7 +55,7 @@ def test_every_container_is_held_in_bounds(name: str) -> None:
     assert one["security_opt"] == ["no-new-privileges=true"]
     assert one["read_only"] is (name not in {"elasticsearch", "kibana"})
     assert one["logging"]["options"]["max-size"]
-    assert one["restart"] == ("no" if name == "password" else "unless-stopped")
+    assert one["restart"] == ("no" if name in {"password", "certificates"} else "unless-stopped")
     limits = one["deploy"]["resources"]["limits"]
     assert limits["memory"]
     assert limits["pids"]
@@ -146,3 +154,62 @@ def test_every_pipeline_of_the_collector_is_made_of_what_is_configured() -> None
     used["extensions"] = set(collector["service"]["extensions"])
     assert used == {kind: set(collector[kind]) for kind in used}
     assert "elasticsearch" in used["exporters"]
+
+
+@pytest.mark.skipif(not SecuredRedis.is_possible(), reason="the Redis of this machine has no TLS")
+@pytest.mark.parametrize("folder", ["", "/var/lib/cqox-tls"])
+def test_the_command_and_the_check_of_redis_work_with_the_certificates_and_without(tmp_path: Path, folder: str) -> None:
+    authority_in(tmp_path, "redis")
+    files, port = str((tmp_path / "redis" / "current").resolve()), free_port()
+
+    def here(script: str) -> list[str]:
+        for there, mine in (("$$", "$"), ("/run/cqox-tls", files), ("6379", str(port))):
+            script = script.replace(there, mine)
+        # No port is set without TLS: Redis has its own.
+        script = script.replace("exec redis-server", f"exec {redis_server()} --port {port} --dir {tmp_path}")
+        return ["sh", "-c", script.replace("redis-cli", f"timeout 5 redis-cli -h localhost -p {port}")]
+
+    command, check = SERVICES["redis"]["command"][2], SERVICES["redis"]["healthcheck"]["test"][1]
+
+    def is_healthy(variable: str) -> bool:
+        return subprocess.run(here(check), env={**os.environ, "CQOX_TLS_DIR": variable}).returncode == 0
+
+    environment = {**os.environ, "CQOX_TLS_DIR": folder}
+    server = subprocess.Popen(here(command), env=environment, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: is_healthy(folder))
+        if folder:
+            assert not is_healthy(""), "it answers without TLS as well"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_one_variable_turns_every_address_between_the_containers_to_tls() -> None:
+    environment = SERVICES["engine"]["environment"] | SERVICES["gateway"]["environment"]
+    for name, scheme in (("ENGINE_URL", "http"), ("REDIS_URL", "redis")):
+        assert f"{scheme}${{CQOX_TLS_DIR:+s}}://" in environment[name]
+    for name in ("gateway", "engine", "engine-replica", "postgres", "redis"):
+        assert SERVICES[name]["environment"]["CQOX_TLS_DIR"] == "${CQOX_TLS_DIR:-}"
+        awaited = SERVICES[name]["depends_on"]["certificates"]
+        assert awaited == {"condition": "service_completed_successfully", "required": False}
+    # Each has its own certificates, and only the container that makes them has the authority.
+    holders = {
+        volume.split(":")[0]: {name for name, one in SERVICES.items() if volume in one.get("volumes", ())}
+        for one in SERVICES.values()
+        for volume in one.get("volumes", ())
+        if volume.startswith("tls-") and volume.endswith(":ro")
+    }
+    assert holders == {
+        "tls-gateway": {"gateway"},
+        "tls-engine": {"engine", "engine-replica"},
+        "tls-postgres": {"postgres"},
+        "tls-redis": {"redis"},
+    }
+    assert "tls-all:/var/lib/cqox-certificates/all" in SERVICES["certificates"]["volumes"]
+
+
+def test_postgres_admits_other_containers_with_tls_and_a_certificate_alone() -> None:
+    lines = (ROOT / "deploy" / "compose" / "pg_hba.conf").read_text(encoding="utf-8").splitlines()
+    from_elsewhere = [line.split() for line in lines if line.split()[3:4] == ["all"]]
+    assert from_elsewhere == [["hostssl", "all", "all", "all", "scram-sha-256", "clientcert=verify-ca"]]

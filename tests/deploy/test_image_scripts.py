@@ -1,5 +1,6 @@
 """The images: what goes into them, the password of the database, and the health check."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,12 +8,16 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from cqox.certificates import Credentials, current_version
+from cqox.certificates.authority import Authority
 from tests.servers.ports import free_port
+from tests.services.conftest import Service
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "deploy" / "image"
@@ -115,3 +120,66 @@ def test_a_service_is_healthy_while_it_takes_requests(status: int, expected: boo
 
 def test_a_service_that_does_not_listen_is_not_healthy() -> None:
     assert not healthy(free_port())
+
+
+def certificates(folder: Path, hosts: str = "") -> str:
+    for part in ("all", "gateway", "engine", "postgres", "redis"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-I", IMAGE / "make_certificates.py", folder]
+    made = subprocess.run(command, capture_output=True, text=True, env={"CQOX_ALLOWED_HOSTS": hosts})
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+def test_certificates_are_made_once_and_each_container_gets_its_own(tmp_path: Path) -> None:
+    assert [line.split(":")[0] for line in certificates(tmp_path).splitlines()] == [
+        "gateway", "engine", "postgres", "redis",
+    ]  # fmt: skip
+    for part in ("gateway", "engine"):
+        assert Credentials(tmp_path / part).current().identity == f"spiffe://cqox/{part}"
+        assert current_version(tmp_path / part).key.stat().st_mode & 0o777 == 0o600
+    for part in ("postgres", "redis"):
+        # Read by another user, who makes a file of its own of it; nobody else has the volume.
+        assert (tmp_path / part / "key.pem").stat().st_mode & 0o777 == 0o444
+        assert part in Authority(tmp_path / "all").show(part).names
+    key = (tmp_path / "redis" / "key.pem").read_bytes()
+    assert certificates(tmp_path) == ""
+    assert (tmp_path / "redis" / "key.pem").read_bytes() == key
+
+
+def test_certificates_are_renewed_at_half_of_their_life_and_for_another_host(tmp_path: Path) -> None:
+    certificates(tmp_path)
+    authority = Authority(tmp_path / "all")
+    authority.issue("redis", days=10, names=authority.show("redis").names, begin=datetime.now(UTC) - timedelta(days=6))
+    assert certificates(tmp_path).startswith("redis: a new certificate until ")
+    assert len(certificates(tmp_path, "cqox.example.com, *.lab.example.com,*").splitlines()) == 4
+    assert {"cqox.example.com", "*.lab.example.com"} < set(authority.show("gateway").names)
+    assert certificates(tmp_path, "cqox.example.com") == ""
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Service]:
+    """A gateway that demands the certificate of another part than its own."""
+    certificates(tmp_path / "tls")
+    settings = {
+        "CQOX_DATA_DIR": str(tmp_path / "data"),
+        "CQOX_GATEWAY_PORT": "0",
+        "CQOX_TLS_DIR": str(tmp_path / "tls" / "gateway"),
+        "CQOX_TLS_PEERS": "spiffe://cqox/client",
+    }
+    service = Service([sys.executable, "-m", "services.gateway"], {**os.environ, **settings})
+    yield service
+    service.stop()
+
+
+def test_the_health_check_of_a_service_with_tls_shows_its_own_certificate(gateway: Service, tmp_path: Path) -> None:
+    folder = str(tmp_path / "tls" / "gateway")
+    port = gateway.url.rpartition(":")[2]
+    command = [sys.executable, "-SE", IMAGE / "healthcheck.py", port]
+    asked = subprocess.run(command, capture_output=True, text=True, env={"CQOX_TLS_DIR": folder})
+    assert asked.returncode == 0, asked.stdout
+    assert '"gateway"' in asked.stdout
+    other = subprocess.run(
+        command, capture_output=True, text=True, env={"CQOX_TLS_DIR": str(tmp_path / "tls" / "all" / "authority")}
+    )
+    assert other.returncode == 1

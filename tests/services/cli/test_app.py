@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cqox.client import Client
 from services.config.table import table
 from tests.servers.certificates import authority_in, client_of
 from tests.waiting import PATIENCE_SECONDS
@@ -139,11 +140,14 @@ def test_output_that_cannot_be_written_ends_with_one_sentence(arguments, tmp_pat
     assert (done.returncode, done.stderr) == (1, "Standard output cannot be written: No space left on device.\n")
 
 
-def test_both_services_run_with_tls_where_there_are_certificates_for_them(start, tmp_path: Path):
+def test_both_services_run_with_tls_where_there_are_certificates_for_them(start, tmp_path: Path, monkeypatch):
     authority = authority_in(tmp_path / "tls", "gateway", "engine", "client")
     service = start(*COMMAND[1:], "up", CQOX_TLS_DIR=str(tmp_path / "tls" / "{service}"))
     line = service.wait_line("Serving at https://")
     url = line.partition("Serving at ")[2].partition(";")[0]
     answer = httpx.get(f"{url}/api/estimators", verify=client_of(authority, "client"), trust_env=False)
     assert answer.status_code == 200
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls/gateway/current/ca.pem"))
+    with Client(url) as client:
+        assert client.catalog()
     assert service.stop() == 0
