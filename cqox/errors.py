@@ -21,6 +21,8 @@
     │   ├── NotFound                     no data set, analysis, figure or job with this id
     │   ├── KeyReused                    an idempotency key was reused with another body
     │   ├── NotAllowed                   the operator has not switched this on
+    │   ├── NotAuthenticated             nothing says, or nothing valid says, who the request comes from
+    │   ├── PermissionMissing            the principal may not do this
     │   ├── PreconditionFailed           what the client has read was changed meanwhile
     │   ├── RunsElsewhere                another engine runs that job
     │   └── UploadConflict               an upload in pieces is at another offset, or bytes of it are missing
@@ -56,7 +58,9 @@ __all__ = [
     "KeyReused",
     "LimitExceeded",
     "NotAllowed",
+    "NotAuthenticated",
     "NotFound",
+    "PermissionMissing",
     "PreconditionFailed",
     "RateLimited",
     "Rejected",
@@ -246,6 +250,32 @@ class KeyReused(InputError):
 
 class NotAllowed(InputError):
     """The operator of the installation has not switched on what the request asks for."""
+
+
+class NotAuthenticated(InputError):
+    """The request carries nothing, or nothing valid, that says who it comes from.
+
+    Attributes:
+        reason: the error code of RFC 6750, section 3.1; empty where the request carries no credentials.
+    """
+
+    def __init__(
+        self, detail: str, *, field: str = "Authorization", choices: Sequence[str] = (), reason: str = ""
+    ) -> None:
+        super().__init__(detail, field=field, choices=choices)
+        self.reason = reason
+
+
+class PermissionMissing(InputError):
+    """The principal may know of what it asks for, and may not do it.
+
+    Attributes:
+        permission: what it lacks, such as `datasets:delete`.
+    """
+
+    def __init__(self, detail: str, *, field: str = "", choices: Sequence[str] = (), permission: str = "") -> None:
+        super().__init__(detail, field=field, choices=choices)
+        self.permission = permission
 
 
 class PreconditionFailed(InputError):

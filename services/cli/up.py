@@ -21,6 +21,7 @@ from services.config.configuration import SettingsError, load
 from services.config.settings import Settings, shared_socket_path
 from services.config.table import table
 from services.engine.addresses import store_addresses
+from services.http.server.exposure import check_exposure
 from services.http.server.sockets import AddressUnusable, listen, url_of
 from services.http.server.startup import become_private
 
@@ -73,7 +74,9 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
         _check_stores(loaded.settings)
         tls = LocalTls.of(loaded.settings)
         engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port", tls)
-        gateway_url = _free(loaded.settings.host, loaded.settings.gateway_port, "--gateway-port", tls)
+        gateway_url = _free(
+            loaded.settings.host, loaded.settings.gateway_port, "--gateway-port", tls, settings=loaded.settings
+        )
     except SettingsError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return _USAGE
@@ -105,7 +108,7 @@ class _PortTaken(Exception):
     pass
 
 
-def _free(host: str, port: int, flag: str, tls: LocalTls) -> str:
+def _free(host: str, port: int, flag: str, tls: LocalTls, *, settings: Settings | None = None) -> str:
     """Check that a service can listen there, before anything starts; return its URL."""
     try:
         sockets = listen(host, port)
@@ -113,6 +116,8 @@ def _free(host: str, port: int, flag: str, tls: LocalTls) -> str:
         advice = f" Stop that process, or choose another port with {flag}." if error.in_use else ""
         raise _PortTaken(f"{error}{advice}") from None
     try:
+        if settings is not None:
+            check_exposure(settings, sockets)
         return url_of(sockets[0], scheme=tls.scheme)
     finally:
         for one in sockets:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 from services.config.about import About
+from services.config.security_settings import SecuritySettings
 
 __all__ = ["NetworkSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSettings:
+class NetworkSettings(SecuritySettings):
     """The first settings of `Settings`."""
 
     host: Annotated[

@@ -117,6 +117,7 @@ def create_app(settings: Settings) -> App:
     add_docs(engine_app)
     redirect_to_docs(engine_app)
     add_metrics(engine_app)
+    engine_app.require_needs()
     return engine_app
 
 

@@ -52,6 +52,7 @@ def create_app(settings: Settings) -> App:
     add_docs(gateway)
     add_page(gateway)
     add_metrics(gateway)
+    gateway.require_needs()
     return gateway
 
 

@@ -62,9 +62,9 @@ def add_page(app: App) -> None:
         return await _conditional(await trio.to_thread.run_sync(_text, language), "application/json")
 
     for number, path in enumerate(PAGE_PATHS):
-        app.add_url_rule(path, f"page-{number}", shell, methods=["GET"])
-    app.add_url_rule("/page/text.<language>.json", "page-text", text, methods=["GET"])
-    app.add_url_rule("/page/<path:name>", "page-file", page_file, methods=["GET"])
+        app.add_route(path, f"page-{number}", shell, needs=None, options=True)
+    app.add_route("/page/text.<language>.json", "page-text", text, needs=None, options=True)
+    app.add_route("/page/<path:name>", "page-file", page_file, needs=None, options=True)
 
 
 async def _conditional(body: bytes, media: str) -> TrioResponse:

@@ -15,6 +15,7 @@ from cqox.contract import (
     Preview,
     Report,
 )
+from cqox.security import Permission
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.dataset_operations import DATASET_OPERATIONS
 from services.http.contract.health_models import Liveness
@@ -46,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyze/comprehensive",
         group="Analyses",
         summary="Estimate the effect of a treatment",
+        needs=Permission.ANALYSES_WRITE,
         description="Runs every estimator that the data and the mapping can support. An estimator that does not apply "
         "is `skipped` with the reason; one that fails is `failed`, and the others are kept. The same request on the "
         "same data returns the same report. With `Prefer: respond-async` the analysis runs in the background; with "
@@ -85,6 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyze/preview",
         group="Analyses",
         summary="Show what an analysis would use and could find",
+        needs=Permission.ANALYSES_WRITE,
         description="Takes the body of `/api/analyze/comprehensive` and refuses what that refuses. Rows kept and "
         "dropped with the reasons, arms, the design in words, the estimators that run or are skipped, the smallest "
         "effect that could be detected, and the findings and notes of the report that are known before it estimates. "
@@ -107,6 +110,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}",
         group="Analyses",
         summary="Read a stored report",
+        needs=Permission.ANALYSES_READ,
         parameters=(ANALYSIS,),
         answers=(Answer(meaning="The report.", model=Report),),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
@@ -117,6 +121,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}",
         group="Analyses",
         summary="Delete a stored report",
+        needs=Permission.ANALYSES_WRITE,
         description="With its figures, and from every cache. The same request computes it again; a computation that is "
         "running at that moment continues, and its report is stored.",
         parameters=(ANALYSIS,),
@@ -129,6 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/figures/{name}.{suffix}",
         group="Analyses",
         summary="Draw a figure of a report",
+        needs=Permission.ANALYSES_READ,
         parameters=(
             ANALYSIS,
             FIGURE_NAME,
@@ -143,6 +149,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/export.{suffix}",
         group="Analyses",
         summary="Write a report as a document",
+        needs=Permission.ANALYSES_READ,
         description="The same report gives the same bytes. The CSV is a table of the estimates.",
         parameters=(
             ANALYSIS,
@@ -158,6 +165,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs",
         group="Jobs",
         summary="List analyses in the background, newest first",
+        needs=Permission.JOBS_READ,
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those on this data set."),
             Parameter(name="status", where="query", choices=JOB_STATUSES, meaning="Only jobs in this state."),
@@ -172,6 +180,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs/{job_id}",
         group="Jobs",
         summary="Read the state of an analysis in the background",
+        needs=Permission.JOBS_READ,
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state.", model=JobDescription),),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
@@ -182,6 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs/{job_id}",
         group="Jobs",
         summary="Cancel an analysis in the background, or delete its record",
+        needs=Permission.JOBS_CANCEL,
         description="A running job is cancelled, and its record stays. Of a finished job the record is deleted; its "
         "report stays.",
         parameters=(_JOB,),
@@ -200,6 +210,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/jobs/{job_id}/events",
         group="Jobs",
         summary="Follow an analysis in the background",
+        needs=Permission.JOBS_READ,
         description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step, "
         "`estimate` for each estimate as it is done (name, label, estimand, status, numbers, and how many are `done` "
         "of those `planned`), then one of `succeeded`, `failed`, `cancelled` and `interrupted`. A disconnect does not "
@@ -221,6 +232,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/estimators",
         group="Estimators",
         summary="List the estimators",
+        needs=Permission.API_USE,
         answers=(Answer(meaning="Estimand, requirements and validation of each.", model=Catalog),),
         problems=UNAVAILABLE,
     ),
@@ -230,6 +242,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/definitions",
         group="Estimators",
         summary="Define every verdict, gate and assumption",
+        needs=Permission.API_USE,
         description="GO, CANARY and HOLD, the rule of each gate with its thresholds and source, each assumption of the "
         "ledger and the designs in which it may be declared.",
         answers=(Answer(meaning="Definitions in the order of a report.", model=Definitions),),
@@ -241,6 +254,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/admin/policies",
         group="Administration",
         summary="Show the state of every policy",
+        needs=Permission.POLICIES_STEER,
         description="Circuits, budgets and limits of this service. On its port the path exists only where "
         "`CQOX_ADMIN_TOKEN` is set, and only with that as a bearer token; `cqox admin` uses a unix socket of the "
         "service's owner.",
@@ -253,6 +267,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/admin/policies",
         group="Administration",
         summary="Force a circuit, or change the settings of a policy",
+        needs=Permission.POLICIES_STEER,
         description="An action forces the circuits of a policy until `reset`; settings change without losing state.",
         body=PolicyChange,
         example={"policy": "_call_engine_analyze", "action": "isolate"},
@@ -265,6 +280,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/api/health",
         group="Health",
         summary="Show the health of the service",
+        needs=None,
         answers=(Answer(meaning="The service answers; `degraded` names unavailable dependencies.", model=Health),),
     ),
     Operation(
@@ -273,6 +289,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/health/live",
         group="Health",
         summary="Check that the process is alive",
+        needs=None,
         answers=(Answer(meaning="The process answers.", model=Liveness),),
     ),
     Operation(
@@ -281,6 +298,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/health/ready",
         group="Health",
         summary="Check that the service accepts requests",
+        needs=None,
         description="503 only while the service starts or drains. An unavailable dependency is named in `degraded` and "
         "does not make the service unready.",
         answers=(
@@ -294,6 +312,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/metrics",
         group="Measures",
         summary="Show all metrics, for Prometheus",
+        needs=Permission.OPERATIONS_READ,
         answers=(
             Answer(meaning="One line for each time series.", media=("text/plain", "application/openmetrics-text")),
         ),

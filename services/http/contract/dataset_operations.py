@@ -13,6 +13,7 @@ from cqox.contract import (
     ReadRequest,
     SourceListing,
 )
+from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import KEY
 from services.http.contract.read_parameters import READ_PARAMETERS
@@ -30,6 +31,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         aliases=("/api/upload",),
         group="Data sets",
         summary="Upload a table",
+        needs=Permission.DATASETS_WRITE,
         description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
         "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id. "
         "`findings` names traps in the data; a remedy at `upload` is sent to `/api/datasets/{dataset_id}/read`, or as "
@@ -59,6 +61,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets",
         group="Data sets",
         summary="List data sets",
+        needs=Permission.DATASETS_READ,
         answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
@@ -68,6 +71,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}",
         group="Data sets",
         summary="Describe a data set",
+        needs=Permission.DATASETS_READ,
         parameters=(_DATASET,),
         answers=(
             Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
@@ -80,6 +84,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}/looks",
         group="Data sets",
         summary="Count the analyses of a data set",
+        needs=Permission.DATASETS_READ,
         description="Every look at the same data, with other covariates, options or outcomes, is another chance to "
         "find what is not there: of 20 analyses without any effect, one is significant at 5% on average "
         "(multiplicity). The count belongs next to the answer that is chosen. Equal requests are one analysis; deleted "
@@ -94,6 +99,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}",
         group="Data sets",
         summary="Rename a data set",
+        needs=Permission.DATASETS_WRITE,
         description="Its id stays, and so do its reports. A built-in data set keeps its name.",
         body=DatasetChange,
         example={"name": "Spring campaign"},
@@ -113,6 +119,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}",
         group="Data sets",
         summary="Delete a data set",
+        needs=Permission.DATASETS_DELETE,
         description="Its reports stay, unless `erase=reports` deletes them as well, with their figures and the jobs on "
         "the data set that have ended. Analyses that are reading it finish; with `erase=reports` what they store is "
         "deleted too.",
@@ -129,6 +136,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}/sheets",
         group="Data sets",
         summary="Show the uploaded file of a data set as it is",
+        needs=Permission.DATASETS_READ,
         description="The sheets of a workbook, or the lines of a text, with the first rows and the row that looks like "
         "the header, to choose `sheet` and `header_row` for `/read` from.",
         parameters=(
@@ -149,6 +157,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}/read",
         group="Data sets",
         summary="Read the uploaded file of a data set with other options",
+        needs=Permission.DATASETS_WRITE,
         description="The result is that of an upload of the same file with these options, with the same id. The file "
         "is kept as far as `CQOX_ORIGINALS_BYTES` permits; where it is not, the response is 404 with the field "
         "`original`, and the file has to be uploaded again.",
@@ -173,6 +182,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/sources",
         group="Data sets",
         summary="List the data sources of the operator",
+        needs=Permission.SOURCES_USE,
         answers=(Answer(meaning="Their names; addresses and queries are not shown.", model=SourceListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
@@ -182,6 +192,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/sources/{name}/datasets",
         group="Data sets",
         summary="Read a data source as a data set",
+        needs=Permission.SOURCES_USE,
         description="Fetches what the source holds now. The same bytes get the same id.",
         parameters=(Parameter(name="name", where="path", meaning="A name from `/api/sources`."),),
         answers=(
@@ -203,6 +214,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/roles/infer",
         group="Data sets",
         summary="Infer the roles of the columns",
+        needs=Permission.DATASETS_READ,
         description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged.",
         body=InferRequest,
         example={"dataset_id": "test"},

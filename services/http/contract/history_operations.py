@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from cqox.contract import AnalysisListing, AnnotationChange, AnnotationDescription
+from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, PAGES
 from services.http.statuses import UNAVAILABLE
@@ -16,6 +17,7 @@ HISTORY_OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses",
         group="Analyses",
         summary="List stored analyses, newest first",
+        needs=Permission.ANALYSES_READ,
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those of this data set."),
             Parameter(
@@ -35,6 +37,7 @@ HISTORY_OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/annotation",
         group="Analyses",
         summary="Read title and notes of a report",
+        needs=Permission.ANALYSES_READ,
         description="They are no part of the report, whose bytes and digest never change. `ETag` names their version.",
         parameters=(ANALYSIS,),
         answers=(Answer(meaning="Title and notes, null where there are none.", model=AnnotationDescription),),
@@ -46,6 +49,7 @@ HISTORY_OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/annotation",
         group="Analyses",
         summary="Change title or notes of a report",
+        needs=Permission.ANALYSES_WRITE,
         description="An absent member stays as it is, and null removes it. The last change wins, unless `If-Match` "
         "names the version that it is based on: then a change that somebody else has made meanwhile is not "
         "overwritten, and the answer is 412.",

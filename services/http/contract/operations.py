@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from cqox.security import Permission
 from services.http.request.guard import HEALTH_PATHS
 from services.http.request.origin import SAFE_METHODS
 
@@ -52,6 +53,7 @@ class Operation:
         aliases: other paths of the same operation.
         group: its tag in the documentation.
         summary: a one-line summary.
+        needs: the permission that it needs; None where it is answered without a principal.
         description: details, in Markdown.
         body: the model of the JSON body, `file` for an upload, or `piece` for bytes of one.
         example: a body that works on a fresh installation.
@@ -66,6 +68,7 @@ class Operation:
     aliases: tuple[str, ...] = ()
     group: str
     summary: str
+    needs: Permission | None
     description: str = ""
     body: type[BaseModel] | Literal["file", "piece"] | None = None
     example: Mapping[str, object] | None = None

@@ -35,4 +35,4 @@ def _add(app: App, what: Operation, handler: Handler) -> None:
     for number, path in enumerate((what.path, *what.aliases)):
         endpoint = f"{what.name}-{number}" if number else what.name
         rule = path.replace("{", "<").replace("}", ">")
-        app.add_url_rule(rule, endpoint, handler, methods=[what.method], provide_automatic_options=False)
+        app.add_route(rule, endpoint, handler, methods=[what.method], needs=what.needs)

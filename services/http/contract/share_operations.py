@@ -9,6 +9,7 @@ from cqox.contract import (
     ShareListing,
     ShareRequest,
 )
+from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, SUFFIX
 from services.http.statuses import UNAVAILABLE
@@ -30,6 +31,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/shares",
         group="Share links",
         summary="Create a link by which anybody can read a report",
+        needs=Permission.ANALYSES_WRITE,
         description="Only where the operator sets `CQOX_SHARE_LINKS=on`; otherwise the answer is 403. The token is in "
         "this response only. The same `Idempotency-Key` is the same link: a repeated request gives it a new token, and "
         "its old one opens nothing any more.",
@@ -53,6 +55,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/shares",
         group="Share links",
         summary="List the links to a report",
+        needs=Permission.ANALYSES_READ,
         parameters=(ANALYSIS,),
         answers=(Answer(meaning="Those that have not expired, without their tokens.", model=ShareListing),),
         problems=_OF_READING,
@@ -63,6 +66,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/analyses/{analysis_id}/shares/{share_id}",
         group="Share links",
         summary="Withdraw a link to a report",
+        needs=Permission.ANALYSES_WRITE,
         parameters=(ANALYSIS, Parameter(name="share_id", where="path", meaning="The id from the listing.")),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="Its token opens nothing any more."),),
         problems=(*_OF_READING, HTTPStatus.INSUFFICIENT_STORAGE),
@@ -73,6 +77,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/shared",
         group="Share links",
         summary="Read a shared report",
+        needs=None,
         description=_ONE_REPORT,
         parameters=(_TOKEN,),
         answers=(Answer(meaning="The report.", model=Report),),
@@ -84,6 +89,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/shared/annotation",
         group="Share links",
         summary="Read title and notes of a shared report",
+        needs=None,
         parameters=(_TOKEN,),
         answers=(Answer(meaning="Title and notes, null where there are none.", model=AnnotationDescription),),
         problems=_OF_READING,
@@ -94,6 +100,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/shared/figures/{name}.{suffix}",
         group="Share links",
         summary="Draw a figure of a shared report",
+        needs=None,
         parameters=(FIGURE_NAME, FIGURE_SUFFIX, _TOKEN),
         answers=(FIGURE,),
         problems=_OF_READING,
@@ -104,6 +111,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         path="/api/shared/export.{suffix}",
         group="Share links",
         summary="Write a shared report as a document",
+        needs=None,
         parameters=(SUFFIX, _TOKEN),
         answers=(DOCUMENT,),
         problems=_OF_READING,

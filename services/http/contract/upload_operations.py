@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from cqox.contract import DatasetDescription, ReadRequest, UploadRequest, UploadState
+from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import KEY
 from services.http.request.digests import CONTENT_DIGEST
@@ -21,6 +22,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         path="/api/uploads",
         group=_GROUP,
         summary="Begin an upload in pieces",
+        needs=Permission.DATASETS_WRITE,
         description="For files that are large, or connections that break: what is acknowledged outlives the connection "
         "and the engine. Send pieces of at most `chunk_bytes` with `PATCH`, then read the file with "
         "`POST /api/uploads/{upload_id}/dataset`. An upload is removed a day after its last piece.",
@@ -42,6 +44,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         path="/api/uploads/{upload_id}",
         group=_GROUP,
         summary="Read the offset of an upload in pieces",
+        needs=Permission.DATASETS_WRITE,
         description="`HEAD` has it in the header `Upload-Offset` as well.",
         parameters=(_UPLOAD,),
         answers=(Answer(meaning="The upload as it is now.", model=UploadState),),
@@ -53,6 +56,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         path="/api/uploads/{upload_id}",
         group=_GROUP,
         summary="Send a piece of an upload",
+        needs=Permission.DATASETS_WRITE,
         description="The bytes of the file from `Upload-Offset` on. The response is sent once they are on the disk. At "
         "another offset than that of the upload, as after a lost response, it is 409 with the right one in "
         "`Upload-Offset` and `offset`; likewise while another request is writing. A piece that is interrupted counts "
@@ -81,6 +85,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         path="/api/uploads/{upload_id}",
         group=_GROUP,
         summary="Abandon an upload in pieces",
+        needs=Permission.DATASETS_WRITE,
         description="A data set that was read from it stays.",
         parameters=(_UPLOAD,),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is removed."),),
@@ -92,6 +97,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         path="/api/uploads/{upload_id}/dataset",
         group=_GROUP,
         summary="Read a complete upload as a data set",
+        needs=Permission.DATASETS_WRITE,
         description="The body has the read options. The result is that of `POST /api/datasets` with the same file and "
         "options, with the same id. While bytes are missing it is 409 with the offset. Where the file or an option has "
         "to be corrected, the upload stays and can be read with others.",

@@ -23,6 +23,7 @@ from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, NotFound
 from cqox.resilience import Registry, registry
 from services.http.contract.admin_models import PolicyChange
+from services.http.contract.api import operation
 from services.http.endpoints.admin_server import serve_admin_socket
 from services.http.request.bodies import read_json
 from services.http.request.request import IncomingRequest, current_request
@@ -67,7 +68,7 @@ def _add_paths(app: App, check: Callable[[App, IncomingRequest], None]) -> None:
         return _listing(app)
 
     for name, method, handler in (("list_policies", "GET", list_policies), ("steer_policy", "POST", steer_policy)):
-        app.add_url_rule(_PATH, name, handler, methods=[method], provide_automatic_options=False)
+        app.add_route(_PATH, name, handler, methods=[method], needs=operation(name).needs)
 
 
 def _check_token(app: App, request: IncomingRequest) -> None:

@@ -14,6 +14,7 @@ from quart_trio.wrappers import TrioResponse
 
 from cqox.contract.messages import Message
 from cqox.errors import NotFound
+from cqox.security import Permission
 from services.http.server.app import App
 
 __all__ = ["add_docs", "redirect_to_docs"]
@@ -51,9 +52,12 @@ def add_docs(app: App) -> None:
         await response.make_conditional(request)
         return response
 
-    app.add_url_rule("/openapi.json", "openapi", openapi, methods=["GET"])
-    app.add_url_rule("/docs", "docs", page, methods=["GET"])
-    app.add_url_rule("/docs/<name>", "docs-file", page, methods=["GET"])
+    for path, endpoint, handler in (
+        ("/openapi.json", "openapi", openapi),
+        ("/docs", "docs", page),
+        ("/docs/<name>", "docs-file", page),
+    ):
+        app.add_route(path, endpoint, handler, needs=Permission.API_USE, options=True)
 
 
 def redirect_to_docs(app: App) -> None:
@@ -62,7 +66,7 @@ def redirect_to_docs(app: App) -> None:
     async def root() -> ResponseReturnValue:
         return redirect("/docs")
 
-    app.add_url_rule("/", "root", root, methods=["GET"])
+    app.add_route("/", "root", root, needs=None, options=True)
 
 
 @cache

@@ -53,7 +53,7 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
         return _json(await _health(app, probes), status)
 
     for path, handler in (("/health/live", live), ("/api/health", health), ("/health/ready", ready)):
-        app.add_url_rule(path, path.strip("/").replace("/", "-"), handler, methods=["GET"])
+        app.add_route(path, path.strip("/").replace("/", "-"), handler, needs=None, options=True)
 
 
 class _Probe:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import trio
 from quart_trio.wrappers import TrioResponse
 
+from services.http.contract.api import operation
 from services.http.request.request import current_request
 
 if TYPE_CHECKING:
@@ -25,4 +26,4 @@ def add_metrics(app: "App") -> None:
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    app.add_url_rule("/metrics", "metrics", show, methods=["GET"], provide_automatic_options=False)
+    app.add_route("/metrics", "metrics", show, needs=operation("metrics").needs)

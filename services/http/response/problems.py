@@ -30,7 +30,9 @@ from cqox.errors import (
     KeyReused,
     LimitExceeded,
     NotAllowed,
+    NotAuthenticated,
     NotFound,
+    PermissionMissing,
     PreconditionFailed,
     RateLimited,
     Rejected,
@@ -53,6 +55,7 @@ from services.http.observability.tracing import trace_members
 from services.http.request.bodies import OtherMediaType
 from services.http.request.origin import CrossSiteRequest
 from services.http.request.upload_offset import UPLOAD_OFFSET
+from services.http.response.challenges import challenge_of
 from services.http.response.error_details import detail_of, title_of
 from services.http.response.translation import add_language, translate_members
 from services.http.statuses import is_error, is_server_error
@@ -88,6 +91,12 @@ _KINDS: dict[type[Exception], Kind] = {
     ),
     CrossSiteRequest: Kind(
         type="cross-site-request", status=HTTPStatus.FORBIDDEN, title=Message("problems.title-cross-site-request")
+    ),
+    NotAuthenticated: Kind(
+        type="not-authenticated", status=HTTPStatus.UNAUTHORIZED, title=Message("problems.title-not-authenticated")
+    ),
+    PermissionMissing: Kind(
+        type="permission-missing", status=HTTPStatus.FORBIDDEN, title=Message("problems.title-permission-missing")
     ),
     NotAllowed: Kind(type="not-allowed", status=HTTPStatus.FORBIDDEN, title=Message("problems.title-not-allowed")),
     NotFound: Kind(type="not-found", status=HTTPStatus.NOT_FOUND, title=Message("problems.title-not-found")),
@@ -269,7 +278,7 @@ def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str
         _log.warning(
             kind.type, request_id=request.request_id, path=request.path, status=int(kind.status), detail=detail
         )
-    headers: dict[str, str] = {}
+    headers = challenge_of(error)
     if kind.retry_after is not None:
         seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))

@@ -3,19 +3,21 @@
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NoReturn, cast
 
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from quart.ctx import AppContext
 from quart.json.provider import DefaultJSONProvider
-from quart.typing import ResponseTypes
+from quart.typing import ResponseReturnValue, ResponseTypes
 from quart.wrappers import Request
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
-from cqox.errors import Draining
+from cqox.errors import Draining, Rejected, ServiceError
+from cqox.security import Permission
 from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
 from services.config.hosts import AllowedHosts
@@ -24,8 +26,9 @@ from services.http.request.guard import Guard
 from services.http.request.language import unknown_language
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
+from services.http.security.access import Access, Authenticator, Everybody
 from services.http.server.lifecycle import InFlight, Lifecycle
-from services.http.server.request_task import Connection, Lifespan
+from services.http.server.request_task import Connection, Lifespan, RefusedConnection
 from services.http.server.telemetry import telemetry_of
 from services.http.server.tls import ServerTls
 
@@ -54,6 +57,7 @@ class App(QuartTrio):
         warm_ups: run sequentially once the app answers; it is ready when the last has finished.
         tls: TLS of the connections to the app; None for plain TCP.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
+        access: decides on every request before it is routed.
         clients_are_gateways: whether one address may hold any number of connections, because it is a gateway's.
         tasks: the group of tasks that outlive requests; open while the app serves. A failing task ends the process.
     """
@@ -86,12 +90,81 @@ class App(QuartTrio):
         self.in_flight = InFlight()
         self.resources: list[Resource] = [self._open_telemetry]
         self.warm_ups: list[WarmUp] = []
+        self.needs: dict[str, Permission | None] = {}
+        self.access = Access(self.url_map, self.needs, Everybody(loopback_only=settings.auth == "local"))
         self._guard = Guard(title.lower(), AllowedHosts(settings.allowed_hosts, listens_on=settings.host))
 
     @asynccontextmanager
     async def _open_telemetry(self) -> AsyncIterator[Telemetry]:
         async with telemetry_of(self) as begun:
             yield begun
+
+    def add_route(
+        self,
+        path: str,
+        endpoint: str,
+        handler: Callable[..., Awaitable[ResponseReturnValue]],
+        *,
+        needs: Permission | None,
+        methods: Sequence[str] = ("GET",),
+        options: bool = False,
+    ) -> None:
+        """Serve a path, with the permission that it needs.
+
+        Args:
+            path: in werkzeug's form.
+            endpoint: its unique name.
+            handler: a coroutine function that takes the parameters of the path by name.
+            needs: the permission; None where no principal is needed.
+            methods: the HTTP methods.
+            options: whether `OPTIONS` is answered by itself.
+        """
+        self.needs[endpoint] = needs
+        self.add_url_rule(path, endpoint, handler, methods=[*methods], provide_automatic_options=options)
+
+    def require_needs(self) -> None:
+        """Raise ValueError where a path was added without saying which permission it needs."""
+        without = sorted({rule.rule for rule in self.url_map.iter_rules() if rule.endpoint not in self.needs})
+        if without:
+            raise ValueError(f"no permission is stated for {', '.join(without)}")
+
+    def authenticate_by(self, authenticator: Authenticator) -> None:
+        """Replace the way in which it is established who a request comes from."""
+        self.access.authenticator = authenticator
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Decide on a request before anything else sees it, then serve it or refuse it."""
+        if scope["type"] == "http":
+            refused = await self._refused(scope)
+            if refused is not None:
+                await RefusedConnection(self, scope, refused)(receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    async def _refused(self, scope: HTTPScope) -> Exception | None:
+        state = cast("dict[str, Any]", scope)
+        decision = self.access.decide(state)
+        if decision is True:
+            return None
+        if decision is not False:
+            return decision
+        with self.in_flight.admit(f"authenticate {scope['path']}") as ticket, ticket.scope:
+            try:
+                return await self.access.decide_later(state)
+            except (ServiceError, Rejected) as error:
+                return error
+        return Draining(self.title.lower())
+
+    async def dispatch_request(self, ctx: AppContext) -> ResponseReturnValue:
+        """Call the handler of a request; check once more that its principal may use the path that was found."""
+        rule = ctx.request.url_rule
+        if rule is not None:
+            self.access.check(rule.endpoint, cast("dict[str, Any]", ctx.request.scope))
+        return await super().dispatch_request(ctx)
+
+    def refuse(self, request: IncomingRequest, error: Exception) -> TrioResponse:
+        """Return the response to a request that `access` refuses; a foreign host comes first."""
+        return problems.answer(request, self._guard.refusal(request) or unknown_language(request) or error)
 
     def resource(self, opened: Resource) -> Resource:
         """Register a function whose context manager is open while the app serves; a decorator."""

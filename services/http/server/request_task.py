@@ -16,6 +16,7 @@ from hypercorn.typing import (
     ASGISendCallable,
     HTTPResponseBodyEvent,
     HTTPResponseStartEvent,
+    HTTPScope,
     LifespanScope,
 )
 from quart.utils import encode_headers
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from services.http.server.app import App
 
-__all__ = ["Connection", "Lifespan"]
+__all__ = ["Connection", "Lifespan", "RefusedConnection"]
 
 _log = structlog.stdlib.get_logger("cqox.http")
 
@@ -92,7 +93,7 @@ class Connection(TrioASGIHTTPConnection):
         began, reply = time.perf_counter(), _Reply(send, self.app.lifecycle.draining)
         try:
             with ticket.scope:
-                await reply.give(request, await self.app.handle_request(request))
+                await reply.give(request, await self._response_to(request))
             if ticket.scope.cancelled_caught and reply.status is None:
                 await reply.give(request, self.app.refusal(request))
         finally:
@@ -104,6 +105,9 @@ class Connection(TrioASGIHTTPConnection):
             await self._linger(request)
             await reply.end()
 
+    async def _response_to(self, request: IncomingRequest) -> "ResponseTypes":
+        return await self.app.handle_request(request)
+
     async def _linger(self, request: IncomingRequest) -> None:
         if request.body.ended:
             return
@@ -114,6 +118,23 @@ class Connection(TrioASGIHTTPConnection):
                     await request.body.wait_moved()
                 if pause.cancelled_caught:
                     return
+
+
+class RefusedConnection(Connection):
+    """The handling of one request that is refused before it is routed; it is logged and traced as every other.
+
+    Args:
+        app: the app.
+        scope: of the request.
+        error: what refuses it.
+    """
+
+    def __init__(self, app: "App", scope: HTTPScope, error: Exception) -> None:
+        super().__init__(app, scope)
+        self._error = error
+
+    async def _response_to(self, request: IncomingRequest) -> "ResponseTypes":
+        return self.app.refuse(request, self._error)
 
 
 class _Reply:

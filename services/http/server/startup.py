@@ -16,6 +16,7 @@ from services.config.configuration import (
     load,
     load_command_line,
 )
+from services.http.server.exposure import check_exposure
 from services.http.server.sockets import AddressUnusable, listen
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ def run_service(
         hint = f"Choose another with --{service}-port or CQOX_{service.upper()}_PORT." if error.in_use else ""
         sys.stderr.write(f"{service}: {error} {hint}".rstrip() + "\n")
         return 1
+    try:
+        check_exposure(settings, sockets)
+    except SettingsError as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return _USAGE
     from services.http.observability.logs import set_up_logging
     from services.http.server.serving import serve
 

@@ -6,7 +6,7 @@ from services.http.contract.operations import Answer, Operation
 
 def made(**about: object) -> Operation:
     given = {"name": "do", "method": "GET", "path": "/api/do", "group": "G", "summary": "Do", "answers": ()}
-    return Operation(**given | about)
+    return Operation(**{"needs": None} | given | about)
 
 
 @pytest.mark.parametrize(
