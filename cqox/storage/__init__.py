@@ -15,6 +15,7 @@ from cqox.storage.contracts import (
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
 from cqox.storage.history import Annotation, HistoryStore, Looks, ReportSummary
+from cqox.storage.identities import ApiKeyRecord, IdentityStore, TenantRecord
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
@@ -23,15 +24,19 @@ from cqox.storage.partial_uploads import PARTIAL_SECONDS, PartialUpload, Piece
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.shares import Share, ShareStore
 from cqox.storage.sqlite import SqliteStore
+from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
 
 __all__ = [
+    "DEFAULT_TENANT",
     "LEAST_FREE_BYTES",
     "PARTIAL_SECONDS",
     "Annotation",
+    "ApiKeyRecord",
     "Ballast",
     "DatasetRecord",
     "FileStore",
     "HistoryStore",
+    "IdentityStore",
     "JobRecord",
     "JobStatus",
     "LivenessLock",
@@ -49,8 +54,11 @@ __all__ = [
     "ShareStore",
     "SqliteStore",
     "StoredReport",
+    "TenantRecord",
     "check_room",
+    "check_tenant_id",
     "is_disk_fault",
+    "is_tenant_id",
     "unavailable",
     "usable_directory",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from cqox.storage.history import HistoryStore
+from cqox.storage.identities import IdentityStore
 from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.shares import ShareStore
@@ -148,7 +149,7 @@ class ResultCache(Protocol):
         ...
 
 
-class ResultStore(HistoryStore, ShareStore, Protocol):
+class ResultStore(HistoryStore, ShareStore, IdentityStore, Protocol):
     """Durable store of finished reports with their annotations, the data set registry and jobs; and of leases.
 
     Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query

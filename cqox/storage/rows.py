@@ -1,5 +1,6 @@
 """Conversion of records to rows for the SQL backends: the columns of each table, in the order of the fields."""
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +10,26 @@ from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
 from cqox.storage.history import Annotation, ReportSummary
+from cqox.storage.identities import ApiKeyRecord, TenantRecord
 from cqox.storage.pages import Page
 from cqox.storage.shares import Share
 
 __all__ = [
     "ABANDONED_SECONDS",
     "ANNOTATION",
+    "API_KEY",
     "DATASET",
     "JOB",
     "NOTES_CHARACTERS",
     "REPORT",
     "SHARE",
+    "TENANT",
     "Loaded",
     "annotation_of",
     "dataset_of",
     "is_text",
     "job_of",
+    "key_of",
     "loaded",
     "page_of",
     "page_of_jobs",
@@ -32,7 +37,9 @@ __all__ = [
     "position",
     "report_of",
     "row_of",
+    "row_of_key",
     "share_of",
+    "tenant_of",
     "verified",
 ]
 
@@ -45,6 +52,8 @@ SHARE = "share_id, analysis_id, digest, created_at, expires_at"
 NOTES_CHARACTERS = 200
 """Length of the beginning of the notes in a listing; one more character is read, which says that there are more."""
 DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
+API_KEY = "key_id, tenant_id, digest, name, roles, scopes, created_at, expires_at, last_used_on, revoked_at"
+TENANT = "tenant_id, name, created_at, erased_at"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
 ABANDONED_SECONDS = 86_400.0
 """Seconds after the expiry of its lease for which the row of a job still says `running`."""
@@ -58,7 +67,9 @@ def is_text(*texts: str | None) -> bool:
     return not any("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text) for text in given)
 
 
-def row_of(record: StoredReport | DatasetRecord | JobRecord | Annotation | ReportSummary | Share) -> tuple[object, ...]:
+def row_of(
+    record: StoredReport | DatasetRecord | JobRecord | Annotation | ReportSummary | Share | TenantRecord,
+) -> tuple[object, ...]:
     """Return the values of a record, in the order of its columns."""
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)
 
@@ -147,6 +158,25 @@ def annotation_of(row: Sequence[object]) -> Annotation:
 def share_of(row: Sequence[object]) -> Share:
     """Return the share link in a row of the columns `SHARE`."""
     return Share(**dict(zip(Share.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def tenant_of(row: Sequence[object]) -> TenantRecord:
+    """Return the tenant in a row of the columns `TENANT`."""
+    return TenantRecord(**dict(zip(TenantRecord.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def row_of_key(record: ApiKeyRecord) -> tuple[object, ...]:
+    """Return the values of an API key in the order of `API_KEY`; roles and scopes are JSON."""
+    texts = {"roles": json.dumps(record.roles), "scopes": None if record.scopes is None else json.dumps(record.scopes)}
+    return tuple(texts.get(name, getattr(record, name)) for name in ApiKeyRecord.__dataclass_fields__)
+
+
+def key_of(row: Sequence[object]) -> ApiKeyRecord:
+    """Return the API key in a row of the columns `API_KEY`."""
+    values = dict(zip(ApiKeyRecord.__dataclass_fields__, row, strict=True))
+    values["roles"] = tuple(json.loads(str(values["roles"])))
+    values["scopes"] = None if values["scopes"] is None else tuple(json.loads(str(values["scopes"])))
+    return ApiKeyRecord(**values)  # type: ignore[arg-type]
 
 
 def position(before: str) -> tuple[str, str]:

@@ -33,6 +33,7 @@ from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_connections import Connections
 from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, is_disk_fault, marks, migrate
 from cqox.storage.sqlite_history import SqliteHistory
+from cqox.storage.sqlite_identities import SqliteIdentities
 from cqox.storage.sqlite_retention import SqliteRetention
 from cqox.storage.sqlite_shares import SqliteShares
 from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
@@ -43,7 +44,7 @@ _logger = logging.getLogger("cqox.storage")
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
-class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares):
+class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities):
     """Reports and their annotations, the registry of data sets, and jobs in one file.
 
     Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call checks

@@ -131,6 +131,32 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
     ),
     # Covers the count of looks: in the table, the columns lie behind the report's body.
     ("reports by question", ("CREATE INDEX reports_by_question ON reports (dataset_id, outcome, treatment)",)),
+    (
+        "tenants and API keys",
+        (
+            """CREATE TABLE tenants (
+                tenant_id TEXT PRIMARY KEY,
+                name TEXT NOT NULL,
+                created_at TEXT NOT NULL,
+                erased_at TEXT
+            ) WITHOUT ROWID""",
+            """INSERT INTO tenants (tenant_id, name, created_at)
+                VALUES ('default', 'default', strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'))""",
+            """CREATE TABLE api_keys (
+                key_id TEXT PRIMARY KEY,
+                tenant_id TEXT NOT NULL,
+                digest BLOB NOT NULL,
+                name TEXT NOT NULL,
+                roles TEXT NOT NULL,
+                scopes TEXT,
+                created_at TEXT NOT NULL,
+                expires_at TEXT,
+                last_used_on TEXT,
+                revoked_at TEXT
+            ) WITHOUT ROWID""",
+            "CREATE INDEX api_keys_by_tenant ON api_keys (tenant_id)",
+        ),
+    ),
 )
 
 type File = tuple[int, int]

@@ -37,6 +37,14 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "share_of": "SELECT",
     "delete_share": "DELETE",
     "expire_shares": "DELETE",
+    "put_tenant": "UPSERT",
+    "tenant": "SELECT",
+    "tenants": "SELECT",
+    "put_key": "INSERT",
+    "key": "SELECT",
+    "keys": "SELECT",
+    "revoke_key": "UPDATE",
+    "used_key": "UPDATE",
     "register": "INSERT",
     "dataset": "SELECT",
     "datasets": "SELECT",
@@ -59,6 +67,8 @@ _COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
 _COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports", "summaries", "looks"), "reports")
 _COLLECTIONS |= dict.fromkeys(("annotation", "annotate", "forget_history"), "annotations")
 _COLLECTIONS |= dict.fromkeys(("put_share", "shares", "share_of", "delete_share", "expire_shares"), "shares")
+_COLLECTIONS |= dict.fromkeys(("put_tenant", "tenant", "tenants"), "tenants")
+_COLLECTIONS |= dict.fromkeys(("put_key", "key", "keys", "revoke_key", "used_key"), "api_keys")
 _COLLECTIONS |= dict.fromkeys(("register", "dataset", "datasets", "rename", "forget"), "datasets")
 _COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
 _COLLECTIONS |= dict.fromkeys(("claim_turn", "release_turn"), "turns")

@@ -3,7 +3,17 @@
 from dataclasses import replace
 from hashlib import blake2b, sha256
 
-from cqox.storage import Annotation, DatasetRecord, JobRecord, JobStatus, ReportSummary, Share, StoredReport
+from cqox.storage import (
+    Annotation,
+    ApiKeyRecord,
+    DatasetRecord,
+    JobRecord,
+    JobStatus,
+    ReportSummary,
+    Share,
+    StoredReport,
+    TenantRecord,
+)
 
 
 def a_report(
@@ -101,4 +111,31 @@ def a_share(number: int, share_id: str, *, expires_at: str = "2026-02-01T00:00:0
         digest=sha256(share_id.encode()).hexdigest(),
         created_at="2026-01-01T00:00:00+00:00",
         expires_at=expires_at,
+    )
+
+
+def a_tenant(tenant_id: str, *, name: str = "", erased_at: str | None = None) -> TenantRecord:
+    return TenantRecord(
+        tenant_id=tenant_id, name=name or tenant_id, created_at="2026-01-01T00:00:00+00:00", erased_at=erased_at
+    )
+
+
+def a_key(
+    key_id: str,
+    tenant_id: str = "acme",
+    *,
+    scopes: tuple[str, ...] | None = None,
+    at: str = "2026-01-01T00:00:00+00:00",
+) -> ApiKeyRecord:
+    return ApiKeyRecord(
+        key_id=key_id,
+        tenant_id=tenant_id,
+        digest=sha256(key_id.encode()).digest(),
+        name="夜間",
+        roles=("analyst", "steward"),
+        scopes=scopes,
+        created_at=at,
+        expires_at=None,
+        last_used_on=None,
+        revoked_at=None,
     )

@@ -159,6 +159,34 @@ MIGRATIONS: Sequence[Migration] = (
         name="reports by question",
         script=SQL("CREATE INDEX reports_by_question ON reports (dataset_id, outcome, treatment)"),
     ),
+    Migration(
+        name="tenants and API keys",
+        script=SQL("""
+            CREATE TABLE tenants (
+                tenant_id text COLLATE "C" PRIMARY KEY,
+                name text NOT NULL,
+                created_at text NOT NULL,
+                erased_at text
+            );
+            INSERT INTO tenants (tenant_id, name, created_at)
+                VALUES ('default', 'default', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'));
+            CREATE TABLE api_keys (
+                key_id text COLLATE "C" PRIMARY KEY,
+                tenant_id text COLLATE "C" NOT NULL,
+                digest bytea NOT NULL,
+                name text NOT NULL,
+                roles text NOT NULL,
+                scopes text,
+                created_at text COLLATE "C" NOT NULL,
+                expires_at text,
+                last_used_on text COLLATE "C",
+                revoked_at text
+            );
+            COMMENT ON COLUMN api_keys.digest IS 'SHA-256 of the secret, which is not stored';
+            COMMENT ON COLUMN api_keys.roles IS 'names of roles, a JSON array; scopes likewise, NULL for no limit';
+            CREATE INDEX api_keys_by_tenant ON api_keys (tenant_id);
+        """),
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.postgres.history import PostgresHistory
+from cqox.storage.postgres.identities import PostgresIdentities
 from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.postgres.shares import PostgresShares
@@ -54,7 +55,7 @@ _BRIEF_SECONDS = 1.0
 _logger = logging.getLogger("cqox.storage")
 
 
-class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares):
+class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, PostgresIdentities):
     """Reports, annotations, the data set registry and jobs in a PostgreSQL database shared by any number of engines.
 
     Open it with `PostgresStore.open`. The first call that reaches the server applies pending schema migrations, so an
