@@ -32,6 +32,15 @@ if TYPE_CHECKING:
         Unpivot,
     )
     from cqox.contract.health import Health
+    from cqox.contract.identities import (
+        KeyDescription,
+        KeyListing,
+        KeyRequest,
+        NewKeyDescription,
+        PrincipalDescription,
+        TenantChange,
+        TenantDescription,
+    )
     from cqox.contract.identity import dataset_id, file_digest
     from cqox.contract.jobs import (
         EstimateEvent,
@@ -151,7 +160,11 @@ __all__ = [
     "JobDescription",
     "JobListing",
     "JobSummary",
+    "KeyDescription",
+    "KeyListing",
+    "KeyRequest",
     "Mapped",
+    "NewKeyDescription",
     "NewShareDescription",
     "Options",
     "PeriodFormat",
@@ -162,6 +175,7 @@ __all__ = [
     "PreviewedContrast",
     "PreviewedPower",
     "PreviewedRows",
+    "PrincipalDescription",
     "Problem",
     "Provenance",
     "QuestionLooks",
@@ -179,6 +193,8 @@ __all__ = [
     "SheetPreview",
     "SourceListing",
     "SourceSummary",
+    "TenantChange",
+    "TenantDescription",
     "Unpivot",
     "UploadRequest",
     "UploadState",
@@ -220,6 +236,15 @@ _MODULES = {
         "Unpivot",
     ),
     "health": ("Health",),
+    "identities": (
+        "KeyDescription",
+        "KeyListing",
+        "KeyRequest",
+        "NewKeyDescription",
+        "PrincipalDescription",
+        "TenantChange",
+        "TenantDescription",
+    ),
     "identity": ("dataset_id", "file_digest"),
     "jobs": ("EstimateEvent", "JobDescription", "JobListing", "JobSummary"),
     "options": ("EstimationOptions", "Options"),

@@ -1,7 +1,7 @@
 """The signature of a principal between gateway and engine, by a key that both hold.
 
-It binds the principal to one method and target for a minute. A replay within that minute at the same target is possible
-for whoever reads the connection; where others can read it, use mutual TLS.
+It binds the principal to one method and target for a minute. Within that minute, those who can read the
+connection can replay it at the same target: where others can read it, use mutual TLS.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from cqox.errors import CqoxError
 __all__ = ["MAX_AGE_SECONDS", "HopKeyUnusable", "HopKeys"]
 
 MAX_AGE_SECONDS = 60
-"""How far the time of a signature may be from now, in seconds, in either direction."""
+"""The largest distance of the time of a signature from now, in seconds, in either direction."""
 
 _LEAST_CHARACTERS = 32
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}),v=([0-9a-f]{64})")

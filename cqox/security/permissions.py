@@ -7,7 +7,7 @@ __all__ = ["ROLES", "Permission", "Role", "granted", "may_know"]
 
 
 class Permission(StrEnum):
-    """What a principal may do; each operation of the API needs one of them, or none."""
+    """A right of a principal; each operation of the API needs one of them, or none."""
 
     API_USE = "api:use"
     """Read about oneself and about what the service can do; every principal has it."""

@@ -13,7 +13,7 @@ from cqox.security.permissions import Permission, granted
 __all__ = ["GATEWAY", "LOCAL", "InvalidPrincipal", "Kind", "Principal", "decode", "encode"]
 
 type Kind = Literal["local", "key", "operator", "service"]
-"""How it was authenticated: as the user of this machine, by an API key, by the operator's token, or as a service."""
+"""The way it was authenticated: as the user of this machine, by an API key, by the operator's token, or as a service."""
 
 _MOST_CHARACTERS = 4096
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -28,7 +28,7 @@ class InvalidPrincipal(CqoxError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who a request comes from, and what it may do.
+    """The source of a request, and what it may do.
 
     Attributes:
         subject: its identifier within the tenant, such as `key:4f0c…`.

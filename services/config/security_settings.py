@@ -11,7 +11,7 @@ from services.config.about import About
 __all__ = ["AuthMode", "SecuritySettings"]
 
 type AuthMode = Literal["local", "open", "keys"]
-"""How requests are authenticated: not at all on loopback, not at all anywhere, or by API keys."""
+"""The authentication of requests: not at all on loopback, not at all anywhere, or by API keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 
 import trio
 from quart import Response
@@ -12,21 +13,26 @@ from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.service import Analyses
 from cqox.analysis.stores import check_addresses, check_file
 from cqox.errors import StoreUnavailable
+from cqox.security import Verdict
 from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, datasets, history, jobs, shares, sources, uploads
+from services.engine import analyses, datasets, history, identities, jobs, shares, sources, uploads
 from services.engine.addresses import store_addresses
+from services.engine.authentication import HopAuthenticator
+from services.engine.key_records import resolve
 from services.engine.state import State
-from services.http.contract.registration import register
+from services.http.contract.identity_operations import RESOLVE_KEY
+from services.http.contract.registration import add_operation, register
 from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs, redirect_to_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
 from services.http.request.request import current_request
 from services.http.response.translation import translate_response
+from services.http.security.hop import hop_keys
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 
@@ -111,7 +117,8 @@ def create_app(settings: Settings) -> App:
 
     of_data = datasets.handlers(state) | sources.handlers(state) | uploads.handlers(state)
     of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state)
-    register(engine_app, of_data | of_results | jobs.handlers(state))
+    register(engine_app, of_data | of_results | jobs.handlers(state) | identities.handlers(state))
+    _require_gateway(engine_app, state)
     add_admin(engine_app)
     add_health(engine_app, {"results": results, "cache": cache, "disk": disk})
     add_docs(engine_app)
@@ -119,6 +126,19 @@ def create_app(settings: Settings) -> App:
     add_metrics(engine_app)
     engine_app.require_needs()
     return engine_app
+
+
+def _require_gateway(engine_app: App, state: State) -> None:
+    settings, keys = engine_app.settings, hop_keys(engine_app.settings)
+    if settings.auth != "keys":
+        return
+
+    async def resolved(key_id: str, digest: bytes) -> Verdict:
+        verdict, _ = await resolve(state.analyses.store, key_id, digest, now=datetime.now(UTC))
+        return verdict
+
+    add_operation(engine_app, RESOLVE_KEY, identities.resolving(state))
+    engine_app.authenticate_by(HopAuthenticator(keys, admin_token=settings.admin_token, resolve=resolved))
 
 
 app = asgi_app("engine", create_app)

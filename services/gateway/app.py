@@ -4,8 +4,11 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from cqox.security import Verdict
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
+from services.gateway.authentication import KeyAuthenticator
+from services.gateway.hop import HopWriter, ask_engine
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
 from services.gateway.routes import EngineAccess, add_routes
@@ -14,6 +17,7 @@ from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
+from services.http.security.hop import hop_keys
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 from services.page.routes import add_page
@@ -25,7 +29,8 @@ def create_app(settings: Settings) -> App:
     """Create the gateway's app; it connects to an engine when the first request needs one.
 
     Raises:
-        SettingsError: the certificates of `CQOX_TLS_DIR`, or those trusted for an engine with https, cannot be read.
+        SettingsError: the certificates of `CQOX_TLS_DIR`, or those trusted for an engine with https, cannot be read; or a
+            login is required, and nothing proves a request of the gateway to an engine.
     """
     gateway = App(__name__, title="Gateway", settings=settings)
     tls = None
@@ -34,6 +39,7 @@ def create_app(settings: Settings) -> App:
     elif any(url.startswith("https:") for url in settings.engine_urls):
         _check_certificates()
     engines = EngineAccess()
+    _require_keys(gateway, engines)
 
     @gateway.resource
     @asynccontextmanager
@@ -54,6 +60,20 @@ def create_app(settings: Settings) -> App:
     add_metrics(gateway)
     gateway.require_needs()
     return gateway
+
+
+def _require_keys(gateway: App, engines: EngineAccess) -> None:
+    keys = hop_keys(gateway.settings)
+    if gateway.settings.auth != "keys":
+        return
+    writer = HopWriter(keys)
+
+    async def resolve(key_id: str, digest: bytes) -> tuple[Verdict, float]:
+        return await ask_engine(engines.policies, writer, key_id, digest)
+
+    engines.writer = writer
+    engines.keys = KeyAuthenticator(resolve, admin_token=gateway.settings.admin_token)
+    gateway.authenticate_by(engines.keys)
 
 
 def _check_certificates() -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "Call",
     "EngineClient",
     "Headers",
+    "Hop",
     "Reply",
     "ResponseContract",
     "Streamed",
@@ -40,6 +41,9 @@ type Headers = tuple[tuple[bytes, bytes], ...]
 
 type ResponseContract = Mapping[int, tuple[str, ...]]
 """Success statuses, each with the allowed media types of the body; none where there is no body."""
+
+type Hop = Callable[[str, bytes], Headers]
+"""Writes the fields that say who a request comes from, for its method and target; called for each attempt."""
 
 MAX_ANSWER_BYTES = 64 * 2**20
 """Default bound on a buffered response body; streamed responses have no bound."""
@@ -87,6 +91,7 @@ class Call:
         headers: the header fields to forward to the engine.
         content: the body; a stream can be sent only once.
         contract: the success responses that are allowed; None to skip the check.
+        hop: says who the request comes from; None for an operation that needs no principal.
     """
 
     method: str
@@ -94,6 +99,7 @@ class Call:
     headers: Headers = ()
     content: bytes | AsyncIterable[bytes] = b""
     contract: ResponseContract | None = None
+    hop: Hop | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +256,8 @@ def _fields(call: Call) -> list[tuple[bytes, bytes]]:
     own = [(_EXCHANGE, new_exchange().encode())]
     if call.content and isinstance(call.content, bytes):
         own.append((_CONTENT_DIGEST, content_digest(call.content).encode()))
+    if call.hop is not None:
+        own += call.hop(call.method, call.target)
     written = {name for name, _ in own}
     return [*own, *(field for field in call.headers if field[0] not in written)]
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 import structlog
 from quart.typing import ResponseReturnValue
@@ -13,8 +14,10 @@ from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
 from cqox.contract.messages import LANGUAGES, Message, translate_document
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
+from services.gateway.authentication import KeyAuthenticator
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
+from services.gateway.hop import HopWriter
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.response_contract import expected, problem_of
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Operation, operation
@@ -26,6 +29,7 @@ from services.http.request.request import IncomingRequest, current_request
 from services.http.request.uploads import FORM_BYTES
 from services.http.response.problems import describe
 from services.http.response.translation import translate_members
+from services.http.security.requester import principal_of
 from services.http.server.app import App
 from services.http.statuses import NOT_CURED_BY_WAITING, is_error, is_server_error
 
@@ -92,21 +96,35 @@ _RETURNED = frozenset(
 
 
 class EngineAccess:
-    """The routes' access to the engines; `policies` is set while the app serves."""
+    """The routes' access to the engines.
+
+    Attributes:
+        policies: set while the app serves.
+        writer: says to an engine who a request comes from; None where the services have no login.
+        keys: what is known of API keys; None where the services have no login.
+    """
 
     policies: EnginePolicies
+    writer: HopWriter | None = None
+    keys: KeyAuthenticator | None = None
 
 
 def add_routes(app: App, engines: EngineAccess) -> None:
     """Register every operation of the contract on the app."""
     settings = app.settings
 
+    def call_of(request: IncomingRequest, body: bytes, contract: ResponseContract) -> Call:
+        call, principal = _call(request, body, contract), principal_of(request.scope)
+        if engines.writer is None or principal is None:
+            return call
+        return replace(call, hop=engines.writer.of(principal))
+
     async def asked(what: Operation, parameters: Mapping[str, str]) -> Call:
         request = current_request()
         # Reject a body that is not declared as JSON here: an engine would do so only after receiving it.
         read = read_json_bytes if isinstance(what.body, type) else read_body
         body = await read(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
-        return _call(request, body, expected(what, parameters, events=request.wants_events))
+        return call_of(request, body, expected(what, parameters, events=request.wants_events))
 
     @contextmanager
     def serving_within(most: float, otherwise: Message | None = None) -> Iterator[Granted]:
@@ -136,7 +154,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     def finding(what: Operation, most: float = READ_SECONDS) -> Handler:
         async def find(**parameters: str) -> TrioResponse:
             with serving_within(most) as given:
-                call = _call(current_request(), b"", expected(what, parameters))
+                call = call_of(current_request(), b"", expected(what, parameters))
                 return _answer(await engines.policies.find(call, seconds=given.seconds), given)
 
         return find
@@ -151,7 +169,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
 
     async def follow(**parameters: str) -> ResponseReturnValue:
         with serving_within(READ_SECONDS) as given:
-            call = _call(current_request(), b"", expected(operation("job_events"), parameters))
+            call = call_of(current_request(), b"", expected(operation("job_events"), parameters))
             # A job may outlive the connection that carried its events, so a final event from here could be false.
             return await _streamed(engines.policies.follow(call, seconds=given.seconds), given, final_event=False)
 
@@ -163,7 +181,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         place = engines.policies.upload_place()
         chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file", stalled=place.leave)
         headers = () if length is None else ((b"content-length", str(length).encode()),)
-        call = _call(request, b"", expected(operation("upload_dataset"), {}))
+        call = call_of(request, b"", expected(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
         with serving_within(settings.analysis_seconds) as given:
             return _answer(await engines.policies.upload(call, seconds=given.seconds, place=place), given)
@@ -176,12 +194,18 @@ def add_routes(app: App, engines: EngineAccess) -> None:
             request, max_bytes=settings.max_upload_bytes, pace=settings.body_pace, what="piece", stalled=place.leave
         )
         headers = () if length is None else ((b"content-length", str(length).encode()),)
-        call = _call(request, b"", expected(what, parameters))
+        call = call_of(request, b"", expected(what, parameters))
         question = replace(call, method="GET", contract=expected(operation("read_upload"), parameters))
         call = replace(call, headers=call.headers + headers, content=verified(request, chunks))
         with serving_within(READ_SECONDS) as given:
             sent = engines.policies.append(call, question, seconds=given.seconds, place=place)
             return _answer(await sent, given)
+
+    async def revoke_key(key_id: str) -> TrioResponse:
+        answer = await reading(operation("revoke_key"))(key_id=key_id)
+        if engines.keys is not None:
+            engines.keys.forget(key_id)
+        return cast("TrioResponse", answer)
 
     handlers: dict[str, Handler] = {each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS}
     special: dict[str, Handler] = {
@@ -204,6 +228,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "read_job": finding(operation("read_job")),
         "cancel_job": finding(operation("cancel_job")),
         "job_events": follow,
+        "revoke_key": revoke_key,
     }
     register(app, handlers | special)
 
@@ -245,7 +270,12 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
     Raises:
         DeadlineExceeded: a 504 without a problem body, such as that of a proxy.
         RateLimited: a 429 without a problem body.
+        EngineUnavailable: the engine does not trust this gateway.
     """
+    if reply.status == HTTPStatus.UNAUTHORIZED:
+        # The client has been authenticated here: it is this gateway that the engine does not trust.
+        _log.error("an engine does not take this gateway for one; compare CQOX_HOP_KEY, CQOX_AUTH and the clocks")
+        raise EngineUnavailable(Message("security.gateway-untrusted"))
     if not is_server_error(reply.status) and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
         return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
     request = current_request()

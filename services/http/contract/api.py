@@ -20,6 +20,7 @@ from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.dataset_operations import DATASET_OPERATIONS
 from services.http.contract.health_models import Liveness
 from services.http.contract.history_operations import HISTORY_OPERATIONS
+from services.http.contract.identity_operations import IDENTITY_OPERATIONS
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, PAGES, SUFFIX
 from services.http.contract.share_operations import SHARE_OPERATIONS
@@ -226,6 +227,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *DATASET_OPERATIONS,
     *UPLOAD_OPERATIONS,
+    *IDENTITY_OPERATIONS,
     Operation(
         name="list_estimators",
         method="GET",

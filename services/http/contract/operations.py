@@ -63,7 +63,7 @@ class Operation:
     """
 
     name: str
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     aliases: tuple[str, ...] = ()
     group: str

@@ -8,7 +8,7 @@ from services.http.contract.api import OPERATIONS, OWN_GROUPS, operation
 from services.http.contract.operations import Operation
 from services.http.server.app import App
 
-__all__ = ["Handler", "register"]
+__all__ = ["Handler", "add_operation", "register"]
 
 type Handler = Callable[..., Awaitable[ResponseReturnValue]]
 """A coroutine function that takes the path parameters by name."""
@@ -28,10 +28,11 @@ def register(app: App, handlers: Mapping[str, Handler]) -> None:
     if wanted != handlers.keys():
         raise ValueError(f"operations and handlers differ in {', '.join(sorted(wanted ^ handlers.keys()))}")
     for name, handler in handlers.items():
-        _add(app, operation(name), handler)
+        add_operation(app, operation(name), handler)
 
 
-def _add(app: App, what: Operation, handler: Handler) -> None:
+def add_operation(app: App, what: Operation, handler: Handler) -> None:
+    """Register the handler of one operation on the app."""
     for number, path in enumerate((what.path, *what.aliases)):
         endpoint = f"{what.name}-{number}" if number else what.name
         rule = path.replace("{", "<").replace("}", ">")

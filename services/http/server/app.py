@@ -16,7 +16,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
-from cqox.errors import Draining, Rejected, ServiceError
+from cqox.errors import Draining, ResilienceError, ServiceError
 from cqox.security import Permission
 from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
@@ -151,7 +151,7 @@ class App(QuartTrio):
         with self.in_flight.admit(f"authenticate {scope['path']}") as ticket, ticket.scope:
             try:
                 return await self.access.decide_later(state)
-            except (ServiceError, Rejected) as error:
+            except (ServiceError, ResilienceError) as error:
                 return error
         return Draining(self.title.lower())
 

@@ -1,4 +1,4 @@
-"""Where a service without a login may listen: on loopback addresses, unless its operator says that it is open."""
+"""A check that a service without a login listens on loopback addresses, unless its operator says that it is open."""
 
 import ipaddress
 import socket
