@@ -63,6 +63,7 @@ class HopKeys:
 
 
 def _mac(key: bytes, principal: str, method: str, target: bytes, at: int) -> bytes:
-    # No part but the last can hold a line feed, so that the parts cannot be shifted against each other.
-    text = b"\n".join((str(at).encode(), method.encode(), principal.encode(), target))
+    parts = (str(at).encode(), method.encode(), principal.encode(), target)
+    # Each with its length, so that none can be shifted against its neighbour.
+    text = b"".join(len(part).to_bytes(8) + part for part in parts)
     return hmac.digest(key, text, hashlib.sha256)

@@ -13,7 +13,7 @@ from cqox.security.permissions import Permission, granted
 __all__ = ["GATEWAY", "LOCAL", "InvalidPrincipal", "Kind", "Principal", "decode", "encode"]
 
 type Kind = Literal["local", "key", "operator", "service"]
-"""The way it was authenticated: as the user of this machine, by an API key, by the operator's token, or as a service."""
+"""The way it was authenticated: as the user of this machine, by an API key or the operator's token, or as a service."""
 
 _MOST_CHARACTERS = 4096
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

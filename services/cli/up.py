@@ -1,6 +1,7 @@
 """`cqox up`: gateway and engine on this machine, with an optional demonstration."""
 
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -151,6 +152,9 @@ class _Session:
             "CQOX_ENGINE_PORT": str(httpx.URL(self._engine_url).port),
             "ENGINE_URL": self._engine_url,
         }
+        if self._settings.auth == "keys" and not self._settings.hop_keys:
+            # Both run here and end together, so that no file has to hold what they share.
+            environment["CQOX_HOP_KEY"] = secrets.token_hex()
         if self._console.is_terminal:
             environment.setdefault("CQOX_LOG_FORMAT", "console")
         stop = self._settings.drain_delay + self._settings.drain_seconds + _STOP_EXTRA_SECONDS

@@ -82,7 +82,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def revoke_key(key_id: str) -> Response:
         query_of("revoke_key")
-        at = datetime.now(UTC).isoformat(timespec="seconds")
+        at = datetime.now(UTC).isoformat(timespec="microseconds")
         store, tenant = state.analyses.store, _caller().tenant
         if not await store.revoke_key(tenant, key_id, at=at) and not await _is_revoked(state, tenant, key_id):
             raise NotFound(Message("security.no-such-key"), field="key_id")
@@ -103,7 +103,7 @@ def handlers(state: State) -> dict[str, Handler]:
         if not is_tenant_id(tenant_id):
             raise InvalidRequest(Message("security.no-tenant-id"), field="tenant_id")
         found = await store.tenant(tenant_id)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
         created_at, erased_at = (now, None) if found is None else (found.created_at, found.erased_at)
         record = TenantRecord(tenant_id=tenant_id, name=name, created_at=created_at, erased_at=erased_at)
         await store.put_tenant(record)

@@ -90,8 +90,8 @@ def new_record(
         name=name,
         roles=tuple(dict.fromkeys(roles)),
         scopes=None if scopes is None else tuple(dict.fromkeys(scopes)),
-        created_at=now.isoformat(timespec="seconds"),
-        expires_at=None if days is None else (now + timedelta(days=days)).isoformat(timespec="seconds"),
+        created_at=now.isoformat(timespec="microseconds"),
+        expires_at=None if days is None else (now + timedelta(days=days)).isoformat(timespec="microseconds"),
         last_used_on=None,
         revoked_at=None,
     )

@@ -1,0 +1,175 @@
+"""Both services with `CQOX_AUTH=keys`: from the first key on the command line to its end, and what nobody may do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import cqox
+from cqox.errors import NotAuthenticated, PermissionMissing
+from cqox.security import HopKeys, Principal, Role, encode, granted, new_key
+from tests.e2e.stack import Stack, running_stack
+from tests.waiting import wait_until
+
+ASKED = {
+    "dataset_id": "test",
+    "mapping": {"y": "y", "treatment": "w"},
+    "options": {"estimators": ["difference_in_means"]},
+}
+HOP_KEY = "a-secret-of-the-two-services-of-this-test"
+TABLE = b"y,w\n" + b"".join(b"%d,%d\n" % (number % 7, number % 2) for number in range(60))
+
+
+def make_key(stack: Stack, *arguments: str) -> str:
+    """Make a key on the command line, as an operator does."""
+    environment = {**os.environ, "CQOX_DATA_DIR": stack.engine.environment["CQOX_DATA_DIR"], "CQOX_AUTH": "keys"}
+    command = [Path(sys.executable).with_name("cqox"), "keys", "create", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("keyed")
+    (folder / "hop").write_text(HOP_KEY)
+    with running_stack(folder, CQOX_AUTH="keys", CQOX_HOP_KEY_FILE=str(folder / "hop")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def steward(keyed: Stack) -> str:
+    return make_key(keyed, "--tenant", "default", "--role", "steward")
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_a_key_opens_the_whole_way_from_a_file_to_a_report_and_its_end_closes_it(keyed: Stack, steward: str) -> None:
+    with keyed.client() as client:
+        client.headers.update(bearer(steward))
+        uploaded = client.post("/api/datasets", files={"file": ("t.csv", TABLE)}).json()
+        report = client.post("/api/analyze/comprehensive", json=ASKED | {"dataset_id": uploaded["dataset_id"]})
+        assert report.status_code == 200
+        job = client.post("/api/analyze/comprehensive", json=ASKED, headers={"Prefer": "respond-async"})
+        assert job.status_code == 202
+        path = f"/api/jobs/{job.json()['job_id']}"
+        wait_until(lambda: client.get(path).json()["status"] == "succeeded")
+        with client.stream("GET", f"{path}/events") as events:
+            assert "event: succeeded" in events.read().decode() or events.status_code == 200
+
+        made = client.post("/api/keys", json={"name": "guest", "roles": ["reader"]}).json()
+        guest = bearer(made["key"])
+        assert client.get("/api/me", headers=guest).json()["roles"] == ["reader"]
+        assert client.get("/api/datasets", headers=guest).status_code == 200
+        refused = client.delete(f"/api/datasets/{uploaded['dataset_id']}", headers=guest)
+        assert (refused.status_code, refused.json()["type"]) == (403, "permission-missing")
+        assert 'scope="datasets:delete"' in refused.headers["www-authenticate"]
+        assert client.get("/api/keys", headers=guest).status_code == 403
+        assert client.delete(f"/api/keys/{made['key_id']}", headers=guest).status_code == 404
+
+        assert client.delete(f"/api/keys/{made['key_id']}").status_code == 204
+        # By the gateway that passed it on, at once.
+        ended = client.get("/api/me", headers=guest)
+        assert (ended.status_code, ended.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
+        assert client.delete(f"/api/datasets/{uploaded['dataset_id']}").status_code == 204
+    for service in (keyed.gateway, keyed.engine):
+        for secret in (steward, made["key"], HOP_KEY):
+            assert secret not in service.log
+
+
+def test_a_client_takes_its_key_and_says_what_is_wrong_with_it(keyed: Stack, steward: str) -> None:
+    with cqox.Client(keyed.gateway.url, token=steward) as client:
+        assert client.datasets()
+    with cqox.Client(keyed.gateway.url) as client, pytest.raises(NotAuthenticated):
+        client.datasets()
+    reader = make_key(keyed, "--role", "reader")
+    with cqox.Client(keyed.gateway.url, token=reader) as client, pytest.raises(PermissionMissing):
+        client.delete_dataset("x")
+
+
+def test_nothing_is_answered_without_a_key_but_health_the_page_and_share_links(keyed: Stack) -> None:
+    with keyed.client() as client:
+        for path in ("/api/datasets", "/api/me", "/docs", "/openapi.json", "/metrics", "/nowhere", "/api/keys"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
+            assert answer.headers["content-type"] == "application/problem+json"
+        for path in ("/", "/history", "/s", "/page/js/main.js", "/health/live", "/health/ready", "/api/health"):
+            assert client.get(path).status_code == 200, path
+        assert client.get("/api/shared", headers={"Share-Token": "x"}).status_code == 404
+        for value in (b"Bearer \xe9", b"Bearer " + b"a" * 9000, b"Basic YTpi", b"Bearer cqox_x"):
+            assert client.get("/api/me", headers=[(b"Authorization", value)]).status_code == 401
+        twice = [(b"Authorization", f"Bearer {new_key().text}".encode())] * 2
+        assert client.get("/api/me", headers=twice).status_code == 401
+
+
+def test_a_client_cannot_say_who_it_is(keyed: Stack, steward: str) -> None:
+    everything = Principal(
+        subject="key:x", tenant="default", roles=tuple(map(str, Role)), permissions=granted(Role), kind="key"
+    )
+    forged = {"X-Cqox-Principal": encode(everything), "X-Cqox-Tenant": "other", "X-Cqox-Principal-Signature": "t=1"}
+    with keyed.client() as client:
+        assert client.get("/api/me", headers=forged).status_code == 401
+        found = client.get("/api/me", headers=forged | bearer(steward)).json()
+        assert (found["tenant"], found["roles"]) == ("default", ["steward"])
+
+
+def test_an_engine_takes_only_what_its_gateway_has_signed(keyed: Stack, steward: str) -> None:
+    reader = Principal(
+        subject="key:a", tenant="default", roles=("reader",), permissions=granted(["reader"]), kind="key"
+    )
+    text = encode(reader)
+
+    def signed(key: str, now: float, target: bytes = b"/api/me") -> dict[str, str]:
+        signature = HopKeys([key]).sign(text, method="GET", target=target, now=now)
+        return {"X-Cqox-Principal": text, "X-Cqox-Principal-Signature": signature}
+
+    now = time.time()
+    with httpx.Client(base_url=keyed.engine.url, trust_env=False) as engine:
+        assert engine.get("/api/me", headers=signed(HOP_KEY, now)).json()["roles"] == ["reader"]
+        for wrong in (
+            {},
+            bearer(steward),
+            {"X-Cqox-Principal": text},
+            signed("another-secret-of-at-least-32-characters", now),
+            signed(HOP_KEY, now - 120),
+            signed(HOP_KEY, now, b"/api/datasets"),
+        ):
+            assert engine.get("/api/me", headers=wrong).status_code == 401, wrong
+        assert engine.post("/api/internal/keys/resolve", json={}).status_code == 401
+        # Its own metrics, by a key that may read them.
+        operator = make_key(keyed, "--role", "operator")
+        assert engine.get("/metrics", headers=bearer(operator)).status_code == 200
+        assert engine.get("/metrics", headers=bearer(steward)).status_code == 403
+
+
+def test_known_keys_work_while_the_engine_is_away_and_others_are_asked_to_wait(keyed: Stack) -> None:
+    known, new = make_key(keyed, "--role", "operator"), make_key(keyed, "--role", "operator")
+    with keyed.client() as client:
+        assert client.get("/metrics", headers=bearer(known)).status_code == 200
+        keyed.engine.kill()
+        try:
+            assert client.get("/metrics", headers=bearer(known)).status_code == 200
+            waiting = client.get("/metrics", headers=bearer(new))
+            assert waiting.status_code == 503
+            assert int(waiting.headers["retry-after"]) >= 1
+        finally:
+            keyed.engine.start()
+            keyed.engine.wait_ready()
+        wait_until(lambda: client.get("/metrics", headers=bearer(new)).status_code == 200)
+
+
+@pytest.mark.parametrize("service", ["gateway", "engine"])
+def test_keys_without_a_secret_between_the_services_end_the_start(tmp_path: Path, service: str) -> None:
+    environment = {**os.environ, "CQOX_AUTH": "keys", "CQOX_DATA_DIR": str(tmp_path), "CQOX_ENGINE_PORT": "0"}
+    environment["CQOX_GATEWAY_PORT"] = "0"
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "CQOX_HOP_KEY_FILE" in done.stderr
