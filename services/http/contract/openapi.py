@@ -1,12 +1,15 @@
 """The OpenAPI 3.1 document, generated from the operations and the models of the contract."""
 
 from http import HTTPStatus
+from typing import cast
 
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from cqox.contract import Problem
 from cqox.contract.messages import LANGUAGES
+from cqox.security import Permission
+from services.config.security_settings import AuthMode
 from services.http.contract.api import OPERATIONS, Answer, Operation, Parameter
 from services.http.contract.health_models import code_version
 from services.http.contract.upload_operations import PIECE_TYPE
@@ -17,6 +20,16 @@ __all__ = ["openapi_document"]
 
 type _Json = dict[str, JsonValue]
 type _References = dict[tuple[type[BaseModel], JsonSchemaMode], _Json]
+
+_SCHEMES: _Json = {
+    "securitySchemes": {
+        "apiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, `cqox_<id>_<secret>_<crc>`.",
+        }
+    }
+}
 
 _INTRODUCTION = """
 Upload a table, assign roles to its columns, and get every causal estimate that the data can support, with its
@@ -31,13 +44,19 @@ code and parameters.
 """
 
 
-def openapi_document() -> _Json:
-    """Return the document as JSON values."""
+def openapi_document(auth: AuthMode = "local") -> _Json:
+    """Return the document as JSON values.
+
+    Args:
+        auth: how requests are authenticated; with keys the document says what each operation needs.
+    """
     references, schemas = _schemas()
     paths: dict[str, _Json] = {}
     for operation in OPERATIONS:
         for path in (operation.path, *operation.aliases):
             entry = _operation(operation, references)
+            if auth == "keys":
+                _add_needs(entry, operation, references)
             if path != operation.path:
                 entry |= {"operationId": f"{operation.name}_alias", "summary": f"The same as {operation.path}"}
             paths.setdefault(path, {})[operation.method.lower()] = entry
@@ -47,8 +66,22 @@ def openapi_document() -> _Json:
         "info": {"title": "CQOx", "version": code_version(), "description": _INTRODUCTION + _problem_table()},
         "tags": [{"name": group} for group in groups],
         "paths": {**paths},
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, **(_SCHEMES if auth == "keys" else {})},
     }
+
+
+def _add_needs(entry: _Json, operation: Operation, references: _References) -> None:
+    if operation.needs is None:
+        entry["security"] = []
+        return
+    # Without OAuth, the names are those of roles or permissions (OpenAPI 3.1, security requirement object).
+    entry["security"] = [{"apiKey": [str(operation.needs)]}]
+    problem: _Json = {"application/problem+json": {"schema": references[Problem, "serialization"]}}
+    responses = cast("_Json", entry["responses"])
+    for status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        responses.setdefault(str(int(status)), {"description": status.phrase, "content": problem})
+    if operation.needs is not Permission.API_USE and "{" in operation.path:
+        responses.setdefault(str(int(HTTPStatus.NOT_FOUND)), {"description": "Not Found", "content": problem})
 
 
 def _schemas() -> tuple[_References, _Json]:

@@ -15,6 +15,7 @@ from quart_trio.wrappers import TrioResponse
 from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from cqox.security import Permission
+from services.config.security_settings import AuthMode
 from services.http.server.app import App
 
 __all__ = ["add_docs", "redirect_to_docs"]
@@ -38,7 +39,7 @@ def add_docs(app: App) -> None:
     """Add `/openapi.json` and `/docs` to the app."""
 
     async def openapi() -> TrioResponse:
-        body = await trio.to_thread.run_sync(_openapi)
+        body = await trio.to_thread.run_sync(_openapi, app.settings.auth)
         return TrioResponse(body, headers={"Cache-Control": "no-cache"}, content_type="application/json")
 
     async def page(name: str = "index.html") -> TrioResponse:
@@ -70,11 +71,11 @@ def redirect_to_docs(app: App) -> None:
 
 
 @cache
-def _openapi() -> bytes:
+def _openapi(auth: AuthMode) -> bytes:
     # Imported at the first call: generating the schemas of all models would delay the start of the service.
     from services.http.contract.openapi import openapi_document
 
-    return json.dumps(openapi_document(), ensure_ascii=False).encode()
+    return json.dumps(openapi_document(auth), ensure_ascii=False).encode()
 
 
 @cache

@@ -1,12 +1,16 @@
 // Calls of the API. Everything is fetched, so that one place adds what a request must carry.
+import { askForKey, currentKey, keyFields } from "./key.js";
 import { pause, Store } from "./lib.js";
 import { currentLanguage, t } from "./text.js";
 
 /** Whether the server answers; the page shows it while calls are retried. */
 export const connection = new Store({ lost: false });
 
-/** Header fields of every request; a sign-in or a share link adds its own. */
+/** Header fields of every request of a share link. */
 export const credentials = { headers: {} };
+
+/** Return the header fields that say who asks: the key of a person, the token of a share link. */
+export const identity = () => ({ ...keyFields(), ...credentials.headers });
 
 const TRIES = 6;
 const PATIENCE_MILLISECONDS = 15_000;
@@ -51,13 +55,14 @@ async function problemOf(response) {
  * @throws {Problem} the server refuses it, or cannot be reached
  */
 export async function send(path, { method = "GET", json, body, headers = {}, signal, repeatable, tries = TRIES } = {}) {
-  const fields = { "Accept-Language": currentLanguage(), ...credentials.headers, ...headers };
-  if (json !== undefined) fields["Content-Type"] = "application/json";
   const again = repeatable ?? (["GET", "DELETE"].includes(method) || "Idempotency-Key" in headers);
   const patience = tries === Infinity ? Infinity : PATIENCE_MILLISECONDS;
   let waited = 0;
   for (let attempt = 1; ; attempt += 1) {
     let problem;
+    const key = currentKey();
+    const fields = { "Accept-Language": currentLanguage(), ...identity(), ...headers };
+    if (json !== undefined) fields["Content-Type"] = "application/json";
     try {
       const content = json === undefined ? body : JSON.stringify(json);
       const response = await fetch(path, { method, headers: fields, body: content, signal, cache: "no-store" });
@@ -70,6 +75,10 @@ export async function send(path, { method = "GET", json, body, headers = {}, sig
     } catch (error) {
       if (isAbort(error)) throw error;
       problem = new Problem({ type: "connection", title: t("problem-connection"), detail: t("problem-connection-detail") });
+    }
+    if (problem.type === "not-authenticated") {
+      await askForKey(key, signal);
+      continue;
     }
     // What took too long once would take as long again.
     const worth = problem.status === 0 || (WORTH_ANOTHER_TRY.has(problem.status) && !(problem.status === 504 && method === "POST"));

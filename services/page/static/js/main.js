@@ -8,6 +8,7 @@ import { Failure, Heading, useStore } from "./parts.js";
 import { route, startRouting } from "./route.js";
 import { Job } from "./run.js";
 import { Shared } from "./shared.js";
+import { SignIn } from "./signin.js";
 import { Start } from "./start.js";
 import { currentLanguage, LANGUAGES, loadText, t } from "./text.js";
 import { upload } from "./upload.js";
@@ -44,6 +45,7 @@ function Page() {
     </header>
     ${lost && html`<p class="lost" role="alert">${t("connection-lost")}</p>`}
     ${problem && html`<div class="wrap"><${Failure} problem=${problem} /></div>`}
+    <${SignIn} />
     <main class="wrap" id="main"><${View} view=${view} id=${id} /></main>
     <footer class="wrap muted small"><p>${t("footer")}</p></footer>
   `;

@@ -1,5 +1,5 @@
 // Uploads in pieces, which go on where they stopped: after a lost connection, and when the same file is chosen again.
-import { asProblem, call, credentials, id, Problem } from "./api.js";
+import { asProblem, call, id, identity, Problem } from "./api.js";
 import { memory, pause, Store } from "./lib.js";
 import { currentLanguage, t } from "./text.js";
 
@@ -46,7 +46,7 @@ async function sendPiece(uploadId, offset, piece, onProgress, signal) {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     request.open("PATCH", `/api/uploads/${id(uploadId)}`);
-    const fields = { ...credentials.headers, ...digest, "Accept-Language": currentLanguage() };
+    const fields = { ...identity(), ...digest, "Accept-Language": currentLanguage() };
     fields["Upload-Offset"] = String(offset);
     fields["Content-Type"] = "application/offset+octet-stream";
     for (const [name, value] of Object.entries(fields)) request.setRequestHeader(name, value);

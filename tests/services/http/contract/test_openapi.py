@@ -73,3 +73,15 @@ def test_the_example_is_the_one_that_ships_with_the_project():
 def test_every_kind_of_problem_is_explained():
     for kind in kinds():
         assert f"| {kind.status} | `{kind.type}` |" in DOCUMENT["info"]["description"]
+
+
+def test_with_keys_every_operation_says_what_it_needs():
+    document = openapi_document("keys")
+    assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+    for each in OPERATIONS:
+        entry = document["paths"][each.path][each.method.lower()]
+        needs = [] if each.needs is None else [{"apiKey": [str(each.needs)]}]
+        assert entry["security"] == needs, each.name
+        assert ("401" in entry["responses"]) == (each.needs is not None), each.name
+        assert each.needs is None or "403" in entry["responses"], each.name
+    assert not list(every(DOCUMENT, "security"))

@@ -126,15 +126,15 @@ def test_each_role_may_do_what_the_table_says(apps: dict[str, App], service: str
         allowed = ALLOWED[operation.name]
         for path in (operation.path, *operation.aliases):
             decision = app.access.decide(scope_of(operation, path))
-            told = (service, operation.name, decision)
+            shown = (service, operation.name, decision)
             if allowed is PUBLIC or (role is not None and role in allowed):
-                assert decision is True, told
+                assert decision is True, shown
             elif role is None:
-                assert isinstance(decision, NotAuthenticated), told
+                assert isinstance(decision, NotAuthenticated), shown
             else:
                 family = str(operation.needs).partition(":")[0]
                 hidden = "{" in path and f"{family}:read" not in held
-                assert isinstance(decision, NotFound if hidden else PermissionMissing), told
+                assert isinstance(decision, NotFound if hidden else PermissionMissing), shown
 
 
 @pytest.mark.parametrize("service", ["gateway local", "gateway open", "engine local", "engine open"])
