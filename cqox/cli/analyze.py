@@ -34,6 +34,7 @@ class Wanted:
     Attributes:
         data: a file, a folder or an address; for a server also a data set that it has.
         server: address of the server that computes; None for this machine.
+        token_file: file with the token for it; None for that of the environment.
         query: a query on the database at that address; None for the data themselves.
         roles: values by role name, one string for each use of the flag.
         options: options of the analysis as `name=value` strings.
@@ -56,6 +57,7 @@ class Wanted:
     exports: Sequence[Path]
     as_json: bool
     language: Language
+    token_file: Path | None = None
 
 
 def analyze(wanted: Wanted) -> int:
@@ -85,7 +87,7 @@ def _computed(wanted: Wanted, progress: Progress) -> Report:
     mapping = mapping_of(wanted.roles)
     data = source_of(wanted.data, wanted.query)
     if wanted.server is not None:
-        with open_client(wanted.server) as client:
+        with open_client(wanted.server, wanted.token_file) as client:
             report = client.analyze_request(
                 data, mapping, options, read=read, language=wanted.language, progress=progress.step
             )

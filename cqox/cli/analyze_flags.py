@@ -20,6 +20,7 @@ __all__ = [
     "SERVER_VARIABLE",
     "FigureFormat",
     "ServerOption",
+    "TokenFileOption",
     "analyze_flags",
     "parameter",
     "with_flags",
@@ -56,10 +57,16 @@ _EXPORT_HELP = (
 SERVER_VARIABLE = "CQOX_URL"
 _SERVER_HELP = (
     "Server that computes, such as http://localhost:8082; this machine if absent. DATA may then be the id of a data "
-    "set there. A token is taken from CQOX_TOKEN."
+    "set there. A token is taken from CQOX_TOKEN, or from the file of --token-file or CQOX_TOKEN_FILE."
 )
 ServerOption = Annotated[str | None, typer.Option("--server", metavar="URL", envvar=SERVER_VARIABLE, help=_SERVER_HELP)]
 """The flag `--server` of a command that computes."""
+
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="File with the token for --server; see CQOX_TOKEN_FILE."),
+]
+"""The flag `--token-file` of a command that asks a server."""
 
 
 class FigureFormat(StrEnum):
@@ -93,6 +100,7 @@ def analyze_flags() -> list[inspect.Parameter]:
             Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP)],
         ),
         parameter("server", ServerOption),
+        parameter("token_file", TokenFileOption),
         parameter("query", Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]),
         parameter("read", Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]),
         parameter("export", Annotated[list[Path] | None, typer.Option("--export", metavar="FILE", help=_EXPORT_HELP)]),

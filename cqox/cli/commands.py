@@ -15,6 +15,7 @@ from cqox.cli.analyze_flags import (
     SERVER_VARIABLE,
     FigureFormat,
     ServerOption,
+    TokenFileOption,
     analyze_flags,
     with_flags,
 )
@@ -102,6 +103,7 @@ def _checked(command: Callable[..., None], installation: Installation) -> Callab
 def _analyze(
     data: str,
     server: str | None,
+    token_file: Path | None,
     query: str | None,
     option: list[str] | None,
     read: list[str] | None,
@@ -119,6 +121,7 @@ def _analyze(
     wanted = Wanted(
         data=data,
         server=server or None,
+        token_file=token_file,
         query=query,
         roles={name: given or [] for name, given in roles.items()},
         options=option or [],
@@ -142,6 +145,7 @@ def _folder_of_figures(data: str) -> Path:
 def _roles(
     data: _Data,
     server: ServerOption = None,
+    token_file: TokenFileOption = None,
     query: _Query = None,
     read: _Read = None,
     json: _Json = False,
@@ -152,7 +156,15 @@ def _roles(
     from cqox.cli.roles import print_roles
 
     raise typer.Exit(
-        print_roles(data, server=server or None, query=query, read_options=read or [], as_json=json, language=lang)
+        print_roles(
+            data,
+            server=server or None,
+            query=query,
+            read_options=read or [],
+            as_json=json,
+            language=lang,
+            token_file=token_file,
+        )
     )
 
 
@@ -178,6 +190,7 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
         server: Annotated[
             str | None, typer.Option("--server", metavar="URL", help="Server to ask; CQOX_URL if absent.")
         ] = None,
+        token_file: TokenFileOption = None,
         data_dir: Annotated[
             Path | None,
             typer.Option("--data-dir", help="Data directory with a store; CQOX_DATA_DIR or the default if absent."),
@@ -196,7 +209,13 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
 
         asked = server or ("" if data_dir else os.environ.get(SERVER_VARIABLE, ""))
         shown = Shown(
-            analysis_id=analysis_id, server=asked or None, data_dir=data_dir, form=format, output=output, language=lang
+            analysis_id=analysis_id,
+            server=asked or None,
+            data_dir=data_dir,
+            form=format,
+            output=output,
+            language=lang,
+            token_file=token_file,
         )
         raise typer.Exit(show_stored(shown, installation))
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -39,6 +40,7 @@ def print_roles(
     read_options: Sequence[str],
     as_json: bool,
     language: Language,
+    token_file: Path | None = None,
 ) -> int:
     """Print the suggestion.
 
@@ -49,6 +51,7 @@ def print_roles(
         read_options: options of reading the file as `name=value` strings.
         as_json: print what the HTTP interface answers instead of tables.
         language: language of the reasons.
+        token_file: file with the token for the server; None for that of the environment.
 
     Returns:
         The exit status: 0 for a suggestion, 1 where the file cannot be used or the server fails, 2 for an invalid
@@ -57,7 +60,7 @@ def print_roles(
     document: dict[str, JsonValue] | None = None
     try:
         with suppress(KeyboardInterrupt):
-            found = _suggested(source_of(data, query), server, read_options_of(read_options))
+            found = _suggested(source_of(data, query), server, token_file, read_options_of(read_options))
             document = found.model_dump(mode="json")
     except (CqoxError, OSError) as error:
         return print_error(error, language)
@@ -68,14 +71,16 @@ def print_roles(
     if as_json:
         print_json(document)
     else:
-        command = command_of(data, document, server=server, query=query, read_options=read_options)
+        command = command_of(
+            data, document, server=server, token_file=token_file, query=query, read_options=read_options
+        )
         _show(result_console(), document, command, language)
     return 0
 
 
-def _suggested(source: Source, server: str | None, read: Mapping[str, JsonValue]) -> Inference:
+def _suggested(source: Source, server: str | None, token_file: Path | None, read: Mapping[str, JsonValue]) -> Inference:
     if server is not None:
-        with open_client(server) as client:
+        with open_client(server, token_file) as client:
             return client.roles(source, read=read)
     with Session(bounds_of(os.environ)) as session:
         return roles(source, read=read, session=session)
@@ -86,6 +91,7 @@ def command_of(
     inference: Mapping[str, Any],
     *,
     server: str | None = None,
+    token_file: Path | None = None,
     query: str | None = None,
     read_options: Sequence[str] = (),
 ) -> str:
@@ -105,6 +111,7 @@ def command_of(
     missing = [[flag_of(role), "COLUMN"] for role in inference["missing"]]
     words = [data if not data.startswith("-") else f"./{data}", *([] if query is None else ["--query", query])]
     words += [] if server is None else ["--server", server]
+    words += [] if token_file is None else ["--token-file", str(token_file)]
     return shlex.join(["cqox", "analyze", *words, *chain.from_iterable([*flags, *missing])])
 
 

@@ -44,6 +44,7 @@ class Shown:
     Attributes:
         analysis_id: the report; None lists the latest.
         server: URL of the server; None for a data directory.
+        token_file: file with the token for it; None for that of the environment.
         data_dir: the data directory; that of the settings if None.
         form: how it is shown; by the suffix of `output` if None, else as text.
         output: file to write; standard output if None.
@@ -56,6 +57,7 @@ class Shown:
     form: TextOrFile | None
     output: Path | None
     language: Language
+    token_file: Path | None = None
 
 
 def show_stored(shown: Shown, installation: Installation) -> int:
@@ -106,7 +108,7 @@ def _show(shown: Shown, analysis_id: str, place: StorePlace | None) -> None:
         form = form or format_of(shown.output)
     form = form or "text"
     if place is None:
-        with open_client(str(shown.server)) as client:
+        with open_client(str(shown.server), shown.token_file) as client:
             _show_as(shown, client.report(analysis_id, language=shown.language), form)
         return
     body, specs = _from_store(place, lambda store: _load(store, analysis_id))
@@ -133,7 +135,7 @@ def _show_text(shown: Shown, report: Report) -> None:
 
 def _list(shown: Shown, place: StorePlace | None) -> None:
     if place is None:
-        with open_client(str(shown.server)) as client:
+        with open_client(str(shown.server), shown.token_file) as client:
             found = [_summary(each) for each in islice(client.reports(), _LATEST)]
     else:
         found = [_summary(each) for each in _from_store(place, _latest)]

@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,13 +16,18 @@ from cqox.errors import InvalidRequest
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["TOKEN_VARIABLE", "URL_VARIABLE", "Server", "check_field", "server_at"]
+__all__ = ["TOKEN_FILE_VARIABLE", "TOKEN_VARIABLE", "URL_VARIABLE", "Server", "check_field", "read_token", "server_at"]
 
 URL_VARIABLE = "CQOX_URL"
 """Environment variable with the address of the server."""
 
 TOKEN_VARIABLE = "CQOX_TOKEN"
 """Environment variable with the bearer token for the server of `URL_VARIABLE`."""
+
+TOKEN_FILE_VARIABLE = "CQOX_TOKEN_FILE"
+"""Environment variable with the path of a file that holds the token, where `TOKEN_VARIABLE` is not set."""
+
+_MOST_TOKEN_BYTES = 8 * 2**10
 
 _SCHEMES = ("http", "https")
 _AUTHORIZATION = "authorization"
@@ -97,6 +103,9 @@ def server_at(
     address = _address((ours if url is None else url).strip())
     if token is None and (not ours or _origin(ours) == _origin(address)):
         token = environ.get(TOKEN_VARIABLE, "").strip() or None
+        file = environ.get(TOKEN_FILE_VARIABLE, "").strip()
+        if token is None and file:
+            token = read_token(Path(file))
     fields = dict(headers or {})
     if token is not None:
         if any(name.lower() == _AUTHORIZATION for name in fields):
@@ -107,6 +116,24 @@ def server_at(
     if not timeout > 0:
         raise ValueError(f"timeout must be above 0, not {timeout!r}")
     return Server(url=address, headers=fields, timeout=timeout, tls=tls, transport=transport)
+
+
+def read_token(file: Path) -> str:
+    """Return the token in a file.
+
+    Raises:
+        InvalidRequest: it cannot be read, or holds no single line of ASCII text.
+    """
+    try:
+        with file.expanduser().open("rb") as opened:
+            text = opened.read(_MOST_TOKEN_BYTES + 1).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise InvalidRequest(Message("client.token-file", file=str(file), reason=reason), field="token") from None
+    if not text or not text.isprintable() or len(text) > _MOST_TOKEN_BYTES:
+        reason = Message("client.token-file-content")
+        raise InvalidRequest(Message("client.token-file", file=str(file), reason=reason), field="token")
+    return text
 
 
 def check_field(name: str, value: str, *, shown: str, field: str = "headers") -> None:

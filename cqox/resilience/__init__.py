@@ -33,6 +33,7 @@ from cqox.resilience.deadlines.timeout import Timeout
 from cqox.resilience.limits.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
 from cqox.resilience.limits.bulkhead import Bulkhead, BulkheadSnapshot
 from cqox.resilience.limits.drain import Drain, DrainReport, InFlight
+from cqox.resilience.limits.keyed_rate_limit import Allowance, KeyedRateLimit
 from cqox.resilience.limits.load_shedding import Shed, ShedSnapshot
 from cqox.resilience.limits.rate_limit import RateLimit, RateLimitSnapshot
 from cqox.resilience.pipeline.events import (
@@ -83,6 +84,7 @@ from cqox.resilience.runtime.criticality import Criticality, criticality, curren
 __all__ = [
     "AdaptiveLimit",
     "AdaptiveLimitSnapshot",
+    "Allowance",
     "AttemptFailed",
     "AttemptStarted",
     "AttemptTimeout",
@@ -115,6 +117,7 @@ __all__ = [
     "GaveUp",
     "Hedge",
     "InFlight",
+    "KeyedRateLimit",
     "LoadShed",
     "Policy",
     "ProbeFailed",

@@ -37,6 +37,17 @@ class SecuritySettings:
         ),
     ] = field(default="", repr=False)
 
+    requests_per_minute: Annotated[
+        int,
+        About(
+            "CQOX_REQUESTS_PER_MINUTE",
+            "Most requests of one API key in a minute, as many at once after an idle minute; beyond it they are "
+            "rejected with 429. 0 for no limit; without CQOX_AUTH=keys there is none.",
+            minimum=0,
+            services=("gateway", "up"),
+        ),
+    ] = 0
+
     @property
     def hop_keys(self) -> tuple[str, ...]:
         """The secrets between gateway and engine; none where the principal is not signed."""

@@ -18,6 +18,7 @@ from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
 from services.http.security.hop import hop_keys
+from services.http.security.quota import RequestQuota
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 from services.page.routes import add_page
@@ -74,6 +75,8 @@ def _require_keys(gateway: App, engines: EngineAccess) -> None:
     engines.writer = writer
     engines.keys = KeyAuthenticator(resolve, admin_token=gateway.settings.admin_token)
     gateway.authenticate_by(engines.keys)
+    if gateway.settings.requests_per_minute:
+        gateway.quota = RequestQuota(gateway.settings.requests_per_minute)
 
 
 def _check_certificates() -> None:

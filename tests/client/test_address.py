@@ -1,8 +1,10 @@
 """Addresses, tokens and fields of a server."""
 
+from pathlib import Path
+
 import pytest
 
-from cqox.client.address import Server, server_at
+from cqox.client.address import Server, read_token, server_at
 from cqox.errors import InvalidRequest
 
 ENVIRON = {"CQOX_URL": "https://cqox.example.com/", "CQOX_TOKEN": "secret"}
@@ -99,3 +101,20 @@ def test_a_timeout_is_positive(timeout: float) -> None:
 def test_this_machine_is_known(url: str, loopback: bool) -> None:
     assert Server(url=url).is_loopback == loopback
     assert Server(url=url).is_secure == url.startswith("https")
+
+
+def test_the_environment_may_name_a_file_with_the_token(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret\n")
+    environ = {"CQOX_URL": "https://cqox.example.com", "CQOX_TOKEN_FILE": str(tmp_path / "key")}
+    assert server_at(None, environ=environ).headers == {"Authorization": "Bearer secret"}
+    assert server_at("https://elsewhere.example.com", environ=environ).headers == {}
+    assert server_at(None, environ=environ | {"CQOX_TOKEN": "mine"}).headers == {"Authorization": "Bearer mine"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb", "鍵".encode(), b"a" * 9000, None])
+def test_a_file_without_a_token_is_refused_by_its_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidRequest, match=r"key cannot be used"):
+        read_token(file)

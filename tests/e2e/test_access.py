@@ -173,3 +173,13 @@ def test_keys_without_a_secret_between_the_services_end_the_start(tmp_path: Path
     )
     assert done.returncode == 2
     assert "CQOX_HOP_KEY_FILE" in done.stderr
+
+
+def test_the_command_line_asks_a_server_with_a_key_in_a_file(keyed: Stack, steward: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(steward)
+    command = [Path(sys.executable).with_name("cqox"), "roles", "test", "--server", keyed.gateway.url]
+    done = subprocess.run([*command, "--token-file", tmp_path / "key"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"--token-file {tmp_path / 'key'}" in done.stdout.replace("\n", "")
+    without = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (without.returncode, "API key" in without.stderr) == (1, True)

@@ -27,6 +27,7 @@ from services.http.request.language import unknown_language
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
 from services.http.security.access import Access, Authenticator, Everybody
+from services.http.security.quota import RequestQuota
 from services.http.server.lifecycle import InFlight, Lifecycle
 from services.http.server.request_task import Connection, Lifespan, RefusedConnection
 from services.http.server.telemetry import telemetry_of
@@ -58,6 +59,7 @@ class App(QuartTrio):
         tls: TLS of the connections to the app; None for plain TCP.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
         access: decides on every request before it is routed.
+        quota: counts the requests of each principal; None for no limit.
         clients_are_gateways: whether one address may hold any number of connections, because it is a gateway's.
         tasks: the group of tasks that outlive requests; open while the app serves. A failing task ends the process.
     """
@@ -68,6 +70,7 @@ class App(QuartTrio):
     tasks: TaskGroup
     telemetry: Telemetry | None = None
     clients_are_gateways = False
+    quota: RequestQuota | None = None
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         """Create the app.
@@ -144,13 +147,15 @@ class App(QuartTrio):
     async def _refused(self, scope: HTTPScope) -> Exception | None:
         state = cast("dict[str, Any]", scope)
         decision = self.access.decide(state)
-        if decision is True:
-            return None
-        if decision is not False:
-            return decision
+        refused = await self._refused_later(state) if decision is False else decision
+        if isinstance(refused, Exception) or self.quota is None:
+            return refused if isinstance(refused, Exception) else None
+        return self.quota.take(state)
+
+    async def _refused_later(self, scope: dict[str, Any]) -> Exception | None:
         with self.in_flight.admit(f"authenticate {scope['path']}") as ticket, ticket.scope:
             try:
-                return await self.access.decide_later(state)
+                return await self.access.decide_later(scope)
             except (ServiceError, ResilienceError) as error:
                 return error
         return Draining(self.title.lower())
@@ -164,7 +169,13 @@ class App(QuartTrio):
 
     def refuse(self, request: IncomingRequest, error: Exception) -> TrioResponse:
         """Return the response to a request that `access` refuses; a foreign host comes first."""
-        return problems.answer(request, self._guard.refusal(request) or unknown_language(request) or error)
+        error = self._guard.refusal(request) or unknown_language(request) or error
+        return self._with_quota(request, problems.answer(request, error))
+
+    def _with_quota[Response: ResponseTypes](self, request: IncomingRequest, response: Response) -> Response:
+        if self.quota is not None:
+            response.headers.update(self.quota.fields(cast("dict[str, Any]", request.scope)))
+        return response
 
     def resource(self, opened: Resource) -> Resource:
         """Register a function whose context manager is open while the app serves; a decorator."""
@@ -189,7 +200,7 @@ class App(QuartTrio):
         refused = self._guard.refusal(incoming) or unknown_language(incoming)
         if refused is not None:
             return problems.answer(incoming, refused)
-        return await super().handle_request(request)
+        return self._with_quota(incoming, await super().handle_request(request))
 
     async def handle_user_exception(
         self, ctx: AppContext, error: Exception | BaseExceptionGroup[BaseException]

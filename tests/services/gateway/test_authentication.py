@@ -299,3 +299,26 @@ def test_the_whole_app_answers_hostile_fields_with_401(app, values: list[bytes],
     headers = dict(sent[0]["headers"])
     assert headers[b"content-type"] == b"application/problem+json"
     assert headers[b"www-authenticate"].startswith(b"Bearer")
+
+
+@pytest.mark.trio
+async def test_a_key_has_its_number_of_requests_and_every_answer_says_what_is_left(tmp_path: Path) -> None:
+    limited = create_app(Settings(data_dir=tmp_path, auth="keys", hop_key="k" * 32, requests_per_minute=2))
+    limited.authenticate_by(KeyAuthenticator(Engine(), admin_token="operator"))
+    client, headers = limited.test_client(), {"Authorization": "Bearer operator"}
+    answers = [await client.get("/nowhere", headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert [answer.headers["RateLimit"].partition(";t=")[0] for answer in answers] == [
+        '"requests";r=1',
+        '"requests";r=0',
+        '"requests";r=0',
+    ]
+    assert int(answers[2].headers["Retry-After"]) >= 1
+    # Health needs no principal, and strangers are refused before they are counted.
+    assert (await client.get("/health/live")).status_code == 200
+    assert (await client.get("/nowhere")).status_code == 401
+
+
+@pytest.mark.parametrize("auth", ["local", "open"])
+def test_without_keys_there_is_no_limit(tmp_path: Path, auth: str) -> None:
+    assert create_app(Settings(data_dir=tmp_path, auth=auth, requests_per_minute=1)).quota is None
