@@ -27,7 +27,7 @@ class RequestQuota:
     """
 
     def __init__(self, per_minute: int, *, limit: KeyedRateLimit | None = None) -> None:
-        self._limit = limit or KeyedRateLimit(per_minute, 60.0, name="requests of one principal")
+        self._limit = KeyedRateLimit(per_minute, 60.0, name="requests of one principal") if limit is None else limit
 
     def take(self, scope: MutableMapping[str, Any]) -> RateLimited | None:
         """Count a request; return the error that refuses it, None where it is admitted or has no principal."""
