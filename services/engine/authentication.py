@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from cqox.contract.messages import Message
@@ -23,6 +24,7 @@ from services.http.security.operator import operator_of
 
 __all__ = ["HopAuthenticator"]
 
+_decoded = lru_cache(1024)(decode)
 _OWN_PATHS = frozenset(each.path for each in OPERATIONS if each.group in ("Measures", "Administration"))
 
 
@@ -79,7 +81,7 @@ class HopAuthenticator:
         if not self._is_trusted(scope, sent, "" if signature is None else signature.decode("latin1")):
             raise NotAuthenticated(Message("security.untrusted-gateway"), reason="invalid_token")
         try:
-            return decode(sent)
+            return _decoded(sent)
         except InvalidPrincipal as error:
             raise NotAuthenticated(Message("security.untrusted-gateway"), reason="invalid_token") from error
 

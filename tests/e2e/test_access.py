@@ -164,17 +164,6 @@ def test_known_keys_work_while_the_engine_is_away_and_others_are_asked_to_wait(k
         wait_until(lambda: client.get("/metrics", headers=bearer(new)).status_code == 200)
 
 
-@pytest.mark.parametrize("service", ["gateway", "engine"])
-def test_keys_without_a_secret_between_the_services_end_the_start(tmp_path: Path, service: str) -> None:
-    environment = {**os.environ, "CQOX_AUTH": "keys", "CQOX_DATA_DIR": str(tmp_path), "CQOX_ENGINE_PORT": "0"}
-    environment["CQOX_GATEWAY_PORT"] = "0"
-    done = subprocess.run(
-        [sys.executable, "-m", f"services.{service}"], env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2
-    assert "CQOX_HOP_KEY_FILE" in done.stderr
-
-
 def test_the_command_line_asks_a_server_with_a_key_in_a_file(keyed: Stack, steward: str, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(steward)
     command = [Path(sys.executable).with_name("cqox"), "roles", "test", "--server", keyed.gateway.url]
@@ -183,3 +172,28 @@ def test_the_command_line_asks_a_server_with_a_key_in_a_file(keyed: Stack, stewa
     assert f"--token-file {tmp_path / 'key'}" in done.stdout.replace("\n", "")
     without = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (without.returncode, "API key" in without.stderr) == (1, True)
+
+
+def test_a_key_gives_no_more_than_its_maker_has_and_reaches_no_other_tenant(keyed: Stack, steward: str) -> None:
+    other = make_key(keyed, "--tenant", "acme", "--new-tenant", "--role", "steward")
+    with keyed.client() as client:
+
+        def asked(key: str, **body: object) -> httpx.Response:
+            return client.post("/api/keys", json={"name": "n"} | body, headers=bearer(key))
+
+        refused = asked(steward, roles=["operator"])
+        assert (refused.status_code, refused.json()["choices"]) == (400, ["reader", "analyst", "steward"])
+        assert asked(steward, roles=["platform", "reader"]).status_code == 400
+        # Scopes may bring a role within what the maker has.
+        manager = asked(steward, roles=["steward"], scopes=["keys:manage"]).json()["key"]
+        assert asked(manager, roles=["steward"]).status_code == 400
+        assert asked(manager, roles=["reader"]).status_code == 400
+        assert asked(manager, roles=["steward"], scopes=["keys:manage"]).status_code == 201
+        assert client.get("/api/datasets", headers=bearer(manager)).status_code == 403
+
+        assert client.get("/api/me", headers=bearer(other)).json()["tenant"] == "acme"
+        listed = client.get("/api/keys", headers=bearer(other)).json()["keys"]
+        assert len(listed) == 1
+        mine = client.get("/api/keys", headers=bearer(steward)).json()["keys"][0]["key_id"]
+        assert client.delete(f"/api/keys/{mine}", headers=bearer(other)).status_code == 404
+        assert client.get("/api/tenants/default", headers=bearer(other)).status_code == 404

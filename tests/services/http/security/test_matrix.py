@@ -1,11 +1,13 @@
 """Every operation of both services, by each role and in each mode, as a table that has to be extended with it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cqox.errors import NotAuthenticated, NotFound, PermissionMissing
 from cqox.security import GATEWAY, LOCAL, Principal, Role, granted
+from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.engine.app import create_app as create_engine
 from services.gateway.app import create_app as create_gateway
@@ -184,3 +186,11 @@ def test_an_operation_cannot_be_written_without_needs() -> None:
     assert all(operation.needs is None or operation.needs in granted(Role) for operation in OPERATIONS)
     with pytest.raises(ValueError, match="differ"):
         register(App(__name__, title="Gateway", settings=Settings()), {})
+
+
+@pytest.mark.parametrize("create", [create_gateway, create_engine])
+def test_keys_without_a_secret_between_the_services_end_the_start(
+    create: Callable[[Settings], App], tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="CQOX_HOP_KEY_FILE"):
+        create(Settings(data_dir=tmp_path, auth="keys"))
