@@ -32,6 +32,7 @@
         ├── StoreUnavailable             a store could not be reached; nothing was read or written
         │   └── StorageFull              a store is full; data must be deleted first
         ├── EngineUnavailable            the gateway cannot reach its engine, or lost it before a full response
+        ├── IdentityProviderUnavailable  the keys of the identity provider cannot be fetched
         ├── ServerUnreachable            a client cannot reach the server, or lost it before a full response
         ├── AnswerNotUnderstood          what answers a client is no CQOx server, or one of another version
         └── JobInterrupted               a job ended with its engine, or was cancelled
@@ -52,6 +53,7 @@ __all__ = [
     "DeadlineExceeded",
     "Draining",
     "EngineUnavailable",
+    "IdentityProviderUnavailable",
     "InputError",
     "InvalidRequest",
     "JobInterrupted",
@@ -320,6 +322,10 @@ class StorageFull(StoreUnavailable):
 
 class EngineUnavailable(ServiceError):
     """The engine cannot be reached, failed, or was lost before its response was complete."""
+
+
+class IdentityProviderUnavailable(ServiceError):
+    """The keys of the identity provider cannot be fetched, so that no token can be verified."""
 
 
 class ServerUnreachable(ServiceError):

@@ -15,6 +15,7 @@ from cqox.errors import (
     DeadlineExceeded,
     Draining,
     EngineUnavailable,
+    IdentityProviderUnavailable,
     InputError,
     InvalidRequest,
     KeyReused,
@@ -64,6 +65,7 @@ _SERVICE_ERRORS: Mapping[str, type[ServiceError]] = {
     "store-unavailable": StoreUnavailable,
     "insufficient-storage": StorageFull,
     "engine-unavailable": EngineUnavailable,
+    "identity-provider-unavailable": IdentityProviderUnavailable,
 }
 _REJECTIONS: Mapping[str, type[Rejected]] = {
     "bulkhead-full": BulkheadFull,

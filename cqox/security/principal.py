@@ -12,8 +12,9 @@ from cqox.security.permissions import Permission, granted
 
 __all__ = ["GATEWAY", "LOCAL", "InvalidPrincipal", "Kind", "Principal", "decode", "encode"]
 
-type Kind = Literal["local", "key", "operator", "service"]
-"""The way it was authenticated: as the user of this machine, by an API key or the operator's token, or as a service."""
+type Kind = Literal["local", "key", "token", "operator", "service"]
+"""How it was authenticated: as the user of this machine, by an API key, an access token, the operator's token, or as a
+service."""
 
 _MOST_CHARACTERS = 4096
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -110,14 +111,12 @@ def _checked(members: dict[str, object]) -> Principal:
     held = frozenset(Permission(each) for each in permissions)
     if kind == GATEWAY.kind:
         return GATEWAY
-    if kind not in ("key", "operator"):
+    if kind not in ("key", "token", "operator"):
         # The principal of a service without logins crosses no hop.
         raise InvalidPrincipal("its kind is unknown")
     if not held <= granted(roles):
         raise InvalidPrincipal("a permission is not granted by its roles")
-    return Principal(
-        subject=subject, tenant=tenant, roles=roles, permissions=held, kind="key" if kind == "key" else "operator"
-    )
+    return Principal(subject=subject, tenant=tenant, roles=roles, permissions=held, kind=kind)
 
 
 def _names(value: object) -> tuple[str, ...]:

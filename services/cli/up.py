@@ -156,7 +156,7 @@ class _Session:
             "CQOX_ENGINE_PORT": str(httpx.URL(self._engine_url).port),
             "ENGINE_URL": self._engine_url,
         }
-        if self._settings.auth == "keys" and not self._settings.hop_keys:
+        if self._settings.authenticates and not self._settings.hop_keys:
             # Both run here and end together, so that no file has to hold what they share.
             environment["CQOX_HOP_KEY"] = secrets.token_hex()
         if self._console.is_terminal:

@@ -10,8 +10,8 @@ from services.config.about import About
 
 __all__ = ["AuthMode", "SecuritySettings"]
 
-type AuthMode = Literal["local", "open", "keys"]
-"""The authentication of requests: not at all on loopback, not at all anywhere, or by API keys."""
+type AuthMode = Literal["local", "open", "keys", "oidc"]
+"""The authentication of requests: none on loopback, none anywhere, by API keys, or by access tokens and API keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +19,12 @@ class SecuritySettings:
     """The part of the settings that decides who may do what."""
 
     auth: Annotated[
-        Literal["local", "open", "keys"],
+        Literal["local", "open", "keys", "oidc"],
         About(
             "CQOX_AUTH",
             "Who may use the services: local (everybody on this machine; other addresses to listen on are refused), "
-            "open (everybody who reaches them) or keys (holders of an API key).",
+            "open (everybody who reaches them), keys (holders of an API key) or oidc (holders of an access token of "
+            "CQOX_OIDC_ISSUER, or of an API key).",
         ),
     ] = "local"
     hop_key: Annotated[
@@ -47,6 +48,37 @@ class SecuritySettings:
             services=("gateway", "up"),
         ),
     ] = 0
+    oidc_issuer: Annotated[
+        str,
+        About(
+            "CQOX_OIDC_ISSUER",
+            "Address of the OpenID provider whose access tokens are accepted, exactly as it stands in its tokens.",
+            shown="none",
+            services=("gateway", "up"),
+        ),
+    ] = ""
+    oidc_audience: Annotated[
+        str,
+        About(
+            "CQOX_OIDC_AUDIENCE",
+            "The audience that an access token must be for.",
+            shown="none",
+            services=("gateway", "up"),
+        ),
+    ] = ""
+    oidc_tenant_claim: Annotated[
+        str,
+        About("CQOX_OIDC_TENANT_CLAIM", "The claim of an access token with the tenant.", services=("gateway", "up")),
+    ] = "tenant"
+    oidc_roles_claim: Annotated[
+        str,
+        About("CQOX_OIDC_ROLES_CLAIM", "The claim of an access token with the roles.", services=("gateway", "up")),
+    ] = "roles"
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether a request needs a key or a token."""
+        return self.auth in ("keys", "oidc")
 
     @property
     def hop_keys(self) -> tuple[str, ...]:

@@ -130,7 +130,7 @@ def create_app(settings: Settings) -> App:
 
 def _require_gateway(engine_app: App, state: State) -> None:
     settings, keys = engine_app.settings, hop_keys(engine_app.settings)
-    if settings.auth != "keys":
+    if not settings.authenticates:
         return
 
     async def resolved(key_id: str, digest: bytes) -> Verdict:

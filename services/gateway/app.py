@@ -1,8 +1,10 @@
 """The gateway's app, which clients connect to. It computes nothing and stores nothing."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from cqox.security import Verdict
 from services.config.configuration import SettingsError
@@ -22,6 +24,9 @@ from services.http.security.quota import RequestQuota
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 from services.page.routes import add_page
+
+if TYPE_CHECKING:
+    from services.gateway.token_authentication import TokenAuthenticator
 
 __all__ = ["app", "create_app"]
 
@@ -65,7 +70,7 @@ def create_app(settings: Settings) -> App:
 
 def _require_keys(gateway: App, engines: EngineAccess) -> None:
     keys = hop_keys(gateway.settings)
-    if gateway.settings.auth != "keys":
+    if not gateway.settings.authenticates:
         return
     writer = HopWriter(keys)
 
@@ -73,10 +78,43 @@ def _require_keys(gateway: App, engines: EngineAccess) -> None:
         return await ask_engine(engines.policies, writer, key_id, digest)
 
     engines.writer = writer
-    engines.keys = KeyAuthenticator(resolve, admin_token=gateway.settings.admin_token)
-    gateway.authenticate_by(engines.keys)
+    by_key = KeyAuthenticator(resolve, admin_token=gateway.settings.admin_token)
+    engines.keys = by_key
+    gateway.authenticate_by(by_key if gateway.settings.auth == "keys" else _by_token(gateway, by_key))
     if gateway.settings.requests_per_minute:
         gateway.quota = RequestQuota(gateway.settings.requests_per_minute)
+
+
+def _by_token(gateway: App, by_key: KeyAuthenticator) -> "TokenAuthenticator":
+    try:
+        # The libraries of tokens are an extra that other modes do without.
+        from cqox.security.access_tokens import TokenRules
+        from services.gateway.identity_provider import IdentityProvider, fetch_keys, is_secure
+        from services.gateway.token_authentication import TokenAuthenticator
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"CQOX_AUTH=oidc needs {error.name}, which is not installed: pip install 'cqox[security]'."
+        ) from None
+    settings = gateway.settings
+    if not settings.oidc_issuer or not settings.oidc_audience:
+        raise SettingsError(
+            "CQOX_AUTH=oidc needs CQOX_OIDC_ISSUER, the address of the OpenID provider, and CQOX_OIDC_AUDIENCE, "
+            "which its access tokens for this service name."
+        )
+    if not is_secure(settings.oidc_issuer):
+        raise SettingsError("CQOX_OIDC_ISSUER must be an https address; http is accepted on this machine only.")
+
+    def start_soon(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        gateway.tasks.start_soon(work, name="ask the identity provider")
+
+    rules = TokenRules(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        tenant_claim=settings.oidc_tenant_claim,
+        roles_claim=settings.oidc_roles_claim,
+    )
+    provider = IdentityProvider(partial(fetch_keys, settings.oidc_issuer), start_soon=start_soon)
+    return TokenAuthenticator(rules, provider, by_key)
 
 
 def _check_certificates() -> None:

@@ -46,7 +46,7 @@ _OF_CODE = frozenset({"exceptions", "failure_if", "failures", "probe"})
 
 def add_admin(app: App) -> None:
     """Add the administration paths: on the port where a token is set, and on the admin socket."""
-    if app.settings.auth == "keys":
+    if app.settings.authenticates:
         # The access layer requires `policies:steer`, which the token has as well.
         _add_paths(app, _admit)
     elif app.settings.admin_token:

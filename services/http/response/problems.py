@@ -25,6 +25,7 @@ from cqox.errors import (
     DeadlineExceeded,
     Draining,
     EngineUnavailable,
+    IdentityProviderUnavailable,
     InputError,
     InvalidRequest,
     KeyReused,
@@ -202,6 +203,12 @@ _KINDS: dict[type[Exception], Kind] = {
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         title=Message("problems.title-engine-unavailable"),
         retry_after=2,
+    ),
+    IdentityProviderUnavailable: Kind(
+        type="identity-provider-unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title=Message("problems.title-identity-provider-unavailable"),
+        retry_after=10,
     ),
     ServiceError: Kind(
         type="unavailable",

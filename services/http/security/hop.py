@@ -20,14 +20,14 @@ def hop_keys(settings: Settings) -> HopKeys | None:
     """Return the keys of the signatures between gateway and engine; None where there are none.
 
     Raises:
-        SettingsError: one is too short, or the mode `keys` is set without any.
+        SettingsError: one is too short, or a mode with logins is set without any.
     """
     if not settings.hop_keys:
-        if settings.auth == "keys":
+        if settings.authenticates:
             raise SettingsError(
-                "CQOX_AUTH=keys needs a secret by which engines recognize their gateway: write 32 or more random "
-                "characters, such as those of `openssl rand -hex 32`, to a file that only these services can read, and "
-                "set CQOX_HOP_KEY_FILE to its path for gateways and engines."
+                f"CQOX_AUTH={settings.auth} needs a secret by which engines recognize their gateway: write 32 or more "
+                "random characters, such as those of `openssl rand -hex 32`, to a file that only these services can "
+                "read, and set CQOX_HOP_KEY_FILE to its path for gateways and engines."
             )
         return None
     try:
