@@ -75,6 +75,30 @@ class SecuritySettings:
         About("CQOX_OIDC_ROLES_CLAIM", "The claim of an access token with the roles.", services=("gateway", "up")),
     ] = "roles"
 
+    oidc_client_id: Annotated[
+        str,
+        About(
+            "CQOX_OIDC_CLIENT_ID",
+            "The page's client at the provider, with the redirect address `/sign-in` of this gateway; without one the "
+            "page asks for an API key.",
+            shown="none",
+            services=("gateway", "up"),
+        ),
+    ] = ""
+    oidc_client_secret: Annotated[
+        str,
+        About(
+            "CQOX_OIDC_CLIENT_SECRET",
+            "Secret of that client, where the provider requires one.",
+            shown="none",
+            secret="token",
+            services=("gateway", "up"),
+        ),
+    ] = field(default="", repr=False)
+    oidc_scope: Annotated[
+        str, About("CQOX_OIDC_SCOPE", "Scopes that the page asks for.", services=("gateway", "up"))
+    ] = "openid"
+
     @property
     def authenticates(self) -> bool:
         """Whether a request needs a key or a token."""

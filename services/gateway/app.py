@@ -14,6 +14,7 @@ from services.gateway.hop import HopWriter, ask_engine
 from services.gateway.policies import EnginePolicies
 from services.gateway.replicas import Replicas
 from services.gateway.routes import EngineAccess, add_routes
+from services.gateway.sign_in import add_sign_in
 from services.gateway.tls import CERTIFICATES, EngineTls, client_context
 from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> App:
     add_admin(gateway)
     add_health(gateway, {"engine": engine_answers})
     add_docs(gateway)
+    add_sign_in(gateway)
     add_page(gateway)
     add_metrics(gateway)
     gateway.require_needs()

@@ -5,7 +5,8 @@ Invariant: however many tokens name keys that do not exist, the provider is aske
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,17 @@ from cqox.errors import CqoxError, IdentityProviderUnavailable
 from cqox.security.access_tokens import MOST_KEYS_BYTES, InvalidToken, SigningKeys, parse_keys
 from services.gateway.tls import client_context
 
-__all__ = ["FRESH_SECONDS", "KEPT_SECONDS", "RENEW_SECONDS", "Fetch", "IdentityProvider", "fetch_keys", "is_secure"]
+__all__ = [
+    "FRESH_SECONDS",
+    "KEPT_SECONDS",
+    "RENEW_SECONDS",
+    "Fetch",
+    "IdentityProvider",
+    "authorization_address",
+    "fetch_keys",
+    "is_secure",
+    "redeem",
+]
 
 FRESH_SECONDS = 300.0
 """How long a key set counts as current; a key that is withdrawn ends within that time."""
@@ -134,18 +145,50 @@ async def fetch_keys(issuer: str) -> SigningKeys:
     Raises:
         IdentityProviderUnavailable: it does not answer with a usable set within five seconds.
     """
+    async with _asking(issuer) as client:
+        return parse_keys(await _content(client, await _address(client, issuer, "jwks_uri")))
+
+
+async def authorization_address(issuer: str) -> str:
+    """Return where a browser is sent to sign in.
+
+    Raises:
+        IdentityProviderUnavailable: the issuer does not say so within five seconds.
+    """
+    async with _asking(issuer) as client:
+        return await _address(client, issuer, "authorization_endpoint")
+
+
+async def redeem(issuer: str, form: Mapping[str, str]) -> dict[str, Any] | None:
+    """Exchange an authorization code for tokens (RFC 6749, section 4.1.3); return None where the issuer refuses it.
+
+    Args:
+        issuer: its address.
+        form: the parameters of the request.
+
+    Raises:
+        IdentityProviderUnavailable: the issuer does not answer within five seconds.
+    """
+    async with _asking(issuer) as client:
+        address = await _address(client, issuer, "token_endpoint")
+        answer = await client.post(address, data=dict(form), headers={"Accept": "application/json"})
+        if answer.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
+            return None
+        if answer.status_code != httpx.codes.OK or len(answer.content) > MOST_KEYS_BYTES:
+            raise _unusable(f"{address} answers {answer.status_code}")
+        found = answer.json()
+        return found if isinstance(found, dict) else None
+
+
+@asynccontextmanager
+async def _asking(issuer: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Open a client of an issuer for at most five seconds; each failure within is that it is unavailable."""
     # The proxies of the environment are for other machines.
     outside = urlsplit(issuer).hostname not in _LOOPBACK
     try:
         with trio.fail_after(_FETCH_SECONDS):
             async with httpx.AsyncClient(verify=client_context(), trust_env=outside) as client:
-                found = await _document(client, issuer.rstrip("/") + _WELL_KNOWN)
-                if found.get("issuer") != issuer:
-                    raise _unusable(f"it calls itself {found.get('issuer')!r}, not {issuer!r}")
-                address = found.get("jwks_uri")
-                if not isinstance(address, str) or not is_secure(address):
-                    raise _unusable("it names no https address of its keys")
-                return parse_keys(await _content(client, address))
+                yield client
     except trio.TooSlowError as error:
         raise _unusable("it does not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
@@ -160,6 +203,16 @@ def is_secure(address: str) -> bool:
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     )
+
+
+async def _address(client: httpx.AsyncClient, issuer: str, name: str) -> str:
+    found = await _document(client, issuer.rstrip("/") + _WELL_KNOWN)
+    if found.get("issuer") != issuer:
+        raise _unusable(f"it calls itself {found.get('issuer')!r}, not {issuer!r}")
+    address = found.get(name)
+    if not isinstance(address, str) or not is_secure(address):
+        raise _unusable(f"it names no https address as its {name}")
+    return address
 
 
 async def _document(client: httpx.AsyncClient, address: str) -> dict[str, Any]:

@@ -42,18 +42,20 @@ def _nodejs() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A program that gets tokens by its secret (client credentials).
+    """A program that gets tokens by its secret (client credentials), or a page that people sign in to.
 
     Attributes:
         id: its name.
         claims: what its access tokens say besides.
         alg: what they are signed by.
+        redirect_uri: where the browser comes back to a page; None for a program.
     """
 
     id: str
     claims: Mapping[str, Any]
     alg: str = "ES256"
     secret: str = "s" * 40
+    redirect_uri: str | None = None
 
 
 @dataclass
@@ -93,7 +95,13 @@ class IdentityProvider:
             "seconds": self.seconds,
             "keys": [key.as_dict(private=True) for key in self.keys],
             "clients": [
-                {"id": each.id, "secret": each.secret, "alg": each.alg, "claims": dict(each.claims)}
+                {
+                    "id": each.id,
+                    "secret": each.secret,
+                    "alg": each.alg,
+                    "claims": dict(each.claims),
+                    "redirect_uri": each.redirect_uri,
+                }
                 for each in self.clients
             ],
         }

@@ -55,7 +55,7 @@ def openapi_document(auth: AuthMode = "local") -> _Json:
     for operation in OPERATIONS:
         for path in (operation.path, *operation.aliases):
             entry = _operation(operation, references)
-            if auth == "keys":
+            if auth in ("keys", "oidc"):
                 _add_needs(entry, operation, references)
             if path != operation.path:
                 entry |= {"operationId": f"{operation.name}_alias", "summary": f"The same as {operation.path}"}
@@ -66,7 +66,7 @@ def openapi_document(auth: AuthMode = "local") -> _Json:
         "info": {"title": "CQOx", "version": code_version(), "description": _INTRODUCTION + _problem_table()},
         "tags": [{"name": group} for group in groups],
         "paths": {**paths},
-        "components": {"schemas": schemas, **(_SCHEMES if auth == "keys" else {})},
+        "components": {"schemas": schemas, **(_SCHEMES if auth in ("keys", "oidc") else {})},
     }
 
 

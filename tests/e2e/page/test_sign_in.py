@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey
 
 from tests.e2e.page.conftest import Visitors
-from tests.e2e.stack import Stack, running_stack
+from tests.e2e.stack import Stack, build, running_stack
+from tests.servers.identity_provider import Client, IdentityProvider
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,61 @@ def test_the_page_asks_for_a_key_and_goes_on_where_it_was(visitors: Visitors, ke
     # A reload begins again, at the same address.
     page.reload()
     page.locator("#key").wait_for()
+
+
+@pytest.fixture
+def provided(tmp_path: Path) -> Iterator[Stack]:
+    """Both services behind a real OpenID provider."""
+    provider = IdentityProvider(
+        clients=[], keys=[ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES256"})]
+    )
+    stack = build(
+        tmp_path,
+        CQOX_AUTH="oidc",
+        CQOX_HOP_KEY="a-secret-of-the-two-services-of-this-test",
+        CQOX_OIDC_ISSUER=provider.issuer,
+        CQOX_OIDC_AUDIENCE=provider.audience,
+        CQOX_OIDC_CLIENT_ID="page",
+    )
+    claims = {"tenant": "default", "roles": ["analyst"]}
+    provider.clients.append(Client(id="page", claims=claims, redirect_uri=f"{stack.gateway.url}/sign-in"))
+    try:
+        provider.start()
+        for service in (stack.engine, stack.gateway):
+            service.start()
+        stack.engine.wait_ready()
+        stack.gateway.wait_ready()
+        yield stack
+    finally:
+        stack.gateway.kill()
+        stack.engine.kill()
+        provider.close()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_person_signs_in_at_the_provider_and_comes_back_to_the_place(
+    visitors: Visitors, provided: Stack, language: str
+) -> None:
+    visitor = visitors.enter(provided.gateway.url, language)
+    visitor.allow_failed_requests()
+    visitor.errors.clear()
+    page = visitor.page
+    page.goto("/d/test?x=1")
+    visitor.click("sign-in")
+    page.locator("input[name=login]").fill("ada")
+    page.locator("input[name=password]").fill("any")
+    page.locator("button[type=submit]").click()
+    page.locator("button[type=submit]").click()
+    visitor.preview()
+    assert page.url.endswith("/d/test?x=1")
+    visitor.shoot("signed-in")
+    analysis_id = visitor.answer()
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert "eyJ" not in kept
+    # A reload signs in again by the session at the provider, without a question, and keeps its place.
+    page.evaluate("sessionStorage.setItem('cqox.sign-in', JSON.stringify({ done: true, at: 0 }))")
+    page.reload()
+    assert visitor.arrive() == analysis_id
+    # An answer of the provider that nobody asked for.
+    page.goto("/sign-in?code=x&state=y")
+    page.get_by_text(visitor.text("sign-in-failed"), exact=True).wait_for()

@@ -8,7 +8,7 @@ import { Failure, Heading, useStore } from "./parts.js";
 import { route, startRouting } from "./route.js";
 import { Job } from "./run.js";
 import { Shared } from "./shared.js";
-import { SignIn } from "./signin.js";
+import { SignedIn, SignIn } from "./signin.js";
 import { Start } from "./start.js";
 import { currentLanguage, LANGUAGES, loadText, t } from "./text.js";
 import { upload } from "./upload.js";
@@ -58,6 +58,7 @@ function View({ view, id }) {
   if (view === "answer") return html`<${Answer} analysisId=${id} key=${id} />`;
   if (view === "history") return html`<${History} />`;
   if (view === "shared") return html`<${Shared} />`;
+  if (view === "sign-in") return html`<${SignedIn} />`;
   return html`<${Heading}>${t("unknown-title")}<//><p>${t("unknown")}</p><p><a href="/">${t("start-over")}</a></p>`;
 }
 

@@ -8,6 +8,7 @@ const ROUTES = [
   [/^\/a\/([^/]+)$/, "answer"],
   [/^\/history$/, "history"],
   [/^\/s$/, "shared"],
+  [/^\/sign-in$/, "sign-in"],
 ];
 
 const decoded = (text) => {
