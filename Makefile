@@ -74,6 +74,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lin
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/faketime.sh
 	@tests/servers/chromium.sh $(VENV)
+	@tests/servers/identity_provider.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz
@@ -104,6 +105,7 @@ examples: $(VENV)/.test-ready $(VENV)/.bench-ready  ## run the examples of pages
 .PHONY: page-test
 page-test: $(VENV)/.test-ready  ## the page in a real Chromium; screenshots in build/page
 	@tests/servers/chromium.sh $(VENV)
+	@tests/servers/identity_provider.sh $(VENV)
 	@$(BIN)/python -m pytest -n0 tests/e2e/page
 
 .PHONY: fuzz

@@ -75,7 +75,8 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
         _check_stores(loaded.settings)
         if demo and loaded.settings.authenticates:
             raise SettingsError(
-                f"--demo asks without an API key, which CQOX_AUTH={loaded.settings.auth} requires; leave one of them out."
+                f"--demo asks without an API key, which CQOX_AUTH={loaded.settings.auth} requires; leave one of them "
+                "out."
             )
         tls = LocalTls.of(loaded.settings)
         engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port", tls)

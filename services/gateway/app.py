@@ -36,8 +36,8 @@ def create_app(settings: Settings) -> App:
     """Create the gateway's app; it connects to an engine when the first request needs one.
 
     Raises:
-        SettingsError: the certificates of `CQOX_TLS_DIR`, or those trusted for an engine with https, cannot be read; or a
-            login is required, and nothing proves a request of the gateway to an engine.
+        SettingsError: the certificates of `CQOX_TLS_DIR`, or those trusted for an engine with https, cannot be read;
+            or a login is required, and nothing proves a request of the gateway to an engine.
     """
     gateway = App(__name__, title="Gateway", settings=settings)
     tls = None
