@@ -129,7 +129,7 @@ def create_app(settings: Settings) -> App:
 
 
 def _require_gateway(engine_app: App, state: State) -> None:
-    settings, keys = engine_app.settings, hop_keys(engine_app.settings)
+    settings, keys = engine_app.settings, hop_keys(engine_app.settings, "engine")
     if not settings.authenticates:
         return
 

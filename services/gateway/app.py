@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> App:
 
 
 def _require_keys(gateway: App, engines: EngineAccess) -> None:
-    keys = hop_keys(gateway.settings)
+    keys = hop_keys(gateway.settings, "gateway")
     if not gateway.settings.authenticates:
         return
     writer = HopWriter(keys)
