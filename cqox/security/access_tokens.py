@@ -68,7 +68,7 @@ class UnknownKey(InvalidToken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What a token must say.
+    """Requirements on a token.
 
     Attributes:
         issuer: the value of `iss`.
@@ -113,7 +113,7 @@ def parse_keys(content: bytes) -> SigningKeys:
     """Return the usable signature keys of a JWK set (RFC 7517).
 
     Keys for encryption, of other types and without an id are left out. A set that holds a private key is refused as a
-    whole: whoever reads it could sign.
+    whole: a reader of it could sign.
 
     Args:
         content: the JSON document.

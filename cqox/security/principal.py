@@ -13,8 +13,8 @@ from cqox.security.permissions import Permission, granted
 __all__ = ["GATEWAY", "LOCAL", "InvalidPrincipal", "Kind", "Principal", "decode", "encode"]
 
 type Kind = Literal["local", "key", "token", "operator", "service"]
-"""How it was authenticated: as the user of this machine, by an API key, an access token, the operator's token, or as a
-service."""
+"""The way it was authenticated: as the user of this machine, by an API key, an access token, the operator's token, or
+as a service."""
 
 _MOST_CHARACTERS = 4096
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

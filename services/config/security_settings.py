@@ -23,8 +23,8 @@ class SecuritySettings:
         About(
             "CQOX_AUTH",
             "Who may use the services: local (everybody on this machine; other addresses to listen on are refused), "
-            "open (everybody who reaches them), keys (holders of an API key) or oidc (holders of an access token of "
-            "CQOX_OIDC_ISSUER, or of an API key).",
+            "open (everybody who reaches them), keys (holders of an API key) or oidc (holders of an access token of an "
+            "OpenID provider, or of an API key).",
         ),
     ] = "local"
     hop_key: Annotated[
@@ -101,7 +101,7 @@ class SecuritySettings:
 
     @property
     def authenticates(self) -> bool:
-        """Whether a request needs a key or a token."""
+        """True where a request needs a key or a token."""
         return self.auth in ("keys", "oidc")
 
     @property

@@ -33,13 +33,13 @@ __all__ = [
 ]
 
 FRESH_SECONDS = 300.0
-"""How long a key set counts as current; a key that is withdrawn ends within that time."""
+"""Lifetime of a key set as current, in seconds; a key that is withdrawn ends within that time."""
 
 RENEW_SECONDS = 10.0
 """Shortest time between two questions to the provider."""
 
 KEPT_SECONDS = 86_400.0
-"""How long the last key set serves while the provider is away."""
+"""Time for which the last key set serves while the provider is away, in seconds."""
 
 _FETCH_SECONDS = 5.0
 _WELL_KNOWN = "/.well-known/openid-configuration"
@@ -86,7 +86,7 @@ class IdentityProvider:
 
     @property
     def may_ask(self) -> bool:
-        """Whether enough time has passed since the last question."""
+        """True once enough time has passed since the last question."""
         return self._clock() - self._asked_at >= RENEW_SECONDS
 
     async def keys(self) -> SigningKeys:

@@ -42,7 +42,7 @@ def test_a_column_larger_than_the_bound_is_not_kept() -> None:
     assert recent.get("a") is None
 
 
-def test_a_column_is_read_once_and_by_other_rows_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_is_read_once_and_again_for_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.parquet"
     pl.DataFrame([column("a"), column("b")]).write_parquet(path)
     table = ColumnsOnDisk(path=path, height=ROWS)

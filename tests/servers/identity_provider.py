@@ -85,7 +85,7 @@ class IdentityProvider:
         """Start it, with its present keys and clients, and wait until it answers."""
         if not (_INSTALLED / "node_modules").exists():
             raise FileNotFoundError("oidc-provider is not installed: run tests/servers/identity_provider.sh VENV")
-        # Beside its packages, where Node.js looks for them.
+        # Next to its packages, where Node.js looks for them.
         server = _INSTALLED / f"server-{self.port}.mjs"
         shutil.copyfile(_SERVER, server)
         settings = self._folder / "settings.json"

@@ -10,9 +10,8 @@ def test_without_a_setting_only_this_machine_is_served_and_nothing_is_signed():
 
 def test_the_mode_is_one_of_those_that_there_are():
     assert load({"CQOX_AUTH": "KEYS"}).settings.auth == "keys"
-    # A login by a provider comes later: until then the value is unknown, and not taken for another.
-    with pytest.raises(SettingsError, match="local, open, keys"):
-        load({"CQOX_AUTH": "oidc"})
+    with pytest.raises(SettingsError, match="local, open, keys, oidc"):
+        load({"CQOX_AUTH": "saml"})
 
 
 def test_the_secret_between_the_services_comes_from_a_file_and_is_not_shown(tmp_path):
