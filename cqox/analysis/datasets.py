@@ -8,15 +8,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 from pydantic import JsonValue
 
-from cqox.analysis.key import canonical_json
+from cqox.analysis.builtin_datasets import BuiltinDatasets, record_of
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.workers import Reply, WorkerPool
+from cqox.analysis.workers import WorkerPool
 from cqox.contract import dataset_id as dataset_id_of
 from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
@@ -46,6 +45,7 @@ class Datasets:
         samples: whether `prepare_samples` will be called; until it has finished no data set is reported as unknown.
         now: monotonic clock, in seconds.
         epoch: returns a number that changes once the registry has lost its content.
+        shared: the data sets of another tenant, whose built-in ones can be read here; None where they are its own.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Datasets:
         samples: bool,
         now: Callable[[], float] = time.monotonic,
         epoch: Callable[[], int] = lambda: 0,
+        shared: "Datasets | None" = None,
     ) -> None:
         self._pool = pool
         self._store = store
@@ -71,9 +72,10 @@ class Datasets:
         self._noted: dict[str, float] = {}
         self._samples_there = anyio.Event()
         self._samples_failure: Exception | None = None
-        self._making = anyio.Lock()
+        self._builtin = BuiltinDatasets(pool=pool, store=store, files=files)
         self._epoch = epoch
         self._of_epoch = 0
+        self._shared = shared
         if not samples:
             self._samples_there.set()
 
@@ -88,7 +90,7 @@ class Datasets:
         Any other failure is raised, here and to callers that wait for a data set.
         """
         try:
-            await self._prepare()
+            await self._builtin.prepare()
         except StoreUnavailable as error:
             _logger.warning("Creating or registering the built-in data sets is postponed: %s", error)
             group.start_soon(self._prepare_later, name="create and register the built-in data sets")
@@ -142,7 +144,7 @@ class Datasets:
                 "limits": dict(self._limits),
             }
             reply = await self._quarantine.guard(dataset_id, lambda: self._pool.run("ingest", task))
-            record = _record(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
+            record = record_of(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
             await self._files.check_room()
             await self._files.keep(folder, record)
         except BaseException:
@@ -203,14 +205,14 @@ class Datasets:
             NotFound: there is no such data set.
             WorkersUnavailable: it may be a built-in one, and creating those failed.
         """
-        record = await self._find(dataset_id)
-        if record is None and not self._samples_there.is_set():
-            await self._samples_there.wait()
+        record, builtin = await self._find(dataset_id), self._shared or self
+        if record is None and not builtin._samples_there.is_set():
+            await builtin._samples_there.wait()
             record = await self._find(dataset_id)
-        if record is None and self._samples_failure is not None:
-            raise WorkersUnavailable(Message("analysis.no-built-in-data")) from self._samples_failure
+        if record is None and builtin._samples_failure is not None:
+            raise WorkersUnavailable(Message("analysis.no-built-in-data")) from builtin._samples_failure
         if record is None:
-            known = [other.dataset_id for other in await self._store.datasets()]
+            known = [other.dataset_id for other in await self.all()]
             near = near_words(dataset_id, known)
             unknown = Message("analysis.no-dataset", dataset=dataset_id[:100])
             meant = [Message("analysis.did-you-mean", words=near)] if near else []
@@ -224,7 +226,12 @@ class Datasets:
     async def all(self) -> Sequence[DatasetRecord]:
         """Return every data set: the built-in ones first, then newest first."""
         found = await self._store.datasets()
-        return await self._store.datasets() if await self._register_again() else found
+        own = await self._store.datasets() if await self._register_again() else found
+        return own if self._shared is None else [*await self._shared.builtin(), *own]
+
+    async def builtin(self) -> Sequence[DatasetRecord]:
+        """Return the built-in data sets."""
+        return [record for record in await self.all() if record.sample]
 
     async def delete(self, dataset_id: str) -> None:
         """Delete a data set; its reports stay, and running analyses finish.
@@ -290,13 +297,17 @@ class Datasets:
         Raises:
             NotFound: the files of an upload are missing or damaged.
         """
+        if record.sample and self._shared is not None:
+            async with self._shared.reading(record) as path:
+                yield path
+            return
         async with AsyncExitStack() as stack:
             try:
                 path = await stack.enter_async_context(self._files.reading(record.dataset_id))
             except NotFound as error:
                 if not record.sample:
                     raise
-                await self._sample(record.dataset_id, record.digest, record.size_bytes)
+                await self._builtin.restore(record)
                 _logger.error("%s. It is built in, and was created again.", error.detail.partition(";")[0])
                 path = await stack.enter_async_context(self._files.reading(record.dataset_id))
             yield path
@@ -321,6 +332,22 @@ class Datasets:
         return entered
 
     async def _find(self, dataset_id: str) -> DatasetRecord | None:
+        """Return the data set from the registry, or else from its files; a built-in one of another tenant as well."""
+        if self._shared is None:
+            return await self._find_own(dataset_id)
+        try:
+            found = await self._find_own(dataset_id)
+        except StoreUnavailable:
+            found = await self._shared._files.record(dataset_id)
+            if found is None or not found.sample:
+                raise
+            return found
+        if found is None:
+            found = await self._shared._find_own(dataset_id)
+            return found if found is not None and found.sample else None
+        return found
+
+    async def _find_own(self, dataset_id: str) -> DatasetRecord | None:
         try:
             found = await self._store.dataset(dataset_id)
             return await self._store.dataset(dataset_id) if await self._register_again() else found
@@ -343,55 +370,9 @@ class Datasets:
         self._of_epoch = epoch
         return True
 
-    async def _sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
-        async with self._making:
-            known = await self._files.record(name)
-            if known is not None and known.digest == sample_digest and await self._files.is_intact(name):
-                return known
-            return await self._make_sample(name, sample_digest, size_bytes)
-
-    async def _make_sample(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
-        folder = self._files.incoming()
-        try:
-            reply = await self._pool.run("sample", {"name": name, "folder": str(folder)})
-            record = _record(reply, name, sample_digest, name, size_bytes, sample=True)
-            await self._files.keep(folder, record, replace=True)
-        except BaseException:
-            await self._files.drop(folder)
-            raise
-        return record
-
-    async def _prepare(self) -> None:
-        reply = await self._pool.run("samples", {})
-        # All files first: they can be analysed without a registry.
-        records = [
-            await self._sample(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
-            for sample in reply.objects("samples")
-        ]
-        for record in records:
-            # A row that is up to date is not written again, since a full disk would reject the write.
-            if await self._store.dataset(record.dataset_id) != record:
-                await self._store.register(record)
-
     async def _prepare_later(self) -> None:
         while True:
             await anyio.sleep(_REGISTER_PAUSE_SECONDS)
             with suppress(StoreUnavailable):
-                await self._prepare()
+                await self._builtin.prepare()
                 return
-
-
-def _record(
-    reply: Reply, dataset_id: str, content_digest: str, name: str, size_bytes: int, *, sample: bool
-) -> DatasetRecord:
-    return DatasetRecord(
-        dataset_id=dataset_id,
-        digest=content_digest,
-        name=name,
-        rows=int(str(reply.body["rows"])),
-        columns=len(reply.array("columns")),
-        size_bytes=size_bytes,
-        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-        sample=sample,
-        description=canonical_json(reply.body),
-    )

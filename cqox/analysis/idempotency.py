@@ -12,7 +12,7 @@ from collections.abc import Callable
 from cqox.analysis.key import digest
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, KeyReused
-from cqox.storage import ResultCache
+from cqox.storage import DEFAULT_TENANT, ResultCache
 
 __all__ = ["IdempotencyKeys", "job_id"]
 
@@ -87,9 +87,11 @@ class IdempotencyKeys:
             await self._cache.release(name, token=body)
 
 
-def job_id(key: str, body: str) -> str:
-    """Return the id of the job for this key and body, the same on every engine at any time."""
-    return digest(f"{key}\n{body}".encode())
+def job_id(key: str, body: str, tenant_id: str) -> str:
+    """Return the id of the job of a tenant for this key and body, the same on every engine at any time."""
+    # Neither part contains a line break. Without the tenant the ids are those of earlier releases.
+    whose = "" if tenant_id == DEFAULT_TENANT else f"{tenant_id}\n"
+    return digest(f"{whose}{key}\n{body}".encode())
 
 
 def _reused(key: str) -> KeyReused:

@@ -9,7 +9,7 @@ import anyio
 from cqox import telemetry
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
-from cqox.storage import FileStore, ResultStore
+from cqox.storage import DataDirectory, ResultDatabase
 
 __all__ = ["JOB_LEASE_SECONDS", "maintain", "maintain_once"]
 
@@ -23,13 +23,16 @@ _logger = logging.getLogger("cqox.analysis")
 
 
 async def maintain(
-    store: ResultStore, files: FileStore, *chores: Callable[[], Awaitable[None]], expire: Callable[[], Awaitable[None]]
+    store: ResultDatabase,
+    directory: DataDirectory,
+    *chores: Callable[[], Awaitable[None]],
+    expire: Callable[[], Awaitable[None]],
 ) -> None:
     """Renew this engine's job leases, interrupt the jobs of dead engines and delete expired data, until cancelled.
 
     Args:
-        store: the result store, which contains the jobs.
-        files: the file store, which knows the live engines on the volume.
+        store: the result store, which contains the jobs of all tenants.
+        directory: the data directory, which knows the live engines on the volume.
         chores: further periodic work; must not raise.
         expire: deletes expired data, at the start and every hour; must not raise.
     """
@@ -37,7 +40,7 @@ async def maintain(
     expired_at = -_EXPIRE_EVERY_SECONDS
     while True:
         with telemetry.fresh_span("maintain the job leases once"):
-            await maintain_once(store, files, outage)
+            await maintain_once(store, directory, outage)
             for chore in chores:
                 await chore()
             if anyio.current_time() - expired_at >= _EXPIRE_EVERY_SECONDS:
@@ -46,25 +49,25 @@ async def maintain(
         await anyio.sleep(_EVERY_SECONDS)
 
 
-async def maintain_once(store: ResultStore, files: FileStore, outage: Outage | None = None) -> None:
+async def maintain_once(store: ResultDatabase, directory: DataDirectory, outage: Outage | None = None) -> None:
     """Maintain the job leases once. If the store or the volume fails, the rest is left to the next run.
 
     Args:
-        store: the result store, which contains the jobs.
-        files: the file store, which knows the live engines on the volume.
+        store: the result store, which contains the jobs of all tenants.
+        directory: the data directory, which knows the live engines on the volume.
         outage: receives failures; if None, a new one that logs each of them.
     """
     outage = outage or Outage(_FAILED)
     try:
         # A fast call, so that a frozen store is detected early.
         await store.ping()
-        await store.renew_jobs(files.owner, seconds=JOB_LEASE_SECONDS)
+        await store.renew_jobs(directory.owner, seconds=JOB_LEASE_SECONDS)
         # Serialised, and logged by the caller that reclaims: start-up and this task may find the same dead engine.
-        async with files.reclaiming:
-            for owner in files.dead_owners():
+        async with directory.reclaiming:
+            for owner in directory.dead_owners():
                 now = datetime.now(UTC).isoformat(timespec="microseconds")
                 count = await store.interrupt_jobs(owner, finished_at=now)
-                if await files.reclaim(owner):
+                if await directory.reclaim(owner):
                     _logger.warning(
                         "The engine %s exited without releasing its lease; %d of its jobs are interrupted.",
                         owner,

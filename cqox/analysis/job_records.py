@@ -119,7 +119,7 @@ class JobRecords:
             try:
                 if record is None:
                     now = datetime.now(UTC).isoformat(timespec="microseconds")
-                    await self._store.interrupt_jobs(self._owner, finished_at=now, job_id=job_id)
+                    await self._store.interrupt_job(job_id, self._owner, finished_at=now)
                 else:
                     await self._put(record)
             except StoreUnavailable as error:

@@ -19,6 +19,8 @@ from cqox.analysis.single_flight import OnStep
 from cqox.analysis.weight import weight_of
 from cqox.contract.messages import Message
 from cqox.errors import NotFound
+from cqox.storage import DEFAULT_TENANT
+from cqox.storage.tenant_ids import OfTenant
 from cqox.tasks import TaskGroup
 
 __all__ = ["Ended", "Ending", "Job", "JobEvent", "JobState", "Jobs", "Outcome", "Owner", "without_result"]
@@ -88,6 +90,7 @@ class Job:
 
     Attributes:
         job_id: random and unguessable, unless given.
+        tenant_id: the tenant whose job it is.
         dataset_id: the data set under analysis.
         state: current state.
         created_at: ISO 8601 in UTC.
@@ -101,6 +104,7 @@ class Job:
 
     def __init__(self, dataset_id: str, job_id: str | None = None) -> None:
         self.job_id = job_id or secrets.token_hex(16)
+        self.tenant_id = DEFAULT_TENANT
         self.dataset_id = dataset_id
         self.state: JobState = "running"
         self.created_at = _now()
@@ -194,8 +198,8 @@ class Job:
         self._changed = anyio.Event()
 
 
-class Jobs:
-    """Jobs of one engine.
+class Jobs(OfTenant):
+    """Jobs of one engine, of all tenants; `within` gives those of one.
 
     Args:
         group: task group of the jobs; it must live as long as the app.
@@ -219,7 +223,8 @@ class Jobs:
         self._remembered = remembered
         self._max_bytes = max_bytes
         self._ended = ended
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        # By tenant and id. Shared by the views of all tenants.
+        self._jobs: OrderedDict[tuple[str, str], Job] = OrderedDict()
 
     def start(self, dataset_id: str, work: Callable[[OnStep], Awaitable[Outcome]], *, job_id: str | None = None) -> Job:
         """Start a job without a record in the store, such as one whose client listens to it.
@@ -229,23 +234,23 @@ class Jobs:
             work: the work of the job.
             job_id: id of the job; a running or ended job with this id is returned instead, unless it was interrupted.
         """
-        known = None if job_id is None else self._jobs.pop(job_id, None)
+        known = None if job_id is None else self._jobs.pop((self._tenant, job_id), None)
         job = Job(dataset_id, job_id) if known is None or known.state == "interrupted" else known
         if job is known:
-            self._jobs[job.job_id] = job
+            self._jobs[self._tenant, job.job_id] = job
             return job
         self._begin(job, work, None)
         return job
 
     def launch(self, job: Job, work: Callable[[OnStep], Awaitable[Outcome]]) -> None:
         """Start a job that is recorded as running, and record its end later. Replaces an earlier job with its id."""
-        self._jobs.pop(job.job_id, None)
+        self._jobs.pop((self._tenant, job.job_id), None)
         job.recorded = True
         self._begin(job, work, self._ended)
 
     def find(self, job_id: str) -> Job | None:
         """Return the job with this id if this engine still remembers it, or None."""
-        return self._jobs.get(job_id)
+        return self._jobs.get((self._tenant, job_id))
 
     def get(self, job_id: str) -> Job:
         """Return the job with this id.
@@ -253,21 +258,21 @@ class Jobs:
         Raises:
             NotFound: there is no such job.
         """
-        job = self._jobs.get(job_id)
+        job = self.find(job_id)
         if job is None:
             raise NotFound(Message("analysis.no-job", job=job_id[:100]), field="job_id")
         return job
 
     def forget(self, job_id: str) -> None:
         """Drop the job if it has ended."""
-        job = self._jobs.get(job_id)
+        job = self.find(job_id)
         if job is not None and job.done:
-            del self._jobs[job_id]
+            del self._jobs[self._tenant, job_id]
 
     def forget_of(self, dataset_id: str) -> None:
         """Drop all ended jobs on this data set."""
         for job in list(self._jobs.values()):
-            if job.dataset_id == dataset_id:
+            if (job.tenant_id, job.dataset_id) == (self._tenant, dataset_id):
                 self.forget(job.job_id)
 
     @property
@@ -281,7 +286,8 @@ class Jobs:
         return sum(job.size_bytes for job in list(self._jobs.values()))
 
     def _begin(self, job: Job, work: Callable[[OnStep], Awaitable[Outcome]], ended: Ended | None) -> None:
-        self._jobs[job.job_id] = job
+        job.tenant_id = self._tenant
+        self._jobs[self._tenant, job.job_id] = job
         self._forget_some()
         self._group.start_soon(job.run, work, self._shift, ended, name="job")
 
@@ -290,7 +296,7 @@ class Jobs:
         for number, job in enumerate([job for job in reversed(self._jobs.values()) if job.done], start=1):
             held += job.size_bytes
             if number > self._remembered or held > self._max_bytes:
-                del self._jobs[job.job_id]
+                del self._jobs[job.tenant_id, job.job_id]
 
 
 def without_result(step: Mapping[str, object]) -> Mapping[str, object]:

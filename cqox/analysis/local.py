@@ -16,12 +16,13 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.jobs import without_result
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
+from cqox.analysis.tenant import TenantAnalyses
 from cqox.analysis.workers import Progress, WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model, reading_notes
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.sources import Query, Source, kind_of, path_of
-from cqox.storage import DatasetRecord
+from cqox.storage import DEFAULT_TENANT, DatasetRecord
 
 __all__ = ["LocalAnalyses", "LocalReport"]
 
@@ -45,7 +46,7 @@ class LocalReport:
 class LocalAnalyses:
     """Data sets and analyses in a temporary folder. Open it with `LocalAnalyses.open`."""
 
-    def __init__(self, analyses: Analyses, folder: Path) -> None:
+    def __init__(self, analyses: TenantAnalyses, folder: Path) -> None:
         self._analyses = analyses
         self._folder = folder
         self._files = 0
@@ -64,7 +65,7 @@ class LocalAnalyses:
         with tempfile.TemporaryDirectory(prefix="cqox-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             async with Analyses.open(folder, bounds, samples=False, opened=pool) as analyses:
-                yield cls(analyses, folder)
+                yield cls(analyses.within(DEFAULT_TENANT), folder)
 
     def new_file(self) -> Path:
         """Return the path of a file that does not exist yet, in the temporary folder."""

@@ -17,10 +17,10 @@ from anyio import CancelScope
 
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
-from cqox.storage import MemoryCache, ResultCache, ResultStore, StoredReport
+from cqox.storage import DEFAULT_TENANT, MemoryCache, ResultCache, ResultStore, StoredReport
 from cqox.tasks import open_task_group
 
-__all__ = ["LookedUp", "Results"]
+__all__ = ["UNSTORED_BYTES", "LookedUp", "Results"]
 
 _logger = logging.getLogger("cqox.analysis")
 _TURN_SECONDS = 10.0
@@ -30,7 +30,9 @@ _PAUSE_SECONDS = 0.5
 # A frozen store must not delay cached reports: its circuit opens for a while.
 _CONFIRM_SECONDS = 0.5
 _TRUST_SECONDS = 5.0
-_UNSTORED_BYTES = 64 * 1024 * 1024
+UNSTORED_BYTES = 64 * 1024 * 1024
+"""Bound on the memory of the reports that no store has accepted so far, of all tenants together."""
+
 _MOST_UNSTORED = 10_000
 
 
@@ -59,6 +61,7 @@ class Results:
         cache: the result cache.
         confirm: whether the store is asked if a cached report still exists, since another engine may have deleted it.
         room: raises `StorageFull` if a new report would use the disk's reserve.
+        unstored: holds reports that no store has accepted so far; a new one if None.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Results:
         *,
         confirm: bool = False,
         room: Callable[[], Awaitable[None]] | None = None,
+        unstored: MemoryCache | None = None,
     ) -> None:
         self._store = store
         self._cache = cache
@@ -78,7 +82,7 @@ class Results:
         self._unshared = Outage("An analysis was computed without a lease")
         self._unkept = Outage("An analysis could not be stored", level=logging.ERROR)
         # The shared cache contains only stored reports, so that a hit there can be read again later.
-        self._unstored = MemoryCache(max_bytes=_UNSTORED_BYTES)
+        self._unstored = unstored or MemoryCache(max_bytes=UNSTORED_BYTES).within(DEFAULT_TENANT)
         self._unkept_keys: dict[str, None] = {}
         # Ids that were erased while their report is being offered to the store again.
         self._offered: dict[object, set[str]] = {}
@@ -204,7 +208,7 @@ class Results:
             _logger.error("Reports that were returned, could not be stored and are lost with this engine: %d.", count)
 
     def unstored_bytes(self) -> int:
-        """Memory of reports that no store has accepted so far, in bytes."""
+        """Memory of reports that no store has accepted so far, of all tenants, in bytes."""
         return self._unstored.size_bytes
 
     async def _hold(self, report: StoredReport) -> None:

@@ -1,4 +1,4 @@
-"""Retention: deletion on request, and by age as configured.
+"""Retention of one tenant: deletion on request, and by age as configured.
 
 By default nothing expires. Deleted reports are removed from the store, from every cache, and from the disk of figures.
 """
@@ -17,7 +17,7 @@ from cqox.analysis.history import no_analysis
 from cqox.analysis.results import Results
 from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
-from cqox.storage import FileStore, ResultStore
+from cqox.storage import DataDirectory, FileStore, ResultStore
 
 __all__ = ["Retention"]
 
@@ -41,11 +41,21 @@ class Retention:
         files: tables and rendered figures.
         datasets: the data sets.
         keep: the retention periods.
+        directory: the data directory, whose leftovers of all tenants are removed as well; None where the retention of
+            another tenant does that.
     """
 
     def __init__(
-        self, *, store: ResultStore, results: Results, files: FileStore, datasets: Datasets, keep: RetentionPeriods
+        self,
+        *,
+        store: ResultStore,
+        results: Results,
+        files: FileStore,
+        datasets: Datasets,
+        keep: RetentionPeriods,
+        directory: DataDirectory | None = None,
     ) -> None:
+        self._directory = directory
         self._store = store
         self._results = results
         self._files = files
@@ -113,16 +123,16 @@ class Retention:
         """
         counts: dict[str, int] = {}
         trouble: StoreUnavailable | OSError | None = None
-        steps = (
+        steps = [
             ("job", self._expire_jobs),
             ("report", self._expire_reports),
             ("data set", self._expire_datasets),
             ("share link", self._expire_shares),
             ("orphaned drawing", self._expire_figures),
-            ("original", self._expire_originals),
             ("partial upload", self._expire_uploads),
-            ("leftover", self._files.sweep),
-        )
+        ]
+        if self._directory is not None:
+            steps += [("original", self._expire_originals), ("leftover", self._directory.sweep)]
         for what, step in steps:
             try:
                 counts[what] = await step()

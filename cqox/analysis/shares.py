@@ -17,7 +17,7 @@ from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, NotAllowed, NotFound, StoreUnavailable
 from cqox.storage import ResultStore, Share
 
-__all__ = ["MOST_SHARES", "TOKEN_PREFIX", "NewShare", "Shares", "no_shared_report"]
+__all__ = ["MOST_SHARES", "TOKEN_PREFIX", "NewShare", "Shares", "no_shared_report", "token_digest"]
 
 TOKEN_PREFIX = "cqox_share_"
 """Beginning of every token, by which people and scanners of secrets recognise one."""
@@ -88,7 +88,7 @@ class Shares:
         share = Share(
             share_id=share_id or secrets.token_hex(8),
             analysis_id=key,
-            digest=_digest(token),
+            digest=token_digest(token),
             created_at=_stamp(now),
             expires_at=_stamp(now + timedelta(days=days or self.most_days)),
         )
@@ -125,7 +125,7 @@ class Shares:
             NotFound: it gives access to none: it is unknown or expired, its link was withdrawn, its report deleted, or
                 the operator allows no links any more.
         """
-        digest = _digest(token)
+        digest = token_digest(token)
         # Also where no links are allowed, so that the time of an answer does not reveal the reason.
         found = await self._store.share_of(digest)
         if found is None or not hmac.compare_digest(found.digest, digest):
@@ -148,7 +148,8 @@ def no_shared_report() -> NotFound:
     return NotFound(Message("analysis.no-shared-report"), field="Share-Token")
 
 
-def _digest(token: str) -> str:
+def token_digest(token: str) -> str:
+    """Return the digest by which the store knows a token."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 

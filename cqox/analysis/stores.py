@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cqox.certificates import Credentials
-from cqox.storage import Ballast, MemoryCache, ResultCache, ResultStore, SqliteStore
+from cqox.storage import Ballast, MemoryCache, ResultDatabase, SharedCache, SqliteStore
 from cqox.storage.sqlite_file import check_sqlite
 
 __all__ = [
@@ -66,7 +66,9 @@ def check_addresses(addresses: StoreAddresses) -> None:
 
 
 @asynccontextmanager
-async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool = False) -> AsyncIterator[ResultStore]:
+async def open_store(
+    data_dir: Path, addresses: StoreAddresses, *, repair: bool = False
+) -> AsyncIterator[ResultDatabase]:
     """Open the configured result store. A server may be unreachable; a file must be usable.
 
     Args:
@@ -88,23 +90,23 @@ async def open_store(data_dir: Path, addresses: StoreAddresses, *, repair: bool 
             yield sqlite
 
 
-def epoch_of(store: ResultStore) -> int:
+def epoch_of(store: ResultDatabase) -> int:
     """Return a number that changes once the store has lost its content; constant for a server."""
     return store.epoch if isinstance(store, SqliteStore) else 0
 
 
-def is_server(store: ResultStore) -> bool:
+def is_server(store: ResultDatabase) -> bool:
     """Return whether engines without a common disk may share the store, so that no marker file announces deletions."""
     return not isinstance(store, SqliteStore)
 
 
-def generation_of(store: ResultStore) -> int:
+def generation_of(store: ResultDatabase) -> int:
     """Return a number that changes once the store has lost or deleted reports; constant for a server."""
     return (store.epoch << 64) + store.deletions if isinstance(store, SqliteStore) else 0
 
 
 @asynccontextmanager
-async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = lambda: 0) -> AsyncIterator[ResultCache]:
+async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = lambda: 0) -> AsyncIterator[SharedCache]:
     """Open the configured result cache. A server may be unreachable.
 
     Args:

@@ -77,6 +77,7 @@ class Uploads:
             BulkheadFull: too many uploads are open.
         """
         await self._files.check_room(size_bytes)
+        await self._files.threaded(self._files.prepare)
         create = self._partial.create
         return _state(
             await self._files.threaded(lambda: create(name=name, size_bytes=size_bytes, fingerprint=fingerprint))

@@ -27,7 +27,7 @@ from cqox.cli.servers import open_client
 from cqox.contract import AnalysisSummary
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError, InvalidRequest, NotFound
-from cqox.storage import ResultStore, StoredReport
+from cqox.storage import DEFAULT_TENANT, ResultStore, StoredReport
 
 __all__ = ["Shown", "TextOrFile", "show_stored"]
 
@@ -155,7 +155,7 @@ def _from_store[T](place: StorePlace, work: Callable[[ResultStore], Awaitable[T]
     async def run() -> T:
         addresses = StoreAddresses(postgres_url=place.postgres_url, credentials=place.credentials)
         async with open_store(place.data_dir, addresses) as store:
-            return await work(store)
+            return await work(store.within(DEFAULT_TENANT))
 
     return trio.run(run)
 

@@ -9,9 +9,12 @@ from cqox.storage.contracts import (
     JobRecord,
     JobStatus,
     ResultCache,
+    ResultDatabase,
     ResultStore,
+    SharedCache,
     StoredReport,
 )
+from cqox.storage.data_directory import DataDirectory
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.files import FileStore
 from cqox.storage.history import Annotation, HistoryStore, Looks, ReportSummary
@@ -33,6 +36,7 @@ __all__ = [
     "Annotation",
     "ApiKeyRecord",
     "Ballast",
+    "DataDirectory",
     "DatasetRecord",
     "FileStore",
     "HistoryStore",
@@ -49,9 +53,11 @@ __all__ = [
     "Piece",
     "ReportSummary",
     "ResultCache",
+    "ResultDatabase",
     "ResultStore",
     "Share",
     "ShareStore",
+    "SharedCache",
     "SqliteStore",
     "StoredReport",
     "TenantRecord",

@@ -10,7 +10,16 @@ from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.shares import ShareStore
 
-__all__ = ["DatasetRecord", "JobRecord", "JobStatus", "ResultCache", "ResultStore", "StoredReport"]
+__all__ = [
+    "DatasetRecord",
+    "JobRecord",
+    "JobStatus",
+    "ResultCache",
+    "ResultDatabase",
+    "ResultStore",
+    "SharedCache",
+    "StoredReport",
+]
 
 type JobStatus = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -105,7 +114,7 @@ class JobRecord:
 class ResultCache(Protocol):
     """Cache of finished reports, and short leases by name. A loss of any entry affects speed only.
 
-    Only `erase` and `ping` raise if the cache is down: otherwise a cache that is down is empty, and a damaged value
+    Only `erase` raises if the cache is down: otherwise a cache that is down is empty, and a damaged value
     is a miss.
     """
 
@@ -140,6 +149,18 @@ class ResultCache(Protocol):
         """Release the lease if the token holds it."""
         ...
 
+
+class SharedCache(Protocol):
+    """A result cache with what all tenants have; `within` gives the `ResultCache` of one."""
+
+    def within(self, tenant_id: str) -> ResultCache:
+        """Return the cache of one tenant, which can neither read nor change anything of another.
+
+        Raises:
+            ValueError: the id can be none of a tenant.
+        """
+        ...
+
     async def ping(self) -> None:
         """Check that the cache answers.
 
@@ -149,8 +170,8 @@ class ResultCache(Protocol):
         ...
 
 
-class ResultStore(HistoryStore, ShareStore, IdentityStore, Protocol):
-    """Durable store of finished reports with their annotations, the data set registry and jobs; and of leases.
+class ResultStore(HistoryStore, ShareStore, Protocol):
+    """Durable store of one tenant: reports with their annotations, the data set registry, jobs and leases.
 
     Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query
     on the server and returns the connection to the pool or discards it. Stored text is free of NUL; an id that is not
@@ -225,17 +246,13 @@ class ResultStore(HistoryStore, ShareStore, IdentityStore, Protocol):
         """
         ...
 
-    async def renew_jobs(self, owner: str, *, seconds: float) -> int:
-        """Renew the leases of the owner's running jobs; return the number of jobs."""
-        ...
-
-    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
-        """Mark the running jobs of the owner as interrupted; return the number of jobs.
+    async def interrupt_job(self, job_id: str, owner: str, *, finished_at: str) -> bool:
+        """Mark a running job as interrupted; return whether this call did.
 
         Args:
-            owner: an engine that has exited, or that does not run this job.
+            job_id: the job.
+            owner: the engine that has recorded it, and does not run it.
             finished_at: ISO 8601 in UTC.
-            job_id: only this job; all jobs if None.
         """
         ...
 
@@ -286,12 +303,56 @@ class ResultStore(HistoryStore, ShareStore, IdentityStore, Protocol):
         """Delete the records of all jobs on a data set that are not running; return their number."""
         ...
 
+
+class ResultDatabase(IdentityStore, Protocol):
+    """A result store with what all tenants have; `within` gives the `ResultStore` of one.
+
+    Its own methods are those that belong to no tenant, and the few that serve every tenant at once.
+    """
+
+    def within(self, tenant_id: str) -> ResultStore:
+        """Return the store of one tenant, which can neither read nor change anything of another.
+
+        Its first call registers the tenant. From the second tenant on earlier releases refuse the store.
+
+        Raises:
+            ValueError: the id can be none of a tenant.
+        """
+        ...
+
+    async def renew_jobs(self, owner: str, *, seconds: float) -> int:
+        """Renew the leases of the owner's running jobs, of all tenants; return the number of jobs."""
+        ...
+
+    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
+        """Mark the running jobs of an engine that has exited as interrupted, of all tenants; return their number.
+
+        Args:
+            owner: the engine.
+            finished_at: ISO 8601 in UTC.
+        """
+        ...
+
+    async def tenant_of_share(self, digest: str) -> str | None:
+        """Return the tenant of the share link whose token has this digest, or None."""
+        ...
+
     async def ping(self) -> None:
         """Check that the store answers."""
         ...
 
     async def migrate(self) -> int:
         """Apply the pending schema migrations; return their number. Safe to call concurrently."""
+        ...
+
+    async def finish(self) -> int:
+        """Apply the step for several tenants, after which earlier releases refuse the store.
+
+        The first second tenant does the same.
+
+        Returns:
+            The number of steps that this call applied: 1, or 0.
+        """
         ...
 
     async def migrations(self) -> Sequence[MigrationStatus]:

@@ -1,4 +1,4 @@
-"""Data set files: one folder per data set, written atomically.
+"""Files of one tenant in a data directory: one folder per data set, written atomically.
 
     datasets/<id>/table.parquet, …      output of a worker, moved into place in one rename
     datasets/<id>/manifest.json         the data set's record and the digest of each file
@@ -10,11 +10,8 @@
     partial/<upload id>/                uploads that arrive in pieces (`cqox.storage.partial_uploads`)
     figures/<analysis id>/<name>.svg    rendered at their first GET
     erased/<data set id>                marker: its reports and jobs are to be deleted, later ones included
-    engines/<owner>                     liveness lock of each process on the volume
-    ballast                             reserve for deletions on a full disk
 
-Several engines may share one volume. A reader links the files under names of its own, so a deletion does not affect
-it. The leftovers of a killed process carry its name, and the next process to start removes them.
+A reader links the files under names of its own, so a deletion does not affect it.
 """
 
 import re
@@ -22,72 +19,65 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from logging import getLogger
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from anyio import CancelScope, CapacityLimiter, Lock, to_thread
+from anyio import CancelScope
 
 from cqox.contract.messages import Message
-from cqox.errors import NotFound, StorageFull, StoreUnavailable
-from cqox.storage.ballast import Ballast
+from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord
 from cqox.storage.dataset_folders import TABLE, DatasetFolders, is_intact, touch
 from cqox.storage.disk import unavailable
 from cqox.storage.file_operations import remove, sync
-from cqox.storage.leftovers import Erasures, sweep
-from cqox.storage.liveness_lock import LivenessLock
+from cqox.storage.leftovers import Erasures
 from cqox.storage.manifest import read_manifest, rename_in_manifest
-from cqox.storage.originals import ORIGINAL, Original, Originals
+from cqox.storage.originals import ORIGINAL, Original
 from cqox.storage.partial_uploads import PartialUploads
-from cqox.storage.private import private_folder, private_opener, tighten, tighten_one
-from cqox.storage.room import Room
+from cqox.storage.private import private_folder, private_opener, tighten_one
 
-__all__ = ["FileStore"]
+if TYPE_CHECKING:
+    from cqox.storage.data_directory import DataDirectory
+
+__all__ = ["FOLDERS", "OWNED", "FileStore"]
 
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
-_OWNED = ("incoming", "reading", "removed", "uploads")
-_logger = getLogger("cqox.storage")
+OWNED = ("incoming", "reading", "removed", "uploads")
+"""Folders whose entries are named for their process."""
+
+FOLDERS = ("datasets", "figures", *OWNED)
+"""Folders of a tenant that exist from its first file on."""
 
 
 class FileStore:
-    """The data directory of an engine.
+    """The files of one tenant, as `DataDirectory.within` returns them.
 
     Args:
-        root: the folder, created if missing.
-        reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
-        originals_bytes: the most space that originals of uploads take; 0 keeps none.
+        directory: the data directory, which knows disk and processes.
+        root: the folder of the tenant in it.
 
     Attributes:
+        directory: the data directory.
         owner: unique name of this process among those on the volume.
         erasures: the data sets whose reports are deleted with them.
         originals: the originals of uploads.
         partial: the uploads that arrive in pieces.
         room: the free space of the disk.
-        reclaiming: lock held while the leftovers of dead processes are reclaimed.
 
-    The store opens on a full or read-only disk: existing data can be read and deleted if the disk permits, and
-    missing folders are created by `recover`. If the disk is full, read-only or missing, every coroutine
-    that writes raises `StoreUnavailable`.
+    If the disk is full, read-only or missing, every coroutine that writes raises `StoreUnavailable`.
     """
 
-    def __init__(self, root: Path, *, reserve_bytes: int | None = None, originals_bytes: int = 0) -> None:
+    def __init__(self, directory: "DataDirectory", root: Path) -> None:
+        self.directory = directory
         self._root = root
+        self.owner = directory.owner
+        self.originals = directory.originals
+        self.room = directory.room
         self.erasures = Erasures(root / "erased")
-        self.originals = Originals(root / "datasets", originals_bytes)
         self.partial = PartialUploads(root / "partial")
-        self._limiter = CapacityLimiter(8)
-        self.reclaiming = Lock()
-        self._ballast = Ballast(root)
-        self.room = Room(root, reserve_bytes=reserve_bytes, ballast=self._ballast, originals=self.originals)
-        self._liveness: LivenessLock | None = None
-        self._prepared = False
-        self.owner = secrets.token_hex(8)
-        self._folders = DatasetFolders(root / "removed", self.owner, ballast=self._ballast, erasures=self.erasures)
+        self._folders = DatasetFolders(root / "removed", self.owner, ballast=directory.ballast, erasures=self.erasures)
         self._scratch = root / "uploads" / self.owner
-        try:
-            self._prepare()
-        except OSError as error:
-            _logger.error("The data directory is not writable now, and is used read-only where possible: %s", error)
+        self._prepared = False
 
     @property
     def scratch(self) -> Path:
@@ -98,21 +88,6 @@ class FileStore:
         """
         self._ready()
         return self._scratch
-
-    def close(self) -> None:
-        """Leave the volume: remove the temporary files and the liveness lock of this process."""
-        self._remove_entries_of(self.owner)
-        if self._liveness is not None:
-            self._liveness.close()
-
-    async def recover(self) -> None:
-        """Create the folders and the ballast that the disk rejected so far; remove originals that leave no reserve."""
-        with suppress(StoreUnavailable):
-            await self.threaded(self._recover)
-
-    async def tighten(self) -> None:
-        """Remove the access of other users to files of older versions; a cancellation stops half-way."""
-        await to_thread.run_sync(tighten, self._root, limiter=CapacityLimiter(1), abandon_on_cancel=True)
 
     def incoming(self) -> Path:
         """Create an empty folder to write into; `keep` it or `drop` it.
@@ -128,26 +103,18 @@ class FileStore:
             raise unavailable(error) from error
         return folder
 
-    async def check(self) -> None:
-        """Check that files can be written and that space is left.
-
-        Raises:
-            StoreUnavailable: they cannot, or free space is below the reserve.
-        """
-        await self.threaded(self.room.check_disk, self.scratch)
-
     async def check_room(self, wanted_bytes: int = 0) -> None:
         """Check that the disk keeps its reserve after a write of this size; remove originals of uploads for it.
 
         Raises:
             StorageFull: it does not.
         """
-        await self.threaded(self.room.make, wanted_bytes)
+        await self.directory.check_room(wanted_bytes)
 
     async def is_full(self) -> bool:
         """Return whether free space is below the reserve."""
         try:
-            await self.check()
+            await self.directory.check()
         except StoreUnavailable:
             return True
         return False
@@ -186,6 +153,9 @@ class FileStore:
         Raises:
             NotFound: the files are missing, or do not match their digests; the latter are removed.
         """
+        with suppress(StoreUnavailable):
+            # A disk that rejects the folders may still be read.
+            self._ready()
         view = self._new("reading")
         try:
             link = partial(self._folders.link, self._place(dataset_id), view, writable=self._prepared)
@@ -236,7 +206,7 @@ class FileStore:
 
     def kept(self) -> Sequence[str]:
         """Return the ids of all data sets with files."""
-        return sorted(path.name for path in (self._root / "datasets").iterdir() if (path / TABLE).exists())
+        return [path.name for path in self._listed("datasets") if (path / TABLE).exists()]
 
     def kept_at(self, dataset_id: str) -> float:
         """Return when its files were created, in seconds of the Unix epoch; 0 without files."""
@@ -271,34 +241,14 @@ class FileStore:
         with suppress(StoreUnavailable):
             await self.threaded(self.erasures.begin, _checked(dataset_id))
 
-    async def sweep(self) -> int:
-        """Remove leftovers of unknown processes and of failed deletions; return the number of entries removed."""
-        if self._liveness is None:
-            # Live processes are not known yet.
-            return 0
-        return await self.threaded(partial(sweep, self._root, _OWNED, self._liveness.known, own=self.owner))
-
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
         place = self._place(dataset_id)
         return await self.threaded(is_intact, place, place)
 
-    def dead_owners(self) -> Sequence[str]:
-        """Return the processes that exited without `close`, each until `reclaim`."""
-        return [] if self._liveness is None else list(self._liveness.dead_owners())
-
-    def is_alive(self, owner: str) -> bool:
-        """Return whether a process of this name holds its liveness lock on this volume."""
-        return self._liveness is not None and self._liveness.is_alive(owner)
-
-    async def reclaim(self, owner: str) -> bool:
-        """Remove the leftovers of a dead process; return False if another process has reclaimed them."""
-        await self.threaded(self._remove_entries_of, owner)
-        return self._liveness is not None and self._liveness.forget(owner)
-
     def drawn(self) -> Sequence[str]:
         """Return the ids of all analyses with a rendered figure."""
-        return sorted(path.name for path in (self._root / "figures").iterdir())
+        return [path.name for path in self._listed("figures")]
 
     def drawn_at(self, analysis_id: str) -> float:
         """Return when a figure of this analysis was last rendered, in seconds of the Unix epoch; 0 if never."""
@@ -345,21 +295,22 @@ class FileStore:
         Raises:
             StoreUnavailable: the disk is full, read-only or missing.
         """
-        try:
-            return await to_thread.run_sync(call, *given, limiter=self._limiter)
-        except OSError as error:
-            raise unavailable(error) from error
+        return await self.directory.threaded(call, *given)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Create the folders.
+
+        Raises:
+            OSError: the disk rejects them.
+        """
         if self._prepared:
             return
-        for name in ("datasets", "figures", *_OWNED):
-            private_folder(self._root / name, parents=True, exist_ok=True)
+        self.directory.prepare()
+        # One by one: parents that are created along the way would have another mode.
+        for folder in (self._root.parent, self._root, *(self._root / name for name in FOLDERS), self._scratch):
+            private_folder(folder, exist_ok=True)
+        for name in FOLDERS:
             tighten_one(self._root / name)
-        tighten_one(self._root.resolve())
-        if self._liveness is None:
-            self._liveness = LivenessLock(self._root / "engines", self.owner)
-        private_folder(self._scratch, exist_ok=True)
         # Flush the folder entries: files in the folders are only as durable as these.
         for folder in (self._root, self._root.parent):
             with suppress(OSError):
@@ -368,26 +319,20 @@ class FileStore:
 
     def _ready(self) -> None:
         try:
-            self._prepare()
+            self.prepare()
         except OSError as error:
             raise unavailable(error) from error
 
-    def _recover(self) -> None:
-        self._prepare()
-        self._ballast.restore()
-        with suppress(StorageFull):
-            self.room.make()
+    def _listed(self, name: str) -> Sequence[Path]:
+        # A tenant has no folders before its first file; those of the data directory itself must be there.
+        folder = self._root / name
+        return sorted(folder.iterdir()) if self._prepared or folder.exists() else ()
 
     def _place(self, dataset_id: str) -> Path:
         return self._root / "datasets" / _checked(dataset_id)
 
     def _new(self, kind: str) -> Path:
         return self._root / kind / f"{self.owner}-{secrets.token_hex(8)}"
-
-    def _remove_entries_of(self, owner: str) -> None:
-        for kind in _OWNED:
-            for path in (self._root / kind).glob(f"{owner}*"):
-                remove(path)
 
 
 def _checked(part: str) -> str:

@@ -54,7 +54,7 @@ class ApiKeyRecord:
 
 
 class IdentityStore(Protocol):
-    """The part of a `ResultStore` that holds identities, of all tenants: a key is found before its tenant is known.
+    """The part of a `ResultDatabase` that holds identities, of all tenants: a key is found before its tenant is known.
 
     The tenant `default` is stored from the start.
     """

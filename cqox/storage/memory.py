@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from cqox.storage.contracts import StoredReport
+from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["MemoryCache"]
 
@@ -16,8 +17,8 @@ _BLOCK_BYTES = 16
 _MANY_CLAIMS = 1_024
 
 
-class MemoryCache:
-    """LRU cache of reports, bounded by total size.
+class MemoryCache(OfTenant):
+    """LRU cache of the reports of all tenants, bounded by total size; `within` gives that of one.
 
     Args:
         max_bytes: bound on the memory of all entries, in bytes: whole objects rather than their text only.
@@ -30,32 +31,29 @@ class MemoryCache:
             raise ValueError(f"max_bytes must be at least 0, not {max_bytes}")
         self._max_bytes = max_bytes
         self._epoch = epoch
-        self._of_epoch = epoch()
-        self._held: OrderedDict[str, tuple[StoredReport, int]] = OrderedDict()
-        self._bytes = 0
-        self._claims: dict[str, tuple[str, float]] = {}
-        self._most_claims = _MANY_CLAIMS
+        # Shared by the views of all tenants.
+        self._shared = _Shared(epoch())
 
     @property
     def size_bytes(self) -> int:
         """Memory of all entries now, in bytes."""
-        return self._bytes
+        return self._shared.bytes
 
     @property
     def ids(self) -> Sequence[str]:
-        """Ids of the cached reports, least recently used first."""
-        return list(self._held)
+        """Ids of the tenant's cached reports, least recently used first."""
+        return [analysis_id for tenant_id, analysis_id in self._shared.held if tenant_id == self._tenant]
 
     async def get(self, analysis_id: str) -> StoredReport | None:
         """Return the report and mark it as most recently used; None on a miss."""
-        epoch = self._epoch()
-        if self._of_epoch != epoch:
-            self._of_epoch, self._bytes = epoch, 0
-            self._held.clear()
-        held = self._held.get(analysis_id)
+        shared, epoch, key = self._shared, self._epoch(), (self._tenant, analysis_id)
+        if shared.of_epoch != epoch:
+            shared.of_epoch, shared.bytes = epoch, 0
+            shared.held.clear()
+        held = shared.held.get(key)
         if held is None:
             return None
-        self._held.move_to_end(analysis_id)
+        shared.held.move_to_end(key)
         return held[0]
 
     async def put(self, report: StoredReport) -> None:
@@ -64,17 +62,18 @@ class MemoryCache:
         size = _size(report)
         if size > self._max_bytes:
             return
-        self._held[report.analysis_id] = report, size
-        self._bytes += size
-        while self._bytes > self._max_bytes:
-            _, (_, dropped) = self._held.popitem(last=False)
-            self._bytes -= dropped
+        shared = self._shared
+        shared.held[self._tenant, report.analysis_id] = report, size
+        shared.bytes += size
+        while shared.bytes > self._max_bytes:
+            _, (_, dropped) = shared.held.popitem(last=False)
+            shared.bytes -= dropped
 
     async def discard(self, analysis_id: str) -> None:
         """Remove the report from the cache."""
-        held = self._held.pop(analysis_id, None)
+        held = self._shared.held.pop((self._tenant, analysis_id), None)
         if held is not None:
-            self._bytes -= held[1]
+            self._shared.bytes -= held[1]
 
     async def erase(self, analysis_ids: Sequence[str]) -> None:
         """Remove these reports from the cache."""
@@ -83,24 +82,36 @@ class MemoryCache:
 
     async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
         """Acquire or renew the lease to compute this report; return whether the token holds it now."""
-        holder, until = self._claims.get(analysis_id, (token, 0.0))
+        shared, key = self._shared, (self._tenant, analysis_id)
+        holder, until = shared.claims.get(key, (token, 0.0))
         now = time.monotonic()
         if holder != token and until > now:
             return False
-        self._claims[analysis_id] = (token, now + seconds)
-        if len(self._claims) > self._most_claims:
+        shared.claims[key] = (token, now + seconds)
+        if len(shared.claims) > shared.most_claims:
             # Drop expired leases; the threshold doubles, so the scan is amortised over as many new leases.
-            self._claims = {key: claim for key, claim in self._claims.items() if claim[1] > now}
-            self._most_claims = max(_MANY_CLAIMS, 2 * len(self._claims))
+            shared.claims = {key: claim for key, claim in shared.claims.items() if claim[1] > now}
+            shared.most_claims = max(_MANY_CLAIMS, 2 * len(shared.claims))
         return True
 
     async def release(self, analysis_id: str, *, token: str) -> None:
         """Release the lease if the token holds it."""
-        if self._claims.get(analysis_id, ("", 0.0))[0] == token:
-            del self._claims[analysis_id]
+        if self._shared.claims.get((self._tenant, analysis_id), ("", 0.0))[0] == token:
+            del self._shared.claims[self._tenant, analysis_id]
 
     async def ping(self) -> None:
         """Do nothing: the cache is in this process."""
+
+
+class _Shared:
+    """Entries and leases of all tenants; a key is a tenant with an id."""
+
+    def __init__(self, epoch: int) -> None:
+        self.of_epoch = epoch
+        self.held: OrderedDict[tuple[str, str], tuple[StoredReport, int]] = OrderedDict()
+        self.bytes = 0
+        self.claims: dict[tuple[str, str], tuple[str, float]] = {}
+        self.most_claims = _MANY_CLAIMS
 
 
 def _size(report: StoredReport) -> int:

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,12 +64,12 @@ class Originals:
     """The originals of one volume.
 
     Args:
-        folder: the folder of the data sets.
+        folders: returns the folders of data sets, one for each tenant.
         quota_bytes: the most that they take together; 0 keeps none.
     """
 
-    def __init__(self, folder: Path, quota_bytes: int) -> None:
-        self._folder = folder
+    def __init__(self, folders: Callable[[], Iterable[Path]], quota_bytes: int) -> None:
+        self._folders = folders
         self._quota_bytes = quota_bytes
 
     def keep(self, place: Path, path: Path, original: Original, *, check_room: Callable[[int], None]) -> bool:
@@ -156,13 +156,19 @@ class Originals:
 
     def _all(self) -> list[_Shared]:
         found: dict[_Inode, _Shared] = {}
-        for place in self._folder.iterdir():
+        for place in self._places():
             with suppress(OSError):
                 about, used_at = (place / ORIGINAL).stat(), place.stat().st_mtime
                 shared = found.setdefault((about.st_dev, about.st_ino), _Shared(about.st_size, used_at, []))
                 shared.used_at = max(shared.used_at, used_at)
                 shared.places.append(place)
         return list(found.values())
+
+    def _places(self) -> Iterator[Path]:
+        for folder in self._folders():
+            # A tenant without a data set has none.
+            with suppress(FileNotFoundError):
+                yield from folder.iterdir()
 
     def _remove(self, places: list[Path]) -> None:
         for place in places:

@@ -13,6 +13,7 @@ from cqox.storage.history import Annotation, ReportSummary
 from cqox.storage.identities import ApiKeyRecord, TenantRecord
 from cqox.storage.pages import Page
 from cqox.storage.shares import Share
+from cqox.storage.tenant_ids import TenantKeys
 
 __all__ = [
     "ABANDONED_SECONDS",
@@ -74,9 +75,9 @@ def row_of(
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)
 
 
-def report_of(row: Sequence[object]) -> StoredReport:
+def report_of(row: Sequence[object], keys: TenantKeys) -> StoredReport:
     """Return the report in a row of the columns `REPORT`."""
-    return StoredReport(**dict(zip(StoredReport.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+    return keys.plain_record(StoredReport(**dict(zip(StoredReport.__dataclass_fields__, row, strict=True))))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +93,11 @@ class Loaded:
     is_intact: bool
 
 
-def loaded(row: Sequence[object] | None) -> Loaded | None:
+def loaded(row: Sequence[object] | None, keys: TenantKeys) -> Loaded | None:
     """Return the report in a row of the columns `REPORT` with its digest checked; None without a row."""
     if row is None:
         return None
-    report = report_of(row)
+    report = report_of(row, keys)
     digest = blake2b(report.report, digest_size=len(report.digest) // 2 or 1).hexdigest()
     return Loaded(report=report, is_intact=digest == report.digest)
 
@@ -116,48 +117,49 @@ def verified(found: Loaded | None) -> StoredReport | None:
     return found.report
 
 
-def dataset_of(row: Sequence[object]) -> DatasetRecord:
+def dataset_of(row: Sequence[object], keys: TenantKeys) -> DatasetRecord:
     """Return the data set in a row of the columns `DATASET`."""
     values = dict(zip(DatasetRecord.__dataclass_fields__, row, strict=True))
     values["sample"] = bool(values["sample"])
-    return DatasetRecord(**values)  # type: ignore[arg-type]
+    return keys.plain_record(DatasetRecord(**values))  # type: ignore[arg-type]
 
 
-def job_of(row: Sequence[object]) -> JobRecord:
+def job_of(row: Sequence[object], keys: TenantKeys) -> JobRecord:
     """Return the job in a row of the columns `JOB`."""
-    return JobRecord(**dict(zip(JobRecord.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+    return keys.plain_record(JobRecord(**dict(zip(JobRecord.__dataclass_fields__, row, strict=True))))  # type: ignore[arg-type]
 
 
-def page_of(rows: Sequence[Sequence[object]], limit: int) -> Page[StoredReport]:
+def page_of(rows: Sequence[Sequence[object]], limit: int, keys: TenantKeys) -> Page[StoredReport]:
     """Return a page from up to `limit + 1` rows."""
-    items = [report_of(row) for row in rows[:limit]]
+    items = [report_of(row, keys) for row in rows[:limit]]
     more = len(rows) > limit and bool(items)
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
 
 
-def page_of_jobs(rows: Sequence[Sequence[object]], limit: int) -> Page[JobRecord]:
+def page_of_jobs(rows: Sequence[Sequence[object]], limit: int, keys: TenantKeys) -> Page[JobRecord]:
     """Return a page of jobs from up to `limit + 1` rows."""
-    items = [job_of(row) for row in rows[:limit]]
+    items = [job_of(row, keys) for row in rows[:limit]]
     more = len(rows) > limit and bool(items)
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].job_id}" if more else None)
 
 
-def page_of_summaries(rows: Sequence[Sequence[object]], limit: int) -> Page[ReportSummary]:
+def page_of_summaries(rows: Sequence[Sequence[object]], limit: int, keys: TenantKeys) -> Page[ReportSummary]:
     """Return a page of summaries from up to `limit + 1` rows, whose values are in the order of the fields."""
     fields = ReportSummary.__dataclass_fields__
-    items = [ReportSummary(**dict(zip(fields, row, strict=True))) for row in rows[:limit]]  # type: ignore[arg-type]
+    found = [ReportSummary(**dict(zip(fields, row, strict=True))) for row in rows[:limit]]  # type: ignore[arg-type]
+    items = [keys.plain_record(each) for each in found]
     more = len(rows) > limit and bool(items)
     return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
 
 
-def annotation_of(row: Sequence[object]) -> Annotation:
+def annotation_of(row: Sequence[object], keys: TenantKeys) -> Annotation:
     """Return the annotation in a row of the columns `ANNOTATION`."""
-    return Annotation(**dict(zip(Annotation.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+    return keys.plain_record(Annotation(**dict(zip(Annotation.__dataclass_fields__, row, strict=True))))  # type: ignore[arg-type]
 
 
-def share_of(row: Sequence[object]) -> Share:
+def share_of(row: Sequence[object], keys: TenantKeys) -> Share:
     """Return the share link in a row of the columns `SHARE`."""
-    return Share(**dict(zip(Share.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+    return keys.plain_record(Share(**dict(zip(Share.__dataclass_fields__, row, strict=True))))  # type: ignore[arg-type]
 
 
 def tenant_of(row: Sequence[object]) -> TenantRecord:
@@ -179,7 +181,7 @@ def key_of(row: Sequence[object]) -> ApiKeyRecord:
     return ApiKeyRecord(**values)  # type: ignore[arg-type]
 
 
-def position(before: str) -> tuple[str, str]:
+def position(before: str, keys: TenantKeys) -> tuple[str, str]:
     """Return the time and the id of a page cursor."""
     created_at, _, identity = before.rpartition("|")
-    return created_at, identity
+    return created_at, keys.stored(identity)

@@ -31,25 +31,30 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_connections import Connections
-from cqox.storage.sqlite_file import MIGRATIONS, applied, damage_of, is_damage, is_disk_fault, marks, migrate
+from cqox.storage.sqlite_file import damage_of, is_damage, is_disk_fault, marks
 from cqox.storage.sqlite_history import SqliteHistory
 from cqox.storage.sqlite_identities import SqliteIdentities
 from cqox.storage.sqlite_retention import SqliteRetention
+from cqox.storage.sqlite_schema import enter, finish, is_entered, migrate, status
 from cqox.storage.sqlite_shares import SqliteShares
 from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
 
 __all__ = ["SqliteStore"]
 
 _logger = logging.getLogger("cqox.storage")
+_ONE_REPORT = "reports INDEXED BY reports_of_tenant WHERE tenant_id = ? AND analysis_id = ?"
+"""By the index: in the table, the tenant lies behind the body, whose damage must not look like an absence."""
+
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
 class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities):
-    """Reports and their annotations, the registry of data sets, and jobs in one file.
+    """Reports and their annotations, the registry of data sets, and jobs of all tenants in one file.
 
-    Open it with `SqliteStore.open`. Writes are durable when the call returns (`synchronous=FULL`). Every call checks
-    that its connection is to the file at the path: writes to a file that was removed or replaced would be lost. A call
-    that detects damage has the file repaired, if `repair` is set, and is retried once.
+    Open it with `SqliteStore.open`, and bind it to a tenant by `within`. Writes are durable when the call returns
+    (`synchronous=FULL`). Every call checks that its connection is to the file at the path: writes to a file that was
+    removed or replaced would be lost. A call that detects damage has the file repaired, if `repair` is set, and is
+    retried once.
     """
 
     def __init__(
@@ -65,8 +70,6 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         super().__init__(path)
         self._path = path
         self._connections = Connections(path, size=connections, seconds=seconds, repair=repair, ballast=ballast)
-        # Error of the last failed write; empty after a successful one.
-        self._unwritten = ""
         policy = store_policy(store_circuit("sqlite"), seconds=seconds)
         # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._guarded = policy(self._run)
@@ -116,17 +119,19 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
 
     async def save(self, report: StoredReport) -> bool:
         """Insert the report unless an intact one with its id is stored; return whether this call inserted it."""
-        statement = f"INSERT INTO reports ({REPORT}) VALUES ({marks(14)}) ON CONFLICT DO NOTHING"
-        values, identity = row_of(report), (report.analysis_id,)
+        statement = f"INSERT INTO reports ({REPORT}, tenant_id) VALUES ({marks(15)}) ON CONFLICT DO NOTHING"
+        keys = self._keys
+        values = (*row_of(keys.stored_record(report)), keys.tenant_id)
+        identity = (keys.tenant_id, keys.stored(report.analysis_id))
 
         def insert(connection: sqlite3.Connection) -> bool:
             if connection.execute(statement, values).rowcount == 1:
                 return True
-            query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
-            found = loaded(connection.execute(query, identity).fetchone())
+            query = f"SELECT {REPORT} FROM {_ONE_REPORT}"
+            found = loaded(connection.execute(query, identity).fetchone(), keys)
             if found is None or found.is_intact:
                 return False
-            connection.execute("DELETE FROM reports WHERE analysis_id = ?", identity)
+            connection.execute(f"DELETE FROM {_ONE_REPORT}", identity)
             return connection.execute(statement, values).rowcount == 1
 
         return await self._write(insert)
@@ -135,10 +140,11 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         """Return the report with this id, or None."""
         if not is_text(analysis_id):
             return None
+        keys = self._keys
 
         def load(connection: sqlite3.Connection) -> Loaded | None:
-            query = f"SELECT {REPORT} FROM reports WHERE analysis_id = ?"
-            return loaded(connection.execute(query, (analysis_id,)).fetchone())
+            query = f"SELECT {REPORT} FROM {_ONE_REPORT}"
+            return loaded(connection.execute(query, (keys.tenant_id, keys.stored(analysis_id))).fetchone(), keys)
 
         # Raised outside the policy: it must not count as a failure of the server.
         return verified(await self._call(load))
@@ -149,33 +155,38 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         """Return reports, newest first, without their bodies."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
-        conditions, values = "1 = 1", list[str | int]()
+        keys, conditions, values = self._keys, "tenant_id = ?", list[str | int]([self._tenant])
         if dataset_id is not None:
             conditions += " AND dataset_id = ?"
-            values.append(dataset_id)
+            values.append(keys.stored(dataset_id))
         if before is not None:
             conditions += " AND (created_at, analysis_id) < (?, ?)"
-            values += position(before)
+            values += position(before, keys)
         query = f"SELECT {_HEAD} FROM reports WHERE {conditions} ORDER BY created_at DESC, analysis_id DESC LIMIT ?"
-        return page_of(await self._rows(query, *values, limit + 1), limit)
+        return page_of(await self._rows(query, *values, limit + 1), limit, keys)
 
     async def register(self, record: DatasetRecord) -> DatasetRecord:
         """Insert the data set unless its id is registered; return the current row."""
         # The content of a sample changes with the code; an upload has the same bytes under the same id forever.
-        conflict = (
-            "DO UPDATE SET digest = excluded.digest, name = excluded.name, rows = excluded.rows, "
-            "columns = excluded.columns, size_bytes = excluded.size_bytes, description = excluded.description"
-            if record.sample
-            else "DO NOTHING"
+        keys, conflict = (
+            self._keys,
+            (
+                "DO UPDATE SET digest = excluded.digest, name = excluded.name, rows = excluded.rows, "
+                "columns = excluded.columns, size_bytes = excluded.size_bytes, description = excluded.description "
+                "WHERE datasets.tenant_id = excluded.tenant_id"
+                if record.sample
+                else "DO NOTHING"
+            ),
         )
 
         def enter(connection: sqlite3.Connection) -> DatasetRecord:
             connection.execute(
-                f"INSERT INTO datasets ({DATASET}) VALUES ({marks(9)}) ON CONFLICT (dataset_id) {conflict}",
-                row_of(record),
+                f"INSERT INTO datasets ({DATASET}, tenant_id) VALUES ({marks(10)}) ON CONFLICT (dataset_id) {conflict}",
+                (*row_of(keys.stored_record(record)), keys.tenant_id),
             )
-            query = f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?"
-            return dataset_of(connection.execute(query, (record.dataset_id,)).fetchone())
+            query = f"SELECT {DATASET} FROM datasets WHERE tenant_id = ? AND dataset_id = ?"
+            identity = (keys.tenant_id, keys.stored(record.dataset_id))
+            return dataset_of(connection.execute(query, identity).fetchone(), keys)
 
         # Its files are stored by then, and would be missing from every listing.
         return await self._write(enter, essential=True)
@@ -184,68 +195,85 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         """Return the data set with this id, or None if it is not registered."""
         if not is_text(dataset_id):
             return None
-        row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = ?", dataset_id)
-        return None if row is None else dataset_of(row)
+        query = f"SELECT {DATASET} FROM datasets WHERE tenant_id = ? AND dataset_id = ?"
+        row = await self._row(query, self._tenant, self._keys.stored(dataset_id))
+        return None if row is None else dataset_of(row, self._keys)
 
     async def datasets(self) -> Sequence[DatasetRecord]:
         """Return every data set: samples first, then newest first."""
-        query = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
-        return [dataset_of(row) for row in await self._rows(query)]
+        query = f"SELECT {DATASET} FROM datasets WHERE tenant_id = ? ORDER BY sample DESC, created_at DESC, dataset_id"
+        return [dataset_of(row, self._keys) for row in await self._rows(query, self._tenant)]
 
     async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
         """Give the data set another name; return its row, or None if it is not registered."""
         if not is_text(dataset_id):
             return None
-        statement = f"UPDATE datasets SET name = ? WHERE dataset_id = ? RETURNING {DATASET}"
-        row = await self._write(lambda connection: connection.execute(statement, (name, dataset_id)).fetchone())
-        return None if row is None else dataset_of(row)
+        statement = f"UPDATE datasets SET name = ? WHERE tenant_id = ? AND dataset_id = ? RETURNING {DATASET}"
+        values = (name, self._tenant, self._keys.stored(dataset_id))
+        row = await self._write(lambda connection: connection.execute(statement, values).fetchone())
+        return None if row is None else dataset_of(row, self._keys)
 
     async def forget(self, dataset_id: str) -> bool:
         """Delete the data set from the registry; return whether it was there."""
-        return is_text(dataset_id) and await self._erase("DELETE FROM datasets WHERE dataset_id = ?", dataset_id) == 1
+        statement = "DELETE FROM datasets WHERE tenant_id = ? AND dataset_id = ?"
+        return is_text(dataset_id) and await self._erase(statement, self._tenant, self._keys.stored(dataset_id)) == 1
 
     async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
         """Insert or update the job. A final status is never overwritten, except `interrupted`."""
         put = self._count if job.status == "running" else self._erase
         await put(
-            f"INSERT INTO jobs ({JOB}, owner, renewed_until) VALUES ({marks(9)}) ON CONFLICT (job_id) DO UPDATE SET "
+            f"INSERT INTO jobs ({JOB}, owner, renewed_until, tenant_id) VALUES ({marks(10)}) "
+            "ON CONFLICT (job_id) DO UPDATE SET "
             "status = excluded.status, finished_at = excluded.finished_at, analysis_id = excluded.analysis_id, "
             "problem = excluded.problem, owner = excluded.owner, renewed_until = excluded.renewed_until "
-            "WHERE jobs.status IN ('running', 'interrupted')",
-            job,
+            "WHERE jobs.tenant_id = excluded.tenant_id AND jobs.status IN ('running', 'interrupted')",
+            *row_of(self._keys.stored_record(job)),
             owner,
             time.time() + seconds,
+            self._tenant,
         )
 
     async def renew_jobs(self, owner: str, *, seconds: float) -> int:
-        """Renew the leases of the owner's running jobs; return the number of jobs."""
-        statement = "UPDATE jobs SET renewed_until = ? WHERE owner = ? AND status = 'running'"
+        """Renew the leases of the owner's running jobs, of all tenants; return the number of jobs."""
+        statement = "/* every tenant */ UPDATE jobs SET renewed_until = ? WHERE owner = ? AND status = 'running'"
         return await self._count(statement, time.time() + seconds, owner)
 
-    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
-        """Mark the running jobs of the owner as interrupted; return the number of jobs."""
+    async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
+        """Mark the running jobs of the owner as interrupted, of all tenants; return the number of jobs."""
+        statement = (
+            "/* every tenant */ UPDATE jobs SET status = 'interrupted', finished_at = ? "
+            "WHERE owner = ? AND status = 'running'"
+        )
+        return await self._erase(statement, finished_at, owner)
+
+    async def interrupt_job(self, job_id: str, owner: str, *, finished_at: str) -> bool:
+        """Mark a running job of the owner as interrupted; return whether this call did."""
         statement = (
             "UPDATE jobs SET status = 'interrupted', finished_at = ? "
-            "WHERE owner = ? AND status = 'running' AND job_id = coalesce(?, job_id)"
+            "WHERE tenant_id = ? AND job_id = ? AND owner = ? AND status = 'running'"
         )
-        return await self._erase(statement, finished_at, owner, job_id)
+        return await self._erase(statement, finished_at, self._tenant, self._keys.stored(job_id), owner) == 1
 
     async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
         """Delete jobs that ended long ago; return the number of jobs. A job that has not ended is never deleted."""
 
+        keys = self._keys
+
         def retire(connection: sqlite3.Connection) -> int:
             statement = (
-                "UPDATE jobs SET status = 'interrupted', finished_at = ? WHERE status = 'running' AND renewed_until < ?"
+                "UPDATE jobs SET status = 'interrupted', finished_at = ? "
+                "WHERE tenant_id = ? AND status = 'running' AND renewed_until < ?"
             )
-            connection.execute(statement, (now, time.time() - ABANDONED_SECONDS))
-            drop_ended_turns(connection)
+            connection.execute(statement, (now, keys.tenant_id, time.time() - ABANDONED_SECONDS))
+            drop_ended_turns(connection, keys)
             # SQLite has no OFFSET without a LIMIT.
             statement = (
-                "DELETE FROM jobs WHERE status <> 'running' AND (coalesce(finished_at, created_at) < ? OR job_id IN "
-                "(SELECT job_id FROM jobs WHERE status <> 'running' "
+                "DELETE FROM jobs WHERE tenant_id = ? AND status <> 'running' "
+                "AND (coalesce(finished_at, created_at) < ? OR job_id IN "
+                "(SELECT job_id FROM jobs WHERE tenant_id = ? AND status <> 'running' "
                 "ORDER BY coalesce(finished_at, created_at) DESC, job_id DESC LIMIT -1 OFFSET ?))"
             )
-            return connection.execute(statement, (ended_before, most)).rowcount
+            return connection.execute(statement, (keys.tenant_id, ended_before, keys.tenant_id, most)).rowcount
 
         return await self._write(retire, essential=True)
 
@@ -254,16 +282,19 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         if not is_text(job_id):
             return None
         status = "CASE WHEN status = 'running' AND renewed_until < ? THEN 'interrupted' ELSE status END"
-        row = await self._row(f"SELECT {JOB.replace('status', status)} FROM jobs WHERE job_id = ?", time.time(), job_id)
-        return None if row is None else job_of(row)
+        query = f"SELECT {JOB.replace('status', status)} FROM jobs WHERE tenant_id = ? AND job_id = ?"
+        row = await self._row(query, time.time(), self._tenant, self._keys.stored(job_id))
+        return None if row is None else job_of(row, self._keys)
 
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
         """Acquire or renew the lease to compute a key; return whether the token holds it now."""
-        return await self._write(lambda connection: claim_turn(connection, key, token, seconds))
+        keys = self._keys
+        return await self._write(lambda connection: claim_turn(connection, keys, key, token, seconds))
 
     async def release_turn(self, key: str, *, token: str) -> None:
         """Release the lease if the token holds it."""
-        await self._write(lambda connection: release_turn(connection, key, token))
+        keys = self._keys
+        await self._write(lambda connection: release_turn(connection, keys, key, token))
 
     async def ping(self) -> None:
         """Check that the store answers, and that its file is neither damaged beyond repair nor read-only.
@@ -276,20 +307,20 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
             raise StoreUnavailable(
                 Message("storage.sqlite-damaged", damage=self._connections.damage, name=self._path.name)
             )
-        if self._unwritten:
-            raise StoreUnavailable(self._unwritten)
+        if self._connections.unwritten:
+            raise StoreUnavailable(self._connections.unwritten)
 
     async def migrate(self) -> int:
         """Apply the pending schema migrations; return their number."""
         return await self._write(migrate, essential=True)
 
+    async def finish(self) -> int:
+        """Apply the step that ends the use of the schema by earlier releases; return 0 where it was applied before."""
+        return await self._write(finish, essential=True)
+
     async def migrations(self) -> Sequence[MigrationStatus]:
-        """Return every schema migration; SQLite does not record when it was applied."""
-        done = await self._call(applied)
-        return [
-            MigrationStatus(number=number, name=name, applied_at="" if number <= done else None)
-            for number, (name, _) in enumerate(MIGRATIONS, start=1)
-        ]
+        """Return every schema migration; of the first ones SQLite does not record when they were applied."""
+        return await self._call(status)
 
     async def _row(self, query: str, *values: object) -> Sequence[object] | None:
         return await self._call(lambda connection: connection.execute(query, values).fetchone())
@@ -298,8 +329,7 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         return await self._call(lambda connection: connection.execute(query, values).fetchall())
 
     async def _count(self, statement: str, *values: object, essential: bool = False) -> int:
-        flat = [part for value in values for part in (row_of(value) if isinstance(value, _RECORDS) else (value,))]
-        return await self._write(lambda connection: connection.execute(statement, flat).rowcount, essential=essential)
+        return await self._write(lambda connection: connection.execute(statement, values).rowcount, essential=essential)
 
     async def _erase(self, statement: str, *values: object) -> int:
         """Execute a statement that must succeed on a full disk too: a deletion, or the end of a job."""
@@ -307,13 +337,27 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
 
     async def _write[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
         done = await self._call(work, essential=essential)
-        self._unwritten = ""
+        self._connections.unwritten = ""
         return done
+
+    async def _enter(self, tenant_id: str) -> None:
+        """Register a tenant at its first call. From the second tenant on earlier releases refuse the file."""
+        entered = (self._connections.losses, tenant_id)
+        if entered in self._connections.entered:
+            return
+        if not await self._ask(lambda connection: is_entered(connection, tenant_id)):
+            await self._ask(lambda connection: enter(connection, tenant_id), essential=True)
+        self._connections.entered.add(entered)
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool) -> T:
         return await self._connections.run(work, essential=essential)
 
     async def _call[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
+        if self._bound is not None and not self._bound.is_default:
+            await self._enter(self._tenant)
+        return await self._ask(work, essential=essential)
+
+    async def _ask[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:
         try:
             return await self._guarded(work, essential=essential)
         except (sqlite3.Error, AttemptTimeout, Rejected) as error:
@@ -322,10 +366,7 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
             message = Message("storage.sqlite-failed", name=self._path.name, reason=damage_of(error))
             if not is_disk_fault(error):
                 raise StoreUnavailable(message) from error
-            self._unwritten = message
+            self._connections.unwritten = message
             if self._connections.is_full(error):
                 raise StorageFull(message) from error
             raise StoreUnavailable(message) from error
-
-
-_RECORDS = (StoredReport, DatasetRecord, JobRecord)

@@ -21,18 +21,17 @@ from cqox.storage.sqlite_file import (
     Connection,
     File,
     Use,
-    applied,
     check_sqlite,
     code_of,
     damage_of,
     file_at,
     is_damage,
     is_disk_fault,
-    migrate,
     prepare,
     private_file,
 )
 from cqox.storage.sqlite_repair import replace_damaged
+from cqox.storage.sqlite_schema import applied, migrate
 
 __all__ = ["Connections"]
 
@@ -57,6 +56,8 @@ class Connections:
     Attributes:
         behind: whether schema migrations are pending; the first connection that can write applies them.
         damage: description of the damage, if a call found the file damaged and it could not be replaced.
+        unwritten: error of the last failed write; empty after a successful one.
+        entered: tenants that are registered in the file, each with the number of losses at that time.
     """
 
     def __init__(self, path: Path, *, size: int, seconds: float, repair: bool, ballast: Ballast | None) -> None:
@@ -71,7 +72,9 @@ class Connections:
         self._file: File | None = None
         self._losses = 0
         self.damage = ""
+        self.unwritten = ""
         self.behind = False
+        self.entered = set[tuple[int, str]]()
 
     def close(self) -> None:
         """Close every connection; no call may be running."""
@@ -90,6 +93,11 @@ class Connections:
                     self._log_loss()
             finally:
                 self._lock.release()
+        return self._losses
+
+    @property
+    def losses(self) -> int:
+        """Number of times that calls have found the stored data lost; checks nothing."""
         return self._losses
 
     async def run[T](self, work: Callable[[sqlite3.Connection], T], *, essential: bool = False) -> T:

@@ -1,9 +1,9 @@
-"""File of the SQLite store: its schema, its identity, and one call on a connection."""
+"""File of the SQLite store: its identity, and one call on a connection."""
 
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -12,15 +12,14 @@ from threading import Lock
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
 from cqox.storage.private import private_opener, tighten_one
+from cqox.storage.sqlite_schema import applied
 
 __all__ = [
     "BUSY_SECONDS",
     "LOST",
-    "MIGRATIONS",
     "Connection",
     "File",
     "Use",
-    "applied",
     "check_sqlite",
     "code_of",
     "damage_of",
@@ -28,7 +27,6 @@ __all__ = [
     "is_damage",
     "is_disk_fault",
     "marks",
-    "migrate",
     "prepare",
     "private_file",
 ]
@@ -36,128 +34,6 @@ __all__ = [
 _DISK_FAULTS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
 # Waiting for the write lock cannot be interrupted, so it is split into short waits.
 BUSY_SECONDS = 0.1
-
-MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
-    (
-        "reports, data sets and jobs",
-        (
-            """CREATE TABLE IF NOT EXISTS reports (
-                analysis_id TEXT PRIMARY KEY,
-                dataset_id TEXT NOT NULL,
-                created_at TEXT NOT NULL,
-                status TEXT NOT NULL,
-                verdict TEXT,
-                "primary" TEXT,
-                estimate REAL,
-                report BLOB NOT NULL,
-                provenance BLOB NOT NULL,
-                figures BLOB NOT NULL,
-                digest TEXT NOT NULL
-            ) WITHOUT ROWID""",
-            "CREATE INDEX IF NOT EXISTS reports_by_time ON reports (created_at, analysis_id)",
-            "CREATE INDEX IF NOT EXISTS reports_by_dataset ON reports (dataset_id, created_at, analysis_id)",
-            """CREATE TABLE IF NOT EXISTS datasets (
-                dataset_id TEXT PRIMARY KEY,
-                digest TEXT NOT NULL,
-                name TEXT NOT NULL,
-                rows INTEGER NOT NULL,
-                columns INTEGER NOT NULL,
-                size_bytes INTEGER NOT NULL,
-                created_at TEXT NOT NULL,
-                sample INTEGER NOT NULL,
-                description BLOB NOT NULL
-            ) WITHOUT ROWID""",
-            """CREATE TABLE jobs (
-                job_id TEXT PRIMARY KEY,
-                dataset_id TEXT NOT NULL,
-                status TEXT NOT NULL,
-                created_at TEXT NOT NULL,
-                finished_at TEXT,
-                analysis_id TEXT,
-                problem BLOB,
-                owner TEXT NOT NULL,
-                renewed_until REAL NOT NULL
-            ) WITHOUT ROWID""",
-            "CREATE INDEX jobs_running ON jobs (owner) WHERE status = 'running'",
-        ),
-    ),
-    (
-        "jobs by when they ended",
-        ("CREATE INDEX jobs_ended ON jobs (coalesce(finished_at, created_at), job_id) WHERE status <> 'running'",),
-    ),
-    (
-        "turns to compute",
-        (
-            """CREATE TABLE turns (
-                key TEXT PRIMARY KEY,
-                token TEXT NOT NULL,
-                held_until REAL NOT NULL
-            ) WITHOUT ROWID""",
-        ),
-    ),
-    ("jobs by when they began", ("CREATE INDEX jobs_by_time ON jobs (created_at, job_id)",)),
-    (
-        "questions and annotations of reports",
-        (
-            "ALTER TABLE reports ADD COLUMN outcome TEXT",
-            "ALTER TABLE reports ADD COLUMN treatment TEXT",
-            "ALTER TABLE reports ADD COLUMN headline TEXT",
-            """CREATE TABLE annotations (
-                analysis_id TEXT PRIMARY KEY,
-                dataset_id TEXT NOT NULL,
-                title TEXT,
-                notes TEXT,
-                updated_at TEXT NOT NULL,
-                version TEXT NOT NULL,
-                searched TEXT NOT NULL
-            ) WITHOUT ROWID""",
-            "CREATE INDEX annotations_by_dataset ON annotations (dataset_id)",
-        ),
-    ),
-    (
-        "share links",
-        (
-            """CREATE TABLE shares (
-                share_id TEXT PRIMARY KEY,
-                analysis_id TEXT NOT NULL,
-                digest TEXT NOT NULL,
-                created_at TEXT NOT NULL,
-                expires_at TEXT NOT NULL,
-                dataset_id TEXT NOT NULL
-            ) WITHOUT ROWID""",
-            "CREATE UNIQUE INDEX shares_by_digest ON shares (digest)",
-            "CREATE INDEX shares_by_analysis ON shares (analysis_id)",
-        ),
-    ),
-    # Covers the count of looks: in the table, the columns lie behind the report's body.
-    ("reports by question", ("CREATE INDEX reports_by_question ON reports (dataset_id, outcome, treatment)",)),
-    (
-        "tenants and API keys",
-        (
-            """CREATE TABLE tenants (
-                tenant_id TEXT PRIMARY KEY,
-                name TEXT NOT NULL,
-                created_at TEXT NOT NULL,
-                erased_at TEXT
-            ) WITHOUT ROWID""",
-            """INSERT INTO tenants (tenant_id, name, created_at)
-                VALUES ('default', 'default', strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'))""",
-            """CREATE TABLE api_keys (
-                key_id TEXT PRIMARY KEY,
-                tenant_id TEXT NOT NULL,
-                digest BLOB NOT NULL,
-                name TEXT NOT NULL,
-                roles TEXT NOT NULL,
-                scopes TEXT,
-                created_at TEXT NOT NULL,
-                expires_at TEXT,
-                last_used_on TEXT,
-                revoked_at TEXT
-            ) WITHOUT ROWID""",
-            "CREATE INDEX api_keys_by_tenant ON api_keys (tenant_id)",
-        ),
-    ),
-)
 
 type File = tuple[int, int]
 """Identity of a file: device and inode."""
@@ -323,24 +199,3 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
-
-
-def migrate(connection: sqlite3.Connection) -> int:
-    done = 0
-    while (number := applied(connection)) < len(MIGRATIONS):
-        connection.execute("BEGIN IMMEDIATE")
-        # Another process may have migrated while this one waited for the lock.
-        if applied(connection) == number:
-            for statement in MIGRATIONS[number][1]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-            done += 1
-        connection.commit()
-    return done
-
-
-def applied(connection: sqlite3.Connection) -> int:
-    number = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if number > len(MIGRATIONS):
-        raise StoreUnavailable(Message("storage.file-of-newer-version", found=number, known=len(MIGRATIONS)))
-    return number

@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import NamedTuple, Self, cast
 
 from cqox.contract import counted
+from cqox.storage.contracts import StoredReport
 from cqox.storage.disk import exclusive_lock
 from cqox.storage.rows import loaded
-from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, marks, migrate
+from cqox.storage.schema import FINISHED
+from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, marks
+from cqox.storage.sqlite_schema import finish, migrate
+from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
 
 __all__ = ["replace_damaged"]
 
@@ -29,6 +33,8 @@ _INDEXES = """
     SELECT 'INDEXED BY ' || list.name, info.name FROM pragma_index_list(?) list, pragma_index_info(list.name) info
     WHERE list.origin = 'c' AND NOT list.partial AND info.seqno = 0
 """
+_ABSENT = {"[tenant_id]": f"'{DEFAULT_TENANT}'"}
+_ANY = TenantKeys(DEFAULT_TENANT)
 _logger = logging.getLogger("cqox.storage")
 
 
@@ -99,12 +105,22 @@ def _salvaged(damaged: sqlite3.Connection, fresh: Path, *, until: float) -> dict
     with closing(sqlite3.connect(fresh)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         migrate(connection)
+        if _is_of_several(damaged):
+            finish(connection)
         for name, noun in _SAVED.items():
             table = _Table.of(connection, name)
             statement = f"INSERT OR IGNORE INTO {name} ({', '.join(table.types)}) VALUES ({marks(len(table.types))})"
             saved[noun] = connection.executemany(statement, _rows(damaged, table, until=until)).rowcount
         connection.commit()
     return saved
+
+
+def _is_of_several(damaged: sqlite3.Connection) -> bool:
+    """Return whether earlier releases refuse the file, since it may hold rows of several tenants."""
+    with suppress(sqlite3.DatabaseError):
+        return int(damaged.execute("PRAGMA user_version").fetchone()[0]) == FINISHED
+    # Where that cannot be read, no earlier release may see what could be the rows of several.
+    return True
 
 
 def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iterator[Sequence[object]]:
@@ -120,11 +136,11 @@ def _rows(damaged: sqlite3.Connection, table: "_Table", *, until: float) -> Iter
 
 
 def _columns_there(damaged: sqlite3.Connection, table: "_Table") -> str:
-    """Return the columns to read; a column that the damaged file lacks, since it was not migrated, is NULL."""
+    """Return the columns to read. One that the damaged file lacks, since it was not migrated, has its first value."""
     there = set(table.types)
     with suppress(sqlite3.DatabaseError):
         there = {name for name, _, _ in damaged.execute(_COLUMNS, (table.name,))}
-    return ", ".join(name if name in there else "NULL" for name in table.types)
+    return ", ".join(name if name in there else _ABSENT.get(name, "NULL") for name in table.types)
 
 
 def _keys(damaged: sqlite3.Connection, table: "_Table") -> dict[str, None]:
@@ -174,10 +190,10 @@ def _is_sound(table: "_Table", row: Sequence[object]) -> bool:
     with suppress(ValueError):
         match table.name:
             case "reports":
-                report = loaded(row)
+                report = loaded(row[: len(StoredReport.__dataclass_fields__)], _ANY)
                 return report is not None and report.is_intact
             case "datasets":
-                return isinstance(json.loads(cast("bytes", row[-1])), dict)
+                return isinstance(json.loads(cast("bytes", row[list(table.types).index("[description]")])), dict)
             case _:
                 return True
     return False

@@ -18,6 +18,7 @@ from cqox.storage.disk import is_full
 from cqox.storage.pages import Page
 from cqox.storage.rows import JOB, is_text, page_of_jobs, position
 from cqox.storage.sqlite_file import marks
+from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["SqliteRetention"]
 
@@ -26,7 +27,7 @@ _STATUS = "CASE WHEN status = 'running' AND renewed_until < ? THEN 'interrupted'
 _MARKER = "-deletions"
 
 
-class SqliteRetention(ABC):
+class SqliteRetention(OfTenant, ABC):
     """Deletions and expiry queries of the SQLite store.
 
     Args:
@@ -54,20 +55,25 @@ class SqliteRetention(ABC):
 
     async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
         """Return the subset of the ids that are stored."""
-        ids = [each for each in analysis_ids if is_text(each)]
-        query = f"SELECT analysis_id FROM reports WHERE analysis_id IN ({marks(len(ids))})"
-        return frozenset(str(row[0]) for row in await self._call(lambda c: c.execute(query, ids).fetchall()))
+        keys, ids = self._keys, [self._keys.stored(each) for each in analysis_ids if is_text(each)]
+        # The column of the tenant lies behind the report's body, so that only an index is read.
+        query = (
+            "SELECT analysis_id FROM reports INDEXED BY reports_of_tenant "
+            f"WHERE tenant_id = ? AND analysis_id IN ({marks(len(ids))})"
+        )
+        rows = await self._call(lambda c: c.execute(query, (keys.tenant_id, *ids)).fetchall())
+        return frozenset(keys.plain(str(row[0])) for row in rows)
 
     async def delete_reports(self, analysis_ids: Sequence[str]) -> Sequence[str]:
         """Delete reports with their annotations and share links; return the ids of those that existed."""
-        ids = [each for each in analysis_ids if is_text(each)]
-        those = f"WHERE analysis_id IN ({marks(len(ids))})"
+        keys, ids = self._keys, [self._keys.stored(each) for each in analysis_ids if is_text(each)]
+        those, values = f"WHERE tenant_id = ? AND analysis_id IN ({marks(len(ids))})", (keys.tenant_id, *ids)
 
         def delete(connection: sqlite3.Connection) -> list[str]:
-            statement = f"DELETE FROM reports {those} RETURNING analysis_id"
-            gone = [str(row[0]) for row in connection.execute(statement, ids).fetchall()]
-            connection.execute(f"DELETE FROM annotations {those}", ids)
-            connection.execute(f"DELETE FROM shares {those}", ids)
+            statement = f"DELETE FROM reports INDEXED BY reports_of_tenant {those} RETURNING analysis_id"
+            gone = [keys.plain(str(row[0])) for row in connection.execute(statement, values).fetchall()]
+            connection.execute(f"DELETE FROM annotations {those}", values)
+            connection.execute(f"DELETE FROM shares {those}", values)
             connection.commit()
             # Also if no row existed: the engine that deleted it may have exited before the notification.
             self._notify_other_engines()
@@ -80,11 +86,12 @@ class SqliteRetention(ABC):
     async def expired_reports(self, *, before: str, limit: int) -> Sequence[str]:
         """Return ids of reports computed before a time, oldest first, unless a job that ended since refers to them."""
         query = (
-            "SELECT analysis_id FROM reports WHERE created_at < ? AND analysis_id NOT IN (SELECT analysis_id FROM jobs "
-            "WHERE analysis_id IS NOT NULL AND coalesce(finished_at, created_at) >= ?) "
-            "ORDER BY created_at, analysis_id LIMIT ?"
+            "SELECT analysis_id FROM reports WHERE tenant_id = ? AND created_at < ? AND analysis_id NOT IN "
+            "(SELECT analysis_id FROM jobs WHERE tenant_id = ? AND analysis_id IS NOT NULL "
+            "AND coalesce(finished_at, created_at) >= ?) ORDER BY created_at, analysis_id LIMIT ?"
         )
-        return [str(row[0]) for row in await self._call(lambda c: c.execute(query, (before, before, limit)).fetchall())]
+        keys, values = self._keys, (self._tenant, before, self._tenant, before, limit)
+        return [keys.plain(str(row[0])) for row in await self._call(lambda c: c.execute(query, values).fetchall())]
 
     async def jobs(
         self,
@@ -97,31 +104,32 @@ class SqliteRetention(ABC):
         """Return jobs, newest first, with the same status as `job`."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
-        conditions, values = "1 = 1", list[object]([time.time()])
-        for column, value in (("dataset_id", dataset_id), ("status", status)):
+        keys, conditions, values = self._keys, "1 = 1", list[object]([time.time(), self._tenant])
+        for column, value in (("dataset_id", dataset_id and keys.stored(dataset_id)), ("status", status)):
             if value is not None:
                 conditions += f" AND {column} = ?"
                 values.append(value)
         if before is not None:
             conditions += " AND (created_at, job_id) < (?, ?)"
-            values += position(before)
+            values += position(before, keys)
         query = (
-            f"SELECT {JOB} FROM (SELECT {JOB.replace('status', _STATUS)} FROM jobs) WHERE {conditions} "
-            "ORDER BY created_at DESC, job_id DESC LIMIT ?"
+            f"SELECT {JOB} FROM (SELECT {JOB.replace('status', _STATUS)} FROM jobs WHERE tenant_id = ?) "
+            f"WHERE {conditions} ORDER BY created_at DESC, job_id DESC LIMIT ?"
         )
-        return page_of_jobs(await self._call(lambda c: c.execute(query, (*values, limit + 1)).fetchall()), limit)
+        return page_of_jobs(await self._call(lambda c: c.execute(query, (*values, limit + 1)).fetchall()), limit, keys)
 
     async def delete_job(self, job_id: str) -> bool:
         """Delete the record of a job that is not running; return whether this call did."""
-        return is_text(job_id) and await self._deleted(f"job_id = ? AND {_ENDED}", job_id) == 1
+        return is_text(job_id) and await self._deleted("job_id", job_id) == 1
 
     async def delete_jobs_of(self, dataset_id: str) -> int:
         """Delete the records of all jobs on a data set that are not running; return their number."""
-        return await self._deleted(f"dataset_id = ? AND {_ENDED}", dataset_id) if is_text(dataset_id) else 0
+        return await self._deleted("dataset_id", dataset_id) if is_text(dataset_id) else 0
 
-    async def _deleted(self, conditions: str, value: str) -> int:
-        statement = f"DELETE FROM jobs WHERE {conditions}"
-        return await self._write(lambda c: c.execute(statement, (value, time.time())).rowcount, essential=True)
+    async def _deleted(self, column: str, identity: str) -> int:
+        statement = f"DELETE FROM jobs WHERE tenant_id = ? AND {column} = ? AND {_ENDED}"
+        values = (self._tenant, self._keys.stored(identity), time.time())
+        return await self._write(lambda c: c.execute(statement, values).rowcount, essential=True)
 
     def _notify_other_engines(self) -> None:
         # A new modification time needs no space on a full disk.

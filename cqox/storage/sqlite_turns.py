@@ -9,34 +9,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cqox.storage.sqlite_file import Connection
+from cqox.storage.tenant_ids import TenantKeys
 
 __all__ = ["claim_turn", "drop_ended_turns", "release_turn"]
 
 
-def claim_turn(connection: sqlite3.Connection, key: str, token: str, seconds: float) -> bool:
+def claim_turn(connection: sqlite3.Connection, keys: TenantKeys, key: str, token: str, seconds: float) -> bool:
     """Acquire or renew the lease; return whether the token holds it now."""
     now = time.time()
     with _not_durable(connection):
         return (
             connection.execute(
-                "INSERT INTO turns (key, token, held_until) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
-                "token = excluded.token, held_until = excluded.held_until "
-                "WHERE turns.token = excluded.token OR turns.held_until < ?",
-                (key, token, now + seconds, now),
+                "INSERT INTO turns (tenant_id, key, token, held_until) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET token = excluded.token, held_until = excluded.held_until "
+                "WHERE turns.tenant_id = excluded.tenant_id AND (turns.token = excluded.token OR turns.held_until < ?)",
+                (keys.tenant_id, keys.stored(key), token, now + seconds, now),
             ).rowcount
             == 1
         )
 
 
-def release_turn(connection: sqlite3.Connection, key: str, token: str) -> None:
+def release_turn(connection: sqlite3.Connection, keys: TenantKeys, key: str, token: str) -> None:
     """Release the lease if the token holds it."""
     with _not_durable(connection):
-        connection.execute("DELETE FROM turns WHERE key = ? AND token = ?", (key, token))
+        statement = "DELETE FROM turns WHERE tenant_id = ? AND key = ? AND token = ?"
+        connection.execute(statement, (keys.tenant_id, keys.stored(key), token))
 
 
-def drop_ended_turns(connection: sqlite3.Connection) -> None:
-    """Delete expired leases."""
-    connection.execute("DELETE FROM turns WHERE held_until < ?", (time.time(),))
+def drop_ended_turns(connection: sqlite3.Connection, keys: TenantKeys) -> None:
+    """Delete the expired leases of a tenant."""
+    connection.execute("DELETE FROM turns WHERE tenant_id = ? AND held_until < ?", (keys.tenant_id, time.time()))
 
 
 @contextmanager

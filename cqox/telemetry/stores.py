@@ -8,7 +8,7 @@ from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.spans import span
 
-__all__ = ["CACHE_OPERATIONS", "STORE_OPERATIONS", "observed"]
+__all__ = ["CACHE_OPERATIONS", "DATABASE_OPERATIONS", "STORE_OPERATIONS", "observed"]
 
 CACHE_OPERATIONS: Mapping[str, str] = {
     "get": "GET",
@@ -37,22 +37,13 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "share_of": "SELECT",
     "delete_share": "DELETE",
     "expire_shares": "DELETE",
-    "put_tenant": "UPSERT",
-    "tenant": "SELECT",
-    "tenants": "SELECT",
-    "put_key": "INSERT",
-    "key": "SELECT",
-    "keys": "SELECT",
-    "revoke_key": "UPDATE",
-    "used_key": "UPDATE",
     "register": "INSERT",
     "dataset": "SELECT",
     "datasets": "SELECT",
     "rename": "UPDATE",
     "forget": "DELETE",
     "put_job": "UPSERT",
-    "renew_jobs": "UPDATE",
-    "interrupt_jobs": "UPDATE",
+    "interrupt_job": "UPDATE",
     "retire_jobs": "DELETE",
     "job": "SELECT",
     "claim_turn": "UPSERT",
@@ -61,18 +52,37 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "delete_job": "DELETE",
     "delete_jobs_of": "DELETE",
 }
-"""Operations of a result store, by method name. `ping` is a probe and is not traced."""
+"""Operations of the result store of one tenant, by method name."""
 
-_COLLECTIONS = {"save": "reports", "load": "reports", "reports": "reports"}
-_COLLECTIONS |= dict.fromkeys(("stored", "delete_reports", "expired_reports", "summaries", "looks"), "reports")
-_COLLECTIONS |= dict.fromkeys(("annotation", "annotate", "forget_history"), "annotations")
-_COLLECTIONS |= dict.fromkeys(("put_share", "shares", "share_of", "delete_share", "expire_shares"), "shares")
-_COLLECTIONS |= dict.fromkeys(("put_tenant", "tenant", "tenants"), "tenants")
-_COLLECTIONS |= dict.fromkeys(("put_key", "key", "keys", "revoke_key", "used_key"), "api_keys")
-_COLLECTIONS |= dict.fromkeys(("register", "dataset", "datasets", "rename", "forget"), "datasets")
-_COLLECTIONS |= dict.fromkeys(("put_job", "renew_jobs", "interrupt_jobs", "retire_jobs", "job"), "jobs")
-_COLLECTIONS |= dict.fromkeys(("claim_turn", "release_turn"), "turns")
-_COLLECTIONS |= dict.fromkeys(("jobs", "delete_job", "delete_jobs_of"), "jobs")
+DATABASE_OPERATIONS: Mapping[str, str] = {
+    "put_tenant": "UPSERT",
+    "tenant": "SELECT",
+    "tenants": "SELECT",
+    "put_key": "INSERT",
+    "key": "SELECT",
+    "keys": "SELECT",
+    "revoke_key": "UPDATE",
+    "used_key": "UPDATE",
+    "renew_jobs": "UPDATE",
+    "interrupt_jobs": "UPDATE",
+    "tenant_of_share": "SELECT",
+}
+"""Operations of a result store on what all tenants have, by method name. `ping` is a probe and is not traced."""
+
+_OF_COLLECTIONS: Mapping[str, tuple[str, ...]] = {
+    "reports": ("save", "load", "reports", "stored", "delete_reports", "expired_reports", "summaries", "looks"),
+    "annotations": ("annotation", "annotate", "forget_history"),
+    "shares": ("put_share", "shares", "share_of", "delete_share", "expire_shares", "tenant_of_share"),
+    "tenants": ("put_tenant", "tenant", "tenants"),
+    "api_keys": ("put_key", "key", "keys", "revoke_key", "used_key"),
+    "datasets": ("register", "dataset", "datasets", "rename", "forget"),
+    "jobs": (
+        *("put_job", "renew_jobs", "interrupt_jobs", "interrupt_job", "retire_jobs", "job"),
+        *("jobs", "delete_job", "delete_jobs_of"),
+    ),
+    "turns": ("claim_turn", "release_turn"),
+}
+_COLLECTIONS = {method: name for name, methods in _OF_COLLECTIONS.items() for method in methods}
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}
 
 _active: dict[str, int] = {}

@@ -17,11 +17,20 @@ app = typer.Typer(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    finish: Annotated[
+        bool,
+        typer.Option(
+            "--finish",
+            help="Prepare the store for several tenants. Earlier releases refuse it from then on. The first second "
+            "tenant does the same.",
+        ),
+    ] = False,
+) -> None:
     """Apply all pending migrations of the schema. Engines do the same at start."""
     from services.cli.db_schema import migrate
 
-    raise typer.Exit(migrate())
+    raise typer.Exit(migrate(finish=finish))
 
 
 @app.command()
@@ -50,7 +59,7 @@ def export(
     format: Annotated[Literal["auto", "jsonl", "parquet"], typer.Option(help="By the file's name if auto.")] = "auto",
     dataset_id: Annotated[str | None, typer.Option(help="Only the analyses of this data set.")] = None,
 ) -> None:
-    """Write every stored analysis, newest first: one row each, with the report as JSON."""
+    """Write every stored analysis of every tenant, newest first: one row each, with the report as JSON."""
     from services.cli.db_export import export
 
     raise typer.Exit(export(file, form=format, dataset_id=dataset_id))

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import FileStore, ResultStore, StoredReport
+from cqox.storage import DEFAULT_TENANT, DataDirectory, FileStore, ResultDatabase, ResultStore, StoredReport
 from services.cli.db_session import run
 from services.config.settings import Settings
 
-__all__ = ["Finding", "check", "find"]
+__all__ = ["Finding", "check", "every_tenant", "find"]
 
 # A file that was just stored may not be registered yet.
 _GRACE_SECONDS = 300.0
@@ -23,6 +23,7 @@ class Finding:
     Attributes:
         kind: `missing`, `damaged`, `orphan` or `leftover`.
         what: its description.
+        tenant_id: the tenant that it belongs to; empty for a leftover.
         dataset_id: data set of the orphaned files.
         owner: the dead engine that owns a leftover.
         analysis_id: analysis of the orphaned figures.
@@ -30,6 +31,7 @@ class Finding:
 
     kind: str
     what: str
+    tenant_id: str = ""
     dataset_id: str = ""
     owner: str = ""
     analysis_id: str = ""
@@ -38,26 +40,41 @@ class Finding:
 def check(*, remove: bool) -> int:
     """Print the findings; return 1 where any is left."""
 
-    async def command(store: ResultStore, settings: Settings) -> int:
-        files = FileStore(settings.data_dir)
+    async def command(store: ResultDatabase, settings: Settings) -> int:
+        directory = DataDirectory(settings.data_dir)
         try:
             left = 0
-            findings = [finding async for finding in find(store, files)]
+            findings = [finding async for finding in find(store, directory)]
             for finding in findings:
-                gone = remove and await _remove(store, files, finding)
+                gone = remove and await _remove(store, directory, finding)
                 left += not gone
-                print(f"{finding.kind}: {finding.what}{' (removed)' if gone else ''}")
+                whose = "" if finding.tenant_id in ("", DEFAULT_TENANT) else f"tenant {finding.tenant_id}: "
+                print(f"{finding.kind}: {whose}{finding.what}{' (removed)' if gone else ''}")
             if not findings:
                 print("Rows and files are consistent.")
             return 1 if left else 0
         finally:
-            files.close()
+            directory.close()
 
     return run(command)
 
 
-async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
-    """Find every inconsistency, by reading all rows and files."""
+async def find(store: ResultDatabase, directory: DataDirectory) -> AsyncIterator[Finding]:
+    """Find every inconsistency of every tenant, by reading all rows and files."""
+    for tenant_id in await every_tenant(store, directory):
+        async for finding in _find_of(store.within(tenant_id), directory.within(tenant_id)):
+            yield replace(finding, tenant_id=tenant_id)
+    for owner in directory.dead_owners():
+        yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)
+
+
+async def every_tenant(store: ResultDatabase, directory: DataDirectory) -> Sequence[str]:
+    """Return the tenants that have a row or a folder, `default` first."""
+    registered = [tenant.tenant_id for tenant in await store.tenants()]
+    return list(dict.fromkeys([*directory.tenants(), *registered]))
+
+
+async def _find_of(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
     registered = {record.dataset_id for record in await store.datasets()}
     for dataset_id in sorted(registered):
         if not files.has(dataset_id):
@@ -69,8 +86,6 @@ async def find(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
             yield Finding(
                 kind="orphan", what=f"the files of the data set {dataset_id}, which no row names", dataset_id=dataset_id
             )
-    for owner in files.dead_owners():
-        yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)
     drawn = files.drawn()
     stored = {report.analysis_id for report in await _heads(store)}
     for analysis_id in sorted(stored):
@@ -94,13 +109,13 @@ async def _heads(store: ResultStore) -> Sequence[StoredReport]:
             return heads
 
 
-async def _remove(store: ResultStore, files: FileStore, finding: Finding) -> bool:
+async def _remove(store: ResultDatabase, directory: DataDirectory, finding: Finding) -> bool:
     if finding.dataset_id:
-        await files.delete(finding.dataset_id)
+        await directory.within(finding.tenant_id).delete(finding.dataset_id)
     elif finding.analysis_id:
-        await files.erase(finding.analysis_id)
+        await directory.within(finding.tenant_id).erase(finding.analysis_id)
     elif finding.owner:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         await store.interrupt_jobs(finding.owner, finished_at=now)
-        await files.reclaim(finding.owner)
+        await directory.reclaim(finding.owner)
     return finding.kind in ("orphan", "leftover")

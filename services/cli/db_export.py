@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from cqox.storage import Annotation, ResultStore, StoredReport
+from cqox.storage import Annotation, ResultDatabase, ResultStore, StoredReport
 from services.cli.db_session import run
 from services.config.settings import Settings
 
@@ -21,8 +21,9 @@ _JSON = ("report", "provenance")
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A report, and what people have written about it."""
+    """A report of a tenant, and what people have written about it."""
 
+    tenant_id: str
     report: StoredReport
     annotation: Annotation | None
 
@@ -30,7 +31,7 @@ class _Stored:
 def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
     """Write the file atomically and print the number of analyses."""
 
-    async def command(store: ResultStore, settings: Settings) -> int:
+    async def command(store: ResultDatabase, settings: Settings) -> int:
         stored = _all(store, dataset_id)
         if str(file) == "-":
             await _write_lines(stored, sys.stdout)
@@ -54,14 +55,20 @@ def _is_parquet(file: Path, form: Form) -> bool:
     return form == "parquet" or (form == "auto" and file.suffix == ".parquet")
 
 
-async def _all(store: ResultStore, dataset_id: str | None) -> AsyncIterator[_Stored]:
+async def _all(store: ResultDatabase, dataset_id: str | None) -> AsyncIterator[_Stored]:
+    for tenant in await store.tenants():
+        async for stored in _all_of(tenant.tenant_id, store.within(tenant.tenant_id), dataset_id):
+            yield stored
+
+
+async def _all_of(tenant_id: str, store: ResultStore, dataset_id: str | None) -> AsyncIterator[_Stored]:
     before = None
     while True:
         page = await store.reports(dataset_id=dataset_id, limit=100, before=before)
         for head in page.items:
             report = await store.load(head.analysis_id)
             if report is not None:
-                yield _Stored(report, await store.annotation(head.analysis_id))
+                yield _Stored(tenant_id, report, await store.annotation(head.analysis_id))
         before = page.next
         if before is None:
             return
@@ -85,7 +92,9 @@ async def _parquet(stored: AsyncIterator[_Stored], path: Path) -> int:
     import polars as pl
 
     rows = [_row(each) | {name: getattr(each.report, name).decode() for name in _JSON} async for each in stored]
-    schema = {name: pl.Float64 if name == "estimate" else pl.String for name in [*_HEAD, *_WRITTEN, *_JSON]}
+    schema = {
+        name: pl.Float64 if name == "estimate" else pl.String for name in [*_HEAD, *_WRITTEN, "tenant_id", *_JSON]
+    }
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(path)
     return len(rows)
 
@@ -97,7 +106,10 @@ _HEAD = (
 _WRITTEN = ("title", "notes")
 """Columns of the annotation, which is no part of a report."""
 
+_COLUMNS = (*_HEAD, *_WRITTEN, "tenant_id", *_JSON)
+
 
 def _row(stored: _Stored) -> dict[str, object]:
     about = {name: getattr(stored.report, name) for name in _HEAD}
-    return about | {name: getattr(stored.annotation, name, None) for name in _WRITTEN}
+    written = {name: getattr(stored.annotation, name, None) for name in _WRITTEN}
+    return about | written | {"tenant_id": stored.tenant_id}

@@ -10,7 +10,7 @@ from rich.console import Console
 from cqox.analysis.stores import open_store
 from cqox.cli.streams import is_of_output
 from cqox.errors import CqoxError
-from cqox.storage import ResultStore
+from cqox.storage import ResultDatabase
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings
 from services.engine.addresses import store_addresses
@@ -20,7 +20,7 @@ __all__ = ["run"]
 _USAGE = 2
 
 
-def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
+def run(command: Callable[[ResultDatabase, Settings], Awaitable[int]]) -> int:
     """Run a command on the store; return its status, 1 for an unusable store or file, or 2 for an invalid setting.
 
     Raises:
@@ -42,7 +42,7 @@ def run(command: Callable[[ResultStore, Settings], Awaitable[int]]) -> int:
         return 1
 
 
-async def _run(command: Callable[[ResultStore, Settings], Awaitable[int]], settings: Settings) -> int:
+async def _run(command: Callable[[ResultDatabase, Settings], Awaitable[int]], settings: Settings) -> int:
     settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
     async with open_store(settings.data_dir, store_addresses(settings)) as store:
         return await command(store, settings)

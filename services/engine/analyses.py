@@ -22,6 +22,7 @@ from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
 from services.engine.pages import query_of
 from services.engine.state import State
+from services.engine.tenancy import mine, my_jobs, tenant_of
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
@@ -39,7 +40,8 @@ def handlers(state: State) -> dict[str, Handler]:
         asked = parse_model(AnalyzeRequest, body)
         key = await held_key(state, request, body)
         if _prefers_async(request.headers.getlist("Prefer")):
-            return await _accepted(state, asked, None if key is None else job_id(key, value_digest(body)))
+            tenant_id = tenant_of(request.scope)
+            return await _accepted(state, asked, None if key is None else job_id(key, value_digest(body), tenant_id))
         seconds = deadline_from_headers(request.call_fields, max_seconds=state.settings.analysis_seconds)
         time_up = AnalysisTimeUp(seconds, most=state.settings.analysis_seconds)
         if seconds <= 0:
@@ -47,10 +49,10 @@ def handlers(state: State) -> dict[str, Handler]:
         if request.wants_events:
             await _check(state, asked)
             made: list[bytes] = []
-            job = state.jobs.start(asked.dataset_id, _work(state, asked, time_up, report=made))
+            job = my_jobs(state).start(asked.dataset_id, _work(state, asked, time_up, report=made))
             return event_stream(job, request, report=made, owned=True)
         with trio.move_on_after(seconds):
-            report = await state.analyses.analyze(asked, seconds=seconds, trace_id=_trace_id())
+            report = await mine(state).analyze(asked, seconds=seconds, trace_id=_trace_id())
             return report_answer(report)
         raise time_up
 
@@ -58,19 +60,19 @@ def handlers(state: State) -> dict[str, Handler]:
         request, settings = current_request(), state.settings
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
-        return json_answer(await state.analyses.previews.preview(asked))
+        return json_answer(await mine(state).previews.preview(asked))
 
     async def read_analysis(analysis_id: str) -> Response:
-        return report_answer(await state.analyses.read(analysis_id, trace_id=_trace_id()))
+        return report_answer(await mine(state).read(analysis_id, trace_id=_trace_id()))
 
     async def delete_analysis(analysis_id: str) -> Response:
         query_of("delete_analysis")
-        await state.analyses.retention.delete_report(analysis_id)
+        await mine(state).retention.delete_report(analysis_id)
         return no_content()
 
     async def read_figure(analysis_id: str, name: str, suffix: str) -> Response:
         request = current_request()
-        content = await state.analyses.figure(analysis_id, name, suffix, language=request.language)
+        content = await mine(state).figure(analysis_id, name, suffix, language=request.language)
         answer = figure_answer(content, suffix)
         # An analysis id is derived from its content, so its figures never change.
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
@@ -78,7 +80,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def export_analysis(analysis_id: str, suffix: str) -> Response:
         request = current_request()
-        content = await state.analyses.export(analysis_id, suffix, language=request.language)
+        content = await mine(state).export(analysis_id, suffix, language=request.language)
         return document_answer(content, analysis_id, suffix)
 
     async def list_estimators() -> Response:
@@ -102,7 +104,7 @@ def handlers(state: State) -> dict[str, Handler]:
 async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> Response:
     await _check(state, asked)
     # Of several requests with one key the first records the job, and the others find the record.
-    async with state.analyses.records.exclusive(wanted):
+    async with mine(state).records.exclusive(wanted):
         description = await _existing(state, wanted) or await _started(state, asked, wanted)
     answer = json_answer(description, HTTPStatus.ACCEPTED)
     answer.headers["Location"] = f"/api/jobs/{description['job_id']}"
@@ -114,14 +116,14 @@ async def _existing(state: State, wanted: str | None) -> dict[str, object] | Non
     """Return the job that this request has already started, unless it was interrupted."""
     if wanted is None:
         return None
-    job = await remembered(state, wanted)
+    job = await remembered(mine(state), my_jobs(state), wanted)
     if job is not None:
         return None if job.state == "interrupted" else described(job)
     # The stored record may still say that it runs; the end of the job waits to be recorded.
-    if state.analyses.records.is_waiting(wanted):
+    if mine(state).records.is_waiting(wanted):
         return None
     # Another engine may run it or have run it, or this engine before a restart.
-    known = await state.analyses.known_job(wanted)
+    known = await mine(state).known_job(wanted)
     return None if known is None else recorded(known)
 
 
@@ -132,19 +134,19 @@ async def _started(state: State, asked: AnalyzeRequest, wanted: str | None) -> d
         StoreUnavailable: the job could not be recorded, and was not started.
     """
     # Reject now rather than accept a job that would fail at once.
-    state.analyses.admission.refuse_if_full()
-    await state.analyses.check_room()
+    mine(state).admission.refuse_if_full()
+    await mine(state).check_room()
     job = Job(asked.dataset_id, wanted)
-    await state.analyses.records.begin(record_of(job))
+    await mine(state).records.begin(record_of(job))
     # No checkpoint between recording and launching, so that every recorded job runs.
-    state.jobs.launch(job, _work(state, asked, JobTimeUp(state.settings.job_seconds)))
+    my_jobs(state).launch(job, _work(state, asked, JobTimeUp(state.settings.job_seconds)))
     return described(job)
 
 
 async def _check(state: State, asked: AnalyzeRequest) -> None:
     # Validate column names now, so that an invalid request is rejected and does not become a failed job.
     given, _ = asked.roles()
-    record = await state.analyses.datasets.get(asked.dataset_id)
+    record = await mine(state).datasets.get(asked.dataset_id)
 
     def check() -> None:
         headers = {
@@ -164,11 +166,12 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
 def _work(
     state: State, asked: AnalyzeRequest, time_up: AnalysisTimeUp | JobTimeUp, *, report: list[bytes] | None = None
 ) -> Callable[[OnStep], Awaitable[Outcome]]:
-    seconds = time_up.seconds
+    # A job outlives the request, and stays that of its tenant.
+    seconds, analyses = time_up.seconds, mine(state)
 
     async def work(progress: OnStep) -> Outcome:
         with trio.move_on_after(seconds):
-            answer = await state.analyses.analyze(asked, seconds=seconds, progress=progress, trace_id=_trace_id())
+            answer = await analyses.analyze(asked, seconds=seconds, progress=progress, trace_id=_trace_id())
             if report is not None:
                 report.append(answer.body)
             return Outcome(analysis_id=answer.analysis_id)

@@ -83,13 +83,13 @@ def create_app(settings: Settings) -> App:
         async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
             state.analyses = engine
             state.jobs = Jobs(engine.group, shift, ended=keep)
-            engine.retention.on_erased(state.jobs.forget_of)
+            engine.on_erased(lambda tenant_id, dataset_id: state.jobs.within(tenant_id).forget_of(dataset_id))
             end = metrics.watch(metric_definitions.CACHE_BYTES, lambda: [(state.jobs.size_bytes, {"cache": "jobs"})])
             yield engine
             end()
 
     async def keep(job: Job, ending: Ending) -> None:
-        await state.analyses.records.end(jobs.record_of(job, ending))
+        await state.analyses.within(job.tenant_id).records.end(jobs.record_of(job, ending))
 
     @contextmanager
     def shift(what: str) -> Iterator[trio.CancelScope]:

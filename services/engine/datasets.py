@@ -15,6 +15,7 @@ from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.keys import held_key
 from services.engine.pages import query_of
 from services.engine.state import State
+from services.engine.tenancy import mine
 from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
@@ -34,16 +35,16 @@ def handlers(state: State) -> dict[str, Handler]:
         settings, request = state.settings, current_request()
         # Check the disk before the file is received, and again meanwhile; the size limit is reported first.
         length = request.content_length or 0
-        await state.analyses.datasets.check_room(length if length <= settings.max_upload_bytes else 0)
+        await mine(state).datasets.check_room(length if length <= settings.max_upload_bytes else 0)
         async with receive_upload(
             request,
-            directory=state.analyses.datasets.scratch,
+            directory=mine(state).datasets.scratch,
             max_bytes=settings.max_upload_bytes,
             pace=settings.body_pace,
-            check_room=state.analyses.datasets.make_room,
+            check_room=mine(state).datasets.make_room,
         ) as upload:
             await held_key(state, request, [upload.digest, dict(upload.fields)])
-            record = await state.analyses.datasets.add(
+            record = await mine(state).datasets.add(
                 upload.path,
                 name=upload.name,
                 content_digest=upload.digest,
@@ -55,17 +56,17 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def list_datasets() -> Response:
         query_of("list_datasets")
-        return json_answer({"datasets": [_summary(record) for record in await state.analyses.datasets.all()]})
+        return json_answer({"datasets": [_summary(record) for record in await mine(state).datasets.all()]})
 
     async def read_dataset(dataset_id: str) -> Response:
-        return json_bytes(described(await state.analyses.datasets.get(dataset_id)))
+        return json_bytes(described(await mine(state).datasets.get(dataset_id)))
 
     async def rename_dataset(dataset_id: str) -> Response:
         query_of("rename_dataset")
         settings = state.settings
         body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         name = parse_model(DatasetChange, body).name
-        return json_bytes(described(await state.analyses.datasets.rename(dataset_id, name)))
+        return json_bytes(described(await mine(state).datasets.rename(dataset_id, name)))
 
     async def delete_dataset(dataset_id: str) -> Response:
         erase = query_of("delete_dataset").get("erase")
@@ -75,11 +76,11 @@ def handlers(state: State) -> dict[str, Handler]:
                 field="erase",
                 choices=["reports"],
             )
-        await state.analyses.retention.delete_dataset(dataset_id, reports=erase == "reports")
+        await mine(state).retention.delete_dataset(dataset_id, reports=erase == "reports")
         return no_content()
 
     async def list_sheets(dataset_id: str) -> Response:
-        found = await state.analyses.originals.sheets(dataset_id, query_of("list_sheets").get("sheet"))
+        found = await mine(state).originals.sheets(dataset_id, query_of("list_sheets").get("sheet"))
         answer = json_answer(found)
         if not found["original"]:
             # An engine with a disk of its own may have it.
@@ -92,13 +93,13 @@ def handlers(state: State) -> dict[str, Handler]:
         parse_model(ReadRequest, body)
         options = read_fields(body)
         await held_key(state, request, [dataset_id, options])
-        return created(await state.analyses.originals.read(dataset_id, options))
+        return created(await mine(state).originals.read(dataset_id, options))
 
     async def infer_roles() -> Response:
         settings = state.settings
         body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(InferRequest, body)
-        return json_answer(await state.analyses.datasets.infer(asked.dataset_id))
+        return json_answer(await mine(state).datasets.infer(asked.dataset_id))
 
     return {
         "upload_dataset": upload_dataset,

@@ -13,6 +13,7 @@ from cqox.storage import Annotation
 from services.engine.answers import json_answer
 from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
+from services.engine.tenancy import mine
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
@@ -28,7 +29,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def list_analyses() -> Response:
         query = query_of("list_analyses")
-        page = await state.analyses.history.summaries(
+        page = await mine(state).history.summaries(
             dataset_id=query.get("dataset_id"),
             search=_search(query.get("search")),
             limit=page_limit(query.get("limit", "50")),
@@ -38,14 +39,14 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def count_looks(dataset_id: str) -> Response:
         query_of("count_looks")
-        looks = await state.analyses.history.looks(dataset_id)
+        looks = await mine(state).history.looks(dataset_id)
         questions = [asdict(each) for each in looks[:_MOST_QUESTIONS]]
         count = sum(each.analyses for each in looks)
         return json_answer({"dataset_id": dataset_id, "analyses": count, "questions": questions})
 
     async def read_annotation(analysis_id: str) -> Response:
         query_of("read_annotation")
-        return annotation_answer(await state.analyses.history.annotation(analysis_id))
+        return annotation_answer(await mine(state).history.annotation(analysis_id))
 
     async def annotate_analysis(analysis_id: str) -> Response:
         query_of("annotate_analysis")
@@ -53,7 +54,7 @@ def handlers(state: State) -> dict[str, Handler]:
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         changes = parse_model(AnnotationChange, body).changes()
         expected = _expected(request.headers.getlist("If-Match"))
-        return annotation_answer(await state.analyses.history.annotate(analysis_id, changes, expected=expected))
+        return annotation_answer(await mine(state).history.annotate(analysis_id, changes, expected=expected))
 
     return {
         "list_analyses": list_analyses,

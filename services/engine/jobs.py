@@ -7,8 +7,9 @@ from typing import cast
 import trio
 from quart import Response
 
-from cqox.analysis.jobs import Ending, Job
+from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.key import canonical_json
+from cqox.analysis.tenant import TenantAnalyses
 from cqox.contract import shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, RunsElsewhere, StoreUnavailable
@@ -17,6 +18,7 @@ from services.engine.answers import json_answer
 from services.engine.events import event_stream, last_seen
 from services.engine.pages import page_before, page_limit, query_of
 from services.engine.state import State
+from services.engine.tenancy import mine, my_jobs, tenant_of
 from services.http.contract.api import JOB_STATUSES
 from services.http.contract.registration import Handler
 from services.http.request.propagation import SECOND_HAND
@@ -33,7 +35,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def list_jobs() -> Response:
         query = query_of("list_jobs")
-        page = await state.analyses.jobs(
+        page = await mine(state).jobs(
             dataset_id=query.get("dataset_id"),
             status=_status(query.get("status")),
             limit=page_limit(query.get("limit", "50")),
@@ -42,38 +44,40 @@ def handlers(state: State) -> dict[str, Handler]:
         return json_answer({"jobs": [_summary(record) for record in page.items], "next": page.next})
 
     async def read_job(job_id: str) -> Response:
-        job = await remembered(state, job_id)
+        job = await remembered(mine(state), my_jobs(state), job_id)
         if job is None:
-            return _second_hand(json_answer(recorded(await state.analyses.job(job_id))))
+            return _second_hand(json_answer(recorded(await mine(state).job(job_id))))
         return json_answer(described(job))
 
     async def cancel_job(job_id: str) -> Response:
         query_of("cancel_job")
-        job = await remembered(state, job_id)
+        job = await remembered(mine(state), my_jobs(state), job_id)
         if job is None:
             record = await _ended(state, job_id)
-            await state.analyses.store.delete_job(job_id)
+            await mine(state).store.delete_job(job_id)
             return _second_hand(json_answer(recorded(record)))
         if job.done:
-            if state.analyses.records.is_waiting(job_id):
+            if mine(state).records.is_waiting(job_id):
                 raise StoreUnavailable(Message("problems.job-end-not-recorded-to-delete"))
             if job.recorded:
-                await state.analyses.store.delete_job(job_id)
-            state.jobs.forget(job_id)
+                await mine(state).store.delete_job(job_id)
+            my_jobs(state).forget(job_id)
             return json_answer(described(job))
         job.cancel()
         async for _ in job.listen(len(job.messages)):
             pass
-        if job.state == "cancelled" and state.analyses.records.is_waiting(job_id):
+        if job.state == "cancelled" and mine(state).records.is_waiting(job_id):
             raise StoreUnavailable(Message("problems.job-end-not-recorded"))
         return json_answer(described(job))
 
     async def job_events(job_id: str) -> Response:
         request = current_request()
         after = last_seen(request.headers.get("Last-Event-ID"))
-        job = await remembered(state, job_id)
+        job = await remembered(mine(state), my_jobs(state), job_id)
         if job is not None:
-            return event_stream(job, request, after=after, listener=state.listeners.join(job_id))
+            return event_stream(
+                job, request, after=after, listener=state.listeners.join(job_id, tenant_of(request.scope))
+            )
         past = _past(await _ended(state, job_id))
         # Only the end of the job is stored. Its event number differs from that of the engine that ran it, so send it
         # for any `Last-Event-ID`.
@@ -87,23 +91,23 @@ def handlers(state: State) -> dict[str, Handler]:
     return {"list_jobs": list_jobs, "read_job": read_job, "cancel_job": cancel_job, "job_events": job_events}
 
 
-async def remembered(state: State, job_id: str) -> Job | None:
-    """Return the job in this engine's memory; None where it has none, or it was deleted through another engine."""
-    job = state.jobs.find(job_id)
+async def remembered(analyses: TenantAnalyses, jobs: Jobs, job_id: str) -> Job | None:
+    """Return a tenant's job in this engine's memory; None without one, or if it was deleted through another engine."""
+    job = jobs.find(job_id)
     # The store knows neither a job that is not recorded, nor an end that waits to be recorded.
-    if job is None or not job.done or not job.recorded or state.analyses.records.is_waiting(job_id):
+    if job is None or not job.done or not job.recorded or analyses.records.is_waiting(job_id):
         return job
     asked = False
     record: JobRecord | None = None
     # A stalled store must not delay a response from memory.
     with suppress(StoreUnavailable), trio.move_on_after(_ASKING_SECONDS):
-        record = await state.analyses.store.job(job_id)
+        record = await analyses.store.job(job_id)
         asked = True
     if not asked:
         return job
     # A newer record is another job with the same idempotency key on another engine.
     if record is None or record.created_at > job.created_at:
-        state.jobs.forget(job_id)
+        jobs.forget(job_id)
         return None
     return job
 
@@ -147,7 +151,7 @@ def recorded(record: JobRecord) -> dict[str, object]:
 
 
 async def _ended(state: State, job_id: str) -> JobRecord:
-    record = await state.analyses.job(job_id)
+    record = await mine(state).job(job_id)
     if record.status == "running":
         raise RunsElsewhere(Message("request.job-runs-elsewhere", job_id=job_id[:100]))
     return record

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from cqox.analysis.key import digest
 from services.engine.state import State
+from services.engine.tenancy import tenant_of
 from services.http.request.propagation import is_own_key
 from services.http.request.request import IncomingRequest
 
@@ -32,5 +33,6 @@ async def held_key(state: State, request: IncomingRequest, body: JsonValue) -> s
     key = request.headers.get("Idempotency-Key")
     # Keys that the gateway generates are unique, and too many to store.
     if key is not None and not is_own_key(key):
-        await state.analyses.keys.bind(key, value_digest(body))
+        analyses = state.analyses.within(tenant_of(request.scope))
+        await analyses.keys.bind(key, value_digest(body))
     return key

@@ -4,6 +4,7 @@ import weakref
 from collections import Counter
 
 from cqox.errors import TooManyListeners
+from cqox.storage import DEFAULT_TENANT
 
 __all__ = ["Listener", "Listeners"]
 
@@ -16,9 +17,9 @@ class Listener:
 
     __slots__ = ("__weakref__", "_end")
 
-    def __init__(self, listeners: "Listeners", job_id: str) -> None:
+    def __init__(self, listeners: "Listeners", key: tuple[str, str]) -> None:
         # A response that is never sent is dropped without closing its generator.
-        self._end = weakref.finalize(self, listeners.left, job_id)
+        self._end = weakref.finalize(self, listeners.left, key)
 
     def leave(self) -> None:
         """End the count of this client."""
@@ -34,25 +35,26 @@ class Listeners:
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._count = Counter[str]()
+        self._count = Counter[tuple[str, str]]()
 
-    def join(self, job_id: str) -> Listener:
-        """Count a client of a job.
+    def join(self, job_id: str, tenant_id: str = DEFAULT_TENANT) -> Listener:
+        """Count a client of a job of a tenant.
 
         Raises:
             TooManyListeners: the job has the most clients already.
         """
-        if self.count(job_id) >= self._most:
+        if self.count(job_id, tenant_id) >= self._most:
             raise TooManyListeners(f"job {job_id}", most=self._most, retry_after=_RETRY_SECONDS)
-        self._count[job_id] += 1
-        return Listener(self, job_id)
+        key = (tenant_id, job_id)
+        self._count[key] += 1
+        return Listener(self, key)
 
-    def count(self, job_id: str) -> int:
-        """Return the number of clients of a job."""
-        return self._count.get(job_id, 0)
+    def count(self, job_id: str, tenant_id: str = DEFAULT_TENANT) -> int:
+        """Return the number of clients of a job of a tenant."""
+        return self._count.get((tenant_id, job_id), 0)
 
-    def left(self, job_id: str) -> None:
+    def left(self, key: tuple[str, str]) -> None:
         """Count one client fewer."""
-        self._count[job_id] -= 1
-        if not self._count[job_id]:
-            del self._count[job_id]
+        self._count[key] -= 1
+        if not self._count[key]:
+            del self._count[key]

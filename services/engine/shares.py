@@ -9,6 +9,7 @@ from quart import Response
 from cqox import telemetry
 from cqox.analysis.key import digest
 from cqox.analysis.shares import no_shared_report
+from cqox.analysis.tenant import TenantAnalyses
 from cqox.contract import ShareRequest, parse_model
 from cqox.errors import NotFound
 from cqox.storage import Share
@@ -17,6 +18,7 @@ from services.engine.history import annotation_answer
 from services.engine.keys import held_key
 from services.engine.pages import query_of
 from services.engine.state import State
+from services.engine.tenancy import mine
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
@@ -40,19 +42,19 @@ def handlers(state: State) -> dict[str, Handler]:
         key = await held_key(state, request, ["share", analysis_id, body])
         # A gateway repeats its key with each attempt, which then leaves one link.
         share_id = None if key is None else digest(f"{analysis_id}\n{key}".encode())[:_ID_CHARACTERS]
-        made = await state.analyses.shares.create(analysis_id, days=days, share_id=share_id)
+        made = await mine(state).shares.create(analysis_id, days=days, share_id=share_id)
         secret = {"token": made.token, "path": _PAGE + made.token}
         return json_answer(_described(made.share) | secret, HTTPStatus.CREATED)
 
     async def list_shares(analysis_id: str) -> Response:
         query_of("list_shares")
-        shares = state.analyses.shares
+        shares = mine(state).shares
         found = [_described(share) for share in await shares.of(analysis_id)]
         return json_answer({"shares": found, "allowed": bool(shares.most_days), "most_days": shares.most_days})
 
     async def delete_share(analysis_id: str, share_id: str) -> Response:
         query_of("delete_share")
-        await state.analyses.shares.revoke(analysis_id, share_id)
+        await mine(state).shares.revoke(analysis_id, share_id)
         return no_content()
 
     async def read_shared() -> Response:
@@ -60,17 +62,19 @@ def handlers(state: State) -> dict[str, Handler]:
         with _one_answer():
             context = telemetry.current()
             trace_id = None if context is None else context.trace_id
-            return report_answer(await state.analyses.read(await _opened(state), trace_id=trace_id))
+            analyses, key = await _opened(state)
+            return report_answer(await analyses.read(key, trace_id=trace_id))
 
     async def read_shared_annotation() -> Response:
         query_of("read_shared_annotation")
         with _one_answer():
-            return annotation_answer(await state.analyses.history.annotation(await _opened(state)))
+            analyses, key = await _opened(state)
+            return annotation_answer(await analyses.history.annotation(key))
 
     async def read_shared_figure(name: str, suffix: str) -> Response:
         with _one_answer():
-            key, language = await _opened(state), current_request().language
-            content = await state.analyses.figure(key, name, suffix, language=language)
+            (analyses, key), language = await _opened(state), current_request().language
+            content = await analyses.figure(key, name, suffix, language=language)
         answer = figure_answer(content, suffix)
         # Unlike the figures of those who may read every report: the link may be withdrawn.
         answer.headers["Cache-Control"] = "no-store"
@@ -78,8 +82,8 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def export_shared(suffix: str) -> Response:
         with _one_answer():
-            key, language = await _opened(state), current_request().language
-            content = await state.analyses.export(key, suffix, language=language)
+            (analyses, key), language = await _opened(state), current_request().language
+            content = await analyses.export(key, suffix, language=language)
         return document_answer(content, key, suffix)
 
     return {
@@ -93,9 +97,9 @@ def handlers(state: State) -> dict[str, Handler]:
     }
 
 
-async def _opened(state: State) -> str:
+async def _opened(state: State) -> tuple[TenantAnalyses, str]:
     # A repeated field is joined to what is no token.
-    return await state.analyses.shares.opened(", ".join(current_request().headers.getlist("Share-Token")))
+    return await state.analyses.open_share(", ".join(current_request().headers.getlist("Share-Token")))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from services.engine.answers import json_answer
 from services.engine.datasets import created, read_options
 from services.engine.pages import query_of
 from services.engine.state import State
+from services.engine.tenancy import mine
 from services.http.contract.registration import Handler
 
 __all__ = ["handlers"]
@@ -44,12 +45,12 @@ def handlers(state: State) -> dict[str, Handler]:
             known = [*near_words(name, list(state.sources)), *state.sources]
             choices = list(dict.fromkeys(known))[:20]
             raise NotFound(Message("analysis.no-source", source=shortened(name)), field="name", choices=choices)
-        datasets = state.analyses.datasets
+        datasets = mine(state).datasets
         await datasets.check_room()
         try:
             record = await add_source(
                 datasets,
-                state.analyses.pool,
+                mine(state).pool,
                 named.source,
                 scratch=datasets.scratch / f"source-{secrets.token_hex(8)}",
                 name=named.name,

@@ -18,8 +18,8 @@ class State:
 
     Attributes:
         settings: the settings in force.
-        analyses: open while the app serves.
-        jobs: analyses in the background; set while the app serves.
+        analyses: those of all tenants, open while the app serves.
+        jobs: analyses of all tenants in the background; set while the app serves.
         listeners: clients of the event streams of jobs.
         sources: data sources that the operator has named.
         names: limits concurrent validations of column names.

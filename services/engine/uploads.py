@@ -15,6 +15,7 @@ from services.engine.datasets import created
 from services.engine.keys import held_key
 from services.engine.pages import query_of
 from services.engine.state import State
+from services.engine.tenancy import mine
 from services.http.contract.registration import Handler
 from services.http.contract.upload_operations import PIECE_TYPE, UPLOAD_OFFSET
 from services.http.request.bodies import OtherMediaType, chunks_of, read_json, too_large
@@ -38,7 +39,7 @@ def handlers(state: State) -> dict[str, Handler]:
         if asked.size_bytes > settings.max_upload_bytes:
             raise too_large("file", settings.max_upload_bytes)
         await held_key(state, request, body)
-        begun = await state.analyses.uploads.begin(
+        begun = await mine(state).uploads.begin(
             name=base_name(asked.name), size_bytes=asked.size_bytes, fingerprint=asked.fingerprint
         )
         answer = _answer(begun, HTTPStatus.CREATED)
@@ -46,10 +47,10 @@ def handlers(state: State) -> dict[str, Handler]:
         return answer
 
     async def read_upload(upload_id: str) -> Response:
-        return _answer(await state.analyses.uploads.find(upload_id))
+        return _answer(await mine(state).uploads.find(upload_id))
 
     async def append_piece(upload_id: str) -> Response:
-        request, uploads = current_request(), state.analyses.uploads
+        request, uploads = current_request(), mine(state).uploads
         query_of("append_piece")
         offset = _offset(request)
         if request.mimetype != PIECE_TYPE:
@@ -62,7 +63,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def delete_upload(upload_id: str) -> Response:
         query_of("delete_upload")
-        await state.analyses.uploads.delete(upload_id)
+        await mine(state).uploads.delete(upload_id)
         return no_content()
 
     async def read_uploaded(upload_id: str) -> Response:
@@ -71,7 +72,7 @@ def handlers(state: State) -> dict[str, Handler]:
         parse_model(ReadRequest, body)
         options = read_fields(body)
         await held_key(state, request, [upload_id, options])
-        return created(await state.analyses.uploads.add(upload_id, options))
+        return created(await mine(state).uploads.add(upload_id, options))
 
     return {
         "begin_upload": begin_upload,

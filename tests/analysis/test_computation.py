@@ -19,8 +19,9 @@ from cqox.analysis.results import Results
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import BulkheadFull, UnusableData, WorkerLost
-from cqox.storage import DatasetRecord, MemoryCache, SqliteStore
+from cqox.storage import DatasetRecord, SqliteStore
 from tests.analysis.fake_pool import FakePool
+from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_dataset
 
 pytestmark = pytest.mark.anyio
@@ -63,9 +64,9 @@ class Parts:
 @pytest.fixture
 async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     pool, admission = FakePool(), Admission(size=1, max_queued=0)
-    async with SqliteStore.open(tmp_path / "results.sqlite") as store:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as store:
         made = Computation(
-            pool=cast("WorkerPool", pool), datasets=cast("Datasets", Table()), results=Results(store, MemoryCache()),
+            pool=cast("WorkerPool", pool), datasets=cast("Datasets", Table()), results=Results(store, a_cache()),
             admission=admission, quarantine=Quarantine(), threads=3,
         )  # fmt: skip
         yield Parts(made, pool, store, admission)

@@ -13,8 +13,9 @@ from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.stores import epoch_of
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
-from cqox.storage import DatasetRecord, FileStore, SqliteStore
+from cqox.storage import DatasetRecord, SqliteStore
 from cqox.tasks import open_task_group
+from tests.storage.bound import files_in, in_default
 from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.anyio
@@ -44,8 +45,8 @@ class Pool:
 async def datasets(
     folder: Path, pool: Pool, *, samples: bool = True, now: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[Datasets]:
-    files = FileStore(folder)
-    async with SqliteStore.open(folder / "results.sqlite") as store:
+    files = files_in(folder)
+    async with in_default(SqliteStore.open, folder / "results.sqlite") as store:
         yield Datasets(
             pool=cast("WorkerPool", pool),
             store=store,
@@ -56,7 +57,7 @@ async def datasets(
             now=now,
             epoch=lambda: epoch_of(store),
         )
-    files.close()
+    files.directory.close()
 
 
 async def test_who_comes_before_the_samples_are_there_waits_for_them(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from cqox.analysis.history import UNWRITTEN, History, listed, no_analysis, searc
 from cqox.analysis.results import Results
 from cqox.contract.messages import Message
 from cqox.errors import NotFound, PreconditionFailed, StoreUnavailable
-from cqox.storage import DatasetRecord, MemoryCache, SqliteStore
+from cqox.storage import DatasetRecord, SqliteStore
+from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_dataset, a_report, a_summary
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +36,8 @@ class Names:
 
 @asynccontextmanager
 async def history(folder: Path) -> AsyncIterator[tuple[History, SqliteStore, Results]]:
-    async with SqliteStore.open(folder / "results.sqlite") as store:
-        results = Results(store, MemoryCache())
+    async with in_default(SqliteStore.open, folder / "results.sqlite") as store:
+        results = Results(store, a_cache())
         yield History(store=store, results=results, datasets=cast("Datasets", Names())), store, results
 
 

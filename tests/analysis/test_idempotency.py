@@ -2,8 +2,10 @@ import anyio
 import pytest
 
 from cqox.analysis.idempotency import IdempotencyKeys, job_id
+from cqox.analysis.key import digest
 from cqox.errors import InvalidRequest, KeyReused
-from cqox.storage import MemoryCache
+from cqox.storage import DEFAULT_TENANT, MemoryCache
+from tests.storage.bound import a_cache
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +20,7 @@ class Clock:
 
 
 async def test_a_key_goes_with_one_body_and_another_is_refused_by_name() -> None:
-    keys = IdempotencyKeys(MemoryCache())
+    keys = IdempotencyKeys(a_cache())
     for _ in range(2):
         await keys.bind("mine", "body")
     with pytest.raises(KeyReused, match="'mine' was sent before with another body"):
@@ -28,7 +30,7 @@ async def test_a_key_goes_with_one_body_and_another_is_refused_by_name() -> None
 
 
 async def test_engines_that_share_a_cache_share_their_keys() -> None:
-    cache = MemoryCache()
+    cache = a_cache()
     one, other = IdempotencyKeys(cache), IdempotencyKeys(cache)
     await one.bind("mine", "body")
     with pytest.raises(KeyReused):
@@ -70,19 +72,19 @@ async def test_two_that_come_at_once_with_a_key_of_another_body_are_both_refused
 
 
 async def test_only_so_many_keys_are_kept_and_the_one_used_longest_ago_goes_first() -> None:
-    cache = MemoryCache()
+    cache = a_cache()
     keys = IdempotencyKeys(cache, remembered=2)
     for key in ("a", "b", "a", "c"):
         await keys.bind(key, "body")
     assert len(keys) == 2
-    assert len(cache._claims) == 2
+    assert len(cache._shared.claims) == 2
     with pytest.raises(KeyReused):
         await keys.bind("c", "another")
     await keys.bind("b", "another")
 
 
 async def test_a_key_is_free_again_when_its_time_is_over() -> None:
-    clock, cache = Clock(), MemoryCache()
+    clock, cache = Clock(), a_cache()
     keys = IdempotencyKeys(cache, seconds=10, now=clock)
     await keys.bind("mine", "body")
     clock.time = 9.0
@@ -92,21 +94,26 @@ async def test_a_key_is_free_again_when_its_time_is_over() -> None:
         await keys.bind("mine", "another")
     clock.time = 20.0
     await keys.bind("mine", "another")
-    assert len(cache._claims) == 1
+    assert len(cache._shared.claims) == 1
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "鍵", "a\nb"])
 async def test_what_is_no_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidRequest, match="1 to 255"):
-        await IdempotencyKeys(MemoryCache()).bind(key, "body")
+        await IdempotencyKeys(a_cache()).bind(key, "body")
 
 
 def test_a_job_has_one_id_for_each_key_and_body() -> None:
-    assert job_id("k", "b") == job_id("k", "b")
-    assert len({job_id("k", "b"), job_id("k", "c"), job_id("l", "b")}) == 3
+    assert job_id("k", "b", DEFAULT_TENANT) == job_id("k", "b", DEFAULT_TENANT)
+    ids = {job_id(key, body, tenant) for tenant in (DEFAULT_TENANT, "acme") for key in "kl" for body in "bc"}
+    assert len(ids) == 8
+
+
+def test_jobs_of_the_first_tenant_have_the_ids_that_earlier_releases_gave() -> None:
+    assert job_id("k", "b", DEFAULT_TENANT) == digest(b"k\nb")
 
 
 @pytest.mark.parametrize("settings", [{"remembered": 0}, {"seconds": 0.0}])
 def test_bounds_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="not 0"):
-        IdempotencyKeys(MemoryCache(), **settings)  # type: ignore[arg-type]
+        IdempotencyKeys(a_cache(), **settings)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.storage import FileStore, ResultStore, SqliteStore
+from tests.storage.bound import files_in, in_default
 from tests.storage.records import a_job
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    async with SqliteStore.open(tmp_path / "results.sqlite") as opened:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as opened:
         yield opened
 
 
@@ -24,7 +25,7 @@ async def test_the_jobs_of_an_engine_that_departed_are_settled_and_its_files_rem
 ) -> None:
     (tmp_path / "engines").mkdir()
     (tmp_path / "engines/gone").touch()
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path).directory
     (tmp_path / "incoming/gone-1").mkdir(parents=True)
     await store.put_job(a_job("j"), owner="gone", seconds=3600)
     await maintain_once(store, files)
@@ -38,7 +39,7 @@ async def test_the_jobs_of_an_engine_that_departed_are_settled_and_its_files_rem
 async def test_a_volume_that_fails_is_left_for_the_next_time(
     store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path).directory
     await store.put_job(a_job("j"), owner="gone", seconds=3600)
     # A folder cannot be opened for writing.
     (tmp_path / "engines/gone").mkdir()
@@ -56,8 +57,8 @@ async def test_a_volume_that_fails_is_left_for_the_next_time(
 async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from cqox.storage.postgres import PostgresStore
 
-    files = FileStore(tmp_path)
-    async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as away:
+    files = files_in(tmp_path).directory
+    async with in_default(PostgresStore.open, "postgresql://cqox@127.0.0.1:1/postgres") as away:
         await maintain_once(away, files)
     files.close()
     assert "Maintaining the job leases failed" in caplog.text
@@ -66,7 +67,7 @@ async def test_a_store_that_is_away_is_left_for_the_next_time(tmp_path: Path, ca
 async def test_a_dead_engine_is_reported_once_by_engines_that_check_at_the_same_time(
     store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path).directory
     (tmp_path / "engines/gone").touch()
     await store.put_job(a_job("j"), owner="gone", seconds=3600)
     async with anyio.create_task_group() as group:

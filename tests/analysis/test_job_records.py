@@ -10,6 +10,7 @@ import pytest
 from cqox.analysis.job_records import JobRecords
 from cqox.errors import StoreUnavailable
 from cqox.storage import JobRecord, SqliteStore
+from tests.storage.bound import in_default
 from tests.storage.records import a_job
 from tests.waiting import PATIENCE_SECONDS
 
@@ -33,15 +34,15 @@ class Moody(SqliteStore):
         if self.deaf:
             raise StoreUnavailable("the answer was lost")
 
-    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
+    async def interrupt_job(self, job_id: str, owner: str, *, finished_at: str) -> bool:
         if self.away or self.deaf:
             raise StoreUnavailable("away")
-        return await super().interrupt_jobs(owner, finished_at=finished_at, job_id=job_id)
+        return await super().interrupt_job(job_id, owner, finished_at=finished_at)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Moody]:
-    async with Moody.open(tmp_path / "results.sqlite") as opened:
+    async with in_default(Moody.open, tmp_path / "results.sqlite") as opened:
         yield opened
 
 

@@ -8,6 +8,7 @@ from cqox.analysis.jobs import Ending, Job, Jobs, Outcome
 from cqox.analysis.single_flight import OnStep
 from cqox.analysis.weight import weight_of
 from cqox.errors import InvalidRequest, NotFound
+from cqox.storage import DEFAULT_TENANT
 from cqox.tasks import open_task_group
 from tests.waiting import PATIENCE_SECONDS
 
@@ -52,7 +53,7 @@ async def heard(job: Job, after: int = 0) -> list[tuple[int, str]]:
 
 async def test_a_job_outlives_its_client_and_reports_its_steps() -> None:
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift)
+        jobs = Jobs(app, Owner().shift).within(DEFAULT_TENANT)
         job = jobs.start("d", succeed)
         assert jobs.running == 1
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -77,14 +78,14 @@ async def test_an_estimate_is_an_event_of_its_own_after_its_step() -> None:
 
 async def test_a_listener_who_comes_back_hears_only_what_it_missed() -> None:
     async with open_task_group() as app:
-        job = Jobs(app, Owner().shift).start("d", succeed)
+        job = Jobs(app, Owner().shift).within(DEFAULT_TENANT).start("d", succeed)
     assert await heard(job, after=2) == [(3, "succeeded")]
     assert await heard(job, after=99) == []
 
 
 async def test_a_failure_is_kept_for_who_asks() -> None:
     async with open_task_group() as app:
-        job = Jobs(app, Owner().shift).start("d", fail)
+        job = Jobs(app, Owner().shift).within(DEFAULT_TENANT).start("d", fail)
     assert job.state == "failed"
     assert isinstance(job.failure, InvalidRequest)
     assert await heard(job) == [(1, "failed")]
@@ -92,7 +93,7 @@ async def test_a_failure_is_kept_for_who_asks() -> None:
 
 async def test_a_cancelled_job_ends_and_says_so_to_its_listeners() -> None:
     async with open_task_group() as app:
-        job, received = Jobs(app, Owner().shift).start("d", last), list[tuple[int, str]]()
+        job, received = Jobs(app, Owner().shift).within(DEFAULT_TENANT).start("d", last), list[tuple[int, str]]()
 
         async def listen() -> None:
             received.extend(await heard(job))
@@ -107,12 +108,12 @@ async def test_a_cancelled_job_ends_and_says_so_to_its_listeners() -> None:
 async def test_a_job_cut_by_the_end_of_the_process_is_interrupted_not_cancelled() -> None:
     owner = Owner()
     async with open_task_group() as app:
-        job = Jobs(app, owner.shift).start("d", last)
+        job = Jobs(app, owner.shift).within(DEFAULT_TENANT).start("d", last)
         await anyio.wait_all_tasks_blocked()
         owner.cut(job)
     assert job.state == "interrupted"
     async with open_task_group() as app:
-        other = Jobs(app, Owner().shift).start("d", last)
+        other = Jobs(app, Owner().shift).within(DEFAULT_TENANT).start("d", last)
         await anyio.wait_all_tasks_blocked()
         app.cancel_scope.cancel()
     assert other.state == "interrupted"
@@ -120,7 +121,7 @@ async def test_a_job_cut_by_the_end_of_the_process_is_interrupted_not_cancelled(
 
 async def test_a_listener_that_leaves_changes_nothing_for_the_job() -> None:
     async with open_task_group() as app:
-        job = Jobs(app, Owner().shift).start("d", last)
+        job = Jobs(app, Owner().shift).within(DEFAULT_TENANT).start("d", last)
         with anyio.move_on_after(0.01):
             await heard(job)
         assert not job.done
@@ -137,7 +138,7 @@ async def test_a_job_of_a_given_id_is_started_once_and_again_only_where_it_was_i
         return Outcome(analysis_id="a1")
 
     async with open_task_group() as app:
-        jobs = Jobs(app, owner.shift)
+        jobs = Jobs(app, owner.shift).within(DEFAULT_TENANT)
         first = jobs.start("d", count, job_id="mine")
         assert jobs.start("d", count, job_id="mine") is first
         assert jobs.start("d", count) is not first
@@ -154,7 +155,7 @@ async def test_a_job_of_a_given_id_is_started_once_and_again_only_where_it_was_i
 
 async def test_a_job_that_runs_is_never_forgotten() -> None:
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift, remembered=1)
+        jobs = Jobs(app, Owner().shift, remembered=1).within(DEFAULT_TENANT)
         running = jobs.start("d", last)
         for _ in range(5):
             await heard(jobs.start("d", succeed))
@@ -164,7 +165,7 @@ async def test_a_job_that_runs_is_never_forgotten() -> None:
 
 async def test_an_unknown_job_is_not_found_and_ended_ones_are_forgotten_in_order() -> None:
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift, remembered=2)
+        jobs = Jobs(app, Owner().shift, remembered=2).within(DEFAULT_TENANT)
         with pytest.raises(NotFound):
             jobs.get("nothing")
         started = []
@@ -185,7 +186,7 @@ async def test_the_end_of_a_job_is_recorded_before_it_is_reported() -> None:
         seen.append((job.state, ending.state, len(job.messages)))
 
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift, ended=ended)
+        jobs = Jobs(app, Owner().shift, ended=ended).within(DEFAULT_TENANT)
         jobs.launch(job := Job("d"), succeed)
         assert await heard(job) == [(1, "step"), (2, "step"), (3, "succeeded")]
         jobs.launch(cut := Job("d"), last)
@@ -198,7 +199,7 @@ async def test_the_end_of_a_job_is_recorded_before_it_is_reported() -> None:
 
 async def test_a_job_that_is_launched_takes_the_place_of_an_earlier_one_of_its_id() -> None:
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift)
+        jobs = Jobs(app, Owner().shift).within(DEFAULT_TENANT)
         jobs.launch(first := Job("d", "mine"), succeed)
         await heard(first)
         jobs.launch(again := Job("d", "mine"), succeed)
@@ -213,7 +214,7 @@ async def test_the_steps_of_ended_jobs_take_no_more_memory_than_they_may() -> No
         return Outcome(analysis_id="a1")
 
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift, max_bytes=200_000)
+        jobs = Jobs(app, Owner().shift, max_bytes=200_000).within(DEFAULT_TENANT)
         made = list[Job]()
         for _ in range(40):
             made.append(jobs.start("d", talk))
@@ -227,7 +228,7 @@ async def test_the_steps_of_ended_jobs_take_no_more_memory_than_they_may() -> No
 
 async def test_ended_jobs_are_forgotten_on_request_and_running_ones_are_not() -> None:
     async with open_task_group() as app:
-        jobs = Jobs(app, Owner().shift)
+        jobs = Jobs(app, Owner().shift).within(DEFAULT_TENANT)
         done, other, runs = jobs.start("d", succeed), jobs.start("e", succeed), jobs.start("d", last)
         await heard(done)
         await heard(other)

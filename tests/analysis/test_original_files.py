@@ -15,6 +15,7 @@ from cqox.analysis.workers import Reply, WorkerPool
 from cqox.contract import dataset_id, file_digest
 from cqox.errors import InvalidRequest, NotFound
 from cqox.storage import DatasetRecord, FileStore, SqliteStore
+from tests.storage.bound import files_in, in_default
 
 pytestmark = pytest.mark.anyio
 CONTENT = b"y,w\n1,0\n"
@@ -53,15 +54,15 @@ class Opened:
 
 @asynccontextmanager
 async def opened(root: Path, *, originals_bytes: int = 1000) -> AsyncIterator[Opened]:
-    files, pool, quarantine = FileStore(root, originals_bytes=originals_bytes), Pool(), Quarantine()
-    async with SqliteStore.open(root / "results.sqlite") as store:
+    files, pool, quarantine = files_in(root, originals_bytes=originals_bytes), Pool(), Quarantine()
+    async with in_default(SqliteStore.open, root / "results.sqlite") as store:
         workers = cast("WorkerPool", pool)
         datasets = Datasets(
             pool=workers, store=store, files=files, quarantine=quarantine, limits={}, samples=False
         )  # fmt: skip
         originals = OriginalFiles(datasets=datasets, files=files, pool=workers, quarantine=quarantine, limits={})
         yield Opened(root, datasets, originals, pool, files)
-    files.close()
+    files.directory.close()
 
 
 async def test_what_is_read_again_is_what_an_upload_with_these_options_would_be(tmp_path: Path) -> None:

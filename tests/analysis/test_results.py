@@ -11,6 +11,7 @@ from cqox.analysis.results import Results
 from cqox.analysis.stores import generation_of
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import MemoryCache, SqliteStore, StoredReport
+from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_report
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -21,7 +22,7 @@ KEY = ONE.analysis_id
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    async with SqliteStore.open(tmp_path / "results.sqlite") as opened:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as opened:
         yield opened
 
 
@@ -72,7 +73,7 @@ class Away(SqliteStore):
 
 
 async def test_of_many_engines_that_are_asked_the_same_at_once_one_computes(store: SqliteStore) -> None:
-    cache, asked, computed = MemoryCache(), list[int](), list[int]()
+    cache, asked, computed = a_cache(), list[int](), list[int]()
 
     async def compute() -> StoredReport:
         computed.append(1)
@@ -91,7 +92,7 @@ async def test_of_many_engines_that_are_asked_the_same_at_once_one_computes(stor
 
 
 async def test_where_the_one_that_computes_has_died_another_takes_over_when_its_turn_ends(store: SqliteStore) -> None:
-    cache = MemoryCache()
+    cache = a_cache()
     # An engine that was killed neither prolongs its turn nor gives it back.
     assert await store.claim_turn(KEY, token="dead", seconds=0.2) is True
 
@@ -104,7 +105,7 @@ async def test_where_the_one_that_computes_has_died_another_takes_over_when_its_
 
 
 async def test_a_computation_that_fails_or_is_cancelled_gives_its_turn_back(store: SqliteStore) -> None:
-    cache = MemoryCache()
+    cache = a_cache()
 
     async def fail() -> StoredReport:
         raise KeyError("mine")
@@ -124,10 +125,10 @@ async def test_a_cancellation_in_the_middle_of_a_claim_gives_the_turn_back(tmp_p
     async def compute() -> StoredReport:
         raise AssertionError
 
-    async with Distant.open(tmp_path / "results.sqlite") as store:
+    async with in_default(Distant.open, tmp_path / "results.sqlite") as store:
         store.claimed, store.answer = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as group:
-            group.start_soon(Results(store, MemoryCache()).once, KEY, compute)
+            group.start_soon(Results(store, a_cache()).once, KEY, compute)
             await store.claimed.wait()
             group.cancel_scope.cancel()
             store.answer.set()
@@ -137,22 +138,22 @@ async def test_a_cancellation_in_the_middle_of_a_claim_gives_the_turn_back(tmp_p
 async def test_without_a_store_everybody_computes_at_once_and_the_log_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Away.open(tmp_path / "results.sqlite") as store:
+    async with in_default(Away.open, tmp_path / "results.sqlite") as store:
         store.away = True
 
         async def compute() -> StoredReport:
             return ONE
 
         with anyio.fail_after(PATIENCE_SECONDS):
-            assert (await Results(store, MemoryCache()).once(KEY, compute)).stored is False
+            assert (await Results(store, a_cache()).once(KEY, compute)).stored is False
     assert any("is computed without a lease" in message for message in caplog.messages)
 
 
 async def test_a_report_that_could_not_be_stored_is_answered_and_stored_when_it_is_asked_for_again(
     tmp_path: Path,
 ) -> None:
-    async with Away.open(tmp_path / "results.sqlite") as store:
-        results = Results(store, cache := MemoryCache())
+    async with in_default(Away.open, tmp_path / "results.sqlite") as store:
+        results = Results(store, cache := a_cache())
 
         async def compute() -> StoredReport:
             return ONE
@@ -176,8 +177,8 @@ async def test_an_outage_of_the_store_writes_a_few_lines_however_many_analyses_i
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with Away.open(tmp_path / "r.sqlite") as store:
-        results = Results(store, MemoryCache())
+    async with in_default(Away.open, tmp_path / "r.sqlite") as store:
+        results = Results(store, a_cache())
         store.away = True
         for number in range(50):
             assert await results.find(a_report(number).analysis_id) is None
@@ -196,8 +197,8 @@ async def test_an_outage_of_the_store_writes_a_few_lines_however_many_analyses_i
 async def test_a_report_that_could_not_be_stored_is_stored_once_the_store_is_back_though_nobody_asks(
     tmp_path: Path,
 ) -> None:
-    async with Away.open(tmp_path / "results.sqlite") as store:
-        results = Results(store, MemoryCache())
+    async with in_default(Away.open, tmp_path / "results.sqlite") as store:
+        results = Results(store, a_cache())
         store.away = True
         assert not await results.keep(ONE)
         await results.settle()
@@ -208,7 +209,7 @@ async def test_a_report_that_could_not_be_stored_is_stored_once_the_store_is_bac
 
 
 async def test_an_erased_report_is_nowhere_and_is_computed_again(store: SqliteStore) -> None:
-    results, computed = Results(store, MemoryCache()), list[int]()
+    results, computed = Results(store, a_cache()), list[int]()
 
     async def compute() -> StoredReport:
         computed.append(1)
@@ -224,8 +225,8 @@ async def test_an_erased_report_is_nowhere_and_is_computed_again(store: SqliteSt
 
 
 async def test_a_report_that_no_store_has_taken_is_erased_as_well_and_not_stored_later(tmp_path: Path) -> None:
-    async with Away.open(tmp_path / "r.sqlite") as store:
-        results = Results(store, MemoryCache())
+    async with in_default(Away.open, tmp_path / "r.sqlite") as store:
+        results = Results(store, a_cache())
         store.away = True
         assert await results.keep(ONE) is False
         with pytest.raises(StoreUnavailable):
@@ -244,7 +245,7 @@ class Unerasable(MemoryCache):
 
 
 async def test_nothing_is_deleted_where_a_cache_would_go_on_answering_it(store: SqliteStore) -> None:
-    results = Results(store, Unerasable())
+    results = Results(store, Unerasable().within("default"))
     await results.keep(ONE)
     with pytest.raises(StoreUnavailable):
         await results.erase([KEY])
@@ -265,8 +266,11 @@ class Delayed(SqliteStore):
 
 
 async def test_a_report_that_is_deleted_while_another_engine_reads_it_is_not_held_by_a_cache(tmp_path: Path) -> None:
-    cache = MemoryCache()
-    async with SqliteStore.open(tmp_path / "r.sqlite") as store, Delayed.open(tmp_path / "r.sqlite") as slow:
+    cache = a_cache()
+    async with (
+        in_default(SqliteStore.open, tmp_path / "r.sqlite") as store,
+        in_default(Delayed.open, tmp_path / "r.sqlite") as slow,
+    ):
         slow.loaded, slow.go_on = anyio.Event(), anyio.Event()
         await store.save(ONE)
         async with anyio.create_task_group() as group:
@@ -280,8 +284,8 @@ async def test_a_report_that_is_deleted_while_another_engine_reads_it_is_not_hel
 
 async def test_engines_on_one_file_do_not_answer_from_memory_what_another_one_deleted(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
-    async with SqliteStore.open(path) as one, SqliteStore.open(path) as other:
-        pair = [Results(store, MemoryCache(epoch=lambda store=store: generation_of(store))) for store in (one, other)]
+    async with in_default(SqliteStore.open, path) as one, in_default(SqliteStore.open, path) as other:
+        pair = [Results(store, a_cache(epoch=lambda store=store: generation_of(store))) for store in (one, other)]
         for turn in range(3):
             await pair[0].keep(ONE)
             for results in pair:
@@ -291,8 +295,8 @@ async def test_engines_on_one_file_do_not_answer_from_memory_what_another_one_de
 
 
 async def test_an_engine_asks_a_store_on_a_server_whether_what_it_holds_was_deleted(tmp_path: Path) -> None:
-    async with Away.open(tmp_path / "r.sqlite") as store:
-        one, other = (Results(store, MemoryCache(), confirm=True) for _ in range(2))
+    async with in_default(Away.open, tmp_path / "r.sqlite") as store:
+        one, other = (Results(store, a_cache(), confirm=True) for _ in range(2))
         await one.keep(ONE)
         for results in (one, other):
             assert await results.load(KEY) is not None
@@ -311,7 +315,7 @@ async def test_a_report_that_would_take_the_reserve_of_the_disk_is_answered_and_
         if full:
             raise StorageFull("nearly full")
 
-    results = Results(store, MemoryCache(), room=room)
+    results = Results(store, a_cache(), room=room)
     assert await results.keep(ONE) is False
     assert await store.load(KEY) is None
     full = False
@@ -337,9 +341,9 @@ class Holding(Away):
 async def test_a_report_that_is_erased_while_it_is_stored_at_last_is_not_stored(
     tmp_path: Path, offered_by: str
 ) -> None:
-    async with Holding.open(tmp_path / "r.sqlite") as store:
+    async with in_default(Holding.open, tmp_path / "r.sqlite") as store:
         store.saving, store.go_on, store.away = anyio.Event(), anyio.Event(), True
-        results = Results(store, MemoryCache())
+        results = Results(store, a_cache())
         assert await results.keep(ONE) is False
         store.away = False
         async with anyio.create_task_group() as group:
@@ -357,8 +361,8 @@ async def test_a_report_that_is_erased_while_it_is_stored_at_last_is_not_stored(
 
 
 async def test_what_no_store_has_taken_is_said_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with Away.open(tmp_path / "r.sqlite") as store:
-        results = Results(store, MemoryCache())
+    async with in_default(Away.open, tmp_path / "r.sqlite") as store:
+        results = Results(store, a_cache())
         store.away = True
         results.log_unstored()
         assert "lost with this engine" not in caplog.text

@@ -34,7 +34,7 @@ async def test_one_engine_computes_however_slow_the_cache_is(store: SqliteStore)
 
     async def ask(number: int) -> None:
         await anyio.sleep(number / 40)
-        results = Results(store, Slow())
+        results = Results(store, Slow().within("default"))
         # As a request does: the others may have finished between this look and the claim.
         if await results.find(KEY) is None:
             await anyio.sleep(0.05)

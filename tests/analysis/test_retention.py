@@ -18,7 +18,8 @@ from cqox.analysis.results import Results
 from cqox.analysis.retention import Retention
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
-from cqox.storage import DatasetRecord, FileStore, JobRecord, MemoryCache, SqliteStore
+from cqox.storage import DatasetRecord, FileStore, JobRecord, SqliteStore
+from tests.storage.bound import a_cache, files_in, in_default
 from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
 pytestmark = pytest.mark.anyio
@@ -70,16 +71,16 @@ class House:
 
 @asynccontextmanager
 async def house(root: Path, keep: RetentionPeriods | None = None) -> AsyncIterator[House]:
-    files = FileStore(root)
-    async with SqliteStore.open(root / "results.sqlite") as store:
-        results = Results(store, MemoryCache())
+    files = files_in(root)
+    async with in_default(SqliteStore.open, root / "results.sqlite") as store:
+        results = Results(store, a_cache())
         pool = cast("WorkerPool", None)
         datasets = Datasets(pool=pool, store=store, files=files, quarantine=Quarantine(), limits={}, samples=False)
         retention = Retention(
             store=store, results=results, files=files, datasets=datasets, keep=keep or RetentionPeriods()
         )
         yield House(root=root, store=store, files=files, results=results, retention=retention)
-    files.close()
+    files.directory.close()
 
 
 async def test_annotations_go_with_their_reports_and_those_of_lost_reports_with_their_data_set(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from cqox.analysis.results import Results
 from cqox.analysis.shares import MOST_SHARES, TOKEN_PREFIX, Shares, no_shared_report
 from cqox.errors import InvalidRequest, NotAllowed, NotFound, StoreUnavailable
-from cqox.storage import MemoryCache, SqliteStore
+from cqox.storage import SqliteStore
+from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ class Clock:
 class Made:
     def __init__(self, store: SqliteStore) -> None:
         self.store, self.clock = store, Clock()
-        self.results = Results(store, MemoryCache())
+        self.results = Results(store, a_cache())
         self.shares = self.under(30.0)
 
     def under(self, most_days: float) -> Shares:
@@ -42,7 +43,7 @@ class Made:
 
 @asynccontextmanager
 async def made(folder: Path) -> AsyncIterator[Made]:
-    async with SqliteStore.open(folder / "results.sqlite") as store:
+    async with in_default(SqliteStore.open, folder / "results.sqlite") as store:
         await store.save(a_report(1))
         yield Made(store)
 

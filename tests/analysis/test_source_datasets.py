@@ -9,6 +9,7 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source, remove
 from cqox.errors import LimitExceeded, UnreadableFile
+from cqox.storage import DEFAULT_TENANT
 from tests.analysis.fake_pool import FakePool
 
 pytestmark = pytest.mark.anyio
@@ -26,13 +27,19 @@ async def test_a_file_keeps_its_name_and_a_folder_is_joined_first(pool: FakePool
     source = tmp_path / "a.csv"
     source.write_text("y,w\n1,0\n")
     async with Analyses.open(tmp_path / "data", BOUNDS, samples=False) as analyses:
-        scratch = tmp_path / "scratch"
-        found = await add_source(analyses.datasets, analyses.pool, source, scratch=scratch, read_options={})
+        datasets, scratch = analyses.within(DEFAULT_TENANT).datasets, tmp_path / "scratch"
+        found = await add_source(datasets, analyses.pool, source, scratch=scratch, read_options={})
         assert found.name == "a.csv"
         named = {"scratch": scratch, "name": "shop", "read_options": {"sheet": "2"}}
-        assert (await add_source(analyses.datasets, analyses.pool, source, **named)).name == "shop"
+        assert (await add_source(datasets, analyses.pool, source, **named)).name == "shop"
         with pytest.raises(UnreadableFile):
-            await add_source(analyses.datasets, analyses.pool, tmp_path / "no", scratch=scratch, read_options={})
+            await add_source(
+                datasets,
+                analyses.pool,
+                tmp_path / "no",
+                scratch=scratch,
+                read_options={},
+            )
     assert pool.ran == ["ingest", "ingest"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "data"]  # noqa: ASYNC240
 
@@ -42,11 +49,11 @@ async def test_what_is_fetched_is_removed_whatever_happens(pool: FakePool, tmp_p
 
     query = sql("SELECT 1 AS a", "duckdb://")
     async with Analyses.open(tmp_path / "data", BOUNDS, samples=False) as analyses:
-        scratch = tmp_path / "scratch"
-        await add_source(analyses.datasets, analyses.pool, query, scratch=scratch, read_options={})
+        datasets, scratch = analyses.within(DEFAULT_TENANT).datasets, tmp_path / "scratch"
+        await add_source(datasets, analyses.pool, query, scratch=scratch, read_options={})
         with pytest.raises(LimitExceeded):
             await add_source(
-                analyses.datasets, analyses.pool, query, scratch=scratch, read_options={}, max_bytes=10
+                datasets, analyses.pool, query, scratch=scratch, read_options={}, max_bytes=10
             )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["data"]  # noqa: ASYNC240
 

@@ -14,7 +14,7 @@ from cqox.analysis.stores import (
     open_store,
 )
 from cqox.errors import StoreUnavailable
-from cqox.storage import MemoryCache, SqliteStore
+from cqox.storage import DEFAULT_TENANT, MemoryCache, SqliteStore
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
@@ -32,9 +32,10 @@ async def test_without_addresses_the_store_is_a_file_and_the_cache_is_memory(tmp
 async def test_a_deletion_changes_the_generation_of_a_file_and_not_its_epoch(tmp_path: Path) -> None:
     report = a_report(1)
     async with open_store(tmp_path, StoreAddresses()) as store:
-        await store.save(report)
+        mine = store.within(DEFAULT_TENANT)
+        await mine.save(report)
         before = epoch_of(store), generation_of(store)
-        await store.delete_reports([report.analysis_id])
+        await mine.delete_reports([report.analysis_id])
         assert epoch_of(store) == before[0]
         assert generation_of(store) != before[1]
 

@@ -17,6 +17,7 @@ from cqox.api.report import Report
 from cqox.api.session import Session
 from cqox.cli.doctor.trial import data
 from cqox.storage import SqliteStore
+from tests.storage.bound import in_default
 from tests.storage.records import a_report
 
 __all__ = ["keep", "made", "served"]
@@ -42,7 +43,7 @@ def keep(data_dir: Path, report: Report) -> str:
     )
 
     async def save() -> None:
-        async with SqliteStore.open(data_dir / RESULTS_FILE) as store:
+        async with in_default(SqliteStore.open, data_dir / RESULTS_FILE) as store:
             await store.save(stored)
 
     trio.run(save)

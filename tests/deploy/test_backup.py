@@ -11,6 +11,7 @@ import pytest
 from cqox.storage import DatasetRecord, JobRecord, MigrationStatus, StoredReport
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres
+from tests.storage.bound import in_default
 from tests.storage.records import a_dataset, a_job, a_report
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def program(server: Postgres, name: str, script: str, given: bytes = b"") -> sub
 
 
 async def fill(url: str) -> None:
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         for number, body in enumerate(BODIES):
             await store.save(a_report(number, body=body))
         await store.register(a_dataset("d"))
@@ -51,7 +52,7 @@ async def fill(url: str) -> None:
 
 
 async def kept(url: str) -> Kept:
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         reports = [await store.load(f"{number:032x}") for number in range(len(BODIES))]
         datasets, job, steps = list(await store.datasets()), await store.job("j"), list(await store.migrations())
     return reports, datasets, job, steps

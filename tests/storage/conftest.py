@@ -9,6 +9,7 @@ import pytest
 from cqox.storage import ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres, Redis, running
+from tests.storage.bound import in_default
 
 type Opening = Callable[[], AbstractAsyncContextManager[SqliteStore | PostgresStore]]
 
@@ -37,9 +38,9 @@ def redis_server(redis_process: Redis) -> Redis:
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
     """Return a function that opens the same store of the backend each time."""
     if request.param == "sqlite":
-        return lambda: SqliteStore.open(tmp_path / "results.sqlite")
+        return lambda: in_default(SqliteStore.open, tmp_path / "results.sqlite")
     url = request.getfixturevalue("postgres_server").fresh()
-    return lambda: PostgresStore.open(url)
+    return lambda: in_default(PostgresStore.open, url)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import get_protocol_members
 import pytest
 
 from cqox.storage import MemoryCache, SqliteStore
-from cqox.storage.contracts import ResultCache, ResultStore
+from cqox.storage.contracts import ResultCache, ResultDatabase, ResultStore, SharedCache
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 
@@ -17,17 +17,29 @@ def parameters(owner: type, name: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("contract", "backend"),
+    ("contract", "backend", "known"),
     [
-        (ResultCache, MemoryCache),
-        (ResultCache, RedisCache),
-        (ResultStore, SqliteStore),
-        (ResultStore, PostgresStore),
+        (ResultCache, MemoryCache, "get"),
+        (ResultCache, RedisCache, "get"),
+        (SharedCache, MemoryCache, "ping"),
+        (SharedCache, RedisCache, "ping"),
+        (ResultStore, SqliteStore, "load"),
+        (ResultStore, PostgresStore, "load"),
+        (ResultDatabase, SqliteStore, "ping"),
+        (ResultDatabase, PostgresStore, "ping"),
     ],
 )
-def test_a_backend_has_each_method_of_its_contract_with_the_same_parameters(contract: type, backend: type) -> None:
+def test_a_backend_has_each_method_of_its_contract_with_the_same_parameters(
+    contract: type, backend: type, known: str
+) -> None:
     members = get_protocol_members(contract)
-    assert "ping" in members
+    assert known in members
     for name in members:
-        assert inspect.iscoroutinefunction(getattr(backend, name)), name
+        assert inspect.iscoroutinefunction(getattr(backend, name)) is (name != "within"), name
         assert parameters(backend, name) == parameters(contract, name), name
+
+
+@pytest.mark.parametrize(("one", "all_tenants"), [(ResultCache, SharedCache), (ResultStore, ResultDatabase)])
+def test_no_method_on_the_data_of_a_tenant_is_one_of_what_all_tenants_have(one: type, all_tenants: type) -> None:
+    assert "within" in get_protocol_members(all_tenants)
+    assert not get_protocol_members(one) & get_protocol_members(all_tenants)

@@ -16,6 +16,7 @@ from cqox.storage import JobStatus, Looks, MemoryCache, ResultCache, ResultStore
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from tests.servers import Postgres, Redis
+from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
 pytestmark = pytest.mark.xdist_group("servers")
@@ -48,8 +49,12 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
             def open(self) -> None:
                 async def enter() -> tuple[SqliteStore, PostgresStore]:
                     return (
-                        await self.stack.enter_async_context(SqliteStore.open(tmp_path / f"{next(numbers)}.sqlite")),
-                        await self.stack.enter_async_context(PostgresStore.open(postgres_server.fresh(), size=1)),
+                        await self.stack.enter_async_context(
+                            in_default(SqliteStore.open, tmp_path / f"{next(numbers)}.sqlite")
+                        ),
+                        await self.stack.enter_async_context(
+                            in_default(PostgresStore.open, postgres_server.fresh(), size=1)
+                        ),
                     )
 
                 self.stores = portal.call(enter)
@@ -218,7 +223,9 @@ def test_memory_and_redis_give_equal_answers_to_any_sequence(redis_server: Redis
                     client.flushall()
 
                 async def enter() -> tuple[MemoryCache, RedisCache]:
-                    return MemoryCache(), await self.stack.enter_async_context(RedisCache.open(redis_server.url))
+                    return a_cache(), await self.stack.enter_async_context(
+                        in_default(RedisCache.open, redis_server.url)
+                    )
 
                 self.caches = portal.call(enter)
 

@@ -12,6 +12,7 @@ from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import FileStore, Original
 from cqox.storage.ballast import BALLAST_BYTES
 from cqox.storage.manifest import digest_of
+from tests.storage.bound import files_in
 from tests.storage.records import a_dataset
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ WHOLE = ["datasets/a/manifest.json", "datasets/a/table.parquet"]
 
 
 async def test_a_stored_data_set_exists_and_no_temporary_files_remain(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     async with files.reading("a") as path:
         assert path.read_bytes() == b"table"
@@ -41,7 +42,7 @@ async def test_a_stored_data_set_exists_and_no_temporary_files_remain(tmp_path: 
 
 
 async def test_concurrent_uploads_of_the_same_data_set_both_succeed(tmp_path: Path) -> None:
-    first, second = FileStore(tmp_path), FileStore(tmp_path)
+    first, second = files_in(tmp_path), files_in(tmp_path)
     async with anyio.create_task_group() as group:
         group.start_soon(kept, first, "a")
         group.start_soon(kept, second, "a")
@@ -49,7 +50,7 @@ async def test_concurrent_uploads_of_the_same_data_set_both_succeed(tmp_path: Pa
 
 
 async def test_a_dropped_folder_is_removed(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     folder = files.incoming()
     (folder / "half").write_bytes(b"half")
     await files.drop(folder)
@@ -57,7 +58,7 @@ async def test_a_dropped_folder_is_removed(tmp_path: Path) -> None:
 
 
 async def test_a_data_set_deleted_by_another_engine_stays_readable_for_current_readers(tmp_path: Path) -> None:
-    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    files, other = files_in(tmp_path), files_in(tmp_path)
     await kept(files, "a")
     async with files.reading("a") as path:
         await other.delete("a")
@@ -67,7 +68,7 @@ async def test_a_data_set_deleted_by_another_engine_stays_readable_for_current_r
 
 
 async def test_a_data_set_stored_again_after_its_deletion_stays(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     async with files.reading("a"):
         await files.delete("a")
@@ -76,7 +77,7 @@ async def test_a_data_set_stored_again_after_its_deletion_stays(tmp_path: Path) 
 
 
 async def test_replaced_files_stay_unchanged_for_current_readers(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a", b"first")
     async with files.reading("a") as path:
         await kept(files, "a", b"second", replace=True)
@@ -87,7 +88,7 @@ async def test_replaced_files_stay_unchanged_for_current_readers(tmp_path: Path)
 
 @pytest.mark.parametrize("harm", [b"tablE", b"tab", b""])
 async def test_a_file_with_a_wrong_digest_is_never_read_and_can_be_uploaded_again(tmp_path: Path, harm: bytes) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     async with files.reading("a"):
         pass
@@ -101,39 +102,39 @@ async def test_a_file_with_a_wrong_digest_is_never_read_and_can_be_uploaded_agai
 
 async def test_leftovers_of_a_killed_engine_are_found_and_removed(tmp_path: Path) -> None:
     program = (
-        "import os, signal; from pathlib import Path; from cqox.storage import FileStore\n"
-        f"files = FileStore(Path({str(tmp_path)!r}))\n"
+        "import os, signal; from pathlib import Path; from cqox.storage import DataDirectory\n"
+        f"files = DataDirectory(Path({str(tmp_path)!r})).within('default')\n"
         "(files.incoming() / 'half').write_bytes(b'half'); (files.scratch / 'upload').write_bytes(b'up')\n"
         "print(files.owner, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     ended = await anyio.run_process([sys.executable, "-c", program], check=False)
     owner = ended.stdout.decode().strip()
     assert len(everything(tmp_path)) == 2
-    files = FileStore(tmp_path)
-    assert files.is_alive(files.owner)
-    assert not files.is_alive(owner)
-    assert files.dead_owners() == [owner]
-    await files.reclaim(owner)
-    assert files.dead_owners() == []
+    files = files_in(tmp_path)
+    assert files.directory.is_alive(files.owner)
+    assert not files.directory.is_alive(owner)
+    assert files.directory.dead_owners() == [owner]
+    await files.directory.reclaim(owner)
+    assert files.directory.dead_owners() == []
     assert everything(tmp_path) == []
 
 
 def test_a_closed_store_leaves_no_temporary_files(tmp_path: Path) -> None:
-    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    files, other = files_in(tmp_path), files_in(tmp_path)
     (files.incoming() / "half").write_bytes(b"half")
-    files.close()
+    files.directory.close()
     assert everything(tmp_path) == []
-    assert other.dead_owners() == []
-    assert not other.is_alive(files.owner)
+    assert other.directory.dead_owners() == []
+    assert not other.directory.is_alive(files.owner)
 
 
 async def test_deleting_a_missing_data_set_is_no_error(tmp_path: Path) -> None:
-    await FileStore(tmp_path).delete("a")
+    await files_in(tmp_path).delete("a")
 
 
 @pytest.mark.parametrize("name", ["../a", "a/b", "", ".hidden", "a\0b", "x" * 300])
 async def test_a_path_traversal_is_not_found(tmp_path: Path, name: str) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     with pytest.raises(NotFound):
         files.has(name)
     with pytest.raises(NotFound):
@@ -141,7 +142,7 @@ async def test_a_path_traversal_is_not_found(tmp_path: Path, name: str) -> None:
 
 
 async def test_a_written_file_is_complete_and_a_missing_one_is_none(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     path = files.figure("a", "forest", "svg")
     assert await files.read(path) is None
     await files.write(path, b"<svg/>")
@@ -150,7 +151,7 @@ async def test_a_written_file_is_complete_and_a_missing_one_is_none(tmp_path: Pa
 
 
 async def test_a_data_set_without_its_table_is_complete_again_after_a_new_upload(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     (tmp_path / "datasets/a/table.parquet").unlink()
     with pytest.raises(NotFound, match="Upload the data set again"):
@@ -163,7 +164,7 @@ async def test_a_data_set_without_its_table_is_complete_again_after_a_new_upload
 
 
 async def test_concurrent_uploads_of_a_data_set_without_its_table_leave_one_complete_copy(tmp_path: Path) -> None:
-    engines = [FileStore(tmp_path) for _ in range(4)]
+    engines = [files_in(tmp_path) for _ in range(4)]
     await kept(engines[0], "a")
     for _ in range(10):
         (tmp_path / "datasets/a/table.parquet").unlink()
@@ -177,7 +178,7 @@ async def test_concurrent_uploads_of_a_data_set_without_its_table_leave_one_comp
 async def test_a_full_disk_is_store_unavailable_and_leaves_existing_files_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
 
     def full(*_: object, **__: object) -> None:
@@ -201,27 +202,27 @@ async def test_a_full_disk_is_store_unavailable_and_leaves_existing_files_unchan
 
 
 async def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
-    files = FileStore(tmp_path / "data")
-    await files.check()
+    files = files_in(tmp_path / "data")
+    await files.directory.check()
     assert not await files.is_full()
     shutil.rmtree(tmp_path / "data")
     with pytest.raises(StoreUnavailable, match="is missing"):
-        await files.check()
+        await files.directory.check()
     with pytest.raises(StoreUnavailable, match="is missing"):
         files.incoming()
 
 
 async def test_a_dead_engine_is_reclaimed_once(tmp_path: Path) -> None:
-    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    files, other = files_in(tmp_path), files_in(tmp_path)
     (tmp_path / "engines/gone").touch()
-    assert await files.reclaim("gone")
-    assert not await other.reclaim("gone")
+    assert await files.directory.reclaim("gone")
+    assert not await other.directory.reclaim("gone")
 
 
 async def test_a_data_set_is_deleted_on_a_disk_without_space_for_a_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     await kept(files, "b")
 
@@ -239,7 +240,7 @@ async def test_a_data_set_is_deleted_on_a_disk_without_space_for_a_rename(
 
 
 async def test_a_failed_deletion_is_not_reported_as_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
 
     def closed(*_: object) -> None:
@@ -253,7 +254,7 @@ async def test_a_failed_deletion_is_not_reported_as_done(tmp_path: Path, monkeyp
 
 
 async def test_damage_is_reported_if_it_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     (tmp_path / "datasets/a/table.parquet").write_bytes(b"tablE")
 
@@ -274,20 +275,20 @@ async def test_a_directory_read_only_at_the_start_is_prepared_once_it_is_writabl
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "mkdir", closed)
-        files = FileStore(tmp_path)
-        await files.recover()
+        files = files_in(tmp_path)
+        await files.directory.recover()
         with pytest.raises(StoreUnavailable, match="read-only"):
             files.incoming()
         with pytest.raises(StoreUnavailable, match="read-only"):
             _ = files.scratch
         with pytest.raises(StoreUnavailable, match="read-only"):
-            await files.check()
-        assert files.dead_owners() == []
-    await files.recover()
-    await files.check()
-    assert files.is_alive(files.owner)
+            await files.directory.check()
+        assert files.directory.dead_owners() == []
+    await files.directory.recover()
+    await files.directory.check()
+    assert files.directory.is_alive(files.owner)
     await kept(files, "a")
-    files.close()
+    files.directory.close()
 
 
 def aged(path: Path, seconds: float) -> None:
@@ -295,7 +296,7 @@ def aged(path: Path, seconds: float) -> None:
 
 
 async def test_uploads_reads_and_explicit_marks_update_the_last_use_of_a_data_set(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     assert files.used_at("a") == 0
     await kept(files, "a")
     aged(tmp_path / "datasets/a", 1000)
@@ -306,11 +307,11 @@ async def test_uploads_reads_and_explicit_marks_update_the_last_use_of_a_data_se
     async with files.reading("a"):
         assert time.time() - files.used_at("a") < 500
     await files.use("nothing")
-    files.close()
+    files.directory.close()
 
 
 async def test_an_erasure_is_visible_to_all_engines_until_the_data_set_is_uploaded_again(tmp_path: Path) -> None:
-    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    files, other = files_in(tmp_path), files_in(tmp_path)
     assert dict(other.erasures.all()) == {}
     await files.begin_erasure("a")
     await files.begin_erasure("b")
@@ -325,16 +326,16 @@ async def test_an_erasure_is_visible_to_all_engines_until_the_data_set_is_upload
 async def test_leftovers_of_unknown_processes_and_failed_deletions_are_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files, other = FileStore(tmp_path), FileStore(tmp_path)
+    files, other = files_in(tmp_path), files_in(tmp_path)
     (tmp_path / "engines/departed").touch()
     left = [f"removed/{files.owner}-1", "incoming/forgotten-1", "uploads/forgotten"]
     stays = [f"incoming/{files.owner}-1", f"removed/{other.owner}-1", "reading/departed-1", f"uploads/{other.owner}"]
     for name in (*left, *stays):
         (tmp_path / name).mkdir(exist_ok=True)
-    assert await files.sweep() == 0
+    assert await files.directory.sweep() == 0
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 100_000)
-    assert await files.sweep() == 3
+    assert await files.directory.sweep() == 3
     assert [(tmp_path / name).exists() for name in left] == [False] * 3
     assert all((tmp_path / name).exists() for name in stays)
 
@@ -347,18 +348,18 @@ async def test_a_missing_ballast_has_to_be_free_in_addition_to_the_reserve(
     about = os.statvfs(tmp_path)
     nearly = os.statvfs_result((4096, 4096, 20 * blocks, free, free, *tuple(about)[5:10]))
     monkeypatch.setattr(os, "statvfs", lambda _: nearly)
-    files, unbound = FileStore(tmp_path), FileStore(tmp_path, reserve_bytes=0)
+    files, unbound = files_in(tmp_path), files_in(tmp_path, reserve_bytes=0)
     with pytest.raises(StorageFull, match="nearly full"):
         await files.check_room()
     with pytest.raises(StorageFull, match="nearly full"):
-        await files.check()
+        await files.directory.check()
     await unbound.check_room()
-    await files.recover()
+    await files.directory.recover()
     assert (tmp_path / "ballast").exists()
     await files.check_room()
-    await files.check()
-    files.close()
-    unbound.close()
+    await files.directory.check()
+    files.directory.close()
+    unbound.directory.close()
 
 
 async def test_a_disk_that_was_full_from_the_start_is_not_swept_before_it_is_known_who_works_there(
@@ -370,14 +371,14 @@ async def test_a_disk_that_was_full_from_the_start_is_not_swept_before_it_is_kno
     (tmp_path / "incoming/forgotten-1").mkdir(parents=True)
     with monkeypatch.context() as patched:
         patched.setattr(Path, "mkdir", full)
-        files = FileStore(tmp_path)
+        files = files_in(tmp_path)
         now = time.time()
         patched.setattr(time, "time", lambda: now + 100_000)
-        assert await files.sweep() == 0
-    await files.recover()
+        assert await files.directory.sweep() == 0
+    await files.directory.recover()
     monkeypatch.setattr(time, "time", lambda: now + 100_000)
-    assert await files.sweep() == 1
-    files.close()
+    assert await files.directory.sweep() == 1
+    files.directory.close()
 
 
 def an_original(path: Path) -> Original:
@@ -389,7 +390,7 @@ def an_original(path: Path) -> Original:
 async def test_an_original_lies_with_its_data_set_and_no_reader_of_the_table_sees_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = FileStore(tmp_path, originals_bytes=100)
+    files = files_in(tmp_path, originals_bytes=100)
     await kept(files, "a")
     upload = files.scratch / "upload"
     upload.write_bytes(b"y\n1\n")
@@ -411,7 +412,7 @@ async def test_an_original_lies_with_its_data_set_and_no_reader_of_the_table_see
 
 
 async def test_an_original_that_is_not_kept_is_not_found(tmp_path: Path) -> None:
-    files = FileStore(tmp_path)
+    files = files_in(tmp_path)
     await kept(files, "a")
     upload = files.scratch / "upload"
     upload.write_bytes(b"y\n1\n")

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from cqox.storage import MemoryCache
+from tests.storage.bound import a_cache
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ def sized(number: int) -> bytes:
 
 
 async def test_the_report_used_longest_ago_makes_room() -> None:
-    cache = MemoryCache(max_bytes=THREE)
+    cache = a_cache(max_bytes=THREE)
     one, two, three, four = (a_report(number, body=sized(number)) for number in (1, 2, 3, 4))
     for report in (one, two, three):
         await cache.put(report)
@@ -29,14 +29,14 @@ async def test_the_report_used_longest_ago_makes_room() -> None:
 
 
 async def test_a_report_larger_than_the_cache_is_not_held() -> None:
-    cache = MemoryCache(max_bytes=10)
+    cache = a_cache(max_bytes=10)
     await cache.put(a_report(1))
     assert await cache.get(a_report(1).analysis_id) is None
     assert cache.size_bytes == 0
 
 
 async def test_a_discarded_report_gives_its_room_back() -> None:
-    cache = MemoryCache(max_bytes=10 * SIZE)
+    cache = a_cache(max_bytes=10 * SIZE)
     await cache.put(a_report(1))
     await cache.put(a_report(1))
     await cache.discard(a_report(1).analysis_id)
@@ -46,12 +46,12 @@ async def test_a_discarded_report_gives_its_room_back() -> None:
 
 def test_a_negative_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 0, not -1"):
-        MemoryCache(max_bytes=-1)
+        a_cache(max_bytes=-1)
 
 
 async def test_what_is_of_an_earlier_epoch_of_the_store_is_held_no_longer() -> None:
     epoch = [0]
-    cache = MemoryCache(epoch=lambda: epoch[0])
+    cache = a_cache(epoch=lambda: epoch[0])
     await cache.put(a_report(1))
     assert await cache.get(a_report(1).analysis_id) is not None
     epoch[0] = 1
@@ -63,7 +63,7 @@ async def test_what_is_of_an_earlier_epoch_of_the_store_is_held_no_longer() -> N
 
 @pytest.mark.parametrize(("reports", "body"), [(3_000, 20), (1_000, 2_000), (100, 120_000)])
 async def test_what_is_counted_is_what_is_held(reports: int, body: int) -> None:
-    cache = MemoryCache()
+    cache = a_cache()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -79,7 +79,7 @@ async def test_what_is_counted_is_what_is_held(reports: int, body: int) -> None:
 
 
 async def test_the_memory_bound_holds_for_small_reports() -> None:
-    cache = MemoryCache(max_bytes=1_000_000)
+    cache = a_cache(max_bytes=1_000_000)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -92,9 +92,9 @@ async def test_the_memory_bound_holds_for_small_reports() -> None:
 
 
 async def test_expired_leases_are_dropped() -> None:
-    cache = MemoryCache()
+    cache = a_cache()
     for number in range(20_000):
         assert await cache.claim(f"{number}", token="one", seconds=-1.0)
     await cache.claim("mine", token="one", seconds=60)
-    assert len(cache._claims) < 5_000
+    assert len(cache._shared.claims) < 5_000
     assert await cache.claim("mine", token="two", seconds=60) is False

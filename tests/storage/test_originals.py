@@ -38,7 +38,7 @@ def place_of(root: Path, name: str, used_at: float = 100.0) -> Path:
 
 def originals(root: Path, quota_bytes: int = 1000) -> Originals:
     (root / "datasets").mkdir(exist_ok=True)
-    return Originals(root / "datasets", quota_bytes)
+    return Originals(lambda: [root / "datasets"], quota_bytes)
 
 
 def test_a_file_is_kept_by_a_hard_link_and_outlives_the_upload(tmp_path: Path) -> None:

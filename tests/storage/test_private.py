@@ -10,9 +10,9 @@ import pytest
 
 from cqox.storage import private
 from cqox.storage.dataset_folders import TABLE
-from cqox.storage.files import FileStore
 from cqox.storage.private import tighten, tighten_one
 from cqox.storage.sqlite import SqliteStore
+from tests.storage.bound import files_in, in_default
 from tests.storage.records import a_dataset, a_report
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ def modes(folder: Path) -> dict[str, int]:
 
 async def test_files_of_the_file_store_are_private(tmp_path: Path) -> None:
     root = tmp_path / "data"
-    files = FileStore(root)
+    files = files_in(root)
     folder = files.incoming()
     (folder / TABLE).write_bytes(b"table")
     await files.keep(folder, a_dataset("d"))
@@ -56,7 +56,7 @@ async def test_a_copy_for_a_reader_is_private_without_hard_links(
     def no_links(*_: object, **__: object) -> None:
         raise PermissionError
 
-    files = FileStore(tmp_path / "data")
+    files = files_in(tmp_path / "data")
     folder = files.incoming()
     (folder / TABLE).write_bytes(b"table")
     await files.keep(folder, a_dataset("d"))
@@ -67,7 +67,7 @@ async def test_a_copy_for_a_reader_is_private_without_hard_links(
 
 async def test_the_database_and_its_wal_are_private(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         await store.save(a_report(1))
         found = modes(tmp_path)
     assert found == dict.fromkeys(("results.sqlite", "results.sqlite-wal", "results.sqlite-shm"), 0o600)
@@ -75,10 +75,10 @@ async def test_the_database_and_its_wal_are_private(tmp_path: Path) -> None:
 
 async def test_an_older_database_becomes_private_before_its_wal_is_created(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         await store.save(a_report(1))
     path.chmod(0o644)
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         await store.save(a_report(2))
         assert set(modes(tmp_path).values()) == {0o600}
 
@@ -97,7 +97,7 @@ def older(root: Path) -> None:
 async def test_files_of_an_older_version_are_tightened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tmp_path / "data"
     older(root)
-    await FileStore(root).tighten()
+    await files_in(root).directory.tighten()
     assert open_to_others(root) == {}
     assert (root / "run").stat().st_mode & 0o777 == 0o700
     assert (root / "datasets/d" / TABLE).read_bytes() == b"table"
@@ -107,7 +107,7 @@ async def test_files_of_an_older_version_are_tightened(tmp_path: Path, caplog: p
 async def test_the_root_is_tightened_before_anything_else(tmp_path: Path) -> None:
     root = tmp_path / "data"
     older(root)
-    FileStore(root)
+    files_in(root)
     assert root.stat().st_mode & 0o777 == 0o700
 
 
@@ -128,7 +128,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_a_data_directory_behind_a_symlink_is_tightened(tmp_path: Path) -> None:
     older(tmp_path / "real")
     (tmp_path / "data").symlink_to(tmp_path / "real")
-    FileStore(tmp_path / "data")
+    files_in(tmp_path / "data")
     tighten(tmp_path / "data")
     assert open_to_others(tmp_path / "real") == {}
 

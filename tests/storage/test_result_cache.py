@@ -6,8 +6,9 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from cqox.storage import MemoryCache, ResultCache
+from cqox.storage import ResultCache
 from cqox.storage.redis import RedisCache
+from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_report
 from tests.waiting import until
 
@@ -18,9 +19,9 @@ ONE = a_report(1)
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.xdist_group("servers"))])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[ResultCache]:
     if request.param == "memory":
-        yield MemoryCache()
+        yield a_cache()
     else:
-        async with RedisCache.open(request.getfixturevalue("redis_server").url) as opened:
+        async with in_default(RedisCache.open, request.getfixturevalue("redis_server").url) as opened:
             yield opened
 
 

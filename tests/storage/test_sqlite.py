@@ -8,6 +8,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import SqliteStore
+from tests.storage.bound import in_default
 from tests.storage.records import a_dataset, a_report
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_store_without_its_directory_is_unavailable_and_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    async with SqliteStore.open(folder / "results.sqlite") as store:
+    async with in_default(SqliteStore.open, folder / "results.sqlite") as store:
         await store.save(a_report(1))
         shutil.rmtree(folder)
         with pytest.raises(StoreUnavailable):
@@ -31,7 +32,7 @@ async def test_a_store_without_its_directory_is_unavailable_and_says_so(tmp_path
 
 async def test_damage_found_by_a_call_is_reported_by_ping(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path, connections=1) as store:
+    async with in_default(SqliteStore.open, path, connections=1) as store:
         await store.save(a_report(1))
 
         def meet(connection: sqlite3.Connection) -> None:

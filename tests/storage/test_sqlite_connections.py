@@ -8,6 +8,7 @@ import pytest
 from cqox.errors import StoreUnavailable
 from cqox.storage import SqliteStore
 from cqox.storage.sqlite_file import check_sqlite
+from tests.storage.bound import in_default
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +28,7 @@ async def test_a_file_removed_under_the_store_is_created_again_and_later_writes_
     alone: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         await store.save(a_report(1))
         assert store.epoch == 0
         if alone:
@@ -39,13 +40,13 @@ async def test_a_file_removed_under_the_store_is_created_again_and_later_writes_
         assert await store.load(a_report(1).analysis_id) is None
         await store.ping()
     assert [message for message in caplog.messages if "was removed, moved or replaced" in message]
-    async with SqliteStore.open(path) as again:
+    async with in_default(SqliteStore.open, path) as again:
         assert await again.load(a_report(2).analysis_id) == a_report(2)
 
 
 async def test_concurrent_calls_on_a_removed_file_all_use_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         async with anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(store.save, a_report(number))
@@ -59,10 +60,10 @@ async def test_concurrent_calls_on_a_removed_file_all_use_the_new_one(tmp_path: 
 
 async def test_a_file_created_by_another_engine_is_used(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path) as one:
+    async with in_default(SqliteStore.open, path) as one:
         await one.save(a_report(1))
         remove(path)
-        async with SqliteStore.open(path) as other:
+        async with in_default(SqliteStore.open, path) as other:
             await other.save(a_report(2))
             assert await one.load(a_report(2).analysis_id) == a_report(2)
             await one.save(a_report(3))
@@ -76,10 +77,10 @@ async def test_a_file_that_is_not_a_database_is_set_aside_only_with_repair(
     path.write_bytes(b"\xff" * 16_384)
     check_sqlite(path)
     with pytest.raises(StoreUnavailable, match="not a database"):
-        async with SqliteStore.open(path):
+        async with in_default(SqliteStore.open, path):
             pass
     assert path.read_bytes() == b"\xff" * 16_384
-    async with SqliteStore.open(path, repair=True) as store:
+    async with in_default(SqliteStore.open, path, repair=True) as store:
         assert await store.save(a_report(1))
         assert store.epoch == 1
         await store.ping()
@@ -93,12 +94,12 @@ async def test_two_engines_that_start_on_a_damaged_file_repair_it_once(tmp_path:
     path.write_bytes(b"\xff" * 16_384)
 
     async def begin(number: int) -> None:
-        async with SqliteStore.open(path, repair=True) as store:
+        async with in_default(SqliteStore.open, path, repair=True) as store:
             await store.save(a_report(number))
 
     async with anyio.create_task_group() as group:
         for number in range(3):
             group.start_soon(begin, number)
     assert len(set_aside(tmp_path)) == 1
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         assert len((await store.reports()).items) == 3

@@ -29,6 +29,7 @@ from pathlib import Path
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import Ballast, SqliteStore
 from tests.storage.records import a_dataset, a_report
+from tests.storage.bound import in_default
 
 folder = Path({str(folder)!r})
 path, ballast = folder / "results.sqlite", Ballast(folder)
@@ -64,13 +65,13 @@ def test_the_ballast_is_for_essential_writes_and_reads_continue(disk: SmallDisk,
         disk,
         tmp_path / "disk",
         """
-        async with SqliteStore.open(path) as store:
+        async with in_default(SqliteStore.open, path) as store:
             await store.register(a_dataset("a"))
             await said(store.save(large[0]))
         ballast.restore()
         fill()
         # Without the ballast the file could not be opened.
-        async with SqliteStore.open(path, repair=True, ballast=ballast) as store:
+        async with in_default(SqliteStore.open, path, repair=True, ballast=ballast) as store:
             print(await store.load(large[0].analysis_id) == large[0], ballast.drop())
             fill()
             await said(store.save(large[1]))
@@ -96,10 +97,10 @@ def test_a_wal_checkpoint_frees_space_once_the_ballast_is_used(disk: SmallDisk, 
         disk,
         tmp_path / "disk",
         """
-        async with SqliteStore.open(path) as store:
+        async with in_default(SqliteStore.open, path) as store:
             for number in range(60):
                 await store.register(a_dataset(f"a{number}"))
-        async with SqliteStore.open(path) as store:
+        async with in_default(SqliteStore.open, path) as store:
             for number in range(20):
                 await said(store.forget(f"a{number}"))
             fill()
@@ -115,11 +116,11 @@ def test_a_full_disk_without_ballast_serves_reads_and_recovers(disk: SmallDisk, 
         disk,
         tmp_path / "disk",
         """
-        async with SqliteStore.open(path) as store:
+        async with in_default(SqliteStore.open, path) as store:
             await store.register(a_dataset("a"))
             await said(store.save(large[0]))
         fill()
-        async with SqliteStore.open(path, repair=True, ballast=ballast) as store:
+        async with in_default(SqliteStore.open, path, repair=True, ballast=ballast) as store:
             print(await store.load(large[0].analysis_id) == large[0])
             await said(store.forget("a"))
             await said(store.ping())
@@ -137,14 +138,14 @@ def test_a_file_on_a_read_only_disk_is_read_with_its_wal(disk: SmallDisk, tmp_pa
         disk,
         tmp_path / "disk",
         f"""
-        async with SqliteStore.open(path) as store:
+        async with in_default(SqliteStore.open, path) as store:
             await said(store.save(large[0]))
             if {crashed}:
                 for each in folder.glob("results*"):
                     shutil.copy(each, str(each).replace("results", "copied"))
         name = folder / ("copied.sqlite" if {crashed} else "results.sqlite")
         remount("ro")
-        async with SqliteStore.open(name, repair=True) as store:
+        async with in_default(SqliteStore.open, name, repair=True) as store:
             print(await store.load(large[0].analysis_id) == large[0])
             await said(store.save(large[1]))
             await said(store.ping())

@@ -10,12 +10,11 @@ from queue import SimpleQueue
 import pytest
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import SqliteStore, sqlite_file
+from cqox.storage import SqliteStore, sqlite_schema
+from cqox.storage.rows import row_of
 from cqox.storage.sqlite_file import (
-    MIGRATIONS,
     Connection,
     Use,
-    applied,
     check_sqlite,
     code_of,
     damage_of,
@@ -23,10 +22,11 @@ from cqox.storage.sqlite_file import (
     is_damage,
     is_disk_fault,
     marks,
-    migrate,
     prepare,
     private_file,
 )
+from cqox.storage.sqlite_schema import MIGRATIONS, applied, migrate
+from tests.storage.bound import in_default
 from tests.storage.records import a_job
 
 pytestmark = pytest.mark.anyio
@@ -71,10 +71,12 @@ def test_an_unusable_file_is_reported_in_one_line(tmp_path: Path) -> None:
 async def test_an_older_file_gets_the_index_and_keeps_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "results.sqlite"
     with monkeypatch.context() as older:
-        older.setattr(sqlite_file, "MIGRATIONS", sqlite_file.MIGRATIONS[:3])
-        async with SqliteStore.open(path) as store:
-            await store.put_job(a_job("j"), owner="one", seconds=60)
-    async with SqliteStore.open(path) as store:
+        older.setattr(sqlite_schema, "MIGRATIONS", sqlite_schema.MIGRATIONS[:3])
+        async with in_default(SqliteStore.open, path) as store:
+            names = ", ".join(a_job("j").__dataclass_fields__)
+            statement = f"INSERT INTO jobs ({names}, owner, renewed_until) VALUES ({marks(9)})"
+            await store._count(statement, *row_of(a_job("j")), "one", 1e12)
+    async with in_default(SqliteStore.open, path) as store:
         assert [job.job_id for job in (await store.jobs()).items] == ["j"]
         names = await store._rows("SELECT name FROM sqlite_schema WHERE type = 'index'")
         assert ("jobs_by_time",) in [tuple(row) for row in names]

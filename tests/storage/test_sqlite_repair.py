@@ -12,8 +12,9 @@ import pytest
 from cqox.errors import StoreUnavailable
 from cqox.storage import SqliteStore, sqlite_repair
 from cqox.storage.rows import DATASET, JOB, REPORT, row_of
-from cqox.storage.sqlite_file import migrate
 from cqox.storage.sqlite_repair import replace_damaged
+from cqox.storage.sqlite_schema import migrate
+from tests.storage.bound import in_default
 from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ def overwrite(path: Path, *pages: int) -> None:
 
 
 async def filled(path: Path) -> None:
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         for report in REPORTS:
             await store.save(report)
         await store.register(a_dataset("a"))
@@ -81,15 +82,23 @@ def table_of(name: str) -> sqlite_repair._Table:
 @pytest.mark.parametrize(
     ("name", "columns", "indexes"),
     [
-        ("datasets", DATASET, set()),
-        ("jobs", f"{JOB}, owner, renewed_until", {("INDEXED BY jobs_by_time", "created_at")}),
+        ("datasets", f"{DATASET}, tenant_id", set()),
+        (
+            "jobs",
+            f"{JOB}, owner, renewed_until, tenant_id",
+            {("INDEXED BY jobs_by_time", "created_at"), ("INDEXED BY jobs_of_tenant", "tenant_id")},
+        ),
         (
             "reports",
-            REPORT.replace('"', ""),
+            REPORT.replace('"', "") + ", tenant_id",
             {
                 ("INDEXED BY reports_by_time", "created_at"),
                 ("INDEXED BY reports_by_dataset", "dataset_id"),
                 ("INDEXED BY reports_by_question", "dataset_id"),
+                ("INDEXED BY reports_of_tenant", "tenant_id"),
+                ("INDEXED BY reports_of_tenant_by_time", "tenant_id"),
+                ("INDEXED BY reports_of_dataset", "tenant_id"),
+                ("INDEXED BY reports_of_question", "tenant_id"),
             },
         ),
     ],
@@ -106,11 +115,11 @@ def test_the_columns_and_the_sources_of_keys_are_those_of_the_schema(
 @pytest.mark.parametrize(
     ("name", "row"),
     [
-        ("datasets", (*row_of(a_dataset("a")),)),
-        ("jobs", (*row_of(a_job("j")), "one", 600.0)),
-        ("reports", (*row_of(REPORTS[0]),)),
-        ("shares", (*row_of(a_share(1, "s")), "d")),
-        ("annotations", (*row_of(an_annotation(1, "a"))[:1], "d", *row_of(an_annotation(1, "a"))[1:])),
+        ("datasets", (*row_of(a_dataset("a")), "default")),
+        ("jobs", (*row_of(a_job("j")), "one", 600.0, "default")),
+        ("reports", (*row_of(REPORTS[0]), "default")),
+        ("shares", (*row_of(a_share(1, "s")), "d", "default")),
+        ("annotations", (*row_of(an_annotation(1, "a"))[:1], "d", *row_of(an_annotation(1, "a"))[1:], "default")),
     ],
 )
 def test_a_row_with_a_value_of_another_type_is_not_sound(name: str, row: tuple[object, ...]) -> None:
@@ -136,7 +145,7 @@ async def test_an_overwritten_page_loses_only_its_own_rows_and_the_store_continu
 ) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    async with SqliteStore.open(path, repair=True) as store:
+    async with in_default(SqliteStore.open, path, repair=True) as store:
         pages = pages_of(path, "reports", kind)
         overwrite(path, *pages[len(pages) // 2 : len(pages) // 2 + 3])
         # Damage of an overflow page is detected only by the digest of the report.
@@ -155,13 +164,13 @@ async def test_an_overwritten_page_loses_only_its_own_rows_and_the_store_continu
     assert names(tmp_path) <= {path.name, *(f"{aside.name}{ending}" for ending in ("", "-wal", "-shm"))}
 
 
-@pytest.mark.parametrize("name", ["reports_by_time", "reports_by_dataset"])
+@pytest.mark.parametrize("name", ["reports_of_tenant_by_time", "reports_of_dataset"])
 async def test_a_damaged_index_loses_no_rows(name: str, tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     overwrite(path, *pages_of(path, name))
-    async with SqliteStore.open(path, repair=True) as store:
-        page = await store.reports(dataset_id="d" if name == "reports_by_dataset" else None, limit=200)
+    async with in_default(SqliteStore.open, path, repair=True) as store:
+        page = await store.reports(dataset_id="d" if name == "reports_of_dataset" else None, limit=200)
         assert len(page.items) == len(REPORTS)
         assert await kept(store) == len(REPORTS)
 
@@ -170,7 +179,7 @@ async def test_a_damaged_root_page_loses_the_reports_and_not_the_data_sets(tmp_p
     path = tmp_path / "results.sqlite"
     await filled(path)
     overwrite(path, pages_of(path, "reports")[0])
-    async with SqliteStore.open(path, repair=True) as store:
+    async with in_default(SqliteStore.open, path, repair=True) as store:
         assert await kept(store) == 0
         assert await store.save(REPORTS[0])
         assert await store.datasets() == [a_dataset("a")]
@@ -179,8 +188,8 @@ async def test_a_damaged_root_page_loses_the_reports_and_not_the_data_sets(tmp_p
 async def test_rows_in_the_wal_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    overwrite(path, pages_of(path, "reports_by_dataset")[0])
-    async with SqliteStore.open(path, repair=True) as store:
+    overwrite(path, pages_of(path, "reports_of_dataset")[0])
+    async with in_default(SqliteStore.open, path, repair=True) as store:
         await store.register(a_dataset("b"))
         await store.put_job(a_job("k"), owner="one", seconds=600)
         assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
@@ -193,8 +202,11 @@ async def test_two_engines_that_find_the_same_damage_repair_it_once_and_lose_no_
 ) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    async with SqliteStore.open(path, repair=True) as one, SqliteStore.open(path, repair=True) as other:
-        overwrite(path, *pages_of(path, "reports_by_dataset"))
+    async with (
+        in_default(SqliteStore.open, path, repair=True) as one,
+        in_default(SqliteStore.open, path, repair=True) as other,
+    ):
+        overwrite(path, *pages_of(path, "reports_of_dataset"))
         new = [a_report(1000 + number) for number in range(40)]
         saved: list[str] = []
 
@@ -218,12 +230,12 @@ async def test_a_failed_repair_is_retried_at_intervals_and_logged(
 ) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    overwrite(path, *pages_of(path, "reports_by_dataset"))
+    overwrite(path, *pages_of(path, "reports_of_dataset"))
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    async with SqliteStore.open(path, repair=True) as store:
+    async with in_default(SqliteStore.open, path, repair=True) as store:
         monkeypatch.setattr(Path, "rename", fail)
         for _ in range(3):
             with pytest.raises(StoreUnavailable, match="malformed"):
@@ -242,7 +254,7 @@ async def test_a_failed_swap_restores_the_file_and_its_wal(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, rename = tmp_path / "results.sqlite", Path.rename
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         await filled(path)
         await store.register(a_dataset("b"))
 
@@ -257,7 +269,7 @@ async def test_a_failed_swap_restores_the_file_and_its_wal(
         with pytest.raises(OSError, match="Input/output"):
             replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
         assert names(tmp_path) == before
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         assert await store.dataset("b") == a_dataset("b")
         assert await kept(store) == len(REPORTS)
 
@@ -277,7 +289,7 @@ async def test_a_file_with_a_transaction_in_progress_is_not_replaced(
         assert names(tmp_path) == before
         writer.execute("COMMIT")
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         assert await store.dataset("a") is None
         assert await kept(store) == len(REPORTS)
 
@@ -295,7 +307,7 @@ async def test_the_leftover_of_an_engine_that_crashed_during_a_repair_is_overwri
     assert ended.returncode == 9
     assert any(name.startswith("results.sqlite.new") for name in names(tmp_path))
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         assert await kept(store) == len(REPORTS)
     assert len(set_aside(tmp_path)) == 1
     assert not any(name.startswith("results.sqlite.new") for name in names(tmp_path))
@@ -313,7 +325,7 @@ async def test_the_copy_of_readable_rows_ends_in_time(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=-1)
-    async with SqliteStore.open(path) as store:
+    async with in_default(SqliteStore.open, path) as store:
         assert await kept(store) == 0
     assert not replace_damaged(path, "so", is_damaged=lambda _: False, seconds=10)
     assert len(set_aside(tmp_path)) == 1
@@ -322,10 +334,10 @@ async def test_the_copy_of_readable_rows_ends_in_time(tmp_path: Path) -> None:
 async def test_a_failing_disk_is_not_filled_with_copies(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     await filled(path)
-    async with SqliteStore.open(path, repair=True) as store:
-        overwrite(path, *pages_of(path, "reports_by_dataset"))
+    async with in_default(SqliteStore.open, path, repair=True) as store:
+        overwrite(path, *pages_of(path, "reports_of_dataset"))
         assert len((await store.reports(dataset_id="d", limit=200)).items) == len(REPORTS)
-        overwrite(path, *pages_of(path, "reports_by_dataset"))
+        overwrite(path, *pages_of(path, "reports_of_dataset"))
         with pytest.raises(StoreUnavailable, match="malformed"):
             await store.reports(dataset_id="d")
         assert len(set_aside(tmp_path)) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage import SqliteStore
+from tests.storage.bound import in_default
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_page_of_jobs_is_read_in_index_order(tmp_path: Path) -> None:
     asked = list[str]()
-    async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite", connections=1) as store:
         await store._call(lambda connection: connection.set_trace_callback(asked.append))
         for before in (None, "2026-01-01|j"):
             asked.clear()
@@ -23,7 +24,7 @@ async def test_a_page_of_jobs_is_read_in_index_order(tmp_path: Path) -> None:
             (query,) = [each for each in asked if "FROM jobs" in each]
             rows = await store._rows(f"EXPLAIN QUERY PLAN {query}")
             plan = " ".join(str(row[3]) for row in rows)
-            assert "INDEX jobs_by_time" in plan, plan
+            assert "INDEX jobs_of_tenant" in plan, plan
             assert "TEMP B-TREE" not in plan, plan
 
 
@@ -36,7 +37,7 @@ async def test_a_deletion_that_cannot_be_announced_is_store_unavailable(
     def failing(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    async with SqliteStore.open(tmp_path / "results.sqlite") as store:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as store:
         await store.save(a_report(1))
         with monkeypatch.context() as broken:
             broken.setattr("cqox.storage.sqlite_retention.os.utime", failing)
@@ -50,7 +51,7 @@ async def test_a_deletion_that_cannot_be_announced_is_store_unavailable(
 
 async def test_each_deletion_is_announced_to_other_engines_also_where_nothing_was_there(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
-    async with SqliteStore.open(path) as store, SqliteStore.open(path) as other:
+    async with in_default(SqliteStore.open, path) as store, in_default(SqliteStore.open, path) as other:
         await store.save(a_report(1))
         seen = [other.deletions]
         assert seen == [0]
@@ -68,8 +69,8 @@ def sizes_with(folder: Path, word: bytes) -> list[int]:
 
 async def test_deleted_bytes_are_in_no_file_and_their_pages_return_to_the_disk(tmp_path: Path) -> None:
     path, word = tmp_path / "results.sqlite", b"a-word-to-look-for"
-    body = b'"%b"' % (word * 10_000)
-    async with SqliteStore.open(path) as store:
+    body = b'"%b"' % (word * 20_000)
+    async with in_default(SqliteStore.open, path) as store:
         await store.save(a_report(1, body=body))
         assert max(sizes_with(tmp_path, word)) > len(body)
         await store.delete_reports([a_report(1).analysis_id])
@@ -78,7 +79,7 @@ async def test_deleted_bytes_are_in_no_file_and_their_pages_return_to_the_disk(t
 
 
 async def test_ids_that_no_row_can_have_delete_nothing(tmp_path: Path) -> None:
-    async with SqliteStore.open(tmp_path / "results.sqlite") as store:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as store:
         await store.save(a_report(1))
         assert await store.delete_reports([]) == []
         assert await store.delete_reports(["a\0", "\ud800"]) == []

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from cqox.storage import SqliteStore
-from cqox.storage.sqlite_file import Connection, migrate
+from cqox.storage.sqlite_file import Connection
+from cqox.storage.sqlite_schema import migrate
 from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
+from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
+from tests.storage.bound import in_default
 
 pytestmark = pytest.mark.anyio
+
+KEYS = TenantKeys(DEFAULT_TENANT)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def held(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 async def test_writes_are_durable_also_after_leases(tmp_path: Path) -> None:
-    async with SqliteStore.open(tmp_path / "results.sqlite", connections=1) as store:
+    async with in_default(SqliteStore.open, tmp_path / "results.sqlite", connections=1) as store:
         for _ in range(2):
             (level,) = await store._call(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
             assert level == 2
@@ -44,30 +49,30 @@ async def test_writes_are_durable_also_after_leases(tmp_path: Path) -> None:
 
 
 def test_a_lease_has_one_holder_who_may_renew_and_release_it(connection: Connection) -> None:
-    assert claim_turn(connection, "k", "one", 60)
-    assert claim_turn(connection, "k", "one", 60)
-    assert not claim_turn(connection, "k", "two", 60)
-    assert claim_turn(connection, "other", "two", 60)
-    release_turn(connection, "k", "two")
+    assert claim_turn(connection, KEYS, "k", "one", 60)
+    assert claim_turn(connection, KEYS, "k", "one", 60)
+    assert not claim_turn(connection, KEYS, "k", "two", 60)
+    assert claim_turn(connection, KEYS, "other", "two", 60)
+    release_turn(connection, KEYS, "k", "two")
     assert held(connection) == [("k", "one"), ("other", "two")]
-    release_turn(connection, "k", "one")
-    assert claim_turn(connection, "k", "two", 60)
+    release_turn(connection, KEYS, "k", "one")
+    assert claim_turn(connection, KEYS, "k", "two", 60)
 
 
 def test_an_expired_lease_is_free_for_another(connection: Connection, request: pytest.FixtureRequest) -> None:
-    assert claim_turn(connection, "k", "one", 60)
+    assert claim_turn(connection, KEYS, "k", "one", 60)
     request.getfixturevalue("later")
-    assert claim_turn(connection, "k", "two", 60)
-    assert not claim_turn(connection, "k", "one", 60)
+    assert claim_turn(connection, KEYS, "k", "two", 60)
+    assert not claim_turn(connection, KEYS, "k", "one", 60)
 
 
 def test_only_expired_leases_are_dropped(connection: Connection, request: pytest.FixtureRequest) -> None:
-    claim_turn(connection, "short", "one", 60)
-    claim_turn(connection, "long", "one", 7200)
-    drop_ended_turns(connection)
+    claim_turn(connection, KEYS, "short", "one", 60)
+    claim_turn(connection, KEYS, "long", "one", 7200)
+    drop_ended_turns(connection, KEYS)
     assert len(held(connection)) == 2
     request.getfixturevalue("later")
-    drop_ended_turns(connection)
+    drop_ended_turns(connection, KEYS)
     assert held(connection) == [("long", "one")]
 
 
@@ -78,5 +83,5 @@ def test_a_connection_that_stays_less_durable_is_not_used_again(connection: Conn
 
     connection.set_authorizer(refuse)
     with pytest.raises(sqlite3.DatabaseError):
-        claim_turn(connection, "k", "one", 60)
+        claim_turn(connection, KEYS, "k", "one", 60)
     assert not connection.reusable

@@ -54,8 +54,8 @@ async def test_a_job_with_an_expired_lease_is_interrupted_and_may_still_end(stor
 async def test_a_single_job_of_an_engine_can_be_interrupted(store: ResultStore) -> None:
     for name, owner in (("a", "one"), ("b", "one"), ("c", "two")):
         await store.put_job(a_job(name), owner=owner, seconds=60)
-    assert await store.interrupt_jobs("one", finished_at="2026-01-02", job_id="a") == 1
-    assert await store.interrupt_jobs("one", finished_at="2026-01-02", job_id="c") == 0
+    assert await store.interrupt_job("a", "one", finished_at="2026-01-02") is True
+    assert await store.interrupt_job("c", "one", finished_at="2026-01-02") is False
     found = [await store.job(name) for name in "abc"]
     assert [job and job.status for job in found] == ["interrupted", "running", "running"]
 

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from cqox.storage import MemoryCache
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from cqox.tasks import open_task_group
@@ -13,6 +13,7 @@ from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 from tests.servers import Postgres, Redis, running
+from tests.storage.bound import a_cache, in_default
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -49,13 +50,14 @@ async def becomes(wanted: dict[str, float]) -> None:
 
 
 async def test_a_pool_of_postgresql_shows_what_is_used_idle_and_waited_for(postgres: Postgres) -> None:
-    async with PostgresStore.open(postgres.fresh(), size=2) as store:
+    async with in_default(PostgresStore.open, postgres.fresh(), size=2) as store:
         end = watch_pools(observed(store, STORE_OPERATIONS))
         released = threading.Event()
         try:
             async with open_task_group() as group:
                 for _ in range(5):
-                    group.start_soon(store._connections.run, lambda connection: released.wait(20))
+                    work = partial(store._connections.run, lambda _: released.wait(20), scope="")
+                    group.start_soon(work)
                 await becomes(
                     {"postgres used": 2, "postgres idle": 0, "postgres max": 2, "postgres pending_requests": 3}
                 )
@@ -68,7 +70,7 @@ async def test_a_pool_of_postgresql_shows_what_is_used_idle_and_waited_for(postg
 
 
 async def test_a_pool_of_redis_shows_what_is_used_idle_and_waited_for(redis_server: Redis) -> None:
-    async with RedisCache.open(redis_server.url, size=2) as cache:
+    async with in_default(RedisCache.open, redis_server.url, size=2) as cache:
         end = watch_pools(observed(cache, CACHE_OPERATIONS))
         released = threading.Event()
 
@@ -92,6 +94,6 @@ async def test_a_pool_of_redis_shows_what_is_used_idle_and_waited_for(redis_serv
 
 
 async def test_a_store_without_a_pool_shows_nothing() -> None:
-    end = watch_pools(observed(MemoryCache(), CACHE_OPERATIONS))
+    end = watch_pools(observed(a_cache(), CACHE_OPERATIONS))
     assert shown() == {}
     end()

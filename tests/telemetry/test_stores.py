@@ -1,9 +1,10 @@
 import pytest
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import MemoryCache, StoredReport
+from cqox.storage import StoredReport
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
+from tests.storage.bound import a_cache
 from tests.telemetry.conftest import Kept, Measured
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ class PostgresStore:
 
 
 async def test_a_look_up_is_a_client_span_that_says_whether_it_hit(kept: Kept, measured: Measured) -> None:
-    cache = observed(MemoryCache(), CACHE_OPERATIONS)
+    cache = observed(a_cache(), CACHE_OPERATIONS)
     assert await cache.get("a") is None
     await cache.put(REPORT)
     assert await cache.get("a") is REPORT
@@ -72,5 +73,5 @@ async def test_a_store_that_is_away_is_an_error_of_the_span_and_of_the_measure(k
 
 async def test_what_is_no_operation_reaches_the_store_unseen(kept: Kept) -> None:
     assert observed(PostgresStore(), STORE_OPERATIONS).waiting == 3
-    assert observed(MemoryCache(), CACHE_OPERATIONS).size_bytes == 0
+    assert observed(a_cache(), CACHE_OPERATIONS).size_bytes == 0
     assert kept.spans == ()

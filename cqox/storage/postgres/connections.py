@@ -16,6 +16,7 @@ from functools import partial
 from threading import Event, Lock
 from time import monotonic
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import psycopg
 from anyio import CapacityLimiter, to_thread
@@ -28,9 +29,15 @@ from cqox.storage.blocking import Threads
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.tls import PostgresTls
 
-__all__ = ["Connections"]
+__all__ = ["EVERY_TENANT", "NO_TENANT", "Connections"]
 
 type Connection = psycopg.Connection[TupleRow]
+
+NO_TENANT = ""
+"""Scope of calls that touch no row of a tenant."""
+
+EVERY_TENANT = "*"
+"""Scope of the few calls that touch rows of every tenant; no tenant has this id."""
 
 _CANCEL_SECONDS = 1.0
 _SILENT_CANCEL_SECONDS = 0.2
@@ -81,6 +88,7 @@ class Connections:
         self._lent = 0
         self.silent = False
         self._lock = Lock()
+        self._scopes = WeakKeyDictionary[Connection, str]()
         self._pool = ConnectionPool[Connection](
             conninfo,
             connection_class=self._connection_class(),
@@ -114,12 +122,16 @@ class Connections:
         self._threads.close()
         self._pool.close(timeout=1.0)
 
-    async def run[T](self, work: Callable[[Connection], T]) -> T:
+    async def run[T](self, work: Callable[[Connection], T], *, scope: str) -> T:
         """Run `work` in a thread with a connection in autocommit mode and return its result.
 
         A cancellation ends the query on the server.
+
+        Args:
+            work: the database operations.
+            scope: the tenant whose rows row level security lets them touch, `NO_TENANT` or `EVERY_TENANT`.
         """
-        use = _Use(self, self._cancels)
+        use = _Use(self, self._cancels, scope)
         return await self._threads.run(partial(use.run, work), interrupt=use.interrupt)
 
     def use(self) -> PoolUse:
@@ -175,6 +187,15 @@ class Connections:
         milliseconds = int(1000 * self._statement_seconds)
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
 
+    def enter(self, connection: Connection, scope: str) -> None:
+        """Set the scope of a connection. No call has another one's, since each sets its own before anything else."""
+        if self._scopes.get(connection) == scope:
+            return
+        # Unknown while it is changed, so that the next call sets it where this one fails.
+        self._scopes.pop(connection, None)
+        connection.execute("SELECT set_config('cqox.tenant', %s, false)", (scope,))
+        self._scopes[connection] = scope
+
     def _connection_class(self) -> type[Connection]:
         connections = self
 
@@ -197,8 +218,9 @@ class Connections:
 class _Use:
     """One call on one connection, which another thread may interrupt."""
 
-    def __init__(self, connections: Connections, cancels: CapacityLimiter) -> None:
+    def __init__(self, connections: Connections, cancels: CapacityLimiter, scope: str) -> None:
         self._connections = connections
+        self._scope = scope
         self._cancels = cancels
         self._lock = Lock()
         self._ended = Event()
@@ -213,6 +235,7 @@ class _Use:
                 if self._cancelled:
                     raise PoolTimeout("the caller was cancelled")
                 self._connection = connection
+            self._connections.enter(connection, self._scope)
             return work(connection)
         except QueryCanceled:
             cancel_arrived = True

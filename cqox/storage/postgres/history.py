@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 from cqox.storage.history import Annotation, Looks, ReportSummary
 from cqox.storage.pages import Page
 from cqox.storage.rows import ANNOTATION, NOTES_CHARACTERS, annotation_of, is_text, page_of_summaries, position
+from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["PostgresHistory"]
 
@@ -20,26 +21,29 @@ _SUMMARY: LiteralString = (
     "outcome, treatment, headline, datasets.name, title, substr(notes, 1, %s)"
 )
 _FIRST: LiteralString = (
-    "INSERT INTO annotations (analysis_id, dataset_id, title, notes, updated_at, version, searched) "
-    "SELECT analysis_id, dataset_id, %(title)s, %(notes)s, %(updated_at)s, %(version)s, %(searched)s FROM reports "
-    "WHERE analysis_id = %(analysis_id)s FOR KEY SHARE ON CONFLICT DO NOTHING"
+    "INSERT INTO annotations (tenant_id, analysis_id, dataset_id, title, notes, updated_at, version, searched) "
+    "SELECT tenant_id, analysis_id, dataset_id, %(title)s, %(notes)s, %(updated_at)s, %(version)s, %(searched)s "
+    "FROM reports WHERE tenant_id = %(tenant_id)s AND analysis_id = %(analysis_id)s FOR KEY SHARE "
+    "ON CONFLICT DO NOTHING"
 )
 _NEXT: LiteralString = (
     "UPDATE annotations SET title = %(title)s, notes = %(notes)s, updated_at = %(updated_at)s, version = %(version)s, "
-    "searched = %(searched)s WHERE analysis_id = %(analysis_id)s AND version = %(replaces)s "
-    "AND EXISTS (SELECT 1 FROM reports WHERE reports.analysis_id = %(analysis_id)s)"
+    "searched = %(searched)s "
+    "WHERE tenant_id = %(tenant_id)s AND analysis_id = %(analysis_id)s AND version = %(replaces)s AND EXISTS "
+    "(SELECT 1 FROM reports WHERE reports.tenant_id = %(tenant_id)s AND reports.analysis_id = %(analysis_id)s)"
 )
 _IS_STORED: LiteralString = (
-    "SELECT 1 FROM annotations JOIN reports USING (analysis_id) "
-    "WHERE analysis_id = %(analysis_id)s AND version = %(version)s"
+    "SELECT 1 FROM annotations JOIN reports USING (tenant_id, analysis_id) "
+    "WHERE tenant_id = %(tenant_id)s AND analysis_id = %(analysis_id)s AND version = %(version)s"
 )
 
 _LOOKS: LiteralString = (
-    "SELECT outcome, treatment, count(*) FROM reports WHERE dataset_id = %s GROUP BY outcome, treatment"
+    "SELECT outcome, treatment, count(*) FROM reports WHERE tenant_id = %s AND dataset_id = %s "
+    "GROUP BY outcome, treatment"
 )
 
 
-class PostgresHistory(ABC):
+class PostgresHistory(OfTenant, ABC):
     """Annotations and summaries of reports in the PostgreSQL store. A retried call returns the same as a single one."""
 
     @abstractmethod
@@ -50,15 +54,18 @@ class PostgresHistory(ABC):
         """Return the annotation of this report, or None."""
         if not is_text(analysis_id):
             return None
-        query: LiteralString = f"SELECT {ANNOTATION} FROM annotations WHERE analysis_id = %s"
-        row = await self._call(lambda c: c.execute(query, (analysis_id,)).fetchone())
-        return None if row is None else annotation_of(row)
+        query: LiteralString = f"SELECT {ANNOTATION} FROM annotations WHERE tenant_id = %s AND analysis_id = %s"
+        identity = (self._tenant, self._keys.stored(analysis_id))
+        row = await self._call(lambda c: c.execute(query, identity).fetchone())
+        return None if row is None else annotation_of(row, self._keys)
 
     async def annotate(self, annotation: Annotation, *, replaces: str | None) -> bool:
         """Insert or replace the annotation of a stored report; return whether this call did."""
         if not is_text(annotation.analysis_id):
             return False
-        values = {name: getattr(annotation, name) for name in Annotation.__dataclass_fields__}
+        stored = self._keys.stored_record(annotation)
+        values = {name: getattr(stored, name) for name in Annotation.__dataclass_fields__}
+        values["tenant_id"] = self._tenant
 
         def write(connection: _Connection) -> bool:
             statement = _FIRST if replaces is None else _NEXT
@@ -72,9 +79,11 @@ class PostgresHistory(ABC):
     async def forget_history(self, dataset_id: str) -> None:
         """Delete annotations and share links of all reports on a data set, also of reports that a damage has lost."""
 
+        those = (self._tenant, self._keys.stored(dataset_id))
+
         def forget(connection: _Connection) -> None:
-            connection.execute("DELETE FROM annotations WHERE dataset_id = %s", (dataset_id,))
-            connection.execute("DELETE FROM shares WHERE dataset_id = %s", (dataset_id,))
+            connection.execute("DELETE FROM annotations WHERE tenant_id = %s AND dataset_id = %s", those)
+            connection.execute("DELETE FROM shares WHERE tenant_id = %s AND dataset_id = %s", those)
 
         if is_text(dataset_id):
             await self._call(forget)
@@ -91,28 +100,32 @@ class PostgresHistory(ABC):
         """Return reports with their annotations, newest first."""
         if not is_text(dataset_id, search, before):
             return Page(items=[], next=None)
-        conditions: LiteralString = "true"
-        values = list[object]([NOTES_CHARACTERS + 1])
+        keys = self._keys
+        conditions: LiteralString = "reports.tenant_id = %s"
+        values = list[object]([NOTES_CHARACTERS + 1, keys.tenant_id, keys.tenant_id, keys.tenant_id])
         if dataset_id is not None:
             conditions += " AND reports.dataset_id = %s"
-            values.append(dataset_id)
+            values.append(keys.stored(dataset_id))
         if search is not None:
             conditions += " AND (strpos(searched, %s) > 0 OR reports.dataset_id = ANY(%s))"
-            values += [search, list(named)]
+            values += [search, [keys.stored(each) for each in named]]
         if before is not None:
             conditions += " AND (reports.created_at, reports.analysis_id) < (%s, %s)"
-            values += position(before)
+            values += position(before, keys)
         query: LiteralString = (
-            f"SELECT {_SUMMARY} FROM reports LEFT JOIN annotations USING (analysis_id) "
-            f"LEFT JOIN datasets ON datasets.dataset_id = reports.dataset_id WHERE {conditions} "
+            f"SELECT {_SUMMARY} FROM reports "
+            "LEFT JOIN annotations ON annotations.analysis_id = reports.analysis_id AND annotations.tenant_id = %s "
+            "LEFT JOIN datasets ON datasets.dataset_id = reports.dataset_id AND datasets.tenant_id = %s "
+            f"WHERE {conditions} "
             "ORDER BY reports.created_at DESC, reports.analysis_id DESC LIMIT %s"
         )
         rows = await self._call(lambda c: c.execute(query, (*values, limit + 1), binary=True).fetchall())
-        return page_of_summaries(rows, limit)
+        return page_of_summaries(rows, limit, keys)
 
     async def looks(self, dataset_id: str) -> Sequence[Looks]:
         """Return the number of stored reports on each outcome and treatment of a data set, in any order."""
         if not is_text(dataset_id):
             return []
-        rows = await self._call(lambda c: c.execute(_LOOKS, (dataset_id,)).fetchall())
+        those = (self._tenant, self._keys.stored(dataset_id))
+        rows = await self._call(lambda c: c.execute(_LOOKS, those).fetchall())
         return [Looks(outcome=outcome, treatment=treatment, analyses=count) for outcome, treatment, count in rows]

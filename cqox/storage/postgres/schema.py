@@ -1,19 +1,29 @@
-"""Schema of the PostgreSQL store: ordered migrations, each in its own transaction, under an advisory lock."""
+"""Schema of the PostgreSQL store: ordered migrations, each in its own transaction, under an advisory lock.
 
-from collections.abc import Sequence
+The greatest number in `cqox_migrations` says what a release needs to know to use the database. It rises with the first
+migrations, which every release knows, and with the last step (`row_security`). Those in between only add what the
+previous release can ignore, so that it goes on working, and are recorded by negative numbers. They change nothing where
+they are applied twice, as after the restore of a dump of the previous release into a newer database.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composed, Identifier
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
-from cqox.storage.schema import MigrationStatus
+from cqox.storage.schema import FINISHED, FINISHING, MigrationStatus
 
-__all__ = ["MIGRATIONS", "Migration", "migrate", "migration_status"]
+__all__ = ["MIGRATIONS", "TENANT_TABLES", "Migration", "locked", "migrate", "migration_status"]
 
 _LOCK = int.from_bytes(b"cqox")
+_KNOWN_TO_ALL = 5
+"""Number of migrations that every release that may use the database knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +32,33 @@ class Migration:
 
     Attributes:
         name: short description.
-        script: SQL statements.
+        script: SQL statements. After the first `_KNOWN_TO_ALL` migrations they only add something, and may be repeated.
     """
 
     name: str
-    script: SQL
+    script: SQL | Composed
+
+
+TENANT_TABLES: Mapping[str, str] = {
+    "reports": "analysis_id",
+    "datasets": "dataset_id",
+    "jobs": "job_id",
+    "turns": "key",
+    "annotations": "analysis_id",
+    "shares": "share_id",
+}
+"""The tables whose rows belong to a tenant, with the column of their key."""
+
+
+def _with_tenant(table: str, key: str) -> Composed:
+    """Return the statement that adds the tenant to the rows of a table, and checks that their keys begin with it."""
+    # Rows that are there have no tenant, and need no check.
+    return SQL("""
+        ALTER TABLE {table} ADD COLUMN IF NOT EXISTS tenant_id text COLLATE "C" NOT NULL DEFAULT 'default',
+            DROP CONSTRAINT IF EXISTS {check},
+            ADD CONSTRAINT {check} CHECK (CASE tenant_id WHEN 'default' THEN strpos({key}, '/') = 0
+                ELSE starts_with({key}, tenant_id || '/') END) NOT VALID;
+    """).format(table=Identifier(table), check=Identifier(f"{table}_key_of_tenant"), key=Identifier(key))
 
 
 # Text is collated by its bytes, as in SQLite, so that pages are the same in every store.
@@ -123,10 +155,10 @@ MIGRATIONS: Sequence[Migration] = (
     Migration(
         name="questions and annotations of reports",
         script=SQL("""
-            ALTER TABLE reports ADD COLUMN outcome text COLLATE "C", ADD COLUMN treatment text COLLATE "C",
-                ADD COLUMN headline text;
+            ALTER TABLE reports ADD COLUMN IF NOT EXISTS outcome text COLLATE "C",
+                ADD COLUMN IF NOT EXISTS treatment text COLLATE "C", ADD COLUMN IF NOT EXISTS headline text;
             COMMENT ON COLUMN reports.headline IS 'the answer in one sentence, for listings';
-            CREATE TABLE annotations (
+            CREATE TABLE IF NOT EXISTS annotations (
                 analysis_id text COLLATE "C" PRIMARY KEY,
                 dataset_id text COLLATE "C" NOT NULL,
                 title text,
@@ -136,13 +168,13 @@ MIGRATIONS: Sequence[Migration] = (
                 searched text NOT NULL
             );
             COMMENT ON TABLE annotations IS 'what people have written about reports, which never change themselves';
-            CREATE INDEX annotations_by_dataset ON annotations (dataset_id);
+            CREATE INDEX IF NOT EXISTS annotations_by_dataset ON annotations (dataset_id);
         """),
     ),
     Migration(
         name="share links",
         script=SQL("""
-            CREATE TABLE shares (
+            CREATE TABLE IF NOT EXISTS shares (
                 share_id text COLLATE "C" PRIMARY KEY,
                 analysis_id text COLLATE "C" NOT NULL,
                 digest text COLLATE "C" NOT NULL,
@@ -151,26 +183,27 @@ MIGRATIONS: Sequence[Migration] = (
                 dataset_id text COLLATE "C" NOT NULL
             );
             COMMENT ON COLUMN shares.digest IS 'SHA-256 of the token, which is not stored';
-            CREATE UNIQUE INDEX shares_by_digest ON shares (digest);
-            CREATE INDEX shares_by_analysis ON shares (analysis_id);
+            CREATE UNIQUE INDEX IF NOT EXISTS shares_by_digest ON shares (digest);
+            CREATE INDEX IF NOT EXISTS shares_by_analysis ON shares (analysis_id);
         """),
     ),
     Migration(
         name="reports by question",
-        script=SQL("CREATE INDEX reports_by_question ON reports (dataset_id, outcome, treatment)"),
+        script=SQL("CREATE INDEX IF NOT EXISTS reports_by_question ON reports (dataset_id, outcome, treatment)"),
     ),
     Migration(
         name="tenants and API keys",
         script=SQL("""
-            CREATE TABLE tenants (
+            CREATE TABLE IF NOT EXISTS tenants (
                 tenant_id text COLLATE "C" PRIMARY KEY,
                 name text NOT NULL,
                 created_at text NOT NULL,
                 erased_at text
             );
             INSERT INTO tenants (tenant_id, name, created_at)
-                VALUES ('default', 'default', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'));
-            CREATE TABLE api_keys (
+                VALUES ('default', 'default', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
+                ON CONFLICT DO NOTHING;
+            CREATE TABLE IF NOT EXISTS api_keys (
                 key_id text COLLATE "C" PRIMARY KEY,
                 tenant_id text COLLATE "C" NOT NULL,
                 digest bytea NOT NULL,
@@ -184,8 +217,19 @@ MIGRATIONS: Sequence[Migration] = (
             );
             COMMENT ON COLUMN api_keys.digest IS 'SHA-256 of the secret, which is not stored';
             COMMENT ON COLUMN api_keys.roles IS 'names of roles, a JSON array; scopes likewise, NULL for no limit';
-            CREATE INDEX api_keys_by_tenant ON api_keys (tenant_id);
+            CREATE INDEX IF NOT EXISTS api_keys_by_tenant ON api_keys (tenant_id);
         """),
+    ),
+    Migration(
+        name="tenants of rows",
+        script=SQL("""
+            {columns}
+            COMMENT ON COLUMN reports.tenant_id IS 'whose row it is; its keys begin with <tenant>/, but for default';
+            CREATE INDEX IF NOT EXISTS reports_of_tenant_by_time ON reports (tenant_id, created_at, analysis_id);
+            CREATE INDEX IF NOT EXISTS reports_of_dataset ON reports (tenant_id, dataset_id, created_at, analysis_id);
+            CREATE INDEX IF NOT EXISTS reports_of_question ON reports (tenant_id, dataset_id, outcome, treatment);
+            CREATE INDEX IF NOT EXISTS jobs_of_tenant ON jobs (tenant_id, created_at, job_id);
+        """).format(columns=SQL(" ").join(_with_tenant(table, key) for table, key in TENANT_TABLES.items())),
     ),
 )
 
@@ -201,8 +245,7 @@ def migrate(connection: psycopg.Connection[TupleRow]) -> int:
     """
     done = 0
     while _applied(connection) < len(MIGRATIONS):
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        with locked(connection):
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS cqox_migrations (number integer PRIMARY KEY, name text NOT NULL, "
                 "applied_at timestamptz NOT NULL DEFAULT now())"
@@ -212,35 +255,45 @@ def migrate(connection: psycopg.Connection[TupleRow]) -> int:
             if number < len(MIGRATIONS):
                 step = MIGRATIONS[number]
                 connection.execute(step.script)
-                connection.execute(
-                    "INSERT INTO cqox_migrations (number, name) VALUES (%s, %s)", (number + 1, step.name)
-                )
+                recorded = number + 1 if number < _KNOWN_TO_ALL else -(number + 1)
+                connection.execute("INSERT INTO cqox_migrations (number, name) VALUES (%s, %s)", (recorded, step.name))
                 done += 1
     return done
 
 
+@contextmanager
+def locked(connection: psycopg.Connection[TupleRow]) -> Iterator[None]:
+    """Hold the lock of the schema in a transaction."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        yield
+
+
 def migration_status(connection: psycopg.Connection[TupleRow]) -> Sequence[MigrationStatus]:
     """Return every migration that this code knows, and when it was applied."""
-    times = dict[int, str]()
-    if _has_table(connection):
-        rows = connection.execute("SELECT number, applied_at FROM cqox_migrations").fetchall()
-        times = {number: applied_at.isoformat(timespec="seconds") for number, applied_at in rows}
-    return [
+    times = {number: at.isoformat(timespec="seconds") for number, at in _recorded(connection).items()}
+    steps = [
         MigrationStatus(number=number, name=step.name, applied_at=times.get(number))
         for number, step in enumerate(MIGRATIONS, start=1)
     ]
+    return [*steps, MigrationStatus(number=FINISHED, name=FINISHING, applied_at=times.get(FINISHED), finishes=True)]
 
 
 def _applied(connection: psycopg.Connection[TupleRow]) -> int:
-    if not _has_table(connection):
-        return 0
-    row = connection.execute("SELECT coalesce(max(number), 0) FROM cqox_migrations").fetchone()
-    number = 0 if row is None else int(row[0])
-    if number > len(MIGRATIONS):
-        raise StoreUnavailable(Message("storage.database-of-newer-version", found=number, known=len(MIGRATIONS)))
+    """Return the number of migrations that were applied, in order."""
+    done, number = _recorded(connection), 0
+    while number + 1 in done:
+        number += 1
     return number
 
 
-def _has_table(connection: psycopg.Connection[TupleRow]) -> bool:
+def _recorded(connection: psycopg.Connection[TupleRow]) -> dict[int, datetime]:
+    """Return when each step was applied, by its number; steps of a newer release that only add something included."""
     row = connection.execute("SELECT to_regclass('cqox_migrations') IS NOT NULL").fetchone()
-    return row is not None and bool(row[0])
+    if row is None or not row[0]:
+        return {}
+    rows = connection.execute("SELECT number, applied_at FROM cqox_migrations").fetchall()
+    newest, known = max((int(number) for number, _ in rows), default=0), len(MIGRATIONS)
+    if newest > known and newest != FINISHED:
+        raise StoreUnavailable(Message("storage.database-of-newer-version", found=newest, known=known))
+    return {abs(number): applied_at for number, applied_at in rows}

@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import LiteralString, Self
 
 import psycopg
@@ -13,26 +14,25 @@ from psycopg.rows import TupleRow
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
-from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
+from cqox.storage.contracts import DatasetRecord, StoredReport
 from cqox.storage.pages import Page
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
-from cqox.storage.postgres.connections import Connections
+from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connections
 from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.identities import PostgresIdentities
+from cqox.storage.postgres.jobs import PostgresJobs
 from cqox.storage.postgres.retention import PostgresRetention
+from cqox.storage.postgres.row_security import enter, finish, void_wall
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.postgres.shares import PostgresShares
 from cqox.storage.rows import (
-    ABANDONED_SECONDS,
     DATASET,
-    JOB,
     REPORT,
     Loaded,
     dataset_of,
     is_text,
-    job_of,
     loaded,
     page_of,
     position,
@@ -40,26 +40,27 @@ from cqox.storage.rows import (
     verified,
 )
 from cqox.storage.schema import MigrationStatus
+from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
 
 __all__ = ["PostgresStore"]
 
 type _Connection = psycopg.Connection[TupleRow]
 
+_LOAD: LiteralString = f"SELECT {REPORT} FROM reports WHERE tenant_id = %s AND analysis_id = %s"
 _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
 _REPORT_MARKS = ", ".join(["%s"] * 14)
 _DATASET_MARKS = ", ".join(["%s"] * 9)
-_JOB_MARKS = ", ".join(["%s"] * 7)
 _BRIEF_SECONDS = 1.0
 """Timeout of a call to a server that has just failed to answer one, in seconds: callers soon take their fallback."""
 
 _logger = logging.getLogger("cqox.storage")
 
 
-class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, PostgresIdentities):
-    """Reports, annotations, the data set registry and jobs in a PostgreSQL database shared by any number of engines.
+class PostgresStore(PostgresJobs, PostgresRetention, PostgresHistory, PostgresShares, PostgresIdentities):
+    """Reports, annotations, data sets and jobs of all tenants in a PostgreSQL database shared by any number of engines.
 
-    Open it with `PostgresStore.open`. The first call that reaches the server applies pending schema migrations, so an
-    engine may start while its database is unreachable.
+    Open it with `PostgresStore.open`, and bind it to a tenant by `within`. The first call that reaches the server
+    applies pending schema migrations, so an engine may start while its database is unreachable.
     """
 
     def __init__(
@@ -83,8 +84,7 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
         self._run_briefly = brief(self._reach)
         # Start of each pending call: once the server is known to be silent, the deadlines of all are shortened.
         self._waiting: dict[CancelScope, float] = {}
-        self._migrated = False
-        self._migrating = Lock()
+        self._schema = _Schema()
 
     @classmethod
     @asynccontextmanager
@@ -126,14 +126,14 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
 
         The row names the call that inserted it, so that a retry after a lost answer recognises its own insert.
         """
-        insertion = secrets.token_hex(16)
+        insertion, keys = secrets.token_hex(16), self._keys
 
         def insert(connection: _Connection) -> bool:
             try:
-                return _insert(connection, report, insertion, _document(report))
+                return _insert(connection, keys, report, insertion, _document(report))
             except psycopg.DataError as error:
                 _logger.info("JSONB cannot hold the analysis %s: %s", report.analysis_id, error)
-                return _insert(connection, report, insertion, None)
+                return _insert(connection, keys, report, insertion, None)
 
         return await self._call(insert)
 
@@ -141,10 +141,11 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
         """Return the report with this id, or None."""
         if not is_text(analysis_id):
             return None
+        keys = self._keys
+        identity = (keys.tenant_id, keys.stored(analysis_id))
 
         def load(connection: _Connection) -> Loaded | None:
-            query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
-            return loaded(connection.execute(query, (analysis_id,), binary=True).fetchone())
+            return loaded(connection.execute(_LOAD, identity, binary=True).fetchone(), keys)
 
         # Raised outside the policy: it must not count as a failure of the server.
         return verified(await self._call(load))
@@ -155,18 +156,19 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
         """Return reports, newest first, without their bodies."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
-        conditions: LiteralString = "true"
-        values = list[str | int]()
+        keys = self._keys
+        conditions: LiteralString = "tenant_id = %s"
+        values = list[str | int]([keys.tenant_id])
         if dataset_id is not None:
             conditions += " AND dataset_id = %s"
-            values.append(dataset_id)
+            values.append(keys.stored(dataset_id))
         if before is not None:
             conditions += " AND (created_at, analysis_id) < (%s, %s)"
-            values += position(before)
+            values += position(before, keys)
         query: LiteralString = (
             f"SELECT {_HEAD} FROM reports WHERE {conditions} ORDER BY created_at DESC, analysis_id DESC LIMIT %s"
         )
-        return page_of(await self._rows(query, *values, limit + 1), limit)
+        return page_of(await self._rows(query, *values, limit + 1), limit, keys)
 
     async def register(self, record: DatasetRecord) -> DatasetRecord:
         """Insert the data set unless its id is registered; return the current row."""
@@ -179,117 +181,43 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
             else "dataset_id = excluded.dataset_id"
         )
         row = await self._row(
-            f"INSERT INTO datasets ({DATASET}) VALUES ({_DATASET_MARKS}) "
-            f"ON CONFLICT (dataset_id) DO UPDATE SET {changes} RETURNING {DATASET}",
-            *row_of(record),
+            f"INSERT INTO datasets ({DATASET}, tenant_id) VALUES ({_DATASET_MARKS}, %s) "
+            f"ON CONFLICT (dataset_id) DO UPDATE SET {changes} WHERE datasets.tenant_id = excluded.tenant_id "
+            f"RETURNING {DATASET}",
+            *row_of(self._keys.stored_record(record)),
+            self._tenant,
         )
-        return record if row is None else dataset_of(row)
+        return record if row is None else dataset_of(row, self._keys)
 
     async def dataset(self, dataset_id: str) -> DatasetRecord | None:
         """Return the data set with this id, or None if it is not registered."""
         if not is_text(dataset_id):
             return None
-        row = await self._row(f"SELECT {DATASET} FROM datasets WHERE dataset_id = %s", dataset_id)
-        return None if row is None else dataset_of(row)
+        query: LiteralString = f"SELECT {DATASET} FROM datasets WHERE tenant_id = %s AND dataset_id = %s"
+        row = await self._row(query, self._tenant, self._keys.stored(dataset_id))
+        return None if row is None else dataset_of(row, self._keys)
 
     async def datasets(self) -> Sequence[DatasetRecord]:
         """Return every data set: samples first, then newest first."""
-        query: LiteralString = f"SELECT {DATASET} FROM datasets ORDER BY sample DESC, created_at DESC, dataset_id"
-        return [dataset_of(row) for row in await self._rows(query)]
+        query: LiteralString = (
+            f"SELECT {DATASET} FROM datasets WHERE tenant_id = %s ORDER BY sample DESC, created_at DESC, dataset_id"
+        )
+        return [dataset_of(row, self._keys) for row in await self._rows(query, self._tenant)]
 
     async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
         """Give the data set another name; return its row, or None if it is not registered."""
         if not is_text(dataset_id):
             return None
-        row = await self._row(
-            f"UPDATE datasets SET name = %s WHERE dataset_id = %s RETURNING {DATASET}", name, dataset_id
+        statement: LiteralString = (
+            f"UPDATE datasets SET name = %s WHERE tenant_id = %s AND dataset_id = %s RETURNING {DATASET}"
         )
-        return None if row is None else dataset_of(row)
+        row = await self._row(statement, name, self._tenant, self._keys.stored(dataset_id))
+        return None if row is None else dataset_of(row, self._keys)
 
     async def forget(self, dataset_id: str) -> bool:
         """Delete the data set from the registry; return whether it was there."""
-        return is_text(dataset_id) and await self._count("DELETE FROM datasets WHERE dataset_id = %s", dataset_id) == 1
-
-    async def put_job(self, job: JobRecord, *, owner: str, seconds: float) -> None:
-        """Insert or update the job. A final status is never overwritten, except `interrupted`."""
-        await self._count(
-            f"INSERT INTO jobs ({JOB}, owner, renewed_until) "
-            f"VALUES ({_JOB_MARKS}, %s, clock_timestamp() + make_interval(secs => %s)) "
-            "ON CONFLICT (job_id) DO UPDATE SET status = excluded.status, finished_at = excluded.finished_at, "
-            "analysis_id = excluded.analysis_id, problem = excluded.problem, owner = excluded.owner, "
-            "renewed_until = excluded.renewed_until WHERE jobs.status IN ('running', 'interrupted')",
-            *row_of(job),
-            owner,
-            seconds,
-        )
-
-    async def renew_jobs(self, owner: str, *, seconds: float) -> int:
-        """Renew the leases of the owner's running jobs; return the number of jobs."""
-        return await self._count(
-            "UPDATE jobs SET renewed_until = clock_timestamp() + make_interval(secs => %s) "
-            "WHERE owner = %s AND status = 'running'",
-            seconds,
-            owner,
-        )
-
-    async def interrupt_jobs(self, owner: str, *, finished_at: str, job_id: str | None = None) -> int:
-        """Mark the running jobs of the owner as interrupted; return the number of jobs."""
-        return await self._count(
-            "UPDATE jobs SET status = 'interrupted', finished_at = %s "
-            "WHERE owner = %s AND status = 'running' AND job_id = coalesce(%s, job_id)",
-            finished_at,
-            owner,
-            job_id,
-        )
-
-    async def retire_jobs(self, *, ended_before: str, most: int, now: str) -> int:
-        """Delete jobs that ended long ago; return the number of jobs. A job that has not ended is never deleted."""
-
-        def retire(connection: _Connection) -> int:
-            connection.execute(
-                "UPDATE jobs SET status = 'interrupted', finished_at = %s WHERE status = 'running' "
-                "AND renewed_until < clock_timestamp() - make_interval(secs => %s)",
-                (now, ABANDONED_SECONDS),
-            )
-            connection.execute("DELETE FROM turns WHERE held_until < clock_timestamp()")
-            return connection.execute(
-                "DELETE FROM jobs WHERE status <> 'running' AND (coalesce(finished_at, created_at) < %s OR job_id IN "
-                "(SELECT job_id FROM jobs WHERE status <> 'running' "
-                "ORDER BY coalesce(finished_at, created_at) DESC, job_id DESC OFFSET %s))",
-                (ended_before, most),
-            ).rowcount
-
-        return await self._call(retire)
-
-    async def job(self, job_id: str) -> JobRecord | None:
-        """Return the job with this id, or None; its status is `interrupted` if its lease has expired."""
-        if not is_text(job_id):
-            return None
-        # The server's clock decides for all engines, independent of their own clocks.
-        status: LiteralString = (
-            "CASE WHEN status = 'running' AND renewed_until < clock_timestamp() THEN 'interrupted' ELSE status END"
-        )
-        columns: LiteralString = JOB.replace("status", status)
-        row = await self._row(f"SELECT {columns} FROM jobs WHERE job_id = %s", job_id)
-        return None if row is None else job_of(row)
-
-    async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
-        """Acquire or renew the lease to compute a key; return whether the token holds it now."""
-        # The server's clock decides for all engines. Unlike an advisory lock, a row works through connection poolers.
-        count = await self._count(
-            "INSERT INTO turns AS held (key, token, held_until) "
-            "VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s)) ON CONFLICT (key) DO UPDATE SET "
-            "token = excluded.token, held_until = excluded.held_until "
-            "WHERE held.token = excluded.token OR held.held_until < clock_timestamp()",
-            key,
-            token,
-            seconds,
-        )
-        return count == 1
-
-    async def release_turn(self, key: str, *, token: str) -> None:
-        """Release the lease if the token holds it."""
-        await self._count("DELETE FROM turns WHERE key = %s AND token = %s", key, token)
+        statement: LiteralString = "DELETE FROM datasets WHERE tenant_id = %s AND dataset_id = %s"
+        return is_text(dataset_id) and await self._count(statement, self._tenant, self._keys.stored(dataset_id)) == 1
 
     async def ping(self) -> None:
         """Check that the store answers.
@@ -302,6 +230,17 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
     async def migrate(self) -> int:
         """Apply the pending schema migrations; return their number."""
         return await self._guarded(migrate)
+
+    async def finish(self) -> int:
+        """Apply the step that ends the use of the schema by earlier releases; return 0 where it was applied before."""
+        return await self._guarded(finish)
+
+    async def void_wall(self) -> str | None:
+        """Return why row level security keeps no tenant from the rows of another; None where it does.
+
+        The conditions of each statement hold in any case: this is the second wall behind them.
+        """
+        return await self._guarded(void_wall, migrated=True)
 
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Return every schema migration, and when it was applied."""
@@ -317,22 +256,40 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
         return await self._call(lambda connection: connection.execute(statement, values).rowcount)
 
     async def _call[T](self, work: Callable[[_Connection], T], *, brief: bool = False) -> T:
-        return await self._guarded(work, brief=brief, migrated=True)
+        scope = NO_TENANT if self._bound is None else self._bound.tenant_id
+        return await self._guarded(work, brief=brief, migrated=True, scope=scope)
 
-    async def _reach[T](self, work: Callable[[_Connection], T], *, migrated: bool) -> T:
-        if migrated and not self._migrated:
+    async def _call_for_all[T](self, work: Callable[[_Connection], T]) -> T:
+        return await self._guarded(work, migrated=True, scope=EVERY_TENANT)
+
+    async def _reach[T](self, work: Callable[[_Connection], T], *, migrated: bool, scope: str) -> T:
+        schema = self._schema
+        if migrated and not schema.is_migrated:
             # Calls that wait for the migration hold neither a thread nor a connection, and can be cancelled.
-            async with self._migrating:
-                if not self._migrated:
-                    await self._connections.run(migrate)
-                    self._migrated = True
-        return await self._connections.run(work)
+            async with schema.lock:
+                if not schema.is_migrated:
+                    await self._connections.run(migrate, scope=NO_TENANT)
+                    schema.is_migrated = True
+        if scope not in schema.entered:
+            # The first call of a tenant registers it. From the second one on earlier releases refuse the database.
+            async with schema.lock:
+                if scope not in schema.entered:
+                    await self._connections.run(partial(enter, tenant_id=scope), scope=NO_TENANT)
+                    schema.entered.add(scope)
+        return await self._connections.run(work, scope=scope)
 
-    async def _guarded[T](self, work: Callable[[_Connection], T], *, brief: bool = False, migrated: bool = False) -> T:
+    async def _guarded[T](
+        self,
+        work: Callable[[_Connection], T],
+        *,
+        brief: bool = False,
+        migrated: bool = False,
+        scope: str = NO_TENANT,
+    ) -> T:
         # A migration may take longer than the timeout of any other call.
-        brief = brief or (self._connections.silent and self._migrated)
-        scope, asked = CancelScope(), False
-        self._waiting[scope] = current_time()
+        brief = brief or (self._connections.silent and self._schema.is_migrated)
+        patience, asked = CancelScope(), False
+        self._waiting[patience] = current_time()
 
         def asking(connection: _Connection) -> T:
             nonlocal asked
@@ -340,8 +297,8 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
             return work(connection)
 
         try:
-            with scope:
-                done = await (self._run_briefly if brief else self._run)(asking, migrated=migrated)
+            with patience:
+                done = await (self._run_briefly if brief else self._run)(asking, migrated=migrated, scope=scope)
                 self._connections.silent = False
                 return done
             raise StoreUnavailable(Message("storage.postgres-stopped-answering"))
@@ -353,33 +310,51 @@ class PostgresStore(PostgresRetention, PostgresHistory, PostgresShares, Postgres
             unavailable = StorageFull if isinstance(error, psycopg.errors.DiskFull) else StoreUnavailable
             raise unavailable(Message("storage.postgres-failed", reason=reason)) from error
         finally:
-            del self._waiting[scope]
+            del self._waiting[patience]
 
     def _mark_silent(self) -> None:
         self._connections.silent = True
-        if self._migrated:
+        if self._schema.is_migrated:
             for scope, began in self._waiting.items():
                 scope.deadline = min(scope.deadline, began + _BRIEF_SECONDS)
 
 
-def _insert(connection: _Connection, report: StoredReport, insertion: str, document: str | None) -> bool:
+class _Schema:
+    """Progress of the schema, shared by all views of a store.
+
+    Attributes:
+        is_migrated: whether pending migrations are applied.
+        entered: tenants that are registered, and scopes that need no registration.
+        lock: held by the call that changes them.
+    """
+
+    def __init__(self) -> None:
+        self.is_migrated = False
+        self.entered = {NO_TENANT, EVERY_TENANT, DEFAULT_TENANT}
+        self.lock = Lock()
+
+
+def _insert(
+    connection: _Connection, keys: TenantKeys, report: StoredReport, insertion: str, document: str | None
+) -> bool:
     statement: LiteralString = (
-        f"INSERT INTO reports ({REPORT}, document, insertion) VALUES "
-        f"({_REPORT_MARKS}, %s::jsonb, %s) ON CONFLICT DO NOTHING"
+        f"INSERT INTO reports ({REPORT}, document, insertion, tenant_id) VALUES "
+        f"({_REPORT_MARKS}, %s::jsonb, %s, %s) ON CONFLICT DO NOTHING"
     )
-    if connection.execute(statement, (*row_of(report), document, insertion)).rowcount == 1:
+    values = (*row_of(keys.stored_record(report)), document, insertion, keys.tenant_id)
+    identity = (keys.tenant_id, keys.stored(report.analysis_id))
+    if connection.execute(statement, values).rowcount == 1:
         return True
     if connection.execute(
-        "SELECT 1 FROM reports WHERE analysis_id = %s AND insertion = %s", (report.analysis_id, insertion)
+        "SELECT 1 FROM reports WHERE tenant_id = %s AND analysis_id = %s AND insertion = %s", (*identity, insertion)
     ).fetchone():
         return True
-    query: LiteralString = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
-    found = loaded(connection.execute(query, (report.analysis_id,), binary=True).fetchone())
+    found = loaded(connection.execute(_LOAD, identity, binary=True).fetchone(), keys)
     if found is None or found.is_intact:
         return False
     with connection.transaction():
-        connection.execute("DELETE FROM reports WHERE analysis_id = %s", (report.analysis_id,))
-        return connection.execute(statement, (*row_of(report), document, insertion)).rowcount == 1
+        connection.execute("DELETE FROM reports WHERE tenant_id = %s AND analysis_id = %s", identity)
+        return connection.execute(statement, values).rowcount == 1
 
 
 def _document(report: StoredReport) -> str | None:

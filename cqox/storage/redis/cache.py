@@ -24,6 +24,7 @@ from cqox.storage.pools import PoolUse
 from cqox.storage.redis.address import check_address
 from cqox.storage.redis.tls import use_certificates
 from cqox.storage.redis.values import DamagedValue, decode, encode
+from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["RedisCache"]
 
@@ -39,8 +40,8 @@ _CALL_SECONDS = 2.0
 _logger = logging.getLogger("cqox.storage")
 
 
-class RedisCache:
-    """Cached reports and computation leases in Redis. Open it with `RedisCache.open`."""
+class RedisCache(OfTenant):
+    """Cached reports and leases of all tenants in Redis. Open it with `RedisCache.open`, and bind it by `within`."""
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ class RedisCache:
 
     async def get(self, analysis_id: str) -> StoredReport | None:
         """Return the cached report, or None on a miss; a damaged or foreign value is logged and deleted."""
-        key = _report_key(analysis_id)
+        key = self._report_key(analysis_id)
 
         def get() -> StoredReport | None:
             try:
@@ -137,7 +138,7 @@ class RedisCache:
             return
 
         def put() -> None:
-            self._client.set(_report_key(report.analysis_id), encode(report), px=self._ttl)
+            self._client.set(self._report_key(report.analysis_id), encode(report), px=self._ttl)
 
         await self._try(put, None)
 
@@ -145,7 +146,7 @@ class RedisCache:
         """Remove the report from the cache."""
 
         def discard() -> None:
-            self._client.delete(_report_key(analysis_id))
+            self._client.delete(self._report_key(analysis_id))
 
         await self._try(discard, None)
 
@@ -155,7 +156,10 @@ class RedisCache:
         Raises:
             StoreUnavailable: Redis does not answer, so it may still hold them.
         """
-        keys = [_report_key(analysis_id) for analysis_id in analysis_ids]
+        keys = [self._report_key(analysis_id) for analysis_id in analysis_ids]
+        if self._keys.is_default:
+            # Engines of the previous release read those of theirs.
+            keys += [_previous_key(analysis_id) for analysis_id in analysis_ids]
 
         def erase() -> None:
             self._client.delete(*keys)
@@ -171,7 +175,7 @@ class RedisCache:
         """Acquire or renew the lease to compute this report; return whether the token holds it now."""
 
         def claim() -> bool:
-            return bool(self._client.eval(_CLAIM, 1, _turn_key(analysis_id), token, str(int(1000 * seconds))))
+            return bool(self._client.eval(_CLAIM, 1, self._turn_key(analysis_id), token, str(int(1000 * seconds))))
 
         return await self._try(claim, True)
 
@@ -179,7 +183,7 @@ class RedisCache:
         """Release the lease if the token holds it."""
 
         def release() -> None:
-            self._client.eval(_RELEASE, 1, _turn_key(analysis_id), token)
+            self._client.eval(_RELEASE, 1, self._turn_key(analysis_id), token)
 
         await self._try(release, None)
 
@@ -204,6 +208,12 @@ class RedisCache:
         waiting = max(0, self._threads.unfinished - used)
         return PoolUse(name="redis", used=used, idle=idle, limit=self._size, waiting=waiting)
 
+    def _report_key(self, analysis_id: str) -> bytes:
+        return _encoded(f"cqox:2:{self._tenant}:report:{analysis_id}")
+
+    def _turn_key(self, name: str) -> bytes:
+        return _encoded(f"cqox:2:{self._tenant}:turn:{name}")
+
     async def _try[T](self, call: Callable[[], T], otherwise: T) -> T:
         try:
             return await self._call(call)
@@ -221,12 +231,12 @@ async def _wait_for_socket_timeout() -> None:
     """Do nothing: the socket timeout soon ends the call, and redis-py then closes the connection."""
 
 
-def _report_key(analysis_id: str) -> bytes:
-    return f"cqox:1:report:{analysis_id}".encode("utf-8", "surrogatepass")
+def _previous_key(analysis_id: str) -> bytes:
+    return _encoded(f"cqox:1:report:{analysis_id}")
 
 
-def _turn_key(analysis_id: str) -> bytes:
-    return f"cqox:1:turn:{analysis_id}".encode("utf-8", "surrogatepass")
+def _encoded(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")
 
 
 def _bytes(value: bytes | str) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 
 from cqox.storage import FileStore, SqliteStore
+from tests.storage.bound import files_in, in_default
 from tests.storage.records import a_dataset
 
 __all__ = ["LONG_AGO", "given", "keep"]
@@ -16,10 +17,10 @@ LONG_AGO = 1_700_000_000
 
 def given(data_dir: Path, work: Callable[[SqliteStore, FileStore], Awaitable[object]]) -> None:
     async def run() -> None:
-        files = FileStore(data_dir)
-        async with SqliteStore.open(data_dir / "results.sqlite") as store:
+        files = files_in(data_dir)
+        async with in_default(SqliteStore.open, data_dir / "results.sqlite") as store:
             await work(store, files)
-        files.close()
+        files.directory.close()
 
     anyio.run(run)
 

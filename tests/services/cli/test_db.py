@@ -14,6 +14,7 @@ from services.cli.db_check import check
 from services.cli.db_export import export
 from services.cli.db_schema import migrate, status
 from tests.servers import Postgres, running
+from tests.storage.bound import in_default
 from tests.storage.records import a_dataset, a_report
 
 pytestmark = pytest.mark.usefixtures("data_dir")
@@ -48,7 +49,7 @@ def test_the_commands_work_on_a_server_as_they_do_on_a_file(
     assert "pending" not in capsys.readouterr().out
 
     async def fill() -> None:
-        async with PostgresStore.open(url) as store:
+        async with in_default(PostgresStore.open, url) as store:
             for number in range(3):
                 await store.save(a_report(number, dataset_id="a" if number else "b"))
             await store.register(a_dataset("missing"))

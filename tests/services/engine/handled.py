@@ -58,10 +58,15 @@ class Jobs(dict):
     def launch(self, job, work) -> None:
         self[job.job_id] = job
 
+    def within(self, tenant_id: str):
+        return self
+
 
 def state_of(**analyses: object) -> State:
     state = State(settings=Settings())
-    state.analyses = cast("object", SimpleNamespace(**analyses))
+    made = SimpleNamespace(**analyses)
+    made.within = lambda _: made
+    state.analyses = cast("object", made)
     state.jobs = cast("object", Jobs())
     return state
 

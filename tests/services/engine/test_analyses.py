@@ -10,9 +10,9 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.contract import EXPORT_TYPES
 from cqox.errors import BulkheadFull, NotFound
-from cqox.storage import MemoryCache
 from services.engine.analyses import handlers
 from tests.services.engine.handled import Records, Store, app_of, state_of
+from tests.storage.bound import a_cache
 from tests.storage.records import a_dataset, a_job
 
 PATH = "/api/analyze/comprehensive"
@@ -39,10 +39,13 @@ class Service:
     def __init__(self) -> None:
         self.datasets, self.admission = Datasets(), Admission()
         self.store, self.records = Store(), Records()
-        self.keys = IdempotencyKeys(MemoryCache())
+        self.keys = IdempotencyKeys(a_cache())
         self.retention = self.previews = self
         self.deleted: list[str] = []
         self.languages: list[str] = []
+
+    def within(self, tenant_id: str):
+        return self
 
     async def analyze(self, asked, **_: object) -> Answer:
         body = b'{"verdict":"GO"}'

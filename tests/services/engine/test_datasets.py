@@ -7,9 +7,9 @@ import pytest
 
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.errors import NotFound, StorageFull
-from cqox.storage import MemoryCache
 from services.engine.datasets import handlers
 from tests.services.engine.handled import app_of, state_of
+from tests.storage.bound import a_cache
 from tests.storage.records import a_dataset
 
 
@@ -51,7 +51,7 @@ class Retention:
 
 @pytest.fixture
 def state(tmp_path):
-    return state_of(datasets=Registry(tmp_path), retention=Retention(), keys=IdempotencyKeys(MemoryCache()))
+    return state_of(datasets=Registry(tmp_path), retention=Retention(), keys=IdempotencyKeys(a_cache()))
 
 
 async def asked(state: SimpleNamespace, method: str, path: str, **given: object):

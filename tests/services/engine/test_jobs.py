@@ -81,7 +81,7 @@ async def test_a_job_that_another_engine_deleted_or_replaced_is_forgotten() -> N
     ):
         state = state_of(store=Store(*stored), records=Records())
         state.jobs["j"] = a_finished()
-        assert (await remembered(state, "j") is not None) is kept
+        assert (await remembered(state.analyses, state.jobs, "j") is not None) is kept
         assert ("j" in state.jobs) is kept
 
 
@@ -99,8 +99,8 @@ async def test_a_job_that_the_store_cannot_know_or_a_store_that_is_away_leaves_i
     ):
         state = state_of(store=store, records=records)
         state.jobs["j"] = job
-        assert await remembered(state, "j") is job
-    assert await remembered(state, "unknown") is None
+        assert await remembered(state.analyses, state.jobs, "j") is job
+    assert await remembered(state.analyses, state.jobs, "unknown") is None
 
 
 @pytest.mark.trio

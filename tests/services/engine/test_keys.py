@@ -6,11 +6,11 @@ from werkzeug.datastructures import Headers
 
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.errors import KeyReused
-from cqox.storage import MemoryCache
 from services.engine.keys import held_key, value_digest
 from services.engine.state import State
 from services.http.request.propagation import own_key
 from services.http.request.request import IncomingRequest
+from tests.storage.bound import a_cache
 
 
 def request_with(**headers: str) -> IncomingRequest:
@@ -20,12 +20,13 @@ def request_with(**headers: str) -> IncomingRequest:
 
 
 def state_with(keys: IdempotencyKeys) -> State:
-    return cast("State", SimpleNamespace(analyses=SimpleNamespace(keys=keys)))
+    analyses = SimpleNamespace(within=lambda _: SimpleNamespace(keys=keys))
+    return cast("State", SimpleNamespace(analyses=analyses))
 
 
 @pytest.mark.trio
 async def test_a_key_of_a_client_is_held_to_its_body_and_that_of_a_gateway_costs_no_memory() -> None:
-    keys = IdempotencyKeys(MemoryCache())
+    keys = IdempotencyKeys(a_cache())
     state = state_with(keys)
     mine = request_with(Idempotency_Key="mine")
     assert await held_key(state, mine, {"a": 1}) == "mine"

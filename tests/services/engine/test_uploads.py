@@ -9,10 +9,10 @@ from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.uploads import CHUNK_BYTES
 from cqox.contract import UploadState
 from cqox.errors import NotFound, UploadConflict
-from cqox.storage import MemoryCache
 from services.engine.uploads import handlers
 from services.http.request.digests import content_digest
 from tests.services.engine.handled import app_of, state_of
+from tests.storage.bound import a_cache
 from tests.storage.records import a_dataset
 
 PIECE = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
@@ -64,7 +64,7 @@ class Uploads:
 
 @pytest.fixture
 def state():
-    return state_of(uploads=Uploads(), keys=IdempotencyKeys(MemoryCache()))
+    return state_of(uploads=Uploads(), keys=IdempotencyKeys(a_cache()))
 
 
 async def asked(state, method: str, path: str, **given: object):

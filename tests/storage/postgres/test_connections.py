@@ -12,6 +12,7 @@ import pytest
 from cqox.errors import StoreUnavailable
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres, Proxy
+from tests.storage.bound import in_default
 from tests.storage.outages import expect_unavailable, until_usable
 from tests.storage.records import a_report
 from tests.waiting import PATIENCE_SECONDS, until
@@ -43,7 +44,7 @@ async def sleeping(store: PostgresStore, seconds: float) -> None:
 async def test_a_cancelled_query_ends_on_the_server_and_its_connection_is_reused(postgres_server: Postgres) -> None:
     running = f"SELECT 1 {CONNECTIONS} AND state = 'active' AND query LIKE '%%pg_sleep%%'"
     # So long that no timeout ends a query within the test.
-    async with PostgresStore.open(postgres_server.fresh(), size=2, seconds=600) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), size=2, seconds=600) as store:
         await store.ping()
         with anyio.move_on_after(0.3):
             await sleeping(store, 600)
@@ -58,7 +59,7 @@ async def test_a_cancelled_query_ends_on_the_server_and_its_connection_is_reused
 async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(postgres_server: Postgres) -> None:
     wrong: list[object] = []
     rng = random.Random(5)
-    async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), size=4) as store:
         for number in range(8):
             await store.save(a_report(number))
 
@@ -83,7 +84,7 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(postg
 
 
 async def test_a_terminated_backend_is_retried(postgres_server: Postgres) -> None:
-    async with PostgresStore.open(postgres_server.fresh()) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
         await store.ping()
         started = anyio.Event()
 
@@ -106,7 +107,7 @@ async def test_a_terminated_backend_is_retried(postgres_server: Postgres) -> Non
 async def test_a_restarted_server_is_reconnected_without_a_restart_of_the_engine(
     own_postgres: Postgres, how: int
 ) -> None:
-    async with PostgresStore.open(own_postgres.fresh(), recovery_seconds=0.2) as store:
+    async with in_default(PostgresStore.open, own_postgres.fresh(), recovery_seconds=0.2) as store:
         await store.save(ONE)
         own_postgres.stop(how)
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -123,7 +124,9 @@ async def test_a_restarted_server_is_reconnected_without_a_restart_of_the_engine
 async def test_a_frozen_server_times_out_and_is_used_again_after_recovery(
     postgres_server: Postgres,
 ) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), size=2, seconds=1.0, recovery_seconds=0.2) as store:
+    async with in_default(
+        PostgresStore.open, postgres_server.fresh(), size=2, seconds=1.0, recovery_seconds=0.2
+    ) as store:
         await store.save(ONE)
         with postgres_server.frozen():
             async with anyio.create_task_group() as group:
@@ -142,7 +145,7 @@ async def test_exhausted_server_connections_are_reported_and_recovered_from(
     try:
         with pytest.raises(psycopg.OperationalError, match=r"too many clients|reserved"):
             _take_all(postgres_server, taken)
-        async with PostgresStore.open(url, recovery_seconds=0.2) as store:
+        async with in_default(PostgresStore.open, url, recovery_seconds=0.2) as store:
             with (
                 anyio.fail_after(PATIENCE_SECONDS),
                 pytest.raises(StoreUnavailable, match=r"too many clients|reserved"),
@@ -159,7 +162,7 @@ async def test_exhausted_server_connections_are_reported_and_recovered_from(
 
 async def test_an_unreachable_server_is_reported_at_once_and_does_not_prevent_opening() -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
-        async with PostgresStore.open("postgresql://cqox@127.0.0.1:1/postgres") as store:
+        async with in_default(PostgresStore.open, "postgresql://cqox@127.0.0.1:1/postgres") as store:
             with pytest.raises(StoreUnavailable, match=r"(?i)refused"):
                 await store.ping()
 
@@ -174,7 +177,7 @@ async def test_idle_connections_closed_by_the_server_consume_no_attempt(
     postgres_server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = "FROM pg_stat_activity WHERE application_name = 'cqox'"
-    async with PostgresStore.open(postgres_server.fresh(), size=4) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), size=4) as store:
         await store.save(ONE)
 
         async def hold() -> None:
@@ -195,7 +198,7 @@ async def test_idle_connections_closed_by_the_server_consume_no_attempt(
 async def test_the_statement_timeout_and_the_tcp_user_timeout_are_set(
     postgres_server: Postgres,
 ) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), seconds=2.0) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), seconds=2.0) as store:
         limit = await store._call(lambda connection: connection.execute("SHOW statement_timeout").fetchone())
         options = await store._call(lambda connection: connection.info.get_parameters())
     assert limit == ("7s",)

@@ -8,6 +8,7 @@ import pytest
 
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres
+from tests.storage.bound import in_default
 from tests.storage.records import a_report, an_annotation
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -19,7 +20,7 @@ ONE = a_report(1).analysis_id
 async def test_a_retried_call_returns_the_same_as_a_single_one(
     postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with PostgresStore.open(postgres_server.fresh()) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
         await store.save(a_report(1))
         call = store._call
 
@@ -40,7 +41,7 @@ async def test_an_annotation_that_meets_the_deletion_of_its_report_does_not_outl
     postgres_server: Postgres,
 ) -> None:
     url = postgres_server.fresh()
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         await store.save(a_report(1))
         with psycopg.connect(url) as other:
             # An annotation that is not committed yet.

@@ -5,6 +5,7 @@ import pytest
 
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres
+from tests.storage.bound import in_default
 from tests.storage.records import a_report, an_ended_job
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
@@ -26,14 +27,14 @@ async def test_a_page_of_jobs_is_read_in_index_order(
             plans.extend(row[0] for row in self._connection.execute(f"EXPLAIN {query}", values).fetchall())
             return self._connection.execute(query, values, binary=binary)
 
-    async with PostgresStore.open(postgres_server.fresh()) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
         call = store._call
         monkeypatch.setattr(store, "_call", lambda work: call(lambda connection: work(Explaining(connection))))
         for before in (None, "2026-01-01|j"):
             plans.clear()
             await store.jobs(before=before)
             plan = "\n".join(plans)
-            assert "jobs_by_time" in plan, plan
+            assert "jobs_of_tenant" in plan, plan
             assert "Sort" not in plan, plan
 
 
@@ -41,7 +42,7 @@ async def test_a_retried_deletion_returns_the_same_as_a_single_one(
     postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = a_report(1)
-    async with PostgresStore.open(postgres_server.fresh()) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
         await store.save(one)
         for job_id in ("a", "b", "c"):
             await store.put_job(an_ended_job(job_id, "2026-01-02"), owner="engine", seconds=60)

@@ -4,6 +4,7 @@ import pytest
 
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres
+from tests.storage.bound import in_default
 from tests.storage.records import a_report, a_share
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
@@ -14,7 +15,7 @@ ONE = a_report(1).analysis_id
 async def test_a_retried_call_returns_the_same_as_a_single_one(
     postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with PostgresStore.open(postgres_server.fresh()) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
         await store.save(a_report(1))
         call = store._call
 

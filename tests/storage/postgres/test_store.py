@@ -12,6 +12,7 @@ import pytest
 from cqox.errors import StoreUnavailable
 from cqox.storage.postgres import PostgresStore
 from tests.servers import Postgres, Proxy
+from tests.storage.bound import in_default
 from tests.storage.outages import expect_unavailable, until_usable
 from tests.storage.records import a_report
 from tests.waiting import PATIENCE_SECONDS, until
@@ -39,7 +40,7 @@ def incompressible(number: int, size: int) -> bytes:
 
 async def test_a_full_disk_is_reported_permits_reads_and_recovers_once_space_is_freed(small_postgres: Postgres) -> None:
     url = f"{small_postgres.fresh()}%20-cdefault_tablespace%3Dsmall"
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         await store.save(ONE)
         small_postgres.execute(
             "CREATE TABLE ballast TABLESPACE small AS SELECT repeat('x', 500) FROM generate_series(1, 4000)"
@@ -93,7 +94,9 @@ async def test_a_serialization_failure_is_retried(postgres_server: Postgres, com
     url = postgres_server.fresh()
     schema = url.rpartition("%3D")[2]
     two, inserted = a_report(2), list[bool]()
-    async with PostgresStore.open(f"{url}%20-cdefault_transaction_isolation%3Drepeatable%5C%20read") as store:
+    async with in_default(
+        PostgresStore.open, f"{url}%20-cdefault_transaction_isolation%3Drepeatable%5C%20read"
+    ) as store:
         await store.save(ONE)
 
         async def save() -> None:
@@ -114,7 +117,7 @@ async def test_a_serialization_failure_is_retried(postgres_server: Postgres, com
 async def test_a_backend_terminated_during_an_insert_inserts_once(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
     two, inserted = a_report(2), list[bool]()
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         await store.save(ONE)
 
         async def save() -> None:
@@ -135,7 +138,7 @@ async def test_a_backend_terminated_during_an_insert_inserts_once(postgres_serve
 
 
 async def test_timeouts_are_short_while_the_server_is_silent_and_normal_afterwards(postgres_server: Postgres) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), seconds=3.0, recovery_seconds=0.2) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), seconds=3.0, recovery_seconds=0.2) as store:
         await store.save(ONE)
         with postgres_server.frozen():
             with pytest.raises(StoreUnavailable, match="after 1 s"):
@@ -148,7 +151,7 @@ async def test_timeouts_are_short_while_the_server_is_silent_and_normal_afterwar
 
 
 async def test_a_silent_server_shortens_the_deadline_of_pending_calls(postgres_server: Postgres) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), recovery_seconds=0.2) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), recovery_seconds=0.2) as store:
         await store.save(ONE)
         with postgres_server.frozen():
             async with anyio.create_task_group() as group:
@@ -161,7 +164,7 @@ async def test_a_silent_server_shortens_the_deadline_of_pending_calls(postgres_s
 
 
 async def test_a_probe_with_every_connection_busy_ends_no_call(postgres_server: Postgres) -> None:
-    async with PostgresStore.open(postgres_server.fresh(), size=2) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh(), size=2) as store:
         await store.save(ONE)
         ended = list[object]()
 
@@ -190,7 +193,7 @@ async def test_a_retry_after_a_lost_answer_inserts_once_and_reports_the_insert(
     postgres_server: Postgres, proxy: Proxy
 ) -> None:
     url = postgres_server.fresh(proxy.port)
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         await store.ping()
         proxy.lose_answer_to(b"INSERT INTO reports")
         assert await store.save(ONE) is True
@@ -201,9 +204,9 @@ async def test_a_retry_after_a_lost_answer_inserts_once_and_reports_the_insert(
 
 async def test_a_read_only_database_serves_reads_and_explains_failed_writes(postgres_server: Postgres) -> None:
     url = postgres_server.fresh()
-    async with PostgresStore.open(url) as store:
+    async with in_default(PostgresStore.open, url) as store:
         await store.save(ONE)
-    async with PostgresStore.open(f"{url}%20-cdefault_transaction_read_only%3Don") as store:
+    async with in_default(PostgresStore.open, f"{url}%20-cdefault_transaction_read_only%3Don") as store:
         for number in range(2, 9):
             with pytest.raises(StoreUnavailable, match="read-only"):
                 await store.save(a_report(number))
@@ -211,7 +214,7 @@ async def test_a_read_only_database_serves_reads_and_explains_failed_writes(post
 
 
 async def test_people_can_query_reports_and_estimates(postgres_server: Postgres) -> None:
-    async with PostgresStore.open(postgres_server.fresh()) as store:
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
         await store.save(a_report(2, body=b'{"estimates":{"not":"a list"}}'))
         body = (
             b'{"decision":{"verdict":"GO"},"estimates":[{"name":"ols","estimate":0.1},{"name":"iv","estimate":null}]}'

@@ -12,17 +12,18 @@ from cqox.errors import StoreUnavailable
 from cqox.storage.redis import RedisCache
 from cqox.storage.redis.values import encode
 from tests.servers import Redis, running
+from tests.storage.bound import in_default
 from tests.storage.records import a_report
 from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 ONE = a_report(1)
-KEY = f"cqox:1:report:{ONE.analysis_id}"
+KEY = f"cqox:2:default:report:{ONE.analysis_id}"
 
 
 @pytest.fixture
 async def cache(redis_server: Redis) -> AsyncIterator[RedisCache]:
-    async with RedisCache.open(redis_server.url) as opened:
+    async with in_default(RedisCache.open, redis_server.url) as opened:
         yield opened
 
 
@@ -35,7 +36,7 @@ def own_redis() -> Iterator[Redis]:
 
 async def test_a_report_is_cached_compressed_with_a_time_to_live(redis_server: Redis) -> None:
     large = a_report(1, body=b'{"text":"' + b"text " * 20_000 + b'"}')
-    async with RedisCache.open(redis_server.url, ttl_seconds=100) as cache:
+    async with in_default(RedisCache.open, redis_server.url, ttl_seconds=100) as cache:
         await cache.put(large)
         assert await cache.get(large.analysis_id) == large
     with redis_server.client() as client:
@@ -44,7 +45,7 @@ async def test_a_report_is_cached_compressed_with_a_time_to_live(redis_server: R
 
 
 async def test_a_report_that_is_too_large_is_not_cached(redis_server: Redis) -> None:
-    async with RedisCache.open(redis_server.url, max_bytes=1000) as cache:
+    async with in_default(RedisCache.open, redis_server.url, max_bytes=1000) as cache:
         await cache.put(a_report(1, body=b'"' + b"x" * 600 + b'"'))
         assert await cache.get(ONE.analysis_id) is None
     with redis_server.client() as client:
@@ -86,14 +87,14 @@ async def test_a_value_that_would_expand_beyond_the_bound_is_a_miss(redis_server
     bomb = a_report(1, body=b'"' + b"x" * 1_000_000 + b'"')
     with redis_server.client() as client:
         client.set(KEY, encode(bomb))
-    async with RedisCache.open(redis_server.url, max_bytes=100_000) as cache:
+    async with in_default(RedisCache.open, redis_server.url, max_bytes=100_000) as cache:
         assert await cache.get(bomb.analysis_id) is None
 
 
 async def test_another_type_at_a_key_is_a_miss_and_grants_every_lease(cache: RedisCache, redis_server: Redis) -> None:
     with redis_server.client() as client:
         client.lpush(KEY, "a", "list")
-        client.lpush(f"cqox:1:turn:{ONE.analysis_id}", "a", "list")
+        client.lpush(f"cqox:2:default:turn:{ONE.analysis_id}", "a", "list")
         assert await cache.get(ONE.analysis_id) is None
         assert client.exists(KEY) == 0
     assert await cache.claim(ONE.analysis_id, token="one", seconds=10) is True
@@ -101,7 +102,7 @@ async def test_another_type_at_a_key_is_a_miss_and_grants_every_lease(cache: Red
 
 
 async def test_calls_wait_for_a_connection_if_the_address_allows_few(redis_server: Redis) -> None:
-    async with RedisCache.open(f"{redis_server.url}?max_connections=2") as cache:
+    async with in_default(RedisCache.open, f"{redis_server.url}?max_connections=2") as cache:
         await cache.put(ONE)
         found = list[object]()
 
@@ -127,7 +128,7 @@ async def test_a_connection_closed_by_the_server_is_replaced_without_an_error(
 async def test_a_full_server_caches_no_more_and_still_answers(own_redis: Redis) -> None:
     own_redis.stop()
     own_redis.start(maxmemory="2mb", maxmemory_policy="noeviction")
-    async with RedisCache.open(own_redis.url) as cache:
+    async with in_default(RedisCache.open, own_redis.url) as cache:
         await cache.put(ONE)
         with own_redis.client() as client:
             client.config_set("maxmemory", "1kb")
@@ -139,7 +140,7 @@ async def test_a_full_server_caches_no_more_and_still_answers(own_redis: Redis) 
 
 
 async def test_a_restarted_server_is_used_again(own_redis: Redis) -> None:
-    async with RedisCache.open(own_redis.url, recovery_seconds=0.2) as cache:
+    async with in_default(RedisCache.open, own_redis.url, recovery_seconds=0.2) as cache:
         await cache.put(ONE)
         own_redis.stop(signal.SIGKILL)
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -155,7 +156,7 @@ async def test_a_restarted_server_is_used_again(own_redis: Redis) -> None:
 
 
 async def test_a_frozen_server_opens_the_circuit(own_redis: Redis) -> None:
-    async with RedisCache.open(own_redis.url, recovery_seconds=2.0) as cache:
+    async with in_default(RedisCache.open, own_redis.url, recovery_seconds=2.0) as cache:
         await cache.put(ONE)
         with own_redis.frozen():
             with anyio.fail_after(PATIENCE_SECONDS):
@@ -169,7 +170,7 @@ async def test_a_frozen_server_opens_the_circuit(own_redis: Redis) -> None:
 
 
 async def test_a_server_unreachable_at_the_start_is_no_error() -> None:
-    async with RedisCache.open("redis://127.0.0.1:1/0") as cache:
+    async with in_default(RedisCache.open, "redis://127.0.0.1:1/0") as cache:
         assert await cache.get("a") is None
         await cache.put(ONE)
         assert await cache.claim("a", token="one", seconds=1) is True
@@ -190,7 +191,7 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(redis
     reports = [a_report(number) for number in range(8)]
     wrong: list[str] = []
     rng = random.Random(5)
-    async with RedisCache.open(redis_server.url, size=4) as cache:
+    async with in_default(RedisCache.open, redis_server.url, size=4) as cache:
         for report in reports:
             await cache.put(report)
 
@@ -216,7 +217,7 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(redis
 async def test_connections_killed_during_use_mix_up_no_results(redis_server: Redis) -> None:
     reports = [a_report(number) for number in range(8)]
     wrong: list[str] = []
-    async with RedisCache.open(redis_server.url, size=4, recovery_seconds=0.2) as cache:
+    async with in_default(RedisCache.open, redis_server.url, size=4, recovery_seconds=0.2) as cache:
         for report in reports:
             await cache.put(report)
 
@@ -255,7 +256,7 @@ async def _until_held(cache: RedisCache) -> None:
 
 
 async def test_a_failed_erasure_is_reported_and_succeeds_once_the_server_is_back(own_redis: Redis) -> None:
-    async with RedisCache.open(own_redis.url, recovery_seconds=0.1) as cache:
+    async with in_default(RedisCache.open, own_redis.url, recovery_seconds=0.1) as cache:
         await cache.put(a_report(1))
         with (
             own_redis.frozen(),

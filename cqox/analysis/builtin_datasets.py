@@ -1,0 +1,83 @@
+"""Built-in data sets: created by a worker process, and registered like uploads."""
+
+from datetime import UTC, datetime
+
+import anyio
+
+from cqox.analysis.key import canonical_json
+from cqox.analysis.workers import Reply, WorkerPool
+from cqox.storage import DatasetRecord, FileStore, ResultStore
+
+__all__ = ["BuiltinDatasets", "record_of"]
+
+
+class BuiltinDatasets:
+    """The built-in data sets of a data directory.
+
+    Args:
+        pool: the worker processes, which write their tables.
+        store: the registry.
+        files: their files.
+    """
+
+    def __init__(self, *, pool: WorkerPool, store: ResultStore, files: FileStore) -> None:
+        self._pool = pool
+        self._store = store
+        self._files = files
+        self._making = anyio.Lock()
+
+    async def prepare(self) -> None:
+        """Create what is missing or damaged, and register what the registry lacks.
+
+        Raises:
+            StoreUnavailable: the disk or the registry rejects it now.
+        """
+        reply = await self._pool.run("samples", {})
+        # All files first: they can be analysed without a registry.
+        records = [
+            await self._made(str(sample["name"]), str(sample["digest"]), int(str(sample["size_bytes"])))
+            for sample in reply.objects("samples")
+        ]
+        for record in records:
+            # A row that is up to date is not written again, since a full disk would reject the write.
+            if await self._store.dataset(record.dataset_id) != record:
+                await self._store.register(record)
+
+    async def restore(self, record: DatasetRecord) -> None:
+        """Create a built-in data set again whose files are missing or damaged."""
+        await self._made(record.dataset_id, record.digest, record.size_bytes)
+
+    async def _made(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
+        async with self._making:
+            known = await self._files.record(name)
+            if known is not None and known.digest == sample_digest and await self._files.is_intact(name):
+                return known
+            return await self._make(name, sample_digest, size_bytes)
+
+    async def _make(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
+        folder = self._files.incoming()
+        try:
+            reply = await self._pool.run("sample", {"name": name, "folder": str(folder)})
+            record = record_of(reply, name, sample_digest, name, size_bytes, sample=True)
+            await self._files.keep(folder, record, replace=True)
+        except BaseException:
+            await self._files.drop(folder)
+            raise
+        return record
+
+
+def record_of(
+    reply: Reply, dataset_id: str, content_digest: str, name: str, size_bytes: int, *, sample: bool
+) -> DatasetRecord:
+    """Return the data set that a worker has read or written."""
+    return DatasetRecord(
+        dataset_id=dataset_id,
+        digest=content_digest,
+        name=name,
+        rows=int(str(reply.body["rows"])),
+        columns=len(reply.array("columns")),
+        size_bytes=size_bytes,
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        sample=sample,
+        description=canonical_json(reply.body),
+    )

@@ -1,0 +1,199 @@
+"""Data directory of an engine: its processes, its free space, and the files of each tenant.
+
+    datasets/, figures/, …              files of the tenant `default` (`cqox.storage.files`)
+    tenants/<tenant id>/datasets/, …    files of another tenant, in the same folders
+    engines/<owner>                     liveness lock of each process on the volume
+    ballast                             reserve for deletions on a full disk
+
+Several engines may share one volume. The leftovers of a killed process carry its name, and the next process to start
+removes them.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from logging import getLogger
+from pathlib import Path
+
+from anyio import CapacityLimiter, Lock, to_thread
+
+from cqox.errors import StorageFull, StoreUnavailable
+from cqox.storage.ballast import Ballast
+from cqox.storage.disk import unavailable
+from cqox.storage.file_operations import remove, sync
+from cqox.storage.files import OWNED, FileStore
+from cqox.storage.leftovers import sweep
+from cqox.storage.liveness_lock import LivenessLock
+from cqox.storage.originals import Originals
+from cqox.storage.private import private_folder, tighten, tighten_one
+from cqox.storage.room import Room
+from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
+
+__all__ = ["DataDirectory"]
+
+_TENANTS = "tenants"
+_logger = getLogger("cqox.storage")
+
+
+class DataDirectory:
+    """The data directory of an engine.
+
+    Args:
+        root: the folder, created if missing.
+        reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
+        originals_bytes: the most space that originals of uploads take, of all tenants together; 0 keeps none.
+
+    Attributes:
+        owner: unique name of this process among those on the volume.
+        ballast: reserve for deletions on a full disk.
+        originals: the originals of uploads.
+        room: the free space of the disk.
+        reclaiming: lock held while the leftovers of dead processes are reclaimed.
+        is_prepared: whether the folders were created; False on a disk that rejects them.
+
+    It opens on a full or read-only disk: existing data can be read and deleted if the disk permits, and missing folders
+    are created by `recover`. If the disk is full, read-only or missing, every coroutine that writes raises
+    `StoreUnavailable`.
+    """
+
+    def __init__(self, root: Path, *, reserve_bytes: int | None = None, originals_bytes: int = 0) -> None:
+        self._root = root
+        self._limiter = CapacityLimiter(8)
+        self.reclaiming = Lock()
+        self.owner = secrets.token_hex(8)
+        self.ballast = Ballast(root)
+        self.originals = Originals(lambda: [place / "datasets" for place in self._places()], originals_bytes)
+        self.room = Room(root, reserve_bytes=reserve_bytes, ballast=self.ballast, originals=self.originals)
+        self._liveness: LivenessLock | None = None
+        self._views: dict[str, FileStore] = {}
+        self.is_prepared = False
+        try:
+            self.within(DEFAULT_TENANT).prepare()
+        except OSError as error:
+            _logger.error("The data directory is not writable now, and is used read-only where possible: %s", error)
+
+    def within(self, tenant_id: str) -> FileStore:
+        """Return the files of one tenant; its folders are created with its first file.
+
+        Raises:
+            ValueError: the id can be none of a tenant.
+        """
+        view = self._views.get(tenant_id)
+        if view is None:
+            check_tenant_id(tenant_id)
+            place = self._root if tenant_id == DEFAULT_TENANT else self._root / _TENANTS / tenant_id
+            view = self._views[tenant_id] = FileStore(self, place)
+        return view
+
+    def tenants(self) -> Sequence[str]:
+        """Return the tenants that have a folder, `default` first."""
+        with suppress(OSError):
+            return [DEFAULT_TENANT, *sorted(path.name for path in self._others())]
+        return [DEFAULT_TENANT]
+
+    def close(self) -> None:
+        """Leave the volume: remove the temporary files and the liveness lock of this process."""
+        self._remove_entries_of(self.owner)
+        if self._liveness is not None:
+            self._liveness.close()
+
+    def prepare(self) -> None:
+        """Create the folder and the liveness lock of this process.
+
+        Raises:
+            OSError: the disk rejects them.
+        """
+        if self.is_prepared:
+            return
+        private_folder(self._root, parents=True, exist_ok=True)
+        tighten_one(self._root.resolve())
+        if self._liveness is None:
+            self._liveness = LivenessLock(self._root / "engines", self.owner)
+        # Flush the folder entries: files in the folders are only as durable as these.
+        for folder in (self._root, self._root.parent):
+            with suppress(OSError):
+                sync(folder)
+        self.is_prepared = True
+
+    async def recover(self) -> None:
+        """Create the folders and the ballast that the disk rejected so far; remove originals that leave no reserve."""
+        with suppress(StoreUnavailable):
+            await self.threaded(self._recover)
+
+    async def tighten(self) -> None:
+        """Remove the access of other users to files of older versions; a cancellation stops half-way."""
+        await to_thread.run_sync(tighten, self._root, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+
+    async def check(self) -> None:
+        """Check that files can be written and that space is left.
+
+        Raises:
+            StoreUnavailable: they cannot, or free space is below the reserve.
+        """
+        await self.threaded(self.room.check_disk, self.within(DEFAULT_TENANT).scratch)
+
+    async def check_room(self, wanted_bytes: int = 0) -> None:
+        """Check that the disk keeps its reserve after a write of this size; remove originals of uploads for it.
+
+        Raises:
+            StorageFull: it does not.
+        """
+        await self.threaded(self.room.make, wanted_bytes)
+
+    async def sweep(self) -> int:
+        """Remove leftovers of unknown processes and of failed deletions; return the number of entries removed."""
+        if self._liveness is None:
+            # Live processes are not known yet.
+            return 0
+        known, count = self._liveness.known, 0
+        for place in self._places():
+            count += await self.threaded(partial(sweep, place, OWNED, known, own=self.owner))
+        return count
+
+    def dead_owners(self) -> Sequence[str]:
+        """Return the processes that exited without `close`, each until `reclaim`."""
+        return [] if self._liveness is None else list(self._liveness.dead_owners())
+
+    def is_alive(self, owner: str) -> bool:
+        """Return whether a process of this name holds its liveness lock on this volume."""
+        return self._liveness is not None and self._liveness.is_alive(owner)
+
+    async def reclaim(self, owner: str) -> bool:
+        """Remove the leftovers of a dead process; return False if another process has reclaimed them."""
+        await self.threaded(self._remove_entries_of, owner)
+        return self._liveness is not None and self._liveness.forget(owner)
+
+    async def threaded[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
+        """Call a blocking function on files in a thread of this directory.
+
+        Raises:
+            StoreUnavailable: the disk is full, read-only or missing.
+        """
+        try:
+            return await to_thread.run_sync(call, *given, limiter=self._limiter)
+        except OSError as error:
+            raise unavailable(error) from error
+
+    def _recover(self) -> None:
+        self.within(DEFAULT_TENANT).prepare()
+        self.ballast.restore()
+        with suppress(StorageFull):
+            self.room.make()
+
+    def _places(self) -> Iterator[Path]:
+        """Yield the folder of each tenant."""
+        yield self._root
+        with suppress(OSError):
+            yield from self._others()
+
+    def _others(self) -> Iterator[Path]:
+        folder = self._root / _TENANTS
+        if folder.exists():
+            yield from (path for path in folder.iterdir() if is_tenant_id(path.name) and path.name != DEFAULT_TENANT)
+
+    def _remove_entries_of(self, owner: str) -> None:
+        for place in self._places():
+            for kind in OWNED:
+                for path in (place / kind).glob(f"{owner}*"):
+                    remove(path)

@@ -1,0 +1,31 @@
+"""The tenant of a request, and the services that are bound to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cqox.analysis.jobs import Jobs
+from cqox.analysis.tenant import TenantAnalyses
+from cqox.storage import DEFAULT_TENANT
+from services.engine.state import State
+from services.http.request.request import current_request
+
+__all__ = ["mine", "my_jobs", "tenant_of"]
+
+
+def tenant_of(scope: Mapping[str, Any]) -> str:
+    """Return the tenant whose data a request may read and change.
+
+    Args:
+        scope: the ASGI scope of the request.
+    """
+    return DEFAULT_TENANT
+
+
+def mine(state: State) -> TenantAnalyses:
+    """Return the services of the current request's tenant. Work that outlives the request keeps what this returns."""
+    return state.analyses.within(tenant_of(current_request().scope))
+
+
+def my_jobs(state: State) -> Jobs:
+    """Return the jobs of the current request's tenant in this engine."""
+    return state.jobs.within(tenant_of(current_request().scope))
