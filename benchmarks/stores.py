@@ -24,16 +24,18 @@ import trio
 from psycopg_pool import ConnectionPool
 
 from benchmarks._history import Ratio, record, versions
-from cqox.storage import MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
+from cqox.storage import DEFAULT_TENANT, MemoryCache, ResultCache, ResultStore, SqliteStore, StoredReport
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
 from cqox.storage.redis.values import decode
 from cqox.storage.rows import REPORT, report_of, row_of
+from cqox.storage.tenant_ids import TenantKeys
 from tests.servers import Postgres, Redis
 
 SECONDS = 0.3
 ROUNDS = 9
 SIZE = 8
+_KEYS = TenantKeys(DEFAULT_TENANT)
 BODY = ('{"estimates":[' + ",".join(f'{{"name":"e{n}","estimate":{n / 7}}}' for n in range(600)) + "]}").encode()
 
 type Call = Callable[[], Awaitable[object]]
@@ -180,7 +182,7 @@ class BarePostgres:
 
     def insert(self) -> None:
         report = a_report()
-        marks = ", ".join(["%s"] * 11)
+        marks = ", ".join(["%s"] * len(StoredReport.__dataclass_fields__))
         statement = f"INSERT INTO reports ({REPORT}, document, insertion) VALUES ({marks}, %s::jsonb, %s)"
         with self.pool.connection() as connection:
             connection.execute(statement, (*row_of(report), report.report.decode(), secrets.token_hex(16)))
@@ -190,7 +192,7 @@ class BarePostgres:
             query = f"SELECT {REPORT} FROM reports WHERE analysis_id = %s"
             row = connection.execute(query, (ONE.analysis_id,), binary=True).fetchone()
         assert row is not None
-        return report_of(row)
+        return report_of(row, _KEYS)
 
 
 def _got(client: redis.Redis, key: str) -> StoredReport:
@@ -201,16 +203,18 @@ def _got(client: redis.Redis, key: str) -> StoredReport:
 async def compare(folder: Path, postgres: Postgres, server: Redis) -> None:
     print(f"{'':47} {'to plain threads':>26} {'to Trio':>15}")
     print(f"{'':20} {'clients':>7} {'p50 ms':>8} {'p99 ms':>8} {'calls/s':>9} {2 * f'{"time":>10}{"CPU":>8}'}")
-    await of_cache("memory", MemoryCache())
+    await of_cache("memory", MemoryCache().within(DEFAULT_TENANT))
     client = redis.Redis(port=server.port, max_connections=2 * SIZE)
-    async with RedisCache.open(server.url) as cache:
-        key = f"cqox:1:report:{ONE.analysis_id}"
+    async with RedisCache.open(server.url) as caches:
+        cache = caches.within(DEFAULT_TENANT)
+        key = f"cqox:2:{DEFAULT_TENANT}:report:{ONE.analysis_id}"
         await of_cache("redis", cache, functools.partial(_got, client, key))
     client.close()
-    async with SqliteStore.open(folder / "results.sqlite") as store:
-        await of_result_store("sqlite", store)
+    async with SqliteStore.open(folder / "results.sqlite") as sqlite:
+        await of_result_store("sqlite", sqlite.within(DEFAULT_TENANT))
     url = postgres.fresh()
-    async with PostgresStore.open(url, size=SIZE) as store:
+    async with PostgresStore.open(url, size=SIZE) as database:
+        store = database.within(DEFAULT_TENANT)
         await store.save(replace(ONE, analysis_id="first"))
         bare = BarePostgres(url)
         await of_result_store("postgres", store, bare)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import anyio
 
-from cqox.storage import FileStore, SqliteStore
+from cqox.storage import DataDirectory, FileStore, ResultStore, SqliteStore
 from tests.storage.bound import files_in, in_default
 from tests.storage.records import a_dataset
 
-__all__ = ["LONG_AGO", "given", "keep"]
+__all__ = ["LONG_AGO", "given", "given_to", "keep"]
 
 LONG_AGO = 1_700_000_000
 
@@ -21,6 +21,16 @@ def given(data_dir: Path, work: Callable[[SqliteStore, FileStore], Awaitable[obj
         async with in_default(SqliteStore.open, data_dir / "results.sqlite") as store:
             await work(store, files)
         files.directory.close()
+
+    anyio.run(run)
+
+
+def given_to(data_dir: Path, tenant_id: str, work: Callable[[ResultStore, FileStore], Awaitable[object]]) -> None:
+    async def run() -> None:
+        directory = DataDirectory(data_dir)
+        async with SqliteStore.open(data_dir / "results.sqlite") as store:
+            await work(store.within(tenant_id), directory.within(tenant_id))
+        directory.close()
 
     anyio.run(run)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cqox.storage import FileStore, SqliteStore
+from cqox.storage import FileStore, ResultStore, SqliteStore
 from services.cli.db_check import check
-from tests.services.cli.stores import LONG_AGO, given, keep
+from tests.services.cli.stores import LONG_AGO, given, given_to, keep
 from tests.storage.records import a_dataset, a_job, a_report
 
 
@@ -99,3 +99,25 @@ def test_a_report_that_is_damaged_is_found_and_not_removed(data_dir: Path, capsy
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("damaged: ")
     assert a_report(2).analysis_id in line
+
+
+def test_the_rows_and_files_of_every_tenant_are_checked_and_only_its_own_orphans_removed(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def first(store: SqliteStore, files: FileStore) -> None:
+        await keep(files, "a")
+        await store.register(a_dataset("a"))
+
+    async def second(store: ResultStore, files: FileStore) -> None:
+        await store.register(a_dataset("missing"))
+        await keep(files, "a")
+
+    given(data_dir, first)
+    given_to(data_dir, "acme", second)
+    assert check(remove=True) == 1
+    assert [line.partition(":")[0::2] for line in capsys.readouterr().out.splitlines()] == [
+        ("missing", " tenant acme: the files of the data set missing; upload it again"),
+        ("orphan", " tenant acme: the files of the data set a, which no row names (removed)"),
+    ]
+    assert (data_dir / "datasets/a").exists()
+    assert not (data_dir / "tenants/acme/datasets/a").exists()

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cqox.storage import FileStore, SqliteStore
+from cqox.storage import FileStore, ResultStore, SqliteStore
 from services.cli.db_export import export
-from tests.services.cli.stores import given
+from tests.services.cli.stores import given, given_to
 from tests.storage.records import a_report, an_annotation
 
 
@@ -65,3 +65,17 @@ def test_a_dash_is_standard_output_as_lines_in_any_form(data_dir: Path, capsys: 
     assert export(Path("-"), form="parquet", dataset_id=None) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["estimate"] == 1.0
+
+
+def test_the_reports_of_every_tenant_are_exported_with_its_name(data_dir: Path, tmp_path: Path) -> None:
+    async def work(store: ResultStore, files: FileStore) -> None:
+        await store.save(a_report(1))
+
+    for tenant_id in ("default", "acme"):
+        given_to(data_dir, tenant_id, work)
+    for name in ("all.jsonl", "all.parquet"):
+        assert export(tmp_path / name, form="auto", dataset_id=None) == 0
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    expected = [("acme", a_report(1).analysis_id), ("default", a_report(1).analysis_id)]
+    assert [(line["tenant_id"], line["analysis_id"]) for line in lines] == expected
+    assert pl.read_parquet(tmp_path / "all.parquet").select("tenant_id", "analysis_id").rows() == expected

@@ -40,3 +40,13 @@ def test_a_pending_migration_is_shown_and_makes_the_status_1(
     applied.append("third")
     assert migrate() == 0
     assert capsys.readouterr().out.startswith("2 steps applied")
+
+
+def test_a_store_is_prepared_for_several_tenants_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert migrate() == 0
+    assert (status(), "with the second tenant" in capsys.readouterr().out) == (0, True)
+    assert migrate(finish=True) == 0
+    assert "Earlier releases refuse it" in capsys.readouterr().out
+    assert migrate(finish=True) == 0
+    assert "already" in capsys.readouterr().out
+    assert (status(), "with the second tenant" in capsys.readouterr().out) == (0, False)
