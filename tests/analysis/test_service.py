@@ -213,12 +213,15 @@ async def test_built_in_data_sets_are_read_by_every_tenant_and_changed_by_none(
     analyses: Analyses, tmp_path: Path
 ) -> None:
     first, acme = analyses.within(DEFAULT_TENANT), analyses.within("acme")
-    await uploaded(first, tmp_path, "mine.csv")
+    private = await uploaded(first, tmp_path, "mine.csv")
     files = first._files
     folder = files.incoming()
     (folder / "table.parquet").write_bytes(b"sample")
     await files.keep(folder, a_dataset("test", sample=True))
     await first.store.register(a_dataset("test", sample=True))
+    with pytest.raises(NotFound) as caught:
+        await acme.datasets.get(private.dataset_id)
+    assert list(caught.value.choices) == ["test"]
     sample = await acme.datasets.get("test")
     assert (sample.sample, [each.dataset_id for each in await acme.datasets.all()]) == (True, ["test"])
     async with acme.datasets.reading(sample) as path:

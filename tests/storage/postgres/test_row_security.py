@@ -85,6 +85,17 @@ async def test_without_a_tenant_no_row_is_seen_and_with_one_only_its_own(roles: 
                 assert found == [0, 1, 0, 0], table
 
 
+async def test_a_view_that_a_superuser_owns_shows_no_more_than_its_tables(
+    roles: Roles, postgres_server: Postgres
+) -> None:
+    await filled(roles.superuser, DEFAULT_TENANT, "acme")
+    app = roles.app.partition("//")[2].partition("@")[0]
+    schema = app.removeprefix("app_")
+    postgres_server.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {app}")
+    with psycopg.connect(roles.app, autocommit=True) as connection:
+        assert [rows(connection, tenant_id, "estimates") for tenant_id in (None, "acme", "other")] == [0, 1, 0]
+
+
 async def test_a_row_of_another_tenant_is_neither_written_nor_changed(roles: Roles) -> None:
     await filled(roles.owner, DEFAULT_TENANT, "acme")
     with psycopg.connect(roles.app, autocommit=True) as connection:
