@@ -6,14 +6,19 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import trio
 
-from cqox.analysis.jobs import Job
+from cqox.analysis.answer import Answer
+from cqox.analysis.jobs import Job, Jobs
 from cqox.storage import DEFAULT_TENANT, Page
+from cqox.tasks import open_task_group
 from services.config.settings import Settings
-from services.engine import history, jobs, tenancy
+from services.engine import analyses, history, jobs, keys, tenancy
 from services.engine.state import State
 from services.engine.tenancy import tenant_of
+from tests.analysis.test_jobs import Owner
 from tests.services.engine.handled import Store, app_of
+from tests.services.engine.test_analyses import ASKED, PATH, Service
 
 
 class Services:
@@ -36,8 +41,8 @@ def state(monkeypatch: pytest.MonkeyPatch) -> State:
     def named(scope: Mapping[str, Any]) -> str:
         return next((value.decode() for name, value in scope["headers"] if name.lower() == b"x-test-tenant"), "none")
 
-    monkeypatch.setattr(tenancy, "tenant_of", named)
-    monkeypatch.setattr(jobs, "tenant_of", named)
+    for module in (tenancy, jobs, keys, analyses):
+        monkeypatch.setattr(module, "tenant_of", named)
     made = State(settings=Settings())
     made.analyses = cast("Any", SimpleNamespace(within=Services))
     return made
@@ -61,8 +66,6 @@ async def test_each_request_is_answered_by_the_services_of_its_tenant(state: Sta
 
 @pytest.mark.trio
 async def test_a_job_in_memory_is_found_by_its_tenant_alone(state: State) -> None:
-    from cqox.analysis.jobs import Jobs
-
     state.jobs = Jobs(cast("Any", None), cast("Any", None))
     job = Job("d", "j")
     state.jobs._jobs["acme", "j"] = job
@@ -70,3 +73,38 @@ async def test_a_job_in_memory_is_found_by_its_tenant_alone(state: State) -> Non
     assert state.jobs.within("other").find("j") is None
     status, found = await asked(state, "/api/jobs/j", "acme")
     assert (status, found["job_id"]) == (200, "j")
+
+
+@pytest.mark.trio
+async def test_a_job_stays_that_of_its_tenant_after_its_request_has_ended(state: State) -> None:
+    computed, go_on = list[str](), trio.Event()
+
+    class OfTenant(Service):
+        def __init__(self, tenant_id: str) -> None:
+            super().__init__()
+            self.tenant_id = tenant_id
+
+        async def analyze(self, asked: object, **_: object) -> Answer:
+            await go_on.wait()
+            computed.append(self.tenant_id)
+            return await super().analyze(asked)
+
+    services = {name: OfTenant(name) for name in ("acme", "other")}
+    state.analyses = cast("Any", SimpleNamespace(within=services.get))
+    async with open_task_group() as group:
+        state.jobs = Jobs(group, Owner().shift)
+        client = app_of(analyses.handlers(state)).test_client()
+        ids = list[str]()
+        for name in services:
+            headers = {"X-Test-Tenant": name, "Prefer": "respond-async", "Idempotency-Key": "same"}
+            answer = await client.post(PATH, json=ASKED, headers=headers)
+            assert answer.status_code == 202
+            ids.append((await answer.get_json())["job_id"])
+        assert len(set(ids)) == 2
+        go_on.set()
+    assert sorted(computed) == ["acme", "other"]
+    for name, job_id in zip(services, ids, strict=True):
+        assert [record.job_id for record in services[name].records.begun] == [job_id]
+        assert [state.jobs.within(each).find(job_id) is not None for each in services] == [
+            each == name for each in services
+        ]
