@@ -17,7 +17,15 @@ from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.pools import open_pool
 from cqox.analysis.results import UNSTORED_BYTES
 from cqox.analysis.shares import token_digest
-from cqox.analysis.stores import StoreAddresses, epoch_of, generation_of, is_server, open_cache, open_store
+from cqox.analysis.stores import (
+    StoreAddresses,
+    epoch_of,
+    generation_of,
+    is_server,
+    open_cache,
+    open_store,
+    passing_role,
+)
 from cqox.analysis.tenant import Engine, TenantAnalyses
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
@@ -169,6 +177,10 @@ class Analyses:
         await maintain_once(self.store, self._directory)
         await self.within(DEFAULT_TENANT).datasets.prepare_samples(self.group)
         await self.catalog()
+
+    async def passing_role(self) -> str | None:
+        """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""
+        return await passing_role(self._database)
 
     async def catalog(self) -> Mapping[str, object]:
         """Return the document that describes every estimator."""

@@ -19,6 +19,7 @@ __all__ = [
     "is_server",
     "open_cache",
     "open_store",
+    "passing_role",
 ]
 
 RESULTS_FILE = "results.sqlite"
@@ -98,6 +99,15 @@ def epoch_of(store: ResultDatabase) -> int:
 def is_server(store: ResultDatabase) -> bool:
     """Return whether engines without a common disk may share the store, so that no marker file announces deletions."""
     return not isinstance(store, SqliteStore)
+
+
+async def passing_role(store: ResultDatabase) -> str | None:
+    """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""
+    if not is_server(store):
+        return None
+    from cqox.storage.postgres import PostgresStore
+
+    return await store.passing_role() if isinstance(store, PostgresStore) else None
 
 
 def generation_of(store: ResultDatabase) -> int:

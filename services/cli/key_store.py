@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cqox.security import Permission, Role, digest_of, new_key
-from cqox.storage import ResultStore, TenantRecord, check_tenant_id
+from cqox.storage import ResultDatabase, TenantRecord, check_tenant_id
 from services.cli.db_session import run
 from services.config.settings import Settings
 from services.engine.key_records import new_record
@@ -41,7 +41,7 @@ class Wanted:
 def create(wanted: Wanted) -> int:
     """Make a key and print it; what belongs to it goes to standard error."""
 
-    async def command(store: ResultStore, settings: Settings) -> int:
+    async def command(store: ResultDatabase, settings: Settings) -> int:
         _check(wanted)
         key, now = new_key(), datetime.now(UTC)
         if wanted.new_tenant and await store.tenant(wanted.tenant) is None:
@@ -73,7 +73,7 @@ def create(wanted: Wanted) -> int:
 def show(tenant: str) -> int:
     """Print the keys of a tenant, newest first."""
 
-    async def command(store: ResultStore, settings: Settings) -> int:
+    async def command(store: ResultDatabase, settings: Settings) -> int:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for heading in ("id", "name", "roles", "scopes", "created", "expires", "last used", "revoked"):
             table.add_column(heading)
@@ -97,7 +97,7 @@ def show(tenant: str) -> int:
 def revoke(tenant: str, key_id: str) -> int:
     """Revoke a key of a tenant; return 1 where it has no such key, or it was revoked already."""
 
-    async def command(store: ResultStore, settings: Settings) -> int:
+    async def command(store: ResultDatabase, settings: Settings) -> int:
         at = datetime.now(UTC).isoformat(timespec="microseconds")
         if await store.revoke_key(check_tenant_id(tenant), key_id, at=at):
             print(f"Key {key_id} is revoked.")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 
 import trio
@@ -99,10 +99,22 @@ def create_app(settings: Settings) -> App:
 
     @engine_app.warm_up
     async def warm() -> None:
+        with suppress(StoreUnavailable):
+            await check_role()
         await state.analyses.warm()
+
+    async def check_role() -> None:
+        # Known once the database has been reached; a role does not change while it serves.
+        if not settings.authenticates or state.role_checked:
+            return
+        reason = await state.analyses.passing_role()
+        if reason is not None:
+            raise SettingsError(f"CQOX_AUTH={settings.auth} keeps tenants apart, and this database does not: {reason}")
+        state.role_checked = True
 
     async def results() -> None:
         await state.analyses.store.ping()
+        await check_role()
 
     async def cache() -> None:
         await state.analyses.cache.ping()

@@ -23,6 +23,7 @@ class State:
         listeners: clients of the event streams of jobs.
         sources: data sources that the operator has named.
         names: limits concurrent validations of column names.
+        role_checked: whether the database's role is known to be bound by row level security.
     """
 
     analyses: Analyses
@@ -32,4 +33,5 @@ class State:
         self.settings = settings
         self.sources = sources or {}
         self.listeners = Listeners()
+        self.role_checked = False
         self.names = trio.CapacityLimiter(2)

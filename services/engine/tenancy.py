@@ -5,9 +5,9 @@ from typing import Any
 
 from cqox.analysis.jobs import Jobs
 from cqox.analysis.tenant import TenantAnalyses
-from cqox.storage import DEFAULT_TENANT
 from services.engine.state import State
 from services.http.request.request import current_request
+from services.http.security.requester import principal_of
 
 __all__ = ["mine", "my_jobs", "tenant_of"]
 
@@ -17,8 +17,14 @@ def tenant_of(scope: Mapping[str, Any]) -> str:
 
     Args:
         scope: the ASGI scope of the request.
+
+    Raises:
+        RuntimeError: it has no principal: its operation is open to everybody, and may read no data of a tenant.
     """
-    return DEFAULT_TENANT
+    principal = principal_of(scope)
+    if principal is None:
+        raise RuntimeError("an operation that needs no principal asked for the data of a tenant")
+    return principal.tenant
 
 
 def mine(state: State) -> TenantAnalyses:

@@ -12,7 +12,7 @@ from cqox.contract.messages import Message
 from cqox.storage.postgres.schema import TENANT_TABLES, locked, migrate
 from cqox.storage.schema import FINISHED, FINISHING
 
-__all__ = ["enter", "finish", "void_wall"]
+__all__ = ["enter", "finish", "passing_role", "void_wall"]
 
 type _Connection = psycopg.Connection[TupleRow]
 
@@ -74,8 +74,8 @@ def enter(connection: _Connection, *, tenant_id: str) -> None:
     )
 
 
-def void_wall(connection: _Connection) -> str | None:
-    """Return why row level security keeps no tenant from the rows of another; None where it does."""
+def passing_role(connection: _Connection) -> str | None:
+    """Return why row level security cannot apply to the role of a connection; None where it can."""
     role = connection.execute(
         "SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
@@ -84,6 +84,14 @@ def void_wall(connection: _Connection) -> str | None:
     if is_superuser or bypasses:
         attribute = "SUPERUSER" if is_superuser else "BYPASSRLS"
         return Message("storage.role-passes-wall", role=str(name), attribute=attribute)
+    return None
+
+
+def void_wall(connection: _Connection) -> str | None:
+    """Return why row level security keeps no tenant from the rows of another; None where it does."""
+    role = passing_role(connection)
+    if role is not None:
+        return role
     open_tables = connection.execute(
         "SELECT relname FROM pg_class WHERE oid = ANY(%s::regclass[]) AND NOT (relrowsecurity AND relforcerowsecurity)",
         (list(TENANT_TABLES),),

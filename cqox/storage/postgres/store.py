@@ -24,7 +24,7 @@ from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.identities import PostgresIdentities
 from cqox.storage.postgres.jobs import PostgresJobs
 from cqox.storage.postgres.retention import PostgresRetention
-from cqox.storage.postgres.row_security import enter, finish, void_wall
+from cqox.storage.postgres.row_security import enter, finish, passing_role, void_wall
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.postgres.shares import PostgresShares
 from cqox.storage.rows import (
@@ -241,6 +241,10 @@ class PostgresStore(PostgresJobs, PostgresRetention, PostgresHistory, PostgresSh
         The conditions of each statement hold in any case: this is the second wall behind them.
         """
         return await self._guarded(void_wall, migrated=True)
+
+    async def passing_role(self) -> str | None:
+        """Return why row level security cannot apply to the role that serves; None where it can."""
+        return await self._guarded(passing_role)
 
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Return every schema migration, and when it was applied."""
