@@ -62,8 +62,11 @@ class IdentityStore(Protocol):
     async def put_tenant(self, record: TenantRecord) -> bool:
         """Insert the tenant, or replace name and erasure of the one with its id; return whether it was inserted.
 
+        The first one but `default` prepares the store for several tenants; earlier releases refuse it from then on.
+
         Raises:
             ValueError: its id can be none of a tenant.
+            StoreUnavailable: also if the store cannot be prepared by the role that the engine has.
         """
         ...
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from cqox.storage.identities import ApiKeyRecord, TenantRecord
 from cqox.storage.rows import API_KEY, TENANT, is_text, key_of, row_of, row_of_key, tenant_of
 from cqox.storage.sqlite_file import marks
-from cqox.storage.tenant_ids import check_tenant_id
+from cqox.storage.sqlite_schema import finish
+from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id
 
 __all__ = ["SqliteIdentities"]
 
@@ -32,6 +33,8 @@ class SqliteIdentities(ABC):
         check_tenant_id(record.tenant_id)
 
         def put(connection: sqlite3.Connection) -> bool:
+            if record.tenant_id != DEFAULT_TENANT:
+                finish(connection)
             statement = f"INSERT INTO tenants ({TENANT}) VALUES ({marks(4)}) ON CONFLICT DO NOTHING"
             if connection.execute(statement, row_of(record)).rowcount == 1:
                 return True

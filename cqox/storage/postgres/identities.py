@@ -8,8 +8,9 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from cqox.storage.identities import ApiKeyRecord, TenantRecord
+from cqox.storage.postgres.row_security import finish
 from cqox.storage.rows import API_KEY, TENANT, is_text, key_of, row_of, row_of_key, tenant_of
-from cqox.storage.tenant_ids import check_tenant_id
+from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id
 
 __all__ = ["PostgresIdentities"]
 
@@ -35,6 +36,9 @@ class PostgresIdentities(ABC):
         was_there: list[bool] = []
 
         def put(connection: _Connection) -> bool:
+            if record.tenant_id != DEFAULT_TENANT:
+                # Now rather than at its first call, so that its creation fails where that cannot be done.
+                finish(connection)
             # Selected first: after an attempt whose answer was lost, its own row would look like another's.
             query = "SELECT 1 FROM tenants WHERE tenant_id = %s"
             was_there.append(connection.execute(query, (record.tenant_id,)).fetchone() is not None)

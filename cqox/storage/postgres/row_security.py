@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Identifier
 
 from cqox.contract.messages import Message
+from cqox.errors import StoreUnavailable
 from cqox.storage.postgres.schema import TENANT_TABLES, locked, migrate
 from cqox.storage.schema import FINISHED, FINISHING
 
@@ -47,8 +48,18 @@ def finish(connection: _Connection) -> int:
 
     Args:
         connection: in autocommit mode, of the owner of the tables.
+
+    Raises:
+        StoreUnavailable: the role does not own the tables.
     """
     migrate(connection)
+    try:
+        return _finish(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreUnavailable(Message("storage.no-owner", reason=str(error).partition("\n")[0])) from error
+
+
+def _finish(connection: _Connection) -> int:
     with locked(connection):
         if connection.execute(_IS_FINISHED, (FINISHED,)).fetchone() is not None:
             return 0

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
+from cqox.analysis.stores import StoreAddresses, open_store
+from cqox.analysis.stores import void_wall as reason_of
 from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT
 from cqox.storage.postgres import PostgresStore
@@ -15,7 +18,7 @@ from cqox.storage.postgres.schema import MIGRATIONS, TENANT_TABLES, migrate
 from cqox.storage.schema import FINISHED
 from tests.servers import Postgres
 from tests.storage.previous_release import KNOWN_STEPS, statements
-from tests.storage.records import a_dataset, a_job, a_report, a_share
+from tests.storage.records import a_dataset, a_job, a_report, a_share, a_tenant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 ONE = a_report(1).analysis_id
@@ -179,10 +182,12 @@ async def test_the_tenant_is_set_again_only_where_it_changes(roles: Roles, monke
         assert [scope for scope in scopes if scope] == ["acme", "other", "acme"]
 
 
-async def test_a_wall_that_does_not_hold_is_reported(roles: Roles, postgres_server: Postgres) -> None:
+async def test_a_wall_that_does_not_hold_is_reported(roles: Roles, postgres_server: Postgres, tmp_path: Path) -> None:
     await filled(roles.owner, DEFAULT_TENANT)
-    async with PostgresStore.open(roles.superuser) as database:
-        assert "SUPERUSER" in str(await database.void_wall())
+    async with open_store(tmp_path, StoreAddresses(postgres_url=roles.superuser)) as store:
+        assert "SUPERUSER" in str(await reason_of(store))
+    async with open_store(tmp_path, StoreAddresses()) as store:
+        assert await reason_of(store) is None
     async with PostgresStore.open(roles.app) as database:
         assert "cqox db migrate --finish" in str(await database.void_wall())
     with psycopg.connect(roles.owner, autocommit=True) as connection:
@@ -198,8 +203,9 @@ async def test_a_role_that_owns_nothing_cannot_begin_with_a_second_tenant(roles:
     await filled(roles.owner, DEFAULT_TENANT)
     async with PostgresStore.open(roles.app) as database:
         await database.within(DEFAULT_TENANT).save(a_report(2))
-        with pytest.raises(StoreUnavailable, match="owner"):
-            await database.within("acme").save(a_report(1))
+        for begin in (lambda: database.within("acme").save(a_report(1)), lambda: database.put_tenant(a_tenant("acme"))):
+            with pytest.raises(StoreUnavailable, match=r"must be owner of .*cqox db migrate --finish"):
+                await begin()
         assert [each.tenant_id for each in await database.tenants()] == [DEFAULT_TENANT]
     async with PostgresStore.open(roles.owner) as database:
         assert (await database.finish(), await database.finish()) == (1, 0)

@@ -271,3 +271,15 @@ async def test_a_failed_erasure_is_reported_and_succeeds_once_the_server_is_back
                 except StoreUnavailable:
                     await anyio.sleep(0.05)
         assert await cache.get(a_report(1).analysis_id) is None
+
+
+async def test_an_erased_report_is_not_left_to_engines_of_the_previous_release(
+    cache: RedisCache, redis_server: Redis
+) -> None:
+    previous = f"cqox:1:report:{ONE.analysis_id}"
+    with redis_server.client() as client:
+        client.set(previous, b"value")
+        await cache.within("acme").erase([ONE.analysis_id])
+        assert client.exists(previous) == 1
+        await cache.erase([ONE.analysis_id])
+        assert client.exists(previous) == 0
