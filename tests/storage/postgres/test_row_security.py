@@ -19,6 +19,8 @@ from cqox.storage.schema import FINISHED
 from tests.servers import Postgres
 from tests.storage.previous_release import KNOWN_STEPS, statements
 from tests.storage.records import a_dataset, a_job, a_report, a_share, a_tenant
+from tests.storage.test_tenants import INSERTS, asked_of, snapshot
+from tests.storage.test_tenants import filled as fill
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 ONE = a_report(1).analysis_id
@@ -143,6 +145,21 @@ async def test_a_store_works_under_a_role_that_owns_nothing(roles: Roles) -> Non
         assert await other.delete_reports([ONE]) == [ONE]
         assert await database.renew_jobs("one", seconds=60) == 2
         assert await database.tenant_of_share("acme") == "acme"
+
+
+async def test_every_method_works_behind_the_wall_and_shows_nothing_of_another_tenant(roles: Roles) -> None:
+    async with PostgresStore.open(roles.owner) as database:
+        await database.finish()
+    async with PostgresStore.open(roles.app, size=2) as database:
+        owner, stranger = database.within("acme"), database.within("other")
+        await fill(owner)
+        before = await snapshot(owner)
+        for ask in (*asked_of(str).values(), *INSERTS.values(), *asked_of(str).values()):
+            await ask(stranger)
+        assert await snapshot(owner) == before
+        for ask in (*asked_of(str).values(), *INSERTS.values(), *asked_of(str).values()):
+            await ask(owner)
+        assert await snapshot(owner) != before
 
 
 async def test_a_connection_that_returns_to_the_pool_keeps_no_tenant_for_the_next_call(roles: Roles) -> None:
