@@ -27,6 +27,8 @@ _TITLES = {
     ("stores", "lower"): "Stores: time and CPU of a call in multiples of the driver's",
     ("telemetry", "higher"): "Telemetry: requests per second, times those without telemetry",
     ("telemetry", "lower"): "Telemetry: CPU of a request in multiples of that without telemetry",
+    ("tls", "higher"): "TLS: requests per second, times those without it",
+    ("tls", "lower"): "TLS: CPU of a request in multiples of that without it",
     ("resilience", "lower"): "Resilience: time of a call in multiples of the bare call's",
 }
 _DIRECTION = {"higher": "Higher is better.", "lower": "Lower is better."}

@@ -1,21 +1,25 @@
 """A load generator on loopback with threads and plain sockets, cheap enough not to distort the measurement."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Connection", "Load", "closed_loop", "open_loop", "percentile"]
+__all__ = ["Connection", "Load", "closed_loop", "closed_loop_on", "open_loop", "percentile"]
 
 
 class Connection:
     """A keep-alive connection to a service on this machine."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._port = port
+        self._tls = tls
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
 
     def send(self, path: str, body: bytes = b"", **headers: str) -> None:
         """Send a request: POST with a body, JSON by default, or GET without one."""
@@ -35,7 +39,7 @@ class Connection:
         while len(body) < length:
             body += self._more()
         if b"connection: close" in lowered:
-            self.__init__(self._port)  # type: ignore[misc]
+            self.__init__(self._port, self._tls)  # type: ignore[misc]
         return int(head[9:12]), body
 
     def ask(self, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
@@ -73,17 +77,25 @@ class Load:
 
 def closed_loop(port: int, path: str, body: Callable[[], bytes], *, connections: int, seconds: float) -> Load:
     """Run a closed loop: each client sends its next request as soon as it has the response."""
+    opened = [Connection(port) for _ in range(connections)]
+    try:
+        return closed_loop_on(opened, path, body, seconds=seconds)
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def closed_loop_on(connections: Sequence[Connection], path: str, body: Callable[[], bytes], *, seconds: float) -> Load:
+    """Run a closed loop on open connections, which stay open."""
     answers: list[tuple[int, float]] = []
     end = time.perf_counter() + seconds
 
-    def run() -> None:
-        connection = Connection(port)
+    def run(connection: Connection) -> None:
         while (began := time.perf_counter()) < end:
             status, _ = connection.ask(path, body())
             answers.append((status, time.perf_counter() - began))
-        connection.close()
 
-    return _timed([threading.Thread(target=run) for _ in range(connections)], answers)
+    return _timed([threading.Thread(target=run, args=(each,)) for each in connections], answers)
 
 
 def open_loop(

@@ -25,6 +25,8 @@ CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables of the trusted certificate authorities, in place of the public ones."""
 
 _READ_BYTES = 2**16
+_RECORD_BYTES = 2**14
+"""Most bytes of one TLS record; a read returns no more, and allocates what it is asked for."""
 
 
 def client_context() -> ssl.SSLContext:
@@ -169,12 +171,29 @@ class TlsStream:
             trio.BrokenResourceError: the connection is lost, or the data is not TLS.
         """
         try:
-            return await self._until(lambda: self._tls.read(max_bytes))
+            data = await self._until(lambda: self._tls.read(min(max_bytes, _RECORD_BYTES)))
+            return data if not self._incoming.pending else self._with_received(data, max_bytes)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             # HTTP delimits responses itself, and many servers close without close_notify.
             return b""
         except ssl.SSLError as error:
             raise trio.BrokenResourceError from error
+
+    def _with_received(self, data: bytes, max_bytes: int) -> bytes:
+        """Add further records that were received already: OpenSSL returns one at a time, and each costs a parse."""
+        found = [data]
+        left = max_bytes - len(data)
+        while self._incoming.pending and left:
+            try:
+                more = self._tls.read(min(left, _RECORD_BYTES))
+            except ssl.SSLError:
+                # An incomplete record, or an error or end that the next call raises again.
+                break
+            if not more:
+                break
+            found.append(more)
+            left -= len(more)
+        return b"".join(found)
 
     def read_pending(self) -> bytes:
         """Return unread data without blocking, and update `ended`."""
