@@ -171,6 +171,9 @@ class TlsStream:
             trio.BrokenResourceError: the connection is lost, or the data is not TLS.
         """
         try:
+            if not (self._incoming.pending or self._incoming.eof or self._tls.pending()):
+                # Without this a read would fail first, which costs more than the rest of it.
+                await self._receive()
             data = await self._until(lambda: self._tls.read(min(max_bytes, _RECORD_BYTES)))
             return data if not self._incoming.pending else self._with_received(data, max_bytes)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -216,16 +219,19 @@ class TlsStream:
                 return step()
             except ssl.SSLWantReadError:
                 await self._flush()
-                data = await self._stream.receive_some(_READ_BYTES)
-                if data:
-                    self._incoming.write(data)
-                else:
-                    self._incoming.write_eof()
+                await self._receive()
             except ssl.SSLError:
                 # Send the alert, so that the peer's log names the error as well.
                 with suppress(trio.BrokenResourceError):
                     await self._flush()
                 raise
+
+    async def _receive(self) -> None:
+        data = await self._stream.receive_some(_READ_BYTES)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
 
     async def _flush(self) -> None:
         if data := self._outgoing.read():

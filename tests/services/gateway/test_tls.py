@@ -1,5 +1,6 @@
 """The client side of TLS against Trio's own server side, in memory and on loopback."""
 
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -217,3 +218,21 @@ async def test_without_certificates_an_engine_is_verified_by_its_name(trusted) -
         assert tls.allows(terms)
         stream.socket.close()
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_records_that_have_been_received_are_returned_together(trusted) -> None:
+    sent = bytes(range(256)) * 128
+    async with connected() as (stream, server):
+        await agree(stream, server)
+        await server.send_all(sent)
+        # All of it is in the buffer of the socket.
+        await until(lambda: len(stream.socket._sock.recv(2**20, socket.MSG_PEEK)) > len(sent))
+        assert await stream.receive_some(len(sent)) == sent
+        await server.send_all(sent)
+        await until(lambda: len(stream.socket._sock.recv(2**20, socket.MSG_PEEK)) > len(sent))
+        assert await stream.receive_some(20_000) == sent[:20_000], "no more than was asked for"
+        rest = b""
+        while len(rest) < len(sent) - 20_000:
+            rest += await stream.receive_some()
+        assert rest == sent[20_000:]
