@@ -20,7 +20,6 @@ __all__ = [
     "open_cache",
     "open_store",
     "passing_role",
-    "void_wall",
 ]
 
 RESULTS_FILE = "results.sqlite"
@@ -114,15 +113,6 @@ async def passing_role(store: ResultDatabase) -> str | None:
 def generation_of(store: ResultDatabase) -> int:
     """Return a number that changes once the store has lost or deleted reports; constant for a server."""
     return (store.epoch << 64) + store.deletions if isinstance(store, SqliteStore) else 0
-
-
-async def void_wall(store: ResultDatabase) -> str | None:
-    """Return why the store does not keep tenants apart by itself; None where it does, and for a file, which cannot.
-
-    Raises:
-        StoreUnavailable: the store cannot be reached.
-    """
-    return None if isinstance(store, SqliteStore) else await store.void_wall()  # type: ignore[attr-defined]
 
 
 @asynccontextmanager

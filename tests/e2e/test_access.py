@@ -13,7 +13,8 @@ import pytest
 import cqox
 from cqox.errors import NotAuthenticated, PermissionMissing
 from cqox.security import HopKeys, Principal, Role, encode, granted, new_key
-from tests.e2e.stack import Stack, running_stack
+from tests.e2e.stack import Stack, build, running_stack
+from tests.servers import Postgres, running
 from tests.waiting import wait_until
 
 ASKED = {
@@ -197,3 +198,61 @@ def test_a_key_gives_no_more_than_its_maker_has_and_reaches_no_other_tenant(keye
         mine = client.get("/api/keys", headers=bearer(steward)).json()["keys"][0]["key_id"]
         assert client.delete(f"/api/keys/{mine}", headers=bearer(other)).status_code == 404
         assert client.get("/api/tenants/default", headers=bearer(other)).status_code == 404
+
+
+def test_two_tenants_with_the_same_bytes_see_nothing_of_each_other(keyed: Stack, steward: str) -> None:
+    other = make_key(keyed, "--tenant", "bravo", "--new-tenant", "--role", "steward")
+    table = b"y,w\n" + b"".join(b"%d,%d\n" % (number % 11, number % 2) for number in range(80))
+    with keyed.client() as client:
+        made: dict[str, dict[str, str]] = {}
+        for name, key in (("mine.csv", steward), ("theirs.csv", other)):
+            headers = bearer(key)
+            uploaded = client.post("/api/datasets", files={"file": (name, table)}, headers=headers).json()
+            assert uploaded["name"] == name
+            asked = ASKED | {"dataset_id": uploaded["dataset_id"]}
+            report = client.post("/api/analyze/comprehensive", json=asked, headers=headers).json()
+            body = {"title": f"of {name}"}
+            path = f"/api/analyses/{report['analysis_id']}"
+            version = client.get(f"{path}/annotation", headers=headers).headers["etag"]
+            written = client.patch(f"{path}/annotation", json=body, headers=headers | {"If-Match": version})
+            assert written.status_code == 200, written.text
+            job = client.post(
+                "/api/analyze/comprehensive",
+                json=asked,
+                headers=headers | {"Prefer": "respond-async", "Idempotency-Key": "k"},
+            ).json()
+            made[key] = {"dataset": uploaded["dataset_id"], "analysis": report["analysis_id"], "job": job["job_id"]}
+        # The same bytes and the same question have the same ids, and are two of everything.
+        assert made[steward]["dataset"] == made[other]["dataset"]
+        assert made[steward]["analysis"] == made[other]["analysis"]
+        assert made[steward]["job"] != made[other]["job"]
+        for key, name, foreign in ((steward, "mine.csv", other), (other, "theirs.csv", steward)):
+            headers = bearer(key)
+            names = [each["name"] for each in client.get("/api/datasets", headers=headers).json()["datasets"]]
+            assert name in names
+            assert not {"mine.csv", "theirs.csv"} - {name} & set(names)
+            title = client.get(f"/api/analyses/{made[key]['analysis']}/annotation", headers=headers).json()["title"]
+            assert title == f"of {name}"
+            assert client.get(f"/api/jobs/{made[foreign]['job']}", headers=headers).status_code == 404
+            assert client.get("/api/datasets/test", headers=headers).status_code == 200
+            looks = client.get(f"/api/datasets/{made[key]['dataset']}/looks", headers=headers).json()
+            assert looks["analyses"] == 1
+        # What one deletes stays the other's.
+        assert client.delete(f"/api/datasets/{made[other]['dataset']}", headers=bearer(other)).status_code == 204
+        assert client.get(f"/api/datasets/{made[other]['dataset']}", headers=bearer(other)).status_code == 404
+        assert client.get(f"/api/datasets/{made[steward]['dataset']}", headers=bearer(steward)).status_code == 200
+        assert client.get(f"/api/analyses/{made[steward]['analysis']}", headers=bearer(steward)).status_code == 200
+
+
+def test_a_database_role_that_passes_row_level_security_ends_the_start(tmp_path: Path) -> None:
+    with running(Postgres()) as database:
+        # The server of the tests lets its superuser in.
+        stack = build(tmp_path, CQOX_AUTH="keys", CQOX_HOP_KEY=HOP_KEY, POSTGRES_URL=database.fresh())
+        stack.engine.start()
+        assert stack.engine.process is not None
+        try:
+            assert stack.engine.process.wait(60) == 1
+        finally:
+            stack.engine.kill()
+    assert "has the attribute SUPERUSER" in stack.engine.log
+    assert "Traceback" not in stack.engine.log

@@ -28,9 +28,11 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from cqox.errors import CqoxError
 from cqox.tasks import TaskGroup, open_task_group
+from services.config.configuration import SettingsError
 from services.http.observability.tracing import Exchange
 from services.http.request.request import IncomingRequest
 from services.http.response.headers import decorate, log_access
+from services.http.response.problems import select_error
 from services.http.server.http1 import HELD, NO_BODY
 from services.http.server.lifecycle import Ticket
 
@@ -243,6 +245,11 @@ class Lifespan:
                 if app.lifecycle.draining.is_set():
                     await app.lifecycle.drained.wait()
                 group.cancel_scope.cancel()
+        except* SettingsError as errors:
+            # A setting that only a running app could check, such as the role of the database.
+            app.lifecycle.fail(errors)
+            _log.error("%s", select_error(errors))
+            await self._wait_end(receive)
         except* Exception as errors:  # noqa: BLE001 - the root of every task that outlives a request
             # The app has lost its tasks: report the failure to the server, which ends the process.
             app.lifecycle.fail(errors)
