@@ -29,7 +29,7 @@ def test_gateway_and_engine_answer_the_same_paths(tmp_path):
         return {(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods - automatic}
 
     shell = {*PAGE_PATHS, "/page/text.<language>.json", "/page/<path:name>"}
-    of_page = {(path, "GET") for path in shell}
+    of_page = {(path, "GET") for path in shell} | {("/page/sign-in", method) for method in ("GET", "POST")}
     # The engine's root leads to the description of the API.
     assert paths(create_app(settings)) - of_page == paths(create_engine(settings)) - {("/", "GET")}
 
