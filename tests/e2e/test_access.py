@@ -256,3 +256,40 @@ def test_a_database_role_that_passes_row_level_security_ends_the_start(tmp_path:
             stack.engine.kill()
     assert "has the attribute SUPERUSER" in stack.engine.log
     assert "Traceback" not in stack.engine.log
+
+
+def test_what_belongs_to_a_tenant_is_missing_to_another(keyed: Stack, steward: str) -> None:
+    other = make_key(keyed, "--tenant", "acme", "--new-tenant", "--role", "steward")
+    content = TABLE + b"9,1\n"
+    with keyed.client() as client:
+
+        def ask(key: str, method: str, path: str, **more: object) -> httpx.Response:
+            return client.request(method, path, headers=bearer(key), **more)
+
+        mine = ask(steward, "POST", "/api/datasets?name=mine", files={"file": ("t.csv", content)}).json()
+        path = f"/api/datasets/{mine['dataset_id']}"
+        assert ask(other, "GET", path).status_code == 404
+        assert ask(other, "DELETE", path).status_code == 404
+        body = ASKED | {"dataset_id": mine["dataset_id"]}
+        report = ask(steward, "POST", "/api/analyze/comprehensive", json=body).json()
+        figure = next(iter(report["figures"]))
+        for part in ("", "/annotation", f"/figures/{figure}.svg", "/export.csv", "/shares"):
+            found = f"/api/analyses/{report['analysis_id']}{part}"
+            assert (ask(steward, "GET", found).status_code, ask(other, "GET", found).status_code) == (200, 404), part
+        assert ask(other, "POST", "/api/analyze/comprehensive", json=body).status_code == 404
+
+        theirs = ask(other, "POST", "/api/datasets?name=theirs", files={"file": ("t.csv", content)}).json()
+        assert (theirs["dataset_id"], theirs["name"], mine["name"]) == (mine["dataset_id"], "theirs", "mine")
+        own = [one["name"] for one in ask(other, "GET", "/api/datasets").json()["datasets"] if not one["sample"]]
+        assert own == ["theirs"]
+        assert ask(other, "GET", "/api/analyses").json()["analyses"] == []
+        # An idempotency key belongs to a tenant as well.
+        job = client.post(
+            "/api/analyze/comprehensive",
+            json=body,
+            headers=bearer(steward) | {"Idempotency-Key": "same", "Prefer": "respond-async"},
+        ).json()["job_id"]
+        assert ask(other, "GET", f"/api/jobs/{job}").status_code == 404
+        assert ask(other, "DELETE", f"/api/jobs/{job}").status_code == 404
+        assert ask(other, "DELETE", path).status_code == 204
+        assert ask(steward, "GET", path).status_code == 200

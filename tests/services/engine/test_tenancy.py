@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,12 +11,14 @@ import trio
 
 from cqox.analysis.answer import Answer
 from cqox.analysis.jobs import Job, Jobs
-from cqox.storage import DEFAULT_TENANT, Page
+from cqox.security import LOCAL
+from cqox.storage import Page
 from cqox.tasks import open_task_group
 from services.config.settings import Settings
 from services.engine import analyses, history, jobs, keys, tenancy
 from services.engine.state import State
 from services.engine.tenancy import tenant_of
+from services.http.security.requester import set_principal
 from tests.analysis.test_jobs import Owner
 from tests.services.engine.handled import Store, app_of
 from tests.services.engine.test_analyses import ASKED, PATH, Service
@@ -54,8 +57,15 @@ async def asked(state: State, path: str, tenant_id: str) -> tuple[int, Mapping[s
     return answer.status_code, json.loads(await answer.get_data())
 
 
-def test_requests_belong_to_the_first_tenant_until_they_are_authenticated() -> None:
-    assert tenant_of({"type": "http", "headers": [(b"x-test-tenant", b"acme")]}) == DEFAULT_TENANT
+def test_a_request_belongs_to_the_tenant_of_its_principal_whatever_it_says() -> None:
+    scope: dict[str, Any] = {"type": "http", "headers": [(b"x-test-tenant", b"other")]}
+    set_principal(scope, replace(LOCAL, tenant="acme"))
+    assert tenant_of(scope) == "acme"
+
+
+def test_a_request_without_a_principal_reads_no_data_of_a_tenant() -> None:
+    with pytest.raises(RuntimeError, match="needs no principal"):
+        tenant_of({"type": "http", "headers": []})
 
 
 @pytest.mark.trio
