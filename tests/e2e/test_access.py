@@ -38,7 +38,8 @@ def make_key(stack: Stack, *arguments: str) -> str:
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("keyed")
     (folder / "hop").write_text(HOP_KEY)
-    with running_stack(folder, CQOX_AUTH="keys", CQOX_HOP_KEY_FILE=str(folder / "hop")) as made:
+    environment = {"CQOX_HOP_KEY_FILE": str(folder / "hop"), "CQOX_SHARE_LINKS": "on"}
+    with running_stack(folder, CQOX_AUTH="keys", **environment) as made:
         yield made
 
 
@@ -293,3 +294,17 @@ def test_what_belongs_to_a_tenant_is_missing_to_another(keyed: Stack, steward: s
         assert ask(other, "DELETE", f"/api/jobs/{job}").status_code == 404
         assert ask(other, "DELETE", path).status_code == 204
         assert ask(steward, "GET", path).status_code == 200
+
+
+def test_a_share_link_of_any_tenant_opens_its_report_without_a_key(keyed: Stack) -> None:
+    key = bearer(make_key(keyed, "--tenant", "acme", "--new-tenant", "--role", "analyst"))
+    with keyed.client() as client:
+        dataset = client.post("/api/datasets", files={"file": ("t.csv", TABLE + b"8,0\n")}, headers=key).json()
+        body = ASKED | {"dataset_id": dataset["dataset_id"]}
+        report = client.post("/api/analyze/comprehensive", json=body, headers=key).json()
+        path = f"/api/analyses/{report['analysis_id']}"
+        token = {"Share-Token": client.post(f"{path}/shares", json={}, headers=key).json()["token"]}
+        for part in ("", "/annotation", f"/figures/{next(iter(report['figures']))}.svg", "/export.csv"):
+            assert client.get(f"/api/shared{part}", headers=token).status_code == 200, part
+        # It is no key.
+        assert client.get(path, headers=token).status_code == 401
