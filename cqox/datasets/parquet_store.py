@@ -112,6 +112,8 @@ class ColumnsOnDisk:
 
     def __getitem__(self, name: str) -> pl.Series:
         """All rows of a column; those read last are kept, up to `RecentColumns.MOST_BYTES`."""
+        if name in self.replaced:
+            return self.replaced[name]
         found = self._recent.get(name)
         if found is None:
             found = self.load([name])[name]

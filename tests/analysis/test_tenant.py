@@ -10,7 +10,7 @@ from typing import cast
 import anyio
 import pytest
 
-from cqox.analysis import service
+from cqox.analysis import pools
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
@@ -27,7 +27,7 @@ ABSENT = f"{99:032x}"
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> FakePool:
     made = FakePool()
-    monkeypatch.setattr(service, "WorkerPool", made)
+    monkeypatch.setattr(pools, "WorkerPool", made)
     return made
 
 

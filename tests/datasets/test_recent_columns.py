@@ -56,5 +56,11 @@ def test_a_column_is_read_once_and_again_for_other_rows(tmp_path: Path, monkeypa
     assert table["a"].equals(column("a"))
     assert table["a"].equals(column("a"))
     assert reads == [["a"]]
+    # What replaces a column counts from the moment when it is known.
+    replaced: dict[str, pl.Series] = {}
+    remedied = ColumnsOnDisk(path=path, height=ROWS, replaced=replaced)
+    assert remedied["b"].equals(column("b"))
+    replaced["b"] = pl.Series("b", [0] * ROWS)
+    assert remedied["b"].sum() == 0
     kept = pl.Series([number < 10 for number in range(ROWS)])
     assert ColumnsOnDisk(path=path, height=10, kept=kept)["a"].len() == 10

@@ -9,6 +9,7 @@ import pytest
 from cqox.certificates import Credentials, current_version
 from cqox.certificates.authority import Authority
 from cqox.errors import StoreUnavailable
+from cqox.storage import DEFAULT_TENANT
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.postgres.tls import PostgresTls
 from tests.servers.certificates import authority_in
@@ -42,8 +43,8 @@ async def test_the_server_is_verified_and_sees_the_certificate_of_the_engine(
 ) -> None:
     credentials = Credentials(authority.folder / "engine")
     async with PostgresStore.open(server.url, size=1, credentials=credentials) as store:
-        await store.save(a_report(1))
-        assert await store.load(a_report(1).analysis_id) == a_report(1)
+        await store.within(DEFAULT_TENANT).save(a_report(1))
+        assert await store.within(DEFAULT_TENANT).load(a_report(1).analysis_id) == a_report(1)
         assert server.execute(SESSIONS) == [("TLSv1.3", "/CN=engine")]
 
 

@@ -9,6 +9,7 @@ import redis
 from cqox.certificates import Credentials
 from cqox.certificates.authority import Authority
 from cqox.errors import StoreUnavailable
+from cqox.storage import DEFAULT_TENANT
 from cqox.storage.redis import RedisCache
 from cqox.storage.redis.tls import use_certificates
 from tests.servers.certificates import authority_in
@@ -42,8 +43,8 @@ async def test_reports_are_cached_while_both_sides_change_their_authority(
     monkeypatch.setattr("cqox.certificates.credentials._LOOK_SECONDS", 0.0)
     async with RedisCache.open(server.url, credentials=Credentials(authority.folder / "engine")) as cache:
         for number in range(4):
-            await cache.put(a_report(number))
-            assert await cache.get(a_report(number).analysis_id) == a_report(number)
+            await cache.within(DEFAULT_TENANT).put(a_report(number))
+            assert await cache.within(DEFAULT_TENANT).get(a_report(number).analysis_id) == a_report(number)
             if number < 3:
                 authority.replace()
                 server.reload()
