@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.servers.certificates import authority_in, client_of
 from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -101,3 +102,35 @@ def test_with_a_worker_that_is_not_trios_a_service_ends_and_says_what_to_change(
     assert ended.returncode != 0
     assert "--worker-class trio" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_certificates_of_the_settings_hold_under_hypercorn_as_well(tmp_path: Path) -> None:
+    authority = authority_in(tmp_path / "tls", "gateway")
+    port = free_port()
+    command = [sys.executable, "-m", "hypercorn", "-c", "deploy/hypercorn.toml", "-b", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(
+        [*command, "services.gateway.app:app"],
+        cwd=ROOT,
+        env=os.environ | {"CQOX_DATA_DIR": str(tmp_path), "CQOX_TLS_DIR": str(tmp_path / "tls" / "gateway")},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=ending_with_parent(signal.SIGKILL),
+        start_new_session=True,
+    )
+    try:
+        with httpx.Client(
+            base_url=f"https://127.0.0.1:{port}", verify=client_of(authority, "gateway"), trust_env=False
+        ) as client:
+
+            def answers() -> bool:
+                assert process.poll() is None
+                try:
+                    return client.get("/health/live").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            wait_until(answers)
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port}/health/live", trust_env=False)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
