@@ -10,6 +10,8 @@ from cqox.contract.messages import Message, of
 from services.http.response.problems import describe, kinds
 
 ERRORS = [
+    errors.NotAuthenticated("who are you", reason="invalid_token"),
+    errors.PermissionMissing("not for you", permission="datasets:read"),
     errors.InvalidRequest(Message("request.empty-body"), field="mapping.y", choices=["y", "z"]),
     errors.UnusableData("constant"),
     errors.UnreadableFile("no table"),
@@ -27,6 +29,7 @@ ERRORS = [
     errors.StoreUnavailable("away"),
     errors.StorageFull("full"),
     errors.EngineUnavailable(Message("problems.engine-does-not-answer")),
+    errors.IdentityProviderUnavailable("away"),
     errors.ServiceError("broken"),
     errors.CircuitOpen("engine", retry_after=2.0),
     errors.BulkheadFull("engine"),
