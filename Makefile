@@ -17,6 +17,10 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bi
 # How many tests with real processes run at once.
 SERVICE_TESTS ?= 3
 
+# Tests that kill, fill and wait for minutes: `make faults` runs them.
+FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_turns.py \
+	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py
+
 # The tests that `make coverage` measures: those without processes of their own.
 COVERAGE ?= --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 
@@ -69,7 +73,7 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 	@exec $(BIN)/cqox up --demo
 
 .PHONY: test
-test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lint, types, import contracts, tests
+test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/faketime.sh
@@ -77,7 +81,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## everything: format, lin
 	@tests/servers/identity_provider.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 	@# Real processes are started and killed here: they wait more than they work.
-	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz
+	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%)
 
 .PHONY: check
 check: $(VENV)/.test-ready  ## format, lint, types, import contracts, words, messages
@@ -107,6 +111,12 @@ page-test: $(VENV)/.test-ready  ## the page in a real Chromium; screenshots in b
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)
 	@$(BIN)/python -m pytest -n0 tests/e2e/page
+
+.PHONY: faults
+faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, full stores, faults of the page (eight minutes)
+	@tests/servers/redis.sh $(VENV)
+	@tests/servers/chromium.sh $(VENV)
+	@$(BIN)/python -m pytest -n $(SERVICE_TESTS) --dist loadfile $(FAULT_TESTS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")

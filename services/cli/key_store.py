@@ -88,7 +88,7 @@ def show(tenant: str) -> int:
                 each.last_used_on or "",
                 each.revoked_at or "",
             )
-        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+        Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(table)
         return 0
 
     return run(command)

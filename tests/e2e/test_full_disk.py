@@ -41,7 +41,12 @@ class Started:
 
     def __call__(self) -> Service:
         port = free_port()
-        variables = {"CQOX_DATA_DIR": str(self._folder / "disk/data"), "CQOX_ENGINE_PORT": str(port)}
+        variables = {
+            "CQOX_DATA_DIR": str(self._folder / "disk/data"),
+            "CQOX_ENGINE_PORT": str(port),
+            # Originals of uploads make way for everything else, so that the disk would not be full for long.
+            "CQOX_ORIGINALS_BYTES": "0",
+        }
         if self.reserve:
             variables["CQOX_DISK_RESERVE_BYTES"] = self.reserve
         log = self._folder / f"engine{len(self.all)}.log"

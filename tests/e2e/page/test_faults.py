@@ -11,6 +11,7 @@ from tests.e2e.engines import LONG
 from tests.e2e.page.conftest import Visitors
 from tests.e2e.page.visitor import Visitor
 from tests.e2e.stack import Stack, running_stack
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -128,5 +129,13 @@ def test_without_an_engine_every_view_says_what_to_do(own: Stack, visitors: Visi
     visitor.shoot("no-engine")
     own.engine.start()
     own.engine.wait_ready()
-    visitor.click("try-again")
-    expect(visitor.page.locator(".failure")).to_have_count(0)
+    # The gateway's breaker may still be open, and each list of the view has a button of its own.
+    wait_until(lambda: _is_well(visitor))
+
+
+def _is_well(visitor: Visitor) -> bool:
+    again = visitor.button("try-again")
+    if again.count() and again.is_enabled():
+        again.click()
+        visitor.page.wait_for_timeout(1000)
+    return visitor.page.locator(".failure").count() == 0

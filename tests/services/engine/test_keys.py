@@ -6,15 +6,18 @@ from werkzeug.datastructures import Headers
 
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.errors import KeyReused
+from cqox.security import LOCAL
 from services.engine.keys import held_key, value_digest
 from services.engine.state import State
 from services.http.request.propagation import own_key
 from services.http.request.request import IncomingRequest
+from services.http.security.requester import set_principal
 from tests.storage.bound import a_cache
 
 
 def request_with(**headers: str) -> IncomingRequest:
     scope = {"type": "http", "headers": [], "query_string": b""}
+    set_principal(scope, LOCAL)
     fields = Headers([(name.replace("_", "-"), value) for name, value in headers.items()])
     return IncomingRequest("POST", "http", "/", b"", fields, "", "1.1", scope, send_push_promise=None)
 
