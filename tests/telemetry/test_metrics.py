@@ -60,17 +60,20 @@ def test_without_a_sink_measurements_and_what_was_kept_are_dropped() -> None:
 
 
 def test_a_metric_is_read_from_all_that_watch_it_until_each_ends() -> None:
+    # A session of this process may watch the same.
+    others = [metrics.read(each) for each in (QUEUE_DEPTH, WORKERS)]
+    readings = len(metrics.readings(QUEUE_DEPTH))
     depth = [3.0]
     first = metrics.watch(QUEUE_DEPTH, lambda: [(depth[0], {})])
     second = metrics.watch(QUEUE_DEPTH, lambda: [(10.0, {}), (20.0, {})])
     other = metrics.watch(WORKERS, lambda: [(1.0, {"state": "idle"})])
-    assert metrics.read(QUEUE_DEPTH) == [(3.0, {}), (10.0, {}), (20.0, {})]
+    assert metrics.read(QUEUE_DEPTH) == [*others[0], (3.0, {}), (10.0, {}), (20.0, {})]
     depth[0] = 4.0
     second()
-    assert metrics.read(QUEUE_DEPTH) == [(4.0, {})]
-    assert len(metrics.readings(QUEUE_DEPTH)) == 1
+    assert metrics.read(QUEUE_DEPTH) == [*others[0], (4.0, {})]
+    assert len(metrics.readings(QUEUE_DEPTH)) == readings + 1
     first()
     first()
-    assert metrics.read(QUEUE_DEPTH) == []
-    assert metrics.read(WORKERS) == [(1.0, {"state": "idle"})]
+    assert metrics.read(QUEUE_DEPTH) == others[0]
+    assert metrics.read(WORKERS) == [*others[1], (1.0, {"state": "idle"})]
     other()

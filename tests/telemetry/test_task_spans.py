@@ -204,7 +204,9 @@ async def _load(app, *, requests: int) -> None:
         started.set()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(app, {"type": "lifespan", "asgi": {}, "state": {}}, lifespan_receive, lifespan_send)
+        # As by a server: the outermost function of the task is not the application's.
+        scope = {"type": "lifespan", "asgi": {}, "state": {}}
+        nursery.start_soon(_serve, app, scope, lifespan_receive, lifespan_send)
         await started.wait()
         with trio.fail_after(60):
             while app.lifecycle.stage is Stage.STARTING:
@@ -217,6 +219,10 @@ async def _load(app, *, requests: int) -> None:
             for prefer in (b"wait=60", b"respond-async"):
                 clients.start_soon(_request, app, "/api/analyze/comprehensive", False, ANALYZE, (b"prefer", prefer))
         ended.set()
+
+
+async def _serve(app, *scope_receive_send) -> None:
+    await app(*scope_receive_send)
 
 
 async def _request(app, path: str, leaves: bool, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:

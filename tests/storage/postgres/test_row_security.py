@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from cqox.analysis.stores import StoreAddresses, open_store
-from cqox.analysis.stores import void_wall as reason_of
+from cqox.analysis.stores import passing_role as reason_of
 from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT
 from cqox.storage.postgres import PostgresStore
