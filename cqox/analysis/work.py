@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
@@ -57,6 +58,10 @@ def perform(name: str, arguments: object, on_step: StepCallback, check: Callable
 
 def warm() -> None:
     """Load everything that the first task would otherwise wait for."""
+    # What a task with a trace loads, and one that meets a fault of the disk: a task that is abandoned meanwhile would
+    # seem not to notice, and its process would be killed.
+    for name in ("cqox.telemetry.remote", "cqox.storage.disk"):
+        import_module(name)
     warm_up()
 
 
