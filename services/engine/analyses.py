@@ -76,6 +76,9 @@ def handlers(state: State) -> dict[str, Handler]:
         answer = figure_answer(content, suffix)
         # An analysis id is derived from its content, so its figures never change.
         answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+        if state.settings.authenticates:
+            # Two people at one browser are two readers.
+            answer.headers.add("Vary", "Authorization")
         return answer
 
     async def export_analysis(analysis_id: str, suffix: str) -> Response:

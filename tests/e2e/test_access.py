@@ -277,6 +277,8 @@ def test_what_belongs_to_a_tenant_is_missing_to_another(keyed: Stack, steward: s
         for part in ("", "/annotation", f"/figures/{figure}.svg", "/export.csv", "/shares"):
             found = f"/api/analyses/{report['analysis_id']}{part}"
             assert (ask(steward, "GET", found).status_code, ask(other, "GET", found).status_code) == (200, 404), part
+        drawn = ask(steward, "GET", f"/api/analyses/{report['analysis_id']}/figures/{figure}.svg")
+        assert "Authorization" in drawn.headers["vary"]
         assert ask(other, "POST", "/api/analyze/comprehensive", json=body).status_code == 404
 
         theirs = ask(other, "POST", "/api/datasets?name=theirs", files={"file": ("t.csv", content)}).json()
