@@ -12,7 +12,6 @@ from quart_trio.wrappers import TrioResponse
 
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, NotFound, RateLimited
-from services.gateway.identity_provider import authorization_address, redeem
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
 from services.http.server.app import App
@@ -24,21 +23,36 @@ PATH = "/page/sign-in"
 _MEMBERS = frozenset({"code", "code_verifier", "redirect_uri"})
 _MOST_CHARACTERS = 4096
 _PLACES = 8
+_MOST_WAITING = 64
 
 
 def add_sign_in(app: App) -> None:
     """Add the way in to the page: `GET` says where to sign in, or null; `POST` redeems the code that comes of it."""
     settings = app.settings
     offered = settings.auth == "oidc" and bool(settings.oidc_client_id)
-    redeeming = trio.CapacityLimiter(_PLACES)
+    redeeming, asking = trio.CapacityLimiter(_PLACES), trio.Lock()
+    known: list[tuple[str, float]] = []
+    if offered:
+        # The libraries of tokens are an extra that other modes do without.
+        from services.gateway.identity_provider import FRESH_SECONDS, authorization_address, redeem
+
+    async def address() -> str:
+        # Anybody may ask, so that the provider is asked by one task at a time, and rarely.
+        async with asking:
+            if not known or trio.current_time() >= known[0][1]:
+                found = await authorization_address(settings.oidc_issuer)
+                known[:] = [(found, trio.current_time() + FRESH_SECONDS)]
+            return known[0][0]
 
     async def begin() -> TrioResponse:
         if not offered:
             # No error, which a browser would log.
             return _json(None)
+        if asking.statistics().tasks_waiting >= _MOST_WAITING:
+            raise RateLimited("sign-in", retry_after=1.0)
         return _json(
             {
-                "address": await authorization_address(settings.oidc_issuer),
+                "address": await address(),
                 "client_id": settings.oidc_client_id,
                 "resource": settings.oidc_audience,
                 "scope": settings.oidc_scope,

@@ -1,6 +1,8 @@
 """The page's way in by a provider: what the gateway offers, and what it refuses to redeem."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from joserfc.jwk import ECKey
@@ -56,7 +58,16 @@ async def test_a_code_that_the_provider_does_not_know_is_refused() -> None:
         client = create_app(settings(provider.issuer)).test_client()
         offered = await (await client.get(PATH)).get_json()
         assert offered["address"] == f"{provider.issuer}/auth"
+        # It is remembered: anybody may ask for it.
+        provider.stop()
+        assert await (await client.get(PATH)).get_json() == offered
+        provider.start()
         answer = await client.post(PATH, json=BODY)
         assert (answer.status_code, (await answer.get_json())["field"]) == (400, "code")
     finally:
         provider.close()
+
+
+def test_a_gateway_without_tokens_loads_none_of_their_libraries() -> None:
+    code = "import sys, services.gateway.app; sys.exit(bool({'joserfc', 'cryptography'} & {*sys.modules}))"
+    subprocess.run([sys.executable, "-c", code], check=True)
