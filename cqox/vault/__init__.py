@@ -1,0 +1,1 @@
+"""Client of a vault (OpenBao): secrets, database users, certificates, and keys that never leave it."""
