@@ -57,6 +57,14 @@ class KeyRing(Protocol):
         """
         ...
 
+    def is_current(self, tenant_id: str, wrapped: bytes) -> bool:
+        """Return whether a data key is wrapped by the newest key of a tenant.
+
+        Raises:
+            KeysUnavailable: the ring cannot be asked now.
+        """
+        ...
+
     def rotate(self, tenant_id: str) -> None:
         """Give a tenant a new key for the data keys that follow; earlier ones are still unwrapped.
 
