@@ -122,7 +122,9 @@ class FileKeyRing:
     @contextmanager
     def _changing(self) -> Iterator[_Ring]:
         try:
-            handle = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(
+                self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 ring = {tenant: dict(keys) for tenant, keys in self._read().items()}

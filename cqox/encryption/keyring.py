@@ -1,13 +1,26 @@
 """Contract of key rings: they hold one key for each tenant, which never leaves them, and wrap data keys with it.
 
-A data key encrypts data, and is stored beside them in its wrapped form. Destroying the key of a tenant makes all of its
+A data key encrypts data, and is stored with them in its wrapped form. Destroying the key of a tenant makes all of its
 data unreadable, also in backups (envelope encryption; crypto-shredding in NIST SP 800-88 Rev. 1, 2.6).
 """
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["KEY_BYTES", "MOST_WRAPPED_BYTES", "DataKey", "KeyDestroyed", "KeyRing", "KeysUnavailable"]
+__all__ = [
+    "KEY_BYTES",
+    "MAGIC",
+    "MOST_WRAPPED_BYTES",
+    "DataKey",
+    "KeyDestroyed",
+    "KeyRing",
+    "KeysUnavailable",
+    "SealBroken",
+    "is_sealed",
+]
+
+MAGIC = b"CQOXSEAL"
+"""The first bytes of everything that is sealed."""
 
 KEY_BYTES = 32
 """Length of a data key: AES-256."""
@@ -22,6 +35,10 @@ class KeysUnavailable(Exception):
 
 class KeyDestroyed(Exception):
     """The data key cannot be unwrapped by any key of its tenant: the tenant's key was destroyed, or is another one."""
+
+
+class SealBroken(Exception):
+    """Sealed bytes were changed, cut off or moved to another place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +105,8 @@ class KeyRing(Protocol):
             KeysUnavailable: it does not.
         """
         ...
+
+
+def is_sealed(head: bytes) -> bool:
+    """Return whether bytes are the beginning of something sealed."""
+    return head[: len(MAGIC)] == MAGIC

@@ -10,7 +10,6 @@ mark of the frame are authenticated with it, so that no frame can be left out, r
 are safe for 2^32 frames of one key (NIST SP 800-38D, 8.3); with frames of 1 MiB that is 4 PiB.
 """
 
-import os
 import secrets
 import struct
 from collections.abc import Callable, Iterator
@@ -22,24 +21,20 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from cqox.encryption.keyring import KEY_BYTES, MOST_WRAPPED_BYTES, DataKey
+from cqox.encryption.keyring import KEY_BYTES, MAGIC, MOST_WRAPPED_BYTES, DataKey, SealBroken, is_sealed
 
 __all__ = [
     "FRAME_BYTES",
-    "MAGIC",
     "Frames",
     "Header",
-    "SealBroken",
     "SealingWriter",
-    "is_sealed",
+    "begin",
     "open_bytes",
     "opened",
     "read_header",
     "seal_bytes",
+    "wrapped_key_of",
 ]
-
-MAGIC = b"CQOXSEAL"
-"""The first bytes of everything that is sealed."""
 
 FRAME_BYTES = 2**20
 """The most bytes of plain text in a frame."""
@@ -50,10 +45,6 @@ _TAG_BYTES = 16
 _LAST = 0x80000000
 _LENGTH = struct.Struct(">I")
 _WRAPPED = struct.Struct(">H")
-
-
-class SealBroken(Exception):
-    """Sealed bytes were changed, cut off or moved to another place."""
 
 
 class _Readable(Protocol):
@@ -78,7 +69,9 @@ class Header:
 
     def object_key(self, data_key: bytes, context: str) -> AESGCM:
         """Return the cipher of the object, of a data key and of the context that the object was sealed for."""
-        return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=self.salt, info=MAGIC + context.encode()).derive(data_key))
+        # Ids of clients may hold what is no text.
+        info = MAGIC + context.encode("utf-8", "surrogatepass")
+        return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=self.salt, info=info).derive(data_key))
 
 
 class Frames:
@@ -125,6 +118,17 @@ class Frames:
         return struct.pack(">Q?", self.number, last)
 
 
+def begin(key: DataKey, context: str) -> tuple[Header, Frames]:
+    """Return the header of a new object, and its frames.
+
+    Args:
+        key: the data key.
+        context: what the object is; the same words open it.
+    """
+    header = Header(wrapped=key.wrapped, salt=secrets.token_bytes(_SALT_BYTES))
+    return header, Frames(header.object_key(key.plain, context))
+
+
 class SealingWriter:
     """A binary file that seals what is written to it; `close` writes the last frame.
 
@@ -135,9 +139,8 @@ class SealingWriter:
     """
 
     def __init__(self, file: IO[bytes], key: DataKey, context: str) -> None:
-        header = Header(wrapped=key.wrapped, salt=os.urandom(_SALT_BYTES))
+        header, self._frames = begin(key, context)
         self._file = file
-        self._frames = Frames(header.object_key(key.plain, context))
         self._pending = bytearray()
         self._write(header.to_bytes())
 
@@ -177,11 +180,6 @@ class SealingWriter:
             rest = rest[self._file.write(rest) :]
 
 
-def is_sealed(head: bytes) -> bool:
-    """Return whether bytes are the beginning of something sealed."""
-    return head[: len(MAGIC)] == MAGIC
-
-
 def read_header(file: _Readable) -> Header:
     """Return the header at the beginning of a sealed file, which is then at its first frame.
 
@@ -194,6 +192,15 @@ def read_header(file: _Readable) -> Header:
     if length > MOST_WRAPPED_BYTES:
         raise SealBroken("its header is damaged")
     return Header(wrapped=_exactly(file, length), salt=_exactly(file, _SALT_BYTES))
+
+
+def wrapped_key_of(sealed: bytes) -> bytes:
+    """Return the wrapped data key of sealed bytes.
+
+    Raises:
+        SealBroken: they are not sealed.
+    """
+    return read_header(_Bytes(sealed)).wrapped
 
 
 def opened(file: _Readable, key_of: Callable[[bytes], bytes], context: str) -> Iterator[bytes]:
@@ -225,8 +232,7 @@ def opened(file: _Readable, key_of: Callable[[bytes], bytes], context: str) -> I
 
 def seal_bytes(plain: bytes, key: DataKey, context: str) -> bytes:
     """Return bytes sealed under a data key."""
-    header = Header(wrapped=key.wrapped, salt=os.urandom(_SALT_BYTES))
-    frames, view = Frames(header.object_key(key.plain, context)), memoryview(plain)
+    (header, frames), view = begin(key, context), memoryview(plain)
     starts = range(0, max(len(view), 1), FRAME_BYTES)
     parts = [frames.seal(view[start : start + FRAME_BYTES], last=start == starts[-1]) for start in starts]
     return b"".join([header.to_bytes(), *parts])

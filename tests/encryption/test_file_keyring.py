@@ -1,0 +1,95 @@
+"""The key ring in a file: the contract of key rings, and what belongs to files."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from cqox.encryption import KeyRing, KeysUnavailable
+from cqox.encryption.file_keyring import FileKeyRing
+from tests.encryption.keyring_contract import *  # noqa: F403 - the tests of the contract
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> KeyRing:
+    return FileKeyRing(tmp_path / "keyring.json")
+
+
+def test_the_file_is_readable_by_its_owner_alone(ring: KeyRing, tmp_path: Path) -> None:
+    ring.new_data_key("acme")
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "keyring.json": 0o600,
+        ".keyring.json.lock": 0o600,
+    }
+
+
+def test_another_process_opens_what_this_one_sealed(ring: KeyRing, tmp_path: Path) -> None:
+    key = ring.new_data_key("acme")
+    assert FileKeyRing(tmp_path / "keyring.json").unwrap("acme", key.wrapped) == key.plain
+
+
+def test_a_ring_that_others_can_read_is_refused(ring: KeyRing, tmp_path: Path) -> None:
+    key = ring.new_data_key("acme")
+    (tmp_path / "keyring.json").chmod(0o640)
+    os.utime(tmp_path / "keyring.json")
+    for call in (ring.check, lambda: ring.new_data_key("acme"), lambda: ring.unwrap("acme", key.wrapped)):
+        with pytest.raises(KeysUnavailable, match="chmod 600"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": 1}',
+        '{"format": 1, "tenants": {"acme": {"one": "AAAA"}}}',
+        '{"format": 2, "tenants": {}}',
+    ],
+)
+def test_a_damaged_ring_is_neither_used_nor_replaced(ring: KeyRing, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keyring.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    for call in (ring.check, lambda: ring.new_data_key("acme"), lambda: ring.rotate("acme"), lambda: ring.destroy("a")):
+        with pytest.raises(KeysUnavailable):
+            call()
+    assert path.read_text() == content
+
+
+def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(KeysUnavailable, match="cannot be written"):
+        FileKeyRing(tmp_path / "missing" / "keyring.json").new_data_key("acme")
+
+
+def test_a_destroyed_key_is_in_no_file_of_the_folder(ring: KeyRing, tmp_path: Path) -> None:
+    ring.new_data_key("acme")
+    ring.new_data_key("other")
+    keys = json.loads((tmp_path / "keyring.json").read_text())["tenants"]
+    with (tmp_path / "keyring.json").open("rb") as former:
+        ring.destroy("acme")
+        # The former file is gone from its folder, and what it held was overwritten.
+        assert not former.read().strip(b"\0")
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert keys["acme"]["1"].encode() not in left
+    assert keys["other"]["1"].encode() in left
+
+
+def test_engines_that_begin_at_once_make_one_key_for_a_tenant(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        made = pool.starmap(_key_of, [(path, "acme")] * 4 + [(path, f"t{number}") for number in range(4)])
+    tenants = json.loads(path.read_text())["tenants"]
+    assert {tenant: sorted(keys) for tenant, keys in tenants.items()} == {
+        tenant: ["1"] for tenant in ("acme", "t0", "t1", "t2", "t3")
+    }
+    ring = FileKeyRing(path)
+    assert [ring.unwrap(tenant, wrapped) for tenant, wrapped, _ in made] == [plain for _, _, plain in made]
+
+
+def _key_of(path: Path, tenant_id: str) -> tuple[str, bytes, bytes]:
+    key = FileKeyRing(path).new_data_key(tenant_id)
+    return tenant_id, key.wrapped, key.plain
