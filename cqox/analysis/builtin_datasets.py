@@ -57,7 +57,8 @@ class BuiltinDatasets:
     async def _make(self, name: str, sample_digest: str, size_bytes: int) -> DatasetRecord:
         folder = self._files.incoming()
         try:
-            reply = await self._pool.run("sample", {"name": name, "folder": str(folder)})
+            keys = await self._files.writing(name)
+            reply = await self._pool.run("sample", {"name": name, "folder": str(folder), **keys.to_arguments()})
             record = record_of(reply, name, sample_digest, name, size_bytes, sample=True)
             await self._files.keep(folder, record, replace=True)
         except BaseException:

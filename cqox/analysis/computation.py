@@ -74,8 +74,8 @@ class Computation:
         self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress
     ) -> StoredReport:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._threads}
-        async with self._datasets.reading(record) as path:
-            task = {"path": str(path), **arguments}
+        async with self._datasets.reading(record) as table:
+            task = {**table.to_arguments(), **arguments}
             reply = await self._quarantine.guard(key, lambda: self._pool.run("analyze", task, measured_steps(progress)))
         return _stored(reply, request, record, key)
 

@@ -5,10 +5,12 @@ Imports no numerics: the worker processes read files.
 
 import json
 import logging
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import anyio
 from pydantic import JsonValue
@@ -20,7 +22,7 @@ from cqox.contract import dataset_id as dataset_id_of
 from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
-from cqox.storage import DatasetRecord, FileStore, Original, ResultStore
+from cqox.storage import DatasetRecord, FileStore, Original, Readable, ResultStore, Writer
 from cqox.tasks import TaskGroup
 from cqox.telemetry import metric_definitions, metrics
 
@@ -84,6 +86,15 @@ class Datasets:
         """Folder for uploads in progress, on the file system of the data sets."""
         return self._files.scratch
 
+    @property
+    def plain_scratch(self) -> Path:
+        """Folder for files that are written as they are: that for temporary files where uploads are sealed."""
+        return Path(tempfile.gettempdir()) if self._files.sealing.is_on else self._files.scratch
+
+    def upload_writer(self, file: IO[bytes]) -> Writer:
+        """Return a writer of the bytes of an upload, which closes the file; blocking."""
+        return self._files.upload_writer(file)
+
     async def prepare_samples(self, group: TaskGroup) -> None:
         """Create and register the built-in data sets; `group` retries what the disk or the registry rejects now.
 
@@ -136,12 +147,14 @@ class Datasets:
         await self._files.check_room()
         folder = self._files.incoming()
         try:
+            keys = await self._files.ingesting(path, dataset_id)
             task = {
                 "path": str(path),
                 "folder": str(folder),
                 "name": name,
                 "options": given,
                 "limits": dict(self._limits),
+                **keys.to_arguments(),
             }
             reply = await self._quarantine.guard(dataset_id, lambda: self._pool.run("ingest", task))
             record = record_of(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
@@ -291,32 +304,32 @@ class Datasets:
         self._files.room.make()
 
     @asynccontextmanager
-    async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:
-        """Yield the path of the table, readable until the block exits; a damaged built-in one is created again.
+    async def reading(self, record: DatasetRecord) -> AsyncIterator[Readable]:
+        """Yield the table, readable until the block exits; a damaged built-in one is created again.
 
         Raises:
             NotFound: the files of an upload are missing or damaged.
         """
         if record.sample and self._shared is not None:
-            async with self._shared.reading(record) as path:
-                yield path
+            async with self._shared.reading(record) as table:
+                yield table
             return
         async with AsyncExitStack() as stack:
             try:
-                path = await stack.enter_async_context(self._files.reading(record.dataset_id))
+                table = await stack.enter_async_context(self._files.reading(record.dataset_id))
             except NotFound as error:
                 if not record.sample:
                     raise
                 await self._builtin.restore(record)
                 _logger.error("%s. It is built in, and was created again.", error.detail.partition(";")[0])
-                path = await stack.enter_async_context(self._files.reading(record.dataset_id))
-            yield path
+                table = await stack.enter_async_context(self._files.reading(record.dataset_id))
+            yield table
 
     async def infer(self, dataset_id: str) -> Mapping[str, object]:
         """Suggest roles for the columns, as `cqox.contract.Inference`."""
         record = await self.get(dataset_id)
-        async with self.reading(record) as path:
-            reply = await self._pool.run("infer", {"path": str(path)})
+        async with self.reading(record) as table:
+            reply = await self._pool.run("infer", table.to_arguments())
         return {"dataset_id": record.dataset_id, **reply.body}
 
     async def _entered(self, record: DatasetRecord) -> DatasetRecord:

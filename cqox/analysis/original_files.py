@@ -84,8 +84,9 @@ class OriginalFiles:
     async def _look(
         self, record: DatasetRecord, about: Original, path: Path, sheet: str | None
     ) -> Mapping[str, object]:
+        file = await self._files.opening(path)
         task = {
-            "path": str(path),
+            **file.to_arguments(),
             "sheet": sheet,
             "encoding": about.encoding,
             "options": dict(about.options),

@@ -37,7 +37,7 @@ class Previews:
         record = await self._datasets.get_for_analysis(request.dataset_id)
         arguments = {"request": request.model_dump(mode="json"), "threads": self._threads}
         key = f"preview {analysis_id(record.digest, roles, request.options)}"
-        async with self._datasets.reading(record) as path:
-            task = {"path": str(path), **arguments}
+        async with self._datasets.reading(record) as table:
+            task = {**table.to_arguments(), **arguments}
             reply = await self._quarantine.guard(key, lambda: self._pool.run("preview", task))
         return {"dataset_id": record.dataset_id, **reply.body}

@@ -4,15 +4,18 @@ Imports no numerics: those are in the worker processes.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
+
+from anyio import CapacityLimiter, to_thread
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.heap import Heap
 from cqox.analysis.job_leases import maintain, maintain_once
+from cqox.analysis.keyrings import put_mark
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.pools import open_pool
 from cqox.analysis.results import UNSTORED_BYTES
@@ -30,7 +33,15 @@ from cqox.analysis.tenant import Engine, TenantAnalyses
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
 from cqox.errors import StoreUnavailable
-from cqox.storage import DEFAULT_TENANT, DataDirectory, MemoryCache, ResultDatabase, SharedCache
+from cqox.storage import (
+    DEFAULT_TENANT,
+    DataDirectory,
+    MemoryCache,
+    ResultDatabase,
+    SealedStore,
+    Sealing,
+    SharedCache,
+)
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
@@ -62,6 +73,8 @@ class Analyses:
         directory: DataDirectory,
         bounds: Bounds,
         samples: bool,
+        sealing: Sealing,
+        data_dir: Path,
     ) -> None:
         self.group = group
         self.pool = pool
@@ -71,6 +84,9 @@ class Analyses:
         self._database = store
         self._directory = directory
         self._samples = samples
+        self._sealing = sealing
+        self._data_dir = data_dir
+        self._is_marked = sealing.ring is None
         on_server = is_server(store)
         self._engine = Engine(
             group=group,
@@ -82,6 +98,7 @@ class Analyses:
             epoch=lambda: epoch_of(store),
             maintain=lambda: maintain_once(self.store, directory),
         )
+        self._key_limiter = CapacityLimiter(1)
         self._unstored = MemoryCache(max_bytes=UNSTORED_BYTES)
         self._tenants: dict[str, TenantAnalyses] = {}
         self._listeners: list[Callable[[str, str], None]] = []
@@ -114,7 +131,12 @@ class Analyses:
         # Workers would find out too, but their errors reach a log only.
         check_assets()
         addresses = addresses or StoreAddresses()
-        directory = DataDirectory(data_dir, reserve_bytes=bounds.reserve_bytes, originals_bytes=bounds.originals_bytes)
+        directory = DataDirectory(
+            data_dir,
+            reserve_bytes=bounds.reserve_bytes,
+            originals_bytes=bounds.originals_bytes,
+            sealing=addresses.sealing,
+        )
         async with (
             open_store(data_dir, addresses, repair=True) as store,
             open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
@@ -129,6 +151,8 @@ class Analyses:
                     directory=directory,
                     bounds=bounds,
                     samples=samples,
+                    sealing=addresses.sealing,
+                    data_dir=data_dir,
                 )
                 # Reports of erased data sets are deleted after pending records are written.
                 chores = (analyses._settle, analyses._settle_erasures, Heap().release)
@@ -174,6 +198,7 @@ class Analyses:
 
     async def warm(self) -> None:
         """Wait for a warm worker and create the built-in data sets."""
+        await self._mark()
         await maintain_once(self.store, self._directory)
         await self.within(DEFAULT_TENANT).datasets.prepare_samples(self.group)
         await self.catalog()
@@ -202,12 +227,24 @@ class Analyses:
         """
         await self._directory.check()
 
+    async def check_keys(self) -> None:
+        """Check that the key ring answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        await to_thread.run_sync(self._sealing.check, abandon_on_cancel=True, limiter=self._key_limiter)
+
     def _made(self, tenant_id: str) -> TenantAnalyses:
         is_default = tenant_id == DEFAULT_TENANT
         made = TenantAnalyses(
             tenant_id,
             self._engine,
-            store=observed(self._database.within(tenant_id), STORE_OPERATIONS),
+            store=SealedStore(
+                observed(self._database.within(tenant_id), STORE_OPERATIONS),
+                self._sealing.of(tenant_id),
+                prepare=self._database.finish,
+            ),
             cache=observed(self.cache.within(tenant_id), CACHE_OPERATIONS),
             unstored=self._unstored.within(tenant_id),
             files=self._directory.within(tenant_id),
@@ -227,8 +264,15 @@ class Analyses:
 
     async def _settle(self) -> None:
         await self._directory.recover()
+        await self._mark()
         for tenant in list(self._tenants.values()):
             await tenant.settle()
+
+    async def _mark(self) -> None:
+        if not self._is_marked:
+            with suppress(StoreUnavailable):
+                await self._directory.threaded(put_mark, self._data_dir, self._sealing)
+                self._is_marked = True
 
     async def _settle_erasures(self) -> None:
         # Another engine may have erased a data set of a tenant that this one has not met.

@@ -2,11 +2,20 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cqox.certificates import Credentials
-from cqox.storage import Ballast, MemoryCache, ResultDatabase, SharedCache, SqliteStore
+from cqox.storage import (
+    Ballast,
+    MemoryCache,
+    ResultDatabase,
+    ResultStore,
+    SealedStore,
+    Sealing,
+    SharedCache,
+    SqliteStore,
+)
 from cqox.storage.sqlite_file import check_sqlite
 
 __all__ = [
@@ -20,6 +29,7 @@ __all__ = [
     "open_cache",
     "open_store",
     "passing_role",
+    "store_of",
 ]
 
 RESULTS_FILE = "results.sqlite"
@@ -34,11 +44,13 @@ class StoreAddresses:
         postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
         redis_url: the Redis server; the memory of the process if empty.
         credentials: certificates for TLS to them, where the addresses name none.
+        sealing: encryption at rest.
     """
 
     postgres_url: str = ""
     redis_url: str = ""
     credentials: Credentials | None = None
+    sealing: Sealing = field(default_factory=Sealing)
 
 
 def check_file(data_dir: Path) -> None:
@@ -91,6 +103,15 @@ async def open_store(
             yield sqlite
 
 
+def store_of(store: ResultDatabase, tenant_id: str, sealing: Sealing) -> ResultStore:
+    """Return the store of one tenant, whose sealed contents are opened.
+
+    Raises:
+        ValueError: the id can be none of a tenant.
+    """
+    return SealedStore(store.within(tenant_id), sealing.of(tenant_id), prepare=store.finish)
+
+
 def epoch_of(store: ResultDatabase) -> int:
     """Return a number that changes once the store has lost its content; constant for a server."""
     return store.epoch if isinstance(store, SqliteStore) else 0
@@ -129,7 +150,9 @@ async def open_cache(addresses: StoreAddresses, *, epoch: Callable[[], int] = la
     if addresses.redis_url:
         from cqox.storage.redis import RedisCache
 
-        async with RedisCache.open(addresses.redis_url, credentials=addresses.credentials) as redis:
+        async with RedisCache.open(
+            addresses.redis_url, credentials=addresses.credentials, sealing=addresses.sealing
+        ) as redis:
             yield redis
     else:
         yield MemoryCache(epoch=epoch)

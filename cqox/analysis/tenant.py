@@ -237,14 +237,14 @@ class TenantAnalyses:
         path = self._files.figure(key, name, suffix if language == LANGUAGES[0] else f"{language}.{suffix}")
         drawn: bytes | None = None
         with self._without_keeping(key, name):
-            drawn = await self._files.read(path)
+            drawn = await self._files.read_figure(path)
         if drawn is None:
             drawn = (
                 await self.pool.run("render", {"spec": translate_figure(specs[name], language), "format": suffix})
             ).payload
             with self._without_keeping(key, name):
                 await self._files.check_room()
-                await self._files.write(path, drawn)
+                await self._files.write_figure(path, drawn)
                 self._undrawn.recovered()
                 if not await self._results.is_held(key):
                     # The report was deleted while the figure was rendered.

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 from pydantic import JsonValue
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.original_files import OriginalFiles
-from cqox.contract import UploadState, dataset_id, file_digest
+from cqox.contract import UploadState, dataset_id
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import PARTIAL_SECONDS, DatasetRecord, FileStore, PartialUpload, Piece
 
@@ -125,7 +125,7 @@ class Uploads:
         view = self._files.scratch / f"partial-{secrets.token_hex(8)}"
         try:
             await self._files.threaded(self._partial.link, upload_id, view)
-            digest, _ = await to_thread.run_sync(file_digest, view, abandon_on_cancel=True)
+            digest = await self._files.digest(view)
             record = await self._datasets.add(
                 view,
                 name=upload.name,

@@ -1,6 +1,7 @@
 """Tasks of a worker process, by name. All functions run inside a worker and load numerics."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from datetime import datetime
 from importlib import import_module
@@ -52,8 +53,17 @@ def perform(name: str, arguments: object, on_step: StepCallback, check: Callable
     """
     if not isinstance(arguments, dict):
         raise InvalidRequest(Message("analysis.arguments-no-object", task=name))
-    with abandonable(check):
-        return _TASKS[name](arguments, on_step)
+    with abandonable(check), _opened(arguments) as plain:
+        return _TASKS[name](plain, on_step)
+
+
+def _opened(arguments: _Arguments) -> AbstractContextManager[_Arguments]:
+    if "sealed" not in arguments and "seal" not in arguments:
+        return nullcontext(arguments)
+    # Loaded where it is needed: most installations seal nothing.
+    from cqox.analysis.sealed_tasks import unsealed
+
+    return unsealed(arguments)
 
 
 def warm() -> None:

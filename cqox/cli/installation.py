@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cqox.certificates import Credentials
 from cqox.cli.doctor.check import Check
+
+if TYPE_CHECKING:
+    from cqox.encryption import KeyRing
 
 __all__ = ["LIBRARY", "Installation", "StorePlace"]
 
@@ -18,11 +22,13 @@ class StorePlace:
         data_dir: the data directory.
         postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
         credentials: certificates for TLS to it.
+        ring: the keys of what is sealed; None where nothing is.
     """
 
     data_dir: Path
     postgres_url: str = ""
     credentials: Credentials | None = None
+    ring: "KeyRing | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cqox.analysis.answer import Answer
-from cqox.analysis.stores import RESULTS_FILE, StoreAddresses, open_store
+from cqox.analysis.keyrings import ring_of_directory
+from cqox.analysis.stores import RESULTS_FILE, StoreAddresses, open_store, store_of
 from cqox.api.estimates_table import show_report
 from cqox.api.report import Report
 from cqox.api.session import Session
@@ -27,7 +28,7 @@ from cqox.cli.servers import open_client
 from cqox.contract import AnalysisSummary
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError, InvalidRequest, NotFound
-from cqox.storage import DEFAULT_TENANT, ResultStore, StoredReport
+from cqox.storage import DEFAULT_TENANT, ResultStore, Sealing, StoredReport
 
 __all__ = ["Shown", "TextOrFile", "show_stored"]
 
@@ -95,10 +96,14 @@ def _place(shown: Shown, installation: Installation) -> StorePlace:
     Raises:
         NotFound: a data directory has none.
     """
-    place = installation.store(os.environ) if shown.data_dir is None else StorePlace(data_dir=shown.data_dir)
+    place = installation.store(os.environ) if shown.data_dir is None else _place_of(shown.data_dir)
     if not place.postgres_url and not (place.data_dir / RESULTS_FILE).is_file():
         raise NotFound(Message("terminal.no-store", folder=str(place.data_dir)))
     return place
+
+
+def _place_of(data_dir: Path) -> StorePlace:
+    return StorePlace(data_dir=data_dir, ring=ring_of_directory(data_dir))
 
 
 def _show(shown: Shown, analysis_id: str, place: StorePlace | None) -> None:
@@ -155,7 +160,7 @@ def _from_store[T](place: StorePlace, work: Callable[[ResultStore], Awaitable[T]
     async def run() -> T:
         addresses = StoreAddresses(postgres_url=place.postgres_url, credentials=place.credentials)
         async with open_store(place.data_dir, addresses) as store:
-            return await work(store.within(DEFAULT_TENANT))
+            return await work(store_of(store, DEFAULT_TENANT, Sealing(place.ring)))
 
     return trio.run(run)
 

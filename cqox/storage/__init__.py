@@ -24,7 +24,10 @@ from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
 from cqox.storage.pages import Page
 from cqox.storage.partial_uploads import PARTIAL_SECONDS, PartialUpload, Piece
+from cqox.storage.readable import Readable
 from cqox.storage.schema import MigrationStatus
+from cqox.storage.sealed_store import SealedStore
+from cqox.storage.sealing import FileKeys, Sealing, Writer
 from cqox.storage.shares import Share, ShareStore
 from cqox.storage.sqlite import SqliteStore
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
@@ -38,6 +41,7 @@ __all__ = [
     "Ballast",
     "DataDirectory",
     "DatasetRecord",
+    "FileKeys",
     "FileStore",
     "HistoryStore",
     "IdentityStore",
@@ -51,16 +55,20 @@ __all__ = [
     "Page",
     "PartialUpload",
     "Piece",
+    "Readable",
     "ReportSummary",
     "ResultCache",
     "ResultDatabase",
     "ResultStore",
+    "SealedStore",
+    "Sealing",
     "Share",
     "ShareStore",
     "SharedCache",
     "SqliteStore",
     "StoredReport",
     "TenantRecord",
+    "Writer",
     "check_room",
     "check_tenant_id",
     "is_disk_fault",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from cqox.storage.history import HistoryStore
+from cqox.storage.history import Annotation, HistoryStore
 from cqox.storage.identities import IdentityStore
 from cqox.storage.pages import Page
 from cqox.storage.schema import MigrationStatus
@@ -14,6 +14,7 @@ __all__ = [
     "DatasetRecord",
     "JobRecord",
     "JobStatus",
+    "Record",
     "ResultCache",
     "ResultDatabase",
     "ResultStore",
@@ -111,6 +112,10 @@ class JobRecord:
     problem: bytes | None
 
 
+type Record = StoredReport | DatasetRecord | JobRecord | Annotation
+"""A record with contents that can be encrypted."""
+
+
 class ResultCache(Protocol):
     """Cache of finished reports, and short leases by name. A loss of any entry affects speed only.
 
@@ -178,8 +183,26 @@ class ResultStore(HistoryStore, ShareStore, Protocol):
     valid text matches no row.
     """
 
-    async def save(self, report: StoredReport) -> bool:
-        """Insert the report unless an intact one with its id is stored; return whether this call inserted it."""
+    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
+        """Insert the report unless an intact one with its id is stored; return whether this call inserted it.
+
+        Args:
+            report: the report.
+            document: JSON for a store whose reports can be queried, in place of the report's own.
+        """
+        ...
+
+    async def reseal(self, old: Record, new: Record, *, document: bytes | None = None) -> bool:
+        """Replace a row by one with the same content, encrypted otherwise.
+
+        Args:
+            old: the row as it is stored, whole.
+            new: the row as it is to be stored.
+            document: of a report, as for `save`.
+
+        Returns:
+            False if the row is not as `old` says any more.
+        """
         ...
 
     async def load(self, analysis_id: str) -> StoredReport | None:

@@ -28,6 +28,7 @@ from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.originals import Originals
 from cqox.storage.private import private_folder, tighten, tighten_one
 from cqox.storage.room import Room
+from cqox.storage.sealing import Sealing
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
 
 __all__ = ["DataDirectory"]
@@ -43,6 +44,7 @@ class DataDirectory:
         root: the folder, created if missing.
         reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
         originals_bytes: the most space that originals of uploads take, of all tenants together; 0 keeps none.
+        sealing: encryption at rest; none by default.
 
     Attributes:
         owner: unique name of this process among those on the volume.
@@ -57,8 +59,16 @@ class DataDirectory:
     `StoreUnavailable`.
     """
 
-    def __init__(self, root: Path, *, reserve_bytes: int | None = None, originals_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        reserve_bytes: int | None = None,
+        originals_bytes: int = 0,
+        sealing: Sealing | None = None,
+    ) -> None:
         self._root = root
+        self._sealing = sealing or Sealing()
         self._limiter = CapacityLimiter(8)
         self.reclaiming = Lock()
         self.owner = secrets.token_hex(8)
@@ -83,7 +93,7 @@ class DataDirectory:
         if view is None:
             check_tenant_id(tenant_id)
             place = self._root if tenant_id == DEFAULT_TENANT else self._root / _TENANTS / tenant_id
-            view = self._views[tenant_id] = FileStore(self, place)
+            view = self._views[tenant_id] = FileStore(self, place, self._sealing.of(tenant_id))
         return view
 
     def tenants(self) -> Sequence[str]:

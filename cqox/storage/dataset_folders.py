@@ -20,8 +20,9 @@ from cqox.storage.leftovers import Erasures
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
 from cqox.storage.originals import ABOUT, ORIGINAL
 from cqox.storage.private import private_folder, tighten_one
+from cqox.storage.sealing import TenantSealing
 
-__all__ = ["TABLE", "DatasetFolders", "is_intact", "touch"]
+__all__ = ["TABLE", "DatasetFolders", "touch"]
 
 TABLE = "table.parquet"
 _MOST_VERIFIED = 10_000
@@ -36,13 +37,17 @@ class DatasetFolders:
         owner: unique name of this process among those on the volume.
         ballast: reserve for deletions on a full disk.
         erasures: the data sets whose reports are deleted with them; one that is stored again is none of them.
+        sealing: encryption at rest.
     """
 
-    def __init__(self, removed: Path, owner: str, *, ballast: Ballast, erasures: Erasures) -> None:
+    def __init__(
+        self, removed: Path, owner: str, *, ballast: Ballast, erasures: Erasures, sealing: TenantSealing
+    ) -> None:
         self._removed = removed
         self._owner = owner
         self._ballast = ballast
         self._erasures = erasures
+        self._sealing = sealing
         self._verified: dict[str, tuple[tuple[int, int, int], ...]] = {}
 
     def keep(self, folder: Path, place: Path, record: DatasetRecord, *, replace: bool) -> None:
@@ -54,7 +59,7 @@ class DatasetFolders:
             record: the data set, for the manifest.
             replace: whether to replace existing files; otherwise those stay.
         """
-        write_manifest(folder, record)
+        write_manifest(folder, record, self._sealing)
         for path in [*folder.iterdir(), folder]:
             # The worker may have written it under another umask.
             tighten_one(path)
@@ -131,7 +136,7 @@ class DatasetFolders:
             if writable and not is_disk_fault(error):
                 raise
             remove(view)
-            if not is_intact(place, place):
+            if not self.is_intact(place, place):
                 raise _damaged(place) from error
             return place / TABLE
         return view / TABLE
@@ -157,7 +162,7 @@ class DatasetFolders:
             os.close(handle)
         seen = tuple(stamp(view / name) for name in names)
         if self._verified.get(place.name) != seen:
-            if not is_intact(view, place):
+            if not self.is_intact(view, place):
                 self.delete(place)
                 raise _damaged(place)
             while len(self._verified) >= _MOST_VERIFIED:
@@ -166,28 +171,30 @@ class DatasetFolders:
         with suppress(OSError):
             touch(place)
 
+    def is_intact(self, folder: Path, place: Path) -> bool:
+        """Return whether the files in a folder have the digests of its manifest.
+
+        Args:
+            folder: the files, in place or linked.
+            place: the folder of the data set.
+
+        Raises:
+            StoreUnavailable: the manifest is sealed, and its key is not there.
+        """
+        manifest = read_manifest(folder, place.name, self._sealing)
+        if manifest is None:
+            _logger.error("The data set %s has no readable %s.", place.name, MANIFEST)
+            return False
+        for name, digest in manifest.digests.items():
+            path = folder / name
+            if not path.exists() or digest_of(path) != digest:
+                _logger.error("The file %s of data set %s does not match its digest.", name, place.name)
+                return False
+        return True
+
 
 def _damaged(place: Path) -> NotFound:
     return NotFound(Message("storage.files-damaged", dataset=place.name))
-
-
-def is_intact(folder: Path, place: Path) -> bool:
-    """Return whether the files in a folder have the digests of its manifest.
-
-    Args:
-        folder: the files, in place or linked.
-        place: the folder of the data set, for the log.
-    """
-    manifest = read_manifest(folder)
-    if manifest is None:
-        _logger.error("The data set %s has no readable %s.", place.name, MANIFEST)
-        return False
-    for name, digest in manifest.digests.items():
-        path = folder / name
-        if not path.exists() or digest_of(path) != digest:
-            _logger.error("The file %s of data set %s does not match its digest.", name, place.name)
-            return False
-    return True
 
 
 def touch(place: Path) -> None:

@@ -20,21 +20,24 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 
 from cqox.contract.messages import Message
+from cqox.encryption import SealBroken
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord
-from cqox.storage.dataset_folders import TABLE, DatasetFolders, is_intact, touch
+from cqox.storage.dataset_folders import TABLE, DatasetFolders, touch
 from cqox.storage.disk import unavailable
 from cqox.storage.file_operations import remove, sync
 from cqox.storage.leftovers import Erasures
 from cqox.storage.manifest import read_manifest, rename_in_manifest
 from cqox.storage.originals import ORIGINAL, Original
 from cqox.storage.partial_uploads import PartialUploads
-from cqox.storage.private import private_folder, private_opener, tighten_one
+from cqox.storage.private import private_folder, tighten_one
+from cqox.storage.readable import Readable, table_context
+from cqox.storage.sealing import UPLOAD, FileKeys, TenantSealing, Writer
 
 if TYPE_CHECKING:
     from cqox.storage.data_directory import DataDirectory
@@ -55,6 +58,7 @@ class FileStore:
     Args:
         directory: the data directory, which knows disk and processes.
         root: the folder of the tenant in it.
+        sealing: encryption at rest for the tenant.
 
     Attributes:
         directory: the data directory.
@@ -63,19 +67,23 @@ class FileStore:
         originals: the originals of uploads.
         partial: the uploads that arrive in pieces.
         room: the free space of the disk.
+        sealing: encryption at rest.
 
     If the disk is full, read-only or missing, every coroutine that writes raises `StoreUnavailable`.
     """
 
-    def __init__(self, directory: "DataDirectory", root: Path) -> None:
+    def __init__(self, directory: "DataDirectory", root: Path, sealing: TenantSealing) -> None:
         self.directory = directory
         self._root = root
         self.owner = directory.owner
         self.originals = directory.originals
         self.room = directory.room
         self.erasures = Erasures(root / "erased")
-        self.partial = PartialUploads(root / "partial")
-        self._folders = DatasetFolders(root / "removed", self.owner, ballast=directory.ballast, erasures=self.erasures)
+        self.sealing = sealing
+        self.partial = PartialUploads(root / "partial", sealing)
+        self._folders = DatasetFolders(
+            root / "removed", self.owner, ballast=directory.ballast, erasures=self.erasures, sealing=sealing
+        )
         self._scratch = root / "uploads" / self.owner
         self._prepared = False
 
@@ -143,40 +151,47 @@ class FileStore:
 
     async def record(self, dataset_id: str) -> DatasetRecord | None:
         """Return the data set described by its manifest, for when the registry is unreachable; None without files."""
-        manifest = await self.threaded(read_manifest, self._place(dataset_id))
+        manifest = await self.threaded(read_manifest, self._place(dataset_id), dataset_id, self.sealing)
         return None if manifest is None else manifest.record
 
     @asynccontextmanager
-    async def reading(self, dataset_id: str) -> AsyncIterator[Path]:
-        """Yield the path of the table, readable until the block exits even if the data set is deleted meanwhile.
+    async def reading(self, dataset_id: str) -> AsyncIterator[Readable]:
+        """Yield the table, readable until the block exits even if the data set is deleted meanwhile.
 
         Raises:
             NotFound: the files are missing, or do not match their digests; the latter are removed.
+            StoreUnavailable: they are sealed, and their key is not there.
         """
         with suppress(StoreUnavailable):
             # A disk that rejects the folders may still be read.
             self._ready()
         view = self._new("reading")
         try:
-            link = partial(self._folders.link, self._place(dataset_id), view, writable=self._prepared)
+            link = partial(self._link_table, dataset_id, view, writable=self._prepared)
             yield await self.threaded(link)
         finally:
             await self.drop(view)
+
+    def _link_table(self, dataset_id: str, view: Path, *, writable: bool) -> Readable:
+        path = self._folders.link(self._place(dataset_id), view, writable=writable)
+        # The table with what describes it.
+        files = {each: f"{table_context(dataset_id)}/{each.name}" for each in path.parent.glob(f"{TABLE}*")}
+        return Readable(path=path, keys=self.sealing.keys_of(files))
 
     async def keep_original(self, dataset_id: str, path: Path, original: Original) -> None:
         """Keep an uploaded file as the original of a data set where quota and disk permit; never raises."""
         place, kept = self._place(dataset_id), self.originals.keep
         with suppress(StoreUnavailable):
-            await self.threaded(partial(kept, place, path, original, check_room=self.room.check))
+            await self.threaded(partial(kept, place, path, original, check_room=self.room.check, sealing=self.sealing))
 
     async def original(self, dataset_id: str) -> tuple[Original | None, bool]:
         """Return what the upload of this data set was, None where that was not recorded, and whether it is kept."""
         place = self._place(dataset_id)
-        return await self.threaded(self.originals.about, place), self.originals.has(place)
+        return await self.threaded(self.originals.about, place, self.sealing), self.originals.has(place)
 
     @asynccontextmanager
     async def reading_original(self, dataset_id: str, *, verify: bool) -> AsyncIterator[tuple[Original, Path]]:
-        """Yield the original of a data set and the path of its file, readable until the block exits.
+        """Yield the original of a data set and the path of its file, which may be sealed, until the block exits.
 
         Args:
             dataset_id: the data set.
@@ -195,10 +210,37 @@ class FileStore:
 
     def _link_original(self, place: Path, view: Path, *, verify: bool) -> Original:
         private_folder(view)
-        original = self.originals.link(place, view / ORIGINAL, verify=verify)
+        original = self.originals.link(place, view / ORIGINAL, verify=verify, sealing=self.sealing)
         with suppress(OSError):
             touch(place)
         return original
+
+    def upload_writer(self, file: IO[bytes]) -> Writer:
+        """Return a writer of the bytes of an upload, which closes the file; blocking."""
+        return self.sealing.writer(file, UPLOAD)
+
+    async def ingesting(self, path: Path, dataset_id: str) -> FileKeys:
+        """Return what a worker needs to read an uploaded file and to write the table of a data set."""
+        keys_of = partial(self.sealing.keys_of, {path: UPLOAD}, new=table_context(dataset_id))
+        return await self.threaded(keys_of)
+
+    async def writing(self, dataset_id: str) -> FileKeys:
+        """Return what a worker needs to write the table of a data set."""
+        return await self.threaded(partial(self.sealing.keys_of, {}, new=table_context(dataset_id)))
+
+    async def opening(self, path: Path) -> Readable:
+        """Return an uploaded file for a worker to read."""
+        return Readable(path=path, keys=await self.threaded(self.sealing.keys_of, {path: UPLOAD}))
+
+    async def digest(self, path: Path) -> str:
+        """Return the BLAKE2b digest of an uploaded file as it was sent, 32 hexadecimal digits.
+
+        A cancellation returns at once, and leaves the thread that reads.
+        """
+        try:
+            return await to_thread.run_sync(self.sealing.digest, path, UPLOAD, abandon_on_cancel=True)
+        except SealBroken as error:
+            raise StoreUnavailable(Message("encryption.seal-broken", what="upload")) from error
 
     async def delete(self, dataset_id: str) -> None:
         """Remove the files of a data set; running readers are not affected."""
@@ -232,7 +274,7 @@ class FileStore:
         with suppress(StoreUnavailable):
             folder = self.incoming()
             try:
-                await self.threaded(rename_in_manifest, self._place(dataset_id), folder, name)
+                await self.threaded(rename_in_manifest, self._place(dataset_id), folder, name, self.sealing)
             finally:
                 await self.drop(folder)
 
@@ -244,7 +286,7 @@ class FileStore:
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
         place = self._place(dataset_id)
-        return await self.threaded(is_intact, place, place)
+        return await self.threaded(self._folders.is_intact, place, place)
 
     def drawn(self) -> Sequence[str]:
         """Return the ids of all analyses with a rendered figure."""
@@ -266,25 +308,36 @@ class FileStore:
         """Return the path of the rendered figure, also before it is rendered."""
         return self._root / "figures" / _checked(analysis_id) / f"{_checked(name)}.{_checked(suffix)}"
 
-    async def read(self, path: Path) -> bytes | None:
-        """Return the bytes of a file, or None if it does not exist."""
+    async def read_figure(self, path: Path) -> bytes | None:
+        """Return a rendered figure, or None where there is none.
+
+        Args:
+            path: as `figure` returns it.
+        """
 
         def read() -> bytes | None:
             try:
-                return path.read_bytes()
+                return self.sealing.read_file(path, _figure_context(path))
             except FileNotFoundError:
+                return None
+            except SealBroken:
+                # It is rendered again.
                 return None
 
         return await self.threaded(read)
 
-    async def write(self, path: Path, content: bytes) -> None:
-        """Write the file atomically; a reader never sees a part of it."""
+    async def write_figure(self, path: Path, content: bytes) -> None:
+        """Write a rendered figure atomically; a reader never sees a part of it.
+
+        Args:
+            path: as `figure` returns it.
+            content: its bytes.
+        """
 
         def write() -> None:
             private_folder(path.parent, parents=True, exist_ok=True)
             scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-            with open(scratch, "wb", opener=private_opener) as file:
-                file.write(content)
+            self.sealing.write_file(scratch, content, _figure_context(path))
             scratch.replace(path)
 
         await self.threaded(write)
@@ -333,6 +386,10 @@ class FileStore:
 
     def _new(self, kind: str) -> Path:
         return self._root / kind / f"{self.owner}-{secrets.token_hex(8)}"
+
+
+def _figure_context(path: Path) -> str:
+    return f"figure/{path.parent.name}/{path.name}"
 
 
 def _checked(part: str) -> str:

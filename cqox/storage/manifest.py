@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
+from cqox.encryption import SealBroken
 from cqox.storage.contracts import DatasetRecord
 from cqox.storage.file_operations import sync
 from cqox.storage.private import tighten_one
+from cqox.storage.sealing import TenantSealing
 
 __all__ = ["MANIFEST", "Manifest", "digest_of", "read_manifest", "rename_in_manifest", "write_manifest"]
 
@@ -35,24 +37,25 @@ def digest_of(path: Path) -> str:
         return file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
 
 
-def write_manifest(folder: Path, record: DatasetRecord) -> None:
+def write_manifest(folder: Path, record: DatasetRecord, sealing: TenantSealing) -> None:
     """Write the manifest of the files that are in the folder now."""
     digests = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    _write(folder, Manifest(record=record, digests=digests))
+    _write(folder, Manifest(record=record, digests=digests), sealing)
 
 
-def rename_in_manifest(place: Path, scratch: Path, name: str) -> None:
+def rename_in_manifest(place: Path, scratch: Path, name: str, sealing: TenantSealing) -> None:
     """Replace the name in a manifest atomically; a data set without one is left as it is.
 
     Args:
         place: the folder of the data set. It never holds another file meanwhile, which a reader might link.
         scratch: an empty folder on the same file system.
         name: the new name.
+        sealing: encryption at rest.
     """
-    manifest = read_manifest(place)
+    manifest = read_manifest(place, place.name, sealing)
     if manifest is None:
         return
-    _write(scratch, replace(manifest, record=replace(manifest.record, name=name)))
+    _write(scratch, replace(manifest, record=replace(manifest.record, name=name)), sealing)
     tighten_one(scratch / MANIFEST)
     sync(scratch / MANIFEST)
     # A data set that was deleted meanwhile has no folder.
@@ -61,18 +64,32 @@ def rename_in_manifest(place: Path, scratch: Path, name: str) -> None:
         sync(place)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest in the folder; None if it is missing or unreadable."""
+def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Manifest | None:
+    """Return the manifest in the folder; None if it is missing or damaged.
+
+    Args:
+        folder: the files, in place or linked.
+        dataset_id: the data set that they belong to.
+        sealing: encryption at rest.
+
+    Raises:
+        StoreUnavailable: it is sealed, and its key is not there.
+    """
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads(sealing.read_file(folder / MANIFEST, _context(dataset_id)))
         values = content["record"]
         record = DatasetRecord(**values | {"description": values["description"].encode()})
         return Manifest(record=record, digests=dict(content["digests"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, SealBroken, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _write(folder: Path, manifest: Manifest) -> None:
+def _write(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
     values = asdict(manifest.record) | {"description": manifest.record.description.decode()}
     content = {"record": values, "digests": manifest.digests}
-    (folder / MANIFEST).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(content, ensure_ascii=False).encode()
+    sealing.write_file(folder / MANIFEST, text, _context(manifest.record.dataset_id))
+
+
+def _context(dataset_id: str) -> str:
+    return f"manifest/{dataset_id}"

@@ -20,10 +20,11 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from cqox.contract.messages import Message
+from cqox.encryption import SealBroken
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.file_operations import link_or_copy
-from cqox.storage.manifest import digest_of
 from cqox.storage.private import private_opener
+from cqox.storage.sealing import UPLOAD, TenantSealing
 
 __all__ = ["ABOUT", "ORIGINAL", "Original", "Originals"]
 
@@ -72,7 +73,15 @@ class Originals:
         self._folders = folders
         self._quota_bytes = quota_bytes
 
-    def keep(self, place: Path, path: Path, original: Original, *, check_room: Callable[[int], None]) -> bool:
+    def keep(
+        self,
+        place: Path,
+        path: Path,
+        original: Original,
+        *,
+        check_room: Callable[[int], None],
+        sealing: TenantSealing,
+    ) -> bool:
         """Keep a file as the original of a data set; return whether it is kept.
 
         Args:
@@ -80,11 +89,12 @@ class Originals:
             path: the file, on the same volume.
             original: what it is.
             check_room: raises unless the disk keeps its reserve after a write of a size.
+            sealing: encryption at rest.
         """
         try:
             if not self._quota_bytes or original.size_bytes > self._quota_bytes:
                 return False
-            self._write_about(place, original)
+            self._write_about(place, original, sealing)
             check_room(0)
             if not (place / ORIGINAL).exists():
                 self._link(place, path, original.size_bytes, check_room)
@@ -98,33 +108,39 @@ class Originals:
         """Return whether the original of a data set is kept."""
         return (place / ORIGINAL).exists()
 
-    def about(self, place: Path) -> Original | None:
-        """Return what the file of a data set was, also where it is gone; None where that was not recorded."""
+    def about(self, place: Path, sealing: TenantSealing) -> Original | None:
+        """Return what the file of a data set was, also where it is gone; None where that was not recorded.
+
+        Raises:
+            StoreUnavailable: that is sealed, and its key is not there.
+        """
         try:
-            return Original(**json.loads((place / ABOUT).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return Original(**json.loads(sealing.read_file(place / ABOUT, _context(place))))
+        except (OSError, SealBroken, ValueError, TypeError):
             return None
 
-    def link(self, place: Path, view: Path, *, verify: bool) -> Original:
+    def link(self, place: Path, view: Path, *, verify: bool, sealing: TenantSealing) -> Original:
         """Link the original of a data set as `view`.
 
         Args:
             place: the folder of the data set.
             view: path of a file that does not exist yet.
             verify: whether to compare its digest; a damaged one is removed.
+            sealing: encryption at rest.
 
         Raises:
             NotFound: it is not kept, or damaged.
+            StoreUnavailable: it is sealed, and its key is not there.
         """
         gone = NotFound(Message("storage.original-gone", dataset=place.name), field="original")
-        original = self.about(place)
+        original = self.about(place, sealing)
         if original is None:
             raise gone
         try:
             _link(place / ORIGINAL, view)
         except FileNotFoundError:
             raise gone from None
-        if verify and digest_of(view) != original.digest:
+        if verify and not _is_intact(view, original, sealing):
             self._remove([place])
             raise gone
         return original
@@ -194,14 +210,25 @@ class Originals:
             finally:
                 scratch.unlink(missing_ok=True)
 
-    def _write_about(self, place: Path, original: Original) -> None:
+    def _write_about(self, place: Path, original: Original, sealing: TenantSealing) -> None:
         scratch = place / f".{ABOUT}.{secrets.token_hex(6)}"
         try:
-            with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
-                json.dump(asdict(original), file, ensure_ascii=False)
+            text = json.dumps(asdict(original), ensure_ascii=False).encode()
+            sealing.write_file(scratch, text, _context(place))
             scratch.rename(place / ABOUT)
         finally:
             scratch.unlink(missing_ok=True)
+
+
+def _is_intact(view: Path, original: Original, sealing: TenantSealing) -> bool:
+    try:
+        return sealing.digest(view, UPLOAD) == original.digest
+    except SealBroken:
+        return False
+
+
+def _context(place: Path) -> str:
+    return f"original/{place.name}"
 
 
 def _link(path: Path, target: Path) -> None:

@@ -2,7 +2,8 @@
 
     partial/<upload id>/about.json    name, size, fingerprint and time of creation
     partial/<upload id>/content       the bytes; those beyond the offset are not acknowledged
-    partial/<upload id>/offset        how many bytes are acknowledged; its time is that of the last piece
+    partial/<upload id>/offset        how many bytes are acknowledged; its time is that of the last piece. Where the
+                                      content is sealed also how long that is, and of how many frames
     partial/<upload id>/dataset.json  digest and data set, once all of it was read; the content is removed then
 
 A piece is acknowledged once it is on the disk, so that it outlives a kill of the engine and a power failure; what else
@@ -16,15 +17,18 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cqox.contract.messages import Message
+from cqox.encryption import SealBroken
 from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
 from cqox.storage.file_operations import link_or_copy, remove, sync
 from cqox.storage.private import private_folder, private_opener
+from cqox.storage.sealed_content import SealedContent, write_all
+from cqox.storage.sealing import TenantSealing
 
 __all__ = ["PARTIAL_SECONDS", "PartialUpload", "PartialUploads", "Piece"]
 
@@ -73,11 +77,12 @@ class PartialUpload:
 class Piece:
     """The writer of one piece, which holds the lock of its upload until `close`."""
 
-    def __init__(self, folder: Path, content: int, upload: PartialUpload) -> None:
+    def __init__(self, folder: Path, content: int, upload: PartialUpload, sealed: SealedContent | None = None) -> None:
         self._folder = folder
         self._content = content
         self._upload = upload
         self._end = upload.offset
+        self._sealed = sealed
 
     def write(self, data: bytes) -> None:
         """Append bytes, which count from `commit` on.
@@ -88,11 +93,11 @@ class Piece:
         """
         if self._end + len(data) > self._upload.size_bytes:
             raise LimitExceeded(Message("storage.upload-exceeds-size", size=self._upload.size_bytes))
-        rest = memoryview(data)
-        while rest:
-            written = os.pwrite(self._content, rest, self._end)
-            self._end += written
-            rest = rest[written:]
+        if self._sealed is None:
+            write_all(self._content, data, self._end)
+        else:
+            self._sealed.append(data)
+        self._end += len(data)
 
     def commit(self) -> int:
         """Acknowledge what was written: flush it to the disk, then the new offset; return the offset.
@@ -101,9 +106,12 @@ class Piece:
             NotFound: the upload was removed meanwhile.
             OSError: the disk rejects it.
         """
+        sealed = self._sealed
+        if sealed is not None and self._end == self._upload.size_bytes:
+            sealed.close()
         os.fsync(self._content)
         try:
-            _write_offset(self._folder / "offset", self._end, create=False)
+            _write_offset(self._folder / "offset", _offset_text(self._end, sealed), create=False)
         except FileNotFoundError:
             raise _unknown(self._upload.upload_id) from None
         return self._end
@@ -120,10 +128,12 @@ class PartialUploads:
 
     Args:
         root: their folder, created with the first one.
+        sealing: encryption at rest; none by default.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, sealing: TenantSealing | None = None) -> None:
         self._root = root
+        self._sealing = sealing or TenantSealing()
 
     def create(self, *, name: str, size_bytes: int, fingerprint: str | None) -> PartialUpload:
         """Begin an upload.
@@ -138,9 +148,14 @@ class PartialUploads:
         private_folder(self._root, exist_ok=True)
         private_folder(scratch)
         about = {"name": name, "size_bytes": size_bytes, "fingerprint": fingerprint}
-        _write_json(scratch / "about.json", about)
-        os.close(private_opener(str(scratch / "content"), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        _write_offset(scratch / "offset", 0, create=True)
+        self._write_about(scratch, upload_id, about)
+        content = private_opener(str(scratch / "content"), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        try:
+            sealed = SealedContent.begun(content, self._sealing) if self._sealing.is_on else None
+            os.fsync(content)
+        finally:
+            os.close(content)
+        _write_offset(scratch / "offset", _offset_text(0, sealed), create=True)
         sync(scratch)
         scratch.rename(self._root / upload_id)
         sync(self._root)
@@ -175,14 +190,19 @@ class PartialUploads:
             # Read again under the lock: another request may have written meanwhile.
             upload = self.find(upload_id)
             self._check_offset(upload, offset)
-            os.ftruncate(content, offset)
+            _, *frames = _read_offset(place)
+            sealed = self._sealed(content, offset, frames)
+            os.ftruncate(content, offset if sealed is None else sealed.end)
+        except SealBroken:
+            os.close(content)
+            raise _unknown(upload_id) from None
         except BlockingIOError:
             os.close(content)
             raise UploadConflict(Message("storage.upload-is-written"), offset=self.find(upload_id).offset) from None
         except BaseException:
             os.close(content)
             raise
-        return Piece(place, content, upload)
+        return Piece(place, content, upload, sealed)
 
     def link(self, upload_id: str, view: Path) -> None:
         """Link the content of a complete upload as `view`, a path that does not exist yet.
@@ -235,6 +255,14 @@ class PartialUploads:
                     count += 1
         return count
 
+    def _sealed(self, content: int, offset: int, frames: Sequence[int]) -> SealedContent | None:
+        if not frames:
+            return None
+        if offset == 0:
+            # Also where the disk has lost what was acknowledged.
+            return SealedContent.begun(content, self._sealing)
+        return SealedContent.found(content, self._sealing, *frames)
+
     def _limit(self) -> None:
         self.expire()
         found = [upload for place in self._places() if (upload := self._read(place)) is not None]
@@ -249,11 +277,12 @@ class PartialUploads:
         if not _ID.fullmatch(place.name):
             return None
         try:
-            about = json.loads((place / "about.json").read_text(encoding="utf-8"))
-            offset, used_at = int((place / "offset").read_bytes()), (place / "offset").stat().st_mtime
+            about = json.loads(self._sealing.read_file(place / "about.json", _context(place.name)))
+            (offset, *sealed), used_at = _read_offset(place), (place / "offset").stat().st_mtime
             finished = _read_json(place / "dataset.json")
             if not finished:
-                offset = min(offset, (place / "content").stat().st_size)
+                size_bytes = (place / "content").stat().st_size
+                offset = (offset if size_bytes >= sealed[0] else 0) if sealed else min(offset, size_bytes)
             return PartialUpload(
                 upload_id=place.name,
                 offset=offset,
@@ -262,8 +291,13 @@ class PartialUploads:
                 dataset_id=finished.get("dataset_id"),
                 **about,
             )
-        except (OSError, ValueError, TypeError):
+        except (OSError, SealBroken, ValueError, TypeError):
             return None
+
+    def _write_about(self, folder: Path, upload_id: str, about: Mapping[str, object]) -> None:
+        text = json.dumps(about, ensure_ascii=False).encode()
+        self._sealing.write_file(folder / "about.json", text, _context(upload_id))
+        sync(folder / "about.json")
 
     def _places(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):
@@ -287,16 +321,30 @@ class PartialUploads:
             raise UploadConflict(detail, offset=upload.offset)
 
 
+def _context(upload_id: str) -> str:
+    return f"partial/{upload_id}"
+
+
+def _read_offset(place: Path) -> list[int]:
+    """Return the acknowledged bytes; of sealed content also where its frames end, and their number."""
+    return [int(number) for number in (place / "offset").read_bytes().split()]
+
+
+def _offset_text(offset: int, sealed: SealedContent | None) -> str:
+    numbers = [offset] if sealed is None else [offset, sealed.end, sealed.number]
+    return " ".join(f"{number:0{_OFFSET_CHARACTERS}}" for number in numbers)
+
+
 def _unknown(upload_id: str) -> NotFound:
     return NotFound(Message("storage.no-upload", upload=upload_id[:100]), field="upload_id")
 
 
-def _write_offset(path: Path, offset: int, *, create: bool) -> None:
+def _write_offset(path: Path, text: str, *, create: bool) -> None:
     flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     handle = os.open(path, flags, 0o600)
     try:
         # Of one length and within one sector, so that a power failure leaves the old or the new one.
-        os.pwrite(handle, f"{offset:0{_OFFSET_CHARACTERS}}\n".encode(), 0)
+        os.pwrite(handle, f"{text}\n".encode(), 0)
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -2,13 +2,13 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
-from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
+from cqox.storage.contracts import DatasetRecord, JobRecord, Record, StoredReport
 from cqox.storage.history import Annotation, ReportSummary
 from cqox.storage.identities import ApiKeyRecord, TenantRecord
 from cqox.storage.pages import Page
@@ -23,6 +23,7 @@ __all__ = [
     "JOB",
     "NOTES_CHARACTERS",
     "REPORT",
+    "RESEALED",
     "SHARE",
     "TENANT",
     "Loaded",
@@ -37,6 +38,7 @@ __all__ = [
     "page_of_summaries",
     "position",
     "report_of",
+    "resealed_values",
     "row_of",
     "row_of_key",
     "share_of",
@@ -60,6 +62,24 @@ ABANDONED_SECONDS = 86_400.0
 """Seconds after the expiry of its lease for which the row of a job still says `running`."""
 
 _logger = logging.getLogger("cqox.storage")
+
+
+RESEALED: Mapping[type, tuple[str, str, tuple[str, ...]]] = {
+    StoredReport: (
+        "reports",
+        "analysis_id",
+        ("report", "provenance", "figures", "digest", "outcome", "treatment", "headline"),
+    ),
+    DatasetRecord: ("datasets", "dataset_id", ("name", "description")),
+    JobRecord: ("jobs", "job_id", ("problem",)),
+    Annotation: ("annotations", "analysis_id", ("title", "notes", "searched")),
+}
+"""Table, key and encrypted columns of each kind of record."""
+
+
+def resealed_values(record: Record) -> list[object]:
+    """Return the values of the encrypted columns of a record, in the order of `RESEALED`."""
+    return [getattr(record, column) for column in RESEALED[type(record)][2]]
 
 
 def is_text(*texts: str | None) -> bool:

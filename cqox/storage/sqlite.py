@@ -34,6 +34,7 @@ from cqox.storage.sqlite_connections import Connections
 from cqox.storage.sqlite_file import damage_of, is_damage, is_disk_fault, marks
 from cqox.storage.sqlite_history import SqliteHistory
 from cqox.storage.sqlite_identities import SqliteIdentities
+from cqox.storage.sqlite_resealing import SqliteResealing
 from cqox.storage.sqlite_retention import SqliteRetention
 from cqox.storage.sqlite_schema import enter, finish, is_entered, migrate, status
 from cqox.storage.sqlite_shares import SqliteShares
@@ -48,7 +49,7 @@ _ONE_REPORT = "reports INDEXED BY reports_of_tenant WHERE tenant_id = ? AND anal
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
-class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities):
+class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities, SqliteResealing):
     """Reports and their annotations, the registry of data sets, and jobs of all tenants in one file.
 
     Open it with `SqliteStore.open`, and bind it to a tenant by `within`. Writes are durable when the call returns
@@ -117,8 +118,8 @@ class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities
         """Number of times the stored data has been lost with its file; checks the file now."""
         return self._connections.epoch
 
-    async def save(self, report: StoredReport) -> bool:
-        """Insert the report unless an intact one with its id is stored; return whether this call inserted it."""
+    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
+        """Insert the report unless an intact one with its id is stored; nothing here queries a document."""
         statement = f"INSERT INTO reports ({REPORT}, tenant_id) VALUES ({marks(15)}) ON CONFLICT DO NOTHING"
         keys = self._keys
         values = (*row_of(keys.stored_record(report)), keys.tenant_id)

@@ -65,8 +65,13 @@ def _store(environ: Mapping[str, str]) -> StorePlace:
     from services.engine.addresses import store_addresses
 
     settings = load(environ).settings
-    credentials = store_addresses(settings).credentials
-    return StorePlace(data_dir=settings.data_dir, postgres_url=settings.postgres_url, credentials=credentials)
+    addresses = store_addresses(settings)
+    return StorePlace(
+        data_dir=settings.data_dir,
+        postgres_url=settings.postgres_url,
+        credentials=addresses.credentials,
+        ring=addresses.sealing.ring,
+    )
 
 
 def _up(demo: bool, **flags: str | None) -> None:

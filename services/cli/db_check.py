@@ -5,10 +5,20 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from cqox.analysis.stores import store_of
 from cqox.errors import StoreUnavailable
-from cqox.storage import DEFAULT_TENANT, DataDirectory, FileStore, ResultDatabase, ResultStore, StoredReport
+from cqox.storage import (
+    DEFAULT_TENANT,
+    DataDirectory,
+    FileStore,
+    ResultDatabase,
+    ResultStore,
+    Sealing,
+    StoredReport,
+)
 from services.cli.db_session import run
 from services.config.settings import Settings
+from services.engine.keyring import open_sealing
 
 __all__ = ["Finding", "check", "every_tenant", "find"]
 
@@ -41,10 +51,11 @@ def check(*, remove: bool) -> int:
     """Print the findings; return 1 where any is left."""
 
     async def command(store: ResultDatabase, settings: Settings) -> int:
-        directory = DataDirectory(settings.data_dir)
+        sealing = open_sealing(settings)
+        directory = DataDirectory(settings.data_dir, sealing=sealing)
         try:
             left = 0
-            findings = [finding async for finding in find(store, directory)]
+            findings = [finding async for finding in find(store, directory, sealing)]
             for finding in findings:
                 gone = remove and await _remove(store, directory, finding)
                 left += not gone
@@ -59,10 +70,13 @@ def check(*, remove: bool) -> int:
     return run(command)
 
 
-async def find(store: ResultDatabase, directory: DataDirectory) -> AsyncIterator[Finding]:
+async def find(
+    store: ResultDatabase, directory: DataDirectory, sealing: Sealing | None = None
+) -> AsyncIterator[Finding]:
     """Find every inconsistency of every tenant, by reading all rows and files."""
+    sealing = sealing or Sealing()
     for tenant_id in await every_tenant(store, directory):
-        async for finding in _find_of(store.within(tenant_id), directory.within(tenant_id)):
+        async for finding in _find_of(store_of(store, tenant_id, sealing), directory.within(tenant_id)):
             yield replace(finding, tenant_id=tenant_id)
     for owner in directory.dead_owners():
         yield Finding(kind="leftover", what=f"files of the engine {owner}, which is gone", owner=owner)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from cqox.storage import Annotation, ResultDatabase, ResultStore, StoredReport
+from cqox.analysis.stores import store_of
+from cqox.storage import Annotation, ResultDatabase, ResultStore, Sealing, StoredReport
 from services.cli.db_session import run
 from services.config.settings import Settings
+from services.engine.keyring import open_sealing
 
 __all__ = ["Form", "export"]
 
@@ -32,7 +34,7 @@ def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
     """Write the file atomically and print the number of analyses."""
 
     async def command(store: ResultDatabase, settings: Settings) -> int:
-        stored = _all(store, dataset_id)
+        stored = _all(store, open_sealing(settings), dataset_id)
         if str(file) == "-":
             await _write_lines(stored, sys.stdout)
             return 0
@@ -55,9 +57,9 @@ def _is_parquet(file: Path, form: Form) -> bool:
     return form == "parquet" or (form == "auto" and file.suffix == ".parquet")
 
 
-async def _all(store: ResultDatabase, dataset_id: str | None) -> AsyncIterator[_Stored]:
+async def _all(store: ResultDatabase, sealing: Sealing, dataset_id: str | None) -> AsyncIterator[_Stored]:
     for tenant in await store.tenants():
-        async for stored in _all_of(tenant.tenant_id, store.within(tenant.tenant_id), dataset_id):
+        async for stored in _all_of(tenant.tenant_id, store_of(store, tenant.tenant_id, sealing), dataset_id):
             yield stored
 
 

@@ -4,6 +4,7 @@ They are the first fields of `services.config.settings.Settings`.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from services.config.about import About
@@ -37,6 +38,26 @@ class SecuritySettings:
             secret="token",
         ),
     ] = field(default="", repr=False)
+
+    keys: Annotated[
+        Literal["", "none", "file", "vault"],
+        About(
+            "CQOX_KEYS",
+            "Encryption of what is stored: none, by keys in a file (file), or by keys of a vault (vault). With "
+            "CQOX_AUTH=keys or oidc it has to be said.",
+            shown="none",
+            services=("engine", "up"),
+        ),
+    ] = ""
+    key_ring: Annotated[
+        Path,
+        About(
+            "CQOX_KEY_RING",
+            "File of the keys of CQOX_KEYS=file; it is made, and belongs into no backup of the data.",
+            shown="keyring.json in the data directory",
+            services=("engine", "up"),
+        ),
+    ] = Path()
 
     requests_per_minute: Annotated[
         int,

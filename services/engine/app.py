@@ -23,6 +23,7 @@ from services.engine import analyses, datasets, history, identities, jobs, share
 from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
+from services.engine.keyring import check_sealing
 from services.engine.state import State
 from services.http.contract.identity_operations import RESOLVE_KEY
 from services.http.contract.registration import add_operation, register
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> App:
         usable_directory(settings.data_dir, setting="CQOX_DATA_DIR")
         if not settings.postgres_url:
             check_file(settings.data_dir)
+        check_sealing(settings, addresses.sealing)
     except (ValueError, StoreUnavailable) as error:
         raise SettingsError(str(error)) from None
     engine_app.clients_are_gateways = True
@@ -122,6 +124,9 @@ def create_app(settings: Settings) -> App:
     async def disk() -> None:
         await state.analyses.check_disk()
 
+    async def keys() -> None:
+        await state.analyses.check_keys()
+
     @engine_app.after_request
     async def translate(response: Response) -> Response:
         await translate_response(current_request(), response)
@@ -132,7 +137,8 @@ def create_app(settings: Settings) -> App:
     register(engine_app, of_data | of_results | jobs.handlers(state) | identities.handlers(state))
     _require_gateway(engine_app, state)
     add_admin(engine_app)
-    add_health(engine_app, {"results": results, "cache": cache, "disk": disk})
+    checks = {"results": results, "cache": cache, "disk": disk}
+    add_health(engine_app, checks if addresses.sealing.ring is None else checks | {"keys": keys})
     add_docs(engine_app)
     redirect_to_docs(engine_app)
     add_metrics(engine_app)

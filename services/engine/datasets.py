@@ -42,6 +42,7 @@ def handlers(state: State) -> dict[str, Handler]:
             max_bytes=settings.max_upload_bytes,
             pace=settings.body_pace,
             check_room=mine(state).datasets.make_room,
+            writer=mine(state).datasets.upload_writer,
         ) as upload:
             await held_key(state, request, [upload.digest, dict(upload.fields)])
             record = await mine(state).datasets.add(

@@ -52,7 +52,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 datasets,
                 mine(state).pool,
                 named.source,
-                scratch=datasets.scratch / f"source-{secrets.token_hex(8)}",
+                scratch=datasets.plain_scratch / f"source-{secrets.token_hex(8)}",
                 name=named.name,
                 read_options=read_options(named.read),
                 max_bytes=state.settings.max_upload_bytes,

@@ -192,7 +192,8 @@ async def test_a_built_in_data_set_that_is_lost_or_damaged_is_made_again_where_i
                     shutil.rmtree(table.parent)
 
         async def read() -> None:
-            async with made.reading(record) as path:
+            async with made.reading(record) as table:
+                path = table.path
                 assert path.read_bytes() == b"table"
 
         for number in range(4):
@@ -228,7 +229,8 @@ async def test_an_upload_that_is_lost_is_not_made_again_and_can_be_uploaded_agai
             async with made.reading(record):
                 pass
         assert await add() == record
-        async with made.reading(record) as path:
+        async with made.reading(record) as table:
+            path = table.path
             assert path.read_bytes() == b"table"
 
 

@@ -56,7 +56,7 @@ class Away(SqliteStore):
             raise StoreUnavailable("away")
         return await super().delete_reports(analysis_ids)
 
-    async def save(self, report: StoredReport) -> bool:
+    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
         if self.away:
             raise StoreUnavailable("away")
         return await super().save(report)
@@ -330,7 +330,7 @@ class Holding(Away):
     saving: anyio.Event
     go_on: anyio.Event
 
-    async def save(self, report: StoredReport) -> bool:
+    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
         if not self.away:
             self.saving.set()
             await self.go_on.wait()

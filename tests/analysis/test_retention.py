@@ -224,7 +224,8 @@ async def test_data_sets_expire_after_their_last_use_and_their_reports_stay(tmp_
 async def test_a_data_set_that_is_being_read_is_read_to_its_end_and_does_not_expire(tmp_path: Path) -> None:
     async with house(tmp_path, RetentionPeriods(datasets=30)) as made:
         await made.dataset("a", 40)
-        async with made.files.reading("a") as path:
+        async with made.files.reading("a") as table:
+            path = table.path
             await made.retention.expire()
             assert path.read_bytes() == b"table"
             assert made.files.has("a")

@@ -167,7 +167,8 @@ async def test_equal_bytes_of_two_tenants_share_nothing(analyses: Analyses, pool
         await other.report(key)
     assert (await acme.datasets.get(one.dataset_id)).name == "ACME-layoffs-2026.csv"
     assert (await acme.analyze(request(one))).hit
-    async with acme.datasets.reading(one) as path:
+    async with acme.datasets.reading(one) as table:
+        path = table.path
         assert path.read_bytes() == b"table"
 
 
@@ -224,7 +225,8 @@ async def test_built_in_data_sets_are_read_by_every_tenant_and_changed_by_none(
     assert list(caught.value.choices) == ["test"]
     sample = await acme.datasets.get("test")
     assert (sample.sample, [each.dataset_id for each in await acme.datasets.all()]) == (True, ["test"])
-    async with acme.datasets.reading(sample) as path:
+    async with acme.datasets.reading(sample) as table:
+        path = table.path
         assert path.read_bytes() == b"sample"
     answer = await acme.analyze(request(sample))
     with pytest.raises(NotFound):

@@ -98,6 +98,8 @@ def running_stack(folder: Path, **environment: str) -> Iterator[Stack]:
 def build(folder: Path, **environment: str) -> Stack:
     engine_port, gateway_port = free_port(), free_port()
     shared = {"CQOX_DATA_DIR": str(folder / "data"), **environment}
+    if shared.get("CQOX_AUTH") in ("keys", "oidc"):
+        shared.setdefault("CQOX_KEYS", "none")
     engine = Service("engine", engine_port, {**shared, "CQOX_ENGINE_PORT": str(engine_port)}, folder / "engine.log")
     gateway = Service(
         "gateway",

@@ -47,6 +47,11 @@ class Postgres:
         assert made.returncode == 0, made.stdout.decode()
 
     @property
+    def data(self) -> Path:
+        """The folder of its files."""
+        return self._folder / "data"
+
+    @property
     def url(self) -> str:
         return self.url_at(self.port)
 

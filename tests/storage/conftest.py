@@ -8,8 +8,10 @@ import pytest
 
 from cqox.storage import ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
+from cqox.storage.sealing import TenantSealing
 from tests.servers import Postgres, Redis, running
 from tests.storage.bound import in_default
+from tests.storage.sealings import SealedWhole, sealing_in
 
 type Opening = Callable[[], AbstractAsyncContextManager[SqliteStore | PostgresStore]]
 
@@ -43,7 +45,13 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
     return lambda: in_default(PostgresStore.open, url)
 
 
-@pytest.fixture
-async def store(open_store: Opening) -> AsyncIterator[ResultStore]:
+@pytest.fixture(params=["plain", "sealed"])
+async def store(open_store: Opening, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ResultStore]:
     async with open_store() as opened:
-        yield opened
+        yield opened if request.param == "plain" else SealedWhole(opened, sealing_in(tmp_path).of("default"))
+
+
+@pytest.fixture(params=["plain", "sealed"])
+def sealing(request: pytest.FixtureRequest, tmp_path: Path) -> TenantSealing:
+    """Encryption at rest of one tenant, off and on."""
+    return sealing_in(tmp_path, is_on=request.param == "sealed").of("default")

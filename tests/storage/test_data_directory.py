@@ -42,7 +42,7 @@ async def test_the_files_of_one_tenant_are_not_those_of_another(tmp_path: Path) 
     directory = DataDirectory(tmp_path)
     first, acme = directory.within(DEFAULT_TENANT), directory.within("acme")
     await kept(acme, "a")
-    await acme.write(acme.figure("r", "f", "svg"), b"<svg/>")
+    await acme.write_figure(acme.figure("r", "f", "svg"), b"<svg/>")
     await acme.begin_erasure("a")
     upload = acme.partial.create(name="a.csv", size_bytes=3, fingerprint=None)
     assert (first.has("a"), first.kept(), first.drawn(), first.erasures.all()) == (False, [], [], {})
@@ -113,6 +113,7 @@ async def test_a_directory_of_the_previous_release_is_used_as_it_is(tmp_path: Pa
     old.close()
     names = set(os.listdir(tmp_path))
     again = DataDirectory(tmp_path)
-    async with again.within(DEFAULT_TENANT).reading("a") as path:
+    async with again.within(DEFAULT_TENANT).reading("a") as table:
+        path = table.path
         assert path.read_bytes() == b"table"
     assert set(os.listdir(tmp_path)) == names

@@ -4,16 +4,18 @@ import pytest
 
 from cqox.errors import NotFound
 from cqox.storage.ballast import Ballast
-from cqox.storage.dataset_folders import TABLE, DatasetFolders, is_intact
+from cqox.storage.dataset_folders import TABLE, DatasetFolders
 from cqox.storage.leftovers import Erasures
+from cqox.storage.sealing import TenantSealing
 from tests.storage.records import a_dataset
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> DatasetFolders:
+def folders(tmp_path: Path, sealing: TenantSealing) -> DatasetFolders:
     for name in ("datasets", "removed"):
         (tmp_path / name).mkdir()
-    return DatasetFolders(tmp_path / "removed", "me", ballast=Ballast(tmp_path), erasures=Erasures(tmp_path / "erased"))
+    erasures = Erasures(tmp_path / "erased")
+    return DatasetFolders(tmp_path / "removed", "me", ballast=Ballast(tmp_path), erasures=erasures, sealing=sealing)
 
 
 def kept(folders: DatasetFolders, root: Path, content: str = "x") -> Path:
@@ -59,7 +61,7 @@ def test_a_view_is_readable_after_a_deletion(folders: DatasetFolders, tmp_path: 
 def test_damaged_files_are_removed_and_not_read(folders: DatasetFolders, tmp_path: Path) -> None:
     place = kept(folders, tmp_path)
     (place / TABLE).write_text("y")
-    assert not is_intact(place, place)
+    assert not folders.is_intact(place, place)
     with pytest.raises(NotFound):
         folders.link(place, tmp_path / "view", writable=True)
     assert not place.exists()

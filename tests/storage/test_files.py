@@ -35,7 +35,8 @@ WHOLE = ["datasets/a/manifest.json", "datasets/a/table.parquet"]
 async def test_a_stored_data_set_exists_and_no_temporary_files_remain(tmp_path: Path) -> None:
     files = files_in(tmp_path)
     await kept(files, "a")
-    async with files.reading("a") as path:
+    async with files.reading("a") as table:
+        path = table.path
         assert path.read_bytes() == b"table"
     assert everything(tmp_path) == WHOLE
     assert await files.record("a") == a_dataset("a")
@@ -60,7 +61,8 @@ async def test_a_dropped_folder_is_removed(tmp_path: Path) -> None:
 async def test_a_data_set_deleted_by_another_engine_stays_readable_for_current_readers(tmp_path: Path) -> None:
     files, other = files_in(tmp_path), files_in(tmp_path)
     await kept(files, "a")
-    async with files.reading("a") as path:
+    async with files.reading("a") as table:
+        path = table.path
         await other.delete("a")
         assert not files.has("a")
         assert path.read_bytes() == b"table"
@@ -79,10 +81,12 @@ async def test_a_data_set_stored_again_after_its_deletion_stays(tmp_path: Path) 
 async def test_replaced_files_stay_unchanged_for_current_readers(tmp_path: Path) -> None:
     files = files_in(tmp_path)
     await kept(files, "a", b"first")
-    async with files.reading("a") as path:
+    async with files.reading("a") as table:
+        path = table.path
         await kept(files, "a", b"second", replace=True)
         assert path.read_bytes() == b"first"
-    async with files.reading("a") as path:
+    async with files.reading("a") as table:
+        path = table.path
         assert path.read_bytes() == b"second"
 
 
@@ -144,9 +148,9 @@ async def test_a_path_traversal_is_not_found(tmp_path: Path, name: str) -> None:
 async def test_a_written_file_is_complete_and_a_missing_one_is_none(tmp_path: Path) -> None:
     files = files_in(tmp_path)
     path = files.figure("a", "forest", "svg")
-    assert await files.read(path) is None
-    await files.write(path, b"<svg/>")
-    assert await files.read(path) == b"<svg/>"
+    assert await files.read_figure(path) is None
+    await files.write_figure(path, b"<svg/>")
+    assert await files.read_figure(path) == b"<svg/>"
     assert everything(tmp_path) == ["figures/a/forest.svg"]
 
 
@@ -158,7 +162,8 @@ async def test_a_data_set_without_its_table_is_complete_again_after_a_new_upload
         async with files.reading("a"):
             pass
     await kept(files, "a", b"again")
-    async with files.reading("a") as path:
+    async with files.reading("a") as table:
+        path = table.path
         assert path.read_bytes() == b"again"
     assert everything(tmp_path) == WHOLE
 
@@ -185,7 +190,7 @@ async def test_a_full_disk_is_store_unavailable_and_leaves_existing_files_unchan
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_text", full)
+        patched.setattr("cqox.storage.sealing.open", full, raising=False)
         with pytest.raises(StoreUnavailable, match="is full"):
             await kept(files, "b")
     with monkeypatch.context() as patched:
@@ -193,11 +198,13 @@ async def test_a_full_disk_is_store_unavailable_and_leaves_existing_files_unchan
         with pytest.raises(StoreUnavailable, match="is full"):
             files.incoming()
         # If no link can be created, the table is read in place.
-        async with files.reading("a") as path:
+        async with files.reading("a") as table:
+            path = table.path
             assert path == tmp_path / "datasets/a/table.parquet"
         with pytest.raises(StoreUnavailable, match="is full"):
-            await files.write(files.figure("x", "forest", "svg"), b"svg")
-    async with files.reading("a") as path:
+            await files.write_figure(files.figure("x", "forest", "svg"), b"svg")
+    async with files.reading("a") as table:
+        path = table.path
         assert path.read_bytes() == b"table"
 
 
@@ -400,7 +407,8 @@ async def test_an_original_lies_with_its_data_set_and_no_reader_of_the_table_see
     monkeypatch.setattr(
         "cqox.storage.dataset_folders.digest_of", lambda path: hashed.append(path.name) or digest_of(path)
     )
-    async with files.reading("a") as path:
+    async with files.reading("a") as table:
+        path = table.path
         assert sorted(each.name for each in path.parent.iterdir()) == ["manifest.json", "table.parquet"]
     assert hashed == ["table.parquet"]
     async with files.reading_original("a", verify=True) as (original, path):

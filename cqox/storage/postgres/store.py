@@ -23,6 +23,7 @@ from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connectio
 from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.identities import PostgresIdentities
 from cqox.storage.postgres.jobs import PostgresJobs
+from cqox.storage.postgres.resealing import PostgresResealing
 from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.row_security import enter, finish, passing_role, void_wall
 from cqox.storage.postgres.schema import migrate, migration_status
@@ -56,7 +57,9 @@ _BRIEF_SECONDS = 1.0
 _logger = logging.getLogger("cqox.storage")
 
 
-class PostgresStore(PostgresJobs, PostgresRetention, PostgresHistory, PostgresShares, PostgresIdentities):
+class PostgresStore(
+    PostgresJobs, PostgresRetention, PostgresHistory, PostgresShares, PostgresIdentities, PostgresResealing
+):
     """Reports, annotations, data sets and jobs of all tenants in a PostgreSQL database shared by any number of engines.
 
     Open it with `PostgresStore.open`, and bind it to a tenant by `within`. The first call that reaches the server
@@ -121,7 +124,7 @@ class PostgresStore(PostgresJobs, PostgresRetention, PostgresHistory, PostgresSh
         """Return the utilisation of the pool; safe from any thread."""
         return self._connections.use()
 
-    async def save(self, report: StoredReport) -> bool:
+    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
         """Insert the report unless an intact one with its id is stored; return whether this call inserted it.
 
         The row names the call that inserted it, so that a retry after a lost answer recognises its own insert.
@@ -130,7 +133,7 @@ class PostgresStore(PostgresJobs, PostgresRetention, PostgresHistory, PostgresSh
 
         def insert(connection: _Connection) -> bool:
             try:
-                return _insert(connection, keys, report, insertion, _document(report))
+                return _insert(connection, keys, report, insertion, _text(document or report.report))
             except psycopg.DataError as error:
                 _logger.info("JSONB cannot hold the analysis %s: %s", report.analysis_id, error)
                 return _insert(connection, keys, report, insertion, None)
@@ -361,8 +364,8 @@ def _insert(
         return connection.execute(statement, values).rowcount == 1
 
 
-def _document(report: StoredReport) -> str | None:
+def _text(document: bytes) -> str | None:
     try:
-        return report.report.decode()
+        return document.decode()
     except UnicodeDecodeError:
         return None

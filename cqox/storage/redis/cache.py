@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
+from cqox.encryption import SealBroken
 from cqox.errors import AttemptTimeout, CircuitOpen, Rejected, StoreUnavailable
 from cqox.storage.blocking import Threads
 from cqox.storage.contracts import StoredReport
@@ -24,6 +25,7 @@ from cqox.storage.pools import PoolUse
 from cqox.storage.redis.address import check_address
 from cqox.storage.redis.tls import use_certificates
 from cqox.storage.redis.values import DamagedValue, decode, encode
+from cqox.storage.sealing import Sealing
 from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["RedisCache"]
@@ -52,6 +54,7 @@ class RedisCache(OfTenant):
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
         credentials: Credentials | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
         """See `open`."""
         check_address(url)
@@ -74,6 +77,7 @@ class RedisCache(OfTenant):
         self._call = self._policy(self._run)
         self._ttl = int(1000 * ttl_seconds)
         self._max_bytes = max_bytes
+        self._sealing = sealing or Sealing()
 
     @classmethod
     @asynccontextmanager
@@ -86,6 +90,7 @@ class RedisCache(OfTenant):
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
         credentials: Credentials | None = None,
+        sealing: Sealing | None = None,
     ) -> AsyncIterator[Self]:
         """Open the cache on this server, also if it is unreachable; close it on exit.
 
@@ -96,6 +101,7 @@ class RedisCache(OfTenant):
             max_bytes: a larger report is not cached, and a larger value is treated as damaged.
             recovery_seconds: how long the circuit stays open before a probe.
             credentials: certificates for `rediss://`, where the URL names none.
+            sealing: encryption of the values; none by default.
 
         Raises:
             ValueError: the URL cannot be read.
@@ -107,6 +113,7 @@ class RedisCache(OfTenant):
             max_bytes=max_bytes,
             recovery_seconds=recovery_seconds,
             credentials=credentials,
+            sealing=sealing,
         )
         try:
             yield cache
@@ -117,13 +124,19 @@ class RedisCache(OfTenant):
 
     async def get(self, analysis_id: str) -> StoredReport | None:
         """Return the cached report, or None on a miss; a damaged or foreign value is logged and deleted."""
-        key = self._report_key(analysis_id)
+        key, sealing = self._report_key(analysis_id), self._sealing.of(self._tenant)
 
         def get() -> StoredReport | None:
             try:
                 value = self._client.get(key)
-                return None if value is None else decode(_bytes(value), analysis_id, max_bytes=self._max_bytes)
-            except (DamagedValue, redis.ResponseError) as error:
+                if value is None:
+                    return None
+                plain = sealing.open(_bytes(value), _context(analysis_id))
+                return decode(plain, analysis_id, max_bytes=self._max_bytes)
+            except StoreUnavailable as error:
+                _logger.warning("The cached value of %s cannot be opened: %s", analysis_id, error)
+                return None
+            except (DamagedValue, SealBroken, redis.ResponseError) as error:
                 if isinstance(error, redis.ResponseError) and "WRONGTYPE" not in str(error):
                     raise
                 _logger.warning("The cached value of %s is not a report and was deleted: %s", analysis_id, error)
@@ -137,8 +150,15 @@ class RedisCache(OfTenant):
         if len(report.report) + len(report.provenance) + len(report.figures) > self._max_bytes // 2:
             return
 
+        sealing = self._sealing.of(self._tenant)
+
         def put() -> None:
-            self._client.set(self._report_key(report.analysis_id), encode(report), px=self._ttl)
+            try:
+                value = sealing.seal(encode(report), _context(report.analysis_id))
+            except StoreUnavailable as error:
+                _logger.warning("The analysis %s was not cached: %s", report.analysis_id, error)
+                return
+            self._client.set(self._report_key(report.analysis_id), value, px=self._ttl)
 
         await self._try(put, None)
 
@@ -229,6 +249,10 @@ class RedisCache(OfTenant):
 
 async def _wait_for_socket_timeout() -> None:
     """Do nothing: the socket timeout soon ends the call, and redis-py then closes the connection."""
+
+
+def _context(analysis_id: str) -> str:
+    return f"cache/{analysis_id}"
 
 
 def _previous_key(analysis_id: str) -> bytes:

@@ -23,6 +23,7 @@ from services.http.request.language import LANGUAGE_PARAMETER
 from services.http.request.multipart import file_of_form
 
 if TYPE_CHECKING:
+    from cqox.storage import Writer
     from services.http.request.request import IncomingRequest
 
 __all__ = ["FORM_BYTES", "Upload", "base_name", "receive_upload"]
@@ -62,6 +63,7 @@ async def receive_upload(
     max_bytes: int,
     pace: BodyPace = DEFAULT_PACE,
     check_room: Callable[[], None] = lambda: None,
+    writer: "Callable[[BinaryIO], Writer] | None" = None,
 ) -> AsyncIterator[Upload]:
     """Receive the file of a request: the `file` field of a multipart form, or else the raw body named by `?name=`.
 
@@ -73,6 +75,7 @@ async def receive_upload(
         max_bytes: the largest file that is accepted.
         pace: how slowly it may come.
         check_room: raises where the disk has no space for more; called in a thread with each block that is written.
+        writer: makes what the bytes are written to of an open file, in a thread; the file itself by default.
 
     Raises:
         InvalidRequest: there is no file, or more than one, or the form is broken.
@@ -95,7 +98,9 @@ async def receive_upload(
         handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
     try:
         async with aclosing(chunks):
-            size_bytes, digest = await _write(chunks, handle, max_bytes, check_room)
+            size_bytes, digest = await _write(
+                chunks, lambda: writer(handle) if writer else handle, max_bytes, check_room
+            )
         if form is not None:
             name = name or form.filename
             fields |= form.fields
@@ -108,15 +113,17 @@ async def receive_upload(
 
 
 async def _write(
-    chunks: AsyncGenerator[bytes], handle: BinaryIO, max_bytes: int, room: Callable[[], None]
+    chunks: AsyncGenerator[bytes], opened: "Callable[[], Writer | BinaryIO]", max_bytes: int, room: Callable[[], None]
 ) -> tuple[int, str]:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     size_bytes = 0
+    with _on_disk():
+        target = await trio.to_thread.run_sync(opened, limiter=_threads)
 
     def write(data: bytes) -> None:
         room()
         digest.update(data)
-        handle.write(data)
+        target.write(data)
 
     pending = bytearray()
     async for data in chunks:
@@ -131,7 +138,7 @@ async def _write(
 
     def finish() -> None:
         write(bytes(pending))
-        handle.close()
+        target.close()
 
     with _on_disk():
         await trio.to_thread.run_sync(finish, limiter=_threads)

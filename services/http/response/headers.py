@@ -69,6 +69,9 @@ def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
     response.headers[CHECKSUM] = str(checksum)
 
 
+_PERSONAL = frozenset({"name", "search", "title", "sheet"})
+
+
 def _security_headers(*, secure: bool) -> dict[str, str]:
     # Strict-Transport-Security is only for TLS: without it, browsers ignore the header.
     return _HEADERS | _HEADERS_OF_TLS if secure else _HEADERS
@@ -102,10 +105,12 @@ def log_access(request: "IncomingRequest", status: int | None, complete: bool, s
 def _shown_query(query: bytes) -> str:
     """Return the query in the form in which the log recognizes names of secrets and masks their values.
 
-    It has a question mark and decoded names. Values stay encoded, because a space would end a masked value.
+    It has a question mark and decoded names. Values stay encoded, because a space would end a masked value. What people
+    search for and how they call their files is no business of a log.
     """
     pairs = query.decode("ascii", "backslashreplace").split("&") if query else ()
-    named = (f"{unquote_plus(name)}{sign}{value}" for name, sign, value in (pair.partition("=") for pair in pairs))
+    parts = ((unquote_plus(name), sign, value) for name, sign, value in (pair.partition("=") for pair in pairs))
+    named = (f"{name}{sign}{'...' if value and name in _PERSONAL else value}" for name, sign, value in parts)
     return f"?{'&'.join(named)}" if query else ""
 
 
