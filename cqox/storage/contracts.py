@@ -201,7 +201,7 @@ class ResultStore(HistoryStore, ShareStore, Protocol):
             document: of a report, as for `save`.
 
         Returns:
-            False if the row is not as `old` says any more.
+            False if the row is neither as `old` nor as `new` says.
         """
         ...
 

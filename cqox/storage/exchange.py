@@ -13,7 +13,7 @@ _NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Let two folders change places; whoever opens one of them finds either of them whole.
+    """Let two folders change places; who opens one of them finds either of them whole.
 
     On a file system, or a C library, without that operation the first one is missing for a moment.
 

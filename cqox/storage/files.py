@@ -137,7 +137,7 @@ class FileStore:
             record: the data set.
             replace: whether to replace existing files; otherwise those stay.
         """
-        place = self._place(record.dataset_id)
+        place = self.folder_of(record.dataset_id)
         await self.threaded(partial(self._folders.keep, folder, place, record, replace=replace))
 
     async def drop(self, folder: Path) -> None:
@@ -147,11 +147,11 @@ class FileStore:
 
     def has(self, dataset_id: str) -> bool:
         """Return whether the files of this data set exist."""
-        return (self._place(dataset_id) / TABLE).exists()
+        return (self.folder_of(dataset_id) / TABLE).exists()
 
     async def record(self, dataset_id: str) -> DatasetRecord | None:
         """Return the data set described by its manifest, for when the registry is unreachable; None without files."""
-        manifest = await self.threaded(read_manifest, self._place(dataset_id), dataset_id, self.sealing)
+        manifest = await self.threaded(read_manifest, self.folder_of(dataset_id), dataset_id, self.sealing)
         return None if manifest is None else manifest.record
 
     @asynccontextmanager
@@ -173,20 +173,20 @@ class FileStore:
             await self.drop(view)
 
     def _link_table(self, dataset_id: str, view: Path, *, writable: bool) -> Readable:
-        path = self._folders.link(self._place(dataset_id), view, writable=writable)
+        path = self._folders.link(self.folder_of(dataset_id), view, writable=writable)
         # The table with what describes it.
         files = {each: f"{table_context(dataset_id)}/{each.name}" for each in path.parent.glob(f"{TABLE}*")}
         return Readable(path=path, keys=self.sealing.keys_of(files))
 
     async def keep_original(self, dataset_id: str, path: Path, original: Original) -> None:
         """Keep an uploaded file as the original of a data set where quota and disk permit; never raises."""
-        place, kept = self._place(dataset_id), self.originals.keep
+        place, kept = self.folder_of(dataset_id), self.originals.keep
         with suppress(StoreUnavailable):
             await self.threaded(partial(kept, place, path, original, check_room=self.room.check, sealing=self.sealing))
 
     async def original(self, dataset_id: str) -> tuple[Original | None, bool]:
         """Return what the upload of this data set was, None where that was not recorded, and whether it is kept."""
-        place = self._place(dataset_id)
+        place = self.folder_of(dataset_id)
         return await self.threaded(self.originals.about, place, self.sealing), self.originals.has(place)
 
     @asynccontextmanager
@@ -203,7 +203,7 @@ class FileStore:
         self._ready()
         view = self._new("reading")
         try:
-            link = partial(self._link_original, self._place(dataset_id), view, verify=verify)
+            link = partial(self._link_original, self.folder_of(dataset_id), view, verify=verify)
             yield await self.threaded(link), view / ORIGINAL
         finally:
             await self.drop(view)
@@ -244,7 +244,7 @@ class FileStore:
 
     async def delete(self, dataset_id: str) -> None:
         """Remove the files of a data set; running readers are not affected."""
-        await self.threaded(self._folders.delete, self._place(dataset_id))
+        await self.threaded(self._folders.delete, self.folder_of(dataset_id))
 
     def kept(self) -> Sequence[str]:
         """Return the ids of all data sets with files."""
@@ -253,28 +253,28 @@ class FileStore:
     def kept_at(self, dataset_id: str) -> float:
         """Return when its files were created, in seconds of the Unix epoch; 0 without files."""
         try:
-            return (self._place(dataset_id) / TABLE).stat().st_mtime
+            return (self.folder_of(dataset_id) / TABLE).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
     def used_at(self, dataset_id: str) -> float:
         """Return when the data set was last uploaded or analysed, in seconds of the Unix epoch; 0 without files."""
         try:
-            return self._place(dataset_id).stat().st_mtime
+            return self.folder_of(dataset_id).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
     async def use(self, dataset_id: str) -> None:
         """Record that the data set is used now; ignored if the disk rejects the write."""
         with suppress(StoreUnavailable):
-            await self.threaded(touch, self._place(dataset_id))
+            await self.threaded(touch, self.folder_of(dataset_id))
 
     async def rename(self, dataset_id: str, name: str) -> None:
         """Write the name of a data set to its manifest, for when the registry is lost; ignored if the disk refuses."""
         with suppress(StoreUnavailable):
             folder = self.incoming()
             try:
-                await self.threaded(rename_in_manifest, self._place(dataset_id), folder, name, self.sealing)
+                await self.threaded(rename_in_manifest, self.folder_of(dataset_id), folder, name, self.sealing)
             finally:
                 await self.drop(folder)
 
@@ -285,7 +285,7 @@ class FileStore:
 
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
-        place = self._place(dataset_id)
+        place = self.folder_of(dataset_id)
         return await self.threaded(self._folders.is_intact, place, place)
 
     def drawn(self) -> Sequence[str]:
@@ -381,7 +381,8 @@ class FileStore:
         folder = self._root / name
         return sorted(folder.iterdir()) if self._prepared or folder.exists() else ()
 
-    def _place(self, dataset_id: str) -> Path:
+    def folder_of(self, dataset_id: str) -> Path:
+        """Return the folder of the files of a data set, also where there are none."""
         return self._root / "datasets" / _checked(dataset_id)
 
     def _new(self, kind: str) -> Path:

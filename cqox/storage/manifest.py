@@ -13,7 +13,15 @@ from cqox.storage.file_operations import sync
 from cqox.storage.private import tighten_one
 from cqox.storage.sealing import TenantSealing
 
-__all__ = ["MANIFEST", "Manifest", "digest_of", "read_manifest", "rename_in_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Manifest",
+    "digest_of",
+    "read_manifest",
+    "rename_in_manifest",
+    "replace_manifest",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 
@@ -41,6 +49,11 @@ def write_manifest(folder: Path, record: DatasetRecord, sealing: TenantSealing) 
     """Write the manifest of the files that are in the folder now."""
     digests = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     _write(folder, Manifest(record=record, digests=digests), sealing)
+
+
+def replace_manifest(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
+    """Write a manifest that is known."""
+    _write(folder, manifest, sealing)
 
 
 def rename_in_manifest(place: Path, scratch: Path, name: str, sealing: TenantSealing) -> None:

@@ -263,6 +263,10 @@ class PartialUploads:
             return SealedContent.begun(content, self._sealing)
         return SealedContent.found(content, self._sealing, *frames)
 
+    def count(self) -> int:
+        """Return the number of uploads whose bytes are still kept here."""
+        return sum((place / "content").exists() for place in self._places())
+
     def _limit(self) -> None:
         self.expire()
         found = [upload for place in self._places() if (upload := self._read(place)) is not None]

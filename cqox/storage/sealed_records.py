@@ -23,7 +23,7 @@ _FIELDS: Mapping[type, tuple[str, str, tuple[str, ...]]] = {
     JobRecord: ("job", "job_id", ("problem",)),
     Annotation: ("annotation", "analysis_id", ("title", "notes", "searched")),
 }
-"""What a record is called, the field of its id, and its encrypted fields."""
+"""Name of each kind of record, the field of its id, and its encrypted fields."""
 
 _FACTS = (
     "name", "family", "estimand", "status", "estimate", "standard_error", "ci_lower", "ci_upper", "p_value", "n",

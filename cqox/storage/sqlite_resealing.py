@@ -23,7 +23,10 @@ class SqliteResealing(OfTenant, ABC):
         table, key, columns = RESEALED[type(old)]
         changes = ", ".join(f"{column} = ?" for column in columns)
         unchanged = " AND ".join(f"{column} IS ?" for column in columns)
-        statement = f"UPDATE {table} SET {changes} WHERE tenant_id = ? AND {key} = ? AND {unchanged}"
+        # A repetition meets the row as it is to be.
+        statement = (
+            f"UPDATE {table} SET {changes} WHERE tenant_id = ? AND {key} = ? AND (({unchanged}) OR ({unchanged}))"
+        )
         identity = (self._tenant, self._keys.stored(getattr(old, key)))
-        values = (*resealed_values(new), *identity, *resealed_values(old))
+        values = (*resealed_values(new), *identity, *resealed_values(old), *resealed_values(new))
         return await self._write(lambda connection: connection.execute(statement, values).rowcount == 1)

@@ -121,6 +121,29 @@ app.command(
     epilog=f"{about_secrets('up')} {about_others('up')}",
     rich_help_panel=_SERVICES,
 )(with_flags(_up, _parameters_of_up()))
+
+
+@app.command("rekey", rich_help_panel=_SERVICES, short_help="Encrypt what is stored under the newest keys.")
+def _rekey(
+    rotate: Annotated[bool, typer.Option("--rotate", help="Give each tenant a new key first.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Write everything without encryption, before CQOX_KEYS is set to none.")
+    ] = False,
+) -> None:
+    """Encrypt what is stored under the newest keys: after CQOX_KEYS was set, or to replace a key.
+
+    Settings are those of the engine: CQOX_KEYS, CQOX_KEY_RING, CQOX_DATA_DIR, POSTGRES_URL, REDIS_URL. Engines may
+    serve meanwhile, but not with --plain. It may be interrupted and run again. Exit status: 0 for success, 1 where
+    something could not be done, 2 for a wrong option or setting.
+    """
+    from services.cli.rekey import rekey_all
+
+    if rotate and plain:
+        typer.secho("--rotate makes keys, and --plain uses none: choose one.", fg="red", err=True)
+        raise typer.Exit(2)
+    raise typer.Exit(rekey_all(new_keys=rotate, plain=plain))
+
+
 app.add_typer(admin.app, rich_help_panel=_SERVICES, short_help="Show and change the policies of a running service.")
 app.add_typer(db.app, rich_help_panel=_SERVICES, short_help="Maintain the result store and the data sets.")
 app.add_typer(certs.app, rich_help_panel=_SERVICES, short_help="Make, renew and show certificates for TLS.")

@@ -19,7 +19,7 @@ from cqox.analysis.results import Results
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import BulkheadFull, UnusableData, WorkerLost
-from cqox.storage import DatasetRecord, SqliteStore
+from cqox.storage import DatasetRecord, FileKeys, Readable, SqliteStore
 from tests.analysis.fake_pool import FakePool
 from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_dataset
@@ -35,8 +35,8 @@ class Table:
     """The data sets: one table."""
 
     @asynccontextmanager
-    async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:
-        yield Path("/tables") / record.dataset_id
+    async def reading(self, record: DatasetRecord) -> AsyncIterator[Readable]:
+        yield Readable(path=Path("/tables") / record.dataset_id, keys=FileKeys())
 
 
 @dataclass

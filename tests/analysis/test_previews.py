@@ -13,7 +13,7 @@ from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import InvalidRequest, UnusableData, WorkerLost
-from cqox.storage import DatasetRecord
+from cqox.storage import DatasetRecord, FileKeys, Readable
 from tests.storage.records import a_dataset
 
 pytestmark = pytest.mark.anyio
@@ -36,8 +36,8 @@ class OneDataset:
         return a_dataset(dataset_id)
 
     @asynccontextmanager
-    async def reading(self, record: DatasetRecord) -> AsyncIterator[Path]:
-        yield Path("/data") / record.dataset_id
+    async def reading(self, record: DatasetRecord) -> AsyncIterator[Readable]:
+        yield Readable(path=Path("/data") / record.dataset_id, keys=FileKeys())
 
 
 def previews(pool: Pool) -> Previews:

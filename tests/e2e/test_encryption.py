@@ -1,9 +1,11 @@
 """Encryption at rest in the whole: planted words are in no byte that is stored, and everything still works."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -69,6 +71,29 @@ def in_pieces(client: httpx.Client) -> None:
     path = f"/api/uploads/{other['upload_id']}"
     sent = client.patch(path, content=content[:5000], headers=OF_A_PIECE | {"Upload-Offset": "0"})
     assert sent.status_code == 200
+
+
+def cqox_of(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the operator with the settings of the engine."""
+    environment = {**os.environ, **stack.engine.environment}
+    command = [Path(sys.executable).with_name("cqox"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@contextmanager
+def started(stack: Stack) -> Iterator[None]:
+    """Run both services, and end them in order."""
+    stack.engine.start()
+    stack.gateway.start()
+    try:
+        stack.engine.wait_ready()
+        stack.gateway.wait_ready()
+        yield
+        stack.gateway.stop()
+        stack.engine.stop()
+    finally:
+        stack.gateway.kill()
+        stack.engine.kill()
 
 
 def timeless(report: dict[str, object]) -> list[dict[str, object]]:
@@ -174,21 +199,47 @@ def test_the_commands_of_the_operator_read_what_is_sealed(
     used: tuple[Stack, dict[str, object]], tmp_path: Path
 ) -> None:
     stack, report = used
-    cqox = Path(sys.executable).with_name("cqox")
-    environment = {**os.environ, **{k: v for k, v in stack.engine.environment.items() if k != "CQOX_ENGINE_PORT"}}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([cqox, *arguments], env=environment, capture_output=True, text=True, timeout=120)
-
-    exported = run("db", "export", str(tmp_path / "all.jsonl"))
+    exported = cqox_of(stack, "db", "export", str(tmp_path / "all.jsonl"))
     assert exported.returncode == 0, exported.stderr
     assert "zanzibar_pay" in (tmp_path / "all.jsonl").read_text()
     assert "The wombat question" in (tmp_path / "all.jsonl").read_text()
-    shown = run("report", str(report["analysis_id"]), "--format", "json")
+    shown = cqox_of(stack, "report", str(report["analysis_id"]), "--format", "json")
     assert shown.returncode == 0, shown.stderr
     assert "zanzibar_pay" in shown.stdout
-    checked = run("db", "check")
+    checked = cqox_of(stack, "db", "check")
     assert checked.returncode == 0, checked.stdout
+
+
+def test_what_was_plain_is_sealed_by_a_command_and_plain_again_by_another(tmp_path: Path) -> None:
+    stack = build(tmp_path)
+    with started(stack), stack.client() as client:
+        report = work(client)
+    data = tmp_path / "data"
+    assert set(found_in(data)) >= {"results.sqlite"}
+    stack.engine.environment["CQOX_KEYS"] = "file"
+    # Uploads in pieces stay as they are for a day.
+    shutil.rmtree(data / "partial")
+    done = cqox_of(stack, "rekey")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert found_in(data) == {}
+    with started(stack), stack.client() as client:
+        check_reading(client, report)
+        # Also while an engine serves.
+        done = cqox_of(stack, "rekey", "--rotate")
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_reading(client, report)
+    assert "0 rows" not in done.stdout
+    again = cqox_of(stack, "rekey")
+    assert "default: 0 data sets and 0 rows written again." in again.stdout
+    assert found_in(data) == {}
+    done = cqox_of(stack, "rekey", "--plain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stack.engine.environment["CQOX_KEYS"] = "none"
+    with started(stack), stack.client() as client:
+        check_reading(client, report)
+    refused = cqox_of(stack, "rekey")
+    assert refused.returncode == 2
+    assert "CQOX_KEYS is none" in refused.stderr
 
 
 def test_an_engine_with_logins_needs_the_setting(tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""Files of a data set that are encrypted otherwise: written next to the old ones, and exchanged in one step."""
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from cqox.contract.messages import Message
+from cqox.encryption import SealBroken
+from cqox.errors import StoreUnavailable
+from cqox.storage.exchange import exchange
+from cqox.storage.file_operations import stamp, sync
+from cqox.storage.files import FileStore
+from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, replace_manifest
+from cqox.storage.originals import ABOUT, ORIGINAL
+from cqox.storage.private import private_opener
+from cqox.storage.readable import table_context
+from cqox.storage.sealing import UPLOAD, TenantSealing
+
+__all__ = ["FormerOriginals", "reseal_dataset", "reseal_figures"]
+
+type FormerOriginals = MutableMapping[tuple[int, int], Path]
+"""Device and inode of each original that was written again, with the new file; data sets share originals."""
+
+_HEAD_BYTES = 4096
+
+
+async def reseal_dataset(files: FileStore, dataset_id: str, originals: FormerOriginals) -> bool:
+    """Write the files of a data set as they would be written now; return False if they are so already.
+
+    A reader sees the old files or the new ones. What an engine changes meanwhile is not lost: the files stay as they
+    are then, and another call is needed.
+
+    Args:
+        files: the files of the tenant.
+        dataset_id: the data set.
+        originals: those that were written again before; this call adds to them.
+
+    Raises:
+        StoreUnavailable: the disk is full, a key is not there, or the files changed meanwhile.
+        NotFound: there are no such files.
+    """
+    place = files.folder_of(dataset_id)
+    if not await files.threaded(_is_outdated, place, files.sealing):
+        return False
+    size_bytes = await files.threaded(lambda: sum(path.stat().st_size for path in place.iterdir()))
+    await files.check_room(size_bytes)
+    folder = files.incoming()
+    try:
+        await files.threaded(partial(_reseal, place, folder, files.sealing, originals))
+    finally:
+        # The old files, or new ones that came to nothing.
+        await files.drop(folder)
+    return True
+
+
+async def reseal_figures(files: FileStore) -> int:
+    """Remove rendered figures that would be written otherwise now; return the number of analyses.
+
+    The next request renders them again.
+    """
+    count = 0
+    for analysis_id in files.drawn():
+        if await files.threaded(_is_outdated, files.figure(analysis_id, "x", "svg").parent, files.sealing):
+            await files.erase(analysis_id)
+            count += 1
+    return count
+
+
+def _is_outdated(folder: Path, sealing: TenantSealing) -> bool:
+    try:
+        return not all(sealing.is_current(_head(path)) for path in _whole(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _reseal(place: Path, folder: Path, sealing: TenantSealing, originals: FormerOriginals) -> None:
+    before, used = {path.name: stamp(path) for path in _whole(place)}, place.stat()
+    manifest = read_manifest(place, place.name, sealing)
+    if manifest is None or any(digest_of(place / name) != digest for name, digest in manifest.digests.items()):
+        raise StoreUnavailable(Message("encryption.seal-broken", what=f"data set {place.name}"))
+    fresh: dict[tuple[int, int], Path] = {}
+    for name in before:
+        if name == MANIFEST:
+            continue
+        source, target = place / name, folder / name
+        if name == ORIGINAL:
+            _reseal_original(source, target, sealing, originals, fresh)
+        else:
+            _copy(source, target, _context(place.name, name), sealing)
+        about = source.stat()
+        os.utime(target, ns=(about.st_atime_ns, about.st_mtime_ns))
+        sync(target)
+    digests = {name: digest_of(folder / name) for name in manifest.digests}
+    replace_manifest(folder, replace(manifest, digests=digests), sealing)
+    sync(folder / MANIFEST)
+    os.utime(folder, ns=(used.st_atime_ns, used.st_mtime_ns))
+    sync(folder)
+    if {path.name: stamp(path) for path in _whole(place)} != before:
+        raise StoreUnavailable(Message("encryption.changed-meanwhile", dataset=place.name))
+    exchange(folder, place)
+    sync(place.parent)
+    originals.update(fresh)
+
+
+def _reseal_original(
+    source: Path,
+    target: Path,
+    sealing: TenantSealing,
+    originals: FormerOriginals,
+    fresh: MutableMapping[tuple[int, int], Path],
+) -> None:
+    about = source.stat()
+    inode = (about.st_dev, about.st_ino)
+    try:
+        os.link(originals[inode], target)
+    except (KeyError, OSError):
+        _copy(source, target, UPLOAD, sealing)
+    fresh[inode] = source
+
+
+def _copy(source: Path, target: Path, context: str, sealing: TenantSealing) -> None:
+    try:
+        with sealing.blocks(source, context) as blocks:
+            writer = sealing.writer(_new_file(target), context)
+            try:
+                for block in blocks:
+                    writer.write(block)
+            except BaseException:
+                writer.abandon()
+                raise
+            writer.close()
+    except SealBroken as error:
+        raise StoreUnavailable(Message("encryption.seal-broken", what=f"file {source.name}")) from error
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    return os.fdopen(private_opener(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
+
+
+def _context(dataset_id: str, name: str) -> str:
+    return f"original/{dataset_id}" if name == ABOUT else f"{table_context(dataset_id)}/{name}"
+
+
+def _whole(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
