@@ -221,6 +221,9 @@ class FileStore:
 
     async def ingesting(self, path: Path, dataset_id: str) -> FileKeys:
         """Return what a worker needs to read an uploaded file and to write the table of a data set."""
+        if not self.sealing.is_on:
+            # No upload is sealed.
+            return FileKeys()
         keys_of = partial(self.sealing.keys_of, {path: UPLOAD}, new=table_context(dataset_id))
         return await self.threaded(keys_of)
 
@@ -309,11 +312,7 @@ class FileStore:
         return self._root / "figures" / _checked(analysis_id) / f"{_checked(name)}.{_checked(suffix)}"
 
     async def read_figure(self, path: Path) -> bytes | None:
-        """Return a rendered figure, or None where there is none.
-
-        Args:
-            path: as `figure` returns it.
-        """
+        """Return a rendered figure by its path of `figure`, or None where there is none."""
 
         def read() -> bytes | None:
             try:

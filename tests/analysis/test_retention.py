@@ -47,7 +47,7 @@ class House:
     async def report(self, number: int, days: float = 0.0, *, dataset_id: str = "d") -> str:
         report = a_report(number, created_at=days_ago(days), dataset_id=dataset_id)
         await self.results.keep(report)
-        await self.files.write(self.files.figure(report.analysis_id, "forest", "svg"), b"<svg/>")
+        await self.files.write_figure(self.files.figure(report.analysis_id, "forest", "svg"), b"<svg/>")
         return report.analysis_id
 
     async def dataset(self, name: str, days: float = 0.0, *, used: float | None = None, sample: bool = False) -> None:
@@ -235,7 +235,7 @@ async def test_figures_of_what_is_not_stored_are_removed_once_they_are_not_just_
     async with house(tmp_path) as made:
         stored = await made.report(1)
         for name in ("orphan", "fresh"):
-            await made.files.write(made.files.figure(name, "forest", "svg"), b"<svg/>")
+            await made.files.write_figure(made.files.figure(name, "forest", "svg"), b"<svg/>")
         for name in (stored, "orphan"):
             os.utime(tmp_path / "figures" / name, (0, 0))
         await made.retention.expire()

@@ -45,7 +45,7 @@ async def test_files_of_the_file_store_are_private(tmp_path: Path) -> None:
     folder = files.incoming()
     (folder / TABLE).write_bytes(b"table")
     await files.keep(folder, a_dataset("d"))
-    await files.write(files.figure("a", "forest", "svg"), b"<svg/>")
+    await files.write_figure(files.figure("a", "forest", "svg"), b"<svg/>")
     async with files.reading("d"):
         assert open_to_others(root) == {}
 

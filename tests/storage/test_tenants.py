@@ -100,6 +100,9 @@ def asked_of(text: Callable[[str], str]) -> Mapping[str, Ask]:
         "jobs": lambda store: page(store.jobs()),
         "delete_job": lambda store: store.delete_job(job),
         "delete_jobs_of": lambda store: store.delete_jobs_of(dataset),
+        "reseal": lambda store: store.reseal(
+            replace(a_dataset("d"), dataset_id=dataset), replace(a_dataset("d"), name="stolen")
+        ),
     }
 
 

@@ -49,7 +49,7 @@ def test_figures_of_an_analysis_that_is_not_stored_are_found_and_removed_and_no_
     async def work(store: SqliteStore, files: FileStore) -> None:
         await store.save(a_report(1))
         for analysis_id in (a_report(1).analysis_id, "gone", "fresh"):
-            await files.write(files.figure(analysis_id, "effects", "svg"), b"<svg/>")
+            await files.write_figure(files.figure(analysis_id, "effects", "svg"), b"<svg/>")
             if analysis_id != "fresh":
                 os.utime(data_dir / "figures" / analysis_id, (LONG_AGO, LONG_AGO))
 

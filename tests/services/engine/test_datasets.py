@@ -7,6 +7,7 @@ import pytest
 
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.errors import NotFound, StorageFull
+from cqox.storage.sealing import PlainWriter
 from services.engine.datasets import handlers
 from tests.services.engine.handled import app_of, state_of
 from tests.storage.bound import a_cache
@@ -24,6 +25,9 @@ class Registry:
             raise StorageFull("The disk is full.")
 
     def make_room(self) -> None: ...
+
+    def upload_writer(self, file):
+        return PlainWriter(file)
 
     async def add(self, path, **about: object):
         self.added.append({"content": path.read_bytes(), **about})

@@ -99,7 +99,7 @@ def with_roles(*roles: str) -> Principal:
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, App]:
     folder: Path = tmp_path_factory.mktemp("matrix")
-    keys = Settings(data_dir=folder, auth="keys", hop_key="k" * 32)
+    keys = Settings(data_dir=folder, auth="keys", hop_key="k" * 32, keys="none")
     free = {mode: Settings(data_dir=folder, auth=mode, admin_token="t") for mode in ("local", "open")}
     return {
         "gateway": create_gateway(keys),
@@ -193,4 +193,4 @@ def test_keys_without_a_secret_between_the_services_end_the_start(
     create: Callable[[Settings], App], tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError, match="CQOX_HOP_KEY_FILE"):
-        create(Settings(data_dir=tmp_path, auth="keys"))
+        create(Settings(data_dir=tmp_path, auth="keys", keys="none"))
