@@ -1,8 +1,9 @@
-"""Admission control: a bounded number of computations, a short queue, and early rejection.
+"""Admission control: a bounded number of computations, a short queue that tenants share, and early rejection.
 
 A request that would miss its deadline is rejected on arrival, with an estimated `retry_after`: a computation whose
 caller has left wastes a worker. A queued request that runs out of time is rejected when its turn comes. The service
-time is estimated from computations that finished, and from those cancelled after a longer time.
+time is estimated from computations that finished, and from those cancelled after a longer time. No tenant can take
+every slot or the whole queue from the others; see `cqox.resilience.limits.fair_slots`.
 """
 
 import math
@@ -11,7 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from cqox.errors import BulkheadFull
-from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.limits.fair_bulkhead import FairBulkhead
+from cqox.resilience.runtime.caller import caller
+from cqox.storage import DEFAULT_TENANT
 from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["Admission"]
@@ -40,9 +43,8 @@ class Admission:
     def __init__(
         self, *, size: int, max_queued: int, name: str = "analyses", now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._bulkhead = Bulkhead(size, max_queued, name=name)
+        self._bulkhead = FairBulkhead(size, max_queued, name=name, clock=now)
         self._size = size
-        self._max_queued = max_queued
         self._name = name
         self._now = now
         self._service_seconds: float | None = None
@@ -64,27 +66,32 @@ class Admission:
         """Number of callers in the queue."""
         return self._bulkhead.snapshot().queued
 
-    def refuse_if_full(self) -> None:
-        """Raise unless a slot or a place in the queue is free.
+    def refuse_if_full(self, tenant: str = DEFAULT_TENANT) -> None:
+        """Raise unless a slot or a place in the queue is free for a tenant.
 
         Raises:
             BulkheadFull: there is neither.
         """
-        if self.running >= self._size and self.queued >= self._max_queued:
-            raise self._refusal("BulkheadFull", self.expected_wait())
+        with caller(tenant):
+            if self._bulkhead.is_full():
+                raise self._refusal("BulkheadFull", self.expected_wait(tenant))
 
-    def expected_wait(self) -> float:
-        """Return the expected wait of a new caller for a slot, in seconds; 0.0 if one is free or none has finished."""
-        state = self._bulkhead.snapshot()
-        if state.running < self._size or self._service_seconds is None:
+    def expected_wait(self, tenant: str = DEFAULT_TENANT) -> float:
+        """Return the expected wait of a tenant's new call in seconds; 0.0 if a slot is free or none has finished."""
+        with caller(tenant):
+            ahead = self._bulkhead.queued_before()
+        if ahead is None or self._service_seconds is None:
             return 0.0
-        return self._service_seconds * (state.queued + 1) / self._size
+        return self._service_seconds * (ahead + 1) / self._size
 
     @asynccontextmanager
-    async def slot(self, *, seconds_left: Callable[[], float] = _for_ever) -> AsyncIterator[None]:
+    async def slot(
+        self, tenant: str = DEFAULT_TENANT, *, seconds_left: Callable[[], float] = _for_ever
+    ) -> AsyncIterator[None]:
         """Hold a slot while the block runs; wait for one in the queue.
 
         Args:
+            tenant: the tenant that the computation is for.
             seconds_left: returns the remaining deadline of the caller; called on arrival and when its turn comes.
 
         A cancellation while waiting leaves the queue.
@@ -92,30 +99,31 @@ class Admission:
         Raises:
             BulkheadFull: the queue is full, or waiting and computing would exceed `seconds_left`.
         """
-        wait = self.expected_wait()
+        wait = self.expected_wait(tenant)
         # A free slot is granted regardless; a queued caller must also have the time to compute.
         if wait > 0.0 and self._cautious(wait) > seconds_left():
             raise self._refusal("Admission", wait)
         entered = False
         try:
-            async with self._bulkhead:
-                entered = True
-                if wait > 0.0 and (self._service_seconds or 0.0) > seconds_left():
-                    raise self._refusal("Late", self.expected_wait())
-                began = self._now()
-                try:
-                    yield
-                except BaseException as error:
-                    # A failure is no sample of the service time; a cancelled computation is a lower bound of it.
-                    if not isinstance(error, Exception) and self._now() - began > (self._service_seconds or 0.0):
-                        self._learn(self._now() - began)
-                    raise
-                self._learn(self._now() - began)
+            with caller(tenant):
+                async with self._bulkhead:
+                    entered = True
+                    if wait > 0.0 and (self._service_seconds or 0.0) > seconds_left():
+                        raise self._refusal("Late", self.expected_wait(tenant))
+                    began = self._now()
+                    try:
+                        yield
+                    except BaseException as error:
+                        # A failure is no sample of the service time; a cancelled computation is a lower bound of it.
+                        if not isinstance(error, Exception) and self._now() - began > (self._service_seconds or 0.0):
+                            self._learn(self._now() - began)
+                        raise
+                    self._learn(self._now() - began)
         except BulkheadFull:
             if entered:
                 raise
             self.refused += 1
-            raise BulkheadFull(self._name, retry_after=max(1.0, self.expected_wait())) from None
+            raise BulkheadFull(self._name, retry_after=max(1.0, self.expected_wait(tenant))) from None
 
     def _cautious(self, wait: float) -> float:
         service = self._service_seconds or 0.0

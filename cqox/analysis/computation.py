@@ -33,6 +33,7 @@ class Computation:
         admission: bound on concurrent computations.
         quarantine: keys rejected after repeated worker crashes.
         threads: threads of one computation.
+        tenant: the tenant that the reports are for.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Computation:
         admission: Admission,
         quarantine: Quarantine,
         threads: int,
+        tenant: str,
     ) -> None:
         self._pool = pool
         self._datasets = datasets
@@ -51,6 +53,7 @@ class Computation:
         self._admission = admission
         self._quarantine = quarantine
         self._threads = threads
+        self._tenant = tenant
 
     async def run(self, request: AnalyzeRequest, record: DatasetRecord, key: str, waiters: Waiters) -> LookedUp:
         """Compute and store the report, unless another engine holds the computation lease; then wait for its report.
@@ -64,7 +67,7 @@ class Computation:
 
         async def compute() -> StoredReport:
             arrived = time.perf_counter()
-            async with self._admission.slot(seconds_left=waiters.seconds_left):
+            async with self._admission.slot(self._tenant, seconds_left=waiters.seconds_left):
                 metrics.record(metric_definitions.QUEUE_WAIT, time.perf_counter() - arrived)
                 return await self._compute(request, record, key, waiters.report)
 

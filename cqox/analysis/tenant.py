@@ -163,6 +163,7 @@ class TenantAnalyses:
             admission=engine.admission,
             quarantine=quarantine,
             threads=bounds.threads,
+            tenant=tenant_id,
         )
         self.previews = Previews(pool=pool, datasets=self.datasets, quarantine=quarantine, threads=bounds.threads)
         # A computation belongs to no single caller: waiters may join and leave.
@@ -264,6 +265,10 @@ class TenantAnalyses:
         report = json.loads((await self.read(key)).body)
         arguments = {"report": report, "specs": specs, "format": suffix, "language": language}
         return (await self.pool.run("export", arguments)).payload
+
+    def refuse_if_full(self) -> None:
+        """Raise `BulkheadFull` unless a computation of this tenant can run or wait."""
+        self.admission.refuse_if_full(self.tenant_id)
 
     async def check_room(self) -> None:
         """Check that a new job and its report can be stored.

@@ -137,7 +137,7 @@ async def _started(state: State, asked: AnalyzeRequest, wanted: str | None) -> d
         StoreUnavailable: the job could not be recorded, and was not started.
     """
     # Reject now rather than accept a job that would fail at once.
-    mine(state).admission.refuse_if_full()
+    mine(state).refuse_if_full()
     await mine(state).check_room()
     job = Job(asked.dataset_id, wanted)
     await mine(state).records.begin(record_of(job))

@@ -4,8 +4,9 @@ Each kind of call has a policy of its own, so that a slow kind cannot starve ano
 names of the functions that they wrap. Outermost first:
 
     deadline     of the whole call, set by the route: the service's, or the client's where that is shorter
-    shed         rejects less critical requests first
-    bulkhead     bounds concurrent and queued calls; of uploads, those whose bytes flow (`upload_places`)
+    shed         rejects less critical requests of a tenant first
+    bulkhead     bounds concurrent and queued calls, shared fairly by tenants; of uploads, those whose bytes flow
+                 (`upload_places`)
     breaker      counts requests, not attempts; probed by the liveness check, never by a user's request
     retry        for idempotent requests: with jitter, a budget, Retry-After, and another engine where there is one
     attempt      one replica, whose liveness is watched meanwhile (`replicas`)
@@ -35,7 +36,8 @@ from cqox.resilience import (
     deadline,
     registry,
 )
-from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.limits.fair_bulkhead import FairBulkhead
+from cqox.resilience.runtime.caller import current_caller
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
 from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, is_retryable
@@ -127,8 +129,9 @@ class EnginePolicies:
         breaker.subscribe(_log_transition)
         if room is None:
             return Policy(name, breaker, *retry)
-        shed = Shed(room.running + room.queued, shares=_SHARES, name=name)
-        return Policy(name, shed, Bulkhead(room.running, room.queued, name=name), breaker, *retry)
+        bulkhead = FairBulkhead(room.running, room.queued, name=name)
+        shed = Shed(room.running + room.queued, shares=_SHARES, load=bulkhead.load, name=name)
+        return Policy(name, shed, bulkhead, breaker, *retry)
 
     async def analyze(self, call: Call, *, seconds: float) -> Reply:
         """Run an analysis within `seconds`."""
@@ -145,9 +148,9 @@ class EnginePolicies:
         with deadline(seconds):
             return await _answered(self._find(call), seconds)
 
-    def upload_place(self) -> UploadPlace:
-        """Return a bulkhead slot for an upload, not taken yet; the reader of the body releases it during a stall."""
-        return self._places.place()
+    def upload_place(self, tenant: str | None = None) -> UploadPlace:
+        """Return a slot for an upload of a tenant, not taken yet; the reader of the body releases it during a stall."""
+        return self._places.place(current_caller() if tenant is None else tenant)
 
     async def upload(self, call: Call, *, seconds: float, place: UploadPlace | None = None) -> Reply:
         """Forward a file while it arrives, without retries. `seconds` count from the last byte sent."""

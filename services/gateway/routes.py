@@ -14,6 +14,7 @@ from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
 from cqox.contract.messages import LANGUAGES, Message, translate_document
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
+from cqox.resilience.runtime.caller import caller
 from services.gateway.authentication import KeyAuthenticator
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
@@ -130,7 +131,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     def serving_within(most: float, otherwise: Message | None = None) -> Iterator[Granted]:
         fields = current_request().call_fields
         given = granted(fields, most=most, otherwise=otherwise)
-        with given.translate(), serving(fields):
+        with given.translate(), serving(fields), caller(_tenant(current_request())):
             if given.seconds <= 0:
                 raise DeadlineExceeded(0.0)
             yield given
@@ -178,7 +179,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         # The engine enforces the limit on the file itself.
         most = settings.max_upload_bytes + FORM_BYTES
         length = declared_length(request, max_bytes=most, what="file")
-        place = engines.policies.upload_place()
+        place = engines.policies.upload_place(_tenant(request))
         chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file", stalled=place.leave)
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = call_of(request, b"", expected(operation("upload_dataset"), {}))
@@ -189,7 +190,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     async def append_piece(**parameters: str) -> TrioResponse:
         request, what = current_request(), operation("append_piece")
         length = declared_length(request, max_bytes=settings.max_upload_bytes, what="piece")
-        place = engines.policies.upload_place()
+        place = engines.policies.upload_place(_tenant(request))
         chunks = chunks_of(
             request, max_bytes=settings.max_upload_bytes, pace=settings.body_pace, what="piece", stalled=place.leave
         )
@@ -231,6 +232,12 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "revoke_key": revoke_key,
     }
     register(app, handlers | special)
+
+
+def _tenant(request: IncomingRequest) -> str | None:
+    """Return the tenant that shares the engines' slots with others; None for an operation that is open to everybody."""
+    principal = principal_of(request.scope)
+    return None if principal is None else principal.tenant
 
 
 def _call(request: IncomingRequest, body: bytes, contract: ResponseContract) -> Call:

@@ -1,16 +1,18 @@
 """Bulkhead slots for uploads, held only while their bytes flow.
 
 An upload takes its slot once its first bytes, or all of a short file, have arrived. It releases the slot when it stalls
-and takes one again when it resumes, so that a stalled client does not block others.
+and takes one again when it resumes, so that a stalled client does not block others. Tenants share slots and queue
+fairly.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Mapping
 
 import trio
 
 from cqox.errors import BulkheadFull
 from cqox.resilience import Criticality, Shed, registry
-from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.limits.fair_bulkhead import FairBulkhead
+from cqox.resilience.runtime.caller import caller
 
 __all__ = ["UploadPlace", "UploadPlaces"]
 
@@ -26,24 +28,25 @@ class UploadPlaces:
         name: their name in rejections and metrics.
         running: number of slots.
         queued: most uploads that wait for a slot.
-        shares: share of both that each level of criticality may use.
+        shares: share of both that each level of criticality may use of one tenant's.
     """
 
     def __init__(self, name: str, *, running: int, queued: int, shares: Mapping[Criticality, float]) -> None:
-        self.shed = Shed(running + queued, shares=shares, name=name)
-        self.bulkhead = Bulkhead(running, queued, name=name)
+        self.bulkhead = FairBulkhead(running, queued, name=name)
+        self.shed = Shed(running + queued, shares=shares, load=self.bulkhead.load, name=name)
         registry.add(f"{name} places", self.bulkhead)
 
-    def place(self) -> "UploadPlace":
-        """Return the slot of one upload, not taken yet."""
-        return UploadPlace(self)
+    def place(self, tenant: Hashable = None) -> "UploadPlace":
+        """Return the slot of one upload of a tenant, not taken yet."""
+        return UploadPlace(self, tenant)
 
 
 class UploadPlace:
     """The slot of one upload; for one task."""
 
-    def __init__(self, places: UploadPlaces) -> None:
+    def __init__(self, places: UploadPlaces, tenant: Hashable = None) -> None:
         self._places = places
+        self._tenant = tenant
         self.held = False
 
     async def take(self) -> None:
@@ -56,12 +59,14 @@ class UploadPlace:
         if self.held:
             return
         shed, bulkhead = self._places.shed, self._places.bulkhead
-        await shed.__aenter__()
-        try:
-            await bulkhead.__aenter__()
-        except BaseException as error:
-            shed.__exit__(type(error), error, error.__traceback__)
-            raise
+        # The reader of the body may run in another context than the request.
+        with caller(self._tenant):
+            await shed.__aenter__()
+            try:
+                await bulkhead.__aenter__()
+            except BaseException as error:
+                shed.__exit__(type(error), error, error.__traceback__)
+                raise
         self.held = True
 
     def leave(self) -> None:

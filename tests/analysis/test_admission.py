@@ -1,5 +1,6 @@
 import anyio
 import pytest
+import trio
 
 from cqox.analysis.admission import Admission
 from cqox.errors import BulkheadFull
@@ -229,3 +230,46 @@ async def test_the_service_time_follows_what_computations_take_of_late() -> None
         async with admission.slot():
             clock.time += seconds
     assert admission.service_seconds == pytest.approx(5.0, abs=0.01)
+
+
+@pytest.mark.trio
+async def test_the_next_slot_is_of_the_tenant_that_has_none(autojump_clock: object) -> None:
+    admission, order = Admission(size=2, max_queued=64, now=trio.current_time), list[str]()
+
+    async def compute(tenant: str) -> None:
+        async with admission.slot(tenant):
+            await trio.sleep(1.0)
+            order.append(tenant)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(compute, "greedy")
+        await trio.sleep(0.5)
+        assert admission.expected_wait("other") == 0.0
+        for _ in range(3):
+            await compute("other")
+    assert sorted(order[:9]) == ["greedy"] * 6 + ["other"] * 3
+    assert order[2:4].count("other") == 1
+    assert admission.running == 0
+
+
+async def test_a_tenant_that_fills_the_queue_is_refused_alone_and_waits_longer_than_others() -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=8, now=clock)
+    async with admission.slot("greedy"):
+        clock.time += 10.0
+    async with open_task_group() as group:
+
+        async def wait() -> None:
+            async with admission.slot("greedy"):
+                await release.wait()
+
+        for _ in range(9):
+            group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull):
+            admission.refuse_if_full("greedy")
+        admission.refuse_if_full("other")
+        assert admission.expected_wait("greedy") == pytest.approx(90.0)
+        assert admission.expected_wait("other") == pytest.approx(20.0)
+        release.set()

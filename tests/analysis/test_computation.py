@@ -67,7 +67,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as store:
         made = Computation(
             pool=cast("WorkerPool", pool), datasets=cast("Datasets", Table()), results=Results(store, a_cache()),
-            admission=admission, quarantine=Quarantine(), threads=3,
+            admission=admission, quarantine=Quarantine(), threads=3, tenant="default",
         )  # fmt: skip
         yield Parts(made, pool, store, admission)
 

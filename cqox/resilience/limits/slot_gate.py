@@ -46,7 +46,7 @@ class SlotGate(Gate):
             BulkheadFull: no slot is free and there is no queue.
         """
         with self._lock:
-            entered = self._slots.enter()
+            entered = self._enter()
             self._admitted += entered
             may_wait = self._slots.queue_limit > 0
         if entered:
@@ -128,10 +128,10 @@ class SlotGate(Gate):
 
     def _enter_or_enqueue(self, waiter: Waiter) -> bool:
         with self._lock:
-            if self._slots.enter():
+            if self._enter():
                 self._admitted += 1
                 return True
-            queued, evicted = self._slots.enqueue(waiter)
+            queued, evicted = self._enqueue(waiter)
             self._rejected += evicted is not None
         if evicted is not None:
             evicted.wake()
@@ -165,9 +165,16 @@ class SlotGate(Gate):
             waiter.granted = False
             self._admitted -= 1
             self._abandoned += 1
-            return self._next()
+            return self._next(waiter)
 
-    def _next(self) -> Waiter | None:
+    def _enter(self) -> bool:
+        return self._slots.enter()
+
+    def _enqueue(self, waiter: Waiter) -> tuple[bool, Waiter | None]:
+        return self._slots.enqueue(waiter)
+
+    def _next(self, former: Waiter | None = None) -> Waiter | None:
+        """Release the slot of `former`, or of a call that ended, to the next waiter."""
         waiter = self._slots.leave()
         if waiter is not None:
             self._grant(waiter)

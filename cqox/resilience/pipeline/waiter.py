@@ -3,6 +3,7 @@
 Only parking and waking; the order in which waiters are served is decided by the owner of the queue (`slots`).
 """
 
+from collections.abc import Hashable
 from threading import TIMEOUT_MAX, Event, get_ident
 
 import anyio
@@ -20,13 +21,17 @@ class Waiter:
         level: criticality of the call.
         granted: True once it is admitted; False while it waits and after it was evicted. Written by the owner of the
             queue under its lock, before `wake`.
+        caller: the caller that it waits for; written by an owner that shares its slots among callers.
     """
 
-    __slots__ = ("granted", "level")
+    __slots__ = ("caller", "granted", "level")
+
+    caller: Hashable
 
     def __init__(self, level: Criticality) -> None:
         self.level = level
         self.granted = False
+        self.caller = None
 
     def wake(self) -> bool:
         """End the wait; return False where the waiter is gone, so that its slot must go to another."""

@@ -47,6 +47,9 @@ class Service:
     def within(self, tenant_id: str):
         return self
 
+    def refuse_if_full(self) -> None:
+        self.admission.refuse_if_full()
+
     async def analyze(self, asked, **_: object) -> Answer:
         body = b'{"verdict":"GO"}'
         return Answer(analysis_id="a", body=body, sha256=hashlib.sha256(body).digest(), hit=False, stored=True)

@@ -132,3 +132,28 @@ async def test_the_less_critical_are_refused_first(autojump_clock):
 def test_an_operator_finds_the_places():
     made = policies(Engine())
     assert any(registry[key] is made._places.bulkhead for key in registry)
+
+
+@pytest.mark.trio
+async def test_a_tenant_that_sends_much_leaves_places_to_another(autojump_clock):
+    made = policies(Engine(taking(50)))
+    refused = list[BaseException]()
+
+    async def send() -> None:
+        try:
+            await upload(made, made.upload_place("greedy"), short)
+        except Rejected as error:
+            refused.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(40):
+            nursery.start_soon(send)
+        await trio.sleep(1)
+        assert len(refused) == 40 - 24
+        for _ in range(2):
+            began = trio.current_time()
+            assert await upload(made, made.upload_place("other"), short) == 200
+            # Its own 50 s, and at most the rest of the first upload.
+            assert trio.current_time() - began <= 100
+        nursery.cancel_scope.cancel()
+    assert made._places.bulkhead.snapshot().running == 0
