@@ -6,6 +6,7 @@
     │   │   ├── CircuitOpen
     │   │   ├── BulkheadFull
     │   │   ├── RateLimited
+    │   │   │   └── QuotaExceeded        the tenant has used up what it may use in a period
     │   │   ├── TooManyListeners
     │   │   ├── Shed
     │   │   └── Draining
@@ -64,6 +65,7 @@ __all__ = [
     "NotFound",
     "PermissionMissing",
     "PreconditionFailed",
+    "QuotaExceeded",
     "RateLimited",
     "Rejected",
     "ResilienceError",
@@ -131,6 +133,21 @@ class BulkheadFull(Rejected):
 
 class RateLimited(Rejected):
     """The rate limit was exceeded."""
+
+
+class QuotaExceeded(RateLimited):
+    """The tenant has used up what it may use in a period.
+
+    Attributes:
+        detail: what was used up, and what to do.
+    """
+
+    def __init__(self, policy: str, *, detail: str, retry_after: float = 0.0) -> None:
+        super().__init__(policy, retry_after=retry_after)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 class TooManyListeners(Rejected):

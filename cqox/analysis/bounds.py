@@ -40,6 +40,7 @@ class Bounds:
         reserve_bytes: space to keep free on the disk of the data directory; 64 MiB if None.
         originals_bytes: the most space that originals of uploads take on that disk; 0 keeps none.
         keep: the retention periods.
+        cpu_seconds_per_hour: CPU seconds of one tenant's analyses and previews in an hour, 0 for no limit.
         share_days: days after which every share link expires, 0 to allow none.
         standby: keep further warm workers, for uploads and figures and in place of a killed one. Without, there is one
             worker, and it starts as fast as it can.
@@ -54,6 +55,7 @@ class Bounds:
     reserve_bytes: int | None = None
     originals_bytes: int = 0
     keep: RetentionPeriods = RetentionPeriods()
+    cpu_seconds_per_hour: int = 0
     share_days: float = 0.0
     standby: bool = True
 

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.key import canonical_json, code_version, digest
+from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.single_flight import Waiters
-from cqox.analysis.workers import Progress, Reply, WorkerPool
+from cqox.analysis.workers import Progress, Reply
 from cqox.analysis.written import read
 from cqox.contract import AnalyzeRequest
 from cqox.storage import DatasetRecord, StoredReport
@@ -39,7 +40,7 @@ class Computation:
     def __init__(
         self,
         *,
-        pool: WorkerPool,
+        pool: MeteredPool,
         datasets: Datasets,
         results: Results,
         admission: Admission,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.key import analysis_id
+from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest
 
 __all__ = ["Previews"]
@@ -21,7 +21,7 @@ class Previews:
         threads: threads of one preview.
     """
 
-    def __init__(self, *, pool: WorkerPool, datasets: Datasets, quarantine: Quarantine, threads: int) -> None:
+    def __init__(self, *, pool: MeteredPool, datasets: Datasets, quarantine: Quarantine, threads: int) -> None:
         self._pool = pool
         self._datasets = datasets
         self._quarantine = quarantine
@@ -32,7 +32,9 @@ class Previews:
 
         Raises:
             InputError: the request or the data must be corrected, as of the analysis.
+            QuotaExceeded: the tenant has used its CPU time of an hour.
         """
+        self._pool.check()
         roles, _ = request.roles()
         record = await self._datasets.get_for_analysis(request.dataset_id)
         arguments = {"request": request.model_dump(mode="json"), "threads": self._threads}

@@ -16,6 +16,7 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.heap import Heap
 from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.keyrings import put_mark
+from cqox.analysis.metered_pool import cpu_budget
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.pools import open_pool
 from cqox.analysis.results import UNSTORED_BYTES
@@ -61,6 +62,7 @@ class Analyses:
         store: tenants, API keys, and the results of all tenants.
         cache: the cache of all tenants.
         admission: admission control of computations.
+        cpu: CPU seconds of each tenant; None for no bound.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Analyses:
         self.store = observed(store, DATABASE_OPERATIONS)
         self.cache = cache
         self.admission = Admission(size=bounds.analyses, max_queued=bounds.queued)
+        self.cpu = cpu_budget(bounds.cpu_seconds_per_hour)
         self._database = store
         self._directory = directory
         self._samples = samples
@@ -92,6 +95,7 @@ class Analyses:
             group=group,
             pool=pool,
             admission=self.admission,
+            cpu=self.cpu,
             bounds=bounds,
             on_server=on_server,
             confirm=on_server and isinstance(cache, MemoryCache),

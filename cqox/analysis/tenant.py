@@ -22,6 +22,7 @@ from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
+from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
@@ -34,6 +35,7 @@ from cqox.analysis.workers import WorkerPool
 from cqox.contract import EXPORT_TYPES, AnalyzeRequest
 from cqox.contract.messages import LANGUAGES, Language, Message, translate_figure
 from cqox.errors import NotFound, StoreUnavailable
+from cqox.resilience.limits.keyed_budget import KeyedBudget
 from cqox.storage import (
     DEFAULT_TENANT,
     FileStore,
@@ -58,6 +60,7 @@ class Engine:
         group: tasks that outlive requests.
         pool: the worker processes.
         admission: admission control of computations.
+        cpu: CPU seconds of each tenant; None for no bound.
         bounds: resource limits.
         on_server: whether engines without a common disk may share the store.
         confirm: whether the store is asked if a cached report still exists.
@@ -68,6 +71,7 @@ class Engine:
     group: TaskGroup
     pool: WorkerPool
     admission: Admission
+    cpu: KeyedBudget | None
     bounds: Bounds
     on_server: bool
     confirm: bool
@@ -156,8 +160,9 @@ class TenantAnalyses:
         )
         self.history = History(store=store, results=self._results, datasets=self.datasets)
         self.shares = Shares(store=store, results=self._results, most_days=bounds.share_days)
+        self._metered = MeteredPool(pool, tenant_id, engine.cpu)
         self._computation = Computation(
-            pool=pool,
+            pool=self._metered,
             datasets=self.datasets,
             results=self._results,
             admission=engine.admission,
@@ -165,7 +170,9 @@ class TenantAnalyses:
             threads=bounds.threads,
             tenant=tenant_id,
         )
-        self.previews = Previews(pool=pool, datasets=self.datasets, quarantine=quarantine, threads=bounds.threads)
+        self.previews = Previews(
+            pool=self._metered, datasets=self.datasets, quarantine=quarantine, threads=bounds.threads
+        )
         # A computation belongs to no single caller: waiters may join and leave.
         self._single_flight = SingleFlight[LookedUp](engine.group)
         self._undrawn = Outage("A figure could not be stored")
@@ -192,6 +199,7 @@ class TenantAnalyses:
         Raises:
             InputError: the request or the data must be corrected; also if the computation crashed its worker twice.
             BulkheadFull: too many computations wait, or this one could not start before its deadline.
+            QuotaExceeded: the tenant has used its CPU time of an hour.
         """
         roles, _ = request.roles()
         record = await self.datasets.get_for_analysis(request.dataset_id)
@@ -199,6 +207,7 @@ class TenantAnalyses:
         found = await self._results.find(key)
         if found is not None:
             return Answer.of(found.report, hit=True, stored=found.stored, trace_id=trace_id)
+        self._metered.check()
         computed, _ = await self._single_flight.join(
             key,
             lambda underway: self._computation.run(request, record, key, underway),
@@ -267,7 +276,8 @@ class TenantAnalyses:
         return (await self.pool.run("export", arguments)).payload
 
     def refuse_if_full(self) -> None:
-        """Raise `BulkheadFull` unless a computation of this tenant can run or wait."""
+        """Raise `BulkheadFull` or `QuotaExceeded` unless a computation of this tenant can run or wait."""
+        self._metered.check()
         self.admission.refuse_if_full(self.tenant_id)
 
     async def check_room(self) -> None:

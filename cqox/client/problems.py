@@ -25,6 +25,7 @@ from cqox.errors import (
     NotFound,
     PermissionMissing,
     PreconditionFailed,
+    QuotaExceeded,
     RateLimited,
     Rejected,
     RunsElsewhere,
@@ -170,6 +171,7 @@ def _too_many_listeners(detail: str, retry_after: float) -> CqoxError:
 
 
 _OTHERS: Mapping[str, Callable[[str, float], CqoxError]] = {
+    "quota-exceeded": lambda detail, seconds: QuotaExceeded("the tenant's quota", detail=detail, retry_after=seconds),
     "too-many-listeners": _too_many_listeners,
     "deadline-exceeded": lambda detail, _: DeadlineExceeded(_seconds(detail)),
     "attempt-timeout": lambda detail, _: AttemptTimeout(_seconds(detail) or 0.0, policy=_policy(detail)),

@@ -134,6 +134,21 @@ REJECTIONS = Series(
     meaning="Calls that a policy did not let through, by the kind of policy.",
     labels=("policy", "reason"),
 )
+CPU_SECONDS = Series(
+    name="cqox.tasks.cpu",
+    kind="counter",
+    unit="s",
+    meaning="CPU time of worker processes in the tasks of tenants: `analyze` and `preview`.",
+    labels=("task",),
+    service="engine",
+)
+UPLOADED_BYTES = Series(
+    name="cqox.uploads.received",
+    kind="counter",
+    unit="By",
+    meaning="Bytes of uploaded files that have arrived, those of uploads that failed included.",
+    service="gateway",
+)
 BULKHEAD_RUNNING = Series(
     name="cqox.bulkhead.running",
     kind="gauge",

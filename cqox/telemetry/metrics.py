@@ -56,7 +56,7 @@ def record(series: Series, value: float, labels: Labels | None = None) -> None:
     _sink.take(series, value, labels or {})
 
 
-def count(series: Series, labels: Labels | None = None, by: int = 1) -> None:
+def count(series: Series, labels: Labels | None = None, by: float = 1) -> None:
     """Add to a counter."""
     _sink.take(series, by, labels or {})
 

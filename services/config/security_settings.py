@@ -69,6 +69,26 @@ class SecuritySettings:
             services=("gateway", "up"),
         ),
     ] = 0
+    cpu_seconds_per_hour: Annotated[
+        int,
+        About(
+            "CQOX_CPU_SECONDS_PER_HOUR",
+            "CPU seconds that the analyses and previews of one tenant may use in an hour, as many at once after an "
+            "idle hour; beyond it they are rejected with 429. 0 for no limit; without a login there is none.",
+            minimum=0,
+            services=("engine", "up"),
+        ),
+    ] = 0
+    upload_bytes_per_day: Annotated[
+        int,
+        About(
+            "CQOX_UPLOAD_BYTES_PER_DAY",
+            "Bytes that one tenant may upload in a day; beyond it uploads are rejected with 429. 0 for no limit; "
+            "without a login there is none.",
+            minimum=0,
+            services=("gateway", "up"),
+        ),
+    ] = 0
     oidc_issuer: Annotated[
         str,
         About(

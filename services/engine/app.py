@@ -34,6 +34,7 @@ from services.http.endpoints.metrics import add_metrics
 from services.http.request.request import current_request
 from services.http.response.translation import translate_response
 from services.http.security.hop import hop_keys
+from services.http.security.quota import BudgetQuota
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> App:
         task_seconds=max(settings.analysis_seconds, settings.job_seconds),
         reserve_bytes=settings.disk_reserve_bytes,
         originals_bytes=settings.originals_bytes,
+        cpu_seconds_per_hour=settings.cpu_seconds_per_hour if settings.authenticates else 0,
         share_days=settings.share_days if settings.share_links == "on" else 0.0,
         keep=RetentionPeriods(
             reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
@@ -84,6 +86,8 @@ def create_app(settings: Settings) -> App:
     async def opened() -> AsyncIterator[Analyses]:
         async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
             state.analyses = engine
+            if engine.cpu is not None:
+                engine_app.quota = BudgetQuota(engine.cpu)
             state.jobs = Jobs(engine.group, shift, ended=keep)
             engine.on_erased(lambda tenant_id, dataset_id: state.jobs.within(tenant_id).forget_of(dataset_id))
             end = metrics.watch(metric_definitions.CACHE_BYTES, lambda: [(state.jobs.size_bytes, {"cache": "jobs"})])

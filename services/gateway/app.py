@@ -16,12 +16,13 @@ from services.gateway.replicas import Replicas
 from services.gateway.routes import EngineAccess, add_routes
 from services.gateway.sign_in import add_sign_in
 from services.gateway.tls import CERTIFICATES, EngineTls, client_context
+from services.gateway.upload_quota import UploadQuota, upload_budget
 from services.http.endpoints.admin import add_admin
 from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
 from services.http.security.hop import hop_keys
-from services.http.security.quota import RequestQuota
+from services.http.security.quota import BudgetQuota, Quota, Quotas, RequestQuota
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
 from services.page.routes import add_page
@@ -83,8 +84,19 @@ def _require_keys(gateway: App, engines: EngineAccess) -> None:
     by_key = KeyAuthenticator(resolve, admin_token=gateway.settings.admin_token)
     engines.keys = by_key
     gateway.authenticate_by(by_key if gateway.settings.auth == "keys" else _by_token(gateway, by_key))
-    if gateway.settings.requests_per_minute:
-        gateway.quota = RequestQuota(gateway.settings.requests_per_minute)
+    _limit(gateway, engines)
+
+
+def _limit(gateway: App, engines: EngineAccess) -> None:
+    settings, quotas = gateway.settings, list[Quota]()
+    if settings.requests_per_minute:
+        quotas.append(RequestQuota(settings.requests_per_minute))
+    uploads = upload_budget(settings.upload_bytes_per_day)
+    if uploads is not None:
+        quotas.append(BudgetQuota(uploads))
+    engines.uploads = UploadQuota(uploads)
+    if quotas:
+        gateway.quota = Quotas(*quotas)
 
 
 def _by_token(gateway: App, by_key: KeyAuthenticator) -> "TokenAuthenticator":

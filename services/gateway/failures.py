@@ -37,8 +37,8 @@ _NOTHING_TRIED = "workers-unavailable"
 _CORRUPTED = "content-digest-mismatch"
 _NOT_HTTP = "bad-request"
 """Problem type of a malformed request, which the gateway never sends."""
-_OF_ONE_JOB = "too-many-listeners"
-"""Problem type of a 429 that does not reflect the engine's load: no other engine could accept it either."""
+_OF_ONE_CALLER = frozenset({"too-many-listeners", "quota-exceeded"})
+"""Problem types of a 429 that does not reflect the engine's load: a retry in a moment would be rejected too."""
 
 _BEHIND_THE_ENGINE = frozenset({"store-unavailable", "worker-lost", "circuit-open", "rejected", "unavailable"})
 """Problem types of a 503 from a live engine one of whose dependencies is unavailable."""
@@ -177,7 +177,7 @@ def checked(
         AnswerUnusable: an invalid status, a violated contract, or a response to a different body.
     """
     status = reply.status
-    if status == HTTPStatus.TOO_MANY_REQUESTS and problem_of(reply).get("type") != _OF_ONE_JOB:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and problem_of(reply).get("type") not in _OF_ONE_CALLER:
         raise EngineBusy(reply)
     if status == HTTPStatus.MISDIRECTED_REQUEST:
         raise EngineMisdirected(host)

@@ -21,6 +21,7 @@ from services.gateway.engine_client import Call, Headers, Reply, ResponseContrac
 from services.gateway.hop import HopWriter
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.response_contract import expected, problem_of
+from services.gateway.upload_quota import UploadQuota
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Operation, operation
 from services.http.contract.registration import Handler, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
@@ -85,6 +86,8 @@ _RETURNED = frozenset(
         b"etag",
         b"location",
         b"preference-applied",
+        b"ratelimit",
+        b"ratelimit-policy",
         b"retry-after",
         b"upload-offset",
         b"vary",
@@ -101,11 +104,13 @@ class EngineAccess:
 
     Attributes:
         policies: set while the app serves.
+        uploads: counts the bytes of uploads.
         writer: says to an engine who a request comes from; None where the services have no login.
         keys: what is known of API keys; None where the services have no login.
     """
 
     policies: EnginePolicies
+    uploads = UploadQuota(None)
     writer: HopWriter | None = None
     keys: KeyAuthenticator | None = None
 
@@ -181,6 +186,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         length = declared_length(request, max_bytes=most, what="file")
         place = engines.policies.upload_place(_tenant(request))
         chunks = chunks_of(request, max_bytes=most, pace=settings.body_pace, what="file", stalled=place.leave)
+        chunks = engines.uploads.counted(request.scope, chunks, length)
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = call_of(request, b"", expected(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
@@ -194,6 +200,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         chunks = chunks_of(
             request, max_bytes=settings.max_upload_bytes, pace=settings.body_pace, what="piece", stalled=place.leave
         )
+        chunks = engines.uploads.counted(request.scope, chunks, length)
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = call_of(request, b"", expected(what, parameters))
         question = replace(call, method="GET", contract=expected(operation("read_upload"), parameters))

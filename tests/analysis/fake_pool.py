@@ -19,6 +19,7 @@ class FakePool:
     Attributes:
         ran: names of the tasks in order.
         failure: raised by the next analysis.
+        cpu_seconds: what each task uses.
         step: reported by every task; None for its name.
     """
 
@@ -28,6 +29,7 @@ class FakePool:
         self.ran: list[str] = []
         self.arguments: list[Mapping[str, object]] = []
         self.failure: Exception | None = None
+        self.cpu_seconds = 0.0
         self.step: dict[str, object] | None = None
         self.report: dict[str, object] = {
             "status": "ok",
@@ -43,7 +45,16 @@ class FakePool:
         """Stand in for `WorkerPool.open`."""
         yield self
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        *,
+        spent: Callable[[float], None] | None = None,
+    ) -> Reply:
+        if spent is not None:
+            spent(self.cpu_seconds)
         self.ran.append(name)
         self.arguments.append(arguments)
         tasks: dict[str, Callable[[], Reply]] = {

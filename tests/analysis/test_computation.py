@@ -14,9 +14,9 @@ import pytest
 from cqox.analysis.admission import Admission
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
+from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Results
-from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import BulkheadFull, UnusableData, WorkerLost
 from cqox.storage import DatasetRecord, FileKeys, Readable, SqliteStore
@@ -66,7 +66,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     pool, admission = FakePool(), Admission(size=1, max_queued=0)
     async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as store:
         made = Computation(
-            pool=cast("WorkerPool", pool), datasets=cast("Datasets", Table()), results=Results(store, a_cache()),
+            pool=cast("MeteredPool", pool), datasets=cast("Datasets", Table()), results=Results(store, a_cache()),
             admission=admission, quarantine=Quarantine(), threads=3, tenant="default",
         )  # fmt: skip
         yield Parts(made, pool, store, admission)
@@ -124,7 +124,7 @@ async def test_a_crash_of_the_worker_is_retried_once_and_the_second_refuses_the_
         async def run(self, *_: object) -> object:  # type: ignore[override]
             raise WorkerLost("lost")
 
-    parts.computation._pool = cast("WorkerPool", Crashing())
+    parts.computation._pool = cast("MeteredPool", Crashing())
     with pytest.raises(UnusableData):
         await parts.computation.run(REQUEST, a_dataset("d"), f"{8:032x}", Waiting())
 

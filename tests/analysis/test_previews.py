@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from cqox.analysis.datasets import Datasets
+from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.workers import Reply, WorkerPool
+from cqox.analysis.workers import Reply
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.errors import InvalidRequest, UnusableData, WorkerLost
 from cqox.storage import DatasetRecord, FileKeys, Readable
@@ -23,6 +24,9 @@ class Pool:
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
         self.tasks: list[tuple[str, Mapping[str, object]]] = []
+
+    def check(self) -> None:
+        pass
 
     async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
         self.tasks.append((name, arguments))
@@ -42,7 +46,7 @@ class OneDataset:
 
 def previews(pool: Pool) -> Previews:
     return Previews(
-        pool=cast("WorkerPool", pool), datasets=cast("Datasets", OneDataset()), quarantine=Quarantine(strikes=2),
+        pool=cast("MeteredPool", pool), datasets=cast("Datasets", OneDataset()), quarantine=Quarantine(strikes=2),
         threads=3,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from cqox.analysis import pools
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.contract import EXPORT_TYPES, AnalyzeRequest, parse_model
-from cqox.errors import NotFound, UnusableData
+from cqox.errors import NotFound, QuotaExceeded, UnusableData
 from cqox.storage import DEFAULT_TENANT, DatasetRecord, StoredReport
 from tests.analysis.fake_pool import REASON, FakePool
 from tests.storage.records import a_job
@@ -188,3 +188,26 @@ async def test_an_error_of_a_computation_reaches_the_caller_alone(
     with pytest.raises(UnusableData, match="too few rows"):
         await analyses.analyze(request(record))
     assert not (await analyses.analyze(request(record))).hit
+
+
+async def test_a_tenant_without_cpu_time_computes_nothing_and_reads_what_there_is(
+    pool: FakePool, tmp_path: Path
+) -> None:
+    bounds = replace(BOUNDS, cpu_seconds_per_hour=10)
+    async with Analyses.open(tmp_path / "data", bounds, samples=False) as service:
+        analyses = service.within(DEFAULT_TENANT)
+        record = await uploaded(analyses, tmp_path)
+        pool.cpu_seconds = 25.0
+        stored = await analyses.analyze(request(record))
+        with pytest.raises(QuotaExceeded) as caught:
+            await analyses.analyze(request(record, seed=1))
+        # The budget and its debt: 15 CPU seconds at ten in an hour.
+        assert 5_300 < caught.value.retry_after < 5_800
+        with pytest.raises(QuotaExceeded):
+            await analyses.previews.preview(request(record, seed=1))
+        with pytest.raises(QuotaExceeded):
+            analyses.refuse_if_full()
+        assert (await analyses.analyze(request(record))).hit
+        assert (await analyses.read(stored.analysis_id)).body
+        assert pool.ran.count("analyze") == 1
+        service.within("other").refuse_if_full()

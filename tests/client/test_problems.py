@@ -34,6 +34,7 @@ ERRORS = [
     errors.CircuitOpen("engine", retry_after=2.0),
     errors.BulkheadFull("engine"),
     errors.RateLimited("engine"),
+    errors.QuotaExceeded("cpu", detail=Message("security.quota-of-cpu-seconds", amount=60, seconds=5)),
     errors.Shed("engine"),
     errors.Draining("gateway"),
     errors.Rejected("engine"),

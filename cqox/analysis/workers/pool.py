@@ -11,7 +11,7 @@ import logging
 import math
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -114,20 +114,36 @@ class WorkerPool:
         while not self._idle:
             await self._warmed.wait()
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        *,
+        spent: Callable[[float], None] | None = None,
+    ) -> Reply:
         """Run a task and return its result, see `WorkerProcess.run`. Waits for a slot and a warm process first.
 
         A cancellation returns at once and releases the slot. A task that had started ends by itself within
         `GRACE_SECONDS` of CPU time, or its process is killed.
+
+        Args:
+            name: the task.
+            arguments: its arguments.
+            progress: called with every step.
+            spent: called at the end, however it comes, with the CPU seconds that the process has used for the task.
 
         Raises:
             WorkersUnavailable: processes do not start, so the task was not run.
         """
         async with self._running:
             worker = await self._take()
+            began = worker.cpu_seconds()
             try:
                 return await worker.run(name, arguments, progress)
             finally:
+                if spent is not None:
+                    spent(max(0.0, worker.cpu_seconds() - began))
                 if worker.abandoned and self._group is not None:
                     self._group.start_soon(self._settle, worker, name=f"abandoned {name}")
                 else:

@@ -68,6 +68,7 @@ class WorkerProcess:
         self._jobs = 0
         self._doomed = False
         self._abandoned: int | None = None
+        self._measured_seconds = 0.0
 
     @classmethod
     async def start(cls, *, work: str, limits: ProcessLimits, threads: int) -> Self:
@@ -180,6 +181,7 @@ class WorkerProcess:
                 if frame.job != job:
                     raise WorkerLost(Message("analysis.wrong-job", pid=self.pid, job=frame.job, expected=job))
                 if frame.kind == "progress" and progress is not None:
+                    self.cpu_seconds()
                     progress(frame.body)
                 elif frame.kind == "span":
                     last = frame.body
@@ -238,8 +240,16 @@ class WorkerProcess:
         except OSError:
             return math.inf
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the process in seconds; once it has exited, that of the last measurement."""
+        seconds = self._cpu_seconds()
+        if seconds < math.inf:
+            self._measured_seconds = seconds
+        return self._measured_seconds
+
     def kill(self) -> None:
         """Kill the process."""
+        self.cpu_seconds()
         self._doomed = True
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)

@@ -36,6 +36,11 @@ class FairBulkhead(Bulkhead):
         super().__init__(max_concurrent, max_queued, name=name, clock=clock)
         self._fair = self._slots = FairSlots[Waiter](max_concurrent, max_queued, self._clock.peek)
 
+    @property
+    def kind(self) -> str:
+        """The kind of part in events and metrics: a bulkhead."""
+        return Bulkhead.__name__
+
     def new_permit(self) -> Permit:
         """Return the permit of a call that has just acquired a slot."""
         return _FairPermit(self, current_caller(), self._clock.peek())

@@ -10,6 +10,7 @@ from cqox.errors import (
     DeadlineExceeded,
     Draining,
     InputError,
+    QuotaExceeded,
     Rejected,
     TooManyListeners,
 )
@@ -62,6 +63,8 @@ def detail_of(error: Exception, default: Message) -> Message:
             return Message("problems.circuit-open", policy=error.policy)
         case TooManyListeners():
             return Message("problems.too-many-listeners", most=error.most, policy=error.policy)
+        case QuotaExceeded():
+            return of(error.detail)
         case Draining():
             return Message("problems.draining", policy=error.policy)
         case Rejected():

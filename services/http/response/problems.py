@@ -35,6 +35,7 @@ from cqox.errors import (
     NotFound,
     PermissionMissing,
     PreconditionFailed,
+    QuotaExceeded,
     RateLimited,
     Rejected,
     RunsElsewhere,
@@ -160,6 +161,12 @@ _KINDS: dict[type[Exception], Kind] = {
         status=HTTPStatus.TOO_MANY_REQUESTS,
         title=Message("problems.title-rate-limited"),
         retry_after=1,
+    ),
+    QuotaExceeded: Kind(
+        type="quota-exceeded",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title=Message("problems.title-quota-exceeded"),
+        retry_after=60,
     ),
     TooManyListeners: Kind(
         type="too-many-listeners",

@@ -27,7 +27,7 @@ from services.http.request.language import unknown_language
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
 from services.http.security.access import Access, Authenticator, Everybody
-from services.http.security.quota import RequestQuota
+from services.http.security.quota import Quota, joined
 from services.http.server.lifecycle import InFlight, Lifecycle
 from services.http.server.request_task import Connection, Lifespan, RefusedConnection
 from services.http.server.telemetry import telemetry_of
@@ -59,7 +59,7 @@ class App(QuartTrio):
         tls: TLS of the connections to the app; None for plain TCP.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
         access: decides on every request before it is routed.
-        quota: counts the requests of each principal; None for no limit.
+        quota: what principals and tenants may use; None for no limit.
         clients_are_gateways: whether one address may hold any number of connections, because it is a gateway's.
         tasks: the group of tasks that outlive requests; open while the app serves. A failing task ends the process.
     """
@@ -70,7 +70,7 @@ class App(QuartTrio):
     tasks: TaskGroup
     telemetry: Telemetry | None = None
     clients_are_gateways = False
-    quota: RequestQuota | None = None
+    quota: Quota | None = None
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         """Create the app.
@@ -174,7 +174,10 @@ class App(QuartTrio):
 
     def _with_quota[Response: ResponseTypes](self, request: IncomingRequest, response: Response) -> Response:
         if self.quota is not None:
-            response.headers.update(self.quota.fields(cast("dict[str, Any]", request.scope)))
+            fields = self.quota.fields(cast("dict[str, Any]", request.scope))
+            # A gateway adds its own to those of the engine.
+            present = {name: response.headers.get(name, "") for name in fields}
+            response.headers.update(joined(present, fields))
         return response
 
     def resource(self, opened: Resource) -> Resource:

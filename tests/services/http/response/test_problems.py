@@ -35,6 +35,7 @@ async def body_of(response):
         (errors.KeyReused("x"), 422, "idempotency-key-reused"),
         (errors.BulkheadFull("p"), 429, "bulkhead-full"),
         (errors.RateLimited("p"), 429, "rate-limited"),
+        (errors.QuotaExceeded("p", detail="x"), 429, "quota-exceeded"),
         (errors.Shed("p"), 429, "shed"),
         (errors.CircuitOpen("p"), 503, "circuit-open"),
         (errors.Draining("p"), 503, "draining"),

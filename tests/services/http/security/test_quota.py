@@ -1,8 +1,9 @@
 from cqox.errors import RateLimited
 from cqox.resilience import KeyedRateLimit
+from cqox.resilience.limits.keyed_budget import KeyedBudget
 from cqox.resilience.testing import FakeClock
 from cqox.security import LOCAL, Principal
-from services.http.security.quota import RequestQuota
+from services.http.security.quota import BudgetQuota, Quotas, RequestQuota, joined
 from services.http.security.requester import set_principal
 
 
@@ -40,3 +41,35 @@ def test_the_limit_is_one_of_a_minute() -> None:
     set_principal(scope, LOCAL)
     assert quota.take(scope) is None
     assert isinstance(quota.take(scope), RateLimited)
+
+
+def test_a_budget_says_what_its_tenant_has_left() -> None:
+    budget = KeyedBudget(10, 10.0, name="cpu-seconds", clock=FakeClock())
+    quota = BudgetQuota(budget)
+    budget.spend("acme", 12.0)
+    assert quota.take(scope_of()) is None
+    assert quota.fields(scope_of()) == {
+        "RateLimit-Policy": '"cpu-seconds";q=10;w=10',
+        "RateLimit": '"cpu-seconds";r=0;t=3',
+    }
+    assert quota.fields(scope_of("other"))["RateLimit"] == '"cpu-seconds";r=10;t=0'
+    assert quota.fields({"type": "http"}) == {}
+
+
+def test_several_quotas_share_the_fields_and_the_first_that_refuses_decides() -> None:
+    budget = KeyedBudget(10, 10.0, name="uploaded-bytes", clock=FakeClock())
+    both = Quotas(RequestQuota(1, limit=KeyedRateLimit(1, 60.0, clock=FakeClock())), BudgetQuota(budget))
+    scope = scope_of()
+    assert both.take(scope) is None
+    assert both.fields(scope) == {
+        "RateLimit-Policy": '"requests";q=1;w=60, "uploaded-bytes";q=10;w=10',
+        "RateLimit": '"requests";r=0;t=60, "uploaded-bytes";r=10;t=0',
+    }
+    assert isinstance(both.take(scope), RateLimited)
+
+
+def test_the_fields_of_the_engine_come_before_those_of_the_gateway() -> None:
+    assert joined({"RateLimit": '"cpu"', "Vary": "x"}, {"RateLimit": '"requests"', "A": "b"}) == {
+        "RateLimit": '"cpu", "requests"',
+        "A": "b",
+    }
