@@ -195,6 +195,12 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
             Path | None,
             typer.Option("--data-dir", help="Data directory with a store; CQOX_DATA_DIR or the default if absent."),
         ] = None,
+        tenant: Annotated[
+            str | None,
+            typer.Option(
+                "--tenant", metavar="ID", help="Tenant in the store; default if absent. A server knows yours."
+            ),
+        ] = None,
         format: Annotated[
             Literal["text", "json", "html", "pdf", "pptx", "docx", "md", "csv"] | None,
             typer.Option("--format", help="By the suffix of --output if absent, else text."),
@@ -212,6 +218,7 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
             analysis_id=analysis_id,
             server=asked or None,
             data_dir=data_dir,
+            tenant=tenant,
             form=format,
             output=output,
             language=lang,

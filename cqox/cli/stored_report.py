@@ -28,7 +28,7 @@ from cqox.cli.servers import open_client
 from cqox.contract import AnalysisSummary
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError, InvalidRequest, NotFound
-from cqox.storage import DEFAULT_TENANT, ResultStore, Sealing, StoredReport
+from cqox.storage import DEFAULT_TENANT, ResultStore, Sealing, StoredReport, is_tenant_id
 
 __all__ = ["Shown", "TextOrFile", "show_stored"]
 
@@ -47,6 +47,7 @@ class Shown:
         server: URL of the server; None for a data directory.
         token_file: file with the token for it; None for that of the environment.
         data_dir: the data directory; that of the settings if None.
+        tenant: the tenant in a data directory; `default` if None.
         form: how it is shown; by the suffix of `output` if None, else as text.
         output: file to write; standard output if None.
         language: language of the sentences.
@@ -59,6 +60,7 @@ class Shown:
     output: Path | None
     language: Language
     token_file: Path | None = None
+    tenant: str | None = None
 
 
 def show_stored(shown: Shown, installation: Installation) -> int:
@@ -72,6 +74,10 @@ def show_stored(shown: Shown, installation: Installation) -> int:
     try:
         if shown.server is not None and shown.data_dir is not None:
             raise InvalidRequest(Message("terminal.server-or-directory"))
+        if shown.server is not None and shown.tenant is not None:
+            raise InvalidRequest(Message("terminal.tenant-of-server"))
+        if not is_tenant_id(shown.tenant or DEFAULT_TENANT):
+            raise InvalidRequest(Message("security.no-tenant-id"), field="--tenant")
         if shown.analysis_id is None and (shown.output is not None or shown.form is not None):
             flag = "--format" if shown.output is None else "--output"
             raise InvalidRequest(Message("terminal.needs-id", flag=flag))
@@ -116,7 +122,7 @@ def _show(shown: Shown, analysis_id: str, place: StorePlace | None) -> None:
         with open_client(str(shown.server), shown.token_file) as client:
             _show_as(shown, client.report(analysis_id, language=shown.language), form)
         return
-    body, specs = _from_store(place, lambda store: _load(store, analysis_id))
+    body, specs = _from_store(shown, place, lambda store: _load(store, analysis_id))
     with Session(bounds_of(os.environ)) as session:
         source = LocalSource(session, document=body, specs=specs)
         _show_as(shown, Report(json.loads(body), source, language=shown.language), form)
@@ -143,7 +149,7 @@ def _list(shown: Shown, place: StorePlace | None) -> None:
         with open_client(str(shown.server), shown.token_file) as client:
             found = [_summary(each) for each in islice(client.reports(), _LATEST)]
     else:
-        found = [_summary(each) for each in _from_store(place, _latest)]
+        found = [_summary(each) for each in _from_store(shown, place, _latest)]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in _HEADINGS:
         table.add_column(heading.in_language(shown.language), no_wrap=heading is _HEADINGS[0], overflow="fold")
@@ -156,11 +162,11 @@ def _list(shown: Shown, place: StorePlace | None) -> None:
         console.print(Text(Message("terminal.no-reports").in_language(shown.language)), soft_wrap=True)
 
 
-def _from_store[T](place: StorePlace, work: Callable[[ResultStore], Awaitable[T]]) -> T:
+def _from_store[T](shown: Shown, place: StorePlace, work: Callable[[ResultStore], Awaitable[T]]) -> T:
     async def run() -> T:
         addresses = StoreAddresses(postgres_url=place.postgres_url, credentials=place.credentials)
         async with open_store(place.data_dir, addresses) as store:
-            return await work(store_of(store, DEFAULT_TENANT, Sealing(place.ring)))
+            return await work(store_of(store, shown.tenant or DEFAULT_TENANT, Sealing(place.ring)))
 
     return trio.run(run)
 

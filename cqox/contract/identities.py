@@ -1,8 +1,8 @@
 """Models of who asks, of API keys and of tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from cqox.contract.answer_model import AnswerModel
 from cqox.contract.strict import Strict
@@ -61,9 +61,13 @@ class KeyDescription(AnswerModel):
 
 
 class NewKeyDescription(KeyDescription):
-    """An API key that was just made."""
+    """An API key that was just made, or that an earlier request with the same `Idempotency-Key` has made."""
 
-    key: str = Field(description="The key itself, which is in no other response and not stored.")
+    key: str | None = Field(
+        description="The key itself, in no other response and not stored; null where an earlier request made it."
+    )
+    note: str | None = Field(None, description="What to do where the key is not shown.")
+    messages: Mapping[str, Mapping[str, JsonValue]] = Field(default_factory=dict)
 
 
 class KeyListing(AnswerModel):

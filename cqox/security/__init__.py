@@ -3,7 +3,7 @@
 Nothing here waits or reads a clock; keys come from `secrets`. Stores and messages are up to the caller.
 """
 
-from cqox.security.api_keys import ApiKey, digest_of, matches, new_key, parse_key
+from cqox.security.api_keys import ApiKey, digest_of, id_of_request, matches, new_key, parse_key
 from cqox.security.hop import MAX_AGE_SECONDS, HopKeys, HopKeyUnusable
 from cqox.security.permissions import ROLES, Permission, Role, granted, may_know
 from cqox.security.principal import GATEWAY, LOCAL, InvalidPrincipal, Kind, Principal, decode, encode
@@ -31,6 +31,7 @@ __all__ = [
     "digest_of",
     "encode",
     "granted",
+    "id_of_request",
     "matches",
     "may_know",
     "new_key",

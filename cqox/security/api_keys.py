@@ -11,7 +11,7 @@ import secrets
 import zlib
 from dataclasses import dataclass, field
 
-__all__ = ["ApiKey", "digest_of", "matches", "new_key", "parse_key"]
+__all__ = ["ApiKey", "digest_of", "id_of_request", "matches", "new_key", "parse_key"]
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32
@@ -31,9 +31,24 @@ class ApiKey:
     text: str = field(repr=False)
 
 
-def new_key() -> ApiKey:
-    """Return a new key, from the random source of the operating system."""
-    key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_hex(_SECRET_BYTES)
+def id_of_request(*parts: str) -> str:
+    """Return the identifier of the key that a request asks for, the same for a repeated request.
+
+    Args:
+        parts: tenant, principal, idempotency key and digest of the body.
+    """
+    # Lengths keep parts apart that hold any character.
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[: 2 * _ID_BYTES]
+
+
+def new_key(key_id: str = "") -> ApiKey:
+    """Return a new key, from the random source of the operating system.
+
+    Args:
+        key_id: its public identifier, 16 hexadecimal digits; a random one if empty.
+    """
+    key_id, secret = key_id or secrets.token_hex(_ID_BYTES), secrets.token_hex(_SECRET_BYTES)
     return ApiKey(key_id=key_id, text=f"cqox_{key_id}_{secret}_{_checksum(key_id, secret)}")
 
 

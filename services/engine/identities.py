@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from pydantic import JsonValue
 from quart import Response
 
 from cqox.contract import KeyRequest, TenantChange, parse_model
-from cqox.contract.messages import Message
+from cqox.contract.messages import Message, collect_messages
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest, NotFound
 from cqox.security import (
@@ -18,16 +19,19 @@ from cqox.security import (
     digest_of,
     encode,
     granted,
+    id_of_request,
     new_key,
 )
 from cqox.storage import ApiKeyRecord, TenantRecord, is_tenant_id
 from services.engine.answers import json_answer, no_content
 from services.engine.key_records import new_record, resolve
+from services.engine.keys import held_key, value_digest
 from services.engine.pages import query_of
 from services.engine.state import State
 from services.http.contract.identity_operations import PresentedKey
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
+from services.http.request.propagation import is_own_key
 from services.http.request.request import current_request
 from services.http.security.requester import principal_of
 
@@ -65,7 +69,12 @@ def handlers(state: State) -> dict[str, Handler]:
         _check_words(asked)
         if not granted(asked.roles, asked.scopes) <= caller.permissions:
             raise InvalidRequest(Message("security.more-than-oneself"), field="roles", choices=_roles_of(caller))
-        key = new_key()
+        wanted = await _wanted_id(state, body)
+        earlier = None if not wanted else await state.analyses.store.key(wanted)
+        if earlier is not None and earlier.tenant_id == caller.tenant:
+            return json_answer(_made_earlier(earlier))
+        # An identifier that another tenant has is no reason to fail.
+        key = new_key(wanted if earlier is None else "")
         record = new_record(
             key.key_id,
             digest_of(key),
@@ -77,8 +86,12 @@ def handlers(state: State) -> dict[str, Handler]:
             now=datetime.now(UTC),
         )
         if not await state.analyses.store.put_key(record):
+            # An equal request may have been faster.
+            earlier = await state.analyses.store.key(key.key_id)
+            if earlier is not None and earlier.tenant_id == caller.tenant:
+                return json_answer(_made_earlier(earlier))
             raise NotFound(Message("security.no-such-tenant"))
-        return json_answer(_described(record) | {"key": key.text}, HTTPStatus.CREATED)
+        return json_answer(_described(record) | {"key": key.text, "note": None, "messages": {}}, HTTPStatus.CREATED)
 
     async def revoke_key(key_id: str) -> Response:
         query_of("revoke_key")
@@ -133,6 +146,21 @@ def resolving(state: State) -> Handler:
         return json_answer({"principal": encode(verdict), "refused": None, "seconds": seconds})
 
     return resolve_key
+
+
+async def _wanted_id(state: State, body: JsonValue) -> str:
+    """Return the identifier of the key that this request makes; an empty one where any will do."""
+    request, caller = current_request(), _caller()
+    key = await held_key(state, request, body)
+    # A gateway's own key is for its attempts alone: the client has seen no response of an earlier one.
+    if key is None or is_own_key(key):
+        return ""
+    return id_of_request(caller.tenant, caller.subject, key, value_digest(body))
+
+
+def _made_earlier(record: ApiKeyRecord) -> dict[str, object]:
+    answer = _described(record) | {"key": None, "note": Message("security.key-shown-once", key_id=record.key_id)}
+    return answer | {"messages": collect_messages(answer)}
 
 
 def _caller() -> Principal:

@@ -16,8 +16,7 @@ from cqox.api.calls import analyze
 from cqox.api.report import Report
 from cqox.api.session import Session
 from cqox.cli.doctor.trial import data
-from cqox.storage import SqliteStore
-from tests.storage.bound import in_default
+from cqox.storage import DEFAULT_TENANT, SqliteStore, TenantRecord
 from tests.storage.records import a_report
 
 __all__ = ["keep", "made", "served"]
@@ -28,8 +27,8 @@ def made(session: Session) -> Report:
     return analyze(data(), y="y", treatment="w", covariates=["x"], estimators=["aipw"], session=session)
 
 
-def keep(data_dir: Path, report: Report) -> str:
-    """Store the report in a data directory; return its id."""
+def keep(data_dir: Path, report: Report, *, tenant: str = DEFAULT_TENANT) -> str:
+    """Store the report of a tenant in a data directory; return its id."""
     document = report.to_dict()
     provenance = document.pop("provenance")
     content = json.dumps(document, separators=(",", ":")).encode()
@@ -43,8 +42,12 @@ def keep(data_dir: Path, report: Report) -> str:
     )
 
     async def save() -> None:
-        async with in_default(SqliteStore.open, data_dir / RESULTS_FILE) as store:
-            await store.save(stored)
+        async with SqliteStore.open(data_dir / RESULTS_FILE) as store:
+            if tenant != DEFAULT_TENANT:
+                await store.put_tenant(
+                    TenantRecord(tenant_id=tenant, name=tenant, created_at=stored.created_at, erased_at=None)
+                )
+            await store.within(tenant).save(stored)
 
     trio.run(save)
     return report.analysis_id

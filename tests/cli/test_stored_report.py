@@ -85,3 +85,18 @@ def test_a_mistake_ends_with_its_status_and_what_to_change(
     assert show_stored(replace(stored, **changed), LIBRARY) == status  # type: ignore[arg-type]
     out, err = capsys.readouterr()
     assert (out, said in err) == ("", True), err
+
+
+def test_a_report_of_another_tenant_is_found_by_its_tenant_alone(
+    tmp_path: Path, report: Report, capsys: pytest.CaptureFixture[str]
+):
+    analysis_id = keep(tmp_path, report, tenant="acme")
+    mine = replace(NONE, analysis_id=analysis_id, data_dir=tmp_path, tenant="acme")
+    assert show_stored(mine, LIBRARY) == 0
+    assert "aipw" in capsys.readouterr().out
+    assert show_stored(replace(mine, analysis_id=None), LIBRARY) == 0
+    assert analysis_id in capsys.readouterr().out
+    assert show_stored(replace(mine, tenant=None), LIBRARY) == 1
+    assert show_stored(replace(mine, tenant="No Tenant"), LIBRARY) == 2
+    assert show_stored(replace(mine, server="http://localhost:1", data_dir=None), LIBRARY) == 2
+    assert "--tenant" in capsys.readouterr().err

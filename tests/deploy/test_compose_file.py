@@ -14,7 +14,6 @@ from services.http.server import serving
 from tests.servers.certificates import authority_in
 from tests.servers.ports import free_port
 from tests.servers.redis import _found as redis_server
-from tests.servers.secured import SecuredRedis
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +155,6 @@ def test_every_pipeline_of_the_collector_is_made_of_what_is_configured() -> None
     assert "elasticsearch" in used["exporters"]
 
 
-@pytest.mark.skipif(not SecuredRedis.is_possible(), reason="the Redis of this machine has no TLS")
 @pytest.mark.parametrize("folder", ["", "/var/lib/cqox-tls"])
 def test_the_command_and_the_check_of_redis_work_with_the_certificates_and_without(tmp_path: Path, folder: str) -> None:
     authority_in(tmp_path, "redis")

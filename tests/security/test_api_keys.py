@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.security import ApiKey, digest_of, matches, new_key, parse_key
+from cqox.security import ApiKey, digest_of, id_of_request, matches, new_key, parse_key
 
 
 def test_a_new_key_parses_and_is_no_other():
@@ -50,3 +50,20 @@ def test_digests_are_compared_whole():
 def test_a_digest_covers_the_secret_as_well_as_the_id():
     key = new_key()
     assert digest_of(ApiKey(key_id=key.key_id, text=new_key().text)) != digest_of(key)
+
+
+def test_an_equal_request_asks_for_the_same_id_and_no_other_does() -> None:
+    asked = id_of_request("acme", "key:a", "import", "digest")
+    assert id_of_request("acme", "key:a", "import", "digest") == asked
+    others = {
+        id_of_request("other", "key:a", "import", "digest"),
+        id_of_request("acme", "key:b", "import", "digest"),
+        id_of_request("acme", "key:a", "import2", "digest"),
+        id_of_request("acme", "key:a", "import", "other"),
+        id_of_request("acmek", "ey:a", "import", "digest"),
+    }
+    assert len(others | {asked}) == 6
+    first, second = new_key(asked), new_key(asked)
+    assert (first.key_id, second.key_id) == (asked, asked)
+    assert first.text != second.text
+    assert parse_key(first.text) == first

@@ -83,7 +83,12 @@ class Redis:
 def _found() -> str:
     built = str(Path(sys.prefix) / "bin")
     for name in ("redis-server", "valkey-server"):
-        program = shutil.which(name) or shutil.which(name, path=built)
-        if program:
-            return program
-    raise AssertionError("There is no Redis: `make test` gets one, and so does tests/servers/redis.sh.")
+        for program in (shutil.which(name), shutil.which(name, path=built)):
+            if program and has_tls(program):
+                return program
+    raise AssertionError("There is no Redis with TLS: `make test` gets one, and so does tests/servers/redis.sh.")
+
+
+def has_tls(program: str) -> bool:
+    """Return whether a program is linked with OpenSSL, as a Redis with TLS is."""
+    return "libssl" in subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout

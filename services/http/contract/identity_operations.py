@@ -15,6 +15,7 @@ from cqox.contract import (
 )
 from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
+from services.http.contract.parameters import KEY
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["IDENTITY_OPERATIONS", "RESOLVE_KEY", "KeyVerdict", "PresentedKey"]
@@ -51,14 +52,20 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="Make an API key for the tenant",
         needs=Permission.KEYS_MANAGE,
-        description="It may do no more than the caller. The key itself is in this response only; a request that is "
-        "repeated makes another one. Keys take effect where `CQOX_AUTH=keys`.",
+        description="It may do no more than the caller. The key itself is in this response only: a request that is "
+        "repeated with the same `Idempotency-Key` makes no other one, and is answered 200 with the description of the "
+        "key and without the key. Keys take effect where `CQOX_AUTH=keys`.",
         body=KeyRequest,
         example={"name": "nightly import", "roles": ["analyst"], "days": 90},
-        answers=(Answer(status=HTTPStatus.CREATED, meaning="The key.", model=NewKeyDescription),),
+        parameters=(KEY,),
+        answers=(
+            Answer(status=HTTPStatus.CREATED, meaning="The key.", model=NewKeyDescription),
+            Answer(meaning="The description of the key that an equal request has made.", model=NewKeyDescription),
+        ),
         problems=(
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
             *UNAVAILABLE,
             HTTPStatus.INSUFFICIENT_STORAGE,
         ),

@@ -106,3 +106,28 @@ def test_a_person_signs_in_at_the_provider_and_comes_back_to_the_place(
     # An answer of the provider that nobody asked for.
     page.goto("/sign-in?code=x&state=y")
     page.get_by_text(visitor.text("sign-in-failed"), exact=True).wait_for()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_role_without_data_reads_a_sentence_and_no_errors(visitors: Visitors, keyed: Stack, language: str) -> None:
+    data_dir = keyed.engine.environment["CQOX_DATA_DIR"]
+    command = [Path(sys.executable).with_name("cqox"), "keys", "create", "--role", "operator", "--role", "auditor"]
+    made = subprocess.run(
+        command, env={**os.environ, "CQOX_DATA_DIR": data_dir}, capture_output=True, text=True, check=True
+    )
+    visitor = visitors.enter(keyed.gateway.url, language)
+    visitor.allow_failed_requests()
+    visitor.errors.clear()
+    page = visitor.page
+    page.locator("#key").fill(made.stdout.strip())
+    visitor.click("key-use")
+    page.get_by_role("heading", name=visitor.text("no-data-title")).wait_for()
+    shown = page.locator("main").inner_text()
+    assert "operator" in shown
+    assert "default" in shown
+    assert visitor.text("no-data-help") in shown
+    assert page.locator("main [role=alert]").count() == 0
+    assert page.locator("main input").count() == 0
+    page.get_by_role("link", name=visitor.text("history")).click()
+    page.get_by_role("heading", name=visitor.text("no-data-title")).wait_for()
+    visitor.shoot("no-data")

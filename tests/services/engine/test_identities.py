@@ -47,3 +47,36 @@ def test_keys_are_made_shown_once_listed_and_revoked(engine: httpx.Client) -> No
 
     # Without a login nobody asks who holds a key.
     assert engine.post("/api/internal/keys/resolve", json={}).status_code == 404
+
+
+def test_a_repeated_request_makes_no_other_key_and_does_not_show_the_first_again(engine: httpx.Client) -> None:
+    body, headers = {"name": "retried", "roles": ["reader"]}, {"Idempotency-Key": "import-1"}
+    first = engine.post("/api/keys", json=body, headers=headers)
+    again = [engine.post("/api/keys", json=body, headers=headers) for _ in range(2)]
+    assert (first.status_code, [each.status_code for each in again]) == (201, [200, 200])
+    made = NewKeyDescription.model_validate_json(first.content)
+    assert made.key is not None
+    assert made.note is None
+    for each in again:
+        found = NewKeyDescription.model_validate_json(each.content)
+        assert (found.key_id, found.key) == (made.key_id, None)
+        assert made.key not in each.text
+        assert found.note is not None
+        assert made.key_id in found.note
+    japanese = engine.post("/api/keys", json=body, headers=headers | {"Accept-Language": "ja"})
+    assert "失効" in japanese.json()["note"]
+    listed = [each["key_id"] for each in engine.get("/api/keys").json()["keys"]]
+    assert listed.count(made.key_id) == 1
+
+    other = engine.post("/api/keys", json=body | {"name": "another"}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (422, "idempotency-key-reused")
+    # Without a key, and with another one, each request makes a key.
+    more = [
+        engine.post("/api/keys", json=body).json()["key_id"],
+        engine.post("/api/keys", json=body, headers={"Idempotency-Key": "import-2"}).json()["key_id"],
+    ]
+    assert len({made.key_id, *more}) == 3
+    # Also after its end: what a request asked for was done.
+    engine.delete(f"/api/keys/{made.key_id}")
+    ended = engine.post("/api/keys", json=body, headers=headers)
+    assert (ended.status_code, ended.json()["revoked_at"] is not None) == (200, True)

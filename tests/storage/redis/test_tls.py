@@ -17,7 +17,6 @@ from tests.servers.secured import SecuredRedis
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.xdist_group("servers")
-with_tls = pytest.mark.skipif(not SecuredRedis.is_possible(), reason="the Redis of this machine has no TLS")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,6 @@ def server(authority: Authority) -> Iterator[SecuredRedis]:
         server.close()
 
 
-@with_tls
 @pytest.mark.trio
 async def test_reports_are_cached_while_both_sides_change_their_authority(
     server: SecuredRedis, authority: Authority, monkeypatch: pytest.MonkeyPatch
@@ -53,7 +51,6 @@ async def test_reports_are_cached_while_both_sides_change_their_authority(
             assert len([one for one in client.client_list() if one["name"] == "cqox"]) == 1
 
 
-@with_tls
 @pytest.mark.trio
 async def test_a_server_of_another_authority_and_a_client_without_a_certificate_are_refused(
     server: SecuredRedis, authority: Authority, tmp_path: Path

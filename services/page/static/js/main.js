@@ -1,4 +1,5 @@
 // The page: its frame, its language, and the view of the address.
+import { DataView } from "./access.js";
 import { Answer } from "./answer.js";
 import { asProblem, connection } from "./api.js";
 import { Dataset } from "./dataset.js";
@@ -52,13 +53,17 @@ function Page() {
 }
 
 function View({ view, id }) {
+  if (view === "shared") return html`<${Shared} />`;
+  if (view === "sign-in") return html`<${SignedIn} />`;
+  return html`<${DataView}><${OwnView} view=${view} id=${id} /><//>`;
+}
+
+function OwnView({ view, id }) {
   if (view === "start") return html`<${Start} />`;
   if (view === "dataset") return html`<${Dataset} datasetId=${id} key=${id} />`;
   if (view === "job") return html`<${Job} jobId=${id} key=${id} />`;
   if (view === "answer") return html`<${Answer} analysisId=${id} key=${id} />`;
   if (view === "history") return html`<${History} />`;
-  if (view === "shared") return html`<${Shared} />`;
-  if (view === "sign-in") return html`<${SignedIn} />`;
   return html`<${Heading}>${t("unknown-title")}<//><p>${t("unknown")}</p><p><a href="/">${t("start-over")}</a></p>`;
 }
 
