@@ -61,7 +61,7 @@ async def test_a_task_that_fails_is_cancelled_or_dies_is_paid_for_too(pool: Work
     assert all(seconds >= 0.0 for _, seconds in kept.spent)
 
 
-async def test_a_tenant_without_time_left_is_told_when_and_another_goes_on(pool: WorkerPool) -> None:
+async def test_a_tenant_without_time_left_learns_when_and_another_goes_on(pool: WorkerPool) -> None:
     clock = FakeClock()
     kept = KeyedBudget(60, 3600.0, clock=clock)
     mine, other = (MeteredPool(pool, tenant, kept) for tenant in ("acme", "other"))

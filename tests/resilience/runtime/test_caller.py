@@ -26,6 +26,6 @@ async def test_a_task_has_the_caller_of_the_group_it_runs_in() -> None:
         with caller("a"):
             async with open_task_group() as inner:
                 inner.start_soon(look)
-            # Work for everybody is nobody's.
+            # Work of an outer group is for every caller.
             outer.start_soon(look)
     assert seen == ["a", None]
