@@ -70,6 +70,9 @@ __all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "select_
 _log = structlog.stdlib.get_logger("cqox.http")
 
 
+_TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A kind of problem.
@@ -151,30 +154,18 @@ _KINDS: dict[type[Exception], Kind] = {
         type="invalid-request", status=HTTPStatus.BAD_REQUEST, title=Message("problems.title-invalid-request")
     ),
     BulkheadFull: Kind(
-        type="bulkhead-full",
-        status=HTTPStatus.TOO_MANY_REQUESTS,
-        title=Message("problems.title-bulkhead-full"),
-        retry_after=1,
+        type="bulkhead-full", status=_TOO_MANY, title=Message("problems.title-bulkhead-full"), retry_after=1
     ),
     RateLimited: Kind(
-        type="rate-limited",
-        status=HTTPStatus.TOO_MANY_REQUESTS,
-        title=Message("problems.title-rate-limited"),
-        retry_after=1,
+        type="rate-limited", status=_TOO_MANY, title=Message("problems.title-rate-limited"), retry_after=1
     ),
     QuotaExceeded: Kind(
-        type="quota-exceeded",
-        status=HTTPStatus.TOO_MANY_REQUESTS,
-        title=Message("problems.title-quota-exceeded"),
-        retry_after=60,
+        type="quota-exceeded", status=_TOO_MANY, title=Message("problems.title-quota-exceeded"), retry_after=60
     ),
     TooManyListeners: Kind(
-        type="too-many-listeners",
-        status=HTTPStatus.TOO_MANY_REQUESTS,
-        title=Message("problems.title-too-many-listeners"),
-        retry_after=15,
+        type="too-many-listeners", status=_TOO_MANY, title=Message("problems.title-too-many-listeners"), retry_after=15
     ),
-    Shed: Kind(type="shed", status=HTTPStatus.TOO_MANY_REQUESTS, title=Message("problems.title-shed"), retry_after=1),
+    Shed: Kind(type="shed", status=_TOO_MANY, title=Message("problems.title-shed"), retry_after=1),
     CircuitOpen: Kind(
         type="circuit-open",
         status=HTTPStatus.SERVICE_UNAVAILABLE,
