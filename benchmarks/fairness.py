@@ -1,4 +1,4 @@
-"""Analyses of a tenant beside one that sends ten requests for each of its own: the 95th percentile of its latency.
+"""Analyses of a tenant next to one that sends ten requests for each of its own: the 95th percentile of its latency.
 
 A real gateway and engine with API keys on loopback; no analysis is cached. The tenant sends one request at a time, the
 greedy one keeps ten in flight. The arms take turns in short rounds. Target: at most 1.5 times the latency without the
@@ -27,9 +27,9 @@ _HOP_KEY = "a key of this benchmark and of nothing else"
 
 
 def main() -> None:
-    """Print the latency of a tenant alone, beside a greedy tenant, and beside a greedy key of its own tenant."""
-    print("\nA tenant beside a greedy one, uncached analyses")
-    arms: dict[str, list[float]] = {"alone": [], "beside a greedy tenant": [], "beside a greedy key of its own": []}
+    """Print the latency of a tenant alone, next to a greedy tenant, and next to a greedy key of its own tenant."""
+    print("\nA tenant next to a greedy one, uncached analyses")
+    arms: dict[str, list[float]] = {"alone": [], "next to a greedy tenant": [], "next to a greedy key of its own": []}
     refused = dict.fromkeys(arms, 0)
     with tempfile.TemporaryDirectory() as folder, _services(folder) as (port, keys):
         mine, second, greedy = keys
@@ -47,11 +47,11 @@ def main() -> None:
             f"    {name:<32}p50 {statistics.median(waits):6.2f} s   p95 {late:6.2f} s   "
             f"{late / alone:5.2f} times alone   not 200: {refused[name]}"
         )
-    print("    target: at most 1.5 times beside a greedy tenant")
+    print("    target: at most 1.5 times next to a greedy tenant")
 
 
 def _measured(port: int, key: str, other: str | None, requests: int) -> tuple[list[float], int]:
-    """Return the latencies of a key's requests in seconds, and how many were refused, beside the load of another."""
+    """Return the latencies of a key's requests in seconds, and how many were refused, under the load of another."""
     ended = threading.Event()
 
     def load() -> None:

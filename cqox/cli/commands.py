@@ -54,6 +54,10 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         "-o assignment=randomized --export report.html",
         rich_help_panel=_ANALYSES,
     )(_checked(with_flags(_analyze, analyze_flags()), installation))
+    app.command("login", rich_help_panel=_ANALYSES, short_help="Sign in at a server's identity provider.")(
+        _checked(_login, installation)
+    )
+    app.command("logout", rich_help_panel=_ANALYSES)(_checked(_logout, installation))
     app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(
         _checked(_roles, installation)
     )
@@ -235,6 +239,34 @@ def _add_report(app: typer.Typer, installation: Installation) -> None:
         rich_help_panel=_ANALYSES,
         epilog="Example: cqox report 5f0c… --format pdf --output report.pdf",
     )(_checked(report, installation))
+
+
+def _login(
+    server: ServerOption = None,
+    client_id: Annotated[
+        str | None, typer.Option("--client-id", metavar="ID", help="Client at the provider; the server's if absent.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address; open no browser.")] = False,
+    redirect: Annotated[
+        bool,
+        typer.Option("--redirect", help="Come back to this machine, also where the provider has codes for devices."),
+    ] = False,
+    *,
+    lang: LanguageOption,
+) -> None:
+    """Sign in at the identity provider of a server; later commands use and renew it. The tokens are in a file that only
+    you can read."""
+    from cqox.cli.login import Asked, login
+
+    asked = Asked(server=server, client_id=client_id, browser=not no_browser, redirect=redirect, language=lang)
+    raise typer.Exit(login(asked))
+
+
+def _logout(server: ServerOption = None, *, lang: LanguageOption) -> None:
+    """Forget the sign-in at a server."""
+    from cqox.cli.login import logout
+
+    raise typer.Exit(logout(server, lang))
 
 
 def _mcp(

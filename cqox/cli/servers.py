@@ -14,7 +14,7 @@ __all__ = ["open_client"]
 
 
 def open_client(server: str, token_file: Path | None = None) -> "Client":
-    """Return a client of a server, with the token of a file, or of the environment if there is one.
+    """Return a client of a server, with the token of a file, of the environment, or of `cqox login`.
 
     Args:
         server: its address.
@@ -25,10 +25,16 @@ def open_client(server: str, token_file: Path | None = None) -> "Client":
     """
     try:
         from cqox.client import Client
-        from cqox.client.address import read_token
+        from cqox.client.address import server_at
+        from cqox.client.environment import read_token
+        from cqox.client.stored_login import StoredLogin, load
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "cqox":
             raise
         raise InvalidRequest(Message("terminal.server-needs", package=error.name)) from error
     suppress_log_lines()
-    return Client(server, token=None if token_file is None else read_token(token_file))
+    if token_file is not None:
+        return Client(server, token=read_token(token_file))
+    found = server_at(server)
+    has_credentials = found.grant is not None or "Authorization" in found.headers
+    return Client(server, credentials=None if has_credentials or load(found.url) is None else StoredLogin())

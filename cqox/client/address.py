@@ -5,10 +5,10 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from cqox.client.environment import context_of, of_environment
 from cqox.contract.bounds import shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
@@ -16,18 +16,12 @@ from cqox.errors import InvalidRequest
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["TOKEN_FILE_VARIABLE", "TOKEN_VARIABLE", "URL_VARIABLE", "Server", "check_field", "read_token", "server_at"]
+    from cqox.client.access_tokens import Grant
+
+__all__ = ["URL_VARIABLE", "Server", "check_field", "given_once", "server_at"]
 
 URL_VARIABLE = "CQOX_URL"
 """Environment variable with the address of the server."""
-
-TOKEN_VARIABLE = "CQOX_TOKEN"
-"""Environment variable with the bearer token for the server of `URL_VARIABLE`."""
-
-TOKEN_FILE_VARIABLE = "CQOX_TOKEN_FILE"
-"""Environment variable with the path of a file that holds the token, where `TOKEN_VARIABLE` is not set."""
-
-_MOST_TOKEN_BYTES = 8 * 2**10
 
 _SCHEMES = ("http", "https")
 _AUTHORIZATION = "authorization"
@@ -43,6 +37,7 @@ class Server:
         timeout: seconds for a call that runs no analysis, retries included.
         tls: trust and certificates of an `https` address; by default the authorities of httpx.
         transport: replaces the network, for tests.
+        grant: where access tokens come from; None where the fields have what is needed.
     """
 
     url: str
@@ -50,6 +45,7 @@ class Server:
     timeout: float = 60.0
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     transport: "httpx.AsyncBaseTransport | None" = field(default=None, repr=False)
+    grant: "Grant | None" = field(default=None, repr=False)
 
     @property
     def host(self) -> str:
@@ -78,6 +74,7 @@ def server_at(
     timeout: float = 60.0,
     tls: ssl.SSLContext | None = None,
     transport: "httpx.AsyncBaseTransport | None" = None,
+    credentials: "Grant | None" = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Server:
     """Return the server at an address, by default that of the environment.
@@ -92,6 +89,7 @@ def server_at(
         timeout: as in `Server`.
         tls: as in `Server`.
         transport: as in `Server`.
+        credentials: where access tokens come from, in place of a token.
         environ: the environment.
 
     Raises:
@@ -101,11 +99,13 @@ def server_at(
         raise InvalidRequest(Message("client.url-unusable", url=shortened(repr(url))), field="url")
     ours = environ.get(URL_VARIABLE, "").strip()
     address = _address((ours if url is None else url).strip())
-    if token is None and (not ours or _origin(ours) == _origin(address)):
-        token = environ.get(TOKEN_VARIABLE, "").strip() or None
-        file = environ.get(TOKEN_FILE_VARIABLE, "").strip()
-        if token is None and file:
-            token = read_token(Path(file))
+    if token is not None and credentials is not None:
+        raise InvalidRequest(Message("client.two-authorizations"), field="token")
+    is_ours = not ours or _origin(ours) == _origin(address)
+    if token is None and credentials is None and is_ours:
+        token, credentials = of_environment(environ)
+    if tls is None and is_ours and address.startswith("https:"):
+        tls = context_of(environ)
     fields = dict(headers or {})
     if token is not None:
         if any(name.lower() == _AUTHORIZATION for name in fields):
@@ -115,25 +115,18 @@ def server_at(
         check_field(name, value, shown="token" if value == f"Bearer {token}" else name)
     if not timeout > 0:
         raise ValueError(f"timeout must be above 0, not {timeout!r}")
-    return Server(url=address, headers=fields, timeout=timeout, tls=tls, transport=transport)
+    return Server(url=address, headers=fields, timeout=timeout, tls=tls, transport=transport, grant=credentials)
 
 
-def read_token(file: Path) -> str:
-    """Return the token in a file.
+def given_once(token: str | None, api_key: str | None) -> str | None:
+    """Return the token or the API key, which is sent as one.
 
     Raises:
-        InvalidRequest: it cannot be read, or holds no single line of ASCII text.
+        InvalidRequest: both are given.
     """
-    try:
-        with file.expanduser().open("rb") as opened:
-            text = opened.read(_MOST_TOKEN_BYTES + 1).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise InvalidRequest(Message("client.token-file", file=str(file), reason=reason), field="token") from None
-    if not text or not text.isprintable() or len(text) > _MOST_TOKEN_BYTES:
-        reason = Message("client.token-file-content")
-        raise InvalidRequest(Message("client.token-file", file=str(file), reason=reason), field="token")
-    return text
+    if token is not None and api_key is not None:
+        raise InvalidRequest(Message("client.two-authorizations"), field="token")
+    return api_key if token is None else token
 
 
 def check_field(name: str, value: str, *, shown: str, field: str = "headers") -> None:

@@ -15,7 +15,8 @@ from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
 from cqox.api.signatures import with_keywords
 from cqox.client import analyses, operations, stored
-from cqox.client.address import server_at
+from cqox.client.access_tokens import Grant
+from cqox.client.address import given_once, server_at
 from cqox.client.async_job import AsyncJob
 from cqox.client.connection import Connection
 from cqox.client.jobs import Started
@@ -51,9 +52,11 @@ class AsyncClient:
     Args:
         url: address of the server, such as `http://localhost:8082`; `CQOX_URL` by default.
         token: sent as bearer token; `CQOX_TOKEN` by default, with the server of `CQOX_URL` alone if that is set.
+        api_key: an API key of the server, in place of a token; `CQOX_API_KEY` by default.
+        credentials: where access tokens come from, such as `ClientCredentials`; they are renewed before their end.
         headers: further fields of every request.
         timeout: seconds for a call that runs no analysis and uploads no file, retries included.
-        tls: certificates and trust of an `https` address; by default the usual authorities.
+        tls: certificates and trust of `https`; by default `CQOX_CLIENT_CERT`, `CQOX_CA_CERT`, or the usual authorities.
         transport: replaces the network, for tests.
 
     Raises:
@@ -71,12 +74,17 @@ class AsyncClient:
         url: str | None = None,
         *,
         token: str | None = None,
+        api_key: str | None = None,
+        credentials: Grant | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 60.0,
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        server = server_at(url, token=token, headers=headers, timeout=timeout, tls=tls, transport=transport)
+        token = given_once(token, api_key)
+        server = server_at(
+            url, token=token, credentials=credentials, headers=headers, timeout=timeout, tls=tls, transport=transport
+        )
         self._connection = Connection(server)
         # Figures are drawn when a report is looked at, which no event loop waits for.
         self._portal = Portal(lambda: Connection.open(server))

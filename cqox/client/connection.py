@@ -1,7 +1,7 @@
 """Requests of one client to its server, under its policies."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, Self
@@ -10,6 +10,7 @@ import anyio.lowlevel
 import httpx
 from anyio import to_thread
 
+from cqox.client.access_tokens import AccessTokens
 from cqox.client.address import Server
 from cqox.client.answers import Answer, checked, refusal, version_of_client
 from cqox.client.failures import translated
@@ -17,7 +18,7 @@ from cqox.client.policies import ServerPolicies
 from cqox.contract.messages import LANGUAGES
 from cqox.resilience import deadline, propagate
 
-__all__ = ["Call", "Connection"]
+__all__ = ["Call", "Connection", "open_http"]
 
 _CONNECT_SECONDS = 5.0
 _WRITE_SECONDS = 30.0
@@ -65,6 +66,7 @@ class Connection:
         self.server = server
         self._policies = ServerPolicies(server.url)
         self._http: httpx.AsyncClient | None = None
+        self._tokens: AccessTokens | None = None
         self._owner: object = None
 
     @classmethod
@@ -135,18 +137,28 @@ class Connection:
     async def _exchange(self, call: Call, attempted: Callable[[], None] | None) -> Answer:
         if attempted is not None:
             attempted()
-        response = await self._client().send(self._request(call))
-        return checked(response, self.server, call.path)
+
+        async def make() -> httpx.Request:
+            return self._request(call)
+
+        return checked(await self._respond(make), self.server, call.path)
 
     async def _transfer(self, call: Call, file: BinaryIO, sent: Callable[[int], None]) -> Answer:
-        await to_thread.run_sync(file.seek, 0)
         timeout = httpx.Timeout(_WRITE_SECONDS, connect=_CONNECT_SECONDS, read=_PARSE_SECONDS)
-        request = self._request(call, content=_Blocks(file, sent), timeout=timeout)
-        return checked(await self._client().send(request), self.server, call.path)
+
+        async def make() -> httpx.Request:
+            await to_thread.run_sync(file.seek, 0)
+            return self._request(call, content=_Blocks(file, sent), timeout=timeout)
+
+        return checked(await self._respond(make), self.server, call.path)
 
     async def _begin(self, call: Call) -> httpx.Response:
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
-        response = await self._client().send(self._request(call, timeout=timeout), stream=True)
+
+        async def make() -> httpx.Request:
+            return self._request(call, timeout=timeout)
+
+        response = await self._respond(make, stream=True)
         if not response.is_success:
             try:
                 await response.aread()
@@ -155,6 +167,25 @@ class Connection:
                     await response.aclose()
             raise refusal(response, self.server, call.path)
         return response
+
+    async def _respond(self, make: Callable[[], Awaitable[httpx.Request]], *, stream: bool = False) -> httpx.Response:
+        """Send a request with the present access token; once more with another where that one is refused."""
+        http = self._client()
+        if self._tokens is None:
+            return await http.send(await make(), stream=stream)
+        token = await self._tokens.current()
+        response = await _send_as(http, await make(), token, stream=stream)
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            return response
+        try:
+            await response.aread()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+        other = await self._tokens.replace(token)
+        if other == token:
+            return response
+        return await _send_as(http, await make(), other, stream=stream)
 
     def _request(
         self, call: Call, *, content: "bytes | _Blocks | None" = None, timeout: httpx.Timeout | None = None
@@ -172,7 +203,9 @@ class Connection:
         owner = _owner()
         if self._http is None or self._owner != owner:
             # Connections of another loop, or of the parent of this process, cannot be used and not be closed.
-            self._http, self._owner = _open(self.server), owner
+            self._http, self._owner = open_http(self.server), owner
+            grant = self.server.grant
+            self._tokens = None if grant is None else AccessTokens(grant, self.server.url, self._client)
         return self._http
 
 
@@ -204,11 +237,17 @@ async def _end(chunks: AsyncIterator[bytes]) -> None:
             pass
 
 
+async def _send_as(http: httpx.AsyncClient, request: httpx.Request, token: str, *, stream: bool) -> httpx.Response:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return await http.send(request, stream=stream)
+
+
 def _owner() -> object:
     return os.getpid(), anyio.lowlevel.current_token()
 
 
-def _open(server: Server) -> httpx.AsyncClient:
+def open_http(server: Server) -> httpx.AsyncClient:
+    """Return an HTTP client of a server, with the fields of every request."""
     own = {"User-Agent": f"cqox/{version_of_client()}", "Accept-Language": LANGUAGES[0]}
     return httpx.AsyncClient(
         headers={**own, **server.headers},

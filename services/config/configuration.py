@@ -35,7 +35,13 @@ __all__ = [
 _KUBERNETES_VALUE = re.compile(r"^(tcp|udp|sctp)://")
 _KUBERNETES_NAME = re.compile(r"_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$")
 # Read by the test suite and by clients only; they must not prevent a service from starting where they are exported.
-_OF_OTHERS = frozenset({"CQOX_REFERENCE_DIR", "CQOX_URL", "CQOX_TOKEN", "CQOX_TOKEN_FILE"})
+_OF_OTHERS = frozenset(
+    {
+        *("CQOX_REFERENCE_DIR", "CQOX_URL", "CQOX_TOKEN", "CQOX_TOKEN_FILE", "CQOX_API_KEY", "CQOX_CLIENT_ID"),
+        *("CQOX_CLIENT_SECRET", "CQOX_CLIENT_SECRET_FILE", "CQOX_ISSUER", "CQOX_CLIENT_CERT", "CQOX_CLIENT_KEY"),
+        "CQOX_CA_CERT",
+    }
+)
 
 
 class SettingsError(CqoxError):

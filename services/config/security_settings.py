@@ -136,8 +136,18 @@ class SecuritySettings:
             services=("gateway", "up"),
         ),
     ] = field(default="", repr=False)
+    oidc_cli_client_id: Annotated[
+        str,
+        About(
+            "CQOX_OIDC_CLI_CLIENT_ID",
+            "The public client of `cqox login` at the provider, with the device flow, or with redirects to any port of "
+            "127.0.0.1; without one `cqox login` has to be given a client.",
+            shown="none",
+            services=("gateway", "up"),
+        ),
+    ] = ""
     oidc_scope: Annotated[
-        str, About("CQOX_OIDC_SCOPE", "Scopes that the page asks for.", services=("gateway", "up"))
+        str, About("CQOX_OIDC_SCOPE", "Scopes that the page and `cqox login` ask for.", services=("gateway", "up"))
     ] = "openid"
 
     @property

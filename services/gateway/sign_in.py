@@ -16,9 +16,10 @@ from services.http.request.bodies import read_json
 from services.http.request.request import current_request
 from services.http.server.app import App
 
-__all__ = ["PATH", "add_sign_in"]
+__all__ = ["PATH", "PROGRAMS_PATH", "add_sign_in"]
 
 PATH = "/page/sign-in"
+PROGRAMS_PATH = "/page/sign-in/programs"
 
 _MEMBERS = frozenset({"code", "code_verifier", "redirect_uri"})
 _MOST_CHARACTERS = 4096
@@ -27,7 +28,10 @@ _MOST_WAITING = 64
 
 
 def add_sign_in(app: App) -> None:
-    """Add the way in to the page: `GET` says where to sign in, or null; `POST` redeems the code that comes of it."""
+    """Add the way in to the page: `GET` says where to sign in, or null; `POST` redeems the code that comes of it.
+
+    Programs learn from another path which provider's tokens are taken, or null.
+    """
     settings = app.settings
     offered = settings.auth == "oidc" and bool(settings.oidc_client_id)
     redeeming, asking = trio.CapacityLimiter(_PLACES), trio.Lock()
@@ -81,6 +85,19 @@ def add_sign_in(app: App) -> None:
             raise InvalidRequest(Message("security.code-refused"), field="code")
         return _json({"access_token": found["access_token"]})
 
+    async def programs() -> TrioResponse:
+        if settings.auth != "oidc":
+            return _json(None)
+        return _json(
+            {
+                "issuer": settings.oidc_issuer,
+                "resource": settings.oidc_audience,
+                "scope": settings.oidc_scope,
+                "client_id": settings.oidc_cli_client_id,
+            }
+        )
+
+    app.add_route(PROGRAMS_PATH, "programs-sign-in", programs, needs=None)
     app.add_route(PATH, "page-sign-in", begin, needs=None)
     app.add_route(PATH, "page-signed-in", finish, needs=None, methods=("POST",))
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cqox.client.address import Server, read_token, server_at
+from cqox.client.address import Server, server_at
+from cqox.client.environment import read_token
 from cqox.errors import InvalidRequest
 
 ENVIRON = {"CQOX_URL": "https://cqox.example.com/", "CQOX_TOKEN": "secret"}
@@ -69,7 +70,7 @@ def test_a_token_of_the_environment_goes_to_no_other_server(url: str, environ: d
 
 def test_a_token_that_is_given_wins() -> None:
     assert server_at(None, token="mine", environ=ENVIRON).headers == {"Authorization": "Bearer mine"}
-    with pytest.raises(InvalidRequest, match="either token= or"):
+    with pytest.raises(InvalidRequest, match="one of token="):
         server_at("http://a", token="mine", headers={"authorization": "Basic x"}, environ={})
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from cqox.client.address import Server
 from cqox.client.connection import Call, Connection
+from cqox.client.oauth import Granted
 from cqox.client.policies import ATTEMPT_SECONDS
 from cqox.errors import (
     AttemptTimeout,
@@ -18,6 +19,7 @@ from cqox.errors import (
     DeadlineExceeded,
     EngineUnavailable,
     InvalidRequest,
+    NotAuthenticated,
     NotFound,
     RateLimited,
     ServerUnreachable,
@@ -204,3 +206,51 @@ async def test_a_call_may_take_longer_than_others() -> None:
     with pytest.raises(DeadlineExceeded):
         await connection.send(GET)
     assert (await connection.send(replace(GET, seconds=100.0))).json() == {"a": "100000"}
+
+
+class Granting:
+    """Grants numbered tokens, and remembers which were refused."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    async def fetch(self, server: str, http: object, refused: str) -> Granted:
+        self.refused.append(refused)
+        return Granted(access_token=f"token-{len(self.refused)}", seconds=600.0)
+
+
+def granted_connection(server: Scripted, grant: Granting) -> Connection:
+    return Connection(replace(server.connection().server, grant=grant))
+
+
+def sent_tokens(server: Scripted) -> list[str]:
+    return [request.headers["Authorization"] for request in server.requests]
+
+
+async def test_a_refused_token_is_replaced_once_and_the_request_sent_again() -> None:
+    server, grant = Scripted(problem(401, "not-authenticated"), answer({"a": 1})), Granting()
+    connection = granted_connection(server, grant)
+    assert (await connection.send(GET)).json() == {"a": 1}
+    assert sent_tokens(server) == ["Bearer token-1", "Bearer token-2"]
+    assert grant.refused == ["", "token-1"]
+
+
+async def test_a_second_refusal_is_the_answer() -> None:
+    server, grant = Scripted(problem(401, "not-authenticated"), problem(401, "not-authenticated")), Granting()
+    with pytest.raises(NotAuthenticated):
+        await granted_connection(server, grant).send(GET)
+    assert sent_tokens(server) == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_an_upload_with_a_refused_token_is_sent_again_from_its_beginning() -> None:
+    server, grant = Scripted(problem(401, "not-authenticated"), answer({})), Granting()
+    call = Call(method="POST", path="/api/datasets")
+    await granted_connection(server, grant).upload(call, io.BytesIO(b"y,w\n1,0\n"), lambda _: None)
+    assert [request.content for request in server.requests] == [b"y,w\n1,0\n"] * 2
+
+
+async def test_an_event_stream_with_a_refused_token_is_opened_again() -> None:
+    server, grant = Scripted(problem(401, "not-authenticated"), stream(b"data: 1\n\n")), Granting()
+    async with granted_connection(server, grant).stream(GET) as chunks:
+        assert b"".join([chunk async for chunk in chunks]) == b"data: 1\n\n"
+    assert sent_tokens(server) == ["Bearer token-1", "Bearer token-2"]

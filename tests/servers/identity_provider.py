@@ -49,6 +49,7 @@ class Client:
         claims: what its access tokens say besides.
         alg: what they are signed by.
         redirect_uri: where the browser comes back to a page; None for a program.
+        device: whether people may sign in by the device flow too.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Client:
     alg: str = "ES256"
     secret: str = "s" * 40
     redirect_uri: str | None = None
+    device: bool = False
 
 
 @dataclass
@@ -101,6 +103,7 @@ class IdentityProvider:
                     "alg": each.alg,
                     "claims": dict(each.claims),
                     "redirect_uri": each.redirect_uri,
+                    "device": each.device,
                 }
                 for each in self.clients
             ],

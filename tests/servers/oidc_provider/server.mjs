@@ -12,7 +12,7 @@ policy.get("consent").checks.remove("native_client_prompt");
 const provider = new Provider(issuer, {
   interactions: { policy },
   jwks: { keys: settings.keys },
-  clients: settings.clients.map(({ id, secret, alg, redirect_uri }) => ({
+  clients: settings.clients.map(({ id, secret, alg, redirect_uri, device }) => ({
     client_id: id,
     id_token_signed_response_alg: alg,
     ...(redirect_uri
@@ -20,7 +20,7 @@ const provider = new Provider(issuer, {
           // A page: it has no secret, and people sign in for it.
           application_type: "native",
           token_endpoint_auth_method: "none",
-          grant_types: ["authorization_code"],
+          grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"].slice(0, device ? 3 : 2),
           response_types: ["code"],
           redirect_uris: [redirect_uri],
         }
@@ -29,6 +29,7 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: true },
+    deviceFlow: { enabled: settings.clients.some(({ device }) => device) },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => settings.audience,

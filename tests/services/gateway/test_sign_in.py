@@ -9,7 +9,7 @@ from joserfc.jwk import ECKey
 
 from services.config.settings import Settings
 from services.gateway.app import create_app
-from services.gateway.sign_in import PATH
+from services.gateway.sign_in import PATH, PROGRAMS_PATH
 from tests.servers.identity_provider import Client, IdentityProvider
 
 BODY = {"code": "c", "code_verifier": "v" * 43, "redirect_uri": "http://127.0.0.1:8082/sign-in"}
@@ -26,6 +26,19 @@ async def test_without_a_client_of_the_page_nothing_is_offered() -> None:
         answer = await client.get(PATH)
         assert (answer.status_code, await answer.get_json()) == (200, None)
         assert (await client.post(PATH, json=BODY)).status_code == 404
+
+
+@pytest.mark.trio
+async def test_programs_learn_which_provider_is_trusted_without_a_question_to_it() -> None:
+    answer = await create_app(settings("https://id.example.com", client_id="")).test_client().get(PROGRAMS_PATH)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert await answer.get_json() == {
+        "issuer": "https://id.example.com",
+        "resource": "cqox",
+        "scope": "openid",
+        "client_id": "",
+    }
+    assert await (await create_app(Settings()).test_client().get(PROGRAMS_PATH)).get_json() is None
 
 
 @pytest.mark.trio

@@ -165,7 +165,7 @@ def test_all_other_paths_state_their_needs(apps: dict[str, App], service: str) -
     public = {rule.rule for rule in app.url_map.iter_rules() if app.needs[rule.endpoint] is None}
     of_table = {one.path.replace("{", "<").replace("}", ">") for one in OPERATIONS if one.needs is None}
     shell = {"/", "/d/<dataset_id>", "/j/<job_id>", "/a/<analysis_id>", "/history", "/s"}
-    files = {"/page/text.<language>.json", "/page/<path:name>", "/sign-in", "/page/sign-in"}
+    files = {"/page/text.<language>.json", "/page/<path:name>", "/sign-in", "/page/sign-in", "/page/sign-in/programs"}
     assert public == of_table | ({"/"} if service == "engine" else shell | files)
 
 
