@@ -3,6 +3,7 @@
 The other backends are `cqox.storage.postgres` and `cqox.storage.redis`; each imports its driver.
 """
 
+from cqox.storage.audit import AuditFilter, AuditStore
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import (
     DatasetRecord,
@@ -16,6 +17,7 @@ from cqox.storage.contracts import (
 )
 from cqox.storage.data_directory import DataDirectory
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
+from cqox.storage.erasures import ErasureRecord, ErasureStore
 from cqox.storage.files import FileStore
 from cqox.storage.history import Annotation, HistoryStore, Looks, ReportSummary
 from cqox.storage.identities import ApiKeyRecord, IdentityStore, TenantRecord
@@ -38,9 +40,13 @@ __all__ = [
     "PARTIAL_SECONDS",
     "Annotation",
     "ApiKeyRecord",
+    "AuditFilter",
+    "AuditStore",
     "Ballast",
     "DataDirectory",
     "DatasetRecord",
+    "ErasureRecord",
+    "ErasureStore",
     "FileKeys",
     "FileStore",
     "HistoryStore",

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cqox.storage.audit import AuditStore
+from cqox.storage.erasures import ErasureStore
 from cqox.storage.history import Annotation, HistoryStore
 from cqox.storage.identities import IdentityStore
 from cqox.storage.pages import Page
@@ -175,8 +177,8 @@ class SharedCache(Protocol):
         ...
 
 
-class ResultStore(HistoryStore, ShareStore, Protocol):
-    """Durable store of one tenant: reports with their annotations, the data set registry, jobs and leases.
+class ResultStore(HistoryStore, ShareStore, AuditStore, ErasureStore, Protocol):
+    """Durable store of one tenant: reports with annotations, the data set registry, jobs, leases and the audit log.
 
     Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query
     on the server and returns the connection to the pool or discards it. Stored text is free of NUL; an id that is not

@@ -8,7 +8,9 @@ from hashlib import blake2b
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
+from cqox.security import AuditEntry
 from cqox.storage.contracts import DatasetRecord, JobRecord, Record, StoredReport
+from cqox.storage.erasures import ErasureRecord
 from cqox.storage.history import Annotation, ReportSummary
 from cqox.storage.identities import ApiKeyRecord, TenantRecord
 from cqox.storage.pages import Page
@@ -19,7 +21,10 @@ __all__ = [
     "ABANDONED_SECONDS",
     "ANNOTATION",
     "API_KEY",
+    "AUDIT",
     "DATASET",
+    "ENTRY_DIGITS",
+    "ERASURE",
     "JOB",
     "NOTES_CHARACTERS",
     "REPORT",
@@ -29,11 +34,14 @@ __all__ = [
     "Loaded",
     "annotation_of",
     "dataset_of",
+    "entry_of",
+    "erasure_of",
     "is_text",
     "job_of",
     "key_of",
     "loaded",
     "page_of",
+    "page_of_entries",
     "page_of_jobs",
     "page_of_summaries",
     "position",
@@ -58,6 +66,11 @@ DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, samp
 API_KEY = "key_id, tenant_id, digest, name, roles, scopes, created_at, expires_at, last_used_on, revoked_at"
 TENANT = "tenant_id, name, created_at, erased_at"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
+ERASURE = "erasure_id, what, object_id, requested_by, requested_at, finished_at, receipt"
+AUDIT = "event_id, at, tenant_id, subject, kind, action, object, outcome, request_id, seq, previous, digest"
+"""The columns of an entry of the audit log; the key before them is the tenant with the number."""
+ENTRY_DIGITS = 12
+"""Digits of the number in the key of an entry, so that keys are in the order of the log."""
 ABANDONED_SECONDS = 86_400.0
 """Seconds after the expiry of its lease for which the row of a job still says `running`."""
 
@@ -89,7 +102,15 @@ def is_text(*texts: str | None) -> bool:
 
 
 def row_of(
-    record: StoredReport | DatasetRecord | JobRecord | Annotation | ReportSummary | Share | TenantRecord,
+    record: StoredReport
+    | DatasetRecord
+    | JobRecord
+    | Annotation
+    | ReportSummary
+    | Share
+    | TenantRecord
+    | AuditEntry
+    | ErasureRecord,
 ) -> tuple[object, ...]:
     """Return the values of a record, in the order of its columns."""
     return tuple(getattr(record, name) for name in record.__dataclass_fields__)
@@ -199,6 +220,23 @@ def key_of(row: Sequence[object]) -> ApiKeyRecord:
     values["roles"] = tuple(json.loads(str(values["roles"])))
     values["scopes"] = None if values["scopes"] is None else tuple(json.loads(str(values["scopes"])))
     return ApiKeyRecord(**values)  # type: ignore[arg-type]
+
+
+def entry_of(row: Sequence[object]) -> AuditEntry:
+    """Return the entry of the audit log in a row of the columns `AUDIT`."""
+    return AuditEntry(**dict(zip(AuditEntry.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def page_of_entries(rows: Sequence[Sequence[object]], limit: int) -> Page[AuditEntry]:
+    """Return a page of the audit log from up to `limit + 1` rows."""
+    items = [entry_of(row) for row in rows[:limit]]
+    more = len(rows) > limit and bool(items)
+    return Page(items=items, next=f"{items[-1].at}|{items[-1].seq}" if more else None)
+
+
+def erasure_of(row: Sequence[object], keys: TenantKeys) -> ErasureRecord:
+    """Return the erasure in a row of the columns `ERASURE`."""
+    return keys.plain_record(ErasureRecord(**dict(zip(ErasureRecord.__dataclass_fields__, row, strict=True))))  # type: ignore[arg-type]
 
 
 def position(before: str, keys: TenantKeys) -> tuple[str, str]:

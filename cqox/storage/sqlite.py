@@ -30,7 +30,9 @@ from cqox.storage.rows import (
     verified,
 )
 from cqox.storage.schema import MigrationStatus
+from cqox.storage.sqlite_audit import SqliteAudit
 from cqox.storage.sqlite_connections import Connections
+from cqox.storage.sqlite_erasures import SqliteErasures
 from cqox.storage.sqlite_file import damage_of, is_damage, is_disk_fault, marks
 from cqox.storage.sqlite_history import SqliteHistory
 from cqox.storage.sqlite_identities import SqliteIdentities
@@ -49,7 +51,9 @@ _ONE_REPORT = "reports INDEXED BY reports_of_tenant WHERE tenant_id = ? AND anal
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
-class SqliteStore(SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities, SqliteResealing):
+class SqliteStore(
+    SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities, SqliteResealing, SqliteAudit, SqliteErasures
+):
     """Reports and their annotations, the registry of data sets, and jobs of all tenants in one file.
 
     Open it with `SqliteStore.open`, and bind it to a tenant by `within`. Writes are durable when the call returns

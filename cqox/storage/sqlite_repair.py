@@ -24,7 +24,8 @@ __all__ = ["replace_damaged"]
 _LOCK_SECONDS = 10.0
 _ENDINGS = ("", "-wal", "-shm")
 _SAVED = {"datasets": "data set", "jobs": "job", "reports": "report", "annotations": "annotation"}
-_SAVED |= {"shares": "share link", "tenants": "tenant", "api_keys": "API key"}
+_SAVED |= {"shares": "share link", "tenants": "tenant", "api_keys": "API key", "audit": "audit entry"}
+_SAVED |= {"erasures": "erasure"}
 """The tables whose rows are copied, with what a row of each is; leases of computations expire anyway."""
 
 _TYPES = {kind: (type(None), one) for kind, one in {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}.items()}

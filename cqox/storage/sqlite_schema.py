@@ -18,7 +18,7 @@ __all__ = ["MIGRATIONS", "TENANT_TABLES", "applied", "enter", "finish", "is_ente
 _KNOWN_TO_ALL = 4
 """Number of steps that every release that may use the file knows."""
 
-TENANT_TABLES: Mapping[str, str] = {
+_FIRST_TENANT_TABLES: Mapping[str, str] = {
     "reports": "analysis_id",
     "datasets": "dataset_id",
     "jobs": "job_id",
@@ -26,6 +26,9 @@ TENANT_TABLES: Mapping[str, str] = {
     "annotations": "analysis_id",
     "shares": "share_id",
 }
+"""Those that were there before tenants were."""
+
+TENANT_TABLES: Mapping[str, str] = {**_FIRST_TENANT_TABLES, "audit": "entry_id", "erasures": "erasure_id"}
 """The tables whose rows belong to a tenant, with the column of their key."""
 
 _SUPERSEDED = ("reports_by_time", "reports_by_dataset", "reports_by_question", "jobs_by_time")
@@ -34,13 +37,18 @@ _SUPERSEDED = ("reports_by_time", "reports_by_dataset", "reports_by_question", "
 _NOW = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
 
 
-def _with_tenant(table: str, key: str) -> str:
-    """Return the statement that adds the tenant to the rows of a table, and checks that their keys begin with it."""
+def _of_tenant(key: str) -> str:
+    """Return the column of the tenant, with the check that the key of its row begins with it."""
     return (
-        f"ALTER TABLE {table} ADD COLUMN tenant_id TEXT NOT NULL DEFAULT 'default' CHECK (CASE tenant_id "
+        "tenant_id TEXT NOT NULL DEFAULT 'default' CHECK (CASE tenant_id "
         f"WHEN 'default' THEN instr({key}, '/') = 0 "
         f"ELSE substr({key}, 1, length(tenant_id) + 1) = tenant_id || '/' END)"
     )
+
+
+def _with_tenant(table: str, key: str) -> str:
+    """Return the statement that adds the tenant to the rows of a table."""
+    return f"ALTER TABLE {table} ADD COLUMN {_of_tenant(key)}"
 
 
 MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
@@ -166,13 +174,50 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "tenants of rows",
         (
-            *(_with_tenant(table, key) for table, key in TENANT_TABLES.items()),
+            *(_with_tenant(table, key) for table, key in _FIRST_TENANT_TABLES.items()),
             # Covers what is looked up by id alone: in the table, the column lies behind the report's body.
             "CREATE INDEX reports_of_tenant ON reports (tenant_id, analysis_id)",
             "CREATE INDEX reports_of_tenant_by_time ON reports (tenant_id, created_at, analysis_id)",
             "CREATE INDEX reports_of_dataset ON reports (tenant_id, dataset_id, created_at, analysis_id)",
             "CREATE INDEX reports_of_question ON reports (tenant_id, dataset_id, outcome, treatment)",
             "CREATE INDEX jobs_of_tenant ON jobs (tenant_id, created_at, job_id)",
+        ),
+    ),
+    (
+        "audit log and erasures",
+        (
+            f"""CREATE TABLE IF NOT EXISTS audit (
+                entry_id TEXT PRIMARY KEY,
+                {_of_tenant("entry_id")},
+                seq INTEGER NOT NULL,
+                event_id TEXT NOT NULL,
+                at TEXT NOT NULL,
+                subject TEXT NOT NULL,
+                kind TEXT NOT NULL,
+                action TEXT NOT NULL,
+                object TEXT NOT NULL,
+                outcome TEXT NOT NULL,
+                request_id TEXT NOT NULL,
+                previous TEXT NOT NULL,
+                digest TEXT NOT NULL
+            ) WITHOUT ROWID""",
+            "CREATE UNIQUE INDEX IF NOT EXISTS audit_of_tenant ON audit (tenant_id, seq)",
+            "CREATE UNIQUE INDEX IF NOT EXISTS audit_by_event ON audit (tenant_id, event_id)",
+            *(
+                f"""CREATE TRIGGER IF NOT EXISTS audit_no_{change.lower()} BEFORE {change} ON audit
+                BEGIN SELECT RAISE(ABORT, 'entries of the audit log are never changed'); END"""
+                for change in ("UPDATE", "DELETE")
+            ),
+            f"""CREATE TABLE IF NOT EXISTS erasures (
+                erasure_id TEXT PRIMARY KEY,
+                {_of_tenant("erasure_id")},
+                what TEXT NOT NULL,
+                object_id TEXT NOT NULL,
+                requested_by TEXT NOT NULL,
+                requested_at TEXT NOT NULL,
+                finished_at TEXT,
+                receipt BLOB NOT NULL
+            ) WITHOUT ROWID""",
         ),
     ),
 )

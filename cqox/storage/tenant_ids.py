@@ -15,7 +15,7 @@ DEFAULT_TENANT = "default"
 """The tenant of an installation without any other, and of everything that was stored before there were tenants."""
 
 _SEPARATOR = "/"
-_IDS = ("analysis_id", "dataset_id", "job_id", "share_id")
+_IDS = ("analysis_id", "dataset_id", "job_id", "share_id", "erasure_id")
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 

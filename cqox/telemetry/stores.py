@@ -51,6 +51,14 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "jobs": "SELECT",
     "delete_job": "DELETE",
     "delete_jobs_of": "DELETE",
+    "append_audit": "INSERT",
+    "audit": "SELECT",
+    "audit_after": "SELECT",
+    "audit_head": "SELECT",
+    "put_erasure": "UPSERT",
+    "erasure": "SELECT",
+    "open_erasures": "SELECT",
+    "erase_everything": "DELETE",
 }
 """Operations of the result store of one tenant, by method name."""
 
@@ -81,6 +89,8 @@ _OF_COLLECTIONS: Mapping[str, tuple[str, ...]] = {
         *("jobs", "delete_job", "delete_jobs_of"),
     ),
     "turns": ("claim_turn", "release_turn"),
+    "audit": ("append_audit", "audit", "audit_after", "audit_head"),
+    "erasures": ("put_erasure", "erasure", "open_erasures"),
 }
 _COLLECTIONS = {method: name for name, methods in _OF_COLLECTIONS.items() for method in methods}
 _SYSTEMS = {"sqlite": "sqlite", "postgres": "postgresql", "redis": "redis", "memory": "memory"}

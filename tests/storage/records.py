@@ -3,10 +3,12 @@
 from dataclasses import replace
 from hashlib import blake2b, sha256
 
+from cqox.security import AuditEvent
 from cqox.storage import (
     Annotation,
     ApiKeyRecord,
     DatasetRecord,
+    ErasureRecord,
     JobRecord,
     JobStatus,
     ReportSummary,
@@ -138,4 +140,30 @@ def a_key(
         expires_at=None,
         last_used_on=None,
         revoked_at=None,
+    )
+
+
+def an_event(number: int, tenant: str = "default", *, subject: str = "key:a", thing: str = "dataset:d") -> AuditEvent:
+    return AuditEvent(
+        event_id=f"{number:032x}",
+        at=f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}.000000+00:00",
+        tenant=tenant,
+        subject=subject,
+        kind="key",
+        action="read_dataset",
+        object=thing,
+        outcome="done",
+        request_id=f"r{number}",
+    )
+
+
+def an_erasure(number: int = 1, *, finished_at: str | None = None, receipt: bytes = b'{"reports":{}}') -> ErasureRecord:
+    return ErasureRecord(
+        erasure_id=f"{number:032x}",
+        what="dataset",
+        object_id="d",
+        requested_by="key:a",
+        requested_at=f"2026-01-01T00:00:{number:02d}.000000+00:00",
+        finished_at=finished_at,
+        receipt=receipt,
     )

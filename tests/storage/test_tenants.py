@@ -12,14 +12,23 @@ from typing import get_protocol_members
 import pytest
 
 from cqox.errors import StoreUnavailable
-from cqox.storage import DEFAULT_TENANT, MemoryCache, ResultCache, ResultDatabase, ResultStore, SqliteStore
+from cqox.storage import DEFAULT_TENANT, AuditFilter, MemoryCache, ResultCache, ResultDatabase, ResultStore, SqliteStore
 from cqox.storage.history import Annotation
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.redis import RedisCache
 from cqox.storage.sqlite_schema import TENANT_TABLES
 from tests.storage.conftest import Opening
-from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation, an_ended_job
+from tests.storage.records import (
+    a_dataset,
+    a_job,
+    a_report,
+    a_share,
+    an_annotation,
+    an_ended_job,
+    an_erasure,
+    an_event,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +54,8 @@ async def filled(store: ResultStore) -> None:
     await store.put_job(replace(an_ended_job("done", "2026-01-02"), analysis_id=ONE), owner="one", seconds=60)
     await store.put_job(a_job("runs"), owner="one", seconds=60)
     assert await store.claim_turn("k", token="one", seconds=600)
+    await store.append_audit([an_event(1, store._tenant)])  # type: ignore[attr-defined]
+    await store.put_erasure(an_erasure())
 
 
 async def snapshot(store: ResultStore) -> list[object]:
@@ -59,6 +70,8 @@ async def snapshot(store: ResultStore) -> list[object]:
         [(each.outcome, each.treatment, each.analyses) for each in await store.looks("d")],
         [each.job_id for each in (await store.jobs()).items],
         await store.claim_turn("k", token="another", seconds=600),
+        list((await store.audit()).items),
+        list(await store.open_erasures(since="2026")),
     ]
 
 
@@ -96,6 +109,12 @@ def asked_of(text: Callable[[str], str]) -> Mapping[str, Ask]:
         "interrupt_job": lambda store: store.interrupt_job(text("runs"), "one", finished_at="2026"),
         "retire_jobs": lambda store: store.retire_jobs(ended_before="2099", most=0, now="2099"),
         "job": lambda store: store.job(job),
+        "audit": lambda store: page(store.audit(wanted=AuditFilter(object="dataset:d"))),
+        "audit_after": lambda store: listed(store.audit_after(0, limit=9)),
+        "audit_head": lambda store: store.audit_head(),
+        "erasure": lambda store: store.erasure(text(an_erasure().erasure_id)),
+        "open_erasures": lambda store: listed(store.open_erasures(since="2026")),
+        "erase_everything": lambda store: store.erase_everything(),
         "release_turn": lambda store: store.release_turn(text("k"), token="one"),
         "jobs": lambda store: page(store.jobs()),
         "delete_job": lambda store: store.delete_job(job),
@@ -111,6 +130,8 @@ INSERTS: Mapping[str, Ask] = {
     "register": lambda store: store.register(replace(a_dataset("d", sample=True), name="other.csv")),
     "put_job": lambda store: store.put_job(an_ended_job("runs", "2026-01-03"), owner="two", seconds=60),
     "claim_turn": lambda store: store.claim_turn("k", token="two", seconds=600),
+    "append_audit": lambda store: store.append_audit([an_event(2, store._tenant)]),  # type: ignore[attr-defined]
+    "put_erasure": lambda store: store.put_erasure(an_erasure(receipt=b'{"other":1}')),
 }
 """Insertions with ids that the other tenant has."""
 

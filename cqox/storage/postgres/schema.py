@@ -13,7 +13,7 @@ from datetime import datetime
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
@@ -39,7 +39,7 @@ class Migration:
     script: SQL | Composed
 
 
-TENANT_TABLES: Mapping[str, str] = {
+_FIRST_TENANT_TABLES: Mapping[str, str] = {
     "reports": "analysis_id",
     "datasets": "dataset_id",
     "jobs": "job_id",
@@ -47,6 +47,9 @@ TENANT_TABLES: Mapping[str, str] = {
     "annotations": "analysis_id",
     "shares": "share_id",
 }
+"""Those that were there before tenants were."""
+
+TENANT_TABLES: Mapping[str, str] = {**_FIRST_TENANT_TABLES, "audit": "entry_id", "erasures": "erasure_id"}
 """The tables whose rows belong to a tenant, with the column of their key."""
 
 
@@ -59,6 +62,29 @@ def _with_tenant(table: str, key: str) -> Composed:
             ADD CONSTRAINT {check} CHECK (CASE tenant_id WHEN 'default' THEN strpos({key}, '/') = 0
                 ELSE starts_with({key}, tenant_id || '/') END) NOT VALID;
     """).format(table=Identifier(table), check=Identifier(f"{table}_key_of_tenant"), key=Identifier(key))
+
+
+def _new_of_tenant(table: str, key: str) -> Composed:
+    """Return the statements that check the keys of a new table, and put it behind the wall where that is there."""
+    return SQL("""
+        ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check},
+            ADD CONSTRAINT {check} CHECK (CASE tenant_id WHEN 'default' THEN strpos({key}, '/') = 0
+                ELSE starts_with({key}, tenant_id || '/') END) NOT VALID;
+        DO $$ BEGIN
+            IF EXISTS (SELECT 1 FROM cqox_migrations WHERE number = {finished}) THEN
+                ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+                ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+                DROP POLICY IF EXISTS tenant ON {table};
+                CREATE POLICY tenant ON {table} USING (tenant_id = current_setting('cqox.tenant', true))
+                    WITH CHECK (tenant_id = current_setting('cqox.tenant', true));
+            END IF;
+        END $$;
+    """).format(
+        table=Identifier(table),
+        check=Identifier(f"{table}_key_of_tenant"),
+        key=Identifier(key),
+        finished=Literal(FINISHED),
+    )
 
 
 # Text is collated by its bytes, as in SQLite, so that pages are the same in every store.
@@ -229,7 +255,52 @@ MIGRATIONS: Sequence[Migration] = (
             CREATE INDEX IF NOT EXISTS reports_of_dataset ON reports (tenant_id, dataset_id, created_at, analysis_id);
             CREATE INDEX IF NOT EXISTS reports_of_question ON reports (tenant_id, dataset_id, outcome, treatment);
             CREATE INDEX IF NOT EXISTS jobs_of_tenant ON jobs (tenant_id, created_at, job_id);
-        """).format(columns=SQL(" ").join(_with_tenant(table, key) for table, key in TENANT_TABLES.items())),
+        """).format(columns=SQL(" ").join(_with_tenant(table, key) for table, key in _FIRST_TENANT_TABLES.items())),
+    ),
+    Migration(
+        name="audit log and erasures",
+        script=SQL("""
+            CREATE TABLE IF NOT EXISTS audit (
+                entry_id text COLLATE "C" PRIMARY KEY,
+                tenant_id text COLLATE "C" NOT NULL DEFAULT 'default',
+                seq bigint NOT NULL,
+                event_id text COLLATE "C" NOT NULL,
+                at text COLLATE "C" NOT NULL,
+                subject text COLLATE "C" NOT NULL,
+                kind text NOT NULL,
+                action text COLLATE "C" NOT NULL,
+                object text COLLATE "C" NOT NULL,
+                outcome text NOT NULL,
+                request_id text NOT NULL,
+                previous text NOT NULL,
+                digest text NOT NULL
+            );
+            COMMENT ON TABLE audit IS 'who did what; entries are appended, and neither changed nor deleted';
+            CREATE UNIQUE INDEX IF NOT EXISTS audit_of_tenant ON audit (tenant_id, seq);
+            CREATE UNIQUE INDEX IF NOT EXISTS audit_by_event ON audit (tenant_id, event_id);
+            CREATE OR REPLACE FUNCTION cqox_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE EXCEPTION 'entries of the audit log are never changed'; END $$;
+            DROP TRIGGER IF EXISTS audit_no_change ON audit;
+            CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit
+                FOR EACH ROW EXECUTE FUNCTION cqox_refuse_change();
+            DROP TRIGGER IF EXISTS audit_no_truncation ON audit;
+            CREATE TRIGGER audit_no_truncation BEFORE TRUNCATE ON audit
+                FOR EACH STATEMENT EXECUTE FUNCTION cqox_refuse_change();
+            CREATE TABLE IF NOT EXISTS erasures (
+                erasure_id text COLLATE "C" PRIMARY KEY,
+                tenant_id text COLLATE "C" NOT NULL DEFAULT 'default',
+                what text NOT NULL,
+                object_id text COLLATE "C" NOT NULL,
+                requested_by text NOT NULL,
+                requested_at text COLLATE "C" NOT NULL,
+                finished_at text COLLATE "C",
+                receipt bytea NOT NULL
+            );
+            COMMENT ON COLUMN erasures.receipt IS 'what was deleted so far, JSON';
+            {walls}
+        """).format(
+            walls=SQL(" ").join([_new_of_tenant("audit", "entry_id"), _new_of_tenant("erasures", "erasure_id")])
+        ),
     ),
 )
 

@@ -19,7 +19,9 @@ from cqox.storage.pages import Page
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
+from cqox.storage.postgres.audit import PostgresAudit
 from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connections
+from cqox.storage.postgres.erasures import PostgresErasures
 from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.identities import PostgresIdentities
 from cqox.storage.postgres.jobs import PostgresJobs
@@ -58,7 +60,14 @@ _logger = logging.getLogger("cqox.storage")
 
 
 class PostgresStore(
-    PostgresJobs, PostgresRetention, PostgresHistory, PostgresShares, PostgresIdentities, PostgresResealing
+    PostgresJobs,
+    PostgresRetention,
+    PostgresHistory,
+    PostgresShares,
+    PostgresIdentities,
+    PostgresAudit,
+    PostgresErasures,
+    PostgresResealing,
 ):
     """Reports, annotations, data sets and jobs of all tenants in a PostgreSQL database shared by any number of engines.
 
