@@ -1,4 +1,4 @@
-"""The audit log and erasures in the SQLite file; the contracts are in `test_audit` and `test_erasures`."""
+"""The audit log in the SQLite file; the contract is in `test_audit`."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cqox.security import verified_chain
 from cqox.storage import SqliteStore
 from cqox.storage.sqlite_repair import replace_damaged
 from tests.storage.bound import in_default
-from tests.storage.records import an_erasure, an_event
+from tests.storage.records import an_event
 
 pytestmark = pytest.mark.anyio
 
@@ -18,12 +18,10 @@ async def test_a_repair_keeps_the_log_and_its_triggers(tmp_path: Path) -> None:
     async with in_default(SqliteStore.open, path) as store:
         await store.append_audit([an_event(number) for number in range(3)])
         await store.within("acme").append_audit([an_event(1, "acme")])
-        await store.put_erasure(an_erasure())
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
     async with in_default(SqliteStore.open, path) as store:
         assert len(list(verified_chain("default", await store.audit_after(0, limit=9)))) == 3
         assert await store.within("acme").audit_head() is not None
-        assert await store.erasure(an_erasure().erasure_id) == an_erasure()
         triggers = await store._rows("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
         assert [str(row[0]) for row in triggers] == ["audit_no_delete", "audit_no_update"]
 
