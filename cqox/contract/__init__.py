@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DatasetLooks,
         QuestionLooks,
     )
+    from cqox.contract.audit import AuditEntryDescription, AuditListing
     from cqox.contract.bounds import MOST_COLUMNS, shortened
     from cqox.contract.counts import counted
     from cqox.contract.data_findings import DataFinding, Remedy
@@ -132,6 +133,8 @@ __all__ = [
     "Arity",
     "Assignment",
     "Assumption",
+    "AuditEntryDescription",
+    "AuditListing",
     "Catalog",
     "ColumnDescription",
     "DataFinding",
@@ -220,6 +223,7 @@ _MODULES = {
         "DatasetLooks",
         "QuestionLooks",
     ),
+    "audit": ("AuditEntryDescription", "AuditListing"),
     "bounds": ("MOST_COLUMNS", "shortened"),
     "counts": ("counted",),
     "data_findings": ("DataFinding", "Remedy"),

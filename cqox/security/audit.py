@@ -6,7 +6,7 @@ elsewhere finds that, and a tail that was cut off. Entries hold ids, never value
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Literal
@@ -18,6 +18,7 @@ __all__ = [
     "AuditEntry",
     "AuditEvent",
     "ChainBroken",
+    "ChainCheck",
     "Head",
     "InvalidEntry",
     "Outcome",
@@ -173,34 +174,68 @@ def parse_head(text: str) -> Head:
     return Head(tenant=tenant, seq=int(seq), digest=digest)
 
 
-def verified_chain(tenant: str, entries: Iterable[AuditEntry], heads: Iterable[Head] = ()) -> Iterator[AuditEntry]:
-    """Yield the entries of one tenant's chain, oldest first, after each is checked.
+class ChainCheck:
+    """Checks the entries of one tenant's chain one by one, oldest first, from the first one on.
 
     Args:
         tenant: whose chain it is.
-        entries: from the first one on.
-        heads: noted elsewhere, of this chain; those of other tenants are ignored.
+        heads: noted elsewhere; those of other tenants are ignored.
+
+    Attributes:
+        last: the entry that was checked last; None before the first.
+    """
+
+    def __init__(self, tenant: str, heads: Iterable[Head] = ()) -> None:
+        self._tenant = tenant
+        self._noted = {head.seq: head.digest for head in heads if head.tenant == tenant and head.seq}
+        self.last: AuditEntry | None = None
+
+    def take(self, entry: AuditEntry) -> None:
+        """Check the next entry.
+
+        Raises:
+            ChainBroken: it is altered, removed or reordered.
+        """
+        before = head_of(self._tenant, self.last)
+        if entry.seq > before.seq + 1:
+            raise ChainBroken(self._tenant, before.seq + 1, "removed")
+        if entry.seq <= before.seq:
+            raise ChainBroken(self._tenant, entry.seq, "reordered")
+        members = asdict(entry)
+        digest = members.pop("digest")
+        # An entry that fits its predecessor and not the noted head belongs to a chain that was written again.
+        expected = (_digest(members), before.digest, self._tenant, self._noted.get(entry.seq, digest))
+        if (digest, entry.previous, entry.tenant, digest) != expected:
+            raise ChainBroken(self._tenant, entry.seq, "altered")
+        self.last = entry
+
+    def end(self) -> Head:
+        """Return the head after the last entry.
+
+        Raises:
+            ChainBroken: a noted head is beyond it.
+        """
+        head = head_of(self._tenant, self.last)
+        if any(seq > head.seq for seq in self._noted):
+            raise ChainBroken(self._tenant, head.seq + 1, "cut off")
+        return head
+
+
+def verified_chain(tenant: str, entries: Iterable[AuditEntry], heads: Iterable[Head] = ()) -> Head:
+    """Return the head of one tenant's chain after every entry is checked.
+
+    Args:
+        tenant: whose chain it is.
+        entries: oldest first, from the first one on.
+        heads: noted elsewhere; those of other tenants are ignored.
 
     Raises:
         ChainBroken: names the first entry that is altered, removed or reordered, or the first one after a cut.
     """
-    noted = {head.seq: head.digest for head in heads if head.tenant == tenant and head.seq}
-    seq, previous = 0, FIRST_PREVIOUS
+    check = ChainCheck(tenant, heads)
     for entry in entries:
-        if entry.seq > seq + 1:
-            raise ChainBroken(tenant, seq + 1, "removed")
-        if entry.seq <= seq:
-            raise ChainBroken(tenant, entry.seq, "reordered")
-        members = asdict(entry)
-        if members.pop("digest") != _digest(members) or entry.previous != previous or entry.tenant != tenant:
-            raise ChainBroken(tenant, entry.seq, "altered")
-        if noted.get(entry.seq, entry.digest) != entry.digest:
-            # It fits its predecessor: the chain up to here was written again.
-            raise ChainBroken(tenant, entry.seq, "altered")
-        seq, previous = entry.seq, entry.digest
-        yield entry
-    if any(number > seq for number in noted):
-        raise ChainBroken(tenant, seq + 1, "cut off")
+        check.take(entry)
+    return check.end()
 
 
 def _digest(members: Mapping[str, object]) -> str:

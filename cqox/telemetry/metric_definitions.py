@@ -315,6 +315,12 @@ LOOP_LAG = Series(
     meaning="How much later than asked the event loop came back, asked twice a second.",
     buckets=_SHORT_SECONDS,
 )
+AUDIT_LOST = Series(
+    name="cqox.audit.lost",
+    kind="counter",
+    unit="{entry}",
+    meaning="Entries of the audit log that were never stored; the requests were answered.",
+)
 LOST = Series(
     name="cqox.telemetry.lost",
     kind="counter",

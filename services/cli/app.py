@@ -13,7 +13,7 @@ from cqox.cli.analyze_flags import parameter, with_flags
 from cqox.cli.app import VersionOption, run
 from cqox.cli.commands import add_commands
 from cqox.cli.installation import Installation, StorePlace
-from services.cli import admin, certs, db, keys
+from services.cli import admin, audit, certs, db, keys
 from services.config.configuration import about_others, about_secrets, former_flag, no_flag
 from services.config.table import Setting, table
 
@@ -148,4 +148,5 @@ app.add_typer(admin.app, rich_help_panel=_SERVICES, short_help="Show and change 
 app.add_typer(db.app, rich_help_panel=_SERVICES, short_help="Maintain the result store and the data sets.")
 app.add_typer(certs.app, rich_help_panel=_SERVICES, short_help="Make, renew and show certificates for TLS.")
 app.add_typer(keys.app, rich_help_panel=_SERVICES, short_help="Make, list and revoke API keys.")
+app.add_typer(audit.app, rich_help_panel=_SERVICES, short_help="Check, export and note the audit log.")
 add_commands(app, Installation(check=_check, checks=_checks, store=_store))

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cqox.security import Permission, Role, digest_of, new_key
 from cqox.storage import ResultDatabase, TenantRecord, check_tenant_id
+from services.cli.audit_log import record
 from services.cli.db_session import run
 from services.config.settings import Settings
 from services.engine.key_records import new_record
@@ -49,7 +50,7 @@ def create(wanted: Wanted) -> int:
             await store.put_tenant(
                 TenantRecord(tenant_id=wanted.tenant, name=wanted.tenant, created_at=at, erased_at=None)
             )
-        record = new_record(
+        made = new_record(
             key.key_id,
             digest_of(key),
             tenant_id=wanted.tenant,
@@ -59,12 +60,13 @@ def create(wanted: Wanted) -> int:
             days=wanted.days,
             now=now,
         )
-        if not await store.put_key(record):
+        if not await store.put_key(made):
             sys.stderr.write(f"There is no tenant {wanted.tenant}; --new-tenant creates it.\n")
             return 1
+        await record(store, settings, wanted.tenant, "create_key", f"key:{key.key_id}")
         print(key.text)
-        expiry = f", until {record.expires_at}" if record.expires_at else ""
-        sys.stderr.write(f"Key {key.key_id} of tenant {wanted.tenant}: {', '.join(record.roles)}{expiry}.\n")
+        expiry = f", until {made.expires_at}" if made.expires_at else ""
+        sys.stderr.write(f"Key {key.key_id} of tenant {wanted.tenant}: {', '.join(made.roles)}{expiry}.\n")
         return 0
 
     return run(command)
@@ -100,6 +102,7 @@ def revoke(tenant: str, key_id: str) -> int:
     async def command(store: ResultDatabase, settings: Settings) -> int:
         at = datetime.now(UTC).isoformat(timespec="microseconds")
         if await store.revoke_key(check_tenant_id(tenant), key_id, at=at):
+            await record(store, settings, tenant, "revoke_key", f"key:{key_id}")
             print(f"Key {key_id} is revoked.")
             return 0
         sys.stderr.write(f"Tenant {tenant} has no key {key_id} that could be revoked.\n")

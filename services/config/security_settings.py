@@ -89,6 +89,14 @@ class SecuritySettings:
             services=("gateway", "up"),
         ),
     ] = 0
+    audit: Annotated[
+        Literal["auto", "on", "off"],
+        About(
+            "CQOX_AUDIT",
+            "Whether the result store keeps a log of who has read and changed what: on, off, or auto, which is on with "
+            "CQOX_AUTH=keys and oidc.",
+        ),
+    ] = "auto"
     oidc_issuer: Annotated[
         str,
         About(
@@ -154,6 +162,11 @@ class SecuritySettings:
     def authenticates(self) -> bool:
         """True where a request needs a key or a token."""
         return self.auth in ("keys", "oidc")
+
+    @property
+    def audits(self) -> bool:
+        """True where requests are recorded in the audit log."""
+        return self.audit == "on" or (self.audit == "auto" and self.authenticates)
 
     @property
     def hop_keys(self) -> tuple[str, ...]:

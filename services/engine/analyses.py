@@ -26,6 +26,7 @@ from services.engine.tenancy import mine, my_jobs, tenant_of
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
+from services.http.security.audited import note
 
 __all__ = ["handlers"]
 
@@ -38,6 +39,7 @@ def handlers(state: State) -> dict[str, Handler]:
         settings = state.settings
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
+        note(request.scope, kind="dataset", identity=asked.dataset_id)
         key = await held_key(state, request, body)
         if _prefers_async(request.headers.getlist("Prefer")):
             tenant_id = tenant_of(request.scope)
@@ -60,6 +62,7 @@ def handlers(state: State) -> dict[str, Handler]:
         request, settings = current_request(), state.settings
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
+        note(request.scope, kind="dataset", identity=asked.dataset_id)
         return json_answer(await mine(state).previews.preview(asked))
 
     async def read_analysis(analysis_id: str) -> Response:

@@ -19,12 +19,13 @@ from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, datasets, history, identities, jobs, shares, sources, uploads
+from services.engine import analyses, audit, datasets, history, identities, jobs, shares, sources, uploads
 from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
 from services.engine.keyring import check_sealing
 from services.engine.state import State
+from services.http.contract.audit_operations import RECORD_EVENTS
 from services.http.contract.identity_operations import RESOLVE_KEY
 from services.http.contract.registration import add_operation, register
 from services.http.endpoints.admin import add_admin
@@ -138,8 +139,10 @@ def create_app(settings: Settings) -> App:
 
     of_data = datasets.handlers(state) | sources.handlers(state) | uploads.handlers(state)
     of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state)
-    register(engine_app, of_data | of_results | jobs.handlers(state) | identities.handlers(state))
+    of_people = identities.handlers(state) | audit.handlers(state)
+    register(engine_app, of_data | of_results | jobs.handlers(state) | of_people)
     _require_gateway(engine_app, state)
+    _record(engine_app, state)
     add_admin(engine_app)
     checks = {"results": results, "cache": cache, "disk": disk}
     add_health(engine_app, checks if addresses.sealing.ring is None else checks | {"keys": keys})
@@ -161,6 +164,18 @@ def _require_gateway(engine_app: App, state: State) -> None:
 
     add_operation(engine_app, RESOLVE_KEY, identities.resolving(state))
     engine_app.authenticate_by(HopAuthenticator(keys, admin_token=settings.admin_token, resolve=resolved))
+
+
+def _record(engine_app: App, state: State) -> None:
+    settings = engine_app.settings
+    if not settings.audits:
+        return
+    recorder = audit.EngineRecorder(state)
+    engine_app.recorder = recorder
+    # Closed before the stores are.
+    engine_app.resource(recorder.opened)
+    if settings.authenticates:
+        add_operation(engine_app, RECORD_EVENTS, audit.recording(state, recorder))
 
 
 app = asgi_app("engine", create_app)

@@ -22,6 +22,7 @@ from services.http.request.bodies import read_json
 from services.http.request.propagation import SECOND_HAND
 from services.http.request.request import current_request
 from services.http.request.uploads import receive_upload
+from services.http.security.audited import note
 
 __all__ = ["created", "described", "handlers", "read_options"]
 
@@ -100,6 +101,7 @@ def handlers(state: State) -> dict[str, Handler]:
         settings = state.settings
         body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(InferRequest, body)
+        note(current_request().scope, kind="dataset", identity=asked.dataset_id)
         return json_answer(await mine(state).datasets.infer(asked.dataset_id))
 
     return {

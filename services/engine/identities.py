@@ -33,6 +33,7 @@ from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.propagation import is_own_key
 from services.http.request.request import current_request
+from services.http.security.audited import note
 from services.http.security.requester import principal_of
 
 __all__ = ["handlers", "resolving"]
@@ -91,6 +92,7 @@ def handlers(state: State) -> dict[str, Handler]:
             if earlier is not None and earlier.tenant_id == caller.tenant:
                 return json_answer(_made_earlier(earlier))
             raise NotFound(Message("security.no-such-tenant"))
+        note(current_request().scope, kind="key", identity=key.key_id)
         return json_answer(_described(record) | {"key": key.text, "note": None, "messages": {}}, HTTPStatus.CREATED)
 
     async def revoke_key(key_id: str) -> Response:

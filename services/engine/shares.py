@@ -22,6 +22,7 @@ from services.engine.tenancy import mine
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
 from services.http.request.request import current_request
+from services.http.security.audited import note
 
 __all__ = ["handlers"]
 
@@ -99,7 +100,11 @@ def handlers(state: State) -> dict[str, Handler]:
 
 async def _opened(state: State) -> tuple[TenantAnalyses, str]:
     # A repeated field is joined to what is no token.
-    return await state.analyses.open_share(", ".join(current_request().headers.getlist("Share-Token")))
+    scope = current_request().scope
+    analyses, key = await state.analyses.open_share(", ".join(current_request().headers.getlist("Share-Token")))
+    # Whoever holds the link is nobody known: the log of its tenant says that it was used.
+    note(scope, kind="analysis", identity=key, tenant=analyses.tenant_id, subject="share-link")
+    return analyses, key
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cqox.security import Verdict
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
+from services.gateway.audit import GatewayRecorder
 from services.gateway.authentication import KeyAuthenticator
 from services.gateway.hop import HopWriter, ask_engine
 from services.gateway.policies import EnginePolicies
@@ -47,7 +48,6 @@ def create_app(settings: Settings) -> App:
     elif any(url.startswith("https:") for url in settings.engine_urls):
         _check_certificates()
     engines = EngineAccess()
-    _require_keys(gateway, engines)
 
     @gateway.resource
     @asynccontextmanager
@@ -56,6 +56,8 @@ def create_app(settings: Settings) -> App:
         async with opened as replicas:
             engines.policies = EnginePolicies(replicas)
             yield
+
+    _require_keys(gateway, engines)
 
     async def engine_answers() -> None:
         await engines.policies.ping()
@@ -84,6 +86,11 @@ def _require_keys(gateway: App, engines: EngineAccess) -> None:
     by_key = KeyAuthenticator(resolve, admin_token=gateway.settings.admin_token)
     engines.keys = by_key
     gateway.authenticate_by(by_key if gateway.settings.auth == "keys" else _by_token(gateway, by_key))
+    if gateway.settings.audits:
+        recorder = GatewayRecorder(engines, writer)
+        gateway.recorder = recorder
+        # Closed before the connections to engines are.
+        gateway.resource(recorder.opened)
     _limit(gateway, engines)
 
 

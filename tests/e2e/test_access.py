@@ -85,6 +85,43 @@ def test_a_key_opens_the_whole_way_from_a_file_to_a_report_and_its_end_closes_it
             assert secret not in service.log
 
 
+def test_the_log_has_what_an_engine_answers_and_what_a_gateway_refuses(keyed: Stack) -> None:
+    steward = make_key(keyed, "--tenant", "audited", "--role", "steward", "--new-tenant")
+    reader, auditor = (make_key(keyed, "--tenant", "audited", "--role", role) for role in ("reader", "auditor"))
+    with keyed.client() as client:
+        made = client.post("/api/datasets", files={"file": ("t.csv", TABLE)}, headers=bearer(steward)).json()
+        path = f"/api/datasets/{made['dataset_id']}"
+        assert client.get(path, headers=bearer(reader)).status_code == 200
+        assert client.delete(path, headers=bearer(reader)).status_code == 403
+        assert client.get("/api/tenants/default", headers=bearer(reader)).status_code == 404
+        assert client.get("/api/audit", headers=bearer(steward)).status_code == 403
+
+        def recorded() -> list[tuple[str, str, str, str]]:
+            entries = client.get("/api/audit", headers=bearer(auditor)).json()["entries"]
+            return [
+                (each["subject"].partition(":")[2], each["action"], each["object"], each["outcome"]) for each in entries
+            ]
+
+        def key_id(key: str) -> str:
+            return key.split("_")[1]
+
+        expected = {
+            (key_id(steward), "upload_dataset", f"dataset:{made['dataset_id']}", "done"),
+            (key_id(reader), "read_dataset", f"dataset:{made['dataset_id']}", "done"),
+            (key_id(reader), "delete_dataset", f"dataset:{made['dataset_id']}", "refused"),
+            (key_id(reader), "read_tenant", "tenant:?", "refused"),
+            (key_id(steward), "list_audit", "", "refused"),
+        }
+        wait_until(lambda: expected <= set(recorded()))
+        # Of the engine that answers, never twice.
+        assert len([each for each in recorded() if each[1] == "delete_dataset"]) == 1
+        assert client.get("/api/audit", headers=bearer(make_key(keyed, "--role", "auditor"))).status_code == 200
+    environment = {**os.environ, "CQOX_DATA_DIR": keyed.engine.environment["CQOX_DATA_DIR"]}
+    command = [Path(sys.executable).with_name("cqox"), "audit", "verify"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "audited: " in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def test_a_client_takes_its_key_and_says_what_is_wrong_with_it(keyed: Stack, steward: str) -> None:
     with cqox.Client(keyed.gateway.url, token=steward) as client:
         assert client.datasets()

@@ -45,8 +45,8 @@ def test_a_chain_is_numbered_from_one_and_each_entry_names_its_predecessor() -> 
     entries = a_chain()
     assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5, 6]
     assert [entry.previous for entry in entries] == [FIRST_PREVIOUS, *(entry.digest for entry in entries[:-1])]
-    assert list(verified_chain("acme", entries)) == entries
-    assert list(verified_chain("acme", [])) == []
+    assert verified_chain("acme", entries) == head_of("acme", entries[-1])
+    assert verified_chain("acme", []) == head_of("acme", None)
 
 
 def test_a_line_is_canonical_json_and_is_read_back() -> None:
@@ -70,7 +70,7 @@ def test_one_altered_member_is_found_at_its_entry(member: str) -> None:
     entries = a_chain()
     entries[3] = replace(entries[3], **{member: "0" + getattr(entries[3], member)[1:] + "x"})
     with pytest.raises(ChainBroken) as broken:
-        list(verified_chain("acme", entries))
+        verified_chain("acme", entries)
     assert (broken.value.tenant, broken.value.seq, broken.value.how) == ("acme", 4, "altered")
 
 
@@ -78,7 +78,7 @@ def test_an_altered_outcome_is_found_also_where_its_digest_is_written_again() ->
     entries = a_chain()
     entries[2] = chained(replace(an_event(2), outcome="failed"), entries[1])
     with pytest.raises(ChainBroken) as broken:
-        list(verified_chain("acme", entries))
+        verified_chain("acme", entries)
     assert (broken.value.seq, broken.value.how) == (4, "altered")
 
 
@@ -87,7 +87,7 @@ def test_a_removed_entry_is_found_by_its_number(gone: int) -> None:
     entries = a_chain()
     del entries[gone]
     with pytest.raises(ChainBroken) as broken:
-        list(verified_chain("acme", entries))
+        verified_chain("acme", entries)
     assert (broken.value.seq, broken.value.how) == (gone + 1, "removed")
 
 
@@ -99,17 +99,17 @@ def test_reordered_and_repeated_entries_are_found() -> None:
         ([*entries, entries[5]], (6, "reordered")),
     ):
         with pytest.raises(ChainBroken) as broken:
-            list(verified_chain("acme", changed))
+            verified_chain("acme", changed)
         assert (broken.value.seq, broken.value.how) == expected
 
 
 def test_a_tail_that_was_cut_off_is_found_by_a_noted_head_alone() -> None:
     entries = a_chain()
     head = parse_head(str(head_of("acme", entries[-1])))
-    assert list(verified_chain("acme", entries, [head])) == entries
-    assert list(verified_chain("acme", entries[:4])) == entries[:4]
+    assert verified_chain("acme", entries, [head]) == head
+    assert verified_chain("acme", entries[:4]).seq == 4
     with pytest.raises(ChainBroken) as broken:
-        list(verified_chain("acme", entries[:4], [head]))
+        verified_chain("acme", entries[:4], [head])
     assert (broken.value.seq, broken.value.how) == (5, "cut off")
 
 
@@ -118,20 +118,20 @@ def test_a_chain_that_was_written_again_is_found_by_a_noted_head() -> None:
     again = [chained(replace(an_event(0), subject="key:other"), None)]
     for number in range(1, 6):
         again.append(chained(an_event(number), again[-1]))
-    assert list(verified_chain("acme", again)) == again
+    assert verified_chain("acme", again).seq == 6
     with pytest.raises(ChainBroken) as broken:
-        list(verified_chain("acme", again, [head]))
+        verified_chain("acme", again, [head])
     assert (broken.value.seq, broken.value.how) == (4, "altered")
 
 
 def test_heads_of_other_tenants_and_of_empty_chains_say_nothing() -> None:
     entries = a_chain()
-    assert list(verified_chain("acme", entries, [head_of("acme", None), head_of("other", entries[-1])])) == entries
+    assert verified_chain("acme", entries, [head_of("acme", None), head_of("other", entries[-1])]).seq == 6
 
 
 def test_an_entry_of_another_tenant_is_an_altered_one() -> None:
     with pytest.raises(ChainBroken):
-        list(verified_chain("acme", [chained(an_event(0, "other"), None)]))
+        verified_chain("acme", [chained(an_event(0, "other"), None)])
 
 
 @pytest.mark.parametrize("text", ["", "acme", "acme/1", "acme/x:" + "0" * 64, "/1:" + "0" * 64, "acme/1:00"])

@@ -31,7 +31,7 @@ async def test_entries_are_chained_in_the_order_in_which_they_are_appended(store
     assert await store.append_audit([an_event(3)]) == 1
     entries = await store.audit_after(0, limit=9)
     assert [(entry.seq, entry.request_id) for entry in entries] == [(1, "r2"), (2, "r1"), (3, "r3")]
-    assert list(verified_chain("default", entries)) == list(entries)
+    assert verified_chain("default", entries).digest == entries[-1].digest
     assert await store.audit_head() == entries[-1]
     assert list(await store.audit_after(1, limit=1)) == [entries[1]]
 
@@ -54,7 +54,7 @@ async def test_engines_that_append_at_once_leave_one_chain_without_gaps(open_sto
     async with open_store() as store:
         entries = await store.audit_after(0, limit=99)
         assert [entry.seq for entry in entries] == list(range(1, 61))
-        assert len(list(verified_chain("default", entries))) == 60
+        assert verified_chain("default", entries).seq == 60
 
 
 async def test_each_tenant_has_a_chain_of_its_own(open_store: Opening) -> None:
@@ -64,7 +64,7 @@ async def test_each_tenant_has_a_chain_of_its_own(open_store: Opening) -> None:
             await store.append_audit([an_event(number)])
             await acme.append_audit([an_event(number, "acme")])
         assert await numbers(acme) == await numbers(store) == [3, 2, 1]
-        assert len(list(verified_chain("acme", await acme.audit_after(0, limit=9)))) == 3
+        assert verified_chain("acme", await acme.audit_after(0, limit=9)).seq == 3
 
 
 async def test_listings_are_filtered_and_paged(store: ResultStore) -> None:
@@ -88,7 +88,7 @@ async def test_the_log_survives_a_reopen_and_an_erasure_of_everything(open_store
         assert await store.erase_everything() == 0
     async with open_store() as store:
         await store.append_audit([an_event(2)])
-        assert len(list(verified_chain("default", await store.audit_after(0, limit=9)))) == 2
+        assert verified_chain("default", await store.audit_after(0, limit=9)).seq == 2
 
 
 CHANGES = (
@@ -136,5 +136,5 @@ async def test_a_change_around_the_triggers_is_found_at_its_entry(tmp_path: Path
         connection.commit()
     async with in_default(SqliteStore.open, tmp_path / "r") as store:
         with pytest.raises(ChainBroken) as broken:
-            list(verified_chain("default", await store.audit_after(0, limit=9)))
+            verified_chain("default", await store.audit_after(0, limit=9))
         assert (broken.value.seq, broken.value.how) == (2, how)

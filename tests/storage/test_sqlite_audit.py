@@ -20,7 +20,7 @@ async def test_a_repair_keeps_the_log_and_its_triggers(tmp_path: Path) -> None:
         await store.within("acme").append_audit([an_event(1, "acme")])
     assert replace_damaged(path, "so", is_damaged=lambda _: True, seconds=10)
     async with in_default(SqliteStore.open, path) as store:
-        assert len(list(verified_chain("default", await store.audit_after(0, limit=9)))) == 3
+        assert verified_chain("default", await store.audit_after(0, limit=9)).seq == 3
         assert await store.within("acme").audit_head() is not None
         triggers = await store._rows("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
         assert [str(row[0]) for row in triggers] == ["audit_no_delete", "audit_no_update"]

@@ -17,6 +17,7 @@ from cqox.contract import (
 )
 from cqox.security import Permission
 from services.http.contract.admin_models import PolicyChange, PolicyListing
+from services.http.contract.audit_operations import AUDIT_OPERATIONS
 from services.http.contract.dataset_operations import DATASET_OPERATIONS
 from services.http.contract.health_models import Liveness
 from services.http.contract.history_operations import HISTORY_OPERATIONS
@@ -25,6 +26,7 @@ from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, PAGES, SUFFIX
 from services.http.contract.share_operations import SHARE_OPERATIONS
 from services.http.contract.upload_operations import UPLOAD_OPERATIONS
+from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = [
@@ -49,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Estimate the effect of a treatment",
         needs=Permission.ANALYSES_WRITE,
+        audited=Audited.QUEUED,
         description="Runs every estimator that the data and the mapping can support. An estimator that does not apply "
         "is `skipped` with the reason; one that fails is `failed`, and the others are kept. The same request on the "
         "same data returns the same report. With `Prefer: respond-async` the analysis runs in the background; with "
@@ -89,6 +92,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Show what an analysis would use and could find",
         needs=Permission.ANALYSES_WRITE,
+        audited=Audited.QUEUED,
         description="Takes the body of `/api/analyze/comprehensive` and refuses what that refuses. Rows kept and "
         "dropped with the reasons, arms, the design in words, the estimators that run or are skipped, the smallest "
         "effect that could be detected, and the findings and notes of the report that are known before it estimates. "
@@ -112,6 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Read a stored report",
         needs=Permission.ANALYSES_READ,
+        audited=Audited.QUEUED,
         parameters=(ANALYSIS,),
         answers=(Answer(meaning="The report.", model=Report),),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
@@ -123,6 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Delete a stored report",
         needs=Permission.ANALYSES_WRITE,
+        audited=Audited.STORED,
         description="With its figures, and from every cache. The same request computes it again; a computation that is "
         "running at that moment continues, and its report is stored.",
         parameters=(ANALYSIS,),
@@ -136,6 +142,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Draw a figure of a report",
         needs=Permission.ANALYSES_READ,
+        audited=Audited.QUEUED,
         parameters=(
             ANALYSIS,
             FIGURE_NAME,
@@ -151,6 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Write a report as a document",
         needs=Permission.ANALYSES_READ,
+        audited=Audited.QUEUED,
         description="The same report gives the same bytes. The CSV is a table of the estimates.",
         parameters=(
             ANALYSIS,
@@ -167,6 +175,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Jobs",
         summary="List analyses in the background, newest first",
         needs=Permission.JOBS_READ,
+        audited=Audited.QUEUED,
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those on this data set."),
             Parameter(name="status", where="query", choices=JOB_STATUSES, meaning="Only jobs in this state."),
@@ -182,6 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Jobs",
         summary="Read the state of an analysis in the background",
         needs=Permission.JOBS_READ,
+        audited=Audited.QUEUED,
         parameters=(_JOB,),
         answers=(Answer(meaning="Its state.", model=JobDescription),),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
@@ -193,6 +203,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Jobs",
         summary="Cancel an analysis in the background, or delete its record",
         needs=Permission.JOBS_CANCEL,
+        audited=Audited.STORED,
         description="A running job is cancelled, and its record stays. Of a finished job the record is deleted; its "
         "report stays.",
         parameters=(_JOB,),
@@ -212,6 +223,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Jobs",
         summary="Follow an analysis in the background",
         needs=Permission.JOBS_READ,
+        audited=Audited.QUEUED,
         description="Server-Sent Events from the first step on, or after `Last-Event-ID`: `step` for each step, "
         "`estimate` for each estimate as it is done (name, label, estimand, status, numbers, and how many are `done` "
         "of those `planned`), then one of `succeeded`, `failed`, `cancelled` and `interrupted`. A disconnect does not "
@@ -228,6 +240,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *DATASET_OPERATIONS,
     *UPLOAD_OPERATIONS,
     *IDENTITY_OPERATIONS,
+    *AUDIT_OPERATIONS,
     Operation(
         name="list_estimators",
         method="GET",
@@ -235,6 +248,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Estimators",
         summary="List the estimators",
         needs=Permission.API_USE,
+        audited=Audited.NEVER,
         answers=(Answer(meaning="Estimand, requirements and validation of each.", model=Catalog),),
         problems=UNAVAILABLE,
     ),
@@ -245,6 +259,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Estimators",
         summary="Define every verdict, gate and assumption",
         needs=Permission.API_USE,
+        audited=Audited.NEVER,
         description="GO, CANARY and HOLD, the rule of each gate with its thresholds and source, each assumption of the "
         "ledger and the designs in which it may be declared.",
         answers=(Answer(meaning="Definitions in the order of a report.", model=Definitions),),
@@ -257,6 +272,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Administration",
         summary="Show the state of every policy",
         needs=Permission.POLICIES_STEER,
+        audited=Audited.NEVER,
         description="Circuits, budgets and limits of this service. On its port the path exists only where "
         "`CQOX_ADMIN_TOKEN` is set, and only with that as a bearer token; `cqox admin` uses a unix socket of the "
         "service's owner.",
@@ -270,6 +286,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Administration",
         summary="Force a circuit, or change the settings of a policy",
         needs=Permission.POLICIES_STEER,
+        audited=Audited.QUEUED,
         description="An action forces the circuits of a policy until `reset`; settings change without losing state.",
         body=PolicyChange,
         example={"policy": "_call_engine_analyze", "action": "isolate"},
@@ -283,6 +300,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Health",
         summary="Show the health of the service",
         needs=None,
+        audited=Audited.NEVER,
         answers=(Answer(meaning="The service answers; `degraded` names unavailable dependencies.", model=Health),),
     ),
     Operation(
@@ -292,6 +310,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Health",
         summary="Check that the process is alive",
         needs=None,
+        audited=Audited.NEVER,
         answers=(Answer(meaning="The process answers.", model=Liveness),),
     ),
     Operation(
@@ -301,6 +320,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Health",
         summary="Check that the service accepts requests",
         needs=None,
+        audited=Audited.NEVER,
         description="503 only while the service starts or drains. An unavailable dependency is named in `degraded` and "
         "does not make the service unready.",
         answers=(
@@ -315,6 +335,7 @@ OPERATIONS: tuple[Operation, ...] = (
         group="Measures",
         summary="Show all metrics, for Prometheus",
         needs=Permission.OPERATIONS_READ,
+        audited=Audited.NEVER,
         answers=(
             Answer(meaning="One line for each time series.", media=("text/plain", "application/openmetrics-text")),
         ),

@@ -17,6 +17,7 @@ from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import KEY
 from services.http.contract.read_parameters import READ_PARAMETERS
+from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["DATASET_OPERATIONS"]
@@ -32,6 +33,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Upload a table",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.STORED,
         description="CSV, TSV, JSON lines, Parquet, Arrow, Feather or Excel, also as .gz, .bz2 or .zst; the format is "
         "detected from the content. The field `file` of a form, or the raw body. The same bytes get the same id. "
         "`findings` names traps in the data; a remedy at `upload` is sent to `/api/datasets/{dataset_id}/read`, or as "
@@ -62,6 +64,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="List data sets",
         needs=Permission.DATASETS_READ,
+        audited=Audited.QUEUED,
         answers=(Answer(meaning="Samples first, then newest first.", model=DatasetListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
@@ -72,6 +75,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Describe a data set",
         needs=Permission.DATASETS_READ,
+        audited=Audited.QUEUED,
         parameters=(_DATASET,),
         answers=(
             Answer(meaning="Its columns, a preview and candidate roles of the columns.", model=DatasetDescription),
@@ -85,6 +89,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Count the analyses of a data set",
         needs=Permission.DATASETS_READ,
+        audited=Audited.QUEUED,
         description="Every look at the same data, with other covariates, options or outcomes, is another chance to "
         "find what is not there: of 20 analyses without any effect, one is significant at 5% on average "
         "(multiplicity). The count belongs next to the answer that is chosen. Equal requests are one analysis; deleted "
@@ -100,6 +105,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Rename a data set",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.STORED,
         description="Its id stays, and so do its reports. A built-in data set keeps its name.",
         body=DatasetChange,
         example={"name": "Spring campaign"},
@@ -120,6 +126,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Delete a data set",
         needs=Permission.DATASETS_DELETE,
+        audited=Audited.STORED,
         description="Its reports stay, unless `erase=reports` deletes them as well, with their figures and the jobs on "
         "the data set that have ended. Analyses that are reading it finish; with `erase=reports` what they store is "
         "deleted too.",
@@ -137,6 +144,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Show the uploaded file of a data set as it is",
         needs=Permission.DATASETS_READ,
+        audited=Audited.QUEUED,
         description="The sheets of a workbook, or the lines of a text, with the first rows and the row that looks like "
         "the header, to choose `sheet` and `header_row` for `/read` from.",
         parameters=(
@@ -158,6 +166,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Read the uploaded file of a data set with other options",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.STORED,
         description="The result is that of an upload of the same file with these options, with the same id. The file "
         "is kept as far as `CQOX_ORIGINALS_BYTES` permits; where it is not, the response is 404 with the field "
         "`original`, and the file has to be uploaded again.",
@@ -183,6 +192,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="List the data sources of the operator",
         needs=Permission.SOURCES_USE,
+        audited=Audited.NEVER,
         answers=(Answer(meaning="Their names; addresses and queries are not shown.", model=SourceListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
@@ -193,6 +203,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Read a data source as a data set",
         needs=Permission.SOURCES_USE,
+        audited=Audited.STORED,
         description="Fetches what the source holds now. The same bytes get the same id.",
         parameters=(Parameter(name="name", where="path", meaning="A name from `/api/sources`."),),
         answers=(
@@ -215,6 +226,7 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         group="Data sets",
         summary="Infer the roles of the columns",
         needs=Permission.DATASETS_READ,
+        audited=Audited.QUEUED,
         description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged.",
         body=InferRequest,
         example={"dataset_id": "test"},

@@ -6,6 +6,7 @@ from cqox.contract import AnalysisListing, AnnotationChange, AnnotationDescripti
 from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, PAGES
+from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["HISTORY_OPERATIONS"]
@@ -18,6 +19,7 @@ HISTORY_OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="List stored analyses, newest first",
         needs=Permission.ANALYSES_READ,
+        audited=Audited.QUEUED,
         parameters=(
             Parameter(name="dataset_id", where="query", meaning="Only those of this data set."),
             Parameter(
@@ -38,6 +40,7 @@ HISTORY_OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Read title and notes of a report",
         needs=Permission.ANALYSES_READ,
+        audited=Audited.QUEUED,
         description="They are no part of the report, whose bytes and digest never change. `ETag` names their version.",
         parameters=(ANALYSIS,),
         answers=(Answer(meaning="Title and notes, null where there are none.", model=AnnotationDescription),),
@@ -50,6 +53,7 @@ HISTORY_OPERATIONS: tuple[Operation, ...] = (
         group="Analyses",
         summary="Change title or notes of a report",
         needs=Permission.ANALYSES_WRITE,
+        audited=Audited.STORED,
         description="An absent member stays as it is, and null removes it. The last change wins, unless `If-Match` "
         "names the version that it is based on: then a change that somebody else has made meanwhile is not "
         "overwritten, and the answer is 412.",

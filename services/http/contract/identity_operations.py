@@ -16,6 +16,7 @@ from cqox.contract import (
 from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import KEY
+from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["IDENTITY_OPERATIONS", "RESOLVE_KEY", "KeyVerdict", "PresentedKey"]
@@ -32,6 +33,7 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="Show who the request comes from",
         needs=Permission.API_USE,
+        audited=Audited.NEVER,
         answers=(Answer(meaning="The principal and what it may do.", model=PrincipalDescription),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
@@ -42,6 +44,7 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="List the API keys of the tenant",
         needs=Permission.KEYS_MANAGE,
+        audited=Audited.QUEUED,
         answers=(Answer(meaning="Newest first, without their secrets.", model=KeyListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
     ),
@@ -52,6 +55,7 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="Make an API key for the tenant",
         needs=Permission.KEYS_MANAGE,
+        audited=Audited.STORED,
         description="It may do no more than the caller. The key itself is in this response only: a request that is "
         "repeated with the same `Idempotency-Key` makes no other one, and is answered 200 with the description of the "
         "key and without the key. Keys take effect where `CQOX_AUTH=keys`.",
@@ -77,6 +81,7 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="Revoke an API key of the tenant",
         needs=Permission.KEYS_MANAGE,
+        audited=Audited.STORED,
         description="The gateway that passes this on refuses the key at once, others within a minute.",
         parameters=(_KEY_ID,),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="The key opens nothing any more."),),
@@ -89,6 +94,7 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="Describe a tenant",
         needs=Permission.TENANTS_MANAGE,
+        audited=Audited.QUEUED,
         parameters=(_TENANT,),
         answers=(Answer(meaning="The tenant.", model=TenantDescription),),
         problems=_OF_READING,
@@ -100,6 +106,7 @@ IDENTITY_OPERATIONS: tuple[Operation, ...] = (
         group="Access",
         summary="Create a tenant, or rename one",
         needs=Permission.TENANTS_MANAGE,
+        audited=Audited.STORED,
         body=TenantChange,
         example={"name": "Marketing"},
         parameters=(_TENANT,),
@@ -136,6 +143,7 @@ RESOLVE_KEY = Operation(
     group="Internal",
     summary="Say who holds an API key",
     needs=Permission.KEYS_RESOLVE,
+    audited=Audited.NEVER,
     body=PresentedKey,
     answers=(Answer(meaning="The verdict.", model=KeyVerdict),),
     problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),

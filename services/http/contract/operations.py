@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from cqox.security import Permission
 from services.http.request.guard import HEALTH_PATHS
 from services.http.request.origin import SAFE_METHODS
+from services.http.security.audited import Audited
 
 __all__ = ["Answer", "Operation", "Parameter"]
 
@@ -54,6 +55,7 @@ class Operation:
         group: its tag in the documentation.
         summary: a one-line summary.
         needs: the permission that it needs; None where it is answered without a principal.
+        audited: how it is recorded in the audit log.
         description: details, in Markdown.
         body: the model of the JSON body, `file` for an upload, or `piece` for bytes of one.
         example: a body that works on a fresh installation.
@@ -69,6 +71,7 @@ class Operation:
     group: str
     summary: str
     needs: Permission | None
+    audited: Audited
     description: str = ""
     body: type[BaseModel] | Literal["file", "piece"] | None = None
     example: Mapping[str, object] | None = None

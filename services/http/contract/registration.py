@@ -6,6 +6,7 @@ from quart.typing import ResponseReturnValue
 
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, operation
 from services.http.contract.operations import Operation
+from services.http.security.audited import Action
 from services.http.server.app import App
 
 __all__ = ["Handler", "add_operation", "register"]
@@ -33,7 +34,8 @@ def register(app: App, handlers: Mapping[str, Handler]) -> None:
 
 def add_operation(app: App, what: Operation, handler: Handler) -> None:
     """Register the handler of one operation on the app."""
+    action = Action(what.name, what.audited)
     for number, path in enumerate((what.path, *what.aliases)):
         endpoint = f"{what.name}-{number}" if number else what.name
         rule = path.replace("{", "<").replace("}", ">")
-        app.add_route(rule, endpoint, handler, methods=[what.method], needs=what.needs)
+        app.add_route(rule, endpoint, handler, methods=[what.method], needs=what.needs, action=action)

@@ -12,6 +12,7 @@ from cqox.contract import (
 from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, SUFFIX
+from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["SHARE_OPERATIONS"]
@@ -32,6 +33,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="Create a link by which anybody can read a report",
         needs=Permission.ANALYSES_WRITE,
+        audited=Audited.STORED,
         description="Only where the operator sets `CQOX_SHARE_LINKS=on`; otherwise the answer is 403. The token is in "
         "this response only. The same `Idempotency-Key` is the same link: a repeated request gives it a new token, and "
         "its old one opens nothing any more.",
@@ -56,6 +58,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="List the links to a report",
         needs=Permission.ANALYSES_READ,
+        audited=Audited.QUEUED,
         parameters=(ANALYSIS,),
         answers=(Answer(meaning="Those that have not expired, without their tokens.", model=ShareListing),),
         problems=_OF_READING,
@@ -67,6 +70,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="Withdraw a link to a report",
         needs=Permission.ANALYSES_WRITE,
+        audited=Audited.STORED,
         parameters=(ANALYSIS, Parameter(name="share_id", where="path", meaning="The id from the listing.")),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="Its token opens nothing any more."),),
         problems=(*_OF_READING, HTTPStatus.INSUFFICIENT_STORAGE),
@@ -78,6 +82,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="Read a shared report",
         needs=None,
+        audited=Audited.QUEUED,
         description=_ONE_REPORT,
         parameters=(_TOKEN,),
         answers=(Answer(meaning="The report.", model=Report),),
@@ -90,6 +95,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="Read title and notes of a shared report",
         needs=None,
+        audited=Audited.QUEUED,
         parameters=(_TOKEN,),
         answers=(Answer(meaning="Title and notes, null where there are none.", model=AnnotationDescription),),
         problems=_OF_READING,
@@ -101,6 +107,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="Draw a figure of a shared report",
         needs=None,
+        audited=Audited.QUEUED,
         parameters=(FIGURE_NAME, FIGURE_SUFFIX, _TOKEN),
         answers=(FIGURE,),
         problems=_OF_READING,
@@ -112,6 +119,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         group="Share links",
         summary="Write a shared report as a document",
         needs=None,
+        audited=Audited.QUEUED,
         parameters=(SUFFIX, _TOKEN),
         answers=(DOCUMENT,),
         problems=_OF_READING,

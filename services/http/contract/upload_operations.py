@@ -8,6 +8,7 @@ from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import KEY
 from services.http.request.digests import CONTENT_DIGEST
 from services.http.request.upload_offset import PIECE_TYPE, UPLOAD_OFFSET
+from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["PIECE_TYPE", "UPLOAD_OFFSET", "UPLOAD_OPERATIONS"]
@@ -23,6 +24,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         group=_GROUP,
         summary="Begin an upload in pieces",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.STORED,
         description="For files that are large, or connections that break: what is acknowledged outlives the connection "
         "and the engine. Send pieces of at most `chunk_bytes` with `PATCH`, then read the file with "
         "`POST /api/uploads/{upload_id}/dataset`. An upload is removed a day after its last piece.",
@@ -45,6 +47,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         group=_GROUP,
         summary="Read the offset of an upload in pieces",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.QUEUED,
         description="`HEAD` has it in the header `Upload-Offset` as well.",
         parameters=(_UPLOAD,),
         answers=(Answer(meaning="The upload as it is now.", model=UploadState),),
@@ -57,6 +60,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         group=_GROUP,
         summary="Send a piece of an upload",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.QUEUED,
         description="The bytes of the file from `Upload-Offset` on. The response is sent once they are on the disk. At "
         "another offset than that of the upload, as after a lost response, it is 409 with the right one in "
         "`Upload-Offset` and `offset`; likewise while another request is writing. A piece that is interrupted counts "
@@ -86,6 +90,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         group=_GROUP,
         summary="Abandon an upload in pieces",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.STORED,
         description="A data set that was read from it stays.",
         parameters=(_UPLOAD,),
         answers=(Answer(status=HTTPStatus.NO_CONTENT, meaning="It is removed."),),
@@ -98,6 +103,7 @@ UPLOAD_OPERATIONS: tuple[Operation, ...] = (
         group=_GROUP,
         summary="Read a complete upload as a data set",
         needs=Permission.DATASETS_WRITE,
+        audited=Audited.STORED,
         description="The body has the read options. The result is that of `POST /api/datasets` with the same file and "
         "options, with the same id. While bytes are missing it is 409 with the offset. Where the file or an option has "
         "to be corrected, the upload stays and can be read with others.",

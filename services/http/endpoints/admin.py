@@ -27,6 +27,7 @@ from services.http.contract.api import operation
 from services.http.endpoints.admin_server import serve_admin_socket
 from services.http.request.bodies import read_json
 from services.http.request.request import IncomingRequest, current_request
+from services.http.security.audited import Action
 from services.http.server.app import App
 
 __all__ = ["add_admin"]
@@ -71,7 +72,8 @@ def _add_paths(app: App, check: Callable[[App, IncomingRequest], None]) -> None:
         return _listing(app)
 
     for name, method, handler in (("list_policies", "GET", list_policies), ("steer_policy", "POST", steer_policy)):
-        app.add_route(_PATH, name, handler, methods=[method], needs=operation(name).needs)
+        what = operation(name)
+        app.add_route(_PATH, name, handler, methods=[method], needs=what.needs, action=Action(name, what.audited))
 
 
 def _check_token(app: App, request: IncomingRequest) -> None:

@@ -119,12 +119,17 @@ class Access:
         if principal is None or refused is not None:
             raise refused or NotFound(Message("security.not-for-you"))
 
-    def _match(self, scope: Scope) -> tuple[str, bool]:
+    def found(self, scope: Scope) -> tuple[str, Mapping[str, object]]:
+        """Return the endpoint that a request is for, empty for none, and the parameters of its path."""
         try:
             endpoint, arguments = self._paths.match(scope["path"], scope["method"])
         except (HTTPException, RequestRedirect):
-            return "", False
-        return str(endpoint), bool(arguments)
+            return "", {}
+        return str(endpoint), arguments
+
+    def _match(self, scope: Scope) -> tuple[str, bool]:
+        endpoint, arguments = self.found(scope)
+        return endpoint, bool(arguments)
 
     def _refusal(self, endpoint: str, principal: Principal, *, names_object: bool) -> InputError | None:
         # No such path or method: the app answers it.

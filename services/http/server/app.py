@@ -16,7 +16,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
-from cqox.errors import Draining, ResilienceError, ServiceError
+from cqox.errors import Draining, NotFound, PermissionMissing, ResilienceError, ServiceError
 from cqox.security import Permission
 from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
@@ -27,6 +27,7 @@ from services.http.request.language import unknown_language
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
 from services.http.security.access import Access, Authenticator, Everybody
+from services.http.security.audited import Action, Audited, Recorder
 from services.http.security.quota import Quota, joined
 from services.http.server.lifecycle import InFlight, Lifecycle
 from services.http.server.request_task import Connection, Lifespan, RefusedConnection
@@ -60,6 +61,7 @@ class App(QuartTrio):
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
         access: decides on every request before it is routed.
         quota: what principals and tenants may use; None for no limit.
+        recorder: records requests in the audit log; None for none.
         clients_are_gateways: whether one address may hold any number of connections, because it is a gateway's.
         tasks: the group of tasks that outlive requests; open while the app serves. A failing task ends the process.
     """
@@ -71,6 +73,7 @@ class App(QuartTrio):
     telemetry: Telemetry | None = None
     clients_are_gateways = False
     quota: Quota | None = None
+    recorder: Recorder | None = None
 
     def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
         """Create the app.
@@ -94,6 +97,7 @@ class App(QuartTrio):
         self.resources: list[Resource] = [self._open_telemetry]
         self.warm_ups: list[WarmUp] = []
         self.needs: dict[str, Permission | None] = {}
+        self.actions: dict[str, Action] = {}
         self.access = Access(self.url_map, self.needs, Everybody(loopback_only=settings.auth == "local"))
         self._guard = Guard(title.lower(), AllowedHosts(settings.allowed_hosts, listens_on=settings.host))
 
@@ -111,6 +115,7 @@ class App(QuartTrio):
         needs: Permission | None,
         methods: Sequence[str] = ("GET",),
         options: bool = False,
+        action: Action | None = None,
     ) -> None:
         """Serve a path, with the permission that it needs.
 
@@ -121,8 +126,11 @@ class App(QuartTrio):
             needs: the permission; None where no principal is needed.
             methods: the HTTP methods.
             options: whether `OPTIONS` is answered by itself.
+            action: what the audit log calls it; None for what is no operation, such as the files of a page.
         """
         self.needs[endpoint] = needs
+        if action is not None and action.audited is not Audited.NEVER:
+            self.actions[endpoint] = action
         self.add_url_rule(path, endpoint, handler, methods=[*methods], provide_automatic_options=options)
 
     def require_needs(self) -> None:
@@ -169,7 +177,13 @@ class App(QuartTrio):
 
     def refuse(self, request: IncomingRequest, error: Exception) -> TrioResponse:
         """Return the response to a request that `access` refuses; a foreign host comes first."""
-        error = self._guard.refusal(request) or unknown_language(request) or error
+        malformed = self._guard.refusal(request) or unknown_language(request)
+        if malformed is None and self.recorder is not None and isinstance(error, PermissionMissing | NotFound):
+            endpoint, arguments = self.access.found(cast("dict[str, Any]", request.scope))
+            if (action := self.actions.get(endpoint)) is not None:
+                request.view_args = {**arguments}
+                self.recorder.cut(request, action, "refused")
+        error = malformed or error
         return self._with_quota(request, problems.answer(request, error))
 
     def _with_quota[Response: ResponseTypes](self, request: IncomingRequest, response: Response) -> Response:
@@ -203,7 +217,29 @@ class App(QuartTrio):
         refused = self._guard.refusal(incoming) or unknown_language(incoming)
         if refused is not None:
             return problems.answer(incoming, refused)
-        return self._with_quota(incoming, await super().handle_request(request))
+        return self._with_quota(incoming, await self._recorded(incoming))
+
+    async def _recorded(self, request: IncomingRequest) -> ResponseTypes:
+        """Handle a request and record it; a change is answered with an error where its entry cannot be stored."""
+        if self.recorder is None:
+            return await super().handle_request(request)
+        try:
+            response = await super().handle_request(request)
+        except BaseException:
+            # The client left, or the server stops: what was done until then is unknown.
+            if (action := self._action_of(request)) is not None:
+                self.recorder.cut(request, action, "interrupted")
+            raise
+        action = self._action_of(request)
+        if action is None:
+            return response
+        location = response.headers.get("Location", "")
+        error = await self.recorder.answered(request, action, response.status_code, location)
+        return response if error is None else problems.answer(request, error)
+
+    def _action_of(self, request: IncomingRequest) -> Action | None:
+        rule = request.url_rule
+        return None if rule is None else self.actions.get(rule.endpoint)
 
     async def handle_user_exception(
         self, ctx: AppContext, error: Exception | BaseExceptionGroup[BaseException]

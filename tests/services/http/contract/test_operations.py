@@ -2,11 +2,12 @@ import pytest
 
 from cqox.contract import AnalyzeRequest
 from services.http.contract.operations import Answer, Operation
+from services.http.security.audited import Audited
 
 
 def made(**about: object) -> Operation:
     given = {"name": "do", "method": "GET", "path": "/api/do", "group": "G", "summary": "Do", "answers": ()}
-    return Operation(**{"needs": None} | given | about)
+    return Operation(**{"needs": None, "audited": Audited.NEVER} | given | about)
 
 
 @pytest.mark.parametrize(

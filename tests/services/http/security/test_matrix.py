@@ -12,9 +12,11 @@ from services.config.settings import Settings
 from services.engine.app import create_app as create_engine
 from services.gateway.app import create_app as create_gateway
 from services.http.contract.api import OPERATIONS
+from services.http.contract.audit_operations import RECORD_EVENTS
 from services.http.contract.identity_operations import RESOLVE_KEY
 from services.http.contract.operations import Operation
 from services.http.contract.registration import register
+from services.http.security.audited import Audited
 from services.http.server.app import App
 
 READERS = {"reader", "analyst", "steward"}
@@ -65,6 +67,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "revoke_key": {"steward"},
     "read_tenant": {"platform"},
     "put_tenant": {"platform"},
+    "list_audit": {"auditor"},
     "list_estimators": ALL,
     "list_definitions": ALL,
     "list_policies": {"operator"},
@@ -74,7 +77,8 @@ ALLOWED: dict[str, set[str] | None] = {
     "ready": PUBLIC,
     "metrics": {"operator"},
 }
-EVERY = [*OPERATIONS, RESOLVE_KEY]
+OF_GATEWAYS = [RESOLVE_KEY, RECORD_EVENTS]
+EVERY = [*OPERATIONS, *OF_GATEWAYS]
 
 
 class As:
@@ -145,17 +149,18 @@ def test_without_a_login_everything_is_answered(apps: dict[str, App], service: s
         assert apps[service].access.decide(scope_of(operation, operation.path)) is True, operation.name
 
 
-def test_only_a_gateway_may_ask_who_holds_a_key_and_only_an_engine_is_asked(apps: dict[str, App]) -> None:
+@pytest.mark.parametrize("internal", OF_GATEWAYS, ids=lambda operation: operation.name)
+def test_internal_operations_are_for_gateways_and_served_by_engines(apps: dict[str, App], internal: Operation) -> None:
     engine = apps["engine"]
     for principal in (None, with_roles(*Role), LOCAL):
         engine.authenticate_by(As(principal))
-        decision = engine.access.decide(scope_of(RESOLVE_KEY, RESOLVE_KEY.path))
+        decision = engine.access.decide(scope_of(internal, internal.path))
         # The local user is taken by no engine in this mode; see the authenticator.
         assert isinstance(decision, NotAuthenticated | PermissionMissing) or principal is LOCAL
     engine.authenticate_by(As(GATEWAY))
-    assert engine.access.decide(scope_of(RESOLVE_KEY, RESOLVE_KEY.path)) is True
+    assert engine.access.decide(scope_of(internal, internal.path)) is True
     for name in ("gateway", "gateway local", "engine local", "engine open"):
-        assert RESOLVE_KEY.path not in {rule.rule for rule in apps[name].url_map.iter_rules()}
+        assert internal.path not in {rule.rule for rule in apps[name].url_map.iter_rules()}
 
 
 @pytest.mark.parametrize("service", ["gateway", "engine"])
@@ -180,12 +185,37 @@ def test_a_path_without_needs_ends_the_start(tmp_path: Path) -> None:
         app.require_needs()
 
 
-def test_an_operation_cannot_be_written_without_needs() -> None:
-    with pytest.raises(TypeError, match="needs"):
+def test_an_operation_cannot_be_written_without_needs_or_its_place_in_the_audit_log() -> None:
+    with pytest.raises(TypeError, match=r"needs.*audited"):
         Operation(name="do", method="GET", path="/do", group="G", summary="Do", answers=())  # type: ignore[call-arg]
     assert all(operation.needs is None or operation.needs in granted(Role) for operation in OPERATIONS)
     with pytest.raises(ValueError, match="differ"):
         register(App(__name__, title="Gateway", settings=Settings()), {})
+
+
+def test_every_change_is_recorded_before_its_answer_and_every_reading_of_data_is_recorded() -> None:
+    changes = {each.name for each in OPERATIONS if each.method != "GET"}
+    # These compute, or go on without the store.
+    computing = {"analyze", "preview", "infer_roles", "append_piece", "steer_policy"}
+    by_kind = {kind: {each.name for each in OPERATIONS if each.audited is kind} for kind in Audited}
+    assert by_kind[Audited.STORED] == changes - computing
+    about_nobody = {"read_principal", "list_sources", "list_estimators", "list_definitions", "list_policies"}
+    assert by_kind[Audited.NEVER] == about_nobody | {"health", "live", "ready", "metrics"}
+
+
+def test_both_services_know_the_action_of_every_operation_and_alias(apps: dict[str, App]) -> None:
+    for operation in OPERATIONS:
+        if operation.audited is Audited.NEVER or operation.name == "steer_policy":
+            continue
+        for name in ("gateway", "engine", "engine local"):
+            for path in (operation.path, *operation.aliases):
+                endpoint, _ = apps[name].access.found(scope_of(operation, path))
+                assert apps[name].actions[endpoint] == (operation.name, operation.audited)
+    assert apps["engine"].recorder is not None
+    assert apps["gateway"].recorder is not None
+    assert [apps[f"{name} {mode}"].recorder for name in ("engine", "gateway") for mode in ("local", "open")] == [
+        None
+    ] * 4
 
 
 @pytest.mark.parametrize("create", [create_gateway, create_engine])
