@@ -7,7 +7,7 @@ time, and shared by engines that share a cache.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cqox.analysis.key import digest
 from cqox.contract.messages import Message
@@ -18,6 +18,7 @@ __all__ = ["IdempotencyKeys", "job_id"]
 
 _MOST_CHARACTERS = 255
 _DAY_SECONDS = 86_400.0
+_PREFIX = "key-"
 
 
 class IdempotencyKeys:
@@ -46,11 +47,28 @@ class IdempotencyKeys:
         self._remembered = remembered
         self._seconds = seconds
         self._now = now
+        self._datasets: dict[str, str] = {}
         # Most recently used last.
         self._bodies: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._bodies)
+
+    def attach(self, key: str, dataset_id: str) -> None:
+        """Say which data set a key that is in use belongs to, so that it is forgotten with it."""
+        name = _name(key)
+        if name in self._bodies:
+            self._datasets[name] = dataset_id
+
+    async def forget_of(self, dataset_id: str) -> Sequence[str]:
+        """Forget the keys of a data set, here and in the shared cache; return their digests."""
+        gone = [name for name, whose in self._datasets.items() if whose == dataset_id]
+        for name in gone:
+            del self._datasets[name]
+            known = self._bodies.pop(name, None)
+            if known is not None:
+                await self._cache.release(name, token=known[0])
+        return [name.removeprefix(_PREFIX) for name in gone]
 
     async def bind(self, key: str, body: str) -> None:
         """Bind the key to this body.
@@ -66,7 +84,7 @@ class IdempotencyKeys:
         if not key or len(key) > _MOST_CHARACTERS or not (key.isascii() and key.isprintable()):
             raise InvalidRequest(Message("analysis.idempotency-key", most=_MOST_CHARACTERS), field="Idempotency-Key")
         await self._forget_some()
-        name = f"key-{digest(key.encode())}"
+        name = _name(key)
         known = self._bodies.get(name)
         if known is not None and known[0] != body:
             raise _reused(key)
@@ -84,7 +102,12 @@ class IdempotencyKeys:
             if until > now and len(self._bodies) < self._remembered:
                 return
             del self._bodies[name]
+            self._datasets.pop(name, None)
             await self._cache.release(name, token=body)
+
+
+def _name(key: str) -> str:
+    return _PREFIX + digest(key.encode())
 
 
 def job_id(key: str, body: str, tenant_id: str) -> str:

@@ -275,6 +275,12 @@ class Jobs(OfTenant):
             if (job.tenant_id, job.dataset_id) == (self._tenant, dataset_id):
                 self.forget(job.job_id)
 
+    def cancel_of(self, dataset_id: str) -> None:
+        """Cancel all running jobs on this data set."""
+        for job in list(self._jobs.values()):
+            if (job.tenant_id, job.dataset_id) == (self._tenant, dataset_id) and not job.done:
+                job.cancel()
+
     @property
     def running(self) -> int:
         """Number of jobs that have not ended."""

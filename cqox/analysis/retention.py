@@ -76,7 +76,7 @@ class Retention:
             NotFound: there is no such report.
             StoreUnavailable: a store or a cache cannot be reached; the report may still exist.
         """
-        if not await self._erased([key]):
+        if not await self.erase_reports([key]):
             raise no_analysis(key)
 
     async def delete_dataset(self, dataset_id: str, *, reports: bool) -> None:
@@ -100,16 +100,31 @@ class Retention:
             await self._files.begin_erasure(record.dataset_id)
             with suppress(NotFound):
                 await self._datasets.delete(dataset_id)
-        count = await self._erase_reports_of(dataset_id)
+        count = await self.erase_reports_of(dataset_id)
         if missing is not None and not count:
             raise missing
+
+    async def check_erasable(self, dataset_id: str) -> None:
+        """Check that a data set, or anything that was made from it, is there to be erased.
+
+        Raises:
+            NotFound: it is not.
+            InvalidRequest: the data set is built in.
+            StoreUnavailable: the store cannot be reached.
+        """
+        try:
+            await self._datasets.get_deletable(dataset_id)
+        except NotFound:
+            reports = (await self._store.reports(dataset_id=dataset_id, limit=1)).items
+            if not reports and not (await self._store.jobs(dataset_id=dataset_id, limit=1)).items:
+                raise
 
     async def settle_erasures(self) -> None:
         """Delete reports of data sets that were erased during their analysis, once; never raises."""
         for dataset_id, age in self._files.erasures.all().items():
             try:
                 if await self._store.dataset(dataset_id) is None:
-                    await self._erase_reports_of(dataset_id)
+                    await self.erase_reports_of(dataset_id)
                 elif age > _BEGUN_SECONDS:
                     # Deletion failed, or the data set was uploaded again on another disk.
                     self._files.erasures.end(dataset_id)
@@ -157,7 +172,7 @@ class Retention:
             return 0
         before, count = _days_before(datetime.now(UTC), self._keep.reports), 0
         while keys := await self._store.expired_reports(before=before, limit=_BATCH):
-            count += len(await self._erased(keys))
+            count += len(await self.erase_reports(keys))
             await anyio.sleep(_PAUSE_SECONDS)
         return count
 
@@ -201,16 +216,26 @@ class Retention:
     async def _expire_uploads(self) -> int:
         return await self._files.threaded(self._files.partial.expire)
 
-    async def _erase_reports_of(self, dataset_id: str) -> int:
+    async def erase_reports_of(self, dataset_id: str) -> int:
+        """Delete the ended jobs on a data set, and its reports with all that belongs to them; return their number.
+
+        Raises:
+            StoreUnavailable: a store or a cache cannot be reached; repeating the call deletes the rest.
+        """
         count = await self._store.delete_jobs_of(dataset_id)
         for listener in self._listeners:
             listener(dataset_id)
         while items := (await self._store.reports(dataset_id=dataset_id, limit=_BATCH)).items:
-            count += len(await self._erased([report.analysis_id for report in items]))
+            count += len(await self.erase_reports([report.analysis_id for report in items]))
         await self._store.forget_history(dataset_id)
         return count
 
-    async def _erased(self, keys: Sequence[str]) -> frozenset[str]:
+    async def erase_reports(self, keys: Sequence[str]) -> frozenset[str]:
+        """Delete reports with annotations, links and figures, from store, caches and disk; return those that existed.
+
+        Raises:
+            StoreUnavailable: a store or a cache cannot be reached; repeating the call deletes the rest.
+        """
         try:
             gone = await self._results.erase(keys)
         except StorageFull:

@@ -3,16 +3,20 @@
 Imports no numerics: those are in the worker processes.
 """
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
 
+import anyio
 from anyio import CapacityLimiter, to_thread
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.bounds import Bounds
+from cqox.analysis.erasure_progress import Progress
+from cqox.analysis.erasures import Save
 from cqox.analysis.heap import Heap
 from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.keyrings import put_mark
@@ -31,6 +35,7 @@ from cqox.analysis.stores import (
     passing_role,
 )
 from cqox.analysis.tenant import Engine, TenantAnalyses
+from cqox.analysis.tenant_erasure import DestroyKey, TenantEraser
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
 from cqox.errors import StoreUnavailable
@@ -51,6 +56,8 @@ from cqox.telemetry.stores import CACHE_OPERATIONS, DATABASE_OPERATIONS, STORE_O
 __all__ = ["Analyses"]
 
 _LAST_SECONDS = 3.0
+_RESUME_SECONDS = 15.0
+"""Time between two looks for erasures that another engine has left unfinished, or carried out elsewhere."""
 
 
 class Analyses:
@@ -101,8 +108,17 @@ class Analyses:
             confirm=on_server and isinstance(cache, MemoryCache),
             epoch=lambda: epoch_of(store),
             maintain=lambda: maintain_once(self.store, directory),
+            erase_tenant=self._erase_tenant,
+            scrub=self.store.scrub,
+            stop=self._stop,
         )
         self._key_limiter = CapacityLimiter(1)
+        self._eraser = TenantEraser(
+            database=self.store, directory=directory, within=self.within, learn=self._learn, destroy_key=destroy_key
+        )
+        self._erased = frozenset[str]()
+        self._stoppers: list[Callable[[str, str], None]] = []
+        self._resume_at = -math.inf
         self._unstored = MemoryCache(max_bytes=UNSTORED_BYTES)
         self._tenants: dict[str, TenantAnalyses] = {}
         self._listeners: list[Callable[[str, str], None]] = []
@@ -119,6 +135,7 @@ class Analyses:
         *,
         samples: bool = True,
         opened: WorkerPool | None = None,
+        destroy_key: DestroyKey | None = None,
     ) -> AsyncIterator[Self]:
         """Open the analyses of a data directory. The workers start in the background; `warm` waits for them.
 
@@ -128,6 +145,7 @@ class Analyses:
             addresses: result store and cache; by default in the folder and in memory.
             samples: whether there are built-in data sets; `warm` then creates them.
             opened: a pool made by `open_pool` for these bounds; one of its own by default.
+            destroy_key: destroys the encryption key of a tenant that is erased; None where nothing is encrypted.
 
         Raises:
             ModuleNotFoundError: `cqox-assets` is not installed.
@@ -159,7 +177,7 @@ class Analyses:
                     data_dir=data_dir,
                 )
                 # Reports of erased data sets are deleted after pending records are written.
-                chores = (analyses._settle, analyses._settle_erasures, Heap().release)
+                chores = (analyses._settle, analyses._settle_erasures, analyses._resume_erasures, Heap().release)
                 group.start_soon(
                     partial(maintain, analyses.store, directory, *chores, expire=analyses._expire),
                     name="maintain the job leases",
@@ -200,10 +218,20 @@ class Analyses:
         """Call the listener with tenant and data set of each erasure of jobs and reports, by any engine."""
         self._listeners.append(listener)
 
+    def on_erasing(self, listener: Callable[[str, str], None]) -> None:
+        """Call the listener with tenant and data set before an erasure, to cancel what runs on it here."""
+        self._stoppers.append(listener)
+
+    def is_erased(self, tenant_id: str) -> bool:
+        """Return whether the tenant is known to be erased, so that nothing of it is answered any more."""
+        return tenant_id in self._erased
+
     async def warm(self) -> None:
         """Wait for a warm worker and create the built-in data sets."""
         await self._mark()
         await maintain_once(self.store, self._directory)
+        with suppress(StoreUnavailable):
+            await self._learn()
         await self.within(DEFAULT_TENANT).datasets.prepare_samples(self.group)
         await self.catalog()
 
@@ -282,6 +310,29 @@ class Analyses:
         # Another engine may have erased a data set of a tenant that this one has not met.
         for tenant_id in self._directory.tenants():
             await self.within(tenant_id).retention.settle_erasures()
+
+    async def _resume_erasures(self) -> None:
+        if anyio.current_time() < self._resume_at:
+            return
+        self._resume_at = anyio.current_time() + _RESUME_SECONDS
+        with suppress(StoreUnavailable):
+            await self._learn()
+        for tenant_id in await self._every_tenant():
+            await self.within(tenant_id).erasures.resume()
+
+    async def _learn(self) -> None:
+        """Find out which tenants are erased."""
+        erased = {tenant.tenant_id for tenant in await self.store.tenants() if tenant.erased_at is not None}
+        for tenant_id in erased - self._erased:
+            self._directory.forget(tenant_id)
+        self._erased = frozenset(erased - {DEFAULT_TENANT})
+
+    async def _erase_tenant(self, tenant_id: str, progress: Progress, save: Save) -> None:
+        await self._eraser.erase(tenant_id, progress, save)
+
+    def _stop(self, tenant_id: str, dataset_id: str) -> None:
+        for stopper in self._stoppers:
+            stopper(tenant_id, dataset_id)
 
     async def _expire(self) -> None:
         for tenant_id in await self._every_tenant():

@@ -17,6 +17,7 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.computation import Computation
 from cqox.analysis.datasets import Datasets
+from cqox.analysis.erasures import EraseTenant, Erasures
 from cqox.analysis.history import History, no_analysis
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.job_records import JobRecords
@@ -66,6 +67,9 @@ class Engine:
         confirm: whether the store is asked if a cached report still exists.
         epoch: returns a number that changes once the registry has lost its content.
         maintain: marks the jobs of dead engines as interrupted, once.
+        erase_tenant: erases everything of a tenant.
+        scrub: overwrites what deletions have left in the files of the store.
+        stop: cancels the running jobs of a tenant on a data set in this engine.
     """
 
     group: TaskGroup
@@ -77,6 +81,9 @@ class Engine:
     confirm: bool
     epoch: Callable[[], int]
     maintain: Callable[[], Awaitable[None]]
+    erase_tenant: EraseTenant
+    scrub: Callable[[], Awaitable[None]]
+    stop: Callable[[str, str], None]
 
 
 class TenantAnalyses:
@@ -103,6 +110,7 @@ class TenantAnalyses:
         keys: the idempotency keys in use.
         records: the records of this engine's jobs.
         retention: deletion on request and by age.
+        erasures: erasures with a receipt.
         previews: previews of analyses.
         history: what people list and write about stored reports.
         shares: links that give read access to one report each.
@@ -157,6 +165,16 @@ class TenantAnalyses:
             datasets=self.datasets,
             keep=bounds.keep,
             directory=files.directory if tenant_id == DEFAULT_TENANT else None,
+        )
+        self.erasures = Erasures(
+            store=store,
+            files=files,
+            retention=self.retention,
+            keys=self.keys,
+            group=engine.group,
+            erase_tenant=engine.erase_tenant,
+            scrub=engine.scrub,
+            stop=lambda dataset_id: engine.stop(tenant_id, dataset_id),
         )
         self.history = History(store=store, results=self._results, datasets=self.datasets)
         self.shares = Shares(store=store, results=self._results, most_days=bounds.share_days)

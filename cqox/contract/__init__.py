@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cqox.contract.bounds import MOST_COLUMNS, shortened
     from cqox.contract.counts import counted
     from cqox.contract.data_findings import DataFinding, Remedy
+    from cqox.contract.erasures import ErasureDescription, ErasureRequest
     from cqox.contract.estimators import ESTIMATORS
     from cqox.contract.export_formats import EXPORT_TYPES, ExportFormat
     from cqox.contract.file_sheets import FileSheets, SheetPreview
@@ -149,6 +150,8 @@ __all__ = [
     "DropRows",
     "DroppedRows",
     "Effect",
+    "ErasureDescription",
+    "ErasureRequest",
     "EstimateEvent",
     "EstimateReport",
     "EstimationOptions",
@@ -227,6 +230,7 @@ _MODULES = {
     "bounds": ("MOST_COLUMNS", "shortened"),
     "counts": ("counted",),
     "data_findings": ("DataFinding", "Remedy"),
+    "erasures": ("ErasureDescription", "ErasureRequest"),
     "estimators": ("ESTIMATORS",),
     "export_formats": ("EXPORT_TYPES", "ExportFormat"),
     "file_sheets": ("FileSheets", "SheetPreview"),

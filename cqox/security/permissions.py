@@ -57,7 +57,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Role.STEWARD: _STEWARD,
         Role.AUDITOR: frozenset({Permission.AUDIT_READ}),
         Role.OPERATOR: frozenset({Permission.POLICIES_STEER, Permission.OPERATIONS_READ}),
-        Role.PLATFORM: frozenset({Permission.TENANTS_MANAGE}),
+        Role.PLATFORM: frozenset({Permission.TENANTS_MANAGE, Permission.ERASURE_REQUEST}),
     }.items()
 }
 """The permissions of each role."""

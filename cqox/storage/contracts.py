@@ -362,6 +362,16 @@ class ResultDatabase(IdentityStore, Protocol):
         """Return the tenant of the share link whose token has this digest, or None."""
         ...
 
+    async def scrub(self) -> None:
+        """Overwrite what deletions have left in the files of the store, where it is this process that writes them.
+
+        A database server does that itself, later.
+
+        Raises:
+            StoreUnavailable: another reader keeps old content in use; repeat the call.
+        """
+        ...
+
     async def ping(self) -> None:
         """Check that the store answers."""
         ...

@@ -161,6 +161,28 @@ class DataDirectory:
             count += await self.threaded(partial(sweep, place, OWNED, known, own=self.owner))
         return count
 
+    async def remove_tenant(self, tenant_id: str) -> None:
+        """Remove the folders of a tenant, which must not be `default`; nothing happens where there are none."""
+        assert check_tenant_id(tenant_id) != DEFAULT_TENANT
+        await self.threaded(self._remove_tenant, tenant_id)
+        self.forget(tenant_id)
+
+    def forget(self, tenant_id: str) -> None:
+        """Expect no folders of a tenant any more, since this engine or another one has removed them."""
+        view = self._views.get(tenant_id)
+        if view is not None:
+            view.forget()
+
+    def _remove_tenant(self, tenant_id: str) -> None:
+        place = self._root / _TENANTS / tenant_id
+        # No tenant has a name with a dot, so that a crash leaves nothing that looks like one.
+        trash = place.with_name(f".{tenant_id}.erased")
+        remove(trash)
+        with suppress(FileNotFoundError):
+            place.rename(trash)
+            sync(place.parent)
+        remove(trash)
+
     def dead_owners(self) -> Sequence[str]:
         """Return the processes that exited without `close`, each until `reclaim`."""
         return [] if self._liveness is None else list(self._liveness.dead_owners())

@@ -16,7 +16,7 @@ A reader links the files under names of its own, so a deletion does not affect i
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -286,6 +286,22 @@ class FileStore:
         with suppress(StoreUnavailable):
             await self.threaded(self.erasures.begin, _checked(dataset_id))
 
+    async def digests(self, dataset_id: str) -> Mapping[str, str]:
+        """Return the digest of each file of a data set, by its name, with that of its original; empty without files."""
+        place = self._place(dataset_id)
+
+        def read() -> dict[str, str]:
+            manifest, original = read_manifest(place), self.originals.about(place)
+            found = {} if manifest is None else dict(manifest.digests)
+            return found if original is None else found | {ORIGINAL: original.digest}
+
+        return await self.threaded(read)
+
+    async def count_figures(self, analysis_id: str) -> int:
+        """Return the number of rendered figures of an analysis."""
+        folder = self._root / "figures" / _checked(analysis_id)
+        return await self.threaded(lambda: len(list(folder.glob("[!.]*"))))
+
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
         place = self.folder_of(dataset_id)
@@ -368,6 +384,10 @@ class FileStore:
             with suppress(OSError):
                 sync(folder)
         self._prepared = True
+
+    def forget(self) -> None:
+        """Expect no folders any more: they were removed, and are created again with the next file."""
+        self._prepared = False
 
     def _ready(self) -> None:
         try:

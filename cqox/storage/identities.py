@@ -100,6 +100,10 @@ class IdentityStore(Protocol):
         """
         ...
 
+    async def delete_keys(self, tenant_id: str) -> int:
+        """Delete all keys of a tenant, so that they are unknown; return their number."""
+        ...
+
     async def used_key(self, key_id: str, *, on: str) -> None:
         """Record the day of the last use of a key, unless a later one is recorded.
 

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,6 +242,25 @@ class PartialUploads:
         """
         self.find(upload_id)
         self._remove(self._place(upload_id))
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of all uploads."""
+        return [place.name for place in self._places() if self._read(place) is not None]
+
+    def remove_of(self, dataset_id: str, digests: Collection[str]) -> Sequence[str]:
+        """Remove the uploads that a data set was read from; return their ids.
+
+        Args:
+            dataset_id: the data set.
+            digests: of files that were uploaded.
+        """
+        gone = list[str]()
+        for place in self._places():
+            upload = self._read(place)
+            if upload is not None and (upload.dataset_id == dataset_id or upload.digest in digests):
+                self._remove(place)
+                gone.append(upload.upload_id)
+        return gone
 
     def expire(self) -> int:
         """Remove uploads that have expired, and what failed creations and deletions left; return their number."""

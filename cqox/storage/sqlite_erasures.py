@@ -4,6 +4,10 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+import anyio
+
+from cqox.contract.messages import Message
+from cqox.errors import StoreUnavailable
 from cqox.storage.erasures import ErasureRecord
 from cqox.storage.rows import ERASURE, erasure_of, is_text, row_of
 from cqox.storage.sqlite_file import marks
@@ -11,6 +15,8 @@ from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["SqliteErasures"]
 
+_ATTEMPTS = 100
+_PAUSE_SECONDS = 0.05
 _ERASED = ("annotations", "shares", "reports", "datasets", "jobs", "turns")
 _PUT = (
     f"INSERT INTO erasures ({ERASURE}, tenant_id) VALUES ({marks(8)}) ON CONFLICT (erasure_id) DO UPDATE SET "
@@ -70,3 +76,23 @@ class SqliteErasures(OfTenant, ABC):
             return count
 
         return await self._write(erase, essential=True)
+
+    async def scrub(self) -> None:
+        """Overwrite what deletions have left in the file and in its write-ahead log.
+
+        Raises:
+            StoreUnavailable: another reader keeps the log in use.
+        """
+        for _ in range(_ATTEMPTS):
+            if await self._write(_scrubbed, essential=True):
+                return
+            await anyio.sleep(_PAUSE_SECONDS)
+        raise StoreUnavailable(Message("storage.log-in-use"))
+
+
+def _scrubbed(connection: sqlite3.Connection) -> bool:
+    """Return freed pages to the disk and empty the write-ahead log; return False while a reader needs it."""
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    connection.commit()
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy

@@ -95,6 +95,11 @@ class SqliteIdentities(ABC):
             return False
         return await self._write(lambda c: c.execute(statement, values).rowcount == 1, essential=True)
 
+    async def delete_keys(self, tenant_id: str) -> int:
+        """Delete all keys of a tenant, so that they are unknown; return their number."""
+        statement = "DELETE FROM api_keys WHERE tenant_id = ?"
+        return await self._write(lambda c: c.execute(statement, (tenant_id,)).rowcount, essential=True)
+
     async def used_key(self, key_id: str, *, on: str) -> None:
         """Record the day of the last use of a key, unless a later one is recorded."""
         statement = (

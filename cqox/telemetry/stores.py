@@ -70,10 +70,12 @@ DATABASE_OPERATIONS: Mapping[str, str] = {
     "key": "SELECT",
     "keys": "SELECT",
     "revoke_key": "UPDATE",
+    "delete_keys": "DELETE",
     "used_key": "UPDATE",
     "renew_jobs": "UPDATE",
     "interrupt_jobs": "UPDATE",
     "tenant_of_share": "SELECT",
+    "scrub": "VACUUM",
 }
 """Operations of a result store on what all tenants have, by method name. `ping` is a probe and is not traced."""
 
@@ -82,7 +84,7 @@ _OF_COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     "annotations": ("annotation", "annotate", "forget_history"),
     "shares": ("put_share", "shares", "share_of", "delete_share", "expire_shares", "tenant_of_share"),
     "tenants": ("put_tenant", "tenant", "tenants"),
-    "api_keys": ("put_key", "key", "keys", "revoke_key", "used_key"),
+    "api_keys": ("put_key", "key", "keys", "revoke_key", "delete_keys", "used_key"),
     "datasets": ("register", "dataset", "datasets", "rename", "forget"),
     "jobs": (
         *("put_job", "renew_jobs", "interrupt_jobs", "interrupt_job", "retire_jobs", "job"),

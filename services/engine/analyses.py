@@ -40,7 +40,7 @@ def handlers(state: State) -> dict[str, Handler]:
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
         note(request.scope, kind="dataset", identity=asked.dataset_id)
-        key = await held_key(state, request, body)
+        key = await held_key(state, request, body, dataset_id=asked.dataset_id)
         if _prefers_async(request.headers.getlist("Prefer")):
             tenant_id = tenant_of(request.scope)
             return await _accepted(state, asked, None if key is None else job_id(key, value_digest(body), tenant_id))

@@ -19,7 +19,7 @@ from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, audit, datasets, history, identities, jobs, shares, sources, uploads
+from services.engine import analyses, audit, datasets, erasures, history, identities, jobs, shares, sources, uploads
 from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
@@ -90,6 +90,7 @@ def create_app(settings: Settings) -> App:
             if engine.cpu is not None:
                 engine_app.quota = BudgetQuota(engine.cpu)
             state.jobs = Jobs(engine.group, shift, ended=keep)
+            engine.on_erasing(lambda tenant_id, dataset_id: state.jobs.within(tenant_id).cancel_of(dataset_id))
             engine.on_erased(lambda tenant_id, dataset_id: state.jobs.within(tenant_id).forget_of(dataset_id))
             end = metrics.watch(metric_definitions.CACHE_BYTES, lambda: [(state.jobs.size_bytes, {"cache": "jobs"})])
             yield engine
@@ -139,7 +140,7 @@ def create_app(settings: Settings) -> App:
 
     of_data = datasets.handlers(state) | sources.handlers(state) | uploads.handlers(state)
     of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state)
-    of_people = identities.handlers(state) | audit.handlers(state)
+    of_people = identities.handlers(state) | audit.handlers(state) | erasures.handlers(state)
     register(engine_app, of_data | of_results | jobs.handlers(state) | of_people)
     _require_gateway(engine_app, state)
     _record(engine_app, state)
@@ -163,7 +164,13 @@ def _require_gateway(engine_app: App, state: State) -> None:
         return verdict
 
     add_operation(engine_app, RESOLVE_KEY, identities.resolving(state))
-    engine_app.authenticate_by(HopAuthenticator(keys, admin_token=settings.admin_token, resolve=resolved))
+    authenticator = HopAuthenticator(
+        keys,
+        admin_token=settings.admin_token,
+        resolve=resolved,
+        is_erased=lambda tenant_id: state.analyses.is_erased(tenant_id),
+    )
+    engine_app.authenticate_by(authenticator)
 
 
 def _record(engine_app: App, state: State) -> None:

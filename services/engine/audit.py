@@ -125,11 +125,12 @@ def handlers(state: State) -> dict[str, Handler]:
 
 
 def _number(before: str | None) -> int | None:
-    if page_before(before) is None:
+    given = page_before(before)
+    if given is None:
         return None
-    number = str(before).rpartition("|")[2]
+    number = given.rpartition("|")[2]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise InvalidRequest(Message("request.before-is-no-next", given=shortened(before)), field="before")
+        raise InvalidRequest(Message("request.before-is-no-next", given=shortened(given)), field="before")
     return int(number)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from cqox.contract.messages import Message
-from cqox.errors import NotAuthenticated
+from cqox.errors import NotAuthenticated, NotFound
 from cqox.security import (
     HopKeys,
     InvalidPrincipal,
@@ -38,6 +38,7 @@ class HopAuthenticator:
         keys: verify signatures; None where only certificates count.
         admin_token: the operator's token for this port; empty for none.
         resolve: finds out who holds a key, by its id and digest.
+        is_erased: returns whether a tenant is erased.
         clock: returns seconds since the epoch.
     """
 
@@ -47,11 +48,13 @@ class HopAuthenticator:
         *,
         admin_token: str,
         resolve: Callable[[str, bytes], Awaitable[Verdict]],
+        is_erased: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
         self._admin_token = admin_token
         self._resolve = resolve
+        self._is_erased = is_erased
         self._clock = clock
 
     def recall(self, scope: MutableMapping[str, Any]) -> Principal | None:
@@ -81,9 +84,13 @@ class HopAuthenticator:
         if not self._is_trusted(scope, sent, "" if signature is None else signature.decode("latin1")):
             raise NotAuthenticated(Message("security.untrusted-gateway"), reason="invalid_token")
         try:
-            return _decoded(sent)
+            principal = _decoded(sent)
         except InvalidPrincipal as error:
             raise NotAuthenticated(Message("security.untrusted-gateway"), reason="invalid_token") from error
+        if self._is_erased(principal.tenant):
+            # An access token may outlive its tenant.
+            raise NotFound(Message("security.no-such-tenant"))
+        return principal
 
     def _is_trusted(self, scope: MutableMapping[str, Any], sent: str, signature: str) -> bool:
         if scope.get("state", {}).get("peer") == GATEWAY_IDENTITY:

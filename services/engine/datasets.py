@@ -12,7 +12,7 @@ from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes, no_content
-from services.engine.keys import held_key
+from services.engine.keys import attach_key, held_key
 from services.engine.pages import query_of
 from services.engine.state import State
 from services.engine.tenancy import mine
@@ -54,6 +54,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 options=read_options(upload.fields),
                 keep_original=True,
             )
+            attach_key(state, request, record.dataset_id)
         return created(record)
 
     async def list_datasets() -> Response:
@@ -94,7 +95,7 @@ def handlers(state: State) -> dict[str, Handler]:
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         parse_model(ReadRequest, body)
         options = read_fields(body)
-        await held_key(state, request, [dataset_id, options])
+        await held_key(state, request, [dataset_id, options], dataset_id=dataset_id)
         return created(await mine(state).originals.read(dataset_id, options))
 
     async def infer_roles() -> Response:

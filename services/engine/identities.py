@@ -118,9 +118,12 @@ def handlers(state: State) -> dict[str, Handler]:
         if not is_tenant_id(tenant_id):
             raise InvalidRequest(Message("security.no-tenant-id"), field="tenant_id")
         found = await store.tenant(tenant_id)
+        if found is not None and found.erased_at is not None:
+            # Its id is never used again, so that nothing of it comes back.
+            raise NotFound(Message("security.tenant-erased"), field="tenant_id")
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        created_at, erased_at = (now, None) if found is None else (found.created_at, found.erased_at)
-        record = TenantRecord(tenant_id=tenant_id, name=name, created_at=created_at, erased_at=erased_at)
+        created_at = now if found is None else found.created_at
+        record = TenantRecord(tenant_id=tenant_id, name=name, created_at=created_at, erased_at=None)
         await store.put_tenant(record)
         return json_answer(_of_tenant(record))
 

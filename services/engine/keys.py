@@ -10,7 +10,7 @@ from services.engine.tenancy import tenant_of
 from services.http.request.propagation import is_own_key
 from services.http.request.request import IncomingRequest
 
-__all__ = ["held_key", "value_digest"]
+__all__ = ["attach_key", "held_key", "value_digest"]
 
 
 def value_digest(value: JsonValue) -> str:
@@ -18,13 +18,16 @@ def value_digest(value: JsonValue) -> str:
     return digest(json.dumps(value, sort_keys=True).encode())
 
 
-async def held_key(state: State, request: IncomingRequest, body: JsonValue) -> str | None:
+async def held_key(
+    state: State, request: IncomingRequest, body: JsonValue, *, dataset_id: str | None = None
+) -> str | None:
     """Bind the request's idempotency key to its body and return the key; None where it has none.
 
     Args:
         state: the engine's shared state.
         request: the request.
         body: the content that the key is bound to.
+        dataset_id: the data set with which it is forgotten; see `attach_key` for one that is not known yet.
 
     Raises:
         InvalidRequest: the key is malformed.
@@ -35,4 +38,13 @@ async def held_key(state: State, request: IncomingRequest, body: JsonValue) -> s
     if key is not None and not is_own_key(key):
         analyses = state.analyses.within(tenant_of(request.scope))
         await analyses.keys.bind(key, value_digest(body))
+    if dataset_id is not None:
+        attach_key(state, request, dataset_id)
     return key
+
+
+def attach_key(state: State, request: IncomingRequest, dataset_id: str) -> None:
+    """Say which data set the request's idempotency key belongs to, so that it is erased with it."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None:
+        state.analyses.within(tenant_of(request.scope)).keys.attach(key, dataset_id)

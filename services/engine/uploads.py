@@ -12,7 +12,7 @@ from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from services.engine.answers import json_bytes, no_content
 from services.engine.datasets import created
-from services.engine.keys import held_key
+from services.engine.keys import attach_key, held_key
 from services.engine.pages import query_of
 from services.engine.state import State
 from services.engine.tenancy import mine
@@ -72,7 +72,9 @@ def handlers(state: State) -> dict[str, Handler]:
         parse_model(ReadRequest, body)
         options = read_fields(body)
         await held_key(state, request, [upload_id, options])
-        return created(await mine(state).uploads.add(upload_id, options))
+        record = await mine(state).uploads.add(upload_id, options)
+        attach_key(state, request, record.dataset_id)
+        return created(record)
 
     return {
         "begin_upload": begin_upload,

@@ -14,7 +14,7 @@ def test_a_role_is_a_role_of_the_design():
         "steward": 11,
         "auditor": 2,
         "operator": 3,
-        "platform": 2,
+        "platform": 3,
     }
 
 

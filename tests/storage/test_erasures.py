@@ -49,3 +49,11 @@ async def test_everything_of_a_tenant_is_erased_but_its_erasures(open_store: Ope
         assert await acme.erasure(an_erasure().erasure_id) == an_erasure()
         assert await store.load(a_report(1).analysis_id) == a_report(1)
         assert await store.job("j") is not None
+
+
+async def test_a_scrub_changes_nothing_that_is_stored(store: ResultStore) -> None:
+    await store.save(a_report(1))
+    await store.delete_reports([a_report(1).analysis_id])
+    await store.save(a_report(2))
+    await store.scrub()
+    assert await store.load(a_report(2).analysis_id) == a_report(2)

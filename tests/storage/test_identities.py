@@ -96,6 +96,16 @@ async def test_a_key_is_revoked_once_by_its_tenant_alone(store: ResultStore) -> 
         assert await store.key(nothing) is None
 
 
+async def test_deleted_keys_of_a_tenant_are_unknown(store: ResultStore) -> None:
+    for name in ("acme", "other"):
+        await store.put_tenant(a_tenant(name))
+    for key in (a_key("a"), a_key("b"), a_key("c", "other")):
+        await store.put_key(key)
+    assert [await store.delete_keys("acme") for _ in range(2)] == [2, 0]
+    assert (await store.key("a"), list(await store.keys("acme"))) == (None, [])
+    assert await store.key("c") == a_key("c", "other")
+
+
 async def test_the_last_use_of_a_key_never_moves_back(store: ResultStore) -> None:
     await store.put_tenant(a_tenant("acme"))
     await store.put_key(a_key("k"))

@@ -101,6 +101,17 @@ class PostgresIdentities(ABC):
         )
         return await self._call(lambda c: c.execute(statement, (at, tenant_id, key_id, at)).rowcount == 1)
 
+    async def delete_keys(self, tenant_id: str) -> int:
+        """Delete all keys of a tenant, so that they are unknown; return their number."""
+        gone = list[int]()
+
+        def delete(connection: _Connection) -> int:
+            # After an attempt whose answer was lost, the next one finds none.
+            gone.append(connection.execute("DELETE FROM api_keys WHERE tenant_id = %s", (tenant_id,)).rowcount)
+            return max(gone)
+
+        return await self._call(delete)
+
     async def used_key(self, key_id: str, *, on: str) -> None:
         """Record the day of the last use of a key, unless a later one is recorded."""
         statement: LiteralString = (

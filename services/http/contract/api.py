@@ -19,6 +19,7 @@ from cqox.security import Permission
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.audit_operations import AUDIT_OPERATIONS
 from services.http.contract.dataset_operations import DATASET_OPERATIONS
+from services.http.contract.erasure_operations import ERASURE_OPERATIONS
 from services.http.contract.health_models import Liveness
 from services.http.contract.history_operations import HISTORY_OPERATIONS
 from services.http.contract.identity_operations import IDENTITY_OPERATIONS
@@ -241,6 +242,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *UPLOAD_OPERATIONS,
     *IDENTITY_OPERATIONS,
     *AUDIT_OPERATIONS,
+    *ERASURE_OPERATIONS,
     Operation(
         name="list_estimators",
         method="GET",

@@ -6,11 +6,11 @@ the form of this service's own are kept.
 
 import re
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from cqox.security import AuditEvent, Outcome
 from services.http.security.requester import principal_of
@@ -73,7 +73,7 @@ class Recorder(Protocol):
 
 
 def note(
-    scope: MutableMapping[str, Any],
+    scope: Mapping[str, Any],
     *,
     kind: str = "",
     identity: str = "",
@@ -90,7 +90,7 @@ def note(
         subject: who asks, where no principal says so.
     """
     given = {"kind": kind, "identity": identity, "tenant": tenant, "subject": subject}
-    noted = scope.setdefault("state", {}).setdefault(_KEY, {})
+    noted = cast("dict[str, Any]", scope).setdefault("state", {}).setdefault(_KEY, {})
     noted.update({name: value for name, value in given.items() if value})
 
 

@@ -68,6 +68,8 @@ ALLOWED: dict[str, set[str] | None] = {
     "read_tenant": {"platform"},
     "put_tenant": {"platform"},
     "list_audit": {"auditor"},
+    "request_erasure": {"steward", "platform"},
+    "read_erasure": {"steward", "platform"},
     "list_estimators": ALL,
     "list_definitions": ALL,
     "list_policies": {"operator"},
