@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cqox.analysis.workers.limits import ProcessLimits
+from cqox.storage import TenantRetention
 
 __all__ = ["Bounds", "RetentionPeriods"]
 
@@ -24,6 +25,14 @@ class RetentionPeriods:
     reports: float = 0.0
     datasets: float = 0.0
     jobs: float = 0.0
+
+    def shortened(self, own: TenantRetention) -> "RetentionPeriods":
+        """Return the periods of a tenant: its own ones, as far as they are shorter than these."""
+        return RetentionPeriods(
+            reports=_shorter(self.reports, own.reports),
+            datasets=_shorter(self.datasets, own.datasets),
+            jobs=_shorter(self.jobs, own.jobs),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +75,7 @@ class Bounds:
             cpu_seconds=math.ceil(self.task_seconds * (self.threads + 1)),
             file_bytes=_FILES_LARGER_THAN_EXPANDED * self.file_limits.get("max_expanded_bytes", 0),
         )
+
+
+def _shorter(days: float, own: float | None) -> float:
+    return own if own and (not days or own < days) else days

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -120,6 +121,7 @@ class Datasets:
         size_bytes: int,
         options: Mapping[str, JsonValue],
         keep_original: bool = False,
+        owner: str | None = None,
     ) -> DatasetRecord:
         """Read an uploaded file and store it as a data set; the same bytes are the same data set.
 
@@ -132,6 +134,7 @@ class Datasets:
             size_bytes: its size.
             options: options of reading it, as an upload has them.
             keep_original: whether the file is kept with the data set, by a hard link, so that nobody may change it.
+            owner: the subject that registers it, unless it is known already.
 
         Raises:
             UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
@@ -158,6 +161,7 @@ class Datasets:
             }
             reply = await self._quarantine.guard(dataset_id, lambda: self._pool.run("ingest", task))
             record = record_of(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
+            record = replace(record, owner=owner)
             await self._files.check_room()
             await self._files.keep(folder, record)
         except BaseException:

@@ -42,7 +42,9 @@ class OriginalFiles:
         self._quarantine = quarantine
         self._limits = limits
 
-    async def read(self, dataset_id: str, options: Mapping[str, JsonValue]) -> DatasetRecord:
+    async def read(
+        self, dataset_id: str, options: Mapping[str, JsonValue], *, owner: str | None = None
+    ) -> DatasetRecord:
         """Read the original of a data set with these options; the result is that of an upload with them.
 
         Raises:
@@ -60,6 +62,7 @@ class OriginalFiles:
                 size_bytes=original.size_bytes,
                 options=options,
                 keep_original=True,
+                owner=owner,
             )
 
     async def sheets(self, dataset_id: str, sheet: str | None) -> Mapping[str, object]:

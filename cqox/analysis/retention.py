@@ -5,7 +5,7 @@ By default nothing expires. Deleted reports are removed from the store, from eve
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ from cqox.analysis.history import no_analysis
 from cqox.analysis.results import Results
 from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
-from cqox.storage import DataDirectory, FileStore, ResultStore
+from cqox.storage import DataDirectory, FileStore, ResultStore, TenantRetention
 
 __all__ = ["Retention"]
 
@@ -40,7 +40,8 @@ class Retention:
         results: reports in store and caches.
         files: tables and rendered figures.
         datasets: the data sets.
-        keep: the retention periods.
+        keep: the longest retention periods.
+        own: returns the tenant's own ones, which may be shorter; None where it can have none.
         directory: the data directory, whose leftovers of all tenants are removed as well; None where the retention of
             another tenant does that.
     """
@@ -53,6 +54,7 @@ class Retention:
         files: FileStore,
         datasets: Datasets,
         keep: RetentionPeriods,
+        own: Callable[[], Awaitable[TenantRetention]] | None = None,
         directory: DataDirectory | None = None,
     ) -> None:
         self._directory = directory
@@ -60,7 +62,8 @@ class Retention:
         self._results = results
         self._files = files
         self._datasets = datasets
-        self._keep = keep
+        self._longest = self._keep = keep
+        self._own = own
         self._listeners: list[Callable[[str], None]] = []
 
     def on_erased(self, listener: Callable[[str], None]) -> None:
@@ -136,6 +139,8 @@ class Retention:
 
         If a store is unreachable the rest is left to the next run.
         """
+        if not await self._find_periods():
+            return
         counts: dict[str, int] = {}
         trouble: StoreUnavailable | OSError | None = None
         steps = [
@@ -158,6 +163,17 @@ class Retention:
             _logger.info("Deleted expired data: %s.", deleted)
         if trouble is not None:
             _logger.warning("Expired data could not all be deleted, which is retried: %s", trouble)
+
+    async def _find_periods(self) -> bool:
+        """Find out the tenant's own periods; return False where they are unknown."""
+        if self._own is None:
+            return True
+        try:
+            self._keep = self._longest.shortened(await self._own())
+        except StoreUnavailable as error:
+            _logger.warning("Expired data are deleted later, as the retention periods are unknown: %s", error)
+            return False
+        return True
 
     async def _expire_jobs(self) -> int:
         now = datetime.now(UTC)

@@ -111,6 +111,7 @@ class Analyses:
             erase_tenant=self._erase_tenant,
             scrub=self.store.scrub,
             stop=self._stop,
+            retention=self.store.retention,
         )
         self._key_limiter = CapacityLimiter(1)
         self._eraser = TenantEraser(

@@ -27,6 +27,7 @@ async def add_source(
     read_options: Mapping[str, JsonValue],
     max_bytes: int | None = None,
     limiter: CapacityLimiter | None = None,
+    owner: str | None = None,
 ) -> DatasetRecord:
     """Fetch a source and store it as a data set; the same bytes are the same data set.
 
@@ -41,6 +42,7 @@ async def add_source(
         read_options: options of the file reader, as in an upload.
         max_bytes: the most that is fetched.
         limiter: of the threads that fetch.
+        owner: the subject that registers it.
 
     Raises:
         InputError: the source cannot be fetched or read.
@@ -57,7 +59,9 @@ async def add_source(
             file = joined
         digest, size_bytes = await to_thread.run_sync(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")
-        return await datasets.add(file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options)
+        return await datasets.add(
+            file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options, owner=owner
+        )
     finally:
         remove(scratch)
         remove(joined)

@@ -47,6 +47,7 @@ from cqox.storage import (
     ResultCache,
     ResultStore,
     StoredReport,
+    TenantRetention,
 )
 from cqox.tasks import TaskGroup
 
@@ -70,6 +71,7 @@ class Engine:
         erase_tenant: erases everything of a tenant.
         scrub: overwrites what deletions have left in the files of the store.
         stop: cancels the running jobs of a tenant on a data set in this engine.
+        retention: returns how long a tenant keeps what it has.
     """
 
     group: TaskGroup
@@ -84,6 +86,7 @@ class Engine:
     erase_tenant: EraseTenant
     scrub: Callable[[], Awaitable[None]]
     stop: Callable[[str, str], None]
+    retention: Callable[[str], Awaitable[TenantRetention]]
 
 
 class TenantAnalyses:
@@ -164,6 +167,7 @@ class TenantAnalyses:
             files=files,
             datasets=self.datasets,
             keep=bounds.keep,
+            own=lambda: engine.retention(tenant_id),
             directory=files.directory if tenant_id == DEFAULT_TENANT else None,
         )
         self.erasures = Erasures(

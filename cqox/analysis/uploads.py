@@ -106,12 +106,13 @@ class Uploads:
             with CancelScope(shield=True):
                 await self._files.threaded(piece.close)
 
-    async def add(self, upload_id: str, options: Mapping[str, JsonValue]) -> DatasetRecord:
+    async def add(self, upload_id: str, options: Mapping[str, JsonValue], *, owner: str | None = None) -> DatasetRecord:
         """Read a complete upload as a data set; repeated with the same options the result is the same.
 
         Args:
             upload_id: the upload.
             options: options of reading it, as an upload has them.
+            owner: the subject that registers it.
 
         Raises:
             NotFound: there is no such upload, or its file is no longer kept.
@@ -121,7 +122,7 @@ class Uploads:
         """
         upload = await self._files.threaded(self._partial.find, upload_id)
         if upload.digest is not None and upload.dataset_id is not None:
-            return await self._again(upload.digest, upload.dataset_id, options)
+            return await self._again(upload.digest, upload.dataset_id, options, owner)
         view = self._files.scratch / f"partial-{secrets.token_hex(8)}"
         try:
             await self._files.threaded(self._partial.link, upload_id, view)
@@ -133,6 +134,7 @@ class Uploads:
                 size_bytes=upload.size_bytes,
                 options=options,
                 keep_original=True,
+                owner=owner,
             )
         finally:
             with CancelScope(shield=True):
@@ -143,10 +145,12 @@ class Uploads:
             await self._files.threaded(lambda: finish(upload_id, digest=digest, dataset_id=record.dataset_id))
         return record
 
-    async def _again(self, digest: str, first: str, options: Mapping[str, JsonValue]) -> DatasetRecord:
+    async def _again(
+        self, digest: str, first: str, options: Mapping[str, JsonValue], owner: str | None
+    ) -> DatasetRecord:
         with suppress(NotFound):
             return await self._datasets.get(dataset_id(digest, options))
-        return await self._originals.read(first, options)
+        return await self._originals.read(first, options, owner=owner)
 
     async def delete(self, upload_id: str) -> None:
         """Remove an upload; a data set that was read from it stays.

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from cqox.contract.bounds import MOST_COLUMNS, shortened
     from cqox.contract.counts import counted
     from cqox.contract.data_findings import DataFinding, Remedy
-    from cqox.contract.erasures import ErasureDescription, ErasureRequest
+    from cqox.contract.erasures import (
+        ErasureDescription,
+        ErasureRequest,
+        RetentionChange,
+        RetentionDays,
+        RetentionDescription,
+    )
     from cqox.contract.estimators import ESTIMATORS
     from cqox.contract.export_formats import EXPORT_TYPES, ExportFormat
     from cqox.contract.file_sheets import FileSheets, SheetPreview
@@ -190,6 +196,9 @@ __all__ = [
     "RemedyOptions",
     "Report",
     "ReshapingOptions",
+    "RetentionChange",
+    "RetentionDays",
+    "RetentionDescription",
     "Role",
     "RoleCandidate",
     "RoleMapping",
@@ -230,7 +239,7 @@ _MODULES = {
     "bounds": ("MOST_COLUMNS", "shortened"),
     "counts": ("counted",),
     "data_findings": ("DataFinding", "Remedy"),
-    "erasures": ("ErasureDescription", "ErasureRequest"),
+    "erasures": ("ErasureDescription", "ErasureRequest", "RetentionChange", "RetentionDays", "RetentionDescription"),
     "estimators": ("ESTIMATORS",),
     "export_formats": ("EXPORT_TYPES", "ExportFormat"),
     "file_sheets": ("FileSheets", "SheetPreview"),

@@ -1,4 +1,4 @@
-"""Models of erasures."""
+"""Models of erasures, and of how long a tenant keeps what it has."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -8,7 +8,9 @@ from pydantic import Field
 from cqox.contract.answer_model import AnswerModel
 from cqox.contract.strict import Strict
 
-__all__ = ["ErasureDescription", "ErasureRequest"]
+__all__ = ["ErasureDescription", "ErasureRequest", "RetentionChange", "RetentionDays", "RetentionDescription"]
+
+_MOST_DAYS = 36_500
 
 
 class ErasureRequest(Strict):
@@ -41,3 +43,28 @@ class ErasureDescription(AnswerModel):
     encryption_key: bool | None = Field(
         description="Whether the tenant's encryption key was destroyed; null where that was not asked for."
     )
+
+
+class RetentionChange(Strict):
+    """The body of `PUT /api/retention`: days; null, or absent, for as long as the operator keeps it."""
+
+    reports: float | None = Field(None, gt=0, le=_MOST_DAYS, description="From their computation.")
+    datasets: float | None = Field(None, gt=0, le=_MOST_DAYS, description="From their last upload or analysis.")
+    jobs: float | None = Field(None, gt=0, le=_MOST_DAYS, description="From their end.")
+
+
+class RetentionDays(AnswerModel):
+    """Retention periods in days; null for none."""
+
+    reports: float | None
+    datasets: float | None
+    jobs: float | None
+
+
+class RetentionDescription(AnswerModel):
+    """How long a tenant keeps what it has."""
+
+    tenant: str
+    own: RetentionDays = Field(description="As set for the tenant.")
+    operator: RetentionDays = Field(description="The longest periods, as the operator has set them.")
+    in_force: RetentionDays = Field(description="The shorter of both.")

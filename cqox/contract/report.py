@@ -92,6 +92,7 @@ class DatasetSummary(AnswerModel):
     size_bytes: int
     created_at: str
     sample: bool = Field(False, description="Built in: it cannot be deleted.")
+    owner: str | None = Field(None, description="The subject that registered it; null where nobody was known.")
 
 
 class DatasetDescription(AnswerModel):
@@ -111,6 +112,7 @@ class DatasetDescription(AnswerModel):
     roles: Mapping[str, Sequence[RoleCandidate]] = Field(default_factory=dict)
     findings: Sequence[DataFinding] = _FINDINGS
     sample: bool = False
+    owner: str | None = None
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 

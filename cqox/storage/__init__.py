@@ -20,7 +20,7 @@ from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unava
 from cqox.storage.erasures import ErasureRecord, ErasureStore
 from cqox.storage.files import FileStore
 from cqox.storage.history import Annotation, HistoryStore, Looks, ReportSummary
-from cqox.storage.identities import ApiKeyRecord, IdentityStore, TenantRecord
+from cqox.storage.identities import ApiKeyRecord, IdentityStore, TenantRecord, TenantRetention
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
@@ -74,6 +74,7 @@ __all__ = [
     "SqliteStore",
     "StoredReport",
     "TenantRecord",
+    "TenantRetention",
     "Writer",
     "check_room",
     "check_tenant_id",

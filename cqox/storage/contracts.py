@@ -78,6 +78,7 @@ class DatasetRecord:
         created_at: when it was first uploaded, ISO 8601 in UTC.
         sample: whether it is built in.
         description: all other fields of the data set that clients receive, JSON bytes.
+        owner: the subject that registered it; None where nobody was known, as without a login.
     """
 
     dataset_id: str
@@ -89,6 +90,7 @@ class DatasetRecord:
     created_at: str
     sample: bool
     description: bytes
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

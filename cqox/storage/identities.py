@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["ApiKeyRecord", "IdentityStore", "TenantRecord"]
+__all__ = ["ApiKeyRecord", "IdentityStore", "TenantRecord", "TenantRetention"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,21 @@ class ApiKeyRecord:
     revoked_at: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantRetention:
+    """How long a tenant keeps what it has, in days; None for as long as the operator keeps it.
+
+    Attributes:
+        reports: from their computation, or the end of a job that refers to them.
+        datasets: from their last upload or analysis.
+        jobs: from their end.
+    """
+
+    reports: float | None = None
+    datasets: float | None = None
+    jobs: float | None = None
+
+
 class IdentityStore(Protocol):
     """The part of a `ResultDatabase` that holds identities, of all tenants: a key is found before its tenant is known.
 
@@ -76,6 +91,14 @@ class IdentityStore(Protocol):
 
     async def tenants(self) -> Sequence[TenantRecord]:
         """Return every tenant, erased ones included, by id."""
+        ...
+
+    async def retention(self, tenant_id: str) -> TenantRetention:
+        """Return how long a tenant keeps what it has; nothing is set for an unknown one."""
+        ...
+
+    async def put_retention(self, tenant_id: str, periods: TenantRetention) -> bool:
+        """Set how long a tenant keeps what it has; return False if it is not stored."""
         ...
 
     async def put_key(self, record: ApiKeyRecord) -> bool:

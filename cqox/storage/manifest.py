@@ -91,7 +91,8 @@ def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Mani
     try:
         content = json.loads(sealing.read_file(folder / MANIFEST, _context(dataset_id)))
         values = content["record"]
-        record = DatasetRecord(**values | {"description": values["description"].encode()})
+        others = {"description": values["description"].encode(), "owner": content.get("owner")}
+        record = DatasetRecord(**values | others)
         return Manifest(record=record, digests=dict(content["digests"]))
     except (OSError, SealBroken, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -99,7 +100,8 @@ def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Mani
 
 def _write(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
     values = asdict(manifest.record) | {"description": manifest.record.description.decode()}
-    content = {"record": values, "digests": manifest.digests}
+    # Beside the record: earlier releases refuse one with a member that they do not know.
+    content = {"record": values, "digests": manifest.digests, "owner": values.pop("owner")}
     text = json.dumps(content, ensure_ascii=False).encode()
     sealing.write_file(folder / MANIFEST, text, _context(manifest.record.dataset_id))
 

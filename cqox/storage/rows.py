@@ -12,7 +12,7 @@ from cqox.security import AuditEntry
 from cqox.storage.contracts import DatasetRecord, JobRecord, Record, StoredReport
 from cqox.storage.erasures import ErasureRecord
 from cqox.storage.history import Annotation, ReportSummary
-from cqox.storage.identities import ApiKeyRecord, TenantRecord
+from cqox.storage.identities import ApiKeyRecord, TenantRecord, TenantRetention
 from cqox.storage.pages import Page
 from cqox.storage.shares import Share
 from cqox.storage.tenant_ids import TenantKeys
@@ -29,6 +29,7 @@ __all__ = [
     "NOTES_CHARACTERS",
     "REPORT",
     "RESEALED",
+    "RETENTION",
     "SHARE",
     "TENANT",
     "Loaded",
@@ -47,6 +48,7 @@ __all__ = [
     "position",
     "report_of",
     "resealed_values",
+    "retention_of",
     "row_of",
     "row_of_key",
     "share_of",
@@ -62,9 +64,10 @@ ANNOTATION = "analysis_id, title, notes, updated_at, version, searched"
 SHARE = "share_id, analysis_id, digest, created_at, expires_at"
 NOTES_CHARACTERS = 200
 """Length of the beginning of the notes in a listing; one more character is read, which says that there are more."""
-DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description"
+DATASET = "dataset_id, digest, name, rows, columns, size_bytes, created_at, sample, description, owner"
 API_KEY = "key_id, tenant_id, digest, name, roles, scopes, created_at, expires_at, last_used_on, revoked_at"
 TENANT = "tenant_id, name, created_at, erased_at"
+RETENTION = "keep_reports_days, keep_datasets_days, keep_jobs_days"
 JOB = "job_id, dataset_id, status, created_at, finished_at, analysis_id, problem"
 ERASURE = "erasure_id, what, object_id, requested_by, requested_at, finished_at, receipt"
 AUDIT = "event_id, at, tenant_id, subject, kind, action, object, outcome, request_id, seq, previous, digest"
@@ -206,6 +209,13 @@ def share_of(row: Sequence[object], keys: TenantKeys) -> Share:
 def tenant_of(row: Sequence[object]) -> TenantRecord:
     """Return the tenant in a row of the columns `TENANT`."""
     return TenantRecord(**dict(zip(TenantRecord.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+def retention_of(row: Sequence[object] | None) -> TenantRetention:
+    """Return the retention periods in a row of the columns `RETENTION`; none without a row."""
+    if row is None:
+        return TenantRetention()
+    return TenantRetention(**dict(zip(TenantRetention.__dataclass_fields__, row, strict=True)))  # type: ignore[arg-type]
 
 
 def row_of_key(record: ApiKeyRecord) -> tuple[object, ...]:

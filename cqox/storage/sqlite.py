@@ -186,7 +186,7 @@ class SqliteStore(
 
         def enter(connection: sqlite3.Connection) -> DatasetRecord:
             connection.execute(
-                f"INSERT INTO datasets ({DATASET}, tenant_id) VALUES ({marks(10)}) ON CONFLICT (dataset_id) {conflict}",
+                f"INSERT INTO datasets ({DATASET}, tenant_id) VALUES ({marks(11)}) ON CONFLICT (dataset_id) {conflict}",
                 (*row_of(keys.stored_record(record)), keys.tenant_id),
             )
             query = f"SELECT {DATASET} FROM datasets WHERE tenant_id = ? AND dataset_id = ?"

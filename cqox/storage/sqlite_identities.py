@@ -4,8 +4,8 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from cqox.storage.identities import ApiKeyRecord, TenantRecord
-from cqox.storage.rows import API_KEY, TENANT, is_text, key_of, row_of, row_of_key, tenant_of
+from cqox.storage.identities import ApiKeyRecord, TenantRecord, TenantRetention
+from cqox.storage.rows import API_KEY, RETENTION, TENANT, is_text, key_of, retention_of, row_of, row_of_key, tenant_of
 from cqox.storage.sqlite_file import marks
 from cqox.storage.sqlite_schema import finish
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id
@@ -56,6 +56,22 @@ class SqliteIdentities(ABC):
         """Return every tenant, erased ones included, by id."""
         query = f"SELECT {TENANT} FROM tenants ORDER BY tenant_id"
         return [tenant_of(row) for row in await self._call(lambda c: c.execute(query).fetchall())]
+
+    async def retention(self, tenant_id: str) -> TenantRetention:
+        """Return how long a tenant keeps what it has; nothing is set for an unknown one."""
+        if not is_text(tenant_id):
+            return TenantRetention()
+        query = f"SELECT {RETENTION} FROM tenants WHERE tenant_id = ?"
+        row = await self._call(lambda c: c.execute(query, (tenant_id,)).fetchone())
+        return retention_of(row)
+
+    async def put_retention(self, tenant_id: str, periods: TenantRetention) -> bool:
+        """Set how long a tenant keeps what it has; return False if it is not stored."""
+        statement = (
+            "UPDATE tenants SET keep_reports_days = ?, keep_datasets_days = ?, keep_jobs_days = ? WHERE tenant_id = ?"
+        )
+        values = (periods.reports, periods.datasets, periods.jobs, tenant_id)
+        return is_text(tenant_id) and await self._write(lambda c: c.execute(statement, values).rowcount == 1)
 
     async def put_key(self, record: ApiKeyRecord) -> bool:
         """Insert the key; return False if another one has its id, or if its tenant is not stored."""

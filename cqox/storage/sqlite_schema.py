@@ -220,6 +220,13 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
             ) WITHOUT ROWID""",
         ),
     ),
+    (
+        "owners of data sets and retention of tenants",
+        (
+            "ALTER TABLE datasets ADD COLUMN owner TEXT",
+            *(f"ALTER TABLE tenants ADD COLUMN keep_{what}_days REAL" for what in ("reports", "datasets", "jobs")),
+        ),
+    ),
 )
 """Ordered steps. A released one never changes, and a new one only adds what the previous release can ignore."""
 

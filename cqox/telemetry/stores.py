@@ -66,6 +66,8 @@ DATABASE_OPERATIONS: Mapping[str, str] = {
     "put_tenant": "UPSERT",
     "tenant": "SELECT",
     "tenants": "SELECT",
+    "retention": "SELECT",
+    "put_retention": "UPDATE",
     "put_key": "INSERT",
     "key": "SELECT",
     "keys": "SELECT",
@@ -83,7 +85,7 @@ _OF_COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     "reports": ("save", "load", "reports", "stored", "delete_reports", "expired_reports", "summaries", "looks"),
     "annotations": ("annotation", "annotate", "forget_history"),
     "shares": ("put_share", "shares", "share_of", "delete_share", "expire_shares", "tenant_of_share"),
-    "tenants": ("put_tenant", "tenant", "tenants"),
+    "tenants": ("put_tenant", "tenant", "tenants", "retention", "put_retention"),
     "api_keys": ("put_key", "key", "keys", "revoke_key", "delete_keys", "used_key"),
     "datasets": ("register", "dataset", "datasets", "rename", "forget"),
     "jobs": (

@@ -9,13 +9,14 @@ from quart import Response
 
 from cqox.contract import DatasetChange, InferRequest, ReadRequest, parse_model, read_fields, shortened
 from cqox.contract.messages import Message
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, PermissionMissing
+from cqox.security import Permission
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes, no_content
 from services.engine.keys import attach_key, held_key
 from services.engine.pages import query_of
 from services.engine.state import State
-from services.engine.tenancy import mine
+from services.engine.tenancy import mine, owner_of
 from services.http.contract.read_parameters import READ_PARAMETERS
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
@@ -23,6 +24,7 @@ from services.http.request.propagation import SECOND_HAND
 from services.http.request.request import current_request
 from services.http.request.uploads import receive_upload
 from services.http.security.audited import note
+from services.http.security.requester import principal_of
 
 __all__ = ["created", "described", "handlers", "read_options"]
 
@@ -53,6 +55,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 size_bytes=upload.size_bytes,
                 options=read_options(upload.fields),
                 keep_original=True,
+                owner=owner_of(request.scope),
             )
             attach_key(state, request, record.dataset_id)
         return created(record)
@@ -79,6 +82,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 field="erase",
                 choices=["reports"],
             )
+        await _check_owner(state, dataset_id)
         await mine(state).retention.delete_dataset(dataset_id, reports=erase == "reports")
         return no_content()
 
@@ -96,7 +100,7 @@ def handlers(state: State) -> dict[str, Handler]:
         parse_model(ReadRequest, body)
         options = read_fields(body)
         await held_key(state, request, [dataset_id, options], dataset_id=dataset_id)
-        return created(await mine(state).originals.read(dataset_id, options))
+        return created(await mine(state).originals.read(dataset_id, options, owner=owner_of(request.scope)))
 
     async def infer_roles() -> Response:
         settings = state.settings
@@ -115,6 +119,22 @@ def handlers(state: State) -> dict[str, Handler]:
         "read_again": read_again,
         "infer_roles": infer_roles,
     }
+
+
+async def _check_owner(state: State, dataset_id: str) -> None:
+    """Check that the caller may delete a data set: any with `datasets:delete`, otherwise its own.
+
+    Raises:
+        NotFound: there is no such data set.
+        PermissionMissing: it is somebody else's, or nobody's.
+    """
+    scope, needed = current_request().scope, Permission.DATASETS_DELETE
+    principal = principal_of(scope)
+    if principal is None or needed in principal.permissions:
+        return
+    record = await mine(state).datasets.get(dataset_id)
+    if record.owner is None or record.owner != owner_of(scope):
+        raise PermissionMissing(Message("security.not-the-owner", permission=str(needed)), permission=str(needed))
 
 
 def created(record: DatasetRecord) -> Response:
@@ -147,6 +167,7 @@ def _summary(record: DatasetRecord) -> dict[str, object]:
         "size_bytes": record.size_bytes,
         "created_at": record.created_at,
         "sample": record.sample,
+        "owner": record.owner,
     }
 
 

@@ -1,16 +1,18 @@
-"""Handlers of erasures."""
+"""Handlers of erasures, and of how long a tenant keeps what it has."""
 
+from dataclasses import asdict
 from http import HTTPStatus
 
 from quart import Response
 
+from cqox.analysis.bounds import RetentionPeriods
 from cqox.analysis.erasure_progress import Progress
 from cqox.analysis.key import digest
-from cqox.contract import ErasureRequest, parse_model
+from cqox.contract import ErasureRequest, RetentionChange, parse_model
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, NotFound, PermissionMissing
 from cqox.security import LOCAL, Permission, Principal
-from cqox.storage import DEFAULT_TENANT, ErasureRecord, is_tenant_id
+from cqox.storage import DEFAULT_TENANT, ErasureRecord, TenantRetention, is_tenant_id
 from services.engine.answers import json_answer
 from services.engine.keys import held_key
 from services.engine.pages import query_of
@@ -56,14 +58,31 @@ def handlers(state: State) -> dict[str, Handler]:
         return answer
 
     async def read_erasure(erasure_id: str) -> Response:
-        tenant_id, caller = query_of("read_erasure").get("tenant"), _caller()
-        if tenant_id in (None, caller.tenant):
-            return json_answer(_described(await mine(state).erasures.find(erasure_id)))
-        if Permission.TENANTS_MANAGE not in caller.permissions or await _tenant_is_missing(state, str(tenant_id)):
-            raise NotFound(Message("security.no-such-tenant"), field="tenant")
-        return json_answer(_described(await state.analyses.within(str(tenant_id)).erasures.find(erasure_id)))
+        tenant_id = await _tenant_meant(state, query_of("read_erasure").get("tenant"))
+        return json_answer(_described(await state.analyses.within(tenant_id).erasures.find(erasure_id)))
 
-    return {"request_erasure": request_erasure, "read_erasure": read_erasure}
+    async def read_retention() -> Response:
+        tenant_id = await _tenant_meant(state, query_of("read_retention").get("tenant"))
+        return json_answer(await _retention(state, tenant_id))
+
+    async def put_retention() -> Response:
+        settings = state.settings
+        tenant_id = await _tenant_meant(state, query_of("put_retention").get("tenant"))
+        body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
+        asked = parse_model(RetentionChange, body)
+        note(current_request().scope, kind="tenant", identity=tenant_id)
+        own = TenantRetention(reports=asked.reports, datasets=asked.datasets, jobs=asked.jobs)
+        _check_periods(own, _longest(state))
+        if not await state.analyses.store.put_retention(tenant_id, own):
+            raise NotFound(Message("security.no-such-tenant"), field="tenant")
+        return json_answer(await _retention(state, tenant_id))
+
+    return {
+        "request_erasure": request_erasure,
+        "read_erasure": read_erasure,
+        "read_retention": read_retention,
+        "put_retention": put_retention,
+    }
 
 
 def _caller() -> Principal:
@@ -74,6 +93,20 @@ def _require(caller: Principal, permission: Permission) -> None:
     if permission not in caller.permissions:
         detail = Message("security.permission-missing", permission=str(permission))
         raise PermissionMissing(detail, permission=str(permission))
+
+
+async def _tenant_meant(state: State, given: str | None) -> str:
+    """Return the tenant that a query means.
+
+    Raises:
+        NotFound: it is another one, and the caller may not know of it, or there is none.
+    """
+    caller = _caller()
+    if given is None or given == caller.tenant:
+        return caller.tenant
+    if Permission.TENANTS_MANAGE not in caller.permissions or await _tenant_is_missing(state, given):
+        raise NotFound(Message("security.no-such-tenant"), field="tenant")
+    return given
 
 
 async def _check_tenant(state: State, caller: Principal, tenant_id: str) -> None:
@@ -97,6 +130,34 @@ async def _erasure_id(state: State, body: object) -> str | None:
     key = await held_key(state, current_request(), ["erasure", body])  # type: ignore[list-item]
     # A repeated request is the same erasure.
     return None if key is None else digest(f"erasure\n{key}".encode())[:_ID_CHARACTERS]
+
+
+def _longest(state: State) -> RetentionPeriods:
+    settings = state.settings
+    return RetentionPeriods(
+        reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
+    )
+
+
+def _check_periods(own: TenantRetention, longest: RetentionPeriods) -> None:
+    for name in ("reports", "datasets", "jobs"):
+        asked, most = getattr(own, name), getattr(longest, name)
+        if asked is not None and most and asked > most:
+            raise InvalidRequest(Message("security.keep-longer", what=name, most=most), field=name)
+
+
+async def _retention(state: State, tenant_id: str) -> dict[str, object]:
+    own, longest = await state.analyses.store.retention(tenant_id), _longest(state)
+    return {
+        "tenant": tenant_id,
+        "own": asdict(own),
+        "operator": _days(longest),
+        "in_force": _days(longest.shortened(own)),
+    }
+
+
+def _days(periods: RetentionPeriods) -> dict[str, float | None]:
+    return {name: days or None for name, days in asdict(periods).items()}
 
 
 def _described(record: ErasureRecord) -> dict[str, object]:

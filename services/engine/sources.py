@@ -14,8 +14,9 @@ from services.engine.answers import json_answer
 from services.engine.datasets import created, read_options
 from services.engine.pages import query_of
 from services.engine.state import State
-from services.engine.tenancy import mine
+from services.engine.tenancy import mine, owner_of
 from services.http.contract.registration import Handler
+from services.http.request.request import current_request
 
 __all__ = ["handlers"]
 
@@ -57,6 +58,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 read_options=read_options(named.read),
                 max_bytes=state.settings.max_upload_bytes,
                 limiter=limiter,
+                owner=owner_of(current_request().scope),
             )
         except UnreadableFile as error:
             # The client sent no file: the operator's source is at fault.

@@ -9,7 +9,7 @@ from services.engine.state import State
 from services.http.request.request import current_request
 from services.http.security.requester import principal_of
 
-__all__ = ["mine", "my_jobs", "tenant_of"]
+__all__ = ["mine", "my_jobs", "owner_of", "tenant_of"]
 
 
 def tenant_of(scope: Mapping[str, Any]) -> str:
@@ -25,6 +25,16 @@ def tenant_of(scope: Mapping[str, Any]) -> str:
     if principal is None:
         raise RuntimeError("an operation that needs no principal asked for the data of a tenant")
     return principal.tenant
+
+
+def owner_of(scope: Mapping[str, Any]) -> str | None:
+    """Return who owns what a request registers; None without a login, where nobody is told apart.
+
+    Args:
+        scope: the ASGI scope of the request.
+    """
+    principal = principal_of(scope)
+    return None if principal is None or principal.kind == "local" else principal.subject
 
 
 def mine(state: State) -> TenantAnalyses:

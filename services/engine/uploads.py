@@ -15,7 +15,7 @@ from services.engine.datasets import created
 from services.engine.keys import attach_key, held_key
 from services.engine.pages import query_of
 from services.engine.state import State
-from services.engine.tenancy import mine
+from services.engine.tenancy import mine, owner_of
 from services.http.contract.registration import Handler
 from services.http.contract.upload_operations import PIECE_TYPE, UPLOAD_OFFSET
 from services.http.request.bodies import OtherMediaType, chunks_of, read_json, too_large
@@ -72,7 +72,7 @@ def handlers(state: State) -> dict[str, Handler]:
         parse_model(ReadRequest, body)
         options = read_fields(body)
         await held_key(state, request, [upload_id, options])
-        record = await mine(state).uploads.add(upload_id, options)
+        record = await mine(state).uploads.add(upload_id, options, owner=owner_of(request.scope))
         attach_key(state, request, record.dataset_id)
         return created(record)
 

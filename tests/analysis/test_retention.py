@@ -18,7 +18,7 @@ from cqox.analysis.results import Results
 from cqox.analysis.retention import Retention
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
-from cqox.storage import DatasetRecord, FileStore, JobRecord, SqliteStore
+from cqox.storage import DatasetRecord, FileStore, JobRecord, SqliteStore, TenantRetention
 from tests.storage.bound import a_cache, files_in, in_default
 from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
 
@@ -285,3 +285,32 @@ async def test_expired_share_links_are_deleted_without_any_retention_period(tmp_
         await made.store.put_share(a_share(1, "new", expires_at=days_ago(-1)))
         await made.retention.expire()
         assert [share.share_id for share in await made.store.shares(key)] == ["new"]
+
+
+async def test_a_tenant_may_keep_its_reports_for_a_shorter_time(tmp_path: Path) -> None:
+    async with house(tmp_path, RetentionPeriods(reports=30.0)) as made:
+        own = TenantRetention(reports=5.0)
+
+        async def periods() -> TenantRetention:
+            return own
+
+        made.retention._own = periods
+        old, new = await made.report(1, days=10), await made.report(2, days=1)
+        await made.retention.expire()
+        assert (await made.there())[0] == [new]
+        own = TenantRetention()
+        assert old != await made.report(3, days=10)
+        await made.retention.expire()
+        assert len((await made.there())[0]) == 2
+
+
+async def test_nothing_expires_while_the_periods_of_the_tenant_are_unknown(tmp_path: Path) -> None:
+    async with house(tmp_path, RetentionPeriods(reports=5.0)) as made:
+
+        async def unknown() -> TenantRetention:
+            raise StoreUnavailable("away")
+
+        made.retention._own = unknown
+        old = await made.report(1, days=10)
+        await made.retention.expire()
+        assert (await made.there())[0] == [old]

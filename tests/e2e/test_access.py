@@ -71,7 +71,7 @@ def test_a_key_opens_the_whole_way_from_a_file_to_a_report_and_its_end_closes_it
         assert client.get("/api/datasets", headers=guest).status_code == 200
         refused = client.delete(f"/api/datasets/{uploaded['dataset_id']}", headers=guest)
         assert (refused.status_code, refused.json()["type"]) == (403, "permission-missing")
-        assert 'scope="datasets:delete"' in refused.headers["www-authenticate"]
+        assert 'scope="datasets:write"' in refused.headers["www-authenticate"]
         assert client.get("/api/keys", headers=guest).status_code == 403
         assert client.delete(f"/api/keys/{made['key_id']}", headers=guest).status_code == 404
 
@@ -120,6 +120,27 @@ def test_the_log_has_what_an_engine_answers_and_what_a_gateway_refuses(keyed: St
     command = [Path(sys.executable).with_name("cqox"), "audit", "verify"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, "audited: " in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_an_analyst_deletes_its_own_data_sets_and_a_steward_any(keyed: Stack, steward: str) -> None:
+    one, other = (make_key(keyed, "--role", "analyst") for _ in range(2))
+    with keyed.client() as client:
+        paths = []
+        for number in range(2):
+            content = TABLE + b"%d,0\n" % number
+            made = client.post("/api/datasets?name=own.csv", content=content, headers=bearer(one)).json()
+            assert made["owner"] == f"key:{one.split('_')[1]}"
+            # Equal bytes are the same data set, and stay those of who registered them.
+            again = client.post("/api/datasets?name=mine.csv", content=content, headers=bearer(other)).json()
+            assert again["owner"] == made["owner"]
+            paths.append(f"/api/datasets/{made['dataset_id']}")
+        refused = client.delete(paths[0], headers=bearer(other))
+        assert (refused.status_code, refused.json()["type"]) == (403, "permission-missing")
+        assert "'datasets:delete'" in refused.json()["detail"]
+        assert client.delete("/api/datasets/test", headers=bearer(other)).status_code == 403
+        assert client.delete(f"/api/datasets/{'0' * 32}", headers=bearer(other)).status_code == 404
+        assert client.delete(paths[0], headers=bearer(one)).status_code == 204
+        assert client.delete(paths[1], headers=bearer(steward)).status_code == 204
 
 
 def test_a_client_takes_its_key_and_says_what_is_wrong_with_it(keyed: Stack, steward: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from cqox.storage import DEFAULT_TENANT, ResultStore
+from cqox.storage import DEFAULT_TENANT, ResultStore, TenantRetention
 from tests.storage.conftest import Opening
 from tests.storage.records import a_key, a_tenant
 
@@ -94,6 +94,22 @@ async def test_a_key_is_revoked_once_by_its_tenant_alone(store: ResultStore) -> 
     for nothing in ("x", "\0", "\ud800"):
         assert await store.revoke_key("acme", nothing, at="1") is False
         assert await store.key(nothing) is None
+
+
+async def test_a_tenant_has_retention_periods_of_its_own(store: ResultStore) -> None:
+    await store.put_tenant(a_tenant("acme"))
+    assert await store.retention("acme") == await store.retention("nobody") == TenantRetention()
+    periods = TenantRetention(reports=30.0, jobs=0.5)
+    assert await store.put_retention("acme", periods) is True
+    assert (await store.retention("acme"), await store.retention(DEFAULT_TENANT)) == (periods, TenantRetention())
+    # A change of its name leaves them.
+    await store.put_tenant(a_tenant("acme", name="ACME"))
+    assert await store.retention("acme") == periods
+    assert await store.put_retention("acme", TenantRetention()) is True
+    assert await store.retention("acme") == TenantRetention()
+    for unknown in ("nobody", "\0", "\ud800"):
+        assert await store.put_retention(unknown, periods) is False
+        assert await store.retention(unknown) == TenantRetention()
 
 
 async def test_deleted_keys_of_a_tenant_are_unknown(store: ResultStore) -> None:

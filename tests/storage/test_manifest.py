@@ -29,6 +29,22 @@ def test_a_manifest_has_the_record_and_each_file_but_itself(tmp_path: Path, seal
         assert found.digests == {name: digest_of(tmp_path / name) for name in ("source", "table.parquet")}
 
 
+def test_the_owner_is_kept_next_to_the_record_which_an_earlier_release_reads(tmp_path: Path) -> None:
+    owned = replace(a_dataset("a"), owner="key:a")
+    sealing = TenantSealing()
+    write_manifest(tmp_path, owned, sealing)
+    found = read_manifest(tmp_path, "a", sealing)
+    assert found is not None
+    assert found.record == owned
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    assert "owner" not in content["record"]
+    del content["owner"]
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    found = read_manifest(tmp_path, "a", sealing)
+    assert found is not None
+    assert found.record == a_dataset("a")
+
+
 def test_a_changed_file_no_longer_has_its_digest(tmp_path: Path, sealing: TenantSealing) -> None:
     (tmp_path / "table.parquet").write_bytes(b"table")
     write_manifest(tmp_path, a_dataset("a"), sealing)

@@ -82,7 +82,7 @@ def table_of(name: str) -> sqlite_repair._Table:
 @pytest.mark.parametrize(
     ("name", "columns", "indexes"),
     [
-        ("datasets", f"{DATASET}, tenant_id", set()),
+        ("datasets", f"{DATASET.removesuffix(', owner')}, tenant_id, owner", set()),
         (
             "jobs",
             f"{JOB}, owner, renewed_until, tenant_id",
@@ -115,7 +115,7 @@ def test_the_columns_and_the_sources_of_keys_are_those_of_the_schema(
 @pytest.mark.parametrize(
     ("name", "row"),
     [
-        ("datasets", (*row_of(a_dataset("a")), "default")),
+        ("datasets", (*row_of(a_dataset("a"))[:-1], "default", "key:a")),
         ("jobs", (*row_of(a_job("j")), "one", 600.0, "default")),
         ("reports", (*row_of(REPORTS[0]), "default")),
         ("shares", (*row_of(a_share(1, "s")), "d", "default")),
@@ -136,7 +136,9 @@ def test_a_report_of_another_digest_is_not_sound(digest: str) -> None:
 
 @pytest.mark.parametrize("description", [b"{", b"[]", b"\xff"])
 def test_a_data_set_whose_description_is_no_object_is_not_sound(description: bytes) -> None:
-    assert not sqlite_repair._is_sound(table_of("datasets"), (*row_of(a_dataset("a"))[:-1], description))
+    assert not sqlite_repair._is_sound(
+        table_of("datasets"), (*row_of(a_dataset("a"))[:-2], description, "default", None)
+    )
 
 
 @pytest.mark.parametrize(("kind", "said"), [("leaf", "malformed"), ("overflow", "not UTF-8")])

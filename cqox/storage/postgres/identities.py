@@ -7,9 +7,9 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from cqox.storage.identities import ApiKeyRecord, TenantRecord
+from cqox.storage.identities import ApiKeyRecord, TenantRecord, TenantRetention
 from cqox.storage.postgres.row_security import finish
-from cqox.storage.rows import API_KEY, TENANT, is_text, key_of, row_of, row_of_key, tenant_of
+from cqox.storage.rows import API_KEY, RETENTION, TENANT, is_text, key_of, retention_of, row_of, row_of_key, tenant_of
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id
 
 __all__ = ["PostgresIdentities"]
@@ -62,6 +62,23 @@ class PostgresIdentities(ABC):
         """Return every tenant, erased ones included, by id."""
         query: LiteralString = f"SELECT {TENANT} FROM tenants ORDER BY tenant_id"
         return [tenant_of(row) for row in await self._call(lambda c: c.execute(query).fetchall())]
+
+    async def retention(self, tenant_id: str) -> TenantRetention:
+        """Return how long a tenant keeps what it has; nothing is set for an unknown one."""
+        if not is_text(tenant_id):
+            return TenantRetention()
+        query: LiteralString = f"SELECT {RETENTION} FROM tenants WHERE tenant_id = %s"
+        row = await self._call(lambda c: c.execute(query, (tenant_id,)).fetchone())
+        return retention_of(row)
+
+    async def put_retention(self, tenant_id: str, periods: TenantRetention) -> bool:
+        """Set how long a tenant keeps what it has; return False if it is not stored."""
+        statement: LiteralString = (
+            "UPDATE tenants SET keep_reports_days = %s, keep_datasets_days = %s, keep_jobs_days = %s "
+            "WHERE tenant_id = %s"
+        )
+        values = (periods.reports, periods.datasets, periods.jobs, tenant_id)
+        return is_text(tenant_id) and await self._call(lambda c: c.execute(statement, values).rowcount == 1)
 
     async def put_key(self, record: ApiKeyRecord) -> bool:
         """Insert the key; return False if another one has its id, or if its tenant is not stored."""

@@ -302,6 +302,16 @@ MIGRATIONS: Sequence[Migration] = (
             walls=SQL(" ").join([_new_of_tenant("audit", "entry_id"), _new_of_tenant("erasures", "erasure_id")])
         ),
     ),
+    Migration(
+        name="owners of data sets and retention of tenants",
+        script=SQL("""
+            ALTER TABLE datasets ADD COLUMN IF NOT EXISTS owner text COLLATE "C";
+            COMMENT ON COLUMN datasets.owner IS 'the subject that registered it; NULL where nobody was known';
+            ALTER TABLE tenants ADD COLUMN IF NOT EXISTS keep_reports_days double precision,
+                ADD COLUMN IF NOT EXISTS keep_datasets_days double precision,
+                ADD COLUMN IF NOT EXISTS keep_jobs_days double precision;
+        """),
+    ),
 )
 
 

@@ -52,7 +52,7 @@ type _Connection = psycopg.Connection[TupleRow]
 _LOAD: LiteralString = f"SELECT {REPORT} FROM reports WHERE tenant_id = %s AND analysis_id = %s"
 _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
 _REPORT_MARKS = ", ".join(["%s"] * 14)
-_DATASET_MARKS = ", ".join(["%s"] * 9)
+_DATASET_MARKS = ", ".join(["%s"] * 10)
 _BRIEF_SECONDS = 1.0
 """Timeout of a call to a server that has just failed to answer one, in seconds: callers soon take their fallback."""
 

@@ -125,11 +125,11 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         path="/api/datasets/{dataset_id}",
         group="Data sets",
         summary="Delete a data set",
-        needs=Permission.DATASETS_DELETE,
+        needs=Permission.DATASETS_WRITE,
         audited=Audited.STORED,
-        description="Its reports stay, unless `erase=reports` deletes them as well, with their figures and the jobs on "
-        "the data set that have ended. Analyses that are reading it finish; with `erase=reports` what they store is "
-        "deleted too.",
+        description="One's own, or any with `datasets:delete`. Its reports stay, unless `erase=reports` deletes them as "
+        "well, with their figures and the jobs on the data set that have ended. Analyses that are reading it finish; "
+        "with `erase=reports` what they store is deleted too. `POST /api/erasures` does the same with a receipt.",
         parameters=(
             _DATASET,
             Parameter(name="erase", where="query", choices=("reports",), meaning="What else is deleted."),

@@ -1,8 +1,8 @@
-"""The operations on erasures."""
+"""The operations on erasures and on retention."""
 
 from http import HTTPStatus
 
-from cqox.contract import ErasureDescription, ErasureRequest
+from cqox.contract import ErasureDescription, ErasureRequest, RetentionChange, RetentionDescription
 from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import KEY
@@ -10,6 +10,8 @@ from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
 __all__ = ["ERASURE_OPERATIONS"]
+
+_TENANT = Parameter(name="tenant", where="query", meaning="Another tenant, with `tenants:manage`; one's own if absent.")
 
 ERASURE_OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -55,6 +57,40 @@ ERASURE_OPERATIONS: tuple[Operation, ...] = (
         ),
         answers=(Answer(meaning="The erasure.", model=ErasureDescription),),
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+    ),
+    Operation(
+        name="read_retention",
+        method="GET",
+        path="/api/retention",
+        group="Audit and erasure",
+        summary="Show how long a tenant keeps what it has",
+        needs=Permission.ERASURE_REQUEST,
+        audited=Audited.NEVER,
+        parameters=(_TENANT,),
+        answers=(Answer(meaning="The periods in days.", model=RetentionDescription),),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+    ),
+    Operation(
+        name="put_retention",
+        method="PUT",
+        path="/api/retention",
+        group="Audit and erasure",
+        summary="Set how long a tenant keeps what it has",
+        needs=Permission.ERASURE_REQUEST,
+        audited=Audited.STORED,
+        description="Reports, data sets and jobs that are older are deleted within the hour. A tenant may keep them "
+        "for a shorter time than the operator, never for longer.",
+        body=RetentionChange,
+        example={"reports": 365, "datasets": 90},
+        parameters=(_TENANT,),
+        answers=(Answer(meaning="The periods as they are now.", model=RetentionDescription),),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            *UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
     ),
 )
 """In the order of the documentation."""

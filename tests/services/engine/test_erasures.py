@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cqox.contract import ErasureDescription
+from cqox.contract import ErasureDescription, RetentionDescription
 from tests.servers import Redis, running
 from tests.waiting import wait_until
 
@@ -164,3 +164,25 @@ def test_the_erasure_of_a_tenant_leaves_nothing_of_it_but_its_log(engine: httpx.
     refused = engine.put("/api/tenants/acme", json={"name": "again"})
     assert (refused.status_code, refused.json()["field"]) == (404, "tenant_id")
     assert engine.get(f"/api/erasures/{receipt.erasure_id}?tenant=acme").status_code == 404
+
+
+def test_a_tenant_keeps_what_it_has_for_a_shorter_time_than_the_operator_and_never_longer(start) -> None:
+    with start("-m", "services.engine", CQOX_KEEP_REPORTS_DAYS="30").ready_client() as client:
+        assert client.get("/api/retention").json()["in_force"] == {"reports": 30.0, "datasets": None, "jobs": None}
+        answer = client.put("/api/retention", json={"reports": 7, "datasets": 90})
+        found = RetentionDescription.model_validate_json(answer.content)
+        assert found.in_force.model_dump() == {"reports": 7.0, "datasets": 90.0, "jobs": None}
+        refused = client.put("/api/retention", json={"reports": 31})
+        assert (refused.status_code, refused.json()["field"]) == (400, "reports")
+        assert client.put("/api/retention", json={"jobs": 0}).json()["field"] == "jobs"
+        assert client.get("/api/retention").json()["own"] == {"reports": 7.0, "datasets": 90.0, "jobs": None}
+        client.put("/api/tenants/acme", json={"name": "Acme"})
+        assert client.put("/api/retention?tenant=acme", json={"jobs": 2}).json()["tenant"] == "acme"
+        assert client.get("/api/retention?tenant=acme").json()["in_force"] == {
+            "reports": 30.0,
+            "datasets": None,
+            "jobs": 2.0,
+        }
+        for query in ("tenant=nobody", "tenant=../x"):
+            assert client.get(f"/api/retention?{query}").json()["field"] == "tenant"
+        assert client.put("/api/retention", json={}).json()["own"] == {"reports": None, "datasets": None, "jobs": None}

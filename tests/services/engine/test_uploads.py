@@ -54,7 +54,7 @@ class Uploads:
 
         yield Piece()
 
-    async def add(self, upload_id: str, options):
+    async def add(self, upload_id: str, options, *, owner: str | None = None):
         self.options.append(dict(options))
         return a_dataset("0123")
 
