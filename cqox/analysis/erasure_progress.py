@@ -1,4 +1,4 @@
-"""What an erasure has found and deleted so far, as its record stores it, and the receipt that follows from it.
+"""Progress of an erasure, as its record stores it, and the receipt that follows from it.
 
 Everything is noted before it is deleted, by id, so that an erasure that was interrupted counts nothing twice and
 forgets nothing. It holds ids, digests and counts, and no values of data.
@@ -31,7 +31,7 @@ class ErasedReport:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What is deleted, by id.
+    """Deleted data, by id.
 
     Attributes:
         datasets: digest of each data set.

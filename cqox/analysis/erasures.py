@@ -148,7 +148,7 @@ class Erasures:
 
         Args:
             dataset_id: the data set, which may be gone already.
-            progress: is told what is deleted, before it is.
+            progress: records what is deleted, before it is.
             save: stores the progress.
 
         Raises:
@@ -174,7 +174,7 @@ class Erasures:
         """Delete reports with their annotations, share links and figures, from every cache as well.
 
         Args:
-            progress: is told what is deleted, before it is.
+            progress: records what is deleted, before it is.
             save: stores the progress.
             dataset_id: only those of this data set; None for all of the tenant.
 
@@ -194,7 +194,7 @@ class Erasures:
             await self._retention.erase_reports([each.analysis_id for each in items])
 
     async def note_jobs(self, progress: Progress, *, dataset_id: str | None = None) -> None:
-        """Tell the progress the ids of all jobs, or of those on a data set."""
+        """Record the ids of all jobs, or of those on a data set, in the progress."""
         before = None
         while True:
             page = await self._store.jobs(dataset_id=dataset_id, limit=_BATCH, before=before)
@@ -272,8 +272,8 @@ class Erasures:
                 with suppress(StoreUnavailable):
                     await claim()
 
-        async with open_task_group("lease of an erasure") as group:
-            group.start_soon(renew, name="renew the lease of an erasure")
+        async with open_task_group("erasure lease") as group:
+            group.start_soon(renew, name="renew the erasure lease")
             try:
                 # Another engine may have ended it before the lease was free.
                 current = await self._store.erasure(erasure_id)

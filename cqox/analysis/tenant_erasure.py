@@ -53,7 +53,7 @@ class TenantEraser:
 
         Args:
             tenant_id: the tenant, never `default`.
-            progress: is told what is deleted, before it is.
+            progress: records what is deleted, before it is.
             save: stores the progress.
 
         Raises:

@@ -20,7 +20,9 @@ class AuditEntryDescription(AnswerModel):
     kind: str = Field(description="How the subject was authenticated.")
     action: str = Field(description="Name of the operation, as in the OpenAPI document.")
     object: str = Field(description="Kind and id of what it was about; empty for a listing.")
-    outcome: str = Field(description="done, refused for want of a permission, failed, or interrupted by its client.")
+    outcome: str = Field(
+        description="done, refused because a permission is missing, failed, or interrupted by its client."
+    )
     request_id: str = Field(description="The id of the request in logs and traces.")
     previous: str = Field(description="Digest of the entry before it; zeros for the first one.")
     digest: str = Field(description="SHA-256 of the entry as canonical JSON without this member.")

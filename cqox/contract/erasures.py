@@ -62,7 +62,7 @@ class RetentionDays(AnswerModel):
 
 
 class RetentionDescription(AnswerModel):
-    """How long a tenant keeps what it has."""
+    """Retention periods of a tenant."""
 
     tenant: str
     own: RetentionDays = Field(description="As set for the tenant.")

@@ -1,8 +1,8 @@
 """The audit log of a tenant: a chain of entries, each with the digest of its predecessor.
 
 An entry is one line of canonical JSON. Its digest covers every other member, and so, through the digest of the
-predecessor, every entry before it. Whoever can write the store can also rewrite the whole chain: a head that was noted
-elsewhere finds that, and a tail that was cut off. Entries hold ids, never values of data.
+predecessor, every entry before it. A program that can write the store can also rewrite the whole chain: a head that was
+noted elsewhere finds that, and a tail that was cut off. Entries hold ids, never values of data.
 """
 
 import json
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 type Outcome = Literal["done", "refused", "failed", "interrupted"]
-"""What became of an operation: it was carried out, its permission was missing, it had an error, or its client left."""
+"""The outcome of an operation: it was carried out, its permission was missing, it had an error, or its client left."""
 
 FIRST_PREVIOUS = "0" * 64
 """In place of the digest of a predecessor, in the first entry of a chain."""

@@ -55,7 +55,7 @@ class ApiKeyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantRetention:
-    """How long a tenant keeps what it has, in days; None for as long as the operator keeps it.
+    """Retention periods of a tenant, in days; None for those of the operator.
 
     Attributes:
         reports: from their computation, or the end of a job that refers to them.

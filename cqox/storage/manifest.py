@@ -100,7 +100,7 @@ def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Mani
 
 def _write(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
     values = asdict(manifest.record) | {"description": manifest.record.description.decode()}
-    # Beside the record: earlier releases refuse one with a member that they do not know.
+    # Outside of the record: earlier releases refuse one with a member that they do not know.
     content = {"record": values, "digests": manifest.digests, "owner": values.pop("owner")}
     text = json.dumps(content, ensure_ascii=False).encode()
     sealing.write_file(folder / MANIFEST, text, _context(manifest.record.dataset_id))

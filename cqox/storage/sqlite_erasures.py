@@ -38,7 +38,7 @@ class SqliteErasures(OfTenant, ABC):
 
     @abstractmethod
     def _notify_other_engines(self) -> None:
-        """Tell other engines that reports were deleted."""
+        """Notify other engines that reports were deleted."""
 
     async def put_erasure(self, record: ErasureRecord) -> bool:
         """Insert the erasure, or update how far it has come; return False if it is finished already."""

@@ -126,7 +126,7 @@ async def _check_owner(state: State, dataset_id: str) -> None:
 
     Raises:
         NotFound: there is no such data set.
-        PermissionMissing: it is somebody else's, or nobody's.
+        PermissionMissing: it is somebody else's, or has no owner.
     """
     scope, needed = current_request().scope, Permission.DATASETS_DELETE
     principal = principal_of(scope)

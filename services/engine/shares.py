@@ -102,7 +102,7 @@ async def _opened(state: State) -> tuple[TenantAnalyses, str]:
     # A repeated field is joined to what is no token.
     scope = current_request().scope
     analyses, key = await state.analyses.open_share(", ".join(current_request().headers.getlist("Share-Token")))
-    # Whoever holds the link is nobody known: the log of its tenant says that it was used.
+    # The holder of the link is nobody known: the log of its tenant says that it was used.
     note(scope, kind="analysis", identity=key, tenant=analyses.tenant_id, subject="share-link")
     return analyses, key
 

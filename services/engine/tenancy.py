@@ -28,7 +28,7 @@ def tenant_of(scope: Mapping[str, Any]) -> str:
 
 
 def owner_of(scope: Mapping[str, Any]) -> str | None:
-    """Return who owns what a request registers; None without a login, where nobody is told apart.
+    """Return who owns what a request registers; None without a login, where all are the same user.
 
     Args:
         scope: the ASGI scope of the request.

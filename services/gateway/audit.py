@@ -1,6 +1,6 @@
 """The audit log at a gateway: what engines do not see is handed over to one of them.
 
-That is a request that is refused here for want of a permission, and an operation that the gateway carries out itself.
+That is a request that is refused here for its missing permission, and an operation of the gateway itself.
 """
 
 import json

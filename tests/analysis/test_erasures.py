@@ -1,4 +1,4 @@
-"""Erasures with a receipt: what goes along, and how they go on after a failure, a crash and beside another engine."""
+"""Erasures with a receipt: what goes along, and how they go on after a failure, a crash and with another engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -29,7 +29,7 @@ def test_a_manifest_has_the_record_and_each_file_but_itself(tmp_path: Path, seal
         assert found.digests == {name: digest_of(tmp_path / name) for name in ("source", "table.parquet")}
 
 
-def test_the_owner_is_kept_next_to_the_record_which_an_earlier_release_reads(tmp_path: Path) -> None:
+def test_the_owner_is_kept_outside_of_the_record_which_an_earlier_release_reads(tmp_path: Path) -> None:
     owned = replace(a_dataset("a"), owner="key:a")
     sealing = TenantSealing()
     write_manifest(tmp_path, owned, sealing)

@@ -28,7 +28,7 @@ async def test_a_repair_keeps_erasures(tmp_path: Path) -> None:
         assert await store.erasure(an_erasure().erasure_id) == an_erasure()
 
 
-async def test_other_engines_are_told_that_everything_is_erased(tmp_path: Path) -> None:
+async def test_other_engines_are_notified_that_everything_is_erased(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     async with in_default(SqliteStore.open, path) as one, in_default(SqliteStore.open, path) as other:
         await one.register(a_dataset("d"))

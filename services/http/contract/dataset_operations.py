@@ -127,8 +127,8 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         summary="Delete a data set",
         needs=Permission.DATASETS_WRITE,
         audited=Audited.STORED,
-        description="One's own, or any with `datasets:delete`. Its reports stay, unless `erase=reports` deletes them as "
-        "well, with their figures and the jobs on the data set that have ended. Analyses that are reading it finish; "
+        description="One's own, or any with `datasets:delete`. Its reports stay, unless `erase=reports` deletes them "
+        "as well, with their figures and the jobs on the data set that have ended. Analyses that read it finish; "
         "with `erase=reports` what they store is deleted too. `POST /api/erasures` does the same with a receipt.",
         parameters=(
             _DATASET,

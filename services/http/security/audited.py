@@ -1,4 +1,4 @@
-"""What the audit log says of a request: the declaration of each operation, and the event that follows from a request.
+"""Entries of the audit log: the declaration of each operation, and the event that follows from a request.
 
 Events hold ids only. Of a request that fails, an id that its client made up could hold anything, so that only ids in
 the form of this service's own are kept.
@@ -41,7 +41,7 @@ _MOST_CHARACTERS = 200
 
 
 class Audited(StrEnum):
-    """How an operation is recorded in the audit log."""
+    """The time at which an operation is recorded in the audit log."""
 
     STORED = "stored"
     """It is answered once its entry is stored: a change of what people have here."""
@@ -68,7 +68,7 @@ class Recorder(Protocol):
         ...
 
     def cut(self, request: "IncomingRequest", action: Action, outcome: Outcome) -> None:
-        """Record a request that was refused for want of a permission, or whose client left before the answer."""
+        """Record a request that was refused because a permission is missing, or whose client left before the answer."""
         ...
 
 

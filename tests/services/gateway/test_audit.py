@@ -1,4 +1,4 @@
-"""What a gateway hands over of the audit log to an engine."""
+"""Events of the audit log that a gateway hands over to an engine."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What the audit log says of a request, and what it leaves out."""
+"""Events of the audit log, and what they leave out of a request."""
 
 from types import SimpleNamespace
 from typing import Any
