@@ -35,7 +35,7 @@ from cqox.analysis.stores import (
     passing_role,
 )
 from cqox.analysis.tenant import Engine, TenantAnalyses
-from cqox.analysis.tenant_erasure import DestroyKey, TenantEraser
+from cqox.analysis.tenant_erasure import TenantEraser
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
 from cqox.errors import StoreUnavailable
@@ -115,7 +115,11 @@ class Analyses:
         )
         self._key_limiter = CapacityLimiter(1)
         self._eraser = TenantEraser(
-            database=self.store, directory=directory, within=self.within, learn=self._learn, destroy_key=destroy_key
+            database=self.store,
+            directory=directory,
+            within=self.within,
+            learn=self._learn,
+            destroy_key=None if sealing.ring is None else sealing.destroy,
         )
         self._erased = frozenset[str]()
         self._stoppers: list[Callable[[str, str], None]] = []
@@ -136,7 +140,6 @@ class Analyses:
         *,
         samples: bool = True,
         opened: WorkerPool | None = None,
-        destroy_key: DestroyKey | None = None,
     ) -> AsyncIterator[Self]:
         """Open the analyses of a data directory. The workers start in the background; `warm` waits for them.
 
@@ -146,7 +149,6 @@ class Analyses:
             addresses: result store and cache; by default in the folder and in memory.
             samples: whether there are built-in data sets; `warm` then creates them.
             opened: a pool made by `open_pool` for these bounds; one of its own by default.
-            destroy_key: destroys the encryption key of a tenant that is erased; None where nothing is encrypted.
 
         Raises:
             ModuleNotFoundError: `cqox-assets` is not installed.

@@ -14,7 +14,6 @@
 A reader links the files under names of its own, so a deletion does not affect it.
 """
 
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,10 +25,11 @@ from anyio import CancelScope, to_thread
 
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
-from cqox.errors import NotFound, StoreUnavailable
+from cqox.errors import StoreUnavailable
 from cqox.storage.contracts import DatasetRecord
 from cqox.storage.dataset_folders import TABLE, DatasetFolders, touch
 from cqox.storage.disk import unavailable
+from cqox.storage.figure_files import FigureFiles, checked_part
 from cqox.storage.file_operations import remove, sync
 from cqox.storage.leftovers import Erasures
 from cqox.storage.manifest import read_manifest, rename_in_manifest
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FOLDERS", "OWNED", "FileStore"]
 
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 OWNED = ("incoming", "reading", "removed", "uploads")
 """Folders whose entries are named for their process."""
 
@@ -52,7 +51,7 @@ FOLDERS = ("datasets", "figures", *OWNED)
 """Folders of a tenant that exist from its first file on."""
 
 
-class FileStore:
+class FileStore(FigureFiles):
     """The files of one tenant, as `DataDirectory.within` returns them.
 
     Args:
@@ -74,12 +73,11 @@ class FileStore:
 
     def __init__(self, directory: "DataDirectory", root: Path, sealing: TenantSealing) -> None:
         self.directory = directory
-        self._root = root
+        super().__init__(root, sealing)
         self.owner = directory.owner
         self.originals = directory.originals
         self.room = directory.room
         self.erasures = Erasures(root / "erased")
-        self.sealing = sealing
         self.partial = PartialUploads(root / "partial", sealing)
         self._folders = DatasetFolders(
             root / "removed", self.owner, ballast=directory.ballast, erasures=self.erasures, sealing=sealing
@@ -251,7 +249,7 @@ class FileStore:
 
     def kept(self) -> Sequence[str]:
         """Return the ids of all data sets with files."""
-        return [path.name for path in self._listed("datasets") if (path / TABLE).exists()]
+        return [path.name for path in self.listed("datasets") if (path / TABLE).exists()]
 
     def kept_at(self, dataset_id: str) -> float:
         """Return when its files were created, in seconds of the Unix epoch; 0 without files."""
@@ -284,78 +282,24 @@ class FileStore:
     async def begin_erasure(self, dataset_id: str) -> None:
         """Mark the reports of the data set for deletion; ignored if the disk rejects the mark."""
         with suppress(StoreUnavailable):
-            await self.threaded(self.erasures.begin, _checked(dataset_id))
+            await self.threaded(self.erasures.begin, checked_part(dataset_id))
 
     async def digests(self, dataset_id: str) -> Mapping[str, str]:
         """Return the digest of each file of a data set, by its name, with that of its original; empty without files."""
-        place = self._place(dataset_id)
+        place, sealing = self.folder_of(dataset_id), self.sealing
 
         def read() -> dict[str, str]:
-            manifest, original = read_manifest(place), self.originals.about(place)
+            manifest = read_manifest(place, dataset_id, sealing)
+            original = self.originals.about(place, sealing)
             found = {} if manifest is None else dict(manifest.digests)
             return found if original is None else found | {ORIGINAL: original.digest}
 
         return await self.threaded(read)
 
-    async def count_figures(self, analysis_id: str) -> int:
-        """Return the number of rendered figures of an analysis."""
-        folder = self._root / "figures" / _checked(analysis_id)
-        return await self.threaded(lambda: len(list(folder.glob("[!.]*"))))
-
     async def is_intact(self, dataset_id: str) -> bool:
         """Return whether every file of the data set has the digest of its manifest; reads all of them."""
         place = self.folder_of(dataset_id)
         return await self.threaded(self._folders.is_intact, place, place)
-
-    def drawn(self) -> Sequence[str]:
-        """Return the ids of all analyses with a rendered figure."""
-        return [path.name for path in self._listed("figures")]
-
-    def drawn_at(self, analysis_id: str) -> float:
-        """Return when a figure of this analysis was last rendered, in seconds of the Unix epoch; 0 if never."""
-        try:
-            return (self._root / "figures" / _checked(analysis_id)).stat().st_mtime
-        except FileNotFoundError:
-            return 0.0
-
-    async def erase(self, analysis_id: str) -> None:
-        """Remove the rendered figures of an analysis; the next request renders them again."""
-        folder = self._root / "figures" / _checked(analysis_id)
-        await self.threaded(remove, folder)
-
-    def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
-        """Return the path of the rendered figure, also before it is rendered."""
-        return self._root / "figures" / _checked(analysis_id) / f"{_checked(name)}.{_checked(suffix)}"
-
-    async def read_figure(self, path: Path) -> bytes | None:
-        """Return a rendered figure by its path of `figure`, or None where there is none."""
-
-        def read() -> bytes | None:
-            try:
-                return self.sealing.read_file(path, _figure_context(path))
-            except FileNotFoundError:
-                return None
-            except SealBroken:
-                # It is rendered again.
-                return None
-
-        return await self.threaded(read)
-
-    async def write_figure(self, path: Path, content: bytes) -> None:
-        """Write a rendered figure atomically; a reader never sees a part of it.
-
-        Args:
-            path: as `figure` returns it.
-            content: its bytes.
-        """
-
-        def write() -> None:
-            private_folder(path.parent, parents=True, exist_ok=True)
-            scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-            self.sealing.write_file(scratch, content, _figure_context(path))
-            scratch.replace(path)
-
-        await self.threaded(write)
 
     async def threaded[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
         """Call a blocking function on files in a thread of this store.
@@ -395,24 +339,15 @@ class FileStore:
         except OSError as error:
             raise unavailable(error) from error
 
-    def _listed(self, name: str) -> Sequence[Path]:
+    def listed(self, name: str) -> Sequence[Path]:
+        """Return the entries of one of the folders."""
         # A tenant has no folders before its first file; those of the data directory itself must be there.
         folder = self._root / name
         return sorted(folder.iterdir()) if self._prepared or folder.exists() else ()
 
     def folder_of(self, dataset_id: str) -> Path:
         """Return the folder of the files of a data set, also where there are none."""
-        return self._root / "datasets" / _checked(dataset_id)
+        return self._root / "datasets" / checked_part(dataset_id)
 
     def _new(self, kind: str) -> Path:
         return self._root / kind / f"{self.owner}-{secrets.token_hex(8)}"
-
-
-def _figure_context(path: Path) -> str:
-    return f"figure/{path.parent.name}/{path.name}"
-
-
-def _checked(part: str) -> str:
-    if not _SAFE.fullmatch(part):
-        raise NotFound(Message("storage.no-such-name", name=part[:80]))
-    return part

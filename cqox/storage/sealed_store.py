@@ -15,7 +15,10 @@ from anyio import CapacityLimiter, to_thread
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import StoreUnavailable
+from cqox.security import AuditEntry, AuditEvent
+from cqox.storage.audit import AuditFilter
 from cqox.storage.contracts import DatasetRecord, JobRecord, JobStatus, Record, ResultStore, StoredReport
+from cqox.storage.erasures import ErasureRecord
 from cqox.storage.history import Annotation, Looks, ReportSummary
 from cqox.storage.pages import Page
 from cqox.storage.rows import NOTES_CHARACTERS
@@ -247,6 +250,44 @@ class SealedStore:
     async def expire_shares(self, *, before: str) -> int:
         """See `ShareStore`."""
         return await self._store.expire_shares(before=before)
+
+    async def append_audit(self, events: Sequence[AuditEvent]) -> int:
+        """See `AuditStore`; an event holds no data."""
+        return await self._store.append_audit(events)
+
+    async def audit(
+        self,
+        *,
+        wanted: AuditFilter = AuditFilter(),  # noqa: B008 - frozen
+        limit: int = 50,
+        before: int | None = None,
+    ) -> Page[AuditEntry]:
+        """See `AuditStore`."""
+        return await self._store.audit(wanted=wanted, limit=limit, before=before)
+
+    async def audit_after(self, seq: int, *, limit: int) -> Sequence[AuditEntry]:
+        """See `AuditStore`."""
+        return await self._store.audit_after(seq, limit=limit)
+
+    async def audit_head(self) -> AuditEntry | None:
+        """See `AuditStore`."""
+        return await self._store.audit_head()
+
+    async def put_erasure(self, record: ErasureRecord) -> bool:
+        """See `ErasureStore`; a receipt holds no data."""
+        return await self._store.put_erasure(record)
+
+    async def erasure(self, erasure_id: str) -> ErasureRecord | None:
+        """See `ErasureStore`."""
+        return await self._store.erasure(erasure_id)
+
+    async def open_erasures(self, *, since: str) -> Sequence[ErasureRecord]:
+        """See `ErasureStore`."""
+        return await self._store.open_erasures(since=since)
+
+    async def erase_everything(self) -> int:
+        """See `ErasureStore`."""
+        return await self._store.erase_everything()
 
     async def _all_summaries(self, dataset_id: str | None, before: str | None) -> AsyncGenerator[ReportSummary]:
         while True:

@@ -131,9 +131,20 @@ class Sealing:
             except KeysUnavailable as error:
                 raise StoreUnavailable(Message("encryption.keys-away", reason=str(error))) from error
 
-    def forget(self, tenant_id: str) -> None:
-        """Forget the data keys of a tenant whose key was destroyed."""
+    def destroy(self, tenant_id: str) -> bool:
+        """Destroy the key of a tenant for ever, and forget its data keys; return whether it had one. Blocking.
+
+        Raises:
+            StoreUnavailable: the key ring is away.
+        """
+        if self.ring is None:
+            return False
+        try:
+            found = self.ring.destroy(tenant_id)
+        except KeysUnavailable as error:
+            raise StoreUnavailable(Message("encryption.keys-away", reason=str(error))) from error
         self._tenants.pop(tenant_id, None)
+        return found
 
 
 class TenantSealing:

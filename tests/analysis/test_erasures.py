@@ -41,15 +41,16 @@ async def filled(analyses: TenantAnalyses, name: str = "d", reports: int = 3) ->
     """Give a data set files, reports with everything that belongs to them, and jobs."""
     record = a_dataset(name)
     folder = analyses._files.incoming()
-    await analyses._files.write(folder / "table.parquet", b"table")
+    (folder / "table.parquet").write_bytes(b"table")
     await analyses._files.keep(folder, record)
     await analyses.store.register(record)
     for number in range(1, reports + 1):
         report = a_report(number, dataset_id=name)
         await analyses._results.keep(report)
-        await analyses._files.write(analyses._files.figure(report.analysis_id, "forest", "svg"), b"<svg/>")
+        await analyses._files.write_figure(analyses._files.figure(report.analysis_id, "forest", "svg"), b"<svg/>")
     await analyses.store.annotate(an_annotation(1, "v", title="t"), replaces=None)
-    await analyses.store.put_share(a_share(1, f"s-{analyses.tenant_id}"))
+    share = replace(a_share(1, f"s-{analyses.tenant_id}"), expires_at="2099-01-01T00:00:00+00:00")
+    await analyses.store.put_share(share)
     await analyses.store.put_job(replace(an_ended_job("j", "2026-01-02"), dataset_id=name), owner="o", seconds=60)
 
 

@@ -11,7 +11,10 @@ import pytest
 from cqox.analysis import pools
 from cqox.analysis.erasure_progress import Progress
 from cqox.analysis.service import Analyses
-from cqox.storage import DEFAULT_TENANT
+from cqox.analysis.stores import StoreAddresses
+from cqox.encryption import KeysUnavailable
+from cqox.encryption.file_keyring import FileKeyRing
+from cqox.storage import DEFAULT_TENANT, Sealing
 from tests.analysis.fake_pool import FakePool
 from tests.analysis.test_erasures import BOUNDS, filled, finished, left
 from tests.storage.records import a_key, a_report, a_tenant, an_event
@@ -26,29 +29,31 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> FakePool:
     return made
 
 
-class Keys:
-    """Destroys keys, unless it cannot be asked now."""
+class Keys(FileKeyRing):
+    """A key ring that cannot be asked to destroy a key a few times."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self.destroyed: list[str] = []
         self.failures = 0
 
-    def __call__(self, tenant_id: str) -> bool:
+    def destroy(self, tenant_id: str) -> bool:
         if self.failures:
             self.failures -= 1
-            raise RuntimeError("sealed")
+            raise KeysUnavailable("sealed")
         self.destroyed.append(tenant_id)
-        return len(self.destroyed) == 1
+        return super().destroy(tenant_id)
 
 
 @asynccontextmanager
 async def opened(folder: Path, keys: Keys | None = None) -> AsyncIterator[Analyses]:
-    async with Analyses.open(folder, BOUNDS, samples=False, destroy_key=keys) as engine:
+    addresses = StoreAddresses(sealing=Sealing(keys))
+    async with Analyses.open(folder, BOUNDS, addresses, samples=False) as engine:
         yield engine
 
 
 async def test_everything_of_a_tenant_goes_but_its_log_and_nothing_of_another(tmp_path: Path) -> None:
-    keys = Keys()
+    keys = Keys(tmp_path / "keyring.json")
     async with opened(tmp_path, keys) as engine:
         await engine.store.put_tenant(a_tenant("acme", name="Acme"))
         await engine.store.put_key(a_key("k"))
@@ -83,7 +88,7 @@ async def test_everything_of_a_tenant_goes_but_its_log_and_nothing_of_another(tm
 
 
 async def test_a_key_that_cannot_be_destroyed_now_is_destroyed_later(tmp_path: Path) -> None:
-    keys = Keys()
+    keys = Keys(tmp_path / "keyring.json")
     keys.failures = 2
     async with opened(tmp_path, keys) as engine:
         await engine.store.put_tenant(a_tenant("acme"))

@@ -7,7 +7,7 @@ import pytest
 
 from cqox.encryption import SealBroken, is_sealed
 from cqox.errors import StoreUnavailable
-from cqox.storage.sealing import SEALED_TEXT, PlainWriter, TenantSealing
+from cqox.storage.sealing import SEALED_TEXT, PlainWriter, Sealing, TenantSealing
 from tests.storage.sealings import sealing_in
 
 OFF = TenantSealing()
@@ -115,7 +115,8 @@ def test_each_tenant_has_sealing_of_its_own(tmp_path: Path) -> None:
         sealing.of("other").open(sealing.of("acme").seal(b"x", "a"), "a")
     sealed = sealing.of("acme").seal(b"x", "a")
     assert sealing.ring is not None
-    sealing.ring.destroy("acme")
-    sealing.forget("acme")
+    assert sealing.destroy("acme") is True
+    assert sealing.destroy("acme") is False
+    assert Sealing().destroy("acme") is False
     with pytest.raises(StoreUnavailable, match="no longer has"):
         sealing.of("acme").open(sealed, "a")
