@@ -79,6 +79,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/faketime.sh
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)
+	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%)

@@ -17,7 +17,7 @@ from threading import RLock
 from cqox.certificates.folder import CertificatesUnusable, Version, current_version
 from cqox.certificates.identity import identity_of
 
-__all__ = ["Credentials", "Loaded", "examine"]
+__all__ = ["Credentials", "Loaded", "date", "examine"]
 
 _log = logging.getLogger("cqox.certificates")
 

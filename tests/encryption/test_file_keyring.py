@@ -3,18 +3,47 @@
 import json
 import multiprocessing
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cqox.encryption import KeyRing, KeysUnavailable
 from cqox.encryption.file_keyring import FileKeyRing
-from tests.encryption.keyring_contract import *  # noqa: F403 - the tests of the contract
+from tests.encryption.keyring_contract import KeyRingContract, Unreachable
 
 
 @pytest.fixture
 def ring(tmp_path: Path) -> KeyRing:
     return FileKeyRing(tmp_path / "keyring.json")
+
+
+class TestFileKeyRing(KeyRingContract):
+    @pytest.fixture
+    def ring(self, tmp_path: Path) -> KeyRing:
+        return FileKeyRing(tmp_path / "keyring.json")
+
+    @pytest.fixture
+    def reopened(self, ring: KeyRing, tmp_path: Path) -> KeyRing:
+        return FileKeyRing(tmp_path / "keyring.json")
+
+    @pytest.fixture
+    def unreachable(self, ring: KeyRing, tmp_path: Path) -> Unreachable:
+        @contextmanager
+        def refused() -> Iterator[None]:
+            # As where others can read it.
+            path = tmp_path / "keyring.json"
+            ring.new_data_key("present")
+            path.chmod(0o644)
+            os.utime(path)
+            try:
+                yield
+            finally:
+                path.chmod(0o600)
+                os.utime(path)
+
+        return refused
 
 
 def test_the_file_is_readable_by_its_owner_alone(ring: KeyRing, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""The token of a login, and when to renew or replace it. Pure: the time is an argument.
+
+A lease that a token has brought ends with the token at the latest, so that it knows the token's number.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any, Self
+
+__all__ = ["RENEW_SHARE", "Token"]
+
+RENEW_SHARE = 2 / 3
+"""Share of its life after which a token, a lease or a certificate is renewed."""
+
+_SHORTENED_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of the vault.
+
+    Attributes:
+        value: sent with each request; secret.
+        number: counts the logins of this process.
+        seconds: its life from the login, which each renewal should bring again.
+        ends: end of its life, in seconds of a monotonic clock; infinite for one without an end.
+        renew_at: when it should be renewed.
+        is_renewable: whether the vault renews it; otherwise another login follows.
+    """
+
+    value: str = field(repr=False)
+    number: int
+    seconds: float
+    ends: float
+    renew_at: float
+    is_renewable: bool
+
+    @classmethod
+    def of_login(cls, auth: Mapping[str, Any], *, number: int, now: float) -> Self:
+        """Return the token that a login has brought.
+
+        Args:
+            auth: the member `auth` of the answer.
+            number: counts the logins.
+            now: before the request was sent, on a monotonic clock.
+
+        Raises:
+            ValueError: the answer holds no token.
+        """
+        value, seconds = auth.get("client_token"), auth.get("lease_duration")
+        if not isinstance(value, str) or not value or not isinstance(seconds, int | float):
+            raise ValueError("the answer to the login holds no token")
+        life = float(seconds) or inf
+        return cls(
+            value=value,
+            number=number,
+            seconds=life,
+            ends=now + life,
+            renew_at=now + RENEW_SHARE * life,
+            is_renewable=auth.get("renewable") is True,
+        )
+
+    def renewed(self, auth: Mapping[str, Any], *, now: float) -> Self:
+        """Return the token after a renewal. Where the vault hardly prolongs it, another login is due at once.
+
+        What the token has brought ends with it, and can then be replaced before that.
+        """
+        seconds = auth.get("lease_duration")
+        life = float(seconds) if isinstance(seconds, int | float) else 0.0
+        is_whole = life >= _SHORTENED_SHARE * self.seconds
+        return replace(
+            self,
+            ends=now + life,
+            renew_at=now + RENEW_SHARE * life if is_whole else now,
+            is_renewable=auth.get("renewable") is True and is_whole,
+        )
+
+    def later(self, *, now: float) -> Self:
+        """Return the token where a renewal has failed: the next one is tried in a while, not with each request."""
+        return replace(self, renew_at=now + min(5.0, max(0.1, (self.ends - now) / 10)))
