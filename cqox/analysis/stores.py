@@ -17,6 +17,7 @@ from cqox.storage import (
     SqliteStore,
 )
 from cqox.storage.sqlite_file import check_sqlite
+from cqox.vault.database import DatabaseLogins
 
 __all__ = [
     "RESULTS_FILE",
@@ -45,12 +46,14 @@ class StoreAddresses:
         redis_url: the Redis server; the memory of the process if empty.
         credentials: certificates for TLS to them, where the addresses name none.
         sealing: encryption at rest.
+        logins: users of the PostgreSQL database, where a vault creates them.
     """
 
     postgres_url: str = ""
     redis_url: str = ""
     credentials: Credentials | None = None
     sealing: Sealing = field(default_factory=Sealing)
+    logins: DatabaseLogins | None = None
 
 
 def check_file(data_dir: Path) -> None:
@@ -96,7 +99,8 @@ async def open_store(
     if addresses.postgres_url:
         from cqox.storage.postgres import PostgresStore
 
-        async with PostgresStore.open(addresses.postgres_url, credentials=addresses.credentials) as postgres:
+        opened = PostgresStore.open(addresses.postgres_url, credentials=addresses.credentials, logins=addresses.logins)
+        async with opened as postgres:
             yield postgres
     else:
         async with SqliteStore.open(data_dir / RESULTS_FILE, repair=repair, ballast=Ballast(data_dir)) as sqlite:

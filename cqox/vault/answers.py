@@ -41,7 +41,8 @@ def parse(path: str, status: int, content: bytes) -> dict[str, Any]:
     found = _members(content)
     if status >= _LEAST_FAILURE or status in _OUTAGES:
         errors = _errors(found) if found is not None else ()
-        sealed = any("sealed" in error.lower() for error in errors)
+        # The path of the health has a member in place of a sentence.
+        sealed = any("sealed" in error.lower() for error in errors) or (found or {}).get("sealed") is True
         reason = "it is sealed" if sealed else "; ".join((f"it answers {status}", *errors))
         raise VaultUnavailable(reason, is_outage=status in _OUTAGES)
     if status >= _LEAST_ERROR and found is not None and "errors" in found:

@@ -7,6 +7,7 @@ A vault that does not answer is asked by a retry within a circuit breaker; while
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ _FAILURES = 3
 _RECOVERY_SECONDS = 1.0
 _LOOKUP = "auth/token/lookup-self"
 _RENEW = "auth/token/renew-self"
+_REVOKE = "auth/token/revoke-self"
 _MASK = "***"
 _log = logging.getLogger("cqox.vault")
 
@@ -74,6 +76,7 @@ class Vault:
         )
         retry = Retry(_ATTEMPTS, 0.1, 1.0, exceptions=_is_retryable, idempotent=True, name="vault")
         self._exchange = Policy("vault", circuit, retry)(self._attempt)
+        self._exchange_once = Policy("vault once", circuit)(self._attempt)
 
     def __repr__(self) -> str:
         return f"Vault({self.access.address!r})"
@@ -87,12 +90,20 @@ class Vault:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. The token is left to its end: what it has brought ends with it."""
+        """Close the connections. The token is left to its end, unless `log_out` has revoked it."""
         with self._client_lock:
             clients = [*self._replaced, *([self._client] if self._client is not None else [])]
             self._client, self._replaced = None, []
         for client in clients:
             client.close()
+
+    def log_out(self) -> None:
+        """Revoke the token and all that it has brought, as far as the vault answers at once."""
+        with self._login_lock:
+            token, self._token = self._token, None
+        if token is not None:
+            with suppress(VaultError):
+                self._attempt("POST", _REVOKE, {}, token)
 
     @property
     def token_number(self) -> int:
@@ -124,12 +135,12 @@ class Vault:
         return self._request(method, path, body or {})
 
     def look(self) -> None:
-        """Ask the vault whether it is there and unsealed, without a login.
+        """Ask the vault once whether it is there and unsealed, without a login.
 
         Raises:
             VaultUnavailable: it is not.
         """
-        self._guarded("GET", "sys/health?standbyok=true&perfstandbyok=true", None, None)
+        self._guarded("GET", "sys/health?standbyok=true&perfstandbyok=true", None, None, once=True)
 
     def keep_token(self) -> float:
         """Renew the token where that is due, or log in; return the seconds until it is due again.
@@ -224,9 +235,11 @@ class Vault:
         self.outage.ended("login")
         self.outage.leases["its token"] = token.ends
 
-    def _guarded(self, method: str, path: str, body: Mapping[str, object] | None, token: Token | None) -> Answer:
+    def _guarded(
+        self, method: str, path: str, body: Mapping[str, object] | None, token: Token | None, *, once: bool = False
+    ) -> Answer:
         try:
-            answer = self._exchange(method, path, body, token)
+            answer = (self._exchange_once if once else self._exchange)(method, path, body, token)
         except VaultUnavailable as error:
             # A new one: the chain of the old one holds the request with the token.
             reason, is_outage = str(error), error.is_outage

@@ -11,13 +11,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from cqox.certificates import is_identity
 from cqox.environment import data_home, parse_size
-from cqox.errors import CqoxError
 from cqox.telemetry.secrets import masked
 from services.config.about import Service
 from services.config.hosts import AllowedHosts
 from services.config.secrets import SecretUnusable, holds_password, read_secret, telemetry_secrets
 from services.config.settings import Settings
+from services.config.settings_error import SettingsError
 from services.config.table import Setting, table
+from services.config.vault import is_reference, read_references, vault_access
 
 __all__ = [
     "HelpRequested",
@@ -44,10 +45,6 @@ _OF_OTHERS = frozenset(
 )
 
 
-class SettingsError(CqoxError):
-    """A setting has an invalid value, or a CQOX_… variable is unknown."""
-
-
 class HelpRequested(Exception):
     """`--help` was given; the message is the text to print."""
 
@@ -66,17 +63,23 @@ class Loaded:
 
 
 def load(
-    environ: Mapping[str, str], overrides: Mapping[str, str] | None = None, *, secrets: Collection[str] | None = None
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    *,
+    secrets: Collection[str] | None = None,
+    service: Service = "up",
 ) -> Loaded:
     """Load settings from an environment and flags.
 
     Args:
         environ: the environment; an empty value counts as absent.
         overrides: values by environment name that take precedence over the environment, such as flags.
-        secrets: the fields of `Settings` whose `…_FILE` variables are read; all if None.
+        secrets: the fields of `Settings` whose `…_FILE` variables and references to a vault are read; all if None.
+        service: the one whose login to the vault is used.
 
     Raises:
         SettingsError: a value is invalid, or a CQOX_… variable is unknown; the message has the nearest valid name.
+        VaultAway: a secret is in a vault that does not answer.
     """
     known = {setting.variable: setting for setting in table()}
     given, notes = _ours(environ, known)
@@ -92,12 +95,24 @@ def load(
         if secrets is None or setting.name in secrets:
             given[setting.variable] = _secret(setting, file)
     given |= overrides
-    values: dict[str, Any] = {known[name].name: _parsed(known[name], text) for name, text in given.items()}
-    values.setdefault("data_dir", data_home(environ))
-    settings = Settings(**values)
+    references = {name: given.pop(name) for name, text in list(given.items()) if _refers(known[name], text)}
+    settings = _settings(known, given, environ)
+    wanted = {name: text for name, text in references.items() if secrets is None or known[name].name in secrets}
+    if wanted:
+        settings = _settings(known, given | read_references(wanted, vault_access(settings, service)), environ)
     if settings.peers and settings.tls_dir == Path():
         raise SettingsError("CQOX_TLS_PEERS needs CQOX_TLS_DIR: without it there is no TLS that could demand them.")
     return Loaded(settings=settings, notes=tuple(notes))
+
+
+def _refers(setting: Setting, text: str) -> bool:
+    return bool(setting.secret) and is_reference(text)
+
+
+def _settings(known: Mapping[str, Setting], given: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
+    values: dict[str, Any] = {known[name].name: _parsed(known[name], text) for name, text in given.items()}
+    values.setdefault("data_dir", data_home(environ))
+    return Settings(**values)
 
 
 def adopt_telemetry_secrets(environ: MutableMapping[str, str]) -> None:
@@ -179,7 +194,7 @@ def load_command_line(
         names = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
         parser.error(f"there is no flag {names[0]}" if names else "there is a word that belongs to no flag")
     flags = {variable: text for variable, text in found.items() if text is not None}
-    return load(environ, flags, secrets={setting.name for setting in of_service})
+    return load(environ, flags, secrets={setting.name for setting in of_service}, service=service)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -107,6 +107,12 @@ class AllowedHosts:
             bare = entry[1:-1] if entry.startswith("[") and entry.endswith("]") else entry
             self._names.add(_canonical(bare) or _name_of(entry, entry))
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names and addresses that are given in full, in order."""
+        own = () if self._own in ("", "0.0.0.0", "::") else (self._own,)
+        return tuple(sorted({*self._names, *own}))
+
     def answers_to(self, authority: Authority) -> bool:
         """Return whether requests for this host are allowed."""
         return (

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from cqox.environment import data_home
 from services.config.about import About
 from services.config.body_pace import BodyPace
-from services.config.network import NetworkSettings
+from services.config.vault_settings import VaultSettings
 
 __all__ = ["Settings", "shared_socket_path"]
 
@@ -21,7 +21,7 @@ _MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(NetworkSettings):
+class Settings(VaultSettings):
     """The configuration of the services. Every field has a working default."""
 
     data_dir: Annotated[

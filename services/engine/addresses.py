@@ -3,6 +3,7 @@
 from cqox.analysis.stores import StoreAddresses
 from cqox.certificates import CertificatesUnusable, Credentials
 from cqox.storage import Sealing
+from cqox.vault.database import DatabaseLogins
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.engine.keyring import open_sealing
@@ -11,7 +12,11 @@ __all__ = ["store_addresses"]
 
 
 def store_addresses(
-    settings: Settings, credentials: Credentials | None = None, sealing: Sealing | None = None
+    settings: Settings,
+    credentials: Credentials | None = None,
+    *,
+    sealing: Sealing | None = None,
+    logins: DatabaseLogins | None = None,
 ) -> StoreAddresses:
     """Return the addresses of result store and cache, with the certificates of the engine and its key ring.
 
@@ -19,10 +24,14 @@ def store_addresses(
         settings: the settings in force.
         credentials: those certificates, where they are read already.
         sealing: encryption at rest, where it is open already.
+        logins: users of PostgreSQL, where a vault creates them.
 
     Raises:
-        SettingsError: the certificates cannot be read, or the package that encrypts is not installed.
+        SettingsError: the certificates cannot be read, the package that encrypts is not installed, or the address of
+            PostgreSQL does not go with `logins`.
     """
+    if logins is not None:
+        _check_without_user(settings.postgres_url)
     folder = settings.tls_dir_of("engine")
     if credentials is None and folder is not None and (settings.postgres_url or settings.redis_url):
         try:
@@ -33,5 +42,21 @@ def store_addresses(
         postgres_url=settings.postgres_url,
         redis_url=settings.redis_url,
         credentials=credentials,
+        logins=logins,
         sealing=open_sealing(settings) if sealing is None else sealing,
     )
+
+
+def _check_without_user(url: str) -> None:
+    if not url:
+        raise SettingsError("CQOX_VAULT_DATABASE_ROLE needs POSTGRES_URL, the address of the database without a user.")
+    from cqox.storage.postgres.address import check_address, names_user
+
+    try:
+        check_address(url)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    if names_user(url):
+        raise SettingsError(
+            "POSTGRES_URL names a user or a password, and CQOX_VAULT_DATABASE_ROLE gives others; keep one of them."
+        )

@@ -38,6 +38,7 @@ from services.http.security.hop import hop_keys
 from services.http.security.quota import BudgetQuota
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
+from services.http.server.vault import ServiceVault
 
 __all__ = ["app", "create_app"]
 
@@ -48,9 +49,15 @@ def create_app(settings: Settings) -> App:
     Raises:
         SettingsError: a store URL is invalid, or the data directory, its result file or the certificates cannot be
             used.
+        VaultAway: what the engine needs at the start is in a vault that does not answer.
     """
-    engine_app = App(__name__, title="Engine", settings=settings)
-    addresses = store_addresses(settings, None if engine_app.tls is None else engine_app.tls.credentials)
+    vault = ServiceVault.of(settings, "engine")
+    engine_app = App(__name__, title="Engine", settings=settings, vault=vault)
+    addresses = store_addresses(
+        settings,
+        None if engine_app.tls is None else engine_app.tls.credentials,
+        logins=None if vault is None else vault.logins,
+    )
     try:
         check_addresses(addresses)
         usable_directory(settings.data_dir, setting="CQOX_DATA_DIR")

@@ -26,6 +26,7 @@ from services.http.security.hop import hop_keys
 from services.http.security.quota import BudgetQuota, Quota, Quotas, RequestQuota
 from services.http.server.app import App
 from services.http.server.startup import asgi_app
+from services.http.server.vault import ServiceVault
 from services.page.routes import add_page
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def create_app(settings: Settings) -> App:
     Raises:
         SettingsError: the certificates of `CQOX_TLS_DIR`, or those trusted for an engine with https, cannot be read;
             or a login is required, and nothing proves a request of the gateway to an engine.
+        VaultAway: what the gateway needs at the start is in a vault that does not answer.
     """
-    gateway = App(__name__, title="Gateway", settings=settings)
+    gateway = App(__name__, title="Gateway", settings=settings, vault=ServiceVault.of(settings, "gateway"))
     tls = None
     if gateway.tls is not None:
         tls = EngineTls(gateway.tls.credentials, settings.tls_engine)

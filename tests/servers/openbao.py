@@ -34,6 +34,7 @@ path "transit/keys/cqox-*" { capabilities = ["create", "read", "update", "delete
 path "secret/data/cqox/*" { capabilities = ["read"] }
 path "database/creds/cqox" { capabilities = ["read"] }
 path "pki/issue/cqox" { capabilities = ["update"] }
+path "pki/issuers" { capabilities = ["list"] }
 """
 """Permissions of the services in the tests."""
 
@@ -168,6 +169,23 @@ class OpenBao:
     def allow(self, name: str = "cqox", policy: str = POLICY) -> None:
         """Write a policy."""
         self.write(f"sys/policies/acl/{name}", policy=policy)
+
+    def authority(self, mount: str = "pki", *, name: str = "CQOx test", **role: object) -> None:
+        """Enable a PKI engine with a root authority, and the role `cqox` for the identities of the services."""
+        if f"{mount}/" not in self.request("GET", "sys/mounts"):
+            self.mount("pki", mount, config={"max_lease_ttl": "8760h"})
+            self.write(f"{mount}/root/generate/internal", common_name=name, ttl="8760h", key_type="ec", key_bits=256)
+        given: dict[str, object] = {
+            "allowed_uri_sans": "spiffe://cqox/*",
+            "allowed_domains": "cqox.example.com",
+            "allow_bare_domains": True,
+            "require_cn": False,
+            "key_type": "ec",
+            "key_bits": 256,
+            "ttl": "1h",
+            "not_before_duration": "1s",
+        }
+        self.write(f"{mount}/roles/cqox", **(given | role))
 
     def app_role(self, file: Path, name: str = "cqox", **settings: object) -> Path:
         """Make a role with the policy of its name, and write its ids to a file that only this user can read."""

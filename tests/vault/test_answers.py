@@ -16,7 +16,7 @@ def test_members_of_an_answer() -> None:
 
 
 def test_a_sealed_vault_is_an_outage() -> None:
-    for content in (errors("Vault is sealed"), b'{"errors": ["OpenBao is sealed"]}'):
+    for content in (errors("Vault is sealed"), b'{"errors": ["OpenBao is sealed"]}', b'{"sealed": true}'):
         with pytest.raises(VaultUnavailable, match=r"^it is sealed$") as raised:
             parse("x", 503, content)
         assert raised.value.is_outage

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-__all__ = ["check_address"]
+__all__ = ["check_address", "names_user"]
 
 _FORM = "postgresql://user:password@host:5432/name, or key=value pairs"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -39,6 +39,12 @@ def check_address(conninfo: str) -> None:
     reason = _refused_value(conninfo)
     if reason:
         raise ValueError(f"POSTGRES_URL cannot be read: {reason}.")
+
+
+def names_user(conninfo: str) -> bool:
+    """Return whether a valid address names a user or a password."""
+    options = conninfo_to_dict(conninfo)
+    return bool(options.get("user") or options.get("password") or options.get("passfile"))
 
 
 def _refused_value(conninfo: str) -> str:

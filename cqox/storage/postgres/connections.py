@@ -28,6 +28,8 @@ from cqox.certificates import Credentials
 from cqox.storage.blocking import Threads
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.tls import PostgresTls
+from cqox.storage.postgres.users import PostgresUsers
+from cqox.vault.database import DatabaseLogins
 
 __all__ = ["EVERY_TENANT", "NO_TENANT", "Connections"]
 
@@ -63,6 +65,7 @@ class Connections:
         seconds: how long a call waits for a connection.
         statement_seconds: statement timeout of the server, a second limit in addition to the timeout of the call.
         credentials: certificates for connections whose `conninfo` says nothing about TLS.
+        logins: users of the database that change; a connection of an earlier one is used for no further call.
 
     Attributes:
         silent: whether the last call timed out without an answer. Later calls are then ended without waiting for the
@@ -77,9 +80,11 @@ class Connections:
         seconds: float,
         statement_seconds: float,
         credentials: Credentials | None = None,
+        logins: DatabaseLogins | None = None,
     ) -> None:
         self._seconds = seconds
         self._tls = None if credentials is None else PostgresTls(conninfo, credentials)
+        self._users = None if logins is None else PostgresUsers(logins)
         self._statement_seconds = statement_seconds
         self._threads = Threads("postgres", size)
         self._cancels = CapacityLimiter(size)
@@ -107,6 +112,9 @@ class Connections:
             reconnect_timeout=0.0,
             name="results",
         )
+        if logins is not None:
+            # Idle connections of the earlier user are closed at once, those in use when they are returned.
+            logins.on_replaced(self._pool.drain)
 
     @property
     def exhausted(self) -> bool:
@@ -164,12 +172,24 @@ class Connections:
                 if monotonic() - began > self._seconds:
                     raise
                 continue
-            if _is_alive(connection) and (self._tls is None or self._tls.is_current(connection)):
+            if _is_alive(connection) and self._is_current(connection):
                 with self._lock:
                     self._lent += 1
                 return connection
             connection.close()
             self._pool.putconn(connection)
+
+    def _is_current(self, connection: Connection) -> bool:
+        return (self._tls is None or self._tls.is_current(connection)) and (
+            self._users is None or self._users.is_current(connection)
+        )
+
+    def is_withdrawn(self, connection: Connection) -> bool:
+        """Close a connection and return True where its user was removed."""
+        if self._users is None or not self._users.is_gone(connection):
+            return False
+        connection.close()
+        return True
 
     def release(self, connection: Connection) -> None:
         """Return the connection to the pool; a closed or broken one is replaced."""
@@ -204,13 +224,23 @@ class Connections:
 
             @classmethod
             def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # noqa: ANN401 - as in the base class
+                users, tls, login = connections._users, connections._tls, None
                 try:
-                    if connections._tls is not None:
-                        return connections._tls.connect(super().connect, conninfo, kwargs)
-                    return super().connect(conninfo, **kwargs)
+                    if users is not None:
+                        login = users.login()
+                        kwargs |= {"user": login.user, "password": login.password}
+                    if tls is not None:
+                        opened = tls.connect(super().connect, conninfo, kwargs)
+                    else:
+                        opened = super().connect(conninfo, **kwargs)
                 except psycopg.OperationalError as error:
                     connections._refusal = _Refusal(at=monotonic(), error=error)
+                    if users is not None and login is not None:
+                        users.refused(login, error)
                     raise
+                if users is not None and login is not None:
+                    users.opened(opened, login)
+                return opened
 
         return RefusalRecorder
 
@@ -240,6 +270,12 @@ class _Use:
         except QueryCanceled:
             cancel_arrived = True
             raise
+        except psycopg.ProgrammingError as error:
+            # Without its permissions a user does not even see the tables.
+            if not self._connections.is_withdrawn(connection):
+                raise
+            # An error of the connection, which is repeated with the next user.
+            raise psycopg.OperationalError("the database user was removed") from error
         finally:
             with self._lock:
                 if self._connection is not None and self._cancelled and not cancel_arrived:

@@ -44,6 +44,7 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
+from cqox.vault.database import DatabaseLogins
 
 __all__ = ["PostgresStore"]
 
@@ -83,11 +84,17 @@ class PostgresStore(
         seconds: float = 10.0,
         recovery_seconds: float = RECOVERY_SECONDS,
         credentials: Credentials | None = None,
+        logins: DatabaseLogins | None = None,
     ) -> None:
         """See `open`."""
         check_address(conninfo)
         self._connections = Connections(
-            conninfo, size=size, seconds=seconds, statement_seconds=seconds + 5, credentials=credentials
+            conninfo,
+            size=size,
+            seconds=seconds,
+            statement_seconds=seconds + 5,
+            credentials=credentials,
+            logins=logins,
         )
         circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
         # Wrapped once: `Policy.call` builds its pipeline again for every call.
@@ -108,6 +115,7 @@ class PostgresStore(
         seconds: float = 10.0,
         recovery_seconds: float = RECOVERY_SECONDS,
         credentials: Credentials | None = None,
+        logins: DatabaseLogins | None = None,
     ) -> AsyncIterator[Self]:
         """Open the store in this database, also if the server is unreachable; close it on exit.
 
@@ -117,11 +125,19 @@ class PostgresStore(
             seconds: timeout of one call.
             recovery_seconds: how long the circuit stays open before a probe.
             credentials: certificates for TLS, where `conninfo` says nothing about it.
+            logins: users of the database, where a vault creates them and `conninfo` names none.
 
         Raises:
             ValueError: `conninfo` cannot be read.
         """
-        store = cls(conninfo, size=size, seconds=seconds, recovery_seconds=recovery_seconds, credentials=credentials)
+        store = cls(
+            conninfo,
+            size=size,
+            seconds=seconds,
+            recovery_seconds=recovery_seconds,
+            credentials=credentials,
+            logins=logins,
+        )
         store._connections.open()
         try:
             yield store

@@ -35,11 +35,13 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
 
     Args:
         app: the app.
-        checks: a check by the name of each dependency; it runs in the app's task group, one at a time. That of the
-            app's own certificates is added.
+        checks: a check by the name of each dependency; it runs in the app's task group, one at a time. Those of
+            the app's own certificates and of its vault are added.
     """
     if app.tls is not None:
-        checks = {**checks, "certificates": app.tls.check}
+        checks = {**checks, "certificates": app.check_certificates}
+    if app.vault is not None:
+        checks = {**checks, "vault": app.vault.check}
     probes = [_Probe(name, check) for name, check in checks.items()]
 
     async def live() -> TrioResponse:

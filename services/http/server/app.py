@@ -16,6 +16,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
+from cqox.certificates import CertificatesUnusable
 from cqox.errors import Draining, NotFound, PermissionMissing, ResilienceError, ServiceError
 from cqox.security import Permission
 from cqox.tasks import TaskGroup
@@ -33,6 +34,7 @@ from services.http.server.lifecycle import InFlight, Lifecycle
 from services.http.server.request_task import Connection, Lifespan, RefusedConnection
 from services.http.server.telemetry import telemetry_of
 from services.http.server.tls import ServerTls
+from services.http.server.vault import ServiceVault
 
 __all__ = ["App", "Resource", "WarmUp"]
 
@@ -58,6 +60,7 @@ class App(QuartTrio):
             open quickly: meanwhile the process listens but answers no requests.
         warm_ups: run sequentially once the app answers; it is ready when the last has finished.
         tls: TLS of the connections to the app; None for plain TCP.
+        vault: the vault of the service; None where none is set.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
         access: decides on every request before it is routed.
         quota: what principals and tenants may use; None for no limit.
@@ -75,8 +78,14 @@ class App(QuartTrio):
     quota: Quota | None = None
     recorder: Recorder | None = None
 
-    def __init__(self, import_name: str, *, title: str, settings: Settings) -> None:
+    def __init__(self, import_name: str, *, title: str, settings: Settings, vault: ServiceVault | None = None) -> None:
         """Create the app.
+
+        Args:
+            import_name: the module, for Quart.
+            title: `Gateway` or `Engine`.
+            settings: the settings in force.
+            vault: that of the service, which has issued its certificates if it is to.
 
         Raises:
             SettingsError: the certificates of `CQOX_TLS_DIR` cannot be read.
@@ -91,10 +100,13 @@ class App(QuartTrio):
         self.json = _FiniteJson(self)
         self.title = title
         self.settings = settings
+        self.vault = vault
         self.tls = ServerTls.of(settings, title.lower())
         self.lifecycle = Lifecycle()
         self.in_flight = InFlight()
         self.resources: list[Resource] = [self._open_telemetry]
+        if self.vault is not None:
+            self.resources.append(self.vault.opened)
         self.warm_ups: list[WarmUp] = []
         self.needs: dict[str, Permission | None] = {}
         self.actions: dict[str, Action] = {}
@@ -138,6 +150,13 @@ class App(QuartTrio):
         without = sorted({rule.rule for rule in self.url_map.iter_rules() if rule.endpoint not in self.needs})
         if without:
             raise ValueError(f"no permission is stated for {', '.join(without)}")
+
+    async def check_certificates(self) -> None:
+        """Raise `CertificatesUnusable` with the reason where new certificates are missing or cannot be used."""
+        if self.vault is not None and self.vault.issuer is not None and self.vault.issuer.problem:
+            raise CertificatesUnusable(self.vault.issuer.problem)
+        if self.tls is not None:
+            await self.tls.check()
 
     def authenticate_by(self, authenticator: Authenticator) -> None:
         """Replace the way in which it is established who a request comes from."""

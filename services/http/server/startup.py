@@ -16,6 +16,7 @@ from services.config.configuration import (
     load,
     load_command_line,
 )
+from services.config.vault import VaultAway
 from services.http.server.exposure import check_exposure
 from services.http.server.sockets import AddressUnusable, listen
 
@@ -63,8 +64,7 @@ def run_service(
         sys.stdout.write(f"{text}\n")
         return 0
     except SettingsError as error:
-        sys.stderr.write(f"{service}: {error}\n")
-        return _USAGE
+        return _fail(service, error)
     settings = loaded.settings
     port = settings.gateway_port if service == "gateway" else settings.engine_port
     # No request is in flight until the event loop runs and handles these signals itself. A supervisor may send one as
@@ -81,8 +81,7 @@ def run_service(
     try:
         check_exposure(settings, sockets)
     except SettingsError as error:
-        sys.stderr.write(f"{service}: {error}\n")
-        return _USAGE
+        return _fail(service, error)
     from services.http.observability.logs import set_up_logging
     from services.http.server.serving import serve
 
@@ -90,8 +89,7 @@ def run_service(
     try:
         app = load()(settings)
     except SettingsError as error:
-        sys.stderr.write(f"{service}: {error}\n")
-        return _USAGE
+        return _fail(service, error)
     status = serve(
         app,
         sockets=sockets,
@@ -102,6 +100,11 @@ def run_service(
     # Skip the garbage collection at interpreter exit, which takes half a second.
     gc.freeze()
     return status
+
+
+def _fail(service: str, error: SettingsError) -> int:
+    sys.stderr.write(f"{service}: {error}\n")
+    return 1 if isinstance(error, VaultAway) else _USAGE
 
 
 def _end_early(number: int, frame: object) -> NoReturn:
@@ -132,7 +135,7 @@ def asgi_app(
                 f"or --worker-class trio, or run python -m services.{service}"
             )
         become_private()
-        loaded = load(os.environ, secrets={one.name for one in table() if service in one.services})
+        loaded = load(os.environ, secrets={one.name for one in table() if service in one.services}, service=service)
         adopt_telemetry_secrets(os.environ)
         settings = loaded.settings
         set_up_logging(level=settings.log_level, format=settings.log_format, service=service)
