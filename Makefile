@@ -21,6 +21,9 @@ SERVICE_TESTS ?= 3
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py
 
+# Tests that wait for leases and certificates to end: `make vault` runs them.
+VAULT_TESTS := tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_rotations.py
+
 # The tests that `make coverage` measures: those without processes of their own.
 COVERAGE ?= --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
 
@@ -73,16 +76,16 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 	@exec $(BIN)/cqox up --demo
 
 .PHONY: test
-test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults` and the slow ones)
+test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make vault` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/faketime.sh
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
-	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
+	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz $(VAULT_TESTS:%=--ignore=%)
 	@# Real processes are started and killed here: they wait more than they work.
-	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%)
+	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 
 .PHONY: check
 check: $(VENV)/.test-ready  ## format, lint, types, import contracts, words, messages
@@ -118,6 +121,12 @@ faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, fu
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/chromium.sh $(VENV)
 	@$(BIN)/python -m pytest -n $(SERVICE_TESTS) --dist loadfile $(FAULT_TESTS)
+
+.PHONY: vault
+vault: $(VENV)/.test-ready  ## everything from a vault while all of it is replaced and the vault is sealed (four minutes)
+	@tests/servers/openbao.sh $(VENV)
+	@$(BIN)/python -m pytest -n0 $(VAULT_TESTS)
+	@$(BIN)/python -m tests.e2e.vaulted $(VAULT)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")

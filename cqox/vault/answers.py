@@ -45,7 +45,8 @@ def parse(path: str, status: int, content: bytes) -> dict[str, Any]:
         sealed = any("sealed" in error.lower() for error in errors) or (found or {}).get("sealed") is True
         reason = "it is sealed" if sealed else "; ".join((f"it answers {status}", *errors))
         raise VaultUnavailable(reason, is_outage=status in _OUTAGES)
-    if status >= _LEAST_ERROR and found is not None and "errors" in found:
+    # A secret that was deleted is answered by its metadata, without a sentence.
+    if status >= _LEAST_ERROR and found is not None and ("errors" in found or "request_id" in found):
         raise VaultRejected(path, status, _errors(found))
     if found is None or not _OK <= status < _LEAST_REDIRECT:
         raise VaultUnavailable(f"what answers with {status} is no vault")

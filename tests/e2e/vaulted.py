@@ -22,7 +22,6 @@ import httpx
 import trio
 
 from cqox.certificates import CertificatesUnusable, current_version
-from cqox.storage.postgres import PostgresStore
 from tests.e2e.stack import Stack, build
 from tests.servers.openbao import OpenBao, binary
 from tests.servers.postgres_users import GuardedPostgres
@@ -172,11 +171,6 @@ def shorten(bao: OpenBao, *, user: int, longest_user: int, certificate: int, tok
         bao.write(path, **(before | changes))
 
 
-async def _migrated(url: str) -> None:
-    async with PostgresStore.open(url) as store:
-        await store.migrate()
-
-
 def prepared(folder: Path, bao: OpenBao, postgres: GuardedPostgres) -> Stack:
     """Return both services with the settings of the page."""
     stack = build(
@@ -198,15 +192,13 @@ def prepared(folder: Path, bao: OpenBao, postgres: GuardedPostgres) -> Stack:
 
 
 @contextmanager
-def vaulted(
-    folder: Path, *, user: int = 6, longest_user: int = 10, certificate: int = 9, token: int = 10
-) -> Iterator[Vaulted]:
+def vaulted(folder: Path, *, user: int, longest_user: int = 0, certificate: int, token: int) -> Iterator[Vaulted]:
     """Run everything; what the vault issues lives for so many seconds."""
     bao, postgres = OpenBao(), GuardedPostgres()
     try:
         bao.start()
         postgres.guard(with_vault=False)
-        trio.run(_migrated, postgres.owner_url)
+        trio.run(postgres.migrate)
         run_page(bao, postgres, folder)
         shorten(bao, user=user, longest_user=longest_user, certificate=certificate, token=token)
         stack = prepared(folder, bao, postgres)
@@ -242,9 +234,12 @@ def main() -> int:
     """Run for a while and print what came of it; return 1 where a request failed."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--sealed", type=float, default=30.0)
+    parser.add_argument("--sealed", type=float, default=8.0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, vaulted(Path(name), user=60, longest_user=90, certificate=60) as system:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        vaulted(Path(name), user=30, longest_user=45, certificate=30, token=30) as system,
+    ):
         users = set[str]()
         with system.load() as load:
             half = time.monotonic() + given.seconds / 2

@@ -3,6 +3,7 @@
 import os
 from urllib.parse import quote
 
+from cqox.storage.postgres import PostgresStore
 from tests.servers.openbao import OpenBao
 from tests.servers.postgres import Postgres
 
@@ -44,6 +45,11 @@ class GuardedPostgres(Postgres):
             "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO cqox_app",
         ):
             self.execute(statement)
+
+    async def migrate(self) -> None:
+        """Create the tables, as their owner."""
+        async with PostgresStore.open(self.owner_url) as store:
+            await store.migrate()
 
     @property
     def owner_url(self) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from cqox.vault import Vault, VaultAccess
 from tests.servers.openbao import OpenBao
+from tests.servers.postgres_users import GuardedPostgres
 
 type Opening = Callable[..., Vault]
 
@@ -41,3 +42,18 @@ def access(bao: OpenBao, tmp_path: Path) -> VaultAccess:
 def vault(access: VaultAccess) -> Iterator[Vault]:
     with Vault(access) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def postgres(bao_process: OpenBao) -> Iterator[GuardedPostgres]:
+    bao_process.unseal()
+    bao_process.mount("database")
+    server = GuardedPostgres()
+    try:
+        server.guard()
+        yield server
+    finally:
+        # While it is there, so that the vault can remove its users.
+        bao_process.unseal()
+        bao_process.request("DELETE", "sys/mounts/database")
+        server.close()

@@ -45,6 +45,11 @@ def test_a_rejection_has_the_sentences_of_the_vault() -> None:
         parse("some/path", 404, errors())
 
 
+def test_a_secret_that_was_deleted_is_not_there() -> None:
+    with pytest.raises(VaultRejected, match="there is nothing at this path"):
+        parse("some/path", 404, b'{"request_id": "x", "data": {"data": null}}')
+
+
 def test_a_long_rejection_is_shortened() -> None:
     with pytest.raises(VaultRejected) as raised:
         parse("x", 400, errors(*["y" * 1000] * 10))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cqox.certificates import Credentials, current_version
-from cqox.vault import Vault, VaultRejected, VaultUnavailable
+from cqox.vault import Vault, VaultAccess, VaultRejected, VaultUnavailable
 from cqox.vault.certificates import CertificateIssuer, CertificateRequest
 from tests.servers.openbao import OpenBao
 from tests.waiting import wait_until
@@ -179,8 +179,6 @@ def test_an_intermediate_authority_comes_with_the_certificate(vault: Vault, bao:
         'path "pki-intermediate/issue/cqox" { capabilities = ["update"] }\n'
         'path "pki-intermediate/issuers" { capabilities = ["list"] }',
     )
-    from cqox.vault import VaultAccess
-
     access = VaultAccess(address=bao.url, role_file=bao.app_role(tmp_path / "i.json", "intermediate"))
     with Vault(access) as of_intermediate:
         for part in ("engine", "gateway"):

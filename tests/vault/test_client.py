@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -51,28 +50,6 @@ def test_a_revoked_token_is_replaced_by_another_login(vault: Vault, bao: OpenBao
     assert bao.revoke_tokens() >= 1
     assert read_secret(vault) == {"a": "2"}
     assert vault.token_number == 2
-
-
-def test_a_token_is_renewed_for_longer_than_its_life(bao: OpenBao, tmp_path: Path) -> None:
-    write_secret(bao, a="3")
-    access = VaultAccess(address=bao.url, role_file=bao.app_role(tmp_path / "role.json", token_period="2s"))
-    with Vault(access) as vault:
-        began = time.monotonic()
-        while time.monotonic() < began + 5:
-            assert read_secret(vault) == {"a": "3"}
-            time.sleep(0.1)
-        assert vault.token_number == 1
-
-
-def test_a_token_that_cannot_be_prolonged_is_replaced_before_its_end(bao: OpenBao, tmp_path: Path) -> None:
-    write_secret(bao, a="4")
-    role = bao.app_role(tmp_path / "role.json", token_ttl="2s", token_max_ttl="3s")
-    with Vault(VaultAccess(address=bao.url, role_file=role)) as vault:
-        began = time.monotonic()
-        while time.monotonic() < began + 5:
-            assert read_secret(vault) == {"a": "4"}
-            time.sleep(0.1)
-        assert 2 <= vault.token_number <= 5
 
 
 def test_a_token_serves_while_it_cannot_be_renewed(bao: OpenBao, tmp_path: Path) -> None:

@@ -1,32 +1,17 @@
 """Users of a real PostgreSQL, created by a real OpenBao."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from cqox.vault import Vault, VaultRefused, VaultUnavailable
-from cqox.vault.database import DatabaseLogins
+from cqox.vault.database import DatabaseLogin, DatabaseLogins
 from tests.servers.openbao import OpenBao
 from tests.servers.postgres_users import GuardedPostgres
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("openbao")
-
-
-@pytest.fixture(scope="module")
-def postgres(bao_process: OpenBao) -> Iterator[GuardedPostgres]:
-    bao_process.unseal()
-    bao_process.mount("database")
-    server = GuardedPostgres()
-    try:
-        server.guard()
-        yield server
-    finally:
-        # While it is there, so that the vault can remove its users.
-        bao_process.unseal()
-        bao_process.request("DELETE", "sys/mounts/database")
-        server.close()
 
 
 @pytest.fixture
@@ -55,27 +40,6 @@ def test_a_password_is_in_no_representation(logins: DatabaseLogins) -> None:
     assert login.password not in repr(logins)
 
 
-def test_a_user_is_renewed_until_its_longest_life_and_then_replaced(
-    vault: Vault, postgres: GuardedPostgres, bao: OpenBao
-) -> None:
-    postgres.known_to(bao, seconds=2, most_seconds=4)
-    logins = DatabaseLogins(vault, "database/creds/cqox")
-    told: list[int] = []
-    logins.on_replaced(lambda: told.append(logins.current().number))
-    first = logins.current()
-
-    def replaced() -> bool:
-        logins.keep()
-        assert log_in(logins, postgres)
-        return logins.current().number == 4
-
-    wait_until(replaced)
-    assert told == [2, 3, 4]
-    assert not logins.is_current(first.number)
-    assert logins.is_current(4)
-    wait_until(lambda: first.user not in postgres.users())
-
-
 def test_a_user_ends_with_the_token_so_that_another_login_replaces_it(
     logins: DatabaseLogins, vault: Vault, postgres: GuardedPostgres, bao: OpenBao
 ) -> None:
@@ -101,9 +65,7 @@ def test_a_user_serves_while_the_vault_is_sealed(
     assert logins.current().user == login.user
 
 
-def _due(logins: DatabaseLogins):
-    from dataclasses import replace
-
+def _due(logins: DatabaseLogins) -> DatabaseLogin:
     login = logins._login
     assert login is not None
     return replace(login, renew_at=0.0)
