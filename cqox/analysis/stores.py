@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cqox.certificates import Credentials
 from cqox.storage import (
@@ -17,7 +18,10 @@ from cqox.storage import (
     SqliteStore,
 )
 from cqox.storage.sqlite_file import check_sqlite
-from cqox.vault.database import DatabaseLogins
+
+if TYPE_CHECKING:
+    # Its HTTP client is not needed by an installation without a vault.
+    from cqox.vault.database import DatabaseLogins
 
 __all__ = [
     "RESULTS_FILE",
@@ -53,7 +57,7 @@ class StoreAddresses:
     redis_url: str = ""
     credentials: Credentials | None = None
     sealing: Sealing = field(default_factory=Sealing)
-    logins: DatabaseLogins | None = None
+    logins: "DatabaseLogins | None" = None
 
 
 def check_file(data_dir: Path) -> None:

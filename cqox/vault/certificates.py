@@ -22,7 +22,7 @@ _log = logging.getLogger("cqox.vault")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRequest:
-    """What is asked for.
+    """A request for a certificate.
 
     Attributes:
         mount: path of the PKI engine.

@@ -13,7 +13,9 @@ from cqox.errors import CqoxError
 from cqox.storage import ResultDatabase
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings
+from services.config.vault import VaultAway
 from services.engine.addresses import store_addresses
+from services.engine.database_user import database_user
 
 __all__ = ["run"]
 
@@ -30,11 +32,11 @@ def run(command: Callable[[ResultDatabase, Settings], Awaitable[int]]) -> int:
     # An error ends the command with one message; log lines of retries before it are suppressed.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        settings = load(os.environ).settings
-        return trio.run(_run, command, settings)
+        with database_user(load(os.environ).settings) as settings:
+            return trio.run(_run, command, settings)
     except (SettingsError, ValueError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return _USAGE
+        return 1 if isinstance(error, VaultAway) else _USAGE
     except (CqoxError, OSError) as error:
         if is_of_output(error):
             raise

@@ -21,6 +21,7 @@ from services.cli.local_tls import LocalTls, verification_of
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings
 from services.engine.addresses import store_addresses
+from services.engine.database_user import database_user
 from services.http.server.sockets import AddressUnusable, listen
 
 __all__ = ["check_ports", "check_settings", "check_stores", "checks", "holder_of"]
@@ -70,7 +71,7 @@ def check_stores(settings: Settings) -> Iterator[Found]:
     """Report whether the result store and the cache that are configured answer."""
     addresses = store_addresses(settings)
     if settings.postgres_url:
-        yield _asked("PostgreSQL", "POSTGRES_URL", lambda: trio.run(_ping_store, settings.data_dir, addresses))
+        yield _asked("PostgreSQL", "POSTGRES_URL", lambda: _ask_postgres(settings))
     else:
         path = settings.data_dir / RESULTS_FILE
         yield _asked(f"SQLite {path}", "CQOX_DATA_DIR", lambda: check_sqlite(path, damaged=False))
@@ -139,6 +140,11 @@ def _asked(store: str, setting: str, ask: Callable[[], None]) -> Found:
     seconds = monotonic() - began
     data: dict[str, JsonValue] = {"store": store, "seconds": seconds}
     return Found(status="ok", text=Message("doctor.store", store=store, seconds=seconds), data=data)
+
+
+def _ask_postgres(settings: Settings) -> None:
+    with database_user(settings) as complete:
+        trio.run(_ping_store, complete.data_dir, store_addresses(complete))
 
 
 async def _ping_store(data_dir: Path, addresses: StoreAddresses) -> None:

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from cqox.vault import Vault, VaultAccess, VaultMisused, VaultRefused, VaultRejected, VaultUnavailable
 from tests.servers.certificates import authority_in
@@ -127,6 +130,38 @@ def test_a_wrong_secret_id_is_refused_by_name(access: VaultAccess) -> None:
         access.role_file.write_text(json.dumps(ids))
         vault.keep_token()
         assert vault.outage.problem == ""
+
+
+def test_a_json_web_token_logs_in_and_its_file_is_read_each_time(bao: OpenBao, tmp_path: Path) -> None:
+    write_secret(bao, a="8")
+    key = ECKey.generate_key("P-256")
+    if "jwt/" not in bao.request("GET", "sys/auth"):
+        bao.write("sys/auth/jwt", type="jwt")
+    bao.write("auth/jwt/config", jwt_validation_pubkeys=[key.as_pem(private=False).decode()], default_role="engine")
+    bao.write(
+        "auth/jwt/role/engine", role_type="jwt", bound_audiences=["vault"], user_claim="sub", token_policies=["cqox"]
+    )
+    file, role = tmp_path / "token", tmp_path / "role.json"
+    role.write_text(json.dumps({"role": "engine", "jwt_file": str(file)}))
+    for path in (file, role):
+        path.touch()
+        path.chmod(0o600)
+
+    def write_token(audience: str) -> str:
+        claims = {"sub": "pod", "aud": audience, "exp": int(time.time()) + 600, "iat": int(time.time())}
+        file.write_text(jwt.encode({"alg": "ES256"}, claims, key))
+        return file.read_text()
+
+    with Vault(VaultAccess(address=bao.url, role_file=role)) as vault:
+        token = write_token("other")
+        with pytest.raises(VaultRefused, match="refuses the login") as raised:
+            read_secret(vault)
+        assert token not in str(raised.value)
+        write_token("vault")
+        assert read_secret(vault) == {"a": "8"}
+    with Vault(VaultAccess(address=bao.url, role_file=file)) as vault:
+        # The token alone, for the default role.
+        assert read_secret(vault) == {"a": "8"}
 
 
 def test_a_role_file_that_others_can_read_is_refused(access: VaultAccess) -> None:

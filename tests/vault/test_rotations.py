@@ -43,8 +43,8 @@ def test_a_user_is_renewed_until_its_longest_life_and_then_replaced(
 ) -> None:
     postgres.known_to(bao, seconds=2, most_seconds=4)
     logins = DatabaseLogins(vault, "database/creds/cqox")
-    told: list[int] = []
-    logins.on_replaced(lambda: told.append(logins.current().number))
+    called: list[int] = []
+    logins.on_replaced(lambda: called.append(logins.current().number))
     first = logins.current()
 
     def replaced() -> bool:
@@ -53,7 +53,7 @@ def test_a_user_is_renewed_until_its_longest_life_and_then_replaced(
         return logins.current().number == 4
 
     wait_until(replaced)
-    assert told == [2, 3, 4]
+    assert called == [2, 3, 4]
     assert not logins.is_current(first.number)
     assert logins.is_current(4)
     wait_until(lambda: first.user not in postgres.users())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event, Lock
 from time import monotonic
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -29,7 +29,9 @@ from cqox.storage.blocking import Threads
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.tls import PostgresTls
 from cqox.storage.postgres.users import PostgresUsers
-from cqox.vault.database import DatabaseLogins
+
+if TYPE_CHECKING:
+    from cqox.vault.database import DatabaseLogins
 
 __all__ = ["EVERY_TENANT", "NO_TENANT", "Connections"]
 
@@ -80,7 +82,7 @@ class Connections:
         seconds: float,
         statement_seconds: float,
         credentials: Credentials | None = None,
-        logins: DatabaseLogins | None = None,
+        logins: "DatabaseLogins | None" = None,
     ) -> None:
         self._seconds = seconds
         self._tls = None if credentials is None else PostgresTls(conninfo, credentials)
@@ -270,7 +272,7 @@ class _Use:
         except QueryCanceled:
             cancel_arrived = True
             raise
-        except psycopg.ProgrammingError as error:
+        except (psycopg.ProgrammingError, psycopg.InternalError) as error:
             # Without its permissions a user does not even see the tables.
             if not self._connections.is_withdrawn(connection):
                 raise

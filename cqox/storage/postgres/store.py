@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import LiteralString, Self
+from typing import TYPE_CHECKING, LiteralString, Self
 
 import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time, to_thread
@@ -44,7 +44,9 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
-from cqox.vault.database import DatabaseLogins
+
+if TYPE_CHECKING:
+    from cqox.vault.database import DatabaseLogins
 
 __all__ = ["PostgresStore"]
 
@@ -84,7 +86,7 @@ class PostgresStore(
         seconds: float = 10.0,
         recovery_seconds: float = RECOVERY_SECONDS,
         credentials: Credentials | None = None,
-        logins: DatabaseLogins | None = None,
+        logins: "DatabaseLogins | None" = None,
     ) -> None:
         """See `open`."""
         check_address(conninfo)
@@ -115,7 +117,7 @@ class PostgresStore(
         seconds: float = 10.0,
         recovery_seconds: float = RECOVERY_SECONDS,
         credentials: Credentials | None = None,
-        logins: DatabaseLogins | None = None,
+        logins: "DatabaseLogins | None" = None,
     ) -> AsyncIterator[Self]:
         """Open the store in this database, also if the server is unreachable; close it on exit.
 

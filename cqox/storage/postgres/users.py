@@ -1,12 +1,14 @@
 """Users of the database that a vault creates for a while, one for all connections that are opened meanwhile."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import psycopg
 
-from cqox.vault.database import DatabaseLogin, DatabaseLogins
 from cqox.vault.errors import VaultError
+
+if TYPE_CHECKING:
+    from cqox.vault.database import DatabaseLogin, DatabaseLogins
 
 __all__ = ["PostgresUsers"]
 
@@ -22,11 +24,11 @@ class PostgresUsers:
         logins: the users.
     """
 
-    def __init__(self, logins: DatabaseLogins) -> None:
+    def __init__(self, logins: "DatabaseLogins") -> None:
         self._logins = logins
         self._used: WeakKeyDictionary[object, DatabaseLogin] = WeakKeyDictionary()
 
-    def login(self) -> DatabaseLogin:
+    def login(self) -> "DatabaseLogin":
         """Return the user for a new connection.
 
         Raises:
@@ -38,11 +40,11 @@ class PostgresUsers:
             reason = str(error)
         raise psycopg.OperationalError(f"there is no database user: {reason}")
 
-    def opened(self, connection: psycopg.Connection[Any], login: DatabaseLogin) -> None:
+    def opened(self, connection: psycopg.Connection[Any], login: "DatabaseLogin") -> None:
         """Note whose connection it is."""
         self._used[connection] = login
 
-    def refused(self, login: DatabaseLogin, error: psycopg.OperationalError) -> None:
+    def refused(self, login: "DatabaseLogin", error: psycopg.OperationalError) -> None:
         """Have another user created where the database does not know this one any more."""
         if login.user in str(error) and any(text in str(error) for text in _GONE):
             self._logins.renounce(login.number)

@@ -1,7 +1,7 @@
 """The vault of a service: its login, the certificates that it issues, and their renewal while the app serves."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Literal
 
@@ -42,9 +42,11 @@ class ServiceVault:
     def of(cls, settings: Settings, service: Literal["gateway", "engine"]) -> "ServiceVault | None":
         """Return the vault of a service, logged in and with its first certificate; None where no vault is set.
 
+        While the vault is away, a service starts with the certificate that it has.
+
         Raises:
             SettingsError: a setting is invalid, or the vault refuses what it is asked for.
-            VaultAway: the vault does not answer.
+            VaultAway: the vault does not answer, and there is no valid certificate.
         """
         access = vault_access(settings, service)
         if access is None:
@@ -56,7 +58,8 @@ class ServiceVault:
             mount, role = split_role("database", settings.vault_database_role)
             logins = DatabaseLogins(vault, f"{mount}/creds/{role}")
         try:
-            vault.keep_token()
+            with suppress(VaultUnavailable):
+                vault.keep_token()
             if issuer is not None:
                 issuer.begin()
         except VaultUnavailable as error:

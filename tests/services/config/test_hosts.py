@@ -197,3 +197,15 @@ def test_an_entry_that_is_no_name_is_refused_by_name(entry: str) -> None:
     with pytest.raises(ValueError, match="is no host name: give names without scheme, port and path") as caught:
         AllowedHosts(f"localhost,{entry}")
     assert repr(entry) in str(caught.value)
+
+
+def test_names_that_are_given_in_full_are_known() -> None:
+    given = "cqox.example.com, *.example.org, engine-*, *, 10.0.0.5, [::1]"
+    assert AllowedHosts(given, listens_on="here.example.com").named == (
+        "10.0.0.5",
+        "::1",
+        "cqox.example.com",
+        "here.example.com",
+    )
+    for everywhere in ("", "0.0.0.0", "::"):
+        assert AllowedHosts("", listens_on=everywhere).named == ()

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from cqox.certificates import Credentials
+from cqox.vault import Vault, VaultAccess
+from cqox.vault.database import DatabaseLogins
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.engine.addresses import store_addresses
@@ -27,3 +29,18 @@ def test_without_servers_no_certificates_are_read(tmp_path: Path) -> None:
 def test_certificates_that_cannot_be_read_are_an_invalid_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="CQOX_TLS_DIR"):
         store_addresses(Settings(tls_dir=tmp_path, postgres_url="postgresql://db/x"))
+
+
+def test_users_of_a_vault_need_an_address_without_one() -> None:
+    access = VaultAccess(address="http://127.0.0.1:1", role_file=Path("none"))
+    with Vault(access) as vault:
+        logins = DatabaseLogins(vault, "database/creds/cqox")
+        bare = Settings(postgres_url="postgresql://db/x")
+        assert store_addresses(bare, logins=logins).logins is logins
+        for url, reason in (
+            ("", "CQOX_VAULT_DATABASE_ROLE needs POSTGRES_URL"),
+            ("postgresql://user@db/x", "POSTGRES_URL names a user"),
+            ("mysql://db/x", "POSTGRES_URL cannot be read"),
+        ):
+            with pytest.raises(SettingsError, match=reason):
+                store_addresses(Settings(postgres_url=url), logins=logins)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cqox.storage.postgres.address import check_address
+from cqox.storage.postgres.address import check_address, names_user
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,18 @@ def test_no_message_repeats_a_password(address: str) -> None:
     with pytest.raises(ValueError, match="cannot be read") as caught:
         check_address(address)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "named"),
+    [
+        ("postgresql://db/name", False),
+        ("host=db dbname=name", False),
+        ("postgresql://user@db/name", True),
+        ("postgresql://db/name?user=x", True),
+        ("host=db password=x", True),
+        ("host=db passfile=/x", True),
+    ],
+)
+def test_an_address_may_name_a_user(conninfo: str, named: bool) -> None:
+    assert names_user(conninfo) is named
