@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
+from typing import Literal
 
 import httpx
 import trio
@@ -21,10 +22,12 @@ from services.cli.supervisor import Program, supervise
 from services.config.configuration import SettingsError, load
 from services.config.settings import Settings, shared_socket_path
 from services.config.table import table
+from services.config.vault import VaultAway
 from services.engine.addresses import store_addresses
 from services.http.server.exposure import check_exposure
 from services.http.server.sockets import AddressUnusable, listen, url_of
 from services.http.server.startup import become_private
+from services.http.server.vault import ServiceVault
 
 __all__ = ["Output", "up"]
 
@@ -78,6 +81,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
                 f"--demo asks without an API key, which CQOX_AUTH={loaded.settings.auth} requires; leave one of them "
                 "out."
             )
+        _certify(loaded.settings)
         tls = LocalTls.of(loaded.settings)
         engine_url = _free(_LOOPBACK, loaded.settings.engine_port, "--engine-port", tls)
         gateway_url = _free(
@@ -85,7 +89,7 @@ def up(*, demo: bool, overrides: Mapping[str, str]) -> int:
         )
     except SettingsError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return _USAGE
+        return 1 if isinstance(error, VaultAway) else _USAGE
     except _PortTaken as error:
         console.print(f"[red]{error}[/red]")
         return 1
@@ -104,6 +108,17 @@ def _check_stores(settings: Settings) -> None:
         check_addresses(store_addresses(settings))
     except ValueError as error:
         raise SettingsError(str(error)) from None
+
+
+def _certify(settings: Settings) -> None:
+    """Have the first certificates issued where a vault does that: both services verify each other by them."""
+    if not settings.vault_pki_role:
+        return
+    services: tuple[Literal["gateway", "engine"], ...] = ("gateway", "engine")
+    for service in services:
+        vault = ServiceVault.of(settings, service)
+        if vault is not None:
+            vault.close()
 
 
 async def _supervised(session: "_Session", programs: tuple[Program, ...]) -> int:

@@ -21,6 +21,7 @@ from services.config.vault import VaultAway, split_role, vault_access
 __all__ = ["ServiceVault"]
 
 _LOOK_SECONDS = 0.4
+_LOG_OUT_SECONDS = 2.0
 _NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -97,10 +98,12 @@ class ServiceVault:
                 yield self.vault
                 group.cancel_scope.cancel()
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._close)
+            # A vault that is silent does not delay the end.
+            with trio.move_on_after(_LOG_OUT_SECONDS, shield=True):
+                await trio.to_thread.run_sync(self.close, abandon_on_cancel=True)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Log out, which ends all that the vault has issued but the certificates; close the connections."""
         self.vault.log_out()
         self.vault.close()
 

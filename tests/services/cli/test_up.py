@@ -1,11 +1,15 @@
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
+from cqox.certificates import Credentials
 from services.cli.up import Output, up
+from tests.servers.openbao import OpenBao
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +62,50 @@ def test_a_port_in_use_ends_with_status_1_and_names_its_flag(capsys: pytest.Capt
     out = capsys.readouterr().out
     assert port in out
     assert "--engine-port" in out
+
+
+@pytest.mark.timeout(170)
+def test_a_vault_issues_the_certificates_of_both_before_they_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bao, program = OpenBao(), None
+    try:
+        bao.start()
+        bao.allow()
+        bao.authority()
+        role = bao.app_role(tmp_path / "role.json")
+        given = {
+            "CQOX_DATA_DIR": str(tmp_path / "data"),
+            "CQOX_VAULT_ADDR": bao.url,
+            "CQOX_VAULT_ROLE_FILE": str(role),
+            "CQOX_VAULT_PKI_ROLE": "cqox",
+            "CQOX_TLS_DIR": str(tmp_path / "tls" / "{service}"),
+        }
+        ports = {"CQOX_GATEWAY_PORT": "0", "CQOX_ENGINE_PORT": "0"}
+        program = subprocess.Popen(
+            [str(Path(sys.executable).parent / "cqox"), "up"],
+            env={**os.environ, **given, **ports},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert program.stdout is not None
+        with program.stdout as lines:
+            assert any("Serving at https://" in line for line in lines)
+            program.terminate()
+            for _ in lines:
+                continue
+        assert program.wait(60) == 0
+        for service in ("gateway", "engine"):
+            identity = Credentials(tmp_path / "tls" / service).current().identity
+            assert identity == f"spiffe://cqox/{service}"
+        with bao.sealed():
+            monkeypatch.setenv("CQOX_TLS_DIR", str(tmp_path / "other" / "{service}"))
+            for variable in given.keys() - {"CQOX_TLS_DIR"}:
+                monkeypatch.setenv(variable, given[variable])
+            assert up(demo=False, overrides=ports) == 1
+    finally:
+        if program is not None and program.poll() is None:
+            program.kill()
+            program.wait(60)
+        bao.close()

@@ -126,11 +126,11 @@ async def test_the_token_ends_with_the_service(settings: Settings, bao: OpenBao)
 def test_a_sealed_vault_ends_the_start_unless_the_certificate_is_valid(settings: Settings, bao: OpenBao) -> None:
     with bao.sealed(), pytest.raises(VaultAway, match=r"it is sealed.*Start again once it answers"):
         ServiceVault.of(settings, "engine")
-    opened(settings)._close()
+    opened(settings).close()
     with bao.sealed():
         vault = opened(settings)
         assert "it is sealed" in vault.vault.outage.problem
-        vault._close()
+        vault.close()
 
 
 def test_a_refused_login_and_a_refused_name_end_the_start(settings: Settings, bao: OpenBao, tmp_path: Path) -> None:
