@@ -66,12 +66,14 @@ class Vaulted:
         bao: the vault.
         postgres: the database.
         folder: their files.
+        key: an API key of a steward.
     """
 
     stack: Stack
     bao: OpenBao
     postgres: GuardedPostgres
     folder: Path
+    key: str = ""
 
     def client(self, service: str = "gateway") -> httpx.Client:
         """A client that trusts the authorities of the vault; towards an engine with the gateway's certificate."""
@@ -80,7 +82,13 @@ class Vaulted:
         if service == "engine":
             context.load_cert_chain(version.cert, version.key)
         port = getattr(self.stack, service).port
-        return httpx.Client(base_url=f"https://localhost:{port}", verify=context, timeout=60, trust_env=False)
+        return httpx.Client(
+            base_url=f"https://localhost:{port}",
+            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+            verify=context,
+            timeout=60,
+            trust_env=False,
+        )
 
     def degraded(self, service: str) -> dict[str, str]:
         """Return what a service says of its parts; it has to be ready."""
@@ -180,6 +188,8 @@ def prepared(folder: Path, bao: OpenBao, postgres: GuardedPostgres) -> Stack:
         CQOX_VAULT_PKI_ROLE="cqox-{service}",
         CQOX_TLS_DIR=str(folder / "tls" / "{service}"),
         CQOX_ALLOWED_HOSTS="cqox.example.com",
+        CQOX_AUTH="keys",
+        CQOX_HOP_KEY="vault:secret/cqox/hop#key",
         CQOX_ADMIN_TOKEN="vault:secret/cqox/admin#token",
     )
     stack.engine.environment |= {
@@ -189,6 +199,18 @@ def prepared(folder: Path, bao: OpenBao, postgres: GuardedPostgres) -> Stack:
     }
     stack.gateway.environment["ENGINE_URL"] = f"https://127.0.0.1:{stack.engine.port}"
     return stack
+
+
+def _new_key(stack: Stack) -> str:
+    """Make an API key by the command, which gets a user of the database for that."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "cqox"), "keys", "create", "--role", "steward"],
+        env={**os.environ, **stack.engine.environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @contextmanager
@@ -206,7 +228,9 @@ def vaulted(folder: Path, *, user: int, longest_user: int = 0, certificate: int,
         try:
             stack.engine.start()
             stack.gateway.start()
-            wait_until(lambda: _is_ready(found), failure=lambda: found.log)
+            wait_until(lambda: _is_healthy(found), failure=lambda: found.log)
+            found.key = _new_key(stack)
+            wait_until(lambda: _answers(found), failure=lambda: found.log)
             yield found
         finally:
             stack.gateway.kill()
@@ -216,16 +240,16 @@ def vaulted(folder: Path, *, user: int, longest_user: int = 0, certificate: int,
         postgres.close()
 
 
-def _is_ready(system: Vaulted) -> bool:
+def _is_healthy(system: Vaulted) -> bool:
     for service in (system.stack.engine, system.stack.gateway):
         assert service.process.poll() is None, service.log
     try:
-        return not system.degraded("gateway") and not system.degraded("engine") and _ready_to_answer(system)
+        return not system.degraded("gateway") and not system.degraded("engine")
     except (httpx.TransportError, CertificatesUnusable, OSError):
         return False
 
 
-def _ready_to_answer(system: Vaulted) -> bool:
+def _answers(system: Vaulted) -> bool:
     with system.client() as client:
         return all(_ask(client, number) == "200" for number in range(3))
 
