@@ -20,7 +20,7 @@ from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.retention import Retention
 from cqox.contract.messages import Message
 from cqox.errors import NotFound, StoreUnavailable
-from cqox.storage import ErasureRecord, FileStore, ResultStore
+from cqox.storage import ErasureRecord, FileStore, ResultStore, StoredReport
 from cqox.tasks import TaskGroup, open_task_group
 
 __all__ = ["EraseTenant", "Erasures", "Save"]
@@ -32,8 +32,8 @@ type EraseTenant = Callable[[str, Progress, Save], Awaitable[None]]
 """Erases everything of a tenant, and notes it in the progress."""
 
 _BATCH = 100
-_LEASE_SECONDS = 30.0
-_RENEW_SECONDS = 10.0
+_LEASE_SECONDS = 10.0
+_RENEW_SECONDS = 3.0
 _LATE = timedelta(days=1)
 _ENDING_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
@@ -51,6 +51,7 @@ class Erasures:
         group: tasks that outlive requests.
         erase_tenant: erases a tenant.
         scrub: overwrites what deletions have left in the files of the store.
+        finished: is called with each erasure that this engine has finished.
         stop: cancels the running jobs on a data set in this engine.
     """
 
@@ -64,6 +65,7 @@ class Erasures:
         group: TaskGroup,
         erase_tenant: EraseTenant,
         scrub: Callable[[], Awaitable[None]],
+        finished: Callable[[ErasureRecord], None] = lambda _: None,
         stop: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -73,6 +75,7 @@ class Erasures:
         self._group = group
         self._erase_tenant = erase_tenant
         self._scrub = scrub
+        self._finished = finished
         self._stop = stop
         self._token = f"{files.owner}-{secrets.token_hex(4)}"
         self._running = set[str]()
@@ -159,8 +162,9 @@ class Erasures:
             progress.datasets[dataset_id] = record.digest
         for name, digest in (await self._files.digests(dataset_id)).items():
             progress.files[f"{dataset_id}/{name}"] = digest
+        await self.note_reports(progress, dataset_id=dataset_id)
         await save()
-        # From here on every report of it that appears is deleted as well, by this engine or another one.
+        # From here on every report of it is deleted by this engine or another one, which notes nothing.
         await self._files.begin_erasure(dataset_id)
         await self._end_jobs(dataset_id, progress, save)
         with suppress(NotFound):
@@ -183,15 +187,30 @@ class Erasures:
         """
         while items := (await self._store.reports(dataset_id=dataset_id, limit=_BATCH)).items:
             for each in items:
-                if each.analysis_id not in progress.reports:
-                    progress.reports[each.analysis_id] = ErasedReport(
-                        digest=each.digest,
-                        figures=await self._files.count_figures(each.analysis_id),
-                        annotations=int(await self._store.annotation(each.analysis_id) is not None),
-                        shares=len(await self._store.shares(each.analysis_id)),
-                    )
+                await self._note_report(each, progress)
             await save()
             await self._retention.erase_reports([each.analysis_id for each in items])
+
+    async def note_reports(self, progress: Progress, *, dataset_id: str | None = None) -> None:
+        """Record all reports, or those of a data set, in the progress."""
+        before = None
+        while True:
+            page = await self._store.reports(dataset_id=dataset_id, limit=_BATCH, before=before)
+            for each in page.items:
+                await self._note_report(each, progress)
+            before = page.next
+            if before is None:
+                return
+
+    async def _note_report(self, report: StoredReport, progress: Progress) -> None:
+        analysis_id = report.analysis_id
+        if analysis_id not in progress.reports:
+            progress.reports[analysis_id] = ErasedReport(
+                digest=report.digest,
+                figures=await self._files.count_figures(analysis_id),
+                annotations=int(await self._store.annotation(analysis_id) is not None),
+                shares=len(await self._store.shares(analysis_id)),
+            )
 
     async def note_jobs(self, progress: Progress, *, dataset_id: str | None = None) -> None:
         """Record the ids of all jobs, or of those on a data set, in the progress."""
@@ -299,7 +318,9 @@ class Erasures:
         await save()
         # Before it counts as finished, so that the receipt says what is true of the files.
         await self._scrub()
-        await self._store.put_erasure(replace(record, receipt=progress.written(), finished_at=_now()))
+        ended = replace(record, receipt=progress.written(), finished_at=_now())
+        await self._store.put_erasure(ended)
+        self._finished(ended)
         if record.what == "dataset":
             self._swept.add(record.erasure_id)
         _logger.info("The erasure %s of a %s is finished.", record.erasure_id, record.what)

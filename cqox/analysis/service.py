@@ -42,6 +42,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage import (
     DEFAULT_TENANT,
     DataDirectory,
+    ErasureRecord,
     MemoryCache,
     ResultDatabase,
     SealedStore,
@@ -110,6 +111,7 @@ class Analyses:
             maintain=lambda: maintain_once(self.store, directory),
             erase_tenant=self._erase_tenant,
             scrub=self.store.scrub,
+            finished=self._notify_finished,
             stop=self._stop,
             retention=self.store.retention,
         )
@@ -123,6 +125,7 @@ class Analyses:
         )
         self._erased = frozenset[str]()
         self._stoppers: list[Callable[[str, str], None]] = []
+        self._on_finished: list[Callable[[str, ErasureRecord], None]] = []
         self._resume_at = -math.inf
         self._unstored = MemoryCache(max_bytes=UNSTORED_BYTES)
         self._tenants: dict[str, TenantAnalyses] = {}
@@ -224,6 +227,10 @@ class Analyses:
     def on_erasing(self, listener: Callable[[str, str], None]) -> None:
         """Call the listener with tenant and data set before an erasure, to cancel what runs on it here."""
         self._stoppers.append(listener)
+
+    def on_finished_erasure(self, listener: Callable[[str, ErasureRecord], None]) -> None:
+        """Call the listener with tenant and record of each erasure that this engine has finished."""
+        self._on_finished.append(listener)
 
     def is_erased(self, tenant_id: str) -> bool:
         """Return whether the tenant is known to be erased, so that nothing of it is answered any more."""
@@ -332,6 +339,10 @@ class Analyses:
 
     async def _erase_tenant(self, tenant_id: str, progress: Progress, save: Save) -> None:
         await self._eraser.erase(tenant_id, progress, save)
+
+    def _notify_finished(self, tenant_id: str, record: ErasureRecord) -> None:
+        for listener in self._on_finished:
+            listener(tenant_id, record)
 
     def _stop(self, tenant_id: str, dataset_id: str) -> None:
         for stopper in self._stoppers:

@@ -39,6 +39,7 @@ from cqox.errors import NotFound, StoreUnavailable
 from cqox.resilience.limits.keyed_budget import KeyedBudget
 from cqox.storage import (
     DEFAULT_TENANT,
+    ErasureRecord,
     FileStore,
     JobRecord,
     JobStatus,
@@ -70,6 +71,7 @@ class Engine:
         maintain: marks the jobs of dead engines as interrupted, once.
         erase_tenant: erases everything of a tenant.
         scrub: overwrites what deletions have left in the files of the store.
+        finished: is called with the tenant and its erasure that this engine has finished.
         stop: cancels the running jobs of a tenant on a data set in this engine.
         retention: returns how long a tenant keeps what it has.
     """
@@ -85,6 +87,7 @@ class Engine:
     maintain: Callable[[], Awaitable[None]]
     erase_tenant: EraseTenant
     scrub: Callable[[], Awaitable[None]]
+    finished: Callable[[str, ErasureRecord], None]
     stop: Callable[[str, str], None]
     retention: Callable[[str], Awaitable[TenantRetention]]
 
@@ -178,6 +181,7 @@ class TenantAnalyses:
             group=engine.group,
             erase_tenant=engine.erase_tenant,
             scrub=engine.scrub,
+            finished=lambda record: engine.finished(tenant_id, record),
             stop=lambda dataset_id: engine.stop(tenant_id, dataset_id),
         )
         self.history = History(store=store, results=self._results, datasets=self.datasets)

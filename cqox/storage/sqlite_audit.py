@@ -13,6 +13,9 @@ from cqox.storage.tenant_ids import OfTenant
 
 __all__ = ["SqliteAudit"]
 
+_FREEING = ("delete_", "revoke_", "cancel_", "request_erasure", "finish_erasure")
+"""Beginnings of the actions that free space, or end something."""
+
 _INSERT = f"INSERT INTO audit (entry_id, {AUDIT}) VALUES ({marks(13)})"
 _LAST = f"SELECT {AUDIT} FROM audit WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1"
 
@@ -47,8 +50,9 @@ class SqliteAudit(OfTenant, ABC):
                     count += 1
             return count
 
-        # A deletion on a full disk must be recorded too.
-        return await self._write(append, essential=True)
+        # A deletion is possible on a full disk, and must be recorded there too. Nothing else may use up the reserve.
+        essential = any(event.action.startswith(_FREEING) for event in events)
+        return await self._write(append, essential=essential)
 
     async def audit(
         self,

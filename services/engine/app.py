@@ -186,8 +186,15 @@ def _record(engine_app: App, state: State) -> None:
         return
     recorder = audit.EngineRecorder(state)
     engine_app.recorder = recorder
+
     # Closed before the stores are.
-    engine_app.resource(recorder.opened)
+    @engine_app.resource
+    @asynccontextmanager
+    async def recorded() -> AsyncIterator[None]:
+        state.analyses.on_finished_erasure(recorder.finished)
+        async with recorder.opened():
+            yield
+
     if settings.authenticates:
         add_operation(engine_app, RECORD_EVENTS, audit.recording(state, recorder))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -12,7 +12,7 @@ from cqox.contract import parse_model, shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, ResilienceError, ServiceError
 from cqox.security import AuditEvent, Outcome
-from cqox.storage import AuditFilter
+from cqox.storage import AuditFilter, ErasureRecord
 from cqox.tasks import open_task_group
 from services.engine.answers import json_answer, no_content
 from services.engine.pages import page_before, page_limit, query_of
@@ -69,6 +69,24 @@ class EngineRecorder:
         event = event_of(request, action.name, outcome)
         if event is not None:
             self.queue.put(event)
+
+    def finished(self, tenant_id: str, record: ErasureRecord) -> None:
+        """Record the end of an erasure in the log of the tenant that requested it, and of one that is erased."""
+        event = AuditEvent(
+            # The same for every engine, so that the end is recorded once.
+            event_id=record.erasure_id,
+            at=str(record.finished_at),
+            tenant=tenant_id,
+            subject=record.requested_by,
+            kind="erasure",
+            action="finish_erasure",
+            object=f"{record.what}:{record.object_id}",
+            outcome="done",
+            request_id="",
+        )
+        self.queue.put(event)
+        if record.what == "tenant" and record.object_id != tenant_id:
+            self.queue.put(replace(event, tenant=record.object_id))
 
     async def append(self, events: Sequence[AuditEvent]) -> None:
         """Store events in the logs of their tenants.

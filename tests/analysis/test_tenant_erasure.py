@@ -98,6 +98,7 @@ async def test_a_key_that_cannot_be_destroyed_now_is_destroyed_later(tmp_path: P
         while keys.failures:
             await anyio.sleep(0.01)
             await mine.erasures.resume()
+        await mine.erasures.resume()
         # Closed all the while.
         assert engine.is_erased("acme")
         ended = await finished(mine, begun.erasure_id)

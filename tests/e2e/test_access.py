@@ -143,6 +143,35 @@ def test_an_analyst_deletes_its_own_data_sets_and_a_steward_any(keyed: Stack, st
         assert client.delete(paths[1], headers=bearer(steward)).status_code == 204
 
 
+def test_a_tenant_that_the_platform_erases_is_closed_and_its_keys_are_gone(keyed: Stack) -> None:
+    steward = make_key(keyed, "--tenant", "leaving", "--role", "steward", "--new-tenant")
+    reader = make_key(keyed, "--tenant", "leaving", "--role", "reader")
+    platform = make_key(keyed, "--role", "platform")
+    with keyed.client() as client:
+        made = client.post("/api/datasets?name=t.csv", content=TABLE, headers=bearer(steward)).json()
+        for key, body, status in (
+            (reader, {"tenant": "leaving"}, 403),
+            (platform, {"dataset_id": made["dataset_id"]}, 403),
+            (steward, {"tenant": "default"}, 400),
+            (steward, {"tenant": "audited"}, 404),
+        ):
+            assert client.post("/api/erasures", json=body, headers=bearer(key)).status_code == status, body
+        begun = client.post("/api/erasures", json={"tenant": "leaving"}, headers=bearer(platform))
+        assert begun.status_code == 202, begun.text
+        path = begun.headers["Location"]
+        wait_until(lambda: client.get(path, headers=bearer(platform)).json()["status"] == "finished")
+        receipt = client.get(path, headers=bearer(platform)).json()
+        assert (receipt["counts"]["datasets"], receipt["counts"]["api_keys"]) == (1, 2)
+        # The gateway remembers a key for a minute; no engine answers it meanwhile.
+        for key in (steward, reader):
+            assert client.get("/api/datasets", headers=bearer(key)).status_code in (401, 404)
+            assert client.get("/api/me", headers=bearer(key)).status_code in (401, 404)
+        assert client.get(path, headers=bearer(make_key(keyed, "--role", "steward"))).status_code == 200
+        assert client.put("/api/tenants/leaving", json={"name": "x"}, headers=bearer(platform)).status_code == 404
+    data = Path(keyed.engine.environment["CQOX_DATA_DIR"])
+    assert not (data / "tenants" / "leaving").exists()
+
+
 def test_a_client_takes_its_key_and_says_what_is_wrong_with_it(keyed: Stack, steward: str) -> None:
     with cqox.Client(keyed.gateway.url, token=steward) as client:
         assert client.datasets()

@@ -36,6 +36,7 @@ class AuditQueue:
         self._most = most
         self._waiting: deque[AuditEvent] = deque()
         self._filled = trio.Event()
+        self._is_stuck = False
         self.lost = 0
 
     def __len__(self) -> int:
@@ -74,8 +75,13 @@ class AuditQueue:
             try:
                 await self._send(batch)
             except (ServiceError, ResilienceError) as error:
-                _log.warning("entries of the audit log wait", waiting=len(self._waiting), error=str(error))
+                if not self._is_stuck:
+                    _log.warning("entries of the audit log wait", waiting=len(self._waiting), error=str(error))
+                self._is_stuck = True
                 return False
+            if self._is_stuck:
+                _log.warning("entries of the audit log are stored again", waiting=len(self._waiting))
+            self._is_stuck = False
             for _ in batch:
                 self._waiting.popleft()
         self._filled = trio.Event()

@@ -1,6 +1,7 @@
 """The audit log of a running engine, and its recorder over stores that fail."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from cqox.security import LOCAL, AuditEvent, parse_line, verified_chain
 from services.engine.audit import EngineRecorder
 from services.http.security.audited import Action, Audited
 from services.http.security.requester import set_principal
+from tests.storage.records import an_erasure
 from tests.waiting import wait_until
 
 TABLE = b"y,w\n" + b"".join(b"%d,%d\n" % (number % 7, number % 2) for number in range(60))
@@ -160,3 +162,19 @@ async def test_the_entry_of_a_change_whose_client_leaves_is_not_lost(store: Stor
     store.hangs = False
     await recorder.queue.close()
     assert [event.outcome for event in store.taken] == ["done", "interrupted"]
+
+
+@pytest.mark.trio
+async def test_the_end_of_an_erasure_is_in_the_logs_of_both_tenants(store: Store, recorder: EngineRecorder) -> None:
+    for what, object_id in (("dataset", "d"), ("tenant", "acme"), ("tenant", "default")):
+        record = replace(an_erasure(finished_at="2026-01-02"), object_id=object_id, what=cast("Any", what))
+        recorder.finished("default", record)
+    await recorder.queue.close()
+    said = sorted((event.tenant, event.object) for event in store.taken)
+    assert said == [
+        ("acme", "tenant:acme"),
+        ("default", "dataset:d"),
+        ("default", "tenant:acme"),
+        ("default", "tenant:default"),
+    ]
+    assert {event.event_id for event in store.taken} == {an_erasure().erasure_id}

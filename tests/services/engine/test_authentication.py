@@ -1,6 +1,6 @@
 import pytest
 
-from cqox.errors import NotAuthenticated
+from cqox.errors import NotAuthenticated, NotFound
 from cqox.security import GATEWAY, LOCAL, HopKeys, Principal, Refusal, digest_of, encode, granted, new_key
 from services.engine.authentication import HopAuthenticator
 
@@ -115,3 +115,12 @@ async def test_keys_are_taken_for_operations_of_the_engine_itself_alone() -> Non
         await engine.look_up(scope_of((b"authorization", f"Bearer {new_key().text}".encode()), path="/metrics"))
     with pytest.raises(NotAuthenticated):
         engine.recall(scope_of(path="/metrics"))
+
+
+def test_the_principal_of_an_erased_tenant_opens_nothing_although_its_token_is_valid() -> None:
+    erased = HopAuthenticator(
+        KEYS, admin_token="", resolve=resolve, is_erased=lambda tenant: tenant == "acme", clock=lambda: NOW
+    )
+    with pytest.raises(NotFound):
+        erased.recall(scope_of(*signed(READER)))
+    assert erased.recall(scope_of(*signed(GATEWAY))) == GATEWAY

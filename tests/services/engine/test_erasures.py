@@ -108,6 +108,9 @@ def test_planted_names_are_in_no_file_and_no_cache_after_an_erasure(start, tmp_p
 
             entries = client.get("/api/audit", params={"action": "request_erasure"}).json()["entries"]
             assert [(each["object"], each["outcome"]) for each in entries] == [(f"dataset:{dataset_id}", "done")]
+            of_end = {"object": f"dataset:{dataset_id}", "action": "finish_erasure"}
+            (end,) = wait_until(lambda: client.get("/api/audit", params=of_end).json()["entries"])
+            assert (end["event_id"], end["subject"]) == (receipt.erasure_id, "local")
             assert client.get(f"/api/datasets/{dataset_id}").status_code == 404
             assert client.get(f"/api/datasets/{other}").status_code == 200
             assert client.get("/api/analyses").json()["analyses"] == []
