@@ -23,7 +23,7 @@ from services.engine import analyses, audit, datasets, erasures, history, identi
 from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
-from services.engine.keyring import check_sealing
+from services.engine.keyring import check_sealing, open_sealing
 from services.engine.state import State
 from services.http.contract.audit_operations import RECORD_EVENTS
 from services.http.contract.identity_operations import RESOLVE_KEY
@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> App:
         settings,
         None if engine_app.tls is None else engine_app.tls.credentials,
         logins=None if vault is None else vault.logins,
+        sealing=open_sealing(settings, None if vault is None else vault.vault),
     )
     try:
         check_addresses(addresses)

@@ -1,25 +1,36 @@
 """The key ring of an engine, from its settings, and what has to be true before it serves."""
 
+import atexit
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cqox.analysis.keyrings import KEY_RING_FILE, check_mark, file_ring
+from cqox.contract.messages import Message
 from cqox.encryption import KeyRing
 from cqox.errors import StoreUnavailable
 from cqox.storage import Sealing
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
+from services.config.vault import vault_access
+
+if TYPE_CHECKING:
+    from cqox.vault.client import Vault
 
 __all__ = ["check_sealing", "open_sealing"]
 
 
-def open_sealing(settings: Settings) -> Sealing:
+def open_sealing(settings: Settings, vault: "Vault | None" = None) -> Sealing:
     """Return encryption at rest as it is set.
 
+    Args:
+        settings: the settings in force.
+        vault: the vault of the service; one with a login of its own by default, where the keys are there.
+
     Raises:
-        SettingsError: the package that encrypts is not installed.
+        SettingsError: the package that encrypts is not installed, or no vault is set for its keys.
     """
     try:
-        return Sealing(_ring(settings))
+        return Sealing(_ring(settings, vault))
     except StoreUnavailable as error:
         raise SettingsError(f"CQOX_KEYS={settings.keys}: {error}") from None
 
@@ -36,15 +47,44 @@ def check_sealing(settings: Settings, sealing: Sealing) -> None:
             "set CQOX_KEYS to none, file or vault."
         )
     try:
+        sealing.check()
+    except StoreUnavailable as error:
+        if settings.keys != "vault":
+            raise SettingsError(f"CQOX_KEYS={settings.keys}: {error}") from None
+        # An engine starts without its vault, and reads what is sealed once that answers.
+        return
+    try:
         check_mark(settings.data_dir, sealing)
-        if settings.keys == "file":
-            sealing.check()
     except StoreUnavailable as error:
         raise SettingsError(f"CQOX_KEYS={settings.keys or 'none'}: {error}") from None
 
 
-def _ring(settings: Settings) -> KeyRing | None:
+def _ring(settings: Settings, vault: "Vault | None") -> KeyRing | None:
     if settings.keys == "file":
         place = settings.key_ring
         return file_ring(settings.data_dir / KEY_RING_FILE if place == Path() else place)
-    return None
+    return _transit(settings, vault) if settings.keys == "vault" else None
+
+
+def _transit(settings: Settings, vault: "Vault | None") -> KeyRing:
+    if not settings.vault_addr:
+        raise SettingsError("CQOX_KEYS=vault needs CQOX_VAULT_ADDR, the address of the vault.")
+    try:
+        import cryptography  # noqa: F401 - what the keys are used by
+    except ModuleNotFoundError:
+        raise StoreUnavailable(Message("encryption.not-installed")) from None
+    # Its HTTP client takes long to load, and no installation without a vault needs it.
+    from cqox.vault.client import Vault
+    from cqox.vault.keyring import TransitKeyRing
+
+    if vault is None:
+        access = vault_access(settings, "engine")
+        assert access is not None
+        vault = Vault(access)
+        atexit.register(_leave, vault)
+    return TransitKeyRing(vault)
+
+
+def _leave(vault: "Vault") -> None:
+    vault.log_out()
+    vault.close()

@@ -189,6 +189,7 @@ def prepared(folder: Path, bao: OpenBao, postgres: GuardedPostgres) -> Stack:
         CQOX_TLS_DIR=str(folder / "tls" / "{service}"),
         CQOX_ALLOWED_HOSTS="cqox.example.com",
         CQOX_AUTH="keys",
+        CQOX_KEYS="vault",
         CQOX_HOP_KEY="vault:secret/cqox/hop#key",
         CQOX_ADMIN_TOKEN="vault:secret/cqox/admin#token",
     )

@@ -165,6 +165,13 @@ class OpenBao:
     def mount(self, kind: str, path: str = "", **options: object) -> None:
         """Enable a secrets engine."""
         self.write(f"sys/mounts/{path or kind}", type=kind, **options)
+        if options.get("options") == {"version": "2"}:
+            # A new KV engine is upgraded to versions for a moment, and refuses writes meanwhile.
+            wait_until(lambda: self._takes_writes(path or kind))
+
+    def _takes_writes(self, mount: str) -> bool:
+        headers = {"X-Vault-Token": self.root}
+        return self._client.post(f"/v1/{mount}/config", json={}, headers=headers).is_success
 
     def allow(self, name: str = "cqox", policy: str = POLICY) -> None:
         """Write a policy."""

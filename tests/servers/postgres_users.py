@@ -47,9 +47,9 @@ class GuardedPostgres(Postgres):
             self.execute(statement)
 
     async def migrate(self) -> None:
-        """Create the tables, as their owner."""
+        """Create the tables, as their owner, for several tenants and encryption."""
         async with PostgresStore.open(self.owner_url) as store:
-            await store.migrate()
+            await store.finish()
 
     @property
     def owner_url(self) -> str:
