@@ -117,3 +117,26 @@ def test_jobs_of_the_first_tenant_have_the_ids_that_earlier_releases_gave() -> N
 def test_bounds_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="not 0"):
         IdempotencyKeys(a_cache(), **settings)  # type: ignore[arg-type]
+
+
+async def test_the_keys_of_a_data_set_are_forgotten_with_it_here_and_in_the_shared_cache() -> None:
+    cache = a_cache()
+    one, other = IdempotencyKeys(cache), IdempotencyKeys(cache)
+    for key, dataset_id in (("a", "d"), ("b", "d"), ("c", "other")):
+        await one.bind(key, "body")
+        one.attach(key, dataset_id)
+    one.attach("never bound", "d")
+    assert len(await one.forget_of("d")) == 2
+    assert list(await one.forget_of("d")) == []
+    assert len(one) == 1
+    await other.bind("a", "another body")
+    with pytest.raises(KeyReused):
+        await other.bind("c", "another body")
+
+
+async def test_an_evicted_key_belongs_to_no_data_set_any_more() -> None:
+    keys = IdempotencyKeys(a_cache(), remembered=1)
+    await keys.bind("a", "body")
+    keys.attach("a", "d")
+    await keys.bind("b", "body")
+    assert list(await keys.forget_of("d")) == []

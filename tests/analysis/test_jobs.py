@@ -239,3 +239,20 @@ async def test_ended_jobs_are_forgotten_on_request_and_running_ones_are_not() ->
         jobs.forget(other.job_id)
         assert [jobs.find(job.job_id) for job in (other, runs)] == [None, runs]
         runs.cancel()
+
+
+async def test_running_jobs_on_a_data_set_are_cancelled_and_no_others() -> None:
+    async def forever(on_step: OnStep) -> Outcome:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with open_task_group() as group:
+        jobs = Jobs(group, Owner().shift).within(DEFAULT_TENANT)
+        mine, other = jobs.start("d", forever), jobs.start("other", forever)
+        theirs = jobs.within("acme").start("d", forever)
+        jobs.cancel_of("d")
+        with anyio.fail_after(PATIENCE_SECONDS):
+            assert await mine.wait_beyond(0)
+        await anyio.lowlevel.checkpoint()
+        assert (mine.state, other.state, theirs.state) == ("cancelled", "running", "running")
+        group.cancel_scope.cancel()

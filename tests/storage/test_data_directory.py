@@ -117,3 +117,23 @@ async def test_a_directory_of_the_previous_release_is_used_as_it_is(tmp_path: Pa
         path = table.path
         assert path.read_bytes() == b"table"
     assert set(os.listdir(tmp_path)) == names
+
+
+async def test_the_folders_of_a_tenant_are_removed_and_made_again_with_its_next_file(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    for tenant_id in (DEFAULT_TENANT, "acme", "acme-2"):
+        await kept(directory.within(tenant_id), "a")
+    # What a crash between rename and removal leaves.
+    (tmp_path / "tenants" / ".acme.erased").mkdir()
+    (tmp_path / "tenants" / ".acme.erased" / "left").write_bytes(b"left")
+    acme = directory.within("acme")
+    for _ in range(2):
+        await directory.remove_tenant("acme")
+    assert os.listdir(tmp_path / "tenants") == ["acme-2"]
+    assert (acme.kept(), acme.drawn()) == ([], [])
+    assert directory.within("acme-2").kept() == directory.within(DEFAULT_TENANT).kept() == ["a"]
+    await kept(acme, "b")
+    assert acme.kept() == ["b"]
+    for never in (DEFAULT_TENANT, "../x"):
+        with pytest.raises((AssertionError, ValueError)):
+            await directory.remove_tenant(never)

@@ -3,6 +3,7 @@ import os
 import shutil
 import sys
 import time
+from hashlib import blake2b
 from pathlib import Path
 
 import anyio
@@ -430,3 +431,13 @@ async def test_an_original_that_is_not_kept_is_not_found(tmp_path: Path) -> None
         async with files.reading_original("a", verify=False):
             pass
     assert list((tmp_path / "reading").iterdir()) == []
+
+
+async def test_the_digests_of_a_data_set_are_those_of_its_files_and_its_figures_are_counted(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    assert (await files.digests("a"), await files.count_figures("f" * 32)) == ({}, 0)
+    await kept(files, "a")
+    assert await files.digests("a") == {"table.parquet": blake2b(b"table", digest_size=16).hexdigest()}
+    for suffix in ("svg", "png"):
+        await files.write(files.figure("f" * 32, "forest", suffix), b"drawn")
+    assert await files.count_figures("f" * 32) == 2

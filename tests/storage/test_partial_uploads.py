@@ -193,3 +193,15 @@ def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     _, upload = begun(tmp_path)
     for path in (tmp_path / "partial", *(tmp_path / "partial" / upload.upload_id).iterdir()):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_uploads_of_a_data_set_are_removed_with_their_names_and_no_others(tmp_path: Path) -> None:
+    uploads, first = begun(tmp_path)
+    ids = [first.upload_id, *(begun(tmp_path)[1].upload_id for _ in range(3))]
+    for upload_id, digest, dataset_id in ((ids[0], "1", "d"), (ids[1], "2", "other"), (ids[2], "3", "another")):
+        uploads.finish(upload_id, digest=digest, dataset_id=dataset_id)
+    assert sorted(uploads.ids()) == sorted(ids)
+    # By the data set, or by the digest of its file.
+    assert sorted(uploads.remove_of("d", {"2"})) == sorted(ids[:2])
+    assert sorted(uploads.ids()) == sorted(ids[2:])
+    assert list(uploads.remove_of("d", {"2"})) == []
