@@ -132,6 +132,10 @@ vault: $(VENV)/.test-ready  ## everything from a vault while all of it is replac
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
+.PHONY: fuzz-tokens
+fuzz-tokens: $(VENV)/.test-ready  ## 100,000 hostile bearer tokens to the gateway (FUZZ="--seed S --count N")
+	@$(BIN)/python -m tests.fuzz.tokens $(FUZZ)
+
 .PHONY: slow
 slow: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the slow suites too (Monte-Carlo coverage)
 	@$(BIN)/python -m pytest -m slow

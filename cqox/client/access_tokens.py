@@ -42,7 +42,7 @@ class Grant(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInDocument:
-    """What a server says about sign-in by programs.
+    """The statement of a server about sign-in by programs.
 
     Attributes:
         issuer: the provider whose tokens it takes.

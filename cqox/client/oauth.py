@@ -41,7 +41,7 @@ class TokenRefused(NotAuthenticated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What a provider publishes of itself.
+    """The endpoints that a provider publishes.
 
     Attributes:
         issuer: its identifier.

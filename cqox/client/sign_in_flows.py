@@ -33,7 +33,7 @@ _CALLBACK = "/callback"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What signs in.
+    """The program that signs in.
 
     Attributes:
         client_id: its public client.

@@ -183,7 +183,8 @@ def _header(token: str) -> tuple[dict[str, Any], str, str]:
     parts = token.split(".")
     if len(parts) != 3 or not all(_BASE64URL.fullmatch(part) for part in parts):
         raise InvalidToken("it is no compact JWS")
-    header = _strict_json(_decoded(parts[0]))
+    decoded = [_decoded(part) for part in parts]
+    header = _strict_json(decoded[0])
     algorithm, name, form = header.get("alg"), header.get("kid"), header.get("typ")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidToken("its algorithm is not accepted")
@@ -274,9 +275,13 @@ def _imported(kind: type[RSAKey] | type[ECKey] | type[OKPKey], entry: Mapping[st
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidToken("it is no base64url") from error
+    # Spare bits of the last character would give one token several texts.
+    if base64.urlsafe_b64encode(found).decode().rstrip("=") != text:
+        raise InvalidToken("its base64url has spare bits")
+    return found
 
 
 def _strict_json(content: bytes) -> dict[str, Any]:

@@ -56,6 +56,21 @@ def test_clocks_may_differ_by_the_leeway() -> None:
             check(token(), late)
 
 
+@pytest.mark.parametrize("alg", ["ES256", "RS256", "Ed25519"])
+def test_a_token_has_one_text(alg: str) -> None:
+    text = token(alg=alg)
+    check(text)
+    characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    accepted = 0
+    for character in characters:
+        try:
+            check(text[:-1] + character)
+        except InvalidToken:
+            continue
+        accepted += 1
+    assert accepted == 1
+
+
 def unsigned(alg: str) -> str:
     return f"{encoded(json.dumps({'alg': alg, 'typ': 'at+jwt', 'kid': 'ec'}))}.{encoded(json.dumps(dict(CLAIMS)))}."
 

@@ -1,4 +1,4 @@
-"""What each principal or tenant may use, with the header fields that say how much is left.
+"""Quotas of principals and tenants, with the header fields that say how much is left.
 
 The fields are those of the IETF draft on rate limit headers (draft-ietf-httpapi-ratelimit-headers): `RateLimit-Policy`
 and `RateLimit`. A response that has passed a gateway lists the engine's quotas and the gateway's own.
@@ -58,7 +58,7 @@ class RequestQuota:
 
 
 class BudgetQuota:
-    """What is left of a budget of tenants, for the header fields. Its owner checks and spends the budget.
+    """The rest of a budget of tenants, for the header fields. Its owner checks and spends the budget.
 
     Args:
         budget: the budget, by tenant; its name is that in the fields.
