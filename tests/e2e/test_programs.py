@@ -82,6 +82,19 @@ def test_a_program_works_on_through_the_ends_of_many_tokens(stack: Stack, provid
         assert report.estimates
 
 
+def test_a_job_that_outlives_its_token_is_waited_for_and_its_report_read(
+    stack: Stack, provider: IdentityProvider
+) -> None:
+    with cqox.Client(stack.gateway.url, credentials=credentials(provider)) as client:
+        began = time.monotonic()
+        report = client.analyze(
+            "test", y="y", treatment="w", covariates=["x1", "x2"], estimators=["dml_irm_ate"], repetitions=2_500
+        )
+        assert report.estimates
+        # Otherwise the token would have done for all of it.
+        assert time.monotonic() - began > SECONDS
+
+
 def test_wrong_credentials_are_refused_with_the_reason(stack: Stack, provider: IdentityProvider) -> None:
     wrong = ClientCredentials(client_id="importer", client_secret="wrong")
     with cqox.Client(stack.gateway.url, credentials=wrong) as client, pytest.raises(NotAuthenticated):

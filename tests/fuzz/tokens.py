@@ -47,6 +47,9 @@ _ALGORITHMS = (
     "dir",
     "A256KW",
 )
+_LATER_SECONDS = 10_000
+"""Later than the clock of any campaign, which goes on by a millisecond for each token."""
+
 _CARRIERS = ("crit", "jwk", "jku", "x5u", "x5c", "b64", "zip")
 
 
@@ -102,8 +105,10 @@ def _of_claims(random: Random) -> str:
             [each for each in _ODD if each != "x"] + ["Acme", "-a", "a/b", "../a", "a" * 64]
         ),
         "exp": lambda: random.choice([each for each in _ODD if each != 2**70] + [now - 31 - random.randrange(10**6)]),
-        "iat": lambda: random.choice([None, "x", "", True, [], {}, 2**70, now + 31 + random.randrange(10**6)]),
-        "nbf": lambda: random.choice(["x", "", True, [], {}, 2**70, now + 31 + random.randrange(10**6)]),
+        "iat": lambda: random.choice(
+            [None, "x", "", True, [], {}, 2**70, now + _LATER_SECONDS + random.randrange(10**6)]
+        ),
+        "nbf": lambda: random.choice(["x", "", True, [], {}, 2**70, now + _LATER_SECONDS + random.randrange(10**6)]),
         "life": lambda: now + 86_400 * random.randrange(2, 4000),
     }
     value = wrong[name]()

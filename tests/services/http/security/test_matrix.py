@@ -179,6 +179,14 @@ def test_all_other_paths_state_their_needs(apps: dict[str, App], service: str) -
     assert public == of_table | ({"/"} if service == "engine" else shell | files)
 
 
+@pytest.mark.trio
+async def test_a_scraper_that_always_sends_credentials_is_served_without_a_login(tmp_path: Path) -> None:
+    app = create_gateway(Settings(data_dir=tmp_path, auth="open"))
+    async with app.test_app() as running:
+        answer = await running.test_client().get("/metrics", headers={"Authorization": "Bearer none"})
+    assert answer.status_code == 200
+
+
 def test_a_path_without_needs_ends_the_start(tmp_path: Path) -> None:
     app = create_gateway(Settings(data_dir=tmp_path))
 
