@@ -107,7 +107,8 @@ class CertificateIssuer:
         left = 0.0 if loaded is None else loaded.not_after - now
         until = "" if loaded is None else f"; the certificate in force is valid until {date(loaded.not_after)}"
         self.problem = f"{reason}{until}"
-        _log.warning("The certificate cannot be renewed: %s", self.problem)
+        level = logging.DEBUG if self._vault.outage.reason else logging.WARNING
+        _log.log(level, "The certificate cannot be renewed: %s", self.problem)
         self._due = now + max(1.0, min(_RETRY_SECONDS, left / 10))
 
     def _issue(self) -> None:

@@ -191,7 +191,9 @@ class Vault:
             self._take(renewed)
             return renewed if renewed.is_renewable else self._logged_in()
         except VaultError as error:
-            _log.warning("The token of the vault cannot be renewed yet: %s", error)
+            # The begin of an outage is logged by itself.
+            level = logging.DEBUG if self.outage.reason else logging.WARNING
+            _log.log(level, "The token of the vault cannot be renewed yet: %s", error)
             self._token = kept = token.later(now=now)
             return kept
 

@@ -10,7 +10,7 @@ from threading import Lock
 
 from cqox.vault.client import Answer, Vault
 from cqox.vault.errors import VaultError, VaultUnavailable
-from cqox.vault.token import RENEW_SHARE
+from cqox.vault.token import RENEW_SHARE, pause
 
 __all__ = ["DatabaseLogin", "DatabaseLogins"]
 
@@ -118,9 +118,9 @@ class DatabaseLogins:
                 self._create()
         except VaultError as error:
             now = self._vault.clock()
-            _log.warning("The database user cannot be renewed yet: %s", error)
-            wait = min(_RETRY_SECONDS, max(0.1, (login.ends - now) / 10))
-            self._login = replace(login, renew_at=now + wait)
+            level = logging.DEBUG if self._vault.outage.reason else logging.WARNING
+            _log.log(level, "The database user cannot be renewed yet: %s", error)
+            self._login = replace(login, renew_at=now + pause(login.ends - now))
 
     def _renewed(self, login: DatabaseLogin) -> bool:
         """Return whether the lease was prolonged by at least half of its life."""

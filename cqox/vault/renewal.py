@@ -23,13 +23,16 @@ async def renew(what: str, keep: Callable[[], float], *, failures: tuple[type[Ex
     Args:
         what: is renewed, for the log.
         keep: renews it if that is due, and returns the seconds until it is due.
-        failures: its errors, after which it is called again.
+        failures: its errors, after which it is called again in a few seconds; equal ones are logged once.
     """
     limiter = CapacityLimiter(1)
+    said = ""
     while True:
         try:
-            seconds = await to_thread.run_sync(keep, abandon_on_cancel=True, limiter=limiter)
+            seconds = min(_MOST_SECONDS, await to_thread.run_sync(keep, abandon_on_cancel=True, limiter=limiter))
+            said = ""
         except failures as error:
-            _log.warning("%s cannot be renewed yet: %s", what, error)
             seconds = _AFTER_FAILURE_SECONDS
-        await anyio.sleep(min(seconds, _MOST_SECONDS))
+            if said != (said := str(error)):
+                _log.warning("%s cannot be renewed yet: %s", what, error)
+        await anyio.sleep(seconds)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Self
 
-__all__ = ["RENEW_SHARE", "Token"]
+__all__ = ["RENEW_SHARE", "Token", "pause"]
 
 RENEW_SHARE = 2 / 3
 """Share of its life after which a token, a lease or a certificate is renewed."""
 
 _SHORTENED_SHARE = 0.5
+_LEAST_PAUSE, _MOST_PAUSE = 1.0, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,4 +79,9 @@ class Token:
 
     def later(self, *, now: float) -> Self:
         """Return the token where a renewal has failed: the next one is tried in a while, not with each request."""
-        return replace(self, renew_at=now + min(5.0, max(0.1, (self.ends - now) / 10)))
+        return replace(self, renew_at=now + pause(self.ends - now))
+
+
+def pause(left: float) -> float:
+    """Return the seconds until another attempt of a renewal that has failed, by those that are left of a life."""
+    return min(_MOST_PAUSE, max(_LEAST_PAUSE, left / 4))

@@ -42,6 +42,6 @@ def test_an_answer_without_a_token_is_none(given: dict[str, object]) -> None:
 
 def test_a_failed_renewal_is_tried_again_in_a_while() -> None:
     token = Token.of_login(auth(30), number=1, now=0.0)
-    assert token.later(now=20.0).renew_at == 21.0
-    assert token.later(now=29.99).renew_at == pytest.approx(30.09)
+    assert token.later(now=20.0).renew_at == 22.5
+    assert token.later(now=29.99).renew_at == pytest.approx(30.99)
     assert Token.of_login(auth(3600), number=1, now=0.0).later(now=2400.0).renew_at == 2405.0
