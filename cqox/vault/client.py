@@ -37,6 +37,8 @@ _LOOKUP = "auth/token/lookup-self"
 _RENEW = "auth/token/renew-self"
 _REVOKE = "auth/token/revoke-self"
 _MASK = "***"
+_INDEX = "X-Vault-Index"
+"""Header field with the place of a write in the log of a cluster, whose other servers may lag behind."""
 _log = logging.getLogger("cqox.vault")
 
 
@@ -118,13 +120,16 @@ class Vault:
         """
         return self._request("GET", path, None)
 
-    def write(self, path: str, body: Mapping[str, object] | None = None, *, method: str = "POST") -> Answer:
+    def write(
+        self, path: str, body: Mapping[str, object] | None = None, *, method: str = "POST", after: Answer | None = None
+    ) -> Answer:
         """Return the answer to a request that changes or issues something; it may be sent twice.
 
         Args:
             path: without the leading `/v1/`.
             body: its members.
             method: of HTTP.
+            after: answer to an earlier write. In a cluster, only a server that knows of that write answers then.
 
         Raises:
             VaultUnavailable: the vault does not answer, is sealed, or cannot do it now.
@@ -132,7 +137,7 @@ class Vault:
             VaultRejected: it cannot be done as asked for.
             VaultMisused: the role file or the authorities cannot be used.
         """
-        return self._request(method, path, body or {})
+        return self._request(method, path, body or {}, index=str((after or {}).get(_INDEX, "")))
 
     def look(self) -> None:
         """Ask the vault once whether it is there and unsealed, without a login.
@@ -151,15 +156,15 @@ class Vault:
         token = self._valid_token()
         return max(0.1, token.renew_at - self.clock())
 
-    def _request(self, method: str, path: str, body: Mapping[str, object] | None) -> Answer:
+    def _request(self, method: str, path: str, body: Mapping[str, object] | None, *, index: str = "") -> Answer:
         token = self._valid_token()
         try:
-            return self._guarded(method, path, body, token)
+            return self._guarded(method, path, body, token, index=index)
         except _Denied:
             pass
         token = self._verified_token(token)
         try:
-            return self._guarded(method, path, body, token)
+            return self._guarded(method, path, body, token, index=index)
         except _Denied:
             raise VaultRefused(f"the vault at {self.access.address} does not allow {method} {_bare(path)}") from None
 
@@ -238,10 +243,17 @@ class Vault:
         self.outage.leases["its token"] = token.ends
 
     def _guarded(
-        self, method: str, path: str, body: Mapping[str, object] | None, token: Token | None, *, once: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        token: Token | None,
+        *,
+        once: bool = False,
+        index: str = "",
     ) -> Answer:
         try:
-            answer = (self._exchange_once if once else self._exchange)(method, path, body, token)
+            answer = (self._exchange_once if once else self._exchange)(method, path, body, token, index)
         except VaultUnavailable as error:
             # A new one: the chain of the old one holds the request with the token.
             reason, is_outage = str(error), error.is_outage
@@ -261,30 +273,35 @@ class Vault:
     def _unavailable(self, reason: str) -> str:
         return f"the vault at {self.access.address} is unavailable: {reason}"
 
-    def _attempt(self, method: str, path: str, body: Mapping[str, object] | None, token: Token | None) -> Answer:
+    def _attempt(
+        self, method: str, path: str, body: Mapping[str, object] | None, token: Token | None, index: str = ""
+    ) -> Answer:
         headers = {"X-Vault-Request": "true"}
+        if index:
+            headers |= {_INDEX: index, "X-Vault-Inconsistent": "forward-active-node"}
         if token is not None:
             headers["X-Vault-Token"] = token.value
         try:
-            status, content = self._answered(method, path, headers, body)
+            status, content, index = self._answered(method, path, headers, body)
         except httpx.TimeoutException:
             raise VaultUnavailable(f"no answer within {self._seconds:g} s", is_silent=True) from None
         except (httpx.HTTPError, OSError) as error:
             raise VaultUnavailable(str(error) or type(error).__name__) from None
         if status == PERMISSION_DENIED:
             raise _Denied
-        return parse(_bare(path), status, content)
+        answer = parse(_bare(path), status, content)
+        return answer | {_INDEX: index} if index else answer
 
     def _answered(
         self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, object] | None
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, str]:
         content = bytearray()
         with self._connections().stream(method, f"/v1/{path}", headers=headers, json=body) as answer:
             for piece in answer.iter_bytes():
                 content += piece
                 if len(content) > MOST_BYTES:
                     raise VaultUnavailable(f"it answers with more than {MOST_BYTES} bytes")
-        return answer.status_code, bytes(content)
+        return answer.status_code, bytes(content), answer.headers.get(_INDEX, "")
 
     def _connections(self) -> httpx.Client:
         stamp = self.access.trust_stamp()

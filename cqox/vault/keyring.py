@@ -18,6 +18,9 @@ MOUNT = "transit"
 
 _PREFIX = "cqox-"
 _KEY_TYPE = "aes256-gcm96"
+_MARK = "cubbyhole/cqox"
+"""A place that belongs to the token, and that the policy `default` lets it write to."""
+
 _NO_KEY = "encryption key not found"
 # What transit says of a ciphertext that no version of the key decrypts. Anything else may be a passing condition, and
 # data must never count as destroyed for one.
@@ -56,8 +59,8 @@ class TransitKeyRing:
                 if _NO_KEY not in error.errors:
                     raise
                 # Where another process makes it meanwhile, the vault keeps the first.
-                self._vault.write(self._path("keys", tenant_id), {"type": _KEY_TYPE})
-                made = self._data_key(tenant_id)
+                created = self._vault.write(self._path("keys", tenant_id), {"type": _KEY_TYPE})
+                made = self._data_key(tenant_id, after=created)
             wrapped, plain = _text(made, "ciphertext").encode(), _key(made)
         if plain is None or len(wrapped) > MOST_WRAPPED_BYTES:
             raise KeysUnavailable("the vault's answer holds no usable data key")
@@ -68,15 +71,12 @@ class TransitKeyRing:
         if not wrapped or len(wrapped) > MOST_WRAPPED_BYTES or not wrapped.isascii():
             raise KeyDestroyed(_destroyed(tenant_id))
         with _translated():
-            try:
-                found = self._vault.write(self._path("decrypt", tenant_id), {"ciphertext": wrapped.decode()})
-            except VaultRejected as error:
-                if not _UNDECIPHERABLE.intersection(error.errors):
-                    raise
-                plain = None
-            else:
-                # Something that this key has encrypted, and that is no data key.
-                plain = _key(found)
+            plain = self._decrypted(tenant_id, wrapped)
+            if plain is None:
+                # A server of a cluster may lag behind, and not know the key yet. What a server says that knows of a
+                # write from just now is the truth.
+                mark = self._vault.write(_MARK, {"asked": "whether a key was destroyed"})
+                plain = self._decrypted(tenant_id, wrapped, after=mark)
         if plain is None:
             raise KeyDestroyed(_destroyed(tenant_id))
         return plain
@@ -124,8 +124,19 @@ class TransitKeyRing:
                 if error.status != NOT_FOUND or error.errors:
                     raise
 
-    def _data_key(self, tenant_id: str) -> Answer:
-        return self._vault.write(self._path("datakey/plaintext", tenant_id), {"bits": 8 * KEY_BYTES})
+    def _decrypted(self, tenant_id: str, wrapped: bytes, *, after: Answer | None = None) -> bytes | None:
+        """Return a data key; None where no key of the tenant unwraps it, as far as the server knows that answers."""
+        try:
+            found = self._vault.write(self._path("decrypt", tenant_id), {"ciphertext": wrapped.decode()}, after=after)
+        except VaultRejected as error:
+            if not _UNDECIPHERABLE.intersection(error.errors):
+                raise
+            return None
+        # None as well for something that this key has encrypted, and that is no data key.
+        return _key(found)
+
+    def _data_key(self, tenant_id: str, *, after: Answer | None = None) -> Answer:
+        return self._vault.write(self._path("datakey/plaintext", tenant_id), {"bits": 8 * KEY_BYTES}, after=after)
 
     def _path(self, operation: str, tenant_id: str) -> str:
         return f"{self._mount}/{operation}/{_PREFIX}{quote(tenant_id, safe='')}"

@@ -98,7 +98,7 @@ def test_while_the_circuit_is_open_nothing_is_sent(vault: Vault, bao: OpenBao, m
     sent: list[str] = []
     answered = vault._answered
 
-    def counted(method: str, path: str, *rest: object) -> tuple[int, bytes]:
+    def counted(method: str, path: str, *rest: object) -> tuple[int, bytes, str]:
         sent.append(path)
         return answered(method, path, *rest)  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
 """The key ring in the transit engine of a real OpenBao."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +83,30 @@ def test_a_version_that_an_operator_withdraws_is_not_destroyed(access: VaultAcce
             ring.unwrap("withdrawn", key.wrapped)
         bao.write("transit/keys/cqox-withdrawn/config", min_decryption_version=1)
         assert ring.unwrap("withdrawn", key.wrapped) == key.plain
+
+
+def test_a_server_that_lags_behind_destroys_nothing(access: VaultAccess, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Vault(access) as vault:
+        ring = TransitKeyRing(vault)
+        key = ring.new_data_key("lagging")
+        answered, asked = vault._answered, list[tuple[str, str]]()
+
+        def lagging(method: str, path: str, headers: Mapping[str, str], body: object) -> tuple[int, bytes, str]:
+            index = headers.get("X-Vault-Index", "")
+            asked.append((path, index))
+            if path.startswith("transit/decrypt") and not index:
+                return 400, b'{"errors": ["encryption key not found"]}', ""
+            return answered(method, path, headers, body)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(vault, "_answered", lagging)
+        assert ring.unwrap("lagging", key.wrapped) == key.plain
+        decrypt = "transit/decrypt/cqox-lagging"
+        assert [path for path, _ in asked] == [decrypt, "cubbyhole/cqox", decrypt]
+        assert asked[-1][1]
+        # Also where the server that knows of the write is not there.
+        monkeypatch.setattr(vault, "_answered", lambda *_: (412, b"{}", ""))
+        with pytest.raises(KeysUnavailable, match="it answers 412"):
+            ring.unwrap("lagging", key.wrapped)
 
 
 def test_a_key_cannot_leave_the_vault(access: VaultAccess, bao: OpenBao) -> None:
