@@ -85,7 +85,7 @@ class SealedStore:
     ) -> Page[StoredReport]:
         """See `ResultStore`."""
         page = await self._store.reports(dataset_id=dataset_id, limit=limit, before=before)
-        return Page(items=[await self._opened(each) for each in page.items], next=page.next)
+        return Page(items=await self._opened_all(page.items), next=page.next)
 
     async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
         """See `ResultStore`."""
@@ -110,7 +110,7 @@ class SealedStore:
 
     async def datasets(self) -> Sequence[DatasetRecord]:
         """See `ResultStore`."""
-        return [await self._opened(each) for each in await self._store.datasets()]
+        return await self._opened_all(await self._store.datasets())
 
     async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
         """See `ResultStore`."""
@@ -162,7 +162,7 @@ class SealedStore:
     ) -> Page[JobRecord]:
         """See `ResultStore`."""
         page = await self._store.jobs(dataset_id=dataset_id, status=status, limit=limit, before=before)
-        return Page(items=[await self._opened(each) for each in page.items], next=page.next)
+        return Page(items=await self._opened_all(page.items), next=page.next)
 
     async def delete_job(self, job_id: str) -> bool:
         """See `ResultStore`."""
@@ -199,15 +199,15 @@ class SealedStore:
             page = await self._store.summaries(
                 dataset_id=dataset_id, search=search, named=named, limit=limit, before=before
             )
-            return Page(items=[await self._opened_summary(each) for each in page.items], next=page.next)
+            return Page(items=await self._opened_summaries(page.items), next=page.next)
         found = list[ReportSummary]()
         async with aclosing(self._all_summaries(dataset_id, before)) as summaries:
             async for summary in summaries:
                 if summary.dataset_id in named or search in await self._searched(summary):
-                    found.append(await self._opened_summary(summary))
+                    found.append(summary)
                 if len(found) > limit:
                     break
-        items = found[:limit]
+        items = await self._opened_summaries(found[:limit])
         more = len(found) > limit and bool(items)
         return Page(items=items, next=f"{items[-1].created_at}|{items[-1].analysis_id}" if more else None)
 
@@ -224,7 +224,7 @@ class SealedStore:
             async with aclosing(self._all_summaries(dataset_id, None)) as summaries:
                 async for summary in summaries:
                     if _is_sealed_text(summary.outcome) or _is_sealed_text(summary.treatment):
-                        opened = await self._opened_summary(summary)
+                        (opened,) = await self._opened_summaries([summary])
                         counts[opened.outcome, opened.treatment] += 1
         return [
             Looks(outcome=outcome, treatment=treatment, analyses=count)
@@ -304,16 +304,20 @@ class SealedStore:
         annotation = await self.annotation(summary.analysis_id)
         return "" if annotation is None else annotation.searched
 
-    async def _opened_summary(self, summary: ReportSummary) -> ReportSummary:
-        if not has_sealed(summary):
+    async def _opened_summaries(self, summaries: Sequence[ReportSummary]) -> list[ReportSummary]:
+        whole = [await self._with_notes(each) for each in summaries]
+        if not any(map(has_sealed, whole)):
+            return whole
+        # One thread for all: a page has hundreds of texts.
+        return await self._guarded(lambda: [self._records.opened_summary(each) for each in whole], "page of analyses")
+
+    async def _with_notes(self, summary: ReportSummary) -> ReportSummary:
+        if not _is_sealed_text(summary.notes):
             return summary
-        if _is_sealed_text(summary.notes):
-            # Notes are cut in a listing, and nothing opens the beginning of something sealed.
-            annotation = await self.annotation(summary.analysis_id)
-            notes = None if annotation is None else annotation.notes
-            summary = replace(summary, notes=None if notes is None else notes[: NOTES_CHARACTERS + 1])
-        cut = summary
-        return await self._guarded(lambda: self._records.opened_summary(cut), name_of(cut))
+        # Notes are cut in a listing, and nothing opens the beginning of something sealed.
+        annotation = await self.annotation(summary.analysis_id)
+        notes = None if annotation is None else annotation.notes
+        return replace(summary, notes=None if notes is None else notes[: NOTES_CHARACTERS + 1])
 
     async def _sealed[Row: Record](self, record: Row) -> Row:
         if not self._is_on:
@@ -330,6 +334,11 @@ class SealedStore:
         if not has_sealed(record):
             return record
         return await self._guarded(lambda: self._records.opened(record), name_of(record))
+
+    async def _opened_all[Row: Record](self, records: Sequence[Row]) -> list[Row]:
+        if not any(map(has_sealed, records)):
+            return list(records)
+        return await self._guarded(lambda: [self._records.opened(each) for each in records], "listing")
 
     async def _guarded[T](self, work: Callable[[], T], what: str) -> T:
         try:
