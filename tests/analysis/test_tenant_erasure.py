@@ -1,5 +1,6 @@
 """Erasure of a tenant: closed first, then emptied, its key destroyed last."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from cqox.analysis.service import Analyses
 from cqox.analysis.stores import StoreAddresses
 from cqox.encryption import KeysUnavailable
 from cqox.encryption.file_keyring import FileKeyRing
+from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT, Sealing
 from tests.analysis.fake_pool import FakePool
 from tests.analysis.test_erasures import BOUNDS, filled, finished, left
@@ -140,3 +142,37 @@ async def test_the_tenant_of_the_service_is_never_erased(tmp_path: Path) -> None
     async with opened(tmp_path) as engine:
         with pytest.raises(ValueError, match="default"):
             await engine._eraser.erase(DEFAULT_TENANT, Progress(), lambda: anyio.lowlevel.checkpoint())
+
+
+async def test_a_backup_of_an_erased_tenant_is_unreadable_and_that_of_another_is_not(tmp_path: Path) -> None:
+    data, backup, keys = tmp_path / "data", tmp_path / "backup", Keys(tmp_path / "keyring.json")
+    async with opened(data, keys) as engine:
+        await engine.store.put_tenant(a_tenant("acme"))
+        for name in ("acme", DEFAULT_TENANT):
+            analyses = engine.within(name)
+            await filled(analyses)
+            async with analyses._files.reading("d"):
+                pass
+        await engine.store.scrub()
+        await anyio.to_thread.run_sync(shutil.copytree, data, backup)
+        begun = await engine.within(DEFAULT_TENANT).erasures.request_tenant("acme", requested_by="key:platform")
+        await finished(engine.within(DEFAULT_TENANT), begun.erasure_id)
+    # Restored with the key ring of now, which is in no backup of the data.
+    async with opened(backup, Keys(tmp_path / "keyring.json")) as restored:
+        acme, other = restored.within("acme"), restored.within(DEFAULT_TENANT)
+        for call in (
+            acme.store.load(a_report(1).analysis_id),
+            acme.store.datasets(),
+            acme.store.annotation(a_report(1).analysis_id),
+            acme._files.record("d"),
+        ):
+            with pytest.raises(StoreUnavailable, match="no longer has"):
+                await call
+        assert await other.store.load(a_report(1).analysis_id) is not None
+        assert await other._files.record("d") is not None
+    stored = b"".join(path.read_bytes() for path in files_below(backup / "tenants"))
+    assert b"<svg/>" not in stored
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
