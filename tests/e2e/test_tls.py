@@ -1,5 +1,8 @@
 """Both services with mutual TLS, as processes: certificates change under load, and failures say what they are."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -12,11 +15,26 @@ from tests.waiting import wait_until
 
 def test_certificates_and_their_authority_are_replaced_under_load_and_no_request_fails(tmp_path: Path) -> None:
     with secured_stack(tmp_path) as (stack, authority):
+        _the_command_line_shows_the_certificate_that_the_environment_names(stack, authority)
         outcome = rotate_under_load(stack, authority, requests=160, rotations=1)
         assert outcome.answers == {"200": 160}
         assert (outcome.rotations, outcome.steps) == (1, list(Step))
         _is_refused_with_the_certificate_of_another_service(stack, authority)
         _an_expired_certificate_of_the_gateway_is_a_503_that_says_so(stack, authority)
+
+
+def _the_command_line_shows_the_certificate_that_the_environment_names(stack, authority) -> None:
+    current = authority.folder / "client" / "current"
+    names = {"CQOX_CLIENT_CERT": "cert.pem", "CQOX_CLIENT_KEY": "key.pem", "CQOX_CA_CERT": "ca.pem"}
+    command = [Path(sys.executable).with_name("cqox"), "report", "--server", f"https://127.0.0.1:{stack.gateway.port}"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CQOX_")}
+    statuses = []
+    for given in (names, {"CQOX_CA_CERT": "ca.pem"}):
+        environment = inherited | {name: str(current / file) for name, file in given.items()}
+        statuses.append(
+            subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False).returncode
+        )
+    assert statuses == [0, 1]
 
 
 def _is_refused_with_the_certificate_of_another_service(stack, authority) -> None:
