@@ -3,6 +3,7 @@
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,6 +68,44 @@ def test_a_token_is_accepted_within_the_leeway_and_refused_with_its_reason_beyon
                 assert 'error="invalid_token"' in answer.headers["www-authenticate"]
         # The reason is for the operator, who can set the clock.
         assert (reason is None) or (reason in stack.gateway.log)
+    finally:
+        stack.gateway.kill()
+        stack.engine.kill()
+
+
+def test_an_upload_that_outlives_its_token_is_not_lost(tmp_path: Path, provider: IdentityProvider) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    following = {name: value for name, value in faked(0).items() if name != "FAKETIME"}
+    stack = build(
+        tmp_path,
+        CQOX_AUTH="oidc",
+        CQOX_HOP_KEY=HOP_KEY,
+        CQOX_OIDC_ISSUER=provider.issuer,
+        CQOX_OIDC_AUDIENCE=provider.audience,
+        FAKETIME_TIMESTAMP_FILE=str(clock),
+        FAKETIME_CACHE_DURATION="1",
+        **following,
+    )
+    rows = b"".join(b"%d,%d\n" % (number % 7, number % 2) for number in range(60))
+
+    def content() -> Iterator[bytes]:
+        yield b"--b\r\nContent-Disposition: form-data; name=file; filename=t.csv\r\n\r\ny,w\n" + rows[:120]
+        # An hour passes for both services, which look at their clock once a second.
+        clock.write_text("+3600")
+        time.sleep(2.5)
+        yield rows[120:] + b"\r\n--b--\r\n"
+
+    try:
+        started(stack)
+        stack.gateway.wait_ready()
+        token = provider.token("analyst")
+        assert me(stack, token).status_code == 200
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=b"}
+        url = f"{stack.gateway.url}/api/datasets"
+        answer = httpx.post(url, content=content(), headers=headers, trust_env=False, timeout=60)
+        assert (answer.status_code, answer.json().get("rows")) == (201, 60), answer.text
+        assert me(stack, token).status_code == 401
     finally:
         stack.gateway.kill()
         stack.engine.kill()

@@ -25,7 +25,7 @@ from tests.servers.identity_provider import Client, IdentityProvider
 from tests.waiting import wait_until
 
 ROLES = {"tenant": "default", "roles": ["analyst"]}
-SECONDS = 5
+SECONDS = 3
 """Life of an access token here."""
 
 
@@ -88,7 +88,7 @@ def test_a_job_that_outlives_its_token_is_waited_for_and_its_report_read(
     with cqox.Client(stack.gateway.url, credentials=credentials(provider)) as client:
         began = time.monotonic()
         report = client.analyze(
-            "test", y="y", treatment="w", covariates=["x1", "x2"], estimators=["dml_irm_ate"], repetitions=2_500
+            "test", y="y", treatment="w", covariates=["x1", "x2"], estimators=["dml_irm_ate"], repetitions=1_500
         )
         assert report.estimates
         # Otherwise the token would have done for all of it.
@@ -101,24 +101,6 @@ def test_wrong_credentials_are_refused_with_the_reason(stack: Stack, provider: I
         client.datasets()
     with cqox.Client(stack.gateway.url, api_key="cqox_nonsense") as client, pytest.raises(NotAuthenticated):
         client.datasets()
-
-
-def test_an_upload_that_outlives_its_token_is_not_lost(stack: Stack, provider: IdentityProvider) -> None:
-    token = provider.token("importer")
-
-    def slowly() -> Iterator[bytes]:
-        yield b"y,w\n"
-        for number in range(60):
-            time.sleep((SECONDS + 4) / 60)
-            yield b"%d,%d\n" % (number % 7, number % 2)
-
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv"}
-    url = f"{stack.gateway.url}/api/datasets"
-    with httpx.Client(trust_env=False, timeout=60) as client:
-        answer = client.post(url, content=slowly(), headers=headers, params={"name": "slow.csv"})
-        assert (answer.status_code, answer.json().get("rows")) == (201, 60), answer.text
-        # It has ended meanwhile, with the usual leeway of the clocks.
-        assert httpx.get(url, headers=headers, trust_env=False).status_code in (200, 401)
 
 
 @contextmanager

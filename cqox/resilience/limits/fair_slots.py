@@ -100,6 +100,8 @@ class FairSlots[T: CallerTicket](Slots[T]):
 
     def claim(self) -> T | None:
         """Grant a free slot to the ticket whose turn it is, and return it; None where no slot is free for any."""
+        if not self.waiting or self.taken >= self.limit:
+            return None
         self._forget()
         ready = [party for party in self._callers.values() if party.queue.waiting and self._is_free_for(party)]
         if not ready:
@@ -180,6 +182,9 @@ class FairSlots[T: CallerTicket](Slots[T]):
         return self.waiting < 2 * self.queue_limit and waiting < max(1, self.queue_limit // _SHARES)
 
     def _forget(self) -> None:
+        # A single caller keeps nothing from others, however long ago it called.
+        if len(self._callers) < 2:
+            return
         since = self._now() - _REMEMBERED_SECONDS
         for key in [key for key, party in self._callers.items() if not party.is_active and party.seen < since]:
             del self._callers[key]
