@@ -21,8 +21,9 @@ SERVICE_TESTS ?= 3
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py
 
-# Tests that wait for leases and certificates to end: `make vault` runs them.
-VAULT_TESTS := tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_rotations.py
+# Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.
+VAULT_TESTS := tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_cluster.py \
+	tests/vault/test_rotations.py
 
 # The tests that `make coverage` measures: those without processes of their own.
 COVERAGE ?= --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz

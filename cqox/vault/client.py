@@ -222,8 +222,10 @@ class Vault:
             raise
         now = self.clock()
         try:
-            auth = self._guarded("POST", login.path, login.body, None).get("auth") or {}
-            token = Token.of_login(auth, number=self._logins + 1, now=now)
+            answer = self._guarded("POST", login.path, login.body, None)
+            token = Token.of_login(
+                answer.get("auth") or {}, number=self._logins + 1, now=now, index=str(answer.get(_INDEX, ""))
+            )
         except (_Denied, VaultRejected) as error:
             reason = f": {_without(login, str(error))}" if isinstance(error, VaultRejected) else ""
             refused = VaultRefused(
@@ -277,6 +279,7 @@ class Vault:
         self, method: str, path: str, body: Mapping[str, object] | None, token: Token | None, index: str = ""
     ) -> Answer:
         headers = {"X-Vault-Request": "true"}
+        index = index or ("" if token is None else token.index)
         if index:
             headers |= {_INDEX: index, "X-Vault-Inconsistent": "forward-active-node"}
         if token is not None:

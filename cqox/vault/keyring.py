@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -49,6 +49,8 @@ class TransitKeyRing:
     def __init__(self, vault: Vault, *, mount: str = MOUNT) -> None:
         self._vault = vault
         self._mount = mount
+        self._latest: Answer | None = None
+        """The last change by this ring, so that no server of a cluster answers it that does not know of that."""
 
     def new_data_key(self, tenant_id: str) -> DataKey:
         """See `cqox.encryption.KeyRing.new_data_key`."""
@@ -59,8 +61,8 @@ class TransitKeyRing:
                 if _NO_KEY not in error.errors:
                     raise
                 # Where another process makes it meanwhile, the vault keeps the first.
-                created = self._vault.write(self._path("keys", tenant_id), {"type": _KEY_TYPE})
-                made = self._data_key(tenant_id, after=created)
+                self._change(self._path("keys", tenant_id), {"type": _KEY_TYPE})
+                made = self._data_key(tenant_id)
             wrapped, plain = _text(made, "ciphertext").encode(), _key(made)
         if plain is None or len(wrapped) > MOST_WRAPPED_BYTES:
             raise KeysUnavailable("the vault's answer holds no usable data key")
@@ -71,7 +73,7 @@ class TransitKeyRing:
         if not wrapped or len(wrapped) > MOST_WRAPPED_BYTES or not wrapped.isascii():
             raise KeyDestroyed(_destroyed(tenant_id))
         with _translated():
-            plain = self._decrypted(tenant_id, wrapped)
+            plain = self._decrypted(tenant_id, wrapped, after=self._latest)
             if plain is None:
                 # A server of a cluster may lag behind, and not know the key yet. What a server says that knows of a
                 # write from just now is the truth.
@@ -98,16 +100,16 @@ class TransitKeyRing:
         """See `cqox.encryption.KeyRing.rotate`."""
         with _translated():
             # Of no effect where there is one.
-            self._vault.write(self._path("keys", tenant_id), {"type": _KEY_TYPE})
-            self._vault.write(self._path("keys", tenant_id) + "/rotate")
+            self._change(self._path("keys", tenant_id), {"type": _KEY_TYPE})
+            self._change(self._path("keys", tenant_id) + "/rotate")
 
     def destroy(self, tenant_id: str) -> bool:
         """See `cqox.encryption.KeyRing.destroy`."""
         path = self._path("keys", tenant_id)
         with _translated():
             try:
-                self._vault.write(f"{path}/config", {"deletion_allowed": True})
-                self._vault.write(path, method="DELETE")
+                self._change(f"{path}/config", {"deletion_allowed": True})
+                self._change(path, method="DELETE")
             except VaultRejected as error:
                 if not any(text in said for said in error.errors for text in _NOTHING_TO_DELETE):
                     raise
@@ -124,7 +126,10 @@ class TransitKeyRing:
                 if error.status != NOT_FOUND or error.errors:
                     raise
 
-    def _decrypted(self, tenant_id: str, wrapped: bytes, *, after: Answer | None = None) -> bytes | None:
+    def _change(self, path: str, body: Mapping[str, object] | None = None, *, method: str = "POST") -> None:
+        self._latest = self._vault.write(path, body, method=method, after=self._latest)
+
+    def _decrypted(self, tenant_id: str, wrapped: bytes, *, after: Answer | None) -> bytes | None:
         """Return a data key; None where no key of the tenant unwraps it, as far as the server knows that answers."""
         try:
             found = self._vault.write(self._path("decrypt", tenant_id), {"ciphertext": wrapped.decode()}, after=after)
@@ -135,8 +140,9 @@ class TransitKeyRing:
         # None as well for something that this key has encrypted, and that is no data key.
         return _key(found)
 
-    def _data_key(self, tenant_id: str, *, after: Answer | None = None) -> Answer:
-        return self._vault.write(self._path("datakey/plaintext", tenant_id), {"bits": 8 * KEY_BYTES}, after=after)
+    def _data_key(self, tenant_id: str) -> Answer:
+        path = self._path("datakey/plaintext", tenant_id)
+        return self._vault.write(path, {"bits": 8 * KEY_BYTES}, after=self._latest)
 
     def _path(self, operation: str, tenant_id: str) -> str:
         return f"{self._mount}/{operation}/{_PREFIX}{quote(tenant_id, safe='')}"

@@ -28,6 +28,7 @@ class Token:
         ends: end of its life, in seconds of a monotonic clock; infinite for one without an end.
         renew_at: when it should be renewed.
         is_renewable: whether the vault renews it; otherwise another login follows.
+        index: place of the login in the log of a cluster, without which a server does not know the token yet.
     """
 
     value: str = field(repr=False)
@@ -36,15 +37,17 @@ class Token:
     ends: float
     renew_at: float
     is_renewable: bool
+    index: str = ""
 
     @classmethod
-    def of_login(cls, auth: Mapping[str, Any], *, number: int, now: float) -> Self:
+    def of_login(cls, auth: Mapping[str, Any], *, number: int, now: float, index: str = "") -> Self:
         """Return the token that a login has brought.
 
         Args:
             auth: the member `auth` of the answer.
             number: counts the logins.
             now: before the request was sent, on a monotonic clock.
+            index: see `index`.
 
         Raises:
             ValueError: the answer holds no token.
@@ -60,6 +63,7 @@ class Token:
             ends=now + life,
             renew_at=now + RENEW_SHARE * life,
             is_renewable=auth.get("renewable") is True,
+            index=index,
         )
 
     def renewed(self, auth: Mapping[str, Any], *, now: float) -> Self:

@@ -19,11 +19,11 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 __all__ = ["POLICY", "OpenBao"]
 
 _CONFIG = """
-storage "raft" {{ path = "{folder}/data" node_id = "one" performance_multiplier = 1 }}
-listener "tcp" {{ address = "127.0.0.1:{port}" {tls} }}
+storage "raft" {{ path = "{folder}/data" node_id = "{port}" performance_multiplier = 1 {join} }}
+listener "tcp" {{ address = "127.0.0.1:{port}" cluster_address = "127.0.0.1:{cluster}" {tls} }}
 api_addr = "{url}"
 cluster_addr = "http://127.0.0.1:{cluster}"
-audit "file" "to-file" {{ options = {{ file_path = "{folder}/audit.log" }} }}
+audit "file" "to-file" {{ options = {{ file_path = "{audit}/audit.log" }} }}
 ui = false
 """
 
@@ -47,14 +47,23 @@ class OpenBao:
         root: its root token.
     """
 
-    def __init__(self, certificates: Path | None = None) -> None:
-        """Prepare a server; with TLS where a folder with `cert.pem` and `key.pem` is given."""
+    def __init__(self, certificates: Path | None = None, *, leader: "OpenBao | None" = None) -> None:
+        """Prepare a server.
+
+        Args:
+            certificates: a folder with `cert.pem` and `key.pem`, for TLS.
+            leader: the running server whose cluster it joins as a standby.
+        """
         self._folder = Path(tempfile.mkdtemp(prefix="cqox-openbao-"))
+        # The same for all servers of a cluster.
+        self._audit = self._folder if leader is None else leader._audit
         self.port = free_port()
-        self.root = ""
-        self._keys: list[str] = []
+        self.root = "" if leader is None else leader.root
+        self._is_standby = leader is not None
+        self._keys: list[str] = [] if leader is None else leader._keys
         self._process: subprocess.Popen[bytes] | None = None
         self._scheme = "http" if certificates is None else "https"
+        join = "" if leader is None else f'retry_join {{ leader_api_addr = "{leader.url}" }}'
         tls = "tls_disable = true"
         if certificates is not None:
             tls = f'tls_cert_file = "{certificates}/cert.pem" tls_key_file = "{certificates}/key.pem"'
@@ -67,7 +76,15 @@ class OpenBao:
         )
         (self._folder / "data").mkdir()
         (self._folder / "config.hcl").write_text(
-            _CONFIG.format(folder=self._folder, port=self.port, url=self.url, cluster=free_port(), tls=tls)
+            _CONFIG.format(
+                folder=self._folder,
+                port=self.port,
+                url=self.url,
+                cluster=free_port(),
+                tls=tls,
+                join=join,
+                audit=self._audit,
+            )
         )
 
     @property
@@ -81,7 +98,7 @@ class OpenBao:
     @property
     def audit(self) -> str:
         """The lines of its audit log, one for each request and answer; secrets are hashed in it."""
-        return (self._folder / "audit.log").read_text()
+        return (self._audit / "audit.log").read_text()
 
     def start(self) -> None:
         """Start it, unsealed."""
@@ -104,7 +121,9 @@ class OpenBao:
         assert self._process is not None
         assert self._process.poll() is None, self.log
         try:
-            return self._client.get("/v1/sys/seal-status").status_code == httpx.codes.OK
+            found = self._client.get("/v1/sys/seal-status")
+            # A standby is initialized by its leader.
+            return found.status_code == httpx.codes.OK and (not self._is_standby or found.json()["initialized"])
         except httpx.TransportError:
             return False
 
@@ -131,7 +150,8 @@ class OpenBao:
         for key in self._keys:
             answer = self._client.put("/v1/sys/unseal", json={"key": key})
             assert answer.status_code == httpx.codes.OK, answer.text
-        wait_until(lambda: self._client.get("/v1/sys/health").status_code == httpx.codes.OK, failure=lambda: self.log)
+        path = f"/v1/sys/health?standbyok={'true' if self._is_standby else 'false'}"
+        wait_until(lambda: self._client.get(path).status_code == httpx.codes.OK, failure=lambda: self.log)
 
     @contextmanager
     def sealed(self) -> Iterator[None]:

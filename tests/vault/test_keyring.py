@@ -94,7 +94,7 @@ def test_a_server_that_lags_behind_destroys_nothing(access: VaultAccess, monkeyp
         def lagging(method: str, path: str, headers: Mapping[str, str], body: object) -> tuple[int, bytes, str]:
             index = headers.get("X-Vault-Index", "")
             asked.append((path, index))
-            if path.startswith("transit/decrypt") and not index:
+            if path.startswith("transit/decrypt") and len(asked) == 1:
                 return 400, b'{"errors": ["encryption key not found"]}', ""
             return answered(method, path, headers, body)  # type: ignore[arg-type]
 
@@ -102,7 +102,7 @@ def test_a_server_that_lags_behind_destroys_nothing(access: VaultAccess, monkeyp
         assert ring.unwrap("lagging", key.wrapped) == key.plain
         decrypt = "transit/decrypt/cqox-lagging"
         assert [path for path, _ in asked] == [decrypt, "cubbyhole/cqox", decrypt]
-        assert asked[-1][1]
+        assert asked[-1][1] not in ("", asked[0][1])
         # Also where the server that knows of the write is not there.
         monkeypatch.setattr(vault, "_answered", lambda *_: (412, b"{}", ""))
         with pytest.raises(KeysUnavailable, match="it answers 412"):
