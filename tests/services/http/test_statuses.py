@@ -12,6 +12,7 @@ from services.http import statuses
 ROOT = Path(__file__).parents[3]
 NUMBERS = {*HTTPStatus, statuses.CLIENT_CLOSED_REQUEST}
 COUNTS = {"_LOCK_TRIES", "_MOST_LEVELS", "_MOST_QUESTIONS", "_MOST_ROWS_OF_A_PAGE", "_WIDE"}
+COUNTS |= {"MOST_EVENTS", "_BATCH", "_MOST_CHARACTERS"}
 """Constants with the value of a status that count something else."""
 
 
