@@ -132,7 +132,7 @@ class Originals:
     async def sheets(self, dataset_id: str, sheet: str | None):
         return {"dataset_id": dataset_id, "original": dataset_id == "0123", "sheets": [{"name": sheet}]}
 
-    async def read(self, dataset_id: str, options):
+    async def read(self, dataset_id: str, options, *, owner: str | None = None):
         self.read_with.append((dataset_id, dict(options)))
         return a_dataset("4567")
 
