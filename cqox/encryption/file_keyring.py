@@ -3,7 +3,8 @@
     {"format": 1, "tenants": {"acme": {"newest": 2, "keys": {"1": "…", "2": "…"}}}}
 
 Who can read the file can read all data. It belongs on another disk than the data, and into no backup of them.
-Several engines on one machine, or on one volume, may share it; a change is made under a lock and replaces the file.
+Several engines on one machine, or on one volume, may share it; a change is made under a lock and replaces the file. A
+ring that was there and is gone is away, and is not made anew: what its new keys sealed would be lost with its return.
 """
 
 import base64
@@ -14,7 +15,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -71,8 +72,10 @@ class FileKeyRing:
         self._added(tenant_id, only_first=False)
 
     def destroy(self, tenant_id: str) -> bool:
-        """See `KeyRing`. The file's former content is overwritten before it is removed, which not every disk obeys."""
-        with self._changing() as ring:
+        """See `KeyRing`. The file's former content is overwritten once it is replaced, which not every disk obeys."""
+        if tenant_id not in self._read():
+            return False
+        with self._changing(overwrites=True) as ring:
             found = ring.pop(tenant_id, None)
         return found is not None
 
@@ -90,16 +93,30 @@ class FileKeyRing:
 
     def _read(self) -> _Ring:
         with self._lock:
-            try:
-                about = self._path.stat()
-            except FileNotFoundError:
-                return {}
-            except OSError as error:
-                raise KeysUnavailable(f"the key ring {self._path} cannot be read: {error.strerror}") from None
-            stamp = (about.st_ino, about.st_mtime_ns, about.st_size)
-            if self._seen is None or self._seen[0] != stamp:
-                self._seen = (stamp, self._parsed(about.st_mode))
-            return self._seen[1]
+            while True:
+                about = self._stat()
+                if about is None:
+                    return {}
+                stamp = _stamp(about)
+                if self._seen is not None and self._seen[0] == stamp:
+                    return self._seen[1]
+                try:
+                    self._seen = (stamp, self._parsed(about.st_mode))
+                except KeysUnavailable:
+                    # Another process may have replaced it meanwhile, and overwritten what was read.
+                    now = self._stat()
+                    if now is None or _stamp(now) == stamp:
+                        raise
+
+    def _stat(self) -> os.stat_result | None:
+        try:
+            return self._path.stat()
+        except FileNotFoundError:
+            if self._seen is not None:
+                raise KeysUnavailable(f"the key ring {self._path} is gone; put back a copy of it") from None
+            return None
+        except OSError as error:
+            raise KeysUnavailable(f"the key ring {self._path} cannot be read: {error.strerror}") from None
 
     def _parsed(self, mode: int) -> _Ring:
         if stat.S_IMODE(mode) & 0o077:
@@ -120,48 +137,28 @@ class FileKeyRing:
             raise KeysUnavailable(f"the key ring {self._path} is damaged; put back a copy of it") from None
 
     @contextmanager
-    def _changing(self) -> Iterator[_Ring]:
+    def _changing(self, *, overwrites: bool = False) -> Iterator[_Ring]:
         try:
-            handle = os.open(
-                self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            # A link stays one: the file that it names is replaced, where it lies.
+            path = self._path.resolve()
+            handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 ring = {tenant: dict(keys) for tenant, keys in self._read().items()}
                 yield ring
-                self._replace(ring)
+                with _overwritten(path) if overwrites else nullcontext():
+                    _replace(path, ring)
+                # From now on it is known to be there.
+                self._read()
             finally:
                 os.close(handle)
         except OSError as error:
             raise KeysUnavailable(f"the key ring {self._path} cannot be written: {error.strerror}") from None
 
-    def _replace(self, ring: _Ring) -> None:
-        tenants = {
-            tenant: {str(number): base64.b64encode(key).decode() for number, key in keys.items()}
-            for tenant, keys in ring.items()
-        }
-        text = json.dumps({"format": _FORMAT, "tenants": tenants}, indent=1)
-        scratch = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}")
-        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(handle)
-            with _overwritten(self._path):
-                scratch.replace(self._path)
-        finally:
-            scratch.unlink(missing_ok=True)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
 
 @contextmanager
 def _overwritten(path: Path) -> Iterator[None]:
-    """Overwrite what a file held, after the block has put another one in its place."""
+    """Overwrite what a file held, after the block has put another one in its place for good."""
     try:
         old = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -174,6 +171,33 @@ def _overwritten(path: Path) -> Iterator[None]:
             os.fsync(old)
     finally:
         os.close(old)
+
+
+def _replace(path: Path, ring: _Ring) -> None:
+    tenants = {
+        tenant: {str(number): base64.b64encode(key).decode() for number, key in keys.items()}
+        for tenant, keys in ring.items()
+    }
+    text = json.dumps({"format": _FORMAT, "tenants": tenants}, indent=1)
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _stamp(about: os.stat_result) -> tuple[int, int, int]:
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 def _parts(wrapped: bytes) -> tuple[bytes, int, bytes]:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,67 @@ def test_a_damaged_ring_is_neither_used_nor_replaced(ring: KeyRing, tmp_path: Pa
 def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(KeysUnavailable, match="cannot be written"):
         FileKeyRing(tmp_path / "missing" / "keyring.json").new_data_key("acme")
+
+
+def test_a_ring_that_went_away_is_not_made_anew(ring: KeyRing, tmp_path: Path) -> None:
+    key = ring.new_data_key("acme")
+    (tmp_path / "keyring.json").rename(tmp_path / "saved.json")
+    calls = (
+        ring.check,
+        lambda: ring.new_data_key("acme"),
+        lambda: ring.new_data_key("other"),
+        lambda: ring.is_current("acme", key.wrapped),
+        lambda: ring.rotate("acme"),
+        lambda: ring.destroy("acme"),
+    )
+    for call in calls:
+        with pytest.raises(KeysUnavailable, match="is gone"):
+            call()
+    assert not (tmp_path / "keyring.json").exists()
+    (tmp_path / "saved.json").rename(tmp_path / "keyring.json")
+    assert ring.unwrap("acme", key.wrapped) == key.plain
+
+
+def test_a_link_stays_one_and_its_file_keeps_all_keys(tmp_path: Path) -> None:
+    (tmp_path / "safe").mkdir()
+    link, file = tmp_path / "keyring.json", tmp_path / "safe" / "ring.json"
+    link.symlink_to(file)
+    ring = FileKeyRing(link)
+    keys = {tenant: ring.new_data_key(tenant) for tenant in ("a", "b")}
+    ring.rotate("a")
+    ring.destroy("b")
+    assert link.is_symlink()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file() and path != link] == []
+    assert FileKeyRing(file).unwrap("a", keys["a"].wrapped) == keys["a"].plain
+
+
+def test_a_file_that_keeps_its_keys_is_not_overwritten(ring: KeyRing, tmp_path: Path) -> None:
+    ring.new_data_key("acme")
+    with (tmp_path / "keyring.json").open("rb") as former:
+        ring.new_data_key("other")
+        ring.rotate("acme")
+        # A power failure may bring it back.
+        assert json.loads(former.read())["tenants"].keys() == {"acme"}
+
+
+def test_a_reader_finds_the_keys_while_others_are_destroyed(ring: KeyRing, tmp_path: Path) -> None:
+    key = ring.new_data_key("kept")
+    stop = threading.Event()
+
+    def change() -> None:
+        other = FileKeyRing(tmp_path / "keyring.json")
+        while not stop.is_set():
+            other.new_data_key("short")
+            other.destroy("short")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(3000):
+            assert FileKeyRing(tmp_path / "keyring.json").unwrap("kept", key.wrapped) == key.plain
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_destroyed_key_is_in_no_file_of_the_folder(ring: KeyRing, tmp_path: Path) -> None:
