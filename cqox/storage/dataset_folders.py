@@ -142,34 +142,45 @@ class DatasetFolders:
         return view / TABLE
 
     def _link(self, place: Path, view: Path) -> None:
-        gone = NotFound(Message("storage.files-gone", dataset=place.name))
-        try:
+        while True:
             # All names are resolved in one open folder, even if another one is moved into its place meanwhile.
-            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            raise gone from None
+            try:
+                handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                raise _gone(place) from None
+            try:
+                self._link_of(handle, place, view)
+                break
+            except NotFound:
+                # What is missing in a folder that lost its place meanwhile, and is removed, is no damage of this one.
+                if _is_at(handle, place):
+                    raise
+                remove(view)
+            finally:
+                os.close(handle)
+        with suppress(OSError):
+            touch(place)
+
+    def _link_of(self, handle: int, place: Path, view: Path) -> None:
         try:
             private_folder(view)
             # Neither the original, which may be large, nor files that are being written.
             names = sorted(name for name in os.listdir(handle) if name not in (ORIGINAL, ABOUT) and name[0] != ".")
             if TABLE not in names:
-                raise gone
+                raise _gone(place)
             for name in names:
                 link_or_copy(name, view / name, handle)
         except FileNotFoundError:
-            raise gone from None
-        finally:
-            os.close(handle)
+            raise _gone(place) from None
         seen = tuple(stamp(view / name) for name in names)
         if self._verified.get(place.name) != seen:
             if not self.is_intact(view, place):
-                self.delete(place)
+                if _is_at(handle, place):
+                    self.delete(place)
                 raise _damaged(place)
             while len(self._verified) >= _MOST_VERIFIED:
                 del self._verified[next(iter(self._verified))]
             self._verified[place.name] = seen
-        with suppress(OSError):
-            touch(place)
 
     def is_intact(self, folder: Path, place: Path) -> bool:
         """Return whether the files in a folder have the digests of its manifest.
@@ -191,6 +202,19 @@ class DatasetFolders:
                 _logger.error("The file %s of data set %s does not match its digest.", name, place.name)
                 return False
         return True
+
+
+def _is_at(handle: int, place: Path) -> bool:
+    """Return whether an open folder is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(handle), place.stat())
+    except FileNotFoundError:
+        # There is nothing else to read.
+        return True
+
+
+def _gone(place: Path) -> NotFound:
+    return NotFound(Message("storage.files-gone", dataset=place.name))
 
 
 def _damaged(place: Path) -> NotFound:

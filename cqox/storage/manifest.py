@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cqox.encryption import SealBroken
 from cqox.storage.contracts import DatasetRecord
+from cqox.storage.disk import exclusive_lock
 from cqox.storage.file_operations import sync
 from cqox.storage.private import tighten_one
 from cqox.storage.sealing import TenantSealing
@@ -65,16 +66,18 @@ def rename_in_manifest(place: Path, scratch: Path, name: str, sealing: TenantSea
         name: the new name.
         sealing: encryption at rest.
     """
-    manifest = read_manifest(place, place.name, sealing)
-    if manifest is None:
-        return
-    _write(scratch, replace(manifest, record=replace(manifest.record, name=name)), sealing)
-    tighten_one(scratch / MANIFEST)
-    sync(scratch / MANIFEST)
-    # A data set that was deleted meanwhile has no folder.
-    with suppress(FileNotFoundError):
-        (scratch / MANIFEST).replace(place / MANIFEST)
-        sync(place)
+    # Under the lock of those that exchange the folder: in another one these digests would condemn its files.
+    with exclusive_lock(place.parent):
+        manifest = read_manifest(place, place.name, sealing)
+        if manifest is None:
+            return
+        _write(scratch, replace(manifest, record=replace(manifest.record, name=name)), sealing)
+        tighten_one(scratch / MANIFEST)
+        sync(scratch / MANIFEST)
+        # A data set that was deleted meanwhile has no folder.
+        with suppress(FileNotFoundError):
+            (scratch / MANIFEST).replace(place / MANIFEST)
+            sync(place)
 
 
 def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Manifest | None:

@@ -10,6 +10,7 @@ from typing import IO
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import StoreUnavailable
+from cqox.storage.disk import exclusive_lock
 from cqox.storage.exchange import exchange
 from cqox.storage.file_operations import stamp, sync
 from cqox.storage.files import FileStore
@@ -98,10 +99,11 @@ def _reseal(place: Path, folder: Path, sealing: TenantSealing, originals: Former
     sync(folder / MANIFEST)
     os.utime(folder, ns=(used.st_atime_ns, used.st_mtime_ns))
     sync(folder)
-    if {path.name: stamp(path) for path in _whole(place)} != before:
-        raise StoreUnavailable(Message("encryption.changed-meanwhile", dataset=place.name))
-    exchange(folder, place)
-    sync(place.parent)
+    with exclusive_lock(place.parent):
+        if {path.name: stamp(path) for path in _whole(place)} != before:
+            raise StoreUnavailable(Message("encryption.changed-meanwhile", dataset=place.name))
+        exchange(folder, place)
+        sync(place.parent)
     originals.update(fresh)
 
 

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,9 @@ import pytest
 from cqox.errors import NotFound
 from cqox.storage.ballast import Ballast
 from cqox.storage.dataset_folders import TABLE, DatasetFolders
+from cqox.storage.exchange import exchange
 from cqox.storage.leftovers import Erasures
+from cqox.storage.manifest import MANIFEST
 from cqox.storage.sealing import TenantSealing
 from tests.storage.records import a_dataset
 
@@ -65,3 +69,37 @@ def test_damaged_files_are_removed_and_not_read(folders: DatasetFolders, tmp_pat
     with pytest.raises(NotFound):
         folders.link(place, tmp_path / "view", writable=True)
     assert not place.exists()
+
+
+def sealed_again(place: Path, name: str) -> None:
+    """Exchange a folder for a copy of it, and remove a file of the former one, as a rekeying does."""
+    other = place.parent.parent / "resealed"
+    shutil.copytree(place, other)
+    exchange(other, place)
+    (other / name).unlink()
+
+
+@pytest.mark.parametrize("name", [TABLE, f"{TABLE}.json", MANIFEST])
+@pytest.mark.parametrize("call", ["listdir", "link"])
+def test_a_folder_that_loses_its_place_while_it_is_linked_condemns_no_other(
+    folders: DatasetFolders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, name: str
+) -> None:
+    folder, place = tmp_path / "incoming", tmp_path / "datasets" / "a"
+    folder.mkdir()
+    for each in (TABLE, f"{TABLE}.json"):
+        (folder / each).write_text(each)
+    folders.keep(folder, place, a_dataset("a"), replace=False)
+    real, calls = getattr(os, call), 0
+
+    def interrupted(*given: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            sealed_again(place, name)
+        return real(*given, **named)
+
+    monkeypatch.setattr(os, call, interrupted)
+    table = folders.link(place, tmp_path / "view", writable=True)
+    assert table.read_text() == TABLE
+    assert {path.name for path in table.parent.iterdir()} == {TABLE, f"{TABLE}.json", MANIFEST}
+    assert folders.is_intact(place, place)

@@ -439,5 +439,5 @@ async def test_the_digests_of_a_data_set_are_those_of_its_files_and_its_figures_
     await kept(files, "a")
     assert await files.digests("a") == {"table.parquet": blake2b(b"table", digest_size=16).hexdigest()}
     for suffix in ("svg", "png"):
-        await files.write(files.figure("f" * 32, "forest", suffix), b"drawn")
+        await files.write_figure(files.figure("f" * 32, "forest", suffix), b"drawn")
     assert await files.count_figures("f" * 32) == 2

@@ -1,6 +1,9 @@
 """Files of data sets that are encrypted otherwise: switched on, switched off, under a new key, while engines read."""
 
 import os
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -8,7 +11,7 @@ import pytest
 
 from cqox.encryption import is_sealed
 from cqox.errors import StoreUnavailable
-from cqox.storage import DataDirectory, FileStore, Original, Sealing
+from cqox.storage import DataDirectory, FileStore, Original, Sealing, manifest
 from cqox.storage.manifest import Manifest, replace_manifest
 from cqox.storage.resealing import FormerOriginals, reseal_dataset, reseal_figures
 from cqox.storage.sealing import TenantSealing
@@ -150,3 +153,37 @@ async def test_figures_are_removed_once(tmp_path: Path, sealing: Sealing) -> Non
     await files.write_figure(files.figure("r", "forest", "svg"), b"<svg/>")
     assert await reseal_figures(files) == 0
     assert await files.read_figure(files.figure("r", "forest", "svg")) == b"<svg/>"
+
+
+async def test_a_rename_in_the_middle_of_it_condemns_no_data_set(
+    tmp_path: Path, sealing: Sealing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept(DataDirectory(tmp_path).within("default"), "a")
+    files = DataDirectory(tmp_path, sealing=sealing).within("default")
+    engine = DataDirectory(tmp_path, sealing=sealing).within("default")
+    began, real = threading.Event(), manifest.sync
+
+    def slow(path: Path) -> None:
+        # Between what the rename has read and what it writes.
+        if not began.is_set():
+            began.set()
+            time.sleep(1.0)
+        real(path)
+
+    monkeypatch.setattr(manifest, "sync", slow)
+
+    async def reseal() -> None:
+        await anyio.to_thread.run_sync(began.wait)
+        # What the rename has changed is found, and another call does it.
+        with suppress(StoreUnavailable):
+            await reseal_dataset(files, "a", {})
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reseal)
+        await engine.rename("a", "new name")
+    assert await engine.is_intact("a")
+    await reseal_dataset(files, "a", {})
+    assert await engine.is_intact("a")
+    record = await engine.record("a")
+    assert record is not None
+    assert record.name == "new name"
