@@ -11,7 +11,6 @@ they exceed their quota, and where the disk needs the space.
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,7 +22,6 @@ from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.file_operations import link_or_copy
-from cqox.storage.private import private_opener
 from cqox.storage.sealing import UPLOAD, TenantSealing
 
 __all__ = ["ABOUT", "ORIGINAL", "Original", "Originals"]
@@ -97,7 +95,7 @@ class Originals:
             self._write_about(place, original, sealing)
             check_room(0)
             if not (place / ORIGINAL).exists():
-                self._link(place, path, original.size_bytes, check_room)
+                self._link(place, path, original.size_bytes, check_room, sealing)
             self.enforce()
         except (OSError, StoreUnavailable):
             # The data set is complete without it.
@@ -194,21 +192,26 @@ class Originals:
                 # The folder's time is when the data set was used, and this is no use of it.
                 os.utime(place, ns=(used.st_atime_ns, used.st_mtime_ns))
 
-    def _link(self, place: Path, path: Path, size_bytes: int, check_room: Callable[[int], None]) -> None:
+    def _link(
+        self, place: Path, path: Path, size_bytes: int, check_room: Callable[[int], None], sealing: TenantSealing
+    ) -> None:
         try:
-            os.link(path, place / ORIGINAL)
+            if not sealing.is_outdated(path):
+                os.link(path, place / ORIGINAL)
+                return
         except (FileExistsError, FileNotFoundError):
             # Another engine was faster, or the data set was deleted meanwhile.
             return
         except OSError:
             # A file system without hard links.
-            check_room(size_bytes)
-            scratch = place / f".{ORIGINAL}.{secrets.token_hex(6)}"
-            try:
-                _copy(path, scratch)
-                scratch.rename(place / ORIGINAL)
-            finally:
-                scratch.unlink(missing_ok=True)
+            pass
+        check_room(size_bytes)
+        scratch = place / f".{ORIGINAL}.{secrets.token_hex(6)}"
+        try:
+            sealing.copy_file(path, scratch, UPLOAD)
+            scratch.rename(place / ORIGINAL)
+        finally:
+            scratch.unlink(missing_ok=True)
 
     def _write_about(self, place: Path, original: Original, sealing: TenantSealing) -> None:
         scratch = place / f".{ABOUT}.{secrets.token_hex(6)}"
@@ -237,8 +240,3 @@ def _link(path: Path, target: Path) -> None:
         link_or_copy(path.name, target, handle)
     finally:
         os.close(handle)
-
-
-def _copy(path: Path, target: Path) -> None:
-    with path.open("rb") as source, open(target, "xb", opener=private_opener) as file:
-        shutil.copyfileobj(source, file)

@@ -245,7 +245,7 @@ class PartialUploads:
 
     def ids(self) -> Sequence[str]:
         """Return the ids of all uploads."""
-        return [place.name for place in self._places() if self._read(place) is not None]
+        return [place.name for place in self._places() if _ID.fullmatch(place.name)]
 
     def remove_of(self, dataset_id: str, digests: Collection[str]) -> Sequence[str]:
         """Remove the uploads that a data set was read from; return their ids.
@@ -267,9 +267,8 @@ class PartialUploads:
         count, now = 0, time.time()
         for place in self._places():
             with suppress(OSError):
-                upload = self._read(place)
-                used_at = place.stat().st_mtime if upload is None else upload.used_at
-                if now - used_at > PARTIAL_SECONDS:
+                # Also of one that cannot be opened now, since its key is not there.
+                if now - _used_at(place) > PARTIAL_SECONDS:
                     self._remove(place)
                     count += 1
         return count
@@ -288,13 +287,14 @@ class PartialUploads:
 
     def _limit(self) -> None:
         self.expire()
-        found = [upload for place in self._places() if (upload := self._read(place)) is not None]
-        unfinished = sorted((each for each in found if each.digest is None), key=lambda upload: upload.used_at)
+        found = [place for place in self._places() if _ID.fullmatch(place.name) and (place / "content").exists()]
+        unfinished = sorted((_used_at(place), place) for place in found)
         if len(unfinished) < _MOST_OPEN:
             return
-        if time.time() - unfinished[0].used_at < _LEFT_SECONDS:
+        used_at, place = unfinished[0]
+        if time.time() - used_at < _LEFT_SECONDS:
             raise BulkheadFull("open uploads", retry_after=_AGAIN_SECONDS)
-        self._remove(self._place(unfinished[0].upload_id))
+        self._remove(place)
 
     def _read(self, place: Path) -> PartialUpload | None:
         if not _ID.fullmatch(place.name):
@@ -342,6 +342,17 @@ class PartialUploads:
         if offset != upload.offset:
             detail = Message("storage.upload-at-other-offset", offset=upload.offset, given=offset)
             raise UploadConflict(detail, offset=upload.offset)
+
+
+def _used_at(place: Path) -> float:
+    """Return the time of the last piece; that of the folder where nothing tells it."""
+    with suppress(FileNotFoundError):
+        return (place / "offset").stat().st_mtime
+    try:
+        return place.stat().st_mtime
+    except FileNotFoundError:
+        # Removed meanwhile.
+        return time.time()
 
 
 def _context(upload_id: str) -> str:

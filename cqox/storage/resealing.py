@@ -5,7 +5,6 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
@@ -16,7 +15,6 @@ from cqox.storage.file_operations import stamp, sync
 from cqox.storage.files import FileStore
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, replace_manifest
 from cqox.storage.originals import ABOUT, ORIGINAL
-from cqox.storage.private import private_opener
 from cqox.storage.readable import table_context
 from cqox.storage.sealing import UPLOAD, TenantSealing
 
@@ -125,21 +123,9 @@ def _reseal_original(
 
 def _copy(source: Path, target: Path, context: str, sealing: TenantSealing) -> None:
     try:
-        with sealing.blocks(source, context) as blocks:
-            writer = sealing.writer(_new_file(target), context)
-            try:
-                for block in blocks:
-                    writer.write(block)
-            except BaseException:
-                writer.abandon()
-                raise
-            writer.close()
+        sealing.copy_file(source, target, context)
     except SealBroken as error:
         raise StoreUnavailable(Message("encryption.seal-broken", what=f"file {source.name}")) from error
-
-
-def _new_file(path: Path) -> IO[bytes]:
-    return os.fdopen(private_opener(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
 
 
 def _context(dataset_id: str, name: str) -> str:

@@ -6,6 +6,7 @@ that nobody takes it for damaged.
 
 import base64
 import binascii
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -235,6 +236,32 @@ class TenantSealing:
         with path.open("rb") as file:
             sealed = is_sealed(file.peek(8)[:8])
             yield self._there().opened(file, context) if sealed else iter(lambda: file.read(_BLOCK_BYTES), b"")
+
+    def is_outdated(self, path: Path) -> bool:
+        """Return whether a file is plain where new ones are sealed, as an upload that began before they were.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with path.open("rb") as file:
+            return self.is_on and not is_sealed(file.read(8))
+
+    def copy_file(self, path: Path, target: Path, context: str) -> None:
+        """Copy a file to a new one as it would be written now; see `blocks`.
+
+        Raises:
+            OSError: one cannot be read, or the other not be written.
+        """
+        with self.blocks(path, context) as blocks:
+            new = private_opener(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            writer = self.writer(os.fdopen(new, "wb"), context)
+            try:
+                for block in blocks:
+                    writer.write(block)
+            except BaseException:
+                writer.abandon()
+                raise
+            writer.close()
 
     def digest(self, path: Path, context: str) -> str:
         """Return the BLAKE2b digest of the plain text of a file, 32 hexadecimal digits; see `blocks`."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
+from anyio import to_thread
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cqox.analysis.keyrings import put_mark
+from cqox.analysis.keyrings import check_mark, put_mark
 from cqox.analysis.rekeying import Rekeyed, rekey, rotate
 from cqox.analysis.stores import open_cache
 from cqox.contract import counted
@@ -35,6 +36,8 @@ async def _rekey_all(store: ResultDatabase, settings: Settings, *, new_keys: boo
     opened = open_sealing(settings)
     if opened.ring is None:
         raise SettingsError("CQOX_KEYS is none, so that there is no key to encrypt with: set it to file or vault.")
+    # Another ring would leave two, of which nobody knows what they open.
+    await to_thread.run_sync(check_mark, settings.data_dir, opened)
     sealing = Sealing(opened.ring, seals=not plain)
     await store.migrate()
     directory = DataDirectory(settings.data_dir, sealing=sealing)

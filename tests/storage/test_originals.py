@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from cqox.encryption import is_sealed
 from cqox.errors import NotFound, StorageFull
 from cqox.storage import Original
 from cqox.storage.manifest import digest_of
 from cqox.storage.originals import Originals
-from cqox.storage.sealing import TenantSealing
+from cqox.storage.sealing import UPLOAD, TenantSealing
+from tests.storage.sealings import sealing_in
 
 PLAIN = TenantSealing()
 
@@ -116,6 +118,17 @@ def test_a_file_system_without_hard_links_gets_a_copy(tmp_path: Path, monkeypatc
     assert (place / "original").stat().st_ino != path.stat().st_ino
     assert kept.link(place, tmp_path / "view", verify=True, sealing=PLAIN) == original
     assert sorted(each.name for each in place.iterdir()) == ["original", "original.json"]
+
+
+def test_an_upload_that_began_before_encryption_is_kept_sealed(tmp_path: Path) -> None:
+    sealing = sealing_in(tmp_path).of("default")
+    kept, place = originals(tmp_path), place_of(tmp_path, "a")
+    path, original = uploaded(tmp_path)
+    assert kept.keep(place, path, original, check_room=free, sealing=sealing)
+    assert is_sealed((place / "original").read_bytes())
+    kept.link(place, tmp_path / "view", verify=True, sealing=sealing)
+    assert sealing.read_file(tmp_path / "view", UPLOAD) == b"y,w\n1,0\n"
+    assert {each.name for each in place.iterdir()} == {"original", "original.json"}
 
 
 def test_a_damaged_file_is_removed_and_not_read(tmp_path: Path) -> None:

@@ -205,3 +205,16 @@ def test_the_uploads_of_a_data_set_are_removed_with_their_names_and_no_others(tm
     assert sorted(uploads.remove_of("d", {"2"})) == sorted(ids[:2])
     assert sorted(uploads.ids()) == sorted(ids[2:])
     assert list(uploads.remove_of("d", {"2"})) == []
+
+
+def test_an_upload_whose_keys_are_gone_hinders_no_other_and_expires(tmp_path: Path) -> None:
+    other = PartialUploads(tmp_path / "partial", sealing_in(tmp_path / "other").of("default"))
+    lost = other.create(name="b.csv", size_bytes=6, fingerprint=None).upload_id
+    uploads, upload = begun(tmp_path)
+    assert set(uploads.ids()) == {lost, upload.upload_id}
+    assert append(uploads, upload.upload_id, 0, b"abcdef") == 6
+    assert uploads.expire() == 0
+    old = time.time() - PARTIAL_SECONDS - 1
+    os.utime(tmp_path / "partial" / lost / "offset", (old, old))
+    assert uploads.expire() == 1
+    assert uploads.ids() == [upload.upload_id]

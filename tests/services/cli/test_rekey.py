@@ -36,3 +36,14 @@ def test_a_wrong_setting_says_what_to_change(
     done = rekey(tmp_path, *arguments, **environment)
     assert done.returncode in (1, 2)
     assert reason in done.stderr
+
+
+def test_another_ring_changes_nothing(tmp_path: Path) -> None:
+    assert rekey(tmp_path, CQOX_KEYS="file").returncode == 0
+    other = tmp_path / "other.json"
+    for arguments in ((), ("--rotate",), ("--plain",)):
+        done = rekey(tmp_path, *arguments, CQOX_KEYS="file", CQOX_KEY_RING=str(other))
+        assert done.returncode == 1
+        assert "no longer has" in done.stderr
+    assert not other.exists()
+    assert rekey(tmp_path, CQOX_KEYS="file").returncode == 0
