@@ -15,6 +15,7 @@ from cqox.errors import NotFound
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord
 from cqox.storage.disk import exclusive_lock, is_disk_fault, is_full
+from cqox.storage.exchange import complete_exchanges
 from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
 from cqox.storage.leftovers import Erasures
 from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, write_manifest
@@ -117,6 +118,15 @@ class DatasetFolders:
             if not is_full(error) or not self._ballast.drop():
                 raise
             place.rename(trash)
+
+    def complete(self, folder: Path) -> None:
+        """Put data sets in place that a killed process was exchanging for those of before.
+
+        Raises:
+            OSError: the disk rejects it.
+        """
+        with exclusive_lock(folder):
+            complete_exchanges(folder)
 
     def link(self, place: Path, view: Path, *, writable: bool) -> Path:
         """Link the files of a data set into a new folder; return the path of the table there.

@@ -323,6 +323,8 @@ class FileStore(FigureFiles):
             private_folder(folder, exist_ok=True)
         for name in FOLDERS:
             tighten_one(self._root / name)
+        with suppress(OSError):
+            self._folders.complete(self._root / "datasets")
         # Flush the folder entries: files in the folders are only as durable as these.
         for folder in (self._root, self._root.parent):
             with suppress(OSError):

@@ -1,10 +1,11 @@
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from cqox.storage import exchange as module
-from cqox.storage.exchange import exchange
+from cqox.storage.exchange import complete_exchanges, exchange
 
 
 def folders(root: Path) -> tuple[Path, Path]:
@@ -43,6 +44,32 @@ def test_without_the_operation_they_change_places_as_well(tmp_path: Path, monkey
     exchange(one, other)
     assert ((one / "file").read_text(), (other / "file").read_text()) == ("other", "one")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+def test_an_exchange_that_was_killed_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    new, place = folders(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    new = new.rename(tmp_path / "elsewhere" / "one")
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
+    real, done = Path.rename, 0
+
+    def killed(path: Path, target: Path) -> Path:
+        nonlocal done
+        if done == renames:
+            raise KeyboardInterrupt
+        done += 1
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt) if renames < 3 else nullcontext():
+        exchange(new, place)
+    monkeypatch.undo()
+    complete_exchanges(tmp_path)
+    assert (place / "file").read_text() == ("other" if renames < 2 else "one")
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "other"}
 
 
 def test_a_missing_folder_is_an_error_and_changes_nothing(tmp_path: Path) -> None:

@@ -441,3 +441,11 @@ async def test_the_digests_of_a_data_set_are_those_of_its_files_and_its_figures_
     for suffix in ("svg", "png"):
         await files.write_figure(files.figure("f" * 32, "forest", suffix), b"drawn")
     assert await files.count_figures("f" * 32) == 2
+
+
+async def test_a_data_set_on_the_way_to_its_place_is_there_after_a_start(tmp_path: Path) -> None:
+    await kept(files_in(tmp_path), "a")
+    (tmp_path / "datasets" / "a").rename(tmp_path / "datasets" / "a.former")
+    files = files_in(tmp_path)
+    assert files.kept() == ["a"]
+    assert await files.is_intact("a")
