@@ -18,7 +18,7 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bi
 SERVICE_TESTS ?= 3
 
 # Tests that kill, fill and wait for minutes: `make faults` runs them.
-FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_turns.py \
+FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py
 
 # Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.

@@ -20,7 +20,7 @@ def names(of: typer.Typer) -> list[str]:
 
 def test_both_command_lines_have_the_same_commands():
     assert names(app) == list(COMMANDS)
-    assert names(of_services) == ["up", *COMMANDS]
+    assert names(of_services) == ["up", "rekey", *COMMANDS]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
