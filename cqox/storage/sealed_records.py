@@ -9,7 +9,7 @@ from typing import Any, cast
 from cqox.encryption import is_sealed
 from cqox.storage.contracts import DatasetRecord, JobRecord, Record, StoredReport
 from cqox.storage.history import Annotation, ReportSummary
-from cqox.storage.sealing import SEALED_TEXT, TenantSealing
+from cqox.storage.sealing import TenantSealing, is_marked
 
 __all__ = ["SealedRecords", "facts", "has_sealed", "name_of"]
 
@@ -44,7 +44,7 @@ class SealedRecords:
 
     def sealed[Of: Record](self, record: Of) -> Of:
         """Return a record as it is to be stored."""
-        if not self._sealing.is_on:
+        if not self._sealing.is_on and not has_sealed(record):
             return record
         changed = {field: self._seal(value, context) for field, (value, context) in _values(record).items()}
         if isinstance(record, StoredReport) and _digest(record.report, like=record.digest) == record.digest:
@@ -92,7 +92,7 @@ class SealedRecords:
 
 
 def has_sealed(record: Record | ReportSummary) -> bool:
-    """Return whether anything in a stored record is sealed."""
+    """Return whether anything in a record is sealed, or looks so."""
     if isinstance(record, ReportSummary):
         named = (record.outcome, record.treatment, record.headline, record.dataset_name, record.title, record.notes)
         return any(map(_is_sealed, named))
@@ -130,4 +130,4 @@ def _digest(content: bytes, *, like: str) -> str:
 
 
 def _is_sealed(value: bytes | str | None) -> bool:
-    return is_sealed(value) if isinstance(value, bytes) else value is not None and value.startswith(SEALED_TEXT)
+    return is_sealed(value) if isinstance(value, bytes) else is_marked(value)

@@ -23,7 +23,7 @@ from cqox.storage.history import Annotation, Looks, ReportSummary
 from cqox.storage.pages import Page
 from cqox.storage.rows import NOTES_CHARACTERS
 from cqox.storage.sealed_records import SealedRecords, facts, has_sealed, name_of
-from cqox.storage.sealing import SEALED_TEXT, TenantSealing
+from cqox.storage.sealing import TenantSealing, is_marked
 from cqox.storage.shares import Share
 
 __all__ = ["SealedStore"]
@@ -54,7 +54,7 @@ class SealedStore:
     async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
         """See `ResultStore`; the document holds the numbers of the estimates alone."""
         if not self._is_on:
-            return await self._store.save(report, document=document)
+            return await self._store.save(await self._sealed(report), document=document)
         return await self._store.save(await self._sealed(report), document=facts(report.report))
 
     async def reseal(self, old: Record, new: Record, *, document: bytes | None = None) -> bool:
@@ -114,11 +114,9 @@ class SealedStore:
 
     async def rename(self, dataset_id: str, name: str) -> DatasetRecord | None:
         """See `ResultStore`."""
-        if self._is_on:
-            await self._prepared()
-            plain = name
-            name = await self._threaded(lambda: self._records.sealed_name(dataset_id, plain))
-        found = await self._store.rename(dataset_id, name)
+        await self._prepared()
+        stored = await self._threaded(lambda: self._records.sealed_name(dataset_id, name))
+        found = await self._store.rename(dataset_id, stored)
         return None if found is None else await self._opened(found)
 
     async def forget(self, dataset_id: str) -> bool:
@@ -215,7 +213,7 @@ class SealedStore:
         """See `HistoryStore`."""
         counts, is_any_sealed = Counter[tuple[str | None, str | None]](), False
         for each in await self._store.looks(dataset_id):
-            if _is_sealed_text(each.outcome) or _is_sealed_text(each.treatment):
+            if is_marked(each.outcome) or is_marked(each.treatment):
                 # Equal names are sealed differently, so that the database cannot count them.
                 is_any_sealed = True
             else:
@@ -223,7 +221,7 @@ class SealedStore:
         if is_any_sealed:
             async with aclosing(self._all_summaries(dataset_id, None)) as summaries:
                 async for summary in summaries:
-                    if _is_sealed_text(summary.outcome) or _is_sealed_text(summary.treatment):
+                    if is_marked(summary.outcome) or is_marked(summary.treatment):
                         (opened,) = await self._opened_summaries([summary])
                         counts[opened.outcome, opened.treatment] += 1
         return [
@@ -312,7 +310,7 @@ class SealedStore:
         return await self._guarded(lambda: [self._records.opened_summary(each) for each in whole], "page of analyses")
 
     async def _with_notes(self, summary: ReportSummary) -> ReportSummary:
-        if not _is_sealed_text(summary.notes):
+        if not is_marked(summary.notes):
             return summary
         # Notes are cut in a listing, and nothing opens the beginning of something sealed.
         annotation = await self.annotation(summary.analysis_id)
@@ -320,13 +318,13 @@ class SealedStore:
         return replace(summary, notes=None if notes is None else notes[: NOTES_CHARACTERS + 1])
 
     async def _sealed[Row: Record](self, record: Row) -> Row:
-        if not self._is_on:
+        if not self._is_on and not has_sealed(record):
             return record
         await self._prepared()
         return await self._threaded(lambda: self._records.sealed(record))
 
     async def _prepared(self) -> None:
-        if self._prepare is not None:
+        if self._is_on and self._prepare is not None:
             await self._prepare()
             self._prepare = None
 
@@ -350,7 +348,3 @@ class SealedStore:
     async def _threaded[T](self, work: Callable[[], T]) -> T:
         # A key ring may be asked, and a report may be large.
         return await to_thread.run_sync(work, limiter=self._limiter)
-
-
-def _is_sealed_text(text: str | None) -> bool:
-    return text is not None and text.startswith(SEALED_TEXT)

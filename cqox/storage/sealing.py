@@ -19,14 +19,17 @@ from cqox.encryption import DataKey, KeyRing, KeysUnavailable, SealBroken, Seale
 from cqox.errors import StoreUnavailable
 from cqox.storage.private import private_opener
 
-__all__ = ["SEALED_TEXT", "UPLOAD", "FileKeys", "PlainWriter", "Sealing", "TenantSealing", "Writer"]
+__all__ = ["UPLOAD", "FileKeys", "PlainWriter", "Sealing", "TenantSealing", "Writer", "is_marked"]
 
 UPLOAD = "upload"
 """Context of the bytes of every upload: they are linked, not copied, to where they are kept as the original."""
 
 _BLOCK_BYTES = 2**20
-SEALED_TEXT = "cqox-sealed:"
+_SEALED_TEXT = "cqox-sealed:"
 """The beginning of all sealed text, in Base64."""
+
+_PLAIN_TEXT = "cqox-plain:"
+"""The beginning of plain text that would otherwise begin with one of these two, since somebody wrote it so."""
 
 
 class Writer(Protocol):
@@ -179,18 +182,20 @@ class TenantSealing:
 
     def seal_text(self, plain: str | None, context: str) -> str | None:
         """Return text as it is to be stored."""
-        if plain is None or self._seals is None:
-            return plain
+        if plain is None:
+            return None
+        if self._seals is None:
+            return f"{_PLAIN_TEXT}{plain}" if is_marked(plain) else plain
         return (
-            SEALED_TEXT + base64.b64encode(self._seals.seal(plain.encode("utf-8", "surrogatepass"), context)).decode()
+            _SEALED_TEXT + base64.b64encode(self._seals.seal(plain.encode("utf-8", "surrogatepass"), context)).decode()
         )
 
     def open_text(self, stored: str | None, context: str) -> str | None:
         """Return the plain text of stored text."""
-        if stored is None or not stored.startswith(SEALED_TEXT):
-            return stored
+        if stored is None or not stored.startswith(_SEALED_TEXT):
+            return None if stored is None else stored.removeprefix(_PLAIN_TEXT)
         try:
-            sealed = base64.b64decode(stored[len(SEALED_TEXT) :], validate=True)
+            sealed = base64.b64decode(stored[len(_SEALED_TEXT) :], validate=True)
         except binascii.Error:
             raise SealBroken("it is no base64") from None
         return self._there().open(sealed, context).decode("utf-8", "surrogatepass")
@@ -295,10 +300,10 @@ class TenantSealing:
         """Return whether stored text is as it would be written now; so is none."""
         if stored is None:
             return True
-        if not stored.startswith(SEALED_TEXT):
+        if not stored.startswith(_SEALED_TEXT):
             return self._seals is None
         try:
-            return self.is_current(base64.b64decode(stored[len(SEALED_TEXT) :], validate=True))
+            return self.is_current(base64.b64decode(stored[len(_SEALED_TEXT) :], validate=True))
         except binascii.Error:
             return False
 
@@ -323,6 +328,11 @@ class TenantSealing:
         if self._sealer is None:
             raise StoreUnavailable(Message("encryption.no-keys"))
         return self._sealer
+
+
+def is_marked(text: str | None) -> bool:
+    """Return whether text is stored otherwise than it reads: sealed, or plain behind a mark."""
+    return text is not None and text.startswith((_SEALED_TEXT, _PLAIN_TEXT))
 
 
 def _wrapped_of(path: Path) -> bytes | None:

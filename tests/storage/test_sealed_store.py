@@ -9,7 +9,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import SealedStore, SqliteStore
-from cqox.storage.sealing import TenantSealing
+from cqox.storage.sealing import Sealing, TenantSealing
 from tests.storage.bound import in_default
 from tests.storage.records import a_dataset, a_report, an_annotation, an_ended_job
 from tests.storage.sealings import sealing_in
@@ -109,3 +109,30 @@ async def test_what_earlier_releases_cannot_open_is_announced_once_before_it_is_
         await store.save(REPORT)
         await store.save(a_report(2))
     assert calls == [0, 0]
+
+
+@pytest.mark.parametrize("mark", ["cqox-sealed:", "cqox-sealed:Q1FPWFNFQUw=", "cqox-plain:", "cqox-plain:cqox-sealed:"])
+async def test_text_that_looks_sealed_is_text_also_where_nothing_is_sealed(tmp_path: Path, mark: str) -> None:
+    sealing = sealing_in(tmp_path)
+    on, off = sealing.of("default"), Sealing(sealing.ring, seals=False).of("default")
+    report = replace(REPORT, outcome=f"{mark}y", treatment=f"{mark}w", headline=f"{mark}h")
+    note = an_annotation(1, "v", title=f"{mark}title", notes=f"{mark}notes")
+    async with in_default(SqliteStore.open, tmp_path / "r.sqlite") as below:
+        store = SealedStore(below, TenantSealing())
+        await store.save(report)
+        await store.annotate(note, replaces=None)
+        await store.register(replace(a_dataset("d"), name=f"{mark}first"))
+        # Plain, then sealed, then plain again.
+        for each in (TenantSealing(), on, off):
+            store = SealedStore(below, each)
+            for row in (await below.load(report.analysis_id), await below.annotation(report.analysis_id)):
+                assert row is not None
+                await store.renew(row)
+            renamed = await store.rename("d", f"{mark}name")
+            assert renamed is not None
+            assert [record.name for record in await store.datasets()] == [renamed.name] == [f"{mark}name"]
+            assert await store.load(report.analysis_id) == report
+            assert await store.annotation(report.analysis_id) == note
+            (found,) = (await store.summaries(search="title")).items
+            assert (found.title, found.notes, found.outcome) == (note.title, note.notes, report.outcome)
+            assert [(look.outcome, look.treatment) for look in await store.looks("d")] == [(f"{mark}y", f"{mark}w")]
