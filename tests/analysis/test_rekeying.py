@@ -86,3 +86,11 @@ async def test_what_cannot_be_opened_is_named_and_the_rest_is_done(tmp_path: Pat
 async def test_without_a_ring_there_is_nothing_to_rotate() -> None:
     with pytest.raises(StoreUnavailable, match="CQOX_KEYS"):
         await rotate(Sealing(), ["default"])
+
+
+async def test_nothing_of_before_is_left_in_the_log_of_a_store_that_engines_have_open(tmp_path: Path) -> None:
+    async with SqliteStore.open(tmp_path / "r.sqlite") as engine:
+        await filled(tmp_path, Sealing(), "default")
+        await done_for(tmp_path, sealing_in(tmp_path), "default")
+        assert b"zanzibar" not in stored(tmp_path)
+        assert len(await engine.within("default").datasets()) == 1
