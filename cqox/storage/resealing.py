@@ -1,14 +1,14 @@
 """Files of a data set that are encrypted otherwise: written next to the old ones, and exchanged in one step."""
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
-from cqox.errors import StoreUnavailable
+from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.disk import exclusive_lock
 from cqox.storage.exchange import exchange
 from cqox.storage.file_operations import stamp, sync
@@ -44,11 +44,11 @@ async def reseal_dataset(files: FileStore, dataset_id: str, originals: FormerOri
     place = files.folder_of(dataset_id)
     if not await files.threaded(_is_outdated, place, files.sealing):
         return False
-    size_bytes = await files.threaded(lambda: sum(path.stat().st_size for path in place.iterdir()))
-    await files.check_room(size_bytes)
     folder = files.incoming()
     try:
-        await files.threaded(partial(_reseal, place, folder, files.sealing, originals))
+        size_bytes = await files.threaded(_known, _size_of, place)
+        await files.check_room(size_bytes)
+        await files.threaded(_known, partial(_reseal, folder=folder, sealing=files.sealing, originals=originals), place)
     finally:
         # The old files, or new ones that came to nothing.
         await files.drop(folder)
@@ -66,6 +66,20 @@ async def reseal_figures(files: FileStore) -> int:
             await files.erase(analysis_id)
             count += 1
     return count
+
+
+def _known[T](work: Callable[[Path], T], place: Path) -> T:
+    """Call work on the folder of a data set; say what became of that where a file is missing."""
+    try:
+        return work(place)
+    except FileNotFoundError:
+        if not place.exists():
+            raise NotFound(Message("storage.files-gone", dataset=place.name)) from None
+        raise StoreUnavailable(Message("encryption.changed-meanwhile", dataset=place.name)) from None
+
+
+def _size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _is_outdated(folder: Path, sealing: TenantSealing) -> bool:

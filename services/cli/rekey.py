@@ -7,6 +7,7 @@ from anyio import to_thread
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from cqox.analysis.job_leases import maintain_once
 from cqox.analysis.keyrings import check_mark, put_mark
 from cqox.analysis.rekeying import Rekeyed, rekey, rotate
 from cqox.analysis.stores import open_cache
@@ -73,6 +74,8 @@ async def _each(
             if done.uploads:
                 print(f"{tenant_id}: {counted(done.uploads, 'upload')} in pieces stay as they are, for a day at most.")
             failures += len(done.failures)
+    # What killed engines and runs of this command have left may be as it was.
+    await maintain_once(store, directory)
     if not failures:
         mark = Sealing() if not sealing.of(tenants[0]).is_on else sealing
         await directory.threaded(put_mark, settings.data_dir, mark)

@@ -1,6 +1,7 @@
 """Files of data sets that are encrypted otherwise: switched on, switched off, under a new key, while engines read."""
 
 import os
+import shutil
 import threading
 import time
 from contextlib import suppress
@@ -10,8 +11,8 @@ import anyio
 import pytest
 
 from cqox.encryption import is_sealed
-from cqox.errors import StoreUnavailable
-from cqox.storage import DataDirectory, FileStore, Original, Sealing, manifest
+from cqox.errors import NotFound, StoreUnavailable
+from cqox.storage import DataDirectory, FileStore, Original, Sealing, manifest, resealing
 from cqox.storage.manifest import Manifest, replace_manifest
 from cqox.storage.resealing import FormerOriginals, reseal_dataset, reseal_figures
 from cqox.storage.sealing import TenantSealing
@@ -187,3 +188,20 @@ async def test_a_rename_in_the_middle_of_it_condemns_no_data_set(
     record = await engine.record("a")
     assert record is not None
     assert record.name == "new name"
+
+
+async def test_a_data_set_that_is_deleted_meanwhile_is_not_found(
+    tmp_path: Path, sealing: Sealing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept(DataDirectory(tmp_path).within("default"), "a")
+    files = DataDirectory(tmp_path, sealing=sealing).within("default")
+    real = resealing.replace_manifest
+
+    def deleted(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
+        real(folder, manifest, sealing)
+        shutil.rmtree(tmp_path / "datasets" / "a")
+
+    monkeypatch.setattr(resealing, "replace_manifest", deleted)
+    with pytest.raises(NotFound):
+        await reseal_dataset(files, "a", {})
+    assert list((tmp_path / "datasets").iterdir()) == list((tmp_path / "incoming").iterdir()) == []

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cqox.storage import DataDirectory
+
 
 def rekey(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [Path(sys.executable).with_name("cqox"), "rekey", *arguments]
@@ -47,3 +49,13 @@ def test_another_ring_changes_nothing(tmp_path: Path) -> None:
         assert "no longer has" in done.stderr
     assert not other.exists()
     assert rekey(tmp_path, CQOX_KEYS="file").returncode == 0
+
+
+def test_what_a_killed_engine_has_left_in_plain_text_is_removed(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    (directory.within("default").incoming() / "table.parquet").write_bytes(b"zanzibar")
+    # The kernel does this for a process that was killed; `close` would remove the files.
+    assert directory._liveness is not None
+    os.close(directory._liveness._handle)
+    assert rekey(tmp_path, CQOX_KEYS="file").returncode == 0
+    assert list((tmp_path / "data" / "incoming").iterdir()) == []
