@@ -201,17 +201,24 @@ class DatasetFolders:
 
         Raises:
             StoreUnavailable: the manifest is sealed, and its key is not there.
+            OSError: a file is there, and cannot be read now.
         """
         manifest = read_manifest(folder, place.name, self._sealing)
         if manifest is None:
             _logger.error("The data set %s has no readable %s.", place.name, MANIFEST)
             return False
         for name, digest in manifest.digests.items():
-            path = folder / name
-            if not path.exists() or digest_of(path) != digest:
+            if _digest_of(folder / name) != digest:
                 _logger.error("The file %s of data set %s does not match its digest.", name, place.name)
                 return False
         return True
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        return digest_of(path)
+    except FileNotFoundError:
+        return None
 
 
 def _is_at(handle: int, place: Path) -> bool:

@@ -90,6 +90,7 @@ def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Mani
 
     Raises:
         StoreUnavailable: it is sealed, and its key is not there.
+        OSError: it is there, and cannot be read now.
     """
     try:
         content = json.loads(sealing.read_file(folder / MANIFEST, _context(dataset_id)))
@@ -97,7 +98,7 @@ def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Mani
         others = {"description": values["description"].encode(), "owner": content.get("owner")}
         record = DatasetRecord(**values | others)
         return Manifest(record=record, digests=dict(content["digests"]))
-    except (OSError, SealBroken, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, SealBroken, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

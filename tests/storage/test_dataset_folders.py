@@ -1,6 +1,8 @@
+import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,4 +104,28 @@ def test_a_folder_that_loses_its_place_while_it_is_linked_condemns_no_other(
     table = folders.link(place, tmp_path / "view", writable=True)
     assert table.read_text() == TABLE
     assert {path.name for path in table.parent.iterdir()} == {TABLE, f"{TABLE}.json", MANIFEST}
+    assert folders.is_intact(place, place)
+
+
+@pytest.mark.parametrize("name", [TABLE, MANIFEST])
+def test_a_process_without_descriptors_condemns_no_data_set(
+    folders: DatasetFolders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = kept(folders, tmp_path)
+    real = Path.open
+
+    def refused(path: Path, *given: Any, **named: Any) -> Any:
+        if path.name == name:
+            raise OSError(errno.EMFILE, "too many open files")
+        return real(path, *given, **named)
+
+    def read(path: Path) -> bytes:
+        with refused(path, "rb") as file:
+            return bytes(file.read())
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(Path, "read_bytes", read)
+    with pytest.raises(OSError, match="too many"):
+        folders.link(place, tmp_path / "view", writable=True)
+    monkeypatch.undo()
     assert folders.is_intact(place, place)
