@@ -46,8 +46,9 @@ def unsealed(arguments: Mapping[str, object]) -> Iterator[dict[str, object]]:
             size_bytes = path.stat().st_size
             changed["path"] = str(_opened(path, reads, stack))
         if isinstance(writes, dict):
-            files = _made(stack, size_bytes)
-            folder, changed["folder"] = Path(str(arguments["folder"])), str(files.folder)
+            folder = Path(str(arguments["folder"]))
+            files = _made(stack, size_bytes, folder.parent)
+            changed["folder"] = str(files.folder)
             yield changed
             key = DataKey(wrapped=_decoded(writes["wrapped"]), plain=_decoded(writes["key"]))
             for name, file in files.files.items():
@@ -98,17 +99,17 @@ def _opened(path: Path, sealed: Mapping[str, object], stack: ExitStack) -> Path:
     return links.folder / path.name
 
 
-def _made(stack: ExitStack, size_bytes: int) -> _Links:
-    links = _links(stack, None)
+def _made(stack: ExitStack, size_bytes: int, near: Path) -> _Links:
+    links = _links(stack, near)
     table = Path(_TABLE)
     for path in (table, sidecar(table), messages_file(table), findings_file(table)):
         links.new(path.name, size_bytes)
     return links
 
 
-def _links(stack: ExitStack, near: Path | None) -> _Links:
-    # In the folder of the file the engine removes what a killed worker leaves, unless the disk rejects it there.
-    place = near if near is not None and os.access(near, os.W_OK) else None
+def _links(stack: ExitStack, near: Path) -> _Links:
+    # In the folders of its volume an engine removes what a killed worker leaves, unless the disk rejects it there.
+    place = near if os.access(near, os.W_OK) else None
     return _Links(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".open-", dir=place))), stack)
 
 

@@ -1,6 +1,7 @@
 """Sealed files in a worker: plain for the task, in memory, and sealed on the disk."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,12 @@ def test_a_task_reads_plain_files_next_to_each_other(
     ]
 
 
-def test_files_that_a_task_writes_reach_the_disk_sealed(tmp_path: Path, view: Path) -> None:
+def test_files_that_a_task_writes_reach_the_disk_sealed(
+    tmp_path: Path, view: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a killed worker leaves there is removed by nobody.
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     sealing, out = sealing_in(tmp_path).of("acme"), tmp_path / "out"
     out.mkdir()
     sealing.write_file(view / "upload", b"y,w\n1,2\n", UPLOAD)
@@ -62,7 +68,7 @@ def test_files_that_a_task_writes_reach_the_disk_sealed(tmp_path: Path, view: Pa
         folder = Path(str(plain["folder"]))
         (folder / "table.parquet").write_bytes(b"rows")
         (folder / "table.parquet.json").write_text("{}")
-        assert list(out.iterdir()) == []
+        assert list(out.iterdir()) == list((tmp_path / "temporary").iterdir()) == []
     assert sorted(path.name for path in out.iterdir()) == ["table.parquet", "table.parquet.json"]
     assert all(is_sealed(path.read_bytes()) for path in out.iterdir())
     assert sealing.read_file(out / "table.parquet", "table/2/table.parquet") == b"rows"
