@@ -219,11 +219,12 @@ class SealedStore:
             else:
                 counts[each.outcome, each.treatment] += each.analyses
         if is_any_sealed:
-            async with aclosing(self._all_summaries(dataset_id, None)) as summaries:
-                async for summary in summaries:
-                    if is_marked(summary.outcome) or is_marked(summary.treatment):
-                        (opened,) = await self._opened_summaries([summary])
-                        counts[opened.outcome, opened.treatment] += 1
+            async with aclosing(self._pages(dataset_id, None)) as pages:
+                async for page in pages:
+                    sealed = [each for each in page if is_marked(each.outcome) or is_marked(each.treatment)]
+                    # Their notes would be asked for one by one.
+                    opened = await self._opened_summaries([replace(each, notes=None) for each in sealed])
+                    counts.update((each.outcome, each.treatment) for each in opened)
         return [
             Looks(outcome=outcome, treatment=treatment, analyses=count)
             for (outcome, treatment), count in counts.items()
@@ -288,10 +289,15 @@ class SealedStore:
         return await self._store.erase_everything()
 
     async def _all_summaries(self, dataset_id: str | None, before: str | None) -> AsyncGenerator[ReportSummary]:
+        async with aclosing(self._pages(dataset_id, before)) as pages:
+            async for page in pages:
+                for summary in page:
+                    yield summary
+
+    async def _pages(self, dataset_id: str | None, before: str | None) -> AsyncGenerator[Sequence[ReportSummary]]:
         while True:
             page = await self._store.summaries(dataset_id=dataset_id, limit=_PAGE, before=before)
-            for summary in page.items:
-                yield summary
+            yield page.items
             before = page.next
             if before is None:
                 return

@@ -136,3 +136,16 @@ async def test_text_that_looks_sealed_is_text_also_where_nothing_is_sealed(tmp_p
             (found,) = (await store.summaries(search="title")).items
             assert (found.title, found.notes, found.outcome) == (note.title, note.notes, report.outcome)
             assert [(look.outcome, look.treatment) for look in await store.looks("d")] == [(f"{mark}y", f"{mark}w")]
+
+
+async def test_the_looks_at_a_data_set_are_opened_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with in_default(SqliteStore.open, tmp_path / "r.sqlite") as below:
+        store = SealedStore(below, sealing_in(tmp_path).of("default"))
+        for number in range(20):
+            report = replace(a_report(number), dataset_id="d", outcome="y", treatment="w")
+            await store.save(report)
+            await store.annotate(an_annotation(number, "v", notes="n"), replaces=None)
+        real, calls = store._threaded, list[object]()
+        monkeypatch.setattr(store, "_threaded", lambda work: calls.append(work) or real(work))
+        assert [(each.outcome, each.treatment, each.analyses) for each in await store.looks("d")] == [("y", "w", 20)]
+    assert len(calls) == 1
