@@ -345,7 +345,7 @@ class PartialUploads:
 
 
 def _used_at(place: Path) -> float:
-    """Return the time of the last piece; that of the folder where nothing says it."""
+    """Return the time of the last piece; that of the folder where that is unknown."""
     with suppress(FileNotFoundError):
         return (place / "offset").stat().st_mtime
     try:

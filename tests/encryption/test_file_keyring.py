@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
         FileKeyRing(tmp_path / "missing" / "keyring.json").new_data_key("acme")
 
 
-def test_a_ring_that_went_away_is_not_made_again(ring: KeyRing, tmp_path: Path) -> None:
+def test_a_ring_that_went_away_is_not_replaced_by_a_new_one(ring: KeyRing, tmp_path: Path) -> None:
     key = ring.new_data_key("acme")
     (tmp_path / "keyring.json").rename(tmp_path / "saved.json")
     calls = (
