@@ -4,7 +4,7 @@
 
 Who can read the file can read all data. It belongs on another disk than the data, and into no backup of them.
 Several engines on one machine, or on one volume, may share it; a change is made under a lock and replaces the file. A
-ring that was there and is gone is away, and no other one is made: what its new keys sealed would be lost with its return.
+ring that was there and is gone is away, and no other one is made: what that sealed would be lost with its return.
 """
 
 import base64
