@@ -3,9 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cqox.analysis.workers.limits import ProcessLimits
-from cqox.storage import TenantRetention
+
+if TYPE_CHECKING:
+    # The stores take long to load, and a session begins with its worker.
+    from cqox.storage import TenantRetention
 
 __all__ = ["Bounds", "RetentionPeriods"]
 
@@ -26,7 +30,7 @@ class RetentionPeriods:
     datasets: float = 0.0
     jobs: float = 0.0
 
-    def shortened(self, own: TenantRetention) -> "RetentionPeriods":
+    def shortened(self, own: "TenantRetention") -> "RetentionPeriods":
         """Return the periods of a tenant: its own ones, as far as they are shorter than these."""
         return RetentionPeriods(
             reports=_shorter(self.reports, own.reports),

@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -16,6 +17,7 @@ import anyio
 from cqox.client.oauth import Granted, Metadata, TokenRefused, ask_for_token
 from cqox.contract.messages import Message
 from cqox.errors import IdentityProviderUnavailable, NotAuthenticated
+from cqox.tasks import open_task_group
 
 if TYPE_CHECKING:
     import httpx
@@ -131,8 +133,8 @@ async def by_redirect(
             "prompt": "consent",
         }
         with anyio.move_on_after(_PATIENCE_SECONDS):
-            async with anyio.create_task_group() as group:
-                group.start_soon(listener.serve, answer)
+            async with open_task_group("sign-in") as group:
+                group.start_soon(partial(listener.serve, answer), name="wait for the browser")
                 joint = "&" if urlsplit(metadata.authorization_endpoint).query else "?"
                 show(f"{metadata.authorization_endpoint}{joint}{urlencode(query)}", "")
                 await answered.wait()

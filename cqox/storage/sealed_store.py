@@ -55,7 +55,8 @@ class SealedStore:
         """See `ResultStore`; the document holds the numbers of the estimates alone."""
         if not self._is_on:
             return await self._store.save(await self._sealed(report), document=document)
-        return await self._store.save(await self._sealed(report), document=facts(report.report))
+        document = await self._threaded(lambda: facts(report.report))
+        return await self._store.save(await self._sealed(report), document=document)
 
     async def reseal(self, old: Record, new: Record, *, document: bytes | None = None) -> bool:
         """See `ResultStore`; both rows are those of the store below."""

@@ -1,7 +1,7 @@
 """Panels of what is promised, and of the processes that keep it."""
 
 from cqox.telemetry import metric_definitions
-from deploy.grafana.panel import WHERE, Panel, Query, Row, level, quantile, rate
+from deploy.grafana.panel import WHERE, Panel, Query, Row, increase, level, quantile, rate
 
 __all__ = ["objectives", "processes"]
 
@@ -99,6 +99,18 @@ def processes() -> Row:
                         legend="{{job}} {{instance}}",
                     )
                 ],
+            ),
+            Panel(
+                title="Lost entries of the audit log",
+                help="Readings that were answered and are in no log: the store was away for too long.",
+                queries=[
+                    Query(
+                        expr=increase(metric_definitions.AUDIT_LOST, "instance", "1h"),
+                        legend="{{instance}}, in an hour",
+                    )
+                ],
+                warn=1,
+                alarm=100,
             ),
             Panel(
                 title="Open files",

@@ -53,6 +53,17 @@ def analyses() -> Row:
                 alarm=5,
             ),
             Panel(
+                title="CPU of tasks",
+                help="Cores that worker processes use for analyses and previews; quotas of tenants count this time.",
+                queries=[Query(expr=rate(metric_definitions.CPU_SECONDS, "task"), legend="{{task}}")],
+            ),
+            Panel(
+                title="Uploaded",
+                help="Bytes of files that arrive at gateways.",
+                queries=[Query(expr=rate(metric_definitions.UPLOADED_BYTES, "job"), legend="bytes a second")],
+                unit="Bps",
+            ),
+            Panel(
                 title="Rows of data sets",
                 help="Of those that are analysed.",
                 queries=ranks(metric_definitions.DATASET_ROWS, "job", "rows"),

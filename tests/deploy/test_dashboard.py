@@ -78,6 +78,8 @@ def test_every_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
 def test_prometheus_of_the_stack_takes_its_configuration(tmp_path: Path) -> None:
     text = (ROOT / "deploy" / "compose" / "prometheus.yml").read_text(encoding="utf-8")
     # Mounted there in the container: see compose.yaml.
+    (tmp_path / "credentials").write_text("key")
+    text = text.replace("/etc/prometheus/cqox-credentials", str(tmp_path / "credentials"))
     (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/cqox", str(RULES.parent)), encoding="utf-8")
     run = subprocess.run([promtool(), "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

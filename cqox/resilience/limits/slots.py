@@ -40,8 +40,8 @@ class Slots[T: Ticket]:
     def __init__(self, limit: int, queue_limit: int) -> None:
         self.limit = limit
         self.queue_limit = queue_limit
-        self.taken = 0
-        self.waiting = 0
+        self.taken: int = 0
+        self.waiting: int = 0
         self._queues: dict[Criticality, OrderedDict[T, None]] = {level: OrderedDict() for level in _LEVELS}
 
     def enter(self) -> bool:
