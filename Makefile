@@ -19,10 +19,11 @@ SERVICE_TESTS ?= 3
 
 # Tests that kill, fill and wait for minutes: `make faults` runs them.
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
-	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py
+	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py tests/e2e/test_erasure.py \
+	tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py
 
 # Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.
-VAULT_TESTS := tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_cluster.py \
+VAULT_TESTS := tests/e2e/test_vault.py tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_cluster.py \
 	tests/vault/test_rotations.py
 
 # The tests that `make coverage` measures: those without processes of their own.

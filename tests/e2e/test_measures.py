@@ -178,6 +178,8 @@ def test_every_series_shows_data_where_the_table_says_and_nowhere_else(
     gateway = what_gateways_see(services)
     for name, samples in {"engine": engine, "gateway": gateway}.items():
         expected = {each.prometheus_name for each in SERIES if each.service in ("both", name)}
+        # Only with logins, and a queue of 10,000 entries that the store does not take.
+        expected -= {metric_definitions.AUDIT_LOST.prometheus_name}
         ours = {found for found in samples if re.match(r"(cqox|http|db)_", found)}
         assert ours == expected, f"{name}: {ours ^ expected}"
         for each in SERIES:

@@ -1,7 +1,9 @@
 import json
 import time
+from collections.abc import Iterator
 
 import pytest
+from structlog.contextvars import clear_contextvars
 
 from cqox.contract.messages import Message, collect_messages
 from cqox.errors import DeadlineExceeded
@@ -10,6 +12,13 @@ from services.gateway.engine_client import Reply
 from services.http.response.error_details import ServiceDeadlineExceeded
 
 HEADER = b"x-request-timeout-ms"
+
+
+@pytest.fixture(autouse=True)
+def own_context() -> Iterator[None]:
+    """Keep what is bound to the log out of the tests that follow."""
+    yield
+    clear_contextvars()
 
 
 def late(**members: object) -> Reply:
