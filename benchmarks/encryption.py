@@ -23,7 +23,7 @@ from benchmarks.gateway import ANALYZE, free_port, wait
 
 _ROWS = 100_000
 _COVARIATES = 10
-_ROUNDS = 12
+_ROUNDS = 24
 _UPLOADS = 5
 _READINGS = 40
 
