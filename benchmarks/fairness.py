@@ -81,7 +81,13 @@ def _measured(port: int, key: str, other: str | None, requests: int) -> tuple[li
 @contextmanager
 def _services(folder: str) -> Iterator[tuple[int, tuple[str, str, str]]]:
     engine, gateway = free_port(), free_port()
-    common = {"CQOX_DATA_DIR": folder, "CQOX_LOG_LEVEL": "error", "CQOX_AUTH": "keys", "CQOX_HOP_KEY": _HOP_KEY}
+    common = {
+        "CQOX_DATA_DIR": folder,
+        "CQOX_LOG_LEVEL": "error",
+        "CQOX_AUTH": "keys",
+        "CQOX_KEYS": "none",
+        "CQOX_HOP_KEY": _HOP_KEY,
+    }
     environment = {**os.environ, **common, "CQOX_CONCURRENT_ANALYSES": "2"}
     ports = {
         "CQOX_ENGINE_PORT": str(engine),
