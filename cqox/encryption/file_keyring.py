@@ -1,10 +1,11 @@
 """Key ring in a file: the keys of all tenants in JSON, readable by its owner alone.
 
-    {"format": 1, "tenants": {"acme": {"newest": 2, "keys": {"1": "…", "2": "…"}}}}
+    {"format": 1, "tenants": {"acme": {"1": "…", "2": "…"}}}
 
-Who can read the file can read all data. It belongs on another disk than the data, and into no backup of them.
-Several engines on one machine, or on one volume, may share it; a change is made under a lock and replaces the file. A
-ring that was there and is gone is away, and no other one is made: what that sealed would be lost with its return.
+The key with the highest number is the newest. Who can read the file can read all data. It belongs on another disk than
+the data, and into no backup of them. Several engines on one machine, or on one volume, may share it; a change is made
+under a lock and replaces the file. A ring that was there and is gone is away, and no other one is made: what that
+sealed would be lost with its return.
 """
 
 import base64

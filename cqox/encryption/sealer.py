@@ -8,7 +8,7 @@ from logging import getLogger
 from typing import IO
 
 from cqox.contract.messages import Message
-from cqox.encryption.keyring import DataKey, KeyDestroyed, KeyRing, KeysUnavailable, SealBroken
+from cqox.encryption.keyring import DataKey, KeyDestroyed, KeyRing, KeysUnavailable
 from cqox.errors import StoreUnavailable
 
 __all__ = ["Sealer"]
@@ -36,24 +36,12 @@ class Sealer:
         self._ring = ring
         self._tenant_id = tenant_id
         self._now = now
-        self._lock = threading.Lock()
+        # Never held while the ring is asked; the first key alone is worth waiting for.
+        self._lock, self._first = threading.Lock(), threading.Lock()
+        self._is_asking = False
         self._known: OrderedDict[bytes, bytes] = OrderedDict()
         self._current: DataKey | None = None
         self._made_at = self._asked_at = 0.0
-
-    @property
-    def is_ready(self) -> bool:
-        """True if sealing asks the ring nothing now."""
-        return self._current is not None and self._now() - self._asked_at < _ASK_SECONDS
-
-    def knows(self, sealed: bytes) -> bool:
-        """Return whether opening these bytes asks the ring nothing."""
-        from cqox.encryption.sealed_stream import wrapped_key_of
-
-        try:
-            return wrapped_key_of(sealed) in self._known
-        except SealBroken:
-            return True
 
     def data_key(self) -> DataKey:
         """Return the data key for new objects.
@@ -61,12 +49,21 @@ class Sealer:
         Raises:
             StoreUnavailable: the ring is away, and this process has none yet.
         """
+        now = self._now()
         with self._lock:
-            now = self._now()
-            if self._current is None or now - self._asked_at >= _ASK_SECONDS:
-                self._renew(now)
-            assert self._current is not None
-            return self._current
+            current = self._current
+            if current is not None:
+                if self._is_asking or now - self._asked_at < _ASK_SECONDS:
+                    return current
+                self._is_asking = True
+        if current is None:
+            return self._first_key(now)
+        # Without the lock: a ring that does not answer keeps nobody waiting but this caller.
+        try:
+            return self._renewed(current, now)
+        finally:
+            with self._lock:
+                self._is_asking, self._asked_at = False, now
 
     def key_of(self, wrapped: bytes) -> bytes:
         """Return the data key of a wrapped one.
@@ -79,15 +76,15 @@ class Sealer:
             if found is not None:
                 self._known.move_to_end(wrapped)
                 return found
-            try:
-                found = self._ring.unwrap(self._tenant_id, wrapped)
-            except KeysUnavailable as error:
-                raise _away(error) from error
-            except KeyDestroyed as error:
-                _logger.error("Something sealed cannot be opened: %s", error)
-                raise StoreUnavailable(Message("encryption.key-gone")) from error
-            self._learn(wrapped, found)
-            return found
+        try:
+            found = self._ring.unwrap(self._tenant_id, wrapped)
+        except KeysUnavailable as error:
+            raise _away(error) from error
+        except KeyDestroyed as error:
+            _logger.error("Something sealed cannot be opened: %s", error)
+            raise StoreUnavailable(Message("encryption.key-gone")) from error
+        self._learn(wrapped, found)
+        return found
 
     def is_current(self, wrapped: bytes) -> bool:
         """Return whether a data key is wrapped by the tenant's newest key.
@@ -138,26 +135,39 @@ class Sealer:
     def _within(self, context: str) -> str:
         return f"{self._tenant_id}\0{context}"
 
-    def _renew(self, now: float) -> None:
-        try:
-            if (
-                self._current is None
-                or now - self._made_at >= _RENEW_SECONDS
-                or not self._ring.is_current(self._tenant_id, self._current.wrapped)
-            ):
-                self._current = self._ring.new_data_key(self._tenant_id)
-                self._made_at = now
-                self._learn(self._current.wrapped, self._current.plain)
-        except KeysUnavailable as error:
+    def _first_key(self, now: float) -> DataKey:
+        with self._first:
+            # Another thread may have asked meanwhile.
             if self._current is None:
-                raise _away(error) from error
+                try:
+                    self._use(self._ring.new_data_key(self._tenant_id), now)
+                except KeysUnavailable as error:
+                    raise _away(error) from error
+            assert self._current is not None
+            return self._current
+
+    def _renewed(self, current: DataKey, now: float) -> DataKey:
+        try:
+            is_due = now - self._made_at >= _RENEW_SECONDS
+            if not is_due and self._ring.is_current(self._tenant_id, current.wrapped):
+                return current
+            new = self._ring.new_data_key(self._tenant_id)
+        except KeysUnavailable as error:
             _logger.warning("The key ring is away, and the present data key is used on: %s", error)
-        self._asked_at = now
+            return current
+        self._use(new, now)
+        return new
+
+    def _use(self, key: DataKey, now: float) -> None:
+        self._learn(key.wrapped, key.plain)
+        with self._lock:
+            self._current, self._made_at, self._asked_at = key, now, now
 
     def _learn(self, wrapped: bytes, plain: bytes) -> None:
-        self._known[wrapped] = plain
-        while len(self._known) > _MOST_KEYS:
-            self._known.popitem(last=False)
+        with self._lock:
+            self._known[wrapped] = plain
+            while len(self._known) > _MOST_KEYS:
+                self._known.popitem(last=False)
 
 
 def _away(error: KeysUnavailable) -> StoreUnavailable:
