@@ -19,7 +19,7 @@ from cqox.analysis.erasure_progress import Progress
 from cqox.analysis.erasures import Save
 from cqox.analysis.heap import Heap
 from cqox.analysis.job_leases import maintain, maintain_once
-from cqox.analysis.keyrings import put_mark
+from cqox.analysis.keyrings import check_mark, put_mark
 from cqox.analysis.metered_pool import cpu_budget
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.pools import open_pool
@@ -270,12 +270,18 @@ class Analyses:
         await self._directory.check()
 
     async def check_keys(self) -> None:
-        """Check that the key ring answers.
+        """Check that the key ring answers, and that it is the one that sealed the data directory.
 
         Raises:
-            StoreUnavailable: it does not.
+            StoreUnavailable: it is not.
         """
-        await to_thread.run_sync(self._sealing.check, abandon_on_cancel=True, limiter=self._key_limiter)
+
+        def check() -> None:
+            self._sealing.check()
+            # An engine may have started while its vault was away.
+            check_mark(self._data_dir, self._sealing)
+
+        await to_thread.run_sync(check, abandon_on_cancel=True, limiter=self._key_limiter)
 
     def _made(self, tenant_id: str) -> TenantAnalyses:
         is_default = tenant_id == DEFAULT_TENANT

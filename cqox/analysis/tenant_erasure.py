@@ -9,8 +9,6 @@ from anyio import to_thread
 
 from cqox.analysis.erasure_progress import Progress
 from cqox.analysis.erasures import Save
-from cqox.contract.messages import Message
-from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT, DataDirectory, ResultDatabase
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["DestroyKey", "TenantEraser"]
 
 type DestroyKey = Callable[[str], bool]
-"""Destroys the encryption key of a tenant for ever; returns whether it had one. Blocking; any exception is retried."""
+"""Destroys the encryption key of a tenant for ever; returns whether it had one. Blocking; raises `StoreUnavailable`."""
 
 
 class TenantEraser:
@@ -74,7 +72,7 @@ class TenantEraser:
         await self._database.delete_keys(tenant_id)
         await analyses.store.erase_everything()
         if self._destroy_key is not None:
-            destroyed = await self._destroyed(self._destroy_key, tenant_id)
+            destroyed = await to_thread.run_sync(self._destroy_key, tenant_id)
             progress.encryption_key = destroyed or bool(progress.encryption_key)
             await save()
         await self._directory.remove_tenant(tenant_id)
@@ -86,10 +84,3 @@ class TenantEraser:
             now = datetime.now(UTC).isoformat(timespec="microseconds")
             await self._database.put_tenant(replace(record, name=tenant_id, erased_at=now))
         await self._learn()
-
-    async def _destroyed(self, destroy: DestroyKey, tenant_id: str) -> bool:
-        try:
-            return await to_thread.run_sync(destroy, tenant_id)
-        except Exception as error:
-            # The keys are kept by another part, whose errors are its own.
-            raise StoreUnavailable(Message("analysis.key-not-destroyed", reason=type(error).__name__)) from error

@@ -176,3 +176,13 @@ async def test_a_backup_of_an_erased_tenant_is_unreadable_and_that_of_another_is
 
 def files_below(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+async def test_a_ring_that_is_another_one_is_named_by_health(tmp_path: Path) -> None:
+    async with opened(tmp_path / "data", Keys(tmp_path / "keyring.json")) as engine:
+        await engine.check_keys()
+        await engine._mark()
+    # As after a start while the vault was away, with another vault.
+    async with opened(tmp_path / "data", Keys(tmp_path / "other.json")) as engine:
+        with pytest.raises(StoreUnavailable, match="no longer has"):
+            await engine.check_keys()
