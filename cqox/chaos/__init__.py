@@ -1,0 +1,1 @@
+"""Break a system on purpose: deterministic simulation of Trio services, and experiments on real processes."""
