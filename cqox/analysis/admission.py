@@ -7,10 +7,10 @@ every slot or the whole queue from the others; see `cqox.resilience.limits.fair_
 """
 
 import math
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from cqox import clock
 from cqox.errors import BulkheadFull
 from cqox.resilience.limits.fair_bulkhead import FairBulkhead
 from cqox.resilience.runtime.caller import caller
@@ -41,7 +41,7 @@ class Admission:
     """
 
     def __init__(
-        self, *, size: int, max_queued: int, name: str = "analyses", now: Callable[[], float] = time.monotonic
+        self, *, size: int, max_queued: int, name: str = "analyses", now: Callable[[], float] = clock.monotonic
     ) -> None:
         self._bulkhead = FairBulkhead(size, max_queued, name=name, clock=now)
         self._size = size

@@ -1,9 +1,8 @@
 """Built-in data sets: created by a worker process, and registered like uploads."""
 
-from datetime import UTC, datetime
-
 import anyio
 
+from cqox import clock
 from cqox.analysis.key import canonical_json
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.storage import DatasetRecord, FileStore, ResultStore
@@ -78,7 +77,7 @@ def record_of(
         rows=int(str(reply.body["rows"])),
         columns=len(reply.array("columns")),
         size_bytes=size_bytes,
-        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        created_at=clock.timestamp(),
         sample=sample,
         description=canonical_json(reply.body),
     )

@@ -5,8 +5,8 @@ reports.
 """
 
 import time
-from datetime import UTC, datetime
 
+from cqox import clock
 from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.key import canonical_json, code_version, digest
@@ -104,7 +104,7 @@ def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: s
     return StoredReport(
         analysis_id=key,
         dataset_id=record.dataset_id,
-        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        created_at=clock.timestamp(),
         status=str(summary["status"]),
         verdict=str(summary["verdict"]),
         primary=_text(summary["primary"]),

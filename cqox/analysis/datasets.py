@@ -6,7 +6,6 @@ Imports no numerics: the worker processes read files.
 import json
 import logging
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import IO
 import anyio
 from pydantic import JsonValue
 
+from cqox import clock
 from cqox.analysis.builtin_datasets import BuiltinDatasets, record_of
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import WorkerPool
@@ -60,7 +60,7 @@ class Datasets:
         quarantine: Quarantine,
         limits: Mapping[str, int],
         samples: bool,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = clock.monotonic,
         epoch: Callable[[], int] = lambda: 0,
         shared: "Datasets | None" = None,
     ) -> None:

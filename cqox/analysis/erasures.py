@@ -5,16 +5,16 @@ engines with disks of their own remove their files once they see the record.
 """
 
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Literal
 
 import anyio
 
+from cqox import clock, randomness
 from cqox.analysis.erasure_progress import ErasedReport, Progress
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.retention import Retention
@@ -77,7 +77,7 @@ class Erasures:
         self._scrub = scrub
         self._finished = finished
         self._stop = stop
-        self._token = f"{files.owner}-{secrets.token_hex(4)}"
+        self._token = f"{files.owner}-{randomness.token_hex(4)}"
         self._running = set[str]()
         self._swept = set[str]()
 
@@ -127,7 +127,7 @@ class Erasures:
 
     async def resume(self) -> None:
         """Go on with what is unfinished, and remove the files of this disk of what ended lately; never raises."""
-        since = (datetime.now(UTC) - _LATE).isoformat(timespec="microseconds")
+        since = (clock.now() - _LATE).isoformat(timespec="microseconds")
         try:
             for record in await self._store.open_erasures(since=since):
                 if record.finished_at is None:
@@ -250,7 +250,7 @@ class Erasures:
         self, what: Literal["dataset", "tenant"], object_id: str, requested_by: str, erasure_id: str | None
     ) -> ErasureRecord:
         record = ErasureRecord(
-            erasure_id=erasure_id or secrets.token_hex(16),
+            erasure_id=erasure_id or randomness.token_hex(16),
             what=what,
             object_id=object_id,
             requested_by=requested_by,
@@ -331,4 +331,4 @@ async def _saved() -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return clock.timestamp()

@@ -8,7 +8,9 @@ import ctypes
 from collections.abc import Callable
 from pathlib import Path
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
+
+from cqox.threads import run_in_thread
 
 __all__ = ["Heap"]
 
@@ -42,7 +44,7 @@ class Heap:
         """Release free memory if the process has grown since the last call."""
         if self._trim is None or (self._after is not None and self._resident() < self._after + _GROWN_BYTES):
             return
-        await to_thread.run_sync(self._trim, 0, limiter=self._limiter)
+        await run_in_thread(self._trim, 0, limiter=self._limiter)
         self._after = self._resident()
 
 

@@ -4,12 +4,11 @@ Titles and notes are no part of a report, whose bytes and digest never change.
 """
 
 import json
-import secrets
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 
+from cqox import clock, randomness
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.results import Results
 from cqox.contract.messages import Message
@@ -152,7 +151,7 @@ def _changed(current: Annotation, changes: Mapping[str, str | None]) -> Annotati
         analysis_id=current.analysis_id,
         title=title,
         notes=notes,
-        updated_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-        version=secrets.token_hex(8),
+        updated_at=clock.timestamp(),
+        version=randomness.token_hex(8),
         searched=searchable(f"{title or ''}\n{notes or ''}"),
     )

@@ -5,10 +5,10 @@ the key and the body (`job_id`). The remembered keys only detect client mistakes
 time, and shared by engines that share a cache.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from cqox import clock
 from cqox.analysis.key import digest
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, KeyReused
@@ -37,7 +37,7 @@ class IdempotencyKeys:
         *,
         remembered: int = 10_000,
         seconds: float = _DAY_SECONDS,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = clock.monotonic,
     ) -> None:
         if remembered < 1:
             raise ValueError(f"remembered must be at least 1, not {remembered}")

@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import anyio
 
-from cqox import telemetry
+from cqox import clock, telemetry
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import DataDirectory, ResultDatabase
@@ -65,7 +64,7 @@ async def maintain_once(store: ResultDatabase, directory: DataDirectory, outage:
         # Serialised, and logged by the caller that reclaims: start-up and this task may find the same dead engine.
         async with directory.reclaiming:
             for owner in directory.dead_owners():
-                now = datetime.now(UTC).isoformat(timespec="microseconds")
+                now = clock.timestamp()
                 count = await store.interrupt_jobs(owner, finished_at=now)
                 if await directory.reclaim(owner):
                     _logger.warning(

@@ -7,10 +7,10 @@ corrected as soon as the store answers. The number of pending corrections is bou
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import anyio
 
+from cqox import clock
 from cqox.analysis.job_leases import JOB_LEASE_SECONDS
 from cqox.analysis.log_throttle import Outage
 from cqox.contract import counted
@@ -118,7 +118,7 @@ class JobRecords:
                 continue
             try:
                 if record is None:
-                    now = datetime.now(UTC).isoformat(timespec="microseconds")
+                    now = clock.timestamp()
                     await self._store.interrupt_job(job_id, self._owner, finished_at=now)
                 else:
                     await self._put(record)

@@ -5,16 +5,15 @@ client that only listens does not affect it. Its events are stored as numbered m
 late or reconnects misses none.
 """
 
-import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 import anyio
 
+from cqox import clock, randomness
 from cqox.analysis.single_flight import OnStep
 from cqox.analysis.weight import weight_of
 from cqox.contract.messages import Message
@@ -103,7 +102,7 @@ class Job:
     """
 
     def __init__(self, dataset_id: str, job_id: str | None = None) -> None:
-        self.job_id = job_id or secrets.token_hex(16)
+        self.job_id = job_id or randomness.token_hex(16)
         self.tenant_id = DEFAULT_TENANT
         self.dataset_id = dataset_id
         self.state: JobState = "running"
@@ -311,4 +310,4 @@ def without_result(step: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return clock.timestamp()

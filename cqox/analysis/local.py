@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.jobs import without_result
+from cqox.analysis.parts import Parts
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
 from cqox.analysis.tenant import TenantAnalyses
@@ -64,7 +65,8 @@ class LocalAnalyses:
         # A thread that was left at a cancellation may still write; what it adds must not fail what was computed.
         with tempfile.TemporaryDirectory(prefix="cqox-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            async with Analyses.open(folder, bounds, samples=False, opened=pool) as analyses:
+            parts = Parts() if pool is None else Parts(open_pool=lambda _: nullcontext(pool))
+            async with Analyses.open(folder, bounds, samples=False, parts=parts) as analyses:
                 yield cls(analyses.within(DEFAULT_TENANT), folder)
 
     def new_file(self) -> Path:

@@ -4,9 +4,9 @@ Otherwise every request during an outage would log the same line.
 """
 
 import logging
-import time
 from collections.abc import Callable
 
+from cqox import clock
 from cqox.contract import counted
 
 __all__ = ["Outage"]
@@ -24,7 +24,7 @@ class Outage:
         now: monotonic clock, in seconds.
     """
 
-    def __init__(self, what: str, *, level: int = logging.WARNING, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, what: str, *, level: int = logging.WARNING, now: Callable[[], float] = clock.monotonic) -> None:
         self._what = what
         self._level = level
         self._now = now

@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.workers.pool import WorkerPool
+from cqox.analysis.workers.worker import StartWorker
 
 __all__ = ["open_pool"]
 
@@ -12,11 +13,12 @@ _WORK, _LOCAL_WORK = "cqox.analysis.work", "cqox.analysis.local_work"
 _LIGHT_PLACES = 1
 
 
-def open_pool(bounds: Bounds) -> AbstractAsyncContextManager[WorkerPool]:
+def open_pool(bounds: Bounds, *, start: StartWorker | None = None) -> AbstractAsyncContextManager[WorkerPool]:
     """Open a pool whose processes start in the background.
 
     Args:
         bounds: resource limits.
+        start: starts a worker; a process by default.
     """
     return WorkerPool.open(
         work=_WORK if bounds.standby else _LOCAL_WORK,
@@ -24,4 +26,5 @@ def open_pool(bounds: Bounds) -> AbstractAsyncContextManager[WorkerPool]:
         spares=int(bounds.standby),
         limits=bounds.of_a_worker(),
         threads=bounds.threads,
+        start=start,
     )

@@ -7,14 +7,13 @@ what is current is not touched.
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from anyio import to_thread
-
 from cqox.contract.messages import Message
 from cqox.encryption import KeysUnavailable
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage import DataDirectory, ResultDatabase, ResultStore, SealedStore, Sealing, SharedCache
 from cqox.storage.contracts import Record
 from cqox.storage.resealing import FormerOriginals, reseal_dataset, reseal_figures
+from cqox.threads import run_in_thread
 
 __all__ = ["Rekeyed", "rekey", "rotate"]
 
@@ -51,7 +50,7 @@ async def rotate(sealing: Sealing, tenants: Sequence[str]) -> None:
         raise StoreUnavailable(Message("encryption.no-keys"))
     for tenant_id in tenants:
         try:
-            await to_thread.run_sync(ring.rotate, tenant_id)
+            await run_in_thread(ring.rotate, tenant_id)
         except KeysUnavailable as error:
             raise StoreUnavailable(Message("encryption.keys-away", reason=str(error))) from error
 

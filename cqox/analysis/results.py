@@ -4,8 +4,6 @@ If caches or stores are unreachable, answers are slower, or are returned without
 """
 
 import logging
-import secrets
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -15,6 +13,7 @@ from enum import Enum, auto
 import anyio
 from anyio import CancelScope
 
+from cqox import clock, randomness
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT, MemoryCache, ResultCache, ResultStore, StoredReport
@@ -222,16 +221,16 @@ class Results:
 
     async def _is_confirmed(self, key: str) -> bool:
         """Return whether a cached report may be returned; True if the store does not answer."""
-        if not self._confirm or time.monotonic() < self._trusted_until:
+        if not self._confirm or clock.monotonic() < self._trusted_until:
             return True
         kept = True
         with anyio.move_on_after(_CONFIRM_SECONDS) as patience:
             try:
                 kept = bool(await self._store.stored([key]))
             except StoreUnavailable:
-                self._trusted_until = time.monotonic() + _TRUST_SECONDS
+                self._trusted_until = clock.monotonic() + _TRUST_SECONDS
         if patience.cancelled_caught:
-            self._trusted_until = time.monotonic() + _TRUST_SECONDS
+            self._trusted_until = clock.monotonic() + _TRUST_SECONDS
         if not kept:
             await self._cache.discard(key)
         return kept
@@ -246,7 +245,7 @@ class Results:
         Raises:
             Exception: any error of `compute`.
         """
-        token, pause = secrets.token_hex(8), _FIRST_PAUSE_SECONDS
+        token, pause = randomness.token_hex(8), _FIRST_PAUSE_SECONDS
         # A cancelled claim may have acquired the lease nonetheless.
         lease: _Lease | None = None
         try:

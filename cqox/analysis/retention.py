@@ -4,13 +4,13 @@ By default nothing expires. Deleted reports are removed from the store, from eve
 """
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import anyio
 
+from cqox import clock
 from cqox.analysis.bounds import RetentionPeriods
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.history import no_analysis
@@ -176,17 +176,17 @@ class Retention:
         return True
 
     async def _expire_jobs(self) -> int:
-        now = datetime.now(UTC)
+        now = clock.now()
         before = _days_before(now, self._keep.jobs) if self._keep.jobs else ""
         return await self._store.retire_jobs(ended_before=before, most=_MOST_JOBS, now=_stamp(now))
 
     async def _expire_shares(self) -> int:
-        return await self._store.expire_shares(before=_stamp(datetime.now(UTC)))
+        return await self._store.expire_shares(before=_stamp(clock.now()))
 
     async def _expire_reports(self) -> int:
         if not self._keep.reports:
             return 0
-        before, count = _days_before(datetime.now(UTC), self._keep.reports), 0
+        before, count = _days_before(clock.now(), self._keep.reports), 0
         while keys := await self._store.expired_reports(before=before, limit=_BATCH):
             count += len(await self.erase_reports(keys))
             await anyio.sleep(_PAUSE_SECONDS)
@@ -195,7 +195,7 @@ class Retention:
     async def _expire_datasets(self) -> int:
         if not self._keep.datasets:
             return 0
-        before, count = _days_before(datetime.now(UTC), self._keep.datasets), 0
+        before, count = _days_before(clock.now(), self._keep.datasets), 0
         for record in await self._store.datasets():
             if record.sample or record.created_at >= before or await self._is_in_use(record.dataset_id, before):
                 continue
@@ -219,7 +219,7 @@ class Retention:
         drawn, count = self._files.drawn(), 0
         for start in range(0, len(drawn), _BATCH):
             batch = drawn[start : start + _BATCH]
-            old = [key for key in batch if time.time() - self._files.drawn_at(key) > _GRACE_SECONDS]
+            old = [key for key in batch if clock.wall_time() - self._files.drawn_at(key) > _GRACE_SECONDS]
             for key in set(old) - await self._store.stored(old) if old else ():
                 await self._files.erase(key)
                 count += 1

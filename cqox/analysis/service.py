@@ -5,13 +5,13 @@ Imports no numerics: those are in the worker processes.
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.bounds import Bounds
@@ -21,8 +21,8 @@ from cqox.analysis.heap import Heap
 from cqox.analysis.job_leases import maintain, maintain_once
 from cqox.analysis.keyrings import check_mark, put_mark
 from cqox.analysis.metered_pool import cpu_budget
+from cqox.analysis.parts import Parts
 from cqox.analysis.pending_writes import write_pending
-from cqox.analysis.pools import open_pool
 from cqox.analysis.results import UNSTORED_BYTES
 from cqox.analysis.shares import token_digest
 from cqox.analysis.stores import (
@@ -30,8 +30,6 @@ from cqox.analysis.stores import (
     epoch_of,
     generation_of,
     is_server,
-    open_cache,
-    open_store,
     passing_role,
 )
 from cqox.analysis.tenant import Engine, TenantAnalyses
@@ -53,9 +51,11 @@ from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, DATABASE_OPERATIONS, STORE_OPERATIONS, observed
+from cqox.threads import run_in_thread
 
 __all__ = ["Analyses"]
 
+_PARTS = Parts()
 _LAST_SECONDS = 3.0
 _RESUME_SECONDS = 15.0
 """Time between two looks for erasures that another engine has left unfinished, or carried out elsewhere."""
@@ -142,7 +142,7 @@ class Analyses:
         addresses: StoreAddresses | None = None,
         *,
         samples: bool = True,
-        opened: WorkerPool | None = None,
+        parts: Parts = _PARTS,
     ) -> AsyncIterator[Self]:
         """Open the analyses of a data directory. The workers start in the background; `warm` waits for them.
 
@@ -151,7 +151,7 @@ class Analyses:
             bounds: resource limits.
             addresses: result store and cache; by default in the folder and in memory.
             samples: whether there are built-in data sets; `warm` then creates them.
-            opened: a pool made by `open_pool` for these bounds; one of its own by default.
+            parts: functions that open stores and workers.
 
         Raises:
             ModuleNotFoundError: `cqox-assets` is not installed.
@@ -166,9 +166,9 @@ class Analyses:
             sealing=addresses.sealing,
         )
         async with (
-            open_store(data_dir, addresses, repair=True) as store,
-            open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
-            nullcontext(opened) if opened is not None else open_pool(bounds) as pool,
+            parts.open_store(data_dir, addresses) as store,
+            parts.open_cache(addresses, epoch=lambda: generation_of(store)) as cache,
+            parts.open_pool(bounds) as pool,
         ):
             async with open_task_group("computations", detached=True) as group:
                 analyses = cls(
@@ -281,7 +281,7 @@ class Analyses:
             # An engine may have started while its vault was away.
             check_mark(self._data_dir, self._sealing)
 
-        await to_thread.run_sync(check, abandon_on_cancel=True, limiter=self._key_limiter)
+        await run_in_thread(check, abandon_on_cancel=True, limiter=self._key_limiter)
 
     def _made(self, tenant_id: str) -> TenantAnalyses:
         is_default = tenant_id == DEFAULT_TENANT

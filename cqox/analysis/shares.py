@@ -6,11 +6,11 @@ reveals it. Every token that opens nothing is answered in the same way, whatever
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from cqox import clock, randomness
 from cqox.analysis.history import no_analysis
 from cqox.analysis.results import Results
 from cqox.contract.messages import Message
@@ -57,7 +57,7 @@ class Shares:
         store: ResultStore,
         results: Results,
         most_days: float,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._store = store
         self._results = results
@@ -84,9 +84,9 @@ class Shares:
             raise InvalidRequest(Message("analysis.share-too-long", given=days, most=self.most_days), field="days")
         if len(await self.of(key)) >= MOST_SHARES:
             raise InvalidRequest(Message("analysis.too-many-shares", most=MOST_SHARES), field="analysis_id")
-        token, now = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES), self._now()
+        token, now = TOKEN_PREFIX + randomness.token_urlsafe(_TOKEN_BYTES), self._now()
         share = Share(
-            share_id=share_id or secrets.token_hex(8),
+            share_id=share_id or randomness.token_hex(8),
             analysis_id=key,
             digest=token_digest(token),
             created_at=_stamp(now),

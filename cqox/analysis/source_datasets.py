@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from pydantic import JsonValue
 
 from cqox.analysis.datasets import Datasets
@@ -13,6 +13,7 @@ from cqox.analysis.workers import WorkerPool
 from cqox.contract import file_digest
 from cqox.sources import Source, fetch
 from cqox.storage import DatasetRecord
+from cqox.threads import run_in_thread
 
 __all__ = ["add_source", "remove"]
 
@@ -50,14 +51,12 @@ async def add_source(
     joined = scratch.with_name(f"{scratch.name}-joined")
     limit = {} if max_bytes is None else {"max_bytes": max_bytes}
     try:
-        found = await to_thread.run_sync(
-            lambda: fetch(source, scratch, **limit), abandon_on_cancel=True, limiter=limiter
-        )
+        found = await run_in_thread(lambda: fetch(source, scratch, **limit), abandon_on_cancel=True, limiter=limiter)
         file = found.path
         if file.is_dir():
             await pool.run("join", {"folder": str(file), "path": str(joined)})
             file = joined
-        digest, size_bytes = await to_thread.run_sync(file_digest, file, abandon_on_cancel=True)
+        digest, size_bytes = await run_in_thread(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")
         return await datasets.add(
             file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options, owner=owner

@@ -2,14 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
-
+from cqox import clock
 from cqox.analysis.erasure_progress import Progress
 from cqox.analysis.erasures import Save
 from cqox.storage import DEFAULT_TENANT, DataDirectory, ResultDatabase
+from cqox.threads import run_in_thread
 
 if TYPE_CHECKING:
     from cqox.analysis.tenant import TenantAnalyses
@@ -72,7 +71,7 @@ class TenantEraser:
         await self._database.delete_keys(tenant_id)
         await analyses.store.erase_everything()
         if self._destroy_key is not None:
-            destroyed = await to_thread.run_sync(self._destroy_key, tenant_id)
+            destroyed = await run_in_thread(self._destroy_key, tenant_id)
             progress.encryption_key = destroyed or bool(progress.encryption_key)
             await save()
         await self._directory.remove_tenant(tenant_id)
@@ -81,6 +80,6 @@ class TenantEraser:
         """Record that the tenant is erased, without its name, so that nothing of it is answered any more."""
         record = await self._database.tenant(tenant_id)
         if record is not None and record.erased_at is None:
-            now = datetime.now(UTC).isoformat(timespec="microseconds")
+            now = clock.timestamp()
             await self._database.put_tenant(replace(record, name=tenant_id, erased_at=now))
         await self._learn()

@@ -1,6 +1,5 @@
 """Uploads in pieces: their bytes are collected on the disk and read like any other upload once they are complete."""
 
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from anyio import CancelScope
 from pydantic import JsonValue
 
+from cqox import randomness
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.original_files import OriginalFiles
 from cqox.contract import UploadState, dataset_id
@@ -123,7 +123,7 @@ class Uploads:
         upload = await self._files.threaded(self._partial.find, upload_id)
         if upload.digest is not None and upload.dataset_id is not None:
             return await self._again(upload.digest, upload.dataset_id, options, owner)
-        view = self._files.scratch / f"partial-{secrets.token_hex(8)}"
+        view = self._files.scratch / f"partial-{randomness.token_hex(8)}"
         try:
             await self._files.threaded(self._partial.link, upload_id, view)
             digest = await self._files.digest(view)

@@ -17,8 +17,10 @@ from threading import Lock, Thread
 from typing import Protocol, cast
 
 import anyio
-from anyio import CancelScope
+from anyio import CancelScope, CapacityLimiter
 from anyio.lowlevel import current_token
+
+from cqox.threads import Handover, replacement
 
 __all__ = ["Threads"]
 
@@ -44,6 +46,7 @@ class Threads:
         self._finished: deque[_Call[object]] = deque()
         self._notified = False
         self._call_soon: _CallSoon | None = None
+        self._places: CapacityLimiter | None = None
 
     @property
     def unfinished(self) -> int:
@@ -61,6 +64,8 @@ class Threads:
         A cancellation returns at once if the call has not begun. Otherwise it interrupts the call and waits for the
         thread.
         """
+        if (handover := replacement()) is not None:
+            return await self._handed_over(call, handover)
         if self._call_soon is None:
             self._call_soon = _current_call_soon()
         pending = _Call(call)
@@ -82,6 +87,15 @@ class Threads:
         finally:
             self._unfinished -= 1
         return pending.result()
+
+    async def _handed_over[T](self, call: Callable[[], T], handover: Handover) -> T:
+        self._places = self._places or CapacityLimiter(self._size)
+        self._unfinished += 1
+        try:
+            async with self._places:
+                return await handover.run_sync(call)
+        finally:
+            self._unfinished -= 1
 
     def close(self) -> None:
         """Stop the threads; no call may be running."""

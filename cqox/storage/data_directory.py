@@ -9,15 +9,15 @@ Several engines may share one volume. The leftovers of a killed process carry it
 removes them.
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import getLogger
 from pathlib import Path
 
-from anyio import CapacityLimiter, Lock, to_thread
+from anyio import CapacityLimiter, Lock
 
+from cqox import randomness
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.disk import unavailable
@@ -30,6 +30,7 @@ from cqox.storage.private import private_folder, tighten, tighten_one
 from cqox.storage.room import Room
 from cqox.storage.sealing import Sealing
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
+from cqox.threads import run_in_thread
 
 __all__ = ["DataDirectory"]
 
@@ -71,7 +72,7 @@ class DataDirectory:
         self._sealing = sealing or Sealing()
         self._limiter = CapacityLimiter(8)
         self.reclaiming = Lock()
-        self.owner = secrets.token_hex(8)
+        self.owner = randomness.token_hex(8)
         self.ballast = Ballast(root)
         self.originals = Originals(lambda: [place / "datasets" for place in self._places()], originals_bytes)
         self.room = Room(root, reserve_bytes=reserve_bytes, ballast=self.ballast, originals=self.originals)
@@ -133,7 +134,7 @@ class DataDirectory:
 
     async def tighten(self) -> None:
         """Remove the access of other users to files of older versions; a cancellation stops half-way."""
-        await to_thread.run_sync(tighten, self._root, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+        await run_in_thread(tighten, self._root, limiter=CapacityLimiter(1), abandon_on_cancel=True)
 
     async def check(self) -> None:
         """Check that files can be written and that space is left.
@@ -203,7 +204,7 @@ class DataDirectory:
             StoreUnavailable: the disk is full, read-only or missing.
         """
         try:
-            return await to_thread.run_sync(call, *given, limiter=self._limiter)
+            return await run_in_thread(call, *given, limiter=self._limiter)
         except OSError as error:
             raise unavailable(error) from error
 

@@ -5,11 +5,11 @@
 
 import errno
 import os
-import secrets
 from contextlib import suppress
 from logging import getLogger
 from pathlib import Path
 
+from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from cqox.storage.ballast import Ballast
@@ -96,7 +96,7 @@ class DatasetFolders:
     def delete(self, place: Path) -> None:
         """Remove the folder of a data set; running readers are not affected."""
         self._verified.pop(place.name, None)
-        trash = self._removed / f"{self._owner}-{secrets.token_hex(8)}"
+        trash = self._removed / f"{self._owner}-{randomness.token_hex(8)}"
         try:
             self._move(place, trash)
         except OSError as error:

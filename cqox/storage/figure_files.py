@@ -4,11 +4,11 @@ figures/<analysis id>/<name>.svg
 """
 
 import re
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import NotFound
@@ -88,7 +88,7 @@ class FigureFiles(ABC):
 
         def write() -> None:
             private_folder(path.parent, parents=True, exist_ok=True)
-            scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+            scratch = path.with_name(f".{path.name}.{randomness.token_hex(6)}")
             self.sealing.write_file(scratch, content, _figure_context(path))
             scratch.replace(path)
 

@@ -14,15 +14,15 @@
 A reader links the files under names of its own, so a deletion does not affect it.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 
+from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import StoreUnavailable
@@ -38,6 +38,7 @@ from cqox.storage.partial_uploads import PartialUploads
 from cqox.storage.private import private_folder, tighten_one
 from cqox.storage.readable import Readable, table_context
 from cqox.storage.sealing import UPLOAD, FileKeys, TenantSealing, Writer
+from cqox.threads import run_in_thread
 
 if TYPE_CHECKING:
     from cqox.storage.data_directory import DataDirectory
@@ -239,7 +240,7 @@ class FileStore(FigureFiles):
         A cancellation returns at once, and leaves the thread that reads.
         """
         try:
-            return await to_thread.run_sync(self.sealing.digest, path, UPLOAD, abandon_on_cancel=True)
+            return await run_in_thread(self.sealing.digest, path, UPLOAD, abandon_on_cancel=True)
         except SealBroken as error:
             raise StoreUnavailable(Message("encryption.seal-broken", what="upload")) from error
 
@@ -352,4 +353,4 @@ class FileStore(FigureFiles):
         return self._root / "datasets" / checked_part(dataset_id)
 
     def _new(self, kind: str) -> Path:
-        return self._root / kind / f"{self.owner}-{secrets.token_hex(8)}"
+        return self._root / kind / f"{self.owner}-{randomness.token_hex(8)}"

@@ -5,10 +5,11 @@ leave its report, as would an engine that was killed half-way through erasing hu
 """
 
 import shutil
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from cqox import clock
 
 __all__ = ["Erasures", "sweep"]
 
@@ -46,7 +47,7 @@ class Erasures:
         found = dict[str, float]()
         with suppress(OSError):
             for path in sorted(self._folder.iterdir()):
-                age = time.time() - path.stat().st_mtime
+                age = clock.wall_time() - path.stat().st_mtime
                 if age > _ERASED_SECONDS:
                     path.unlink(missing_ok=True)
                 else:
@@ -87,6 +88,6 @@ def _entries(folder: Path) -> Sequence[Path]:
 def _age(path: Path) -> float:
     # A rename keeps the modification time (mtime) and updates the change time (ctime).
     try:
-        return time.time() - path.stat().st_ctime
+        return clock.wall_time() - path.stat().st_ctime
     except OSError:
         return 0.0

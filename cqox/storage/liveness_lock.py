@@ -5,11 +5,11 @@ The kernel releases the lock when the process exits, in any way. No heartbeat is
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from cqox import randomness
 from cqox.storage.private import private_folder
 
 __all__ = ["LivenessLock"]
@@ -29,7 +29,7 @@ class LivenessLock:
     def __init__(self, folder: Path, owner: str = "") -> None:
         private_folder(folder, parents=True, exist_ok=True)
         self._folder = folder
-        self.owner = owner or secrets.token_hex(8)
+        self.owner = owner or randomness.token_hex(8)
         self._path = folder / self.owner
         # Locked before the rename, so that no process ever sees it unlocked.
         scratch = folder / f".{self.owner}"

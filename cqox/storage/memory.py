@@ -1,10 +1,10 @@
 """Result cache in the memory of one process (LRU, bounded in bytes)."""
 
 import sys
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from cqox import clock
 from cqox.storage.contracts import StoredReport
 from cqox.storage.tenant_ids import OfTenant
 
@@ -84,7 +84,7 @@ class MemoryCache(OfTenant):
         """Acquire or renew the lease to compute this report; return whether the token holds it now."""
         shared, key = self._shared, (self._tenant, analysis_id)
         holder, until = shared.claims.get(key, (token, 0.0))
-        now = time.monotonic()
+        now = clock.monotonic()
         if holder != token and until > now:
             return False
         shared.claims[key] = (token, now + seconds)

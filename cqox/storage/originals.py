@@ -10,7 +10,6 @@ they exceed their quota, and where the disk needs the space.
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import NotFound, StoreUnavailable
@@ -206,7 +206,7 @@ class Originals:
             # A file system without hard links.
             pass
         check_room(size_bytes)
-        scratch = place / f".{ORIGINAL}.{secrets.token_hex(6)}"
+        scratch = place / f".{ORIGINAL}.{randomness.token_hex(6)}"
         try:
             sealing.copy_file(path, scratch, UPLOAD)
             scratch.rename(place / ORIGINAL)
@@ -214,7 +214,7 @@ class Originals:
             scratch.unlink(missing_ok=True)
 
     def _write_about(self, place: Path, original: Original, sealing: TenantSealing) -> None:
-        scratch = place / f".{ABOUT}.{secrets.token_hex(6)}"
+        scratch = place / f".{ABOUT}.{randomness.token_hex(6)}"
         try:
             text = json.dumps(asdict(original), ensure_ascii=False).encode()
             sealing.write_file(scratch, text, _context(place))

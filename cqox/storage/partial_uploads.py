@@ -15,13 +15,12 @@ import fcntl
 import json
 import os
 import re
-import secrets
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cqox import clock, randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
@@ -143,7 +142,7 @@ class PartialUploads:
             OSError: the disk rejects it.
         """
         self._limit()
-        upload_id = secrets.token_hex(16)
+        upload_id = randomness.token_hex(16)
         scratch = self._root / f".{upload_id}"
         private_folder(self._root, exist_ok=True)
         private_folder(scratch)
@@ -168,7 +167,7 @@ class PartialUploads:
             NotFound: there is no such upload, or it has expired.
         """
         upload = self._read(self._place(upload_id))
-        if upload is None or time.time() - upload.used_at > PARTIAL_SECONDS:
+        if upload is None or clock.wall_time() - upload.used_at > PARTIAL_SECONDS:
             raise _unknown(upload_id)
         return upload
 
@@ -264,7 +263,7 @@ class PartialUploads:
 
     def expire(self) -> int:
         """Remove uploads that have expired, and what failed creations and deletions left; return their number."""
-        count, now = 0, time.time()
+        count, now = 0, clock.wall_time()
         for place in self._places():
             with suppress(OSError):
                 # Also of one that cannot be opened now, since its key is not there.
@@ -292,7 +291,7 @@ class PartialUploads:
         if len(unfinished) < _MOST_OPEN:
             return
         used_at, place = unfinished[0]
-        if time.time() - used_at < _LEFT_SECONDS:
+        if clock.wall_time() - used_at < _LEFT_SECONDS:
             raise BulkheadFull("open uploads", retry_after=_AGAIN_SECONDS)
         self._remove(place)
 
@@ -332,7 +331,7 @@ class PartialUploads:
         return self._root / upload_id
 
     def _remove(self, place: Path) -> None:
-        gone = self._root / f".{secrets.token_hex(16)}"
+        gone = self._root / f".{randomness.token_hex(16)}"
         with suppress(FileNotFoundError):
             place.rename(gone)
             sync(self._root)
@@ -352,7 +351,7 @@ def _used_at(place: Path) -> float:
         return place.stat().st_mtime
     except FileNotFoundError:
         # Removed meanwhile.
-        return time.time()
+        return clock.wall_time()
 
 
 def _context(upload_id: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from logging import getLogger
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
@@ -25,6 +25,7 @@ from cqox.storage.rows import NOTES_CHARACTERS
 from cqox.storage.sealed_records import SealedRecords, facts, has_sealed, name_of
 from cqox.storage.sealing import TenantSealing, is_marked
 from cqox.storage.shares import Share
+from cqox.threads import run_in_thread
 
 __all__ = ["SealedStore"]
 
@@ -354,4 +355,4 @@ class SealedStore:
 
     async def _threaded[T](self, work: Callable[[], T]) -> T:
         # A key ring may be asked, and a report may be large.
-        return await to_thread.run_sync(work, limiter=self._limiter)
+        return await run_in_thread(work, limiter=self._limiter)

@@ -2,12 +2,12 @@
 
 import logging
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+from cqox import clock
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
@@ -234,14 +234,14 @@ class SqliteStore(
             "WHERE jobs.tenant_id = excluded.tenant_id AND jobs.status IN ('running', 'interrupted')",
             *row_of(self._keys.stored_record(job)),
             owner,
-            time.time() + seconds,
+            clock.wall_time() + seconds,
             self._tenant,
         )
 
     async def renew_jobs(self, owner: str, *, seconds: float) -> int:
         """Renew the leases of the owner's running jobs, of all tenants; return the number of jobs."""
         statement = "/* every tenant */ UPDATE jobs SET renewed_until = ? WHERE owner = ? AND status = 'running'"
-        return await self._count(statement, time.time() + seconds, owner)
+        return await self._count(statement, clock.wall_time() + seconds, owner)
 
     async def interrupt_jobs(self, owner: str, *, finished_at: str) -> int:
         """Mark the running jobs of the owner as interrupted, of all tenants; return the number of jobs."""
@@ -269,7 +269,7 @@ class SqliteStore(
                 "UPDATE jobs SET status = 'interrupted', finished_at = ? "
                 "WHERE tenant_id = ? AND status = 'running' AND renewed_until < ?"
             )
-            connection.execute(statement, (now, keys.tenant_id, time.time() - ABANDONED_SECONDS))
+            connection.execute(statement, (now, keys.tenant_id, clock.wall_time() - ABANDONED_SECONDS))
             drop_ended_turns(connection, keys)
             # SQLite has no OFFSET without a LIMIT.
             statement = (
@@ -288,7 +288,7 @@ class SqliteStore(
             return None
         status = "CASE WHEN status = 'running' AND renewed_until < ? THEN 'interrupted' ELSE status END"
         query = f"SELECT {JOB.replace('status', status)} FROM jobs WHERE tenant_id = ? AND job_id = ?"
-        row = await self._row(query, time.time(), self._tenant, self._keys.stored(job_id))
+        row = await self._row(query, clock.wall_time(), self._tenant, self._keys.stored(job_id))
         return None if row is None else job_of(row, self._keys)
 
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:

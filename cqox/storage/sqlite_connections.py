@@ -3,7 +3,6 @@
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -12,6 +11,7 @@ from queue import SimpleQueue
 from threading import Lock
 from urllib.parse import quote
 
+from cqox import clock
 from cqox.errors import StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.blocking import Threads
@@ -254,7 +254,7 @@ class Connections:
         """Replace a damaged file; return whether the call may be retried."""
         # The lock blocks new connections and checks of existing ones meanwhile.
         with self._lock:
-            if self._file == seen and time.monotonic() < self._repair_at:
+            if self._file == seen and clock.monotonic() < self._repair_at:
                 return False
             try:
                 done = replace_damaged(
@@ -264,13 +264,13 @@ class Connections:
                     seconds=_READ_DAMAGED_SECONDS,
                 )
             except (OSError, sqlite3.Error) as error:
-                self._repair_at = time.monotonic() + _NEXT_TRY_SECONDS
+                self._repair_at = clock.monotonic() + _NEXT_TRY_SECONDS
                 _logger.error("The result store %s is damaged, and cannot be replaced: %s", self._path, error)
                 return False
             if done:
                 self._file, self.damage = file_at(self._path), ""
                 self._losses += 1
-                self._repair_at = time.monotonic() + _NEXT_REPAIR_SECONDS
+                self._repair_at = clock.monotonic() + _NEXT_REPAIR_SECONDS
         return True
 
     def _is_damaged(self, seen: File | None, there: File) -> bool:

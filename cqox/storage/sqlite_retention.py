@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cqox import clock
 from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage.contracts import JobRecord, JobStatus
 from cqox.storage.disk import is_full
@@ -104,7 +105,7 @@ class SqliteRetention(OfTenant, ABC):
         """Return jobs, newest first, with the same status as `job`."""
         if not is_text(dataset_id, before):
             return Page(items=[], next=None)
-        keys, conditions, values = self._keys, "1 = 1", list[object]([time.time(), self._tenant])
+        keys, conditions, values = self._keys, "1 = 1", list[object]([clock.wall_time(), self._tenant])
         for column, value in (("dataset_id", dataset_id and keys.stored(dataset_id)), ("status", status)):
             if value is not None:
                 conditions += f" AND {column} = ?"
@@ -128,7 +129,7 @@ class SqliteRetention(OfTenant, ABC):
 
     async def _deleted(self, column: str, identity: str) -> int:
         statement = f"DELETE FROM jobs WHERE tenant_id = ? AND {column} = ? AND {_ENDED}"
-        values = (self._tenant, self._keys.stored(identity), time.time())
+        values = (self._tenant, self._keys.stored(identity), clock.wall_time())
         return await self._write(lambda c: c.execute(statement, values).rowcount, essential=True)
 
     def _notify_other_engines(self) -> None:

@@ -4,10 +4,10 @@ A lease has no value after a power failure, so its writes are not flushed.
 """
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cqox import clock
 from cqox.storage.sqlite_file import Connection
 from cqox.storage.tenant_ids import TenantKeys
 
@@ -16,7 +16,7 @@ __all__ = ["claim_turn", "drop_ended_turns", "release_turn"]
 
 def claim_turn(connection: sqlite3.Connection, keys: TenantKeys, key: str, token: str, seconds: float) -> bool:
     """Acquire or renew the lease; return whether the token holds it now."""
-    now = time.time()
+    now = clock.wall_time()
     with _not_durable(connection):
         return (
             connection.execute(
@@ -38,7 +38,7 @@ def release_turn(connection: sqlite3.Connection, keys: TenantKeys, key: str, tok
 
 def drop_ended_turns(connection: sqlite3.Connection, keys: TenantKeys) -> None:
     """Delete the expired leases of a tenant."""
-    connection.execute("DELETE FROM turns WHERE tenant_id = ? AND held_until < ?", (keys.tenant_id, time.time()))
+    connection.execute("DELETE FROM turns WHERE tenant_id = ? AND held_until < ?", (keys.tenant_id, clock.wall_time()))
 
 
 @contextmanager

@@ -5,9 +5,10 @@ Ids exist whether or not spans are recorded, so that responses, errors and log l
 
 import hashlib
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from cqox import randomness
 
 __all__ = ["TraceContext", "from_headers", "of_request_id", "to_headers"]
 
@@ -44,7 +45,7 @@ class TraceContext:
     def child(self) -> "TraceContext":
         """Return the context of a new span in the same trace."""
         return TraceContext(
-            trace_id=self.trace_id, span_id=secrets.token_hex(8), sampled=self.sampled, state=self.state
+            trace_id=self.trace_id, span_id=randomness.token_hex(8), sampled=self.sampled, state=self.state
         )
 
 
@@ -91,4 +92,4 @@ def of_request_id(request_id: str) -> TraceContext:
     trace_id = request_id
     if not _TRACE_ID.fullmatch(request_id) or not int(request_id, 16):
         trace_id = hashlib.blake2b(request_id.encode(), digest_size=16).hexdigest()
-    return TraceContext(trace_id=trace_id, span_id=secrets.token_hex(8))
+    return TraceContext(trace_id=trace_id, span_id=randomness.token_hex(8))

@@ -7,7 +7,6 @@ minute. No request waits for an export.
 
 import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 
@@ -17,6 +16,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from cqox import clock
 from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["CountedLogExporter", "CountedLogs", "CountedSpanExporter", "CountedSpans", "ExportStats"]
@@ -34,7 +34,7 @@ class ExportStats:
         now: monotonic clock in seconds.
     """
 
-    def __init__(self, signal: str, limit: int, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, signal: str, limit: int, *, now: Callable[[], float] = clock.monotonic) -> None:
         self._signal = signal
         self._limit = limit
         self._now = now

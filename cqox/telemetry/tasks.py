@@ -4,9 +4,9 @@ A task's span is a child of the starter's span. A detached task may outlive its 
 trace with a link to the starter, unless the starter awaits the task (`waited_for`).
 """
 
-import random
 from collections.abc import Callable
 
+from cqox import randomness
 from cqox.tasks import TaskEnd, TaskOutcome, TaskStart
 from cqox.telemetry.spans import Recorder, awaited, forget
 
@@ -23,7 +23,7 @@ class TaskSpans:
         draw: random number from 0 to 1, drawn per task.
     """
 
-    def __init__(self, recorder: Recorder, *, ratio: float = 1.0, draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, recorder: Recorder, *, ratio: float = 1.0, draw: Callable[[], float] = randomness.unit) -> None:
         if not 0.0 <= ratio <= 1.0:
             raise ValueError(f"ratio must be from 0 to 1, not {ratio!r}")
         self._recorder = recorder

@@ -15,6 +15,7 @@ from cqox.analysis.mapping import by_names, categorical_columns, check_exact, ch
 from cqox.analysis.single_flight import OnStep
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.resilience.propagation.http import deadline_from_headers
+from cqox.threads import run_in_thread
 from services.engine.answers import document_answer, figure_answer, json_answer, no_content, report_answer
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
@@ -166,7 +167,7 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
         check_remedies(options, list(headers))
 
     # In a thread: close matches among thousands of names take a while, which would block the event loop.
-    await trio.to_thread.run_sync(check, limiter=state.names)
+    await run_in_thread(check, limiter=state.names)
 
 
 def _work(

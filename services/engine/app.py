@@ -3,13 +3,14 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime
 
 import trio
 from quart import Response
 
+from cqox import clock
 from cqox.analysis.bounds import Bounds, RetentionPeriods
 from cqox.analysis.jobs import Ending, Job, Jobs
+from cqox.analysis.parts import Parts
 from cqox.analysis.service import Analyses
 from cqox.analysis.stores import check_addresses, check_file
 from cqox.errors import StoreUnavailable
@@ -42,9 +43,15 @@ from services.http.server.vault import ServiceVault
 
 __all__ = ["app", "create_app"]
 
+_PARTS = Parts()
 
-def create_app(settings: Settings) -> App:
+
+def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     """Create the engine's app; it opens its stores and workers when it is served.
+
+    Args:
+        settings: the settings in force.
+        parts: functions that open stores and workers.
 
     Raises:
         SettingsError: a store URL is invalid, or the data directory, its result file or the certificates cannot be
@@ -93,7 +100,7 @@ def create_app(settings: Settings) -> App:
     @engine_app.resource
     @asynccontextmanager
     async def opened() -> AsyncIterator[Analyses]:
-        async with Analyses.open(settings.data_dir, bounds, addresses) as engine:
+        async with Analyses.open(settings.data_dir, bounds, addresses, parts=parts) as engine:
             state.analyses = engine
             if engine.cpu is not None:
                 engine_app.quota = BudgetQuota(engine.cpu)
@@ -168,7 +175,7 @@ def _require_gateway(engine_app: App, state: State) -> None:
         return
 
     async def resolved(key_id: str, digest: bytes) -> Verdict:
-        verdict, _ = await resolve(state.analyses.store, key_id, digest, now=datetime.now(UTC))
+        verdict, _ = await resolve(state.analyses.store, key_id, digest, now=clock.now())
         return verdict
 
     add_operation(engine_app, RESOLVE_KEY, identities.resolving(state))

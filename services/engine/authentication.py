@@ -1,10 +1,10 @@
 """Authentication at an engine: the principal that a trusted gateway sends, and keys for the engine's own operations."""
 
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
+from cqox import clock
 from cqox.contract.messages import Message
 from cqox.errors import NotAuthenticated, NotFound
 from cqox.security import (
@@ -49,7 +49,7 @@ class HopAuthenticator:
         admin_token: str,
         resolve: Callable[[str, bytes], Awaitable[Verdict]],
         is_erased: Callable[[str], bool] = lambda _: False,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = clock.wall_time,
     ) -> None:
         self._keys = keys
         self._admin_token = admin_token

@@ -1,11 +1,11 @@
 """Handlers of the operations on principals, API keys and tenants."""
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 
 from pydantic import JsonValue
 from quart import Response
 
+from cqox import clock
 from cqox.contract import KeyRequest, TenantChange, parse_model
 from cqox.contract.messages import Message, collect_messages
 from cqox.contract.words import unknown_word
@@ -84,7 +84,7 @@ def handlers(state: State) -> dict[str, Handler]:
             roles=asked.roles,
             scopes=asked.scopes,
             days=asked.days,
-            now=datetime.now(UTC),
+            now=clock.now(),
         )
         if not await state.analyses.store.put_key(record):
             # An equal request may have been faster.
@@ -97,7 +97,7 @@ def handlers(state: State) -> dict[str, Handler]:
 
     async def revoke_key(key_id: str) -> Response:
         query_of("revoke_key")
-        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        at = clock.timestamp()
         store, tenant = state.analyses.store, _caller().tenant
         if not await store.revoke_key(tenant, key_id, at=at) and not await _is_revoked(state, tenant, key_id):
             raise NotFound(Message("security.no-such-key"), field="key_id")
@@ -121,7 +121,7 @@ def handlers(state: State) -> dict[str, Handler]:
         if found is not None and found.erased_at is not None:
             # Its id is never used again, so that nothing of it comes back.
             raise NotFound(Message("security.tenant-erased"), field="tenant_id")
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        now = clock.timestamp()
         created_at = now if found is None else found.created_at
         record = TenantRecord(tenant_id=tenant_id, name=name, created_at=created_at, erased_at=None)
         await store.put_tenant(record)
@@ -144,7 +144,7 @@ def resolving(state: State) -> Handler:
         body = await read_json(current_request(), max_bytes=_INTERNAL_BYTES)
         asked = parse_model(PresentedKey, body)
         verdict, seconds = await resolve(
-            state.analyses.store, asked.key_id, bytes.fromhex(asked.digest), now=datetime.now(UTC)
+            state.analyses.store, asked.key_id, bytes.fromhex(asked.digest), now=clock.now()
         )
         if isinstance(verdict, Refusal):
             return json_answer({"principal": None, "refused": verdict.reason, "seconds": seconds})

@@ -1,10 +1,9 @@
 """Handlers of the data sources that the operator has named."""
 
-import secrets
-
 from anyio import CapacityLimiter
 from quart import Response
 
+from cqox import randomness
 from cqox.analysis.source_datasets import add_source
 from cqox.contract import near_words, shortened
 from cqox.contract.messages import Message
@@ -53,7 +52,7 @@ def handlers(state: State) -> dict[str, Handler]:
                 datasets,
                 mine(state).pool,
                 named.source,
-                scratch=datasets.plain_scratch / f"source-{secrets.token_hex(8)}",
+                scratch=datasets.plain_scratch / f"source-{randomness.token_hex(8)}",
                 name=named.name,
                 read_options=read_options(named.read),
                 max_bytes=state.settings.max_upload_bytes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-import trio
+from anyio import CapacityLimiter
 
 from cqox.analysis.jobs import Jobs
 from cqox.analysis.service import Analyses
@@ -34,4 +34,4 @@ class State:
         self.sources = sources or {}
         self.listeners = Listeners()
         self.role_checked = False
-        self.names = trio.CapacityLimiter(2)
+        self.names = CapacityLimiter(2)

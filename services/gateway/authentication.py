@@ -4,12 +4,12 @@ A flood of forged keys costs an engine little: malformed ones are refused here, 
 those that were never valid share a few places, apart from those of keys that were.
 """
 
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import trio
 
+from cqox import clock
 from cqox.contract.messages import Message
 from cqox.errors import CqoxError, NotAuthenticated, RateLimited
 from cqox.security import ApiKey, Principal, Refusal, Verdict, Verdicts, digest_of, parse_key
@@ -42,7 +42,7 @@ class KeyAuthenticator:
         clock: returns seconds; it never goes back.
     """
 
-    def __init__(self, resolve: Resolve, *, admin_token: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, resolve: Resolve, *, admin_token: str, clock: Callable[[], float] = clock.monotonic) -> None:
         self._resolve = resolve
         self._admin_token = admin_token
         self._clock = clock

@@ -1,7 +1,6 @@
 """The deadline granted to a request, and the error detail that its client receives once it has passed."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
+from cqox import clock
 from cqox.contract.messages import Language, Message, collect_messages, joined
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS, deadline_from_headers
@@ -41,7 +41,7 @@ class Granted:
     most: float
     ignored: str = ""
     otherwise: Message | None = None
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=clock.monotonic)
 
     @property
     def detail(self) -> Message:
@@ -70,7 +70,7 @@ class Granted:
 
     def annotate(self, reply: Reply, language: Language) -> Reply:
         """Return the reply, with this detail in a language where it is a 504 problem caused by this deadline."""
-        if reply.status != HTTPStatus.GATEWAY_TIMEOUT or time.monotonic() - self.since < _MOST_OF_IT * self.seconds:
+        if reply.status != HTTPStatus.GATEWAY_TIMEOUT or clock.monotonic() - self.since < _MOST_OF_IT * self.seconds:
             return reply
         try:
             problem = json.loads(reply.body)

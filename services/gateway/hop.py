@@ -1,12 +1,12 @@
 """The principal that the gateway sends to an engine with each request, and its question who holds a key."""
 
 import json
-import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 
 import structlog
 
+from cqox import clock
 from cqox.contract import parse_model
 from cqox.contract.messages import Message
 from cqox.errors import CqoxError, DeadlineExceeded, EngineUnavailable
@@ -31,7 +31,7 @@ class HopWriter:
         clock: returns seconds since the epoch.
     """
 
-    def __init__(self, keys: HopKeys | None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, keys: HopKeys | None, *, clock: Callable[[], float] = clock.wall_time) -> None:
         self._keys = keys
         self._clock = clock
 

@@ -4,7 +4,6 @@ Invariant: however many tokens name keys that do not exist, the provider is aske
 """
 
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,6 +14,7 @@ import httpx
 import structlog
 import trio
 
+from cqox import clock
 from cqox.contract.messages import Message
 from cqox.errors import CqoxError, IdentityProviderUnavailable
 from cqox.security.access_tokens import MOST_KEYS_BYTES, InvalidToken, SigningKeys, parse_keys
@@ -62,7 +62,7 @@ class IdentityProvider:
         generation: number of key sets so far.
     """
 
-    def __init__(self, fetch: Fetch, *, start_soon: StartSoon, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Fetch, *, start_soon: StartSoon, clock: Callable[[], float] = clock.monotonic) -> None:
         self._fetch = fetch
         self._start_soon = start_soon
         self._clock = clock

@@ -8,7 +8,6 @@ read it as its response.
 """
 
 import ssl
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from math import inf
 import httpx
 import trio
 
+from cqox import clock
 from cqox.certificates import Credentials, Version, identity_of
 
 __all__ = ["CERTIFICATES", "EngineTls", "Terms", "TlsStream", "client_context", "connect"]
@@ -91,13 +91,13 @@ class EngineTls:
             raise ssl.SSLCertVerificationError(
                 f"the certificate is that of {found or 'nobody with an identity'}, and not of {self._identity}"
             )
-        return secured, Terms(time.monotonic() + loaded.half_life, loaded.version)
+        return secured, Terms(clock.monotonic() + loaded.half_life, loaded.version)
 
     def allows(self, terms: Terms) -> bool:
         """Return whether a connection may be used for another request."""
         if self._credentials is None or terms.version is None:
             return True
-        return time.monotonic() < terms.ends_at and self._credentials.is_in_force(terms.version)
+        return clock.monotonic() < terms.ends_at and self._credentials.is_in_force(terms.version)
 
 
 async def connect(host: str, port: int, tls: EngineTls | None) -> "tuple[trio.SocketStream | TlsStream, Terms]":

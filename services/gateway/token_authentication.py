@@ -1,13 +1,13 @@
 """Authentication at the gateway by access tokens of an OpenID provider, next to API keys."""
 
 import hashlib
-import time
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
 
+from cqox import clock
 from cqox.contract.messages import Message
 from cqox.errors import NotAuthenticated
 from cqox.security import Principal
@@ -40,7 +40,7 @@ class TokenAuthenticator:
         provider: IdentityProvider,
         keys: KeyAuthenticator,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = clock.wall_time,
     ) -> None:
         self._rules = rules
         self._provider = provider

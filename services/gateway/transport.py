@@ -10,7 +10,6 @@ A response must belong to its request (`foreign_answers`), a body must pass the 
 
 import re
 import ssl
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
@@ -21,6 +20,7 @@ import httpx
 import structlog
 import trio
 
+from cqox import clock
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
 from services.gateway.foreign_answers import ForeignAnswer, is_own
 from services.gateway.tls import EngineTls, Terms, TlsStream, connect
@@ -109,7 +109,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         if not connection.start_next_cycle() or connection.has_unread or not self._may_go_on(connection):
             connection.close()
             return
-        connection.idle_since = time.monotonic()
+        connection.idle_since = clock.monotonic()
         self._idle.append(connection)
         while len(self._idle) > self._kept or self._is_stale(self._idle[0]):
             self._idle.popleft().close()
@@ -139,7 +139,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         return None
 
     def _is_stale(self, connection: "_Connection") -> bool:
-        return time.monotonic() - connection.idle_since > self._keep_seconds
+        return clock.monotonic() - connection.idle_since > self._keep_seconds
 
     def _may_go_on(self, connection: "_Connection") -> bool:
         return self._tls is None or self._tls.allows(connection.terms)

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import trio.to_thread
 from quart import request
 from quart_trio.wrappers import TrioResponse
 
 from cqox.contract.messages import LANGUAGES, Language, Message, codes, template
 from cqox.errors import NotFound
+from cqox.threads import run_in_thread
 from services.http.request.request import current_request
 from services.http.server.app import App
 
@@ -44,7 +44,7 @@ def add_page(app: App) -> None:
 
     async def shell(**_: str) -> TrioResponse:
         language = current_request().language
-        body = await trio.to_thread.run_sync(_shell, language)
+        body = await run_in_thread(_shell, language)
         response = await _conditional(body, "text/html; charset=utf-8")
         response.headers["Content-Language"] = language
         response.headers["Vary"] = "Accept-Language"
@@ -53,13 +53,13 @@ def add_page(app: App) -> None:
     async def page_file(name: str) -> TrioResponse:
         if name not in files:
             raise NotFound(Message("request.no-such-page-file", name=name[:100]))
-        body = await trio.to_thread.run_sync(_read, files[name])
+        body = await run_in_thread(_read, files[name])
         return await _conditional(body, _MEDIA[files[name].suffix])
 
     async def text(language: Language) -> TrioResponse:
         if language not in LANGUAGES:
             raise NotFound(Message("request.no-such-page-file", name=f"text.{language[:20]}.json"))
-        return await _conditional(await trio.to_thread.run_sync(_text, language), "application/json")
+        return await _conditional(await run_in_thread(_text, language), "application/json")
 
     for number, path in enumerate(PAGE_PATHS):
         app.add_route(path, f"page-{number}", shell, needs=None, options=True)

@@ -46,6 +46,7 @@ async def test_an_engine_has_further_workers_and_a_single_caller_none(
         "spares": spares,
         "limits": bounds.of_a_worker(),
         "threads": 3,
+        "start": None,
     }
 
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cqox.analysis.workers.limits import ProcessLimits
     from cqox.analysis.workers.pool import WorkerPool
-    from cqox.analysis.workers.process import Progress, TaskFailed
+    from cqox.analysis.workers.process import TaskFailed
     from cqox.analysis.workers.reply import Reply
+    from cqox.analysis.workers.worker import Progress
 
 __all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool"]
 
 _MODULES = {
     "ProcessLimits": "limits",
-    "Progress": "process",
+    "Progress": "worker",
     "Reply": "reply",
     "TaskFailed": "process",
     "WorkerPool": "pool",

@@ -18,8 +18,9 @@ from typing import Self
 import anyio
 
 from cqox.analysis.workers.limits import ProcessLimits
-from cqox.analysis.workers.process import Progress, WorkerProcess
+from cqox.analysis.workers.process import WorkerProcess
 from cqox.analysis.workers.reply import Reply
+from cqox.analysis.workers.worker import Progress, StartWorker, Worker
 from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, WorkerLost, WorkersUnavailable
 from cqox.tasks import TaskGroup, open_task_group
@@ -41,9 +42,9 @@ class _Claim:
 
     def __init__(self) -> None:
         self.settled = anyio.Event()
-        self.worker: WorkerProcess | None = None
+        self.worker: Worker | None = None
 
-    def grant(self, worker: WorkerProcess) -> None:
+    def grant(self, worker: Worker) -> None:
         self.worker = worker
         self.settled.set()
 
@@ -57,10 +58,18 @@ class WorkerPool:
         spares: additional warm processes, so that a killed one is replaced at once.
         limits: resource limits of one process.
         threads: threads of one process.
+        start: starts a worker; a process by default.
     """
 
     def __init__(
-        self, *, work: str, size: int, spares: int = 1, limits: ProcessLimits = _UNLIMITED, threads: int = 1
+        self,
+        *,
+        work: str,
+        size: int,
+        spares: int = 1,
+        limits: ProcessLimits = _UNLIMITED,
+        threads: int = 1,
+        start: StartWorker | None = None,
     ) -> None:
         if size < 1:
             raise ValueError(f"size must be at least 1, not {size}")
@@ -70,10 +79,11 @@ class WorkerPool:
         self._slots = size + spares
         self._limits = limits
         self._threads = threads
+        self._start = start
         self._running = anyio.CapacityLimiter(size)
         # Concurrent starts would compete for the CPU, and delay the first warm process.
         self._starting = anyio.CapacityLimiter(max(1, (os.process_cpu_count() or 1) // 2))
-        self._idle: deque[WorkerProcess] = deque()
+        self._idle: deque[Worker] = deque()
         self._claims: deque[_Claim] = deque()
         self._warmed = anyio.Event()
         self._group: TaskGroup | None = None
@@ -86,10 +96,17 @@ class WorkerPool:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, *, work: str, size: int, spares: int = 1, limits: ProcessLimits = _UNLIMITED, threads: int = 1
+        cls,
+        *,
+        work: str,
+        size: int,
+        spares: int = 1,
+        limits: ProcessLimits = _UNLIMITED,
+        threads: int = 1,
+        start: StartWorker | None = None,
     ) -> AsyncIterator[Self]:
         """Open a pool that starts its processes in the background; end all of them on exit."""
-        pool = cls(work=work, size=size, spares=spares, limits=limits, threads=threads)
+        pool = cls(work=work, size=size, spares=spares, limits=limits, threads=threads, start=start)
         async with open_task_group() as group:
             pool._group = group
             for slot in range(pool._slots):
@@ -149,11 +166,11 @@ class WorkerPool:
                 else:
                     self._offer(worker)
 
-    async def _settle(self, worker: WorkerProcess) -> None:
+    async def _settle(self, worker: Worker) -> None:
         await worker.settle(GRACE_SECONDS)
         self._offer(worker)
 
-    async def _take(self) -> WorkerProcess:
+    async def _take(self) -> Worker:
         """Acquire the next idle process, in FIFO order."""
         join = self._claims.append
         while True:
@@ -178,7 +195,7 @@ class WorkerPool:
             # The granted process has died: the caller keeps its place in the queue.
             join = self._claims.appendleft
 
-    def _offer(self, worker: WorkerProcess) -> None:
+    def _offer(self, worker: Worker) -> None:
         """Grant an idle process to the caller that has waited longest, or keep it idle."""
         if not worker.alive:
             return
@@ -192,9 +209,9 @@ class WorkerPool:
     async def _supervise(self) -> None:
         while True:
             async with self._starting:
-                worker, began = None, anyio.current_time()
+                worker, began, start = None, anyio.current_time(), self._start or WorkerProcess.start
                 try:
-                    worker = await WorkerProcess.start(work=self._work, limits=self._limits, threads=self._threads)
+                    worker = await start(work=self._work, limits=self._limits, threads=self._threads)
                 except (WorkerLost, LimitExceeded, OSError) as error:
                     self._start_failed(error, began)
             if worker is None:
@@ -226,7 +243,7 @@ class WorkerPool:
             while self._claims:
                 self._claims.popleft().settled.set()
 
-    def _say_how_confined(self, worker: WorkerProcess) -> None:
+    def _say_how_confined(self, worker: Worker) -> None:
         """Log the restrictions of workers once, and again if those of another worker differ."""
         if worker.confined == self._confined:
             return

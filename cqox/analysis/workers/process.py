@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Self
 
 import anyio
@@ -24,14 +24,12 @@ from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
+from cqox.analysis.workers.worker import Progress
 from cqox.contract.messages import Message, message_from
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
 
-__all__ = ["Progress", "TaskFailed", "WorkerProcess"]
-
-type Progress = Callable[[Mapping[str, object]], None]
-"""Called in the event loop with each step reported by a worker; must not block."""
+__all__ = ["TaskFailed", "WorkerProcess"]
 
 _RECEIVE_BYTES = 256 * 1024
 _REAP_SECONDS = 1.0

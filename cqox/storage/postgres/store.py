@@ -1,16 +1,16 @@
 """Statements of the result store on a PostgreSQL server; `connections` executes them."""
 
 import logging
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, LiteralString, Self
 
 import psycopg
-from anyio import CancelScope, CapacityLimiter, Lock, current_time, to_thread
+from anyio import CancelScope, CapacityLimiter, Lock, current_time
 from psycopg.rows import TupleRow
 
+from cqox import randomness
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
@@ -44,6 +44,7 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
+from cqox.threads import run_in_thread
 
 if TYPE_CHECKING:
     from cqox.vault.database import DatabaseLogins
@@ -145,7 +146,7 @@ class PostgresStore(
             yield store
         finally:
             with CancelScope(shield=True):
-                await to_thread.run_sync(store._connections.close, limiter=CapacityLimiter(1))
+                await run_in_thread(store._connections.close, limiter=CapacityLimiter(1))
 
     def pool_use(self) -> PoolUse:
         """Return the utilisation of the pool; safe from any thread."""
@@ -156,7 +157,7 @@ class PostgresStore(
 
         The row names the call that inserted it, so that a retry after a lost answer recognises its own insert.
         """
-        insertion, keys = secrets.token_hex(16), self._keys
+        insertion, keys = randomness.token_hex(16), self._keys
 
         def insert(connection: _Connection) -> bool:
             try:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import redis
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -27,6 +27,7 @@ from cqox.storage.redis.tls import use_certificates
 from cqox.storage.redis.values import DamagedValue, decode, encode
 from cqox.storage.sealing import Sealing
 from cqox.storage.tenant_ids import OfTenant
+from cqox.threads import run_in_thread
 
 __all__ = ["RedisCache"]
 
@@ -120,7 +121,7 @@ class RedisCache(OfTenant):
         finally:
             cache._threads.close()
             with CancelScope(shield=True):
-                await to_thread.run_sync(cache._client.close, limiter=CapacityLimiter(1))
+                await run_in_thread(cache._client.close, limiter=CapacityLimiter(1))
 
     async def get(self, analysis_id: str) -> StoredReport | None:
         """Return the cached report, or None on a miss; a damaged or foreign value is logged and deleted."""

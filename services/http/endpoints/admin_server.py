@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from cqox.tasks import open_task_group
+from cqox.threads import run_in_thread
 from services.http.endpoints.admin_socket import AdminSocketUnusable, open_admin_socket
 from services.http.server.app import App
 from services.http.server.connection_limits import ConnectionLimits
@@ -49,7 +50,7 @@ async def serve_admin_socket(app: App, path: Path) -> AsyncIterator[None]:
         path: the file of the socket.
     """
     try:
-        opened = await trio.to_thread.run_sync(partial(open_admin_socket, path, data_dir=app.settings.data_dir))
+        opened = await run_in_thread(partial(open_admin_socket, path, data_dir=app.settings.data_dir))
     except AdminSocketUnusable as error:
         _log.warning(f"[{app.title}] {error}. The service goes on without it.")
         yield

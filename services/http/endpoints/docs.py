@@ -7,7 +7,6 @@ import json
 from functools import cache
 from pathlib import Path
 
-import trio.to_thread
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
 from quart_trio.wrappers import TrioResponse
@@ -15,6 +14,7 @@ from quart_trio.wrappers import TrioResponse
 from cqox.contract.messages import Message
 from cqox.errors import NotFound
 from cqox.security import Permission
+from cqox.threads import run_in_thread
 from services.config.security_settings import AuthMode
 from services.http.server.app import App
 
@@ -39,14 +39,14 @@ def add_docs(app: App) -> None:
     """Add `/openapi.json` and `/docs` to the app."""
 
     async def openapi() -> TrioResponse:
-        body = await trio.to_thread.run_sync(_openapi, app.settings.auth)
+        body = await run_in_thread(_openapi, app.settings.auth)
         return TrioResponse(body, headers={"Cache-Control": "no-cache"}, content_type="application/json")
 
     async def page(name: str = "index.html") -> TrioResponse:
         if name not in _FILES:
             raise NotFound(Message("request.no-such-docs-file", name=name), choices=list(_FILES))
         media, path = _FILES[name]
-        body = await trio.to_thread.run_sync(_read, path)
+        body = await run_in_thread(_read, path)
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
         response = TrioResponse(body, headers=headers, content_type=media)
         await response.add_etag()

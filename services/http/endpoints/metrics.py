@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import trio
 from quart_trio.wrappers import TrioResponse
 
+from cqox.threads import run_in_thread
 from services.http.contract.api import operation
 from services.http.request.request import current_request
 
@@ -21,7 +21,7 @@ def add_metrics(app: "App") -> None:
     async def show() -> TrioResponse:
         begun, accept = app.telemetry, current_request().headers.get("Accept", "")
         assert begun is not None
-        text, content_type = await trio.to_thread.run_sync(begun.exposition, accept)
+        text, content_type = await run_in_thread(begun.exposition, accept)
         answer = TrioResponse(text, HTTPStatus.OK, content_type=content_type)
         answer.headers["Cache-Control"] = "no-store"
         return answer

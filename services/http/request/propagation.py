@@ -1,11 +1,11 @@
 """Call context of a request: attempt, criticality, exchange id and idempotency key."""
 
 import re
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from cqox import randomness
 from cqox.resilience.propagation.http import attempt_from_headers, criticality_from_headers, serving_attempt
 from cqox.resilience.runtime.criticality import criticality
 
@@ -36,7 +36,7 @@ _EXCHANGE = re.compile(r"[0-9a-f]{32}")
 
 def new_exchange() -> str:
     """Return a random value of `EXCHANGE`. A request id does not suffice: clients choose it, and may repeat it."""
-    return secrets.token_hex(16)
+    return randomness.token_hex(16)
 
 
 def is_exchange(value: str | None) -> bool:
@@ -46,7 +46,7 @@ def is_exchange(value: str | None) -> bool:
 
 def own_key() -> str:
     """Return an idempotency key for all attempts of a request whose client sent none."""
-    return _OWN_KEY + secrets.token_hex(16)
+    return _OWN_KEY + randomness.token_hex(16)
 
 
 def is_own_key(key: str) -> bool:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import trio
-import trio.to_thread
+from anyio import CapacityLimiter
 
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
+from cqox.threads import run_in_thread
 from services.config.body_pace import BodyPace
 from services.http.request.bodies import DEFAULT_PACE, chunks_of, too_large
 from services.http.request.language import LANGUAGE_PARAMETER
@@ -33,7 +34,7 @@ FORM_BYTES = 2**20
 
 _WRITE_BYTES = 2**20
 _DIGEST_BYTES = 16
-_threads = trio.CapacityLimiter(8)
+_threads = CapacityLimiter(8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ async def receive_upload(
     else:
         chunks = chunks_of(request, max_bytes=max_bytes, pace=pace, what="file")
     with _on_disk():
-        handle, path = await trio.to_thread.run_sync(_create, directory, limiter=_threads)
+        handle, path = await run_in_thread(_create, directory, limiter=_threads)
     try:
         async with aclosing(chunks):
             size_bytes, digest = await _write(
@@ -109,7 +110,7 @@ async def receive_upload(
         yield Upload(path=path, name=base_name(name), size_bytes=size_bytes, digest=digest, fields=fields)
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(_remove, handle, path, limiter=_threads)
+            await run_in_thread(_remove, handle, path, limiter=_threads)
 
 
 async def _write(
@@ -118,7 +119,7 @@ async def _write(
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     size_bytes = 0
     with _on_disk():
-        target = await trio.to_thread.run_sync(opened, limiter=_threads)
+        target = await run_in_thread(opened, limiter=_threads)
 
     def write(data: bytes) -> None:
         room()
@@ -133,7 +134,7 @@ async def _write(
         pending += data
         if len(pending) >= _WRITE_BYTES:
             with _on_disk():
-                await trio.to_thread.run_sync(write, bytes(pending), limiter=_threads)
+                await run_in_thread(write, bytes(pending), limiter=_threads)
             pending.clear()
 
     def finish() -> None:
@@ -141,7 +142,7 @@ async def _write(
         target.close()
 
     with _on_disk():
-        await trio.to_thread.run_sync(finish, limiter=_threads)
+        await run_in_thread(finish, limiter=_threads)
     return size_bytes, digest.hexdigest()
 
 

@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import trio
+from anyio import CapacityLimiter
 from quart import Response
 
 from cqox.contract.messages import LANGUAGES, Language, translate_document
+from cqox.threads import run_in_thread
 from services.http.request.digests import CONTENT_DIGEST, content_digest
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_language", "translate_members", "translate_response", "translated"]
 
-_THREADS = trio.CapacityLimiter(2)
+_THREADS = CapacityLimiter(2)
 _LARGE_BYTES = 2**14
 
 
@@ -55,7 +56,7 @@ async def translated(body: bytes, language: Language) -> bytes:
         return body
     if len(body) < _LARGE_BYTES:
         return _translated(body, language)
-    return await trio.to_thread.run_sync(_translated, body, language, limiter=_THREADS)
+    return await run_in_thread(_translated, body, language, limiter=_THREADS)
 
 
 def translate_members(document: object, language: Language) -> None:

@@ -5,13 +5,12 @@ the form of this service's own are kept.
 """
 
 import re
-import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
+from cqox import clock, randomness
 from cqox.security import AuditEvent, Outcome
 from services.http.security.requester import principal_of
 
@@ -116,8 +115,8 @@ def event_of(request: "IncomingRequest", action: str, outcome: Outcome, *, locat
     if tenant is None:
         return None
     return AuditEvent(
-        event_id=secrets.token_hex(16),
-        at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        event_id=randomness.token_hex(16),
+        at=clock.timestamp(),
         tenant=tenant,
         subject=noted.get("subject", "") if principal is None else principal.subject,
         kind="share" if principal is None else principal.kind,

@@ -4,14 +4,14 @@
 """
 
 import math
-import select
 import socket
-import time
 from contextlib import suppress
 
 import trio
 
+from cqox import clock
 from services.http.server.connection_limits import Place
+from services.http.server.socket_state import has_hung_up, wait_readable
 
 __all__ = ["DISCARDED_BYTES", "ClientStream", "Stream"]
 
@@ -58,7 +58,7 @@ class ClientStream:
                 # Bytes that TLS has decrypted already are no longer in the socket.
                 return await self.read()
             with suppress(OSError, trio.ClosedResourceError):
-                await trio.lowlevel.wait_readable(self._socket)
+                await wait_readable(self._socket)
         return await self.more()
 
     async def more(self) -> bytes | None:
@@ -103,13 +103,7 @@ class ClientStream:
 
     def has_hung_up(self) -> bool:
         """Return whether the client has closed its side, also where bytes before that are unread."""
-        connection = self._socket
-        if connection.fileno() < 0:
-            return True
-        poll = select.poll()
-        hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
-        poll.register(connection.fileno(), hung_up)
-        return any(events & hung_up for _, events in poll.poll(0))
+        return has_hung_up(self._socket)
 
     async def linger(self, *, unread: bool) -> None:
         """Shut down the sending side and drain the input: closing a socket with unread bytes resets the response.
@@ -122,9 +116,9 @@ class ClientStream:
             await stream.send_eof()
             if not (unread or stream.socket.is_readable()):
                 return
-            taken, began = 0, time.monotonic()
+            taken, began = 0, clock.monotonic()
             with trio.move_on_after(_LINGER_SECONDS), self._place.idle():
-                while taken < DISCARDED_BYTES and time.monotonic() - began < _LINGER_SECONDS:
+                while taken < DISCARDED_BYTES and clock.monotonic() - began < _LINGER_SECONDS:
                     data = await stream.receive_some(_READ_BYTES)
                     if not data:
                         return

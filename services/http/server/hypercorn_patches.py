@@ -5,7 +5,6 @@ server starts, called with application, configuration, context, lifespan state a
 `context.terminated` is an event, set when no more connections are accepted.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -19,16 +18,17 @@ import trio
 from hypercorn.config import Config
 from hypercorn.utils import parse_socket_addr
 
+from cqox import clock
 from cqox.contract.messages import Message
 from cqox.telemetry import metric_definitions, metrics
 from services.http.response.problems import refused
 from services.http.server.client_stream import Stream
 from services.http.server.connection_limits import ConnectionLimits, Place
 from services.http.server.http1 import Http1Connection
-from services.http.server.sockets import has_unread
+from services.http.server.socket_state import has_unread
 from services.http.server.tls import HandshakeFailed, Peer, ServerTls
 
-__all__ = ["serve_connections"]
+__all__ = ["connections_of", "serve_connections"]
 
 _log = structlog.stdlib.get_logger("cqox.connections")
 
@@ -56,7 +56,17 @@ def serve_connections(limits: ConnectionLimits, tls: ServerTls | None = None) ->
         tls: secures the connections that Hypercorn accepts without TLS; None for plain TCP.
     """
     # Hypercorn has no hook for this. Its own TLS keeps one certificate for as long as it listens.
-    hypercorn.trio.run.TCPServer = partial(_Connection, _Connections(limits, tls))  # type: ignore[assignment, attr-defined]
+    hypercorn.trio.run.TCPServer = connections_of(limits, tls)  # type: ignore[assignment, attr-defined]
+
+
+def connections_of(limits: ConnectionLimits, tls: ServerTls | None = None) -> Callable[..., Awaitable[None]]:
+    """Return what serves one connection: it takes application, configuration, context, lifespan state and stream.
+
+    Args:
+        limits: the connection limits of the process.
+        tls: secures the connections; None for plain TCP.
+    """
+    return partial(_Connection, _Connections(limits, tls))
 
 
 class _Connections:
@@ -80,9 +90,9 @@ class _Connections:
         """Count an exception of a connection, and log it at a limited rate."""
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "failed"})
         self._unlogged += 1
-        if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
+        if clock.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
             _log.error("connections failed and were closed: %d; the last by this", self._unlogged, exc_info=error)
-            self._logged_at, self._unlogged = time.monotonic(), 0
+            self._logged_at, self._unlogged = clock.monotonic(), 0
 
 
 class _Terminated:
@@ -137,9 +147,7 @@ class _Connection:
             server = parse_socket_addr(bare.family, bare.getsockname())
         except OSError:
             return
-        place = self._connections.limits.admit(
-            client[0] if client else "", has_unread=lambda: has_unread(bare.fileno())
-        )
+        place = self._connections.limits.admit(client[0] if client else "", has_unread=lambda: has_unread(bare))
         if place is None:
             await self._turn_away()
             return

@@ -4,12 +4,13 @@ It holds only state: `serving` drains, `health` reports, `request_task` counts.
 """
 
 import itertools
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
 import trio
+
+from cqox import clock
 
 __all__ = ["InFlight", "Lifecycle", "Stage", "Ticket"]
 
@@ -38,7 +39,7 @@ class Lifecycle:
         self.failed = trio.Event()
         self.failure: BaseException | None = None
         self._warm = False
-        self._since = time.monotonic()
+        self._since = clock.monotonic()
 
     @property
     def stage(self) -> Stage:
@@ -50,7 +51,7 @@ class Lifecycle:
     @property
     def uptime(self) -> float:
         """Seconds since the start of the process."""
-        return time.monotonic() - self._since
+        return clock.monotonic() - self._since
 
     def warmed(self) -> None:
         """Mark the process ready."""

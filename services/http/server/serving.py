@@ -13,7 +13,6 @@ import resource
 import signal
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -24,6 +23,7 @@ import trio
 from hypercorn.config import Config, Sockets
 from hypercorn.utils import LifespanFailureError
 
+from cqox import clock
 from cqox.contract import counted
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metric_definitions, metrics
@@ -117,7 +117,7 @@ class _AcceptErrorFilter(logging.Filter):
         """See `logging.Filter`."""
         if record.exc_info is None:
             return True
-        now = time.monotonic()
+        now = clock.monotonic()
         if now - self._reported_at < _FULL_EVERY_SECONDS:
             return False
         self._reported_at = now

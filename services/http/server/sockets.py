@@ -2,19 +2,16 @@
 
 import errno
 import os
-import select
 import socket
 from collections.abc import Collection
 from contextlib import suppress
 
 from cqox.errors import CqoxError
 
-__all__ = ["AddressUnusable", "has_unread", "listen", "reset_connections", "url_of"]
+__all__ = ["AddressUnusable", "listen", "reset_connections", "url_of"]
 
 _BACKLOG = 1024
 _STALLED_PEER_MILLISECONDS = 60_000
-# Only Linux reports that a peer has shut down its sending side.
-_PEER_HAS_ENDED = getattr(select, "POLLRDHUP", 0)
 
 
 class AddressUnusable(CqoxError):
@@ -66,15 +63,6 @@ def url_of(listening: socket.socket, *, scheme: str = "http") -> str:
     host, port = listening.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"
-
-
-def has_unread(descriptor: int) -> bool:
-    """Return whether a socket has unread bytes and its peer may send more; False where it is closed."""
-    if descriptor < 0:
-        return False
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | _PEER_HAS_ENDED)
-    return [event for _, event in poll.poll(0)] == [select.POLLIN]
 
 
 def reset_connections(ports: Collection[int]) -> None:

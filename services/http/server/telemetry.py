@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from cqox import clock
 from cqox.tasks import open_task_group
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.setup import Telemetry, start
+from cqox.threads import run_in_thread
 from services.config.settings import Settings
 from services.http.observability.tracing import link_traces
 
@@ -46,7 +48,7 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     finally:
         if owned:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(begun.stop)
+                await run_in_thread(begun.stop)
             app.telemetry = None
         end_active()
 
@@ -58,11 +60,11 @@ class _Draining:
 
     @property
     def seconds(self) -> float:
-        return 0.0 if self._since is None else time.monotonic() - self._since
+        return 0.0 if self._since is None else clock.monotonic() - self._since
 
     async def watch(self) -> None:
         await self._event.wait()
-        self._since = time.monotonic()
+        self._since = clock.monotonic()
 
 
 async def _measure_lag() -> None:

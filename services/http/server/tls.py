@@ -5,7 +5,6 @@ whose client's certificate has expired, is closed after the response in progress
 """
 
 import ssl
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from math import inf
 import structlog
 import trio
 
+from cqox import clock
 from cqox.certificates import CertificatesUnusable, Credentials, Version, identity_of
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
@@ -115,13 +115,13 @@ class ServerTls:
         """Return whether a connection should be closed, so that its client opens another."""
         if peer.version is None:
             return False
-        return not self.credentials.is_in_force(peer.version) or time.time() > peer.expires
+        return not self.credentials.is_in_force(peer.version) or clock.wall_time() > peer.expires
 
     def _failure(self, client: str, reason: str) -> HandshakeFailed:
         self._failed += 1
-        if time.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
+        if clock.monotonic() - self._logged_at >= _LOG_EVERY_SECONDS:
             _log.warning("TLS handshakes that failed: %d; the last of %s: %s", self._failed, client, reason)
-            self._logged_at, self._failed = time.monotonic(), 0
+            self._logged_at, self._failed = clock.monotonic(), 0
         return HandshakeFailed(reason)
 
 

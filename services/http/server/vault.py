@@ -8,6 +8,7 @@ from typing import Literal
 import trio
 
 from cqox.tasks import open_task_group
+from cqox.threads import run_in_thread
 from cqox.vault.certificates import CertificateIssuer, CertificateRequest
 from cqox.vault.client import Vault
 from cqox.vault.database import DatabaseLogins
@@ -76,7 +77,7 @@ class ServiceVault:
         reason = f"the vault at {self.vault.access.address} has not answered within {_LOOK_SECONDS:g} s"
         with trio.move_on_after(_LOOK_SECONDS):
             try:
-                await trio.to_thread.run_sync(self.vault.look, abandon_on_cancel=True)
+                await run_in_thread(self.vault.look, abandon_on_cancel=True)
                 reason = ""
             except VaultUnavailable as error:
                 reason = str(error)
@@ -100,7 +101,7 @@ class ServiceVault:
         finally:
             # A vault that is silent does not delay the end.
             with trio.move_on_after(_LOG_OUT_SECONDS, shield=True):
-                await trio.to_thread.run_sync(self.close, abandon_on_cancel=True)
+                await run_in_thread(self.close, abandon_on_cancel=True)
 
     def close(self) -> None:
         """Log out, which ends all that the vault has issued but the certificates; close the connections."""

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from services.http.server.sockets import AddressUnusable, has_unread, listen, reset_connections, url_of
+from services.http.server.sockets import AddressUnusable, listen, reset_connections, url_of
 
 
 def test_a_free_port_is_found_and_accepts():
@@ -53,17 +53,3 @@ def test_severing_cuts_the_connections_of_a_port_and_no_others():
         assert kept.recv(1) == b"x"
         for one in (cut, cut_here, kept, kept_here):
             one.close()
-
-
-def test_bytes_are_unread_until_they_are_read_and_not_once_the_peer_or_the_socket_is_gone():
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert not has_unread(ours.fileno())
-        theirs.send(b"x")
-        assert has_unread(ours.fileno())
-        ours.recv(1)
-        assert not has_unread(ours.fileno())
-        theirs.close()
-        assert not has_unread(ours.fileno())
-        ours.close()
-        assert not has_unread(ours.fileno())
