@@ -27,10 +27,7 @@ from cqox.analysis.results import UNSTORED_BYTES
 from cqox.analysis.shares import token_digest
 from cqox.analysis.stores import (
     StoreAddresses,
-    epoch_of,
     generation_of,
-    is_server,
-    passing_role,
 )
 from cqox.analysis.tenant import Engine, TenantAnalyses
 from cqox.analysis.tenant_erasure import TenantEraser
@@ -98,7 +95,7 @@ class Analyses:
         self._sealing = sealing
         self._data_dir = data_dir
         self._is_marked = sealing.ring is None
-        on_server = is_server(store)
+        on_server = store.on_server
         self._engine = Engine(
             group=group,
             pool=pool,
@@ -107,7 +104,7 @@ class Analyses:
             bounds=bounds,
             on_server=on_server,
             confirm=on_server and isinstance(cache, MemoryCache),
-            epoch=lambda: epoch_of(store),
+            epoch=lambda: store.epoch,
             maintain=lambda: maintain_once(self.store, directory),
             erase_tenant=self._erase_tenant,
             scrub=self.store.scrub,
@@ -247,7 +244,7 @@ class Analyses:
 
     async def passing_role(self) -> str | None:
         """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""
-        return await passing_role(self._database)
+        return await self._database.passing_role()
 
     async def catalog(self) -> Mapping[str, object]:
         """Return the document that describes every estimator."""

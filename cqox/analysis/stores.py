@@ -28,12 +28,9 @@ __all__ = [
     "StoreAddresses",
     "check_addresses",
     "check_file",
-    "epoch_of",
     "generation_of",
-    "is_server",
     "open_cache",
     "open_store",
-    "passing_role",
     "store_of",
 ]
 
@@ -120,28 +117,9 @@ def store_of(store: ResultDatabase, tenant_id: str, sealing: Sealing) -> ResultS
     return SealedStore(store.within(tenant_id), sealing.of(tenant_id), prepare=store.finish)
 
 
-def epoch_of(store: ResultDatabase) -> int:
-    """Return a number that changes once the store has lost its content; constant for a server."""
-    return store.epoch if isinstance(store, SqliteStore) else 0
-
-
-def is_server(store: ResultDatabase) -> bool:
-    """Return whether engines without a common disk may share the store, so that no marker file announces deletions."""
-    return not isinstance(store, SqliteStore)
-
-
-async def passing_role(store: ResultDatabase) -> str | None:
-    """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""
-    if not is_server(store):
-        return None
-    from cqox.storage.postgres import PostgresStore
-
-    return await store.passing_role() if isinstance(store, PostgresStore) else None
-
-
 def generation_of(store: ResultDatabase) -> int:
     """Return a number that changes once the store has lost or deleted reports; constant for a server."""
-    return (store.epoch << 64) + store.deletions if isinstance(store, SqliteStore) else 0
+    return (store.epoch << 64) + store.deletions
 
 
 @asynccontextmanager

@@ -337,6 +337,21 @@ class ResultDatabase(IdentityStore, Protocol):
     Its own methods are those that belong to no tenant, and the few that serve every tenant at once.
     """
 
+    @property
+    def on_server(self) -> bool:
+        """Whether engines without a common disk may share the store, so that no marker file announces deletions."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """A number that changes once the store has lost its content; constant for a server."""
+        ...
+
+    @property
+    def deletions(self) -> int:
+        """A number that changes once any engine has deleted reports; constant for a server, which announces none."""
+        ...
+
     def within(self, tenant_id: str) -> ResultStore:
         """Return the store of one tenant, which can neither read nor change anything of another.
 
@@ -394,4 +409,8 @@ class ResultDatabase(IdentityStore, Protocol):
 
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Return every schema migration that this code knows, in order."""
+        ...
+
+    async def passing_role(self) -> str | None:
+        """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""
         ...

@@ -118,6 +118,11 @@ class SqliteStore(
             store._connections.close()
 
     @property
+    def on_server(self) -> bool:
+        """False: the engines that share the file are on one disk."""
+        return False
+
+    @property
     def epoch(self) -> int:
         """Number of times the stored data has been lost with its file; checks the file now."""
         return self._connections.epoch
@@ -326,6 +331,9 @@ class SqliteStore(
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Return every schema migration; of the first ones SQLite does not record when they were applied."""
         return await self._call(status)
+
+    async def passing_role(self) -> None:
+        """Return None: a file has no roles."""
 
     async def _row(self, query: str, *values: object) -> Sequence[object] | None:
         return await self._call(lambda connection: connection.execute(query, values).fetchone())

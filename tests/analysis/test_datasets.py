@@ -10,7 +10,6 @@ import pytest
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
-from cqox.analysis.stores import epoch_of
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
 from cqox.storage import DatasetRecord, SqliteStore
@@ -55,7 +54,7 @@ async def datasets(
             limits={},
             samples=samples,
             now=now,
-            epoch=lambda: epoch_of(store),
+            epoch=lambda: store.epoch,
         )
     files.directory.close()
 

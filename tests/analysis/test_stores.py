@@ -7,9 +7,7 @@ from cqox.analysis.stores import (
     StoreAddresses,
     check_addresses,
     check_file,
-    epoch_of,
     generation_of,
-    is_server,
     open_cache,
     open_store,
 )
@@ -24,7 +22,8 @@ async def test_without_addresses_the_store_is_a_file_and_the_cache_is_memory(tmp
     async with open_store(tmp_path, StoreAddresses()) as store, open_cache(StoreAddresses()) as cache:
         assert isinstance(store, SqliteStore)
         assert isinstance(cache, MemoryCache)
-        assert not is_server(store)
+        assert not store.on_server
+        assert await store.passing_role() is None
         assert (tmp_path / RESULTS_FILE).exists()
     check_file(tmp_path)
 
@@ -34,9 +33,9 @@ async def test_a_deletion_changes_the_generation_of_a_file_and_not_its_epoch(tmp
     async with open_store(tmp_path, StoreAddresses()) as store:
         mine = store.within(DEFAULT_TENANT)
         await mine.save(report)
-        before = epoch_of(store), generation_of(store)
+        before = store.epoch, generation_of(store)
         await mine.delete_reports([report.analysis_id])
-        assert epoch_of(store) == before[0]
+        assert store.epoch == before[0]
         assert generation_of(store) != before[1]
 
 

@@ -35,6 +35,9 @@ def test_a_backend_has_each_method_of_its_contract_with_the_same_parameters(
     members = get_protocol_members(contract)
     assert known in members
     for name in members:
+        if isinstance(getattr(contract, name), property):
+            assert isinstance(getattr(backend, name), property), name
+            continue
         assert inspect.iscoroutinefunction(getattr(backend, name)) is (name != "within"), name
         assert parameters(backend, name) == parameters(contract, name), name
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event, Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -33,7 +33,7 @@ from cqox.storage.postgres.users import PostgresUsers
 if TYPE_CHECKING:
     from cqox.vault.database import DatabaseLogins
 
-__all__ = ["EVERY_TENANT", "NO_TENANT", "Connections"]
+__all__ = ["EVERY_TENANT", "NO_TENANT", "Connections", "DatabaseConnections"]
 
 type Connection = psycopg.Connection[TupleRow]
 
@@ -56,6 +56,29 @@ logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 class _Refusal:
     at: float
     error: Exception
+
+
+class DatabaseConnections(Protocol):
+    """Connections as the store uses them.
+
+    Attributes:
+        silent: whether the last call timed out without an answer.
+    """
+
+    silent: bool
+
+    @property
+    def exhausted(self) -> bool:
+        """True while every connection is in use."""
+        ...
+
+    async def run[T](self, work: Callable[[Connection], T], *, scope: str) -> T:
+        """Run `work` with a connection in autocommit mode and return its result."""
+        ...
+
+    def use(self) -> PoolUse:
+        """Return the utilisation of the pool."""
+        ...
 
 
 class Connections:

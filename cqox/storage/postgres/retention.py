@@ -31,6 +31,21 @@ class PostgresRetention(OfTenant, ABC):
     async def _call[T](self, work: Callable[[_Connection], T]) -> T:
         """Run the work on a connection in autocommit mode and return its result."""
 
+    @property
+    def on_server(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def epoch(self) -> int:
+        """0: the database outlives this process."""
+        return 0
+
+    @property
+    def deletions(self) -> int:
+        """0: deletions are not announced."""
+        return 0
+
     async def stored(self, analysis_ids: Sequence[str]) -> frozenset[str]:
         """Return the subset of the ids that are stored."""
         keys, ids = self._keys, [self._keys.stored(each) for each in analysis_ids if is_text(each)]

@@ -10,7 +10,6 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time
 from psycopg.rows import TupleRow
 
-from cqox import randomness
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
@@ -20,7 +19,7 @@ from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres.address import check_address
 from cqox.storage.postgres.audit import PostgresAudit
-from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connections
+from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connections, DatabaseConnections
 from cqox.storage.postgres.erasures import PostgresErasures
 from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.identities import PostgresIdentities
@@ -81,24 +80,15 @@ class PostgresStore(
 
     def __init__(
         self,
-        conninfo: str,
+        connections: DatabaseConnections,
         *,
-        size: int = 8,
         seconds: float = 10.0,
         recovery_seconds: float = RECOVERY_SECONDS,
-        credentials: Credentials | None = None,
-        logins: "DatabaseLogins | None" = None,
+        insertion_id: Callable[[], str] = secrets.token_hex,
     ) -> None:
-        """See `open`."""
-        check_address(conninfo)
-        self._connections = Connections(
-            conninfo,
-            size=size,
-            seconds=seconds,
-            statement_seconds=seconds + 5,
-            credentials=credentials,
-            logins=logins,
-        )
+        """See `open`. Each insertion of a report has an id of its own."""
+        self._connections = connections
+        self._insertion_id = insertion_id
         circuit = store_circuit("postgres", recovery_seconds=recovery_seconds)
         # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._reach)
@@ -133,20 +123,22 @@ class PostgresStore(
         Raises:
             ValueError: `conninfo` cannot be read.
         """
-        store = cls(
+        check_address(conninfo)
+        connections = Connections(
             conninfo,
             size=size,
             seconds=seconds,
-            recovery_seconds=recovery_seconds,
+            statement_seconds=seconds + 5,
             credentials=credentials,
             logins=logins,
         )
-        store._connections.open()
+        store = cls(connections, seconds=seconds, recovery_seconds=recovery_seconds)
+        connections.open()
         try:
             yield store
         finally:
             with CancelScope(shield=True):
-                await run_in_thread(store._connections.close, limiter=CapacityLimiter(1))
+                await run_in_thread(connections.close, limiter=CapacityLimiter(1))
 
     def pool_use(self) -> PoolUse:
         """Return the utilisation of the pool; safe from any thread."""
@@ -157,7 +149,7 @@ class PostgresStore(
 
         The row names the call that inserted it, so that a retry after a lost answer recognises its own insert.
         """
-        insertion, keys = randomness.token_hex(16), self._keys
+        insertion, keys = self._insertion_id(), self._keys
 
         def insert(connection: _Connection) -> bool:
             try:

@@ -5,9 +5,9 @@ as a miss.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Protocol, Self
 
 import redis
 from anyio import CancelScope, CapacityLimiter
@@ -29,18 +29,42 @@ from cqox.storage.sealing import Sealing
 from cqox.storage.tenant_ids import OfTenant
 from cqox.threads import run_in_thread
 
-__all__ = ["RedisCache"]
+__all__ = ["CLAIM", "RELEASE", "Calls", "Client", "RedisCache"]
 
-_CLAIM = """
+CLAIM = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+"""Script that acquires or renews a lease: key, token and milliseconds."""
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+"""Script that releases a lease: key and token."""
 _SOCKET_SECONDS = 0.5
 _CALL_SECONDS = 2.0
 _logger = logging.getLogger("cqox.storage")
+
+
+class Client(Protocol):
+    """The commands of Redis that the cache uses; each raises `redis.RedisError`."""
+
+    def get(self, name: bytes, /) -> bytes | str | None: ...
+
+    def set(self, name: bytes, value: bytes, /, *, px: int) -> object: ...
+
+    def delete(self, *names: bytes) -> object: ...
+
+    def eval(self, script: str, numkeys: int, /, *keys_and_args: bytes | str) -> object: ...
+
+    def ping(self) -> object: ...
+
+
+class Calls(Protocol):
+    """What makes calls of the client, at most as many at once as it has connections."""
+
+    async def run[T](self, call: Callable[[], T], *, interrupt: Callable[[], Awaitable[None]]) -> T:
+        """Make a call and return its result; see `Threads.run`."""
+        ...
 
 
 class RedisCache(OfTenant):
@@ -48,31 +72,19 @@ class RedisCache(OfTenant):
 
     def __init__(
         self,
-        url: str,
+        client: Client,
+        calls: Calls,
+        use: Callable[[], PoolUse],
         *,
-        size: int = 8,
         ttl_seconds: float = 86_400.0,
         max_bytes: int = 64 * 1024 * 1024,
         recovery_seconds: float = RECOVERY_SECONDS,
-        credentials: Credentials | None = None,
         sealing: Sealing | None = None,
     ) -> None:
-        """See `open`."""
-        check_address(url)
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=_SOCKET_SECONDS,
-            socket_connect_timeout=_SOCKET_SECONDS,
-            max_connections=size,
-            # Retry once on a connection that the server has closed meanwhile; not after a timeout.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            client_name="cqox",
-        )
-        if credentials is not None:
-            use_certificates(self._client.connection_pool, credentials)
-        # The URL may set a lower limit, and redis-py raises if no connection is free.
-        self._size = min(size, self._client.connection_pool.max_connections)
-        self._threads = Threads("redis", self._size)
+        """See `open`. `use` returns the utilisation of the pool."""
+        self._client = client
+        self._calls = calls
+        self._use = use
         self._policy = store_policy(store_circuit("redis", recovery_seconds=recovery_seconds), seconds=_CALL_SECONDS)
         # Wrapped once: `Policy.call` builds its pipeline again for every call.
         self._call = self._policy(self._run)
@@ -107,21 +119,43 @@ class RedisCache(OfTenant):
         Raises:
             ValueError: the URL cannot be read.
         """
-        cache = cls(
+        check_address(url)
+        client = redis.Redis.from_url(
             url,
-            size=size,
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+            max_connections=size,
+            # Retry once on a connection that the server has closed meanwhile; not after a timeout.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            client_name="cqox",
+        )
+        pool = client.connection_pool
+        if credentials is not None:
+            use_certificates(pool, credentials)
+        # The URL may set a lower limit, and redis-py raises if no connection is free.
+        limit = min(size, pool.max_connections)
+        threads = Threads("redis", limit)
+
+        def use() -> PoolUse:
+            (idle, _), (used, _) = pool.get_connection_count()
+            waiting = max(0, threads.unfinished - used)
+            return PoolUse(name="redis", used=used, idle=idle, limit=limit, waiting=waiting)
+
+        cache = cls(
+            client,
+            threads,
+            use,
             ttl_seconds=ttl_seconds,
             max_bytes=max_bytes,
             recovery_seconds=recovery_seconds,
-            credentials=credentials,
             sealing=sealing,
         )
         try:
             yield cache
         finally:
-            cache._threads.close()
+            threads.close()
             with CancelScope(shield=True):
-                await run_in_thread(cache._client.close, limiter=CapacityLimiter(1))
+                await run_in_thread(client.close, limiter=CapacityLimiter(1))
 
     async def get(self, analysis_id: str) -> StoredReport | None:
         """Return the cached report, or None on a miss; a damaged or foreign value is logged and deleted."""
@@ -196,7 +230,7 @@ class RedisCache(OfTenant):
         """Acquire or renew the lease to compute this report; return whether the token holds it now."""
 
         def claim() -> bool:
-            return bool(self._client.eval(_CLAIM, 1, self._turn_key(analysis_id), token, str(int(1000 * seconds))))
+            return bool(self._client.eval(CLAIM, 1, self._turn_key(analysis_id), token, str(int(1000 * seconds))))
 
         return await self._try(claim, True)
 
@@ -204,7 +238,7 @@ class RedisCache(OfTenant):
         """Release the lease if the token holds it."""
 
         def release() -> None:
-            self._client.eval(_RELEASE, 1, self._turn_key(analysis_id), token)
+            self._client.eval(RELEASE, 1, self._turn_key(analysis_id), token)
 
         await self._try(release, None)
 
@@ -225,9 +259,7 @@ class RedisCache(OfTenant):
 
     def pool_use(self) -> PoolUse:
         """Return the utilisation of the pool; safe from any thread."""
-        (idle, _), (used, _) = self._client.connection_pool.get_connection_count()
-        waiting = max(0, self._threads.unfinished - used)
-        return PoolUse(name="redis", used=used, idle=idle, limit=self._size, waiting=waiting)
+        return self._use()
 
     def _report_key(self, analysis_id: str) -> bytes:
         return _encoded(f"cqox:2:{self._tenant}:report:{analysis_id}")
@@ -245,7 +277,7 @@ class RedisCache(OfTenant):
             return otherwise
 
     async def _run[T](self, call: Callable[[], T]) -> T:
-        return await self._threads.run(call, interrupt=_wait_for_socket_timeout)
+        return await self._calls.run(call, interrupt=_wait_for_socket_timeout)
 
 
 async def _wait_for_socket_timeout() -> None:

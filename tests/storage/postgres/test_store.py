@@ -238,4 +238,5 @@ async def test_people_can_query_reports_and_estimates(postgres_server: Postgres)
 @pytest.mark.parametrize("url", ["postgresql://host:port/x", "nonsense", "postgresql://h/d?colour=red"])
 async def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
     with pytest.raises(ValueError, match="POSTGRES_URL cannot be read"):
-        PostgresStore(url)
+        async with PostgresStore.open(url):
+            pass

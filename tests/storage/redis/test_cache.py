@@ -177,9 +177,10 @@ async def test_a_server_unreachable_at_the_start_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://localhost:port"])
-def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
+async def test_an_invalid_address_is_rejected_by_setting(url: str) -> None:
     with pytest.raises(ValueError, match="REDIS_URL cannot be read"):
-        RedisCache(url)
+        async with RedisCache.open(url):
+            pass
 
 
 def connections(server: Redis) -> int:
@@ -209,7 +210,7 @@ async def test_many_cancellations_mix_up_no_results_and_leak_no_connection(redis
         assert wrong == []
         for report in reports:
             assert await cache.get(report.analysis_id) == report
-        assert cache._threads.unfinished == 0
+        assert (cache.pool_use().used, cache.pool_use().waiting) == (0, 0)
         assert 0 < connections(redis_server) <= 4
     await until(lambda: not connections(redis_server))
 
