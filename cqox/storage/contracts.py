@@ -9,6 +9,7 @@ from cqox.storage.erasures import ErasureStore
 from cqox.storage.history import Annotation, HistoryStore
 from cqox.storage.identities import IdentityStore
 from cqox.storage.pages import Page
+from cqox.storage.placement import PlacedStore
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.shares import ShareStore
 
@@ -331,26 +332,11 @@ class ResultStore(HistoryStore, ShareStore, AuditStore, ErasureStore, Protocol):
         ...
 
 
-class ResultDatabase(IdentityStore, Protocol):
+class ResultDatabase(IdentityStore, PlacedStore, Protocol):
     """A result store with what all tenants have; `within` gives the `ResultStore` of one.
 
     Its own methods are those that belong to no tenant, and the few that serve every tenant at once.
     """
-
-    @property
-    def on_server(self) -> bool:
-        """Whether engines without a common disk may share the store, so that no marker file announces deletions."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """A number that changes once the store has lost its content; constant for a server."""
-        ...
-
-    @property
-    def deletions(self) -> int:
-        """A number that changes once any engine has deleted reports; constant for a server, which announces none."""
-        ...
 
     def within(self, tenant_id: str) -> ResultStore:
         """Return the store of one tenant, which can neither read nor change anything of another.
@@ -409,8 +395,4 @@ class ResultDatabase(IdentityStore, Protocol):
 
     async def migrations(self) -> Sequence[MigrationStatus]:
         """Return every schema migration that this code knows, in order."""
-        ...
-
-    async def passing_role(self) -> str | None:
-        """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""
         ...

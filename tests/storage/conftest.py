@@ -1,14 +1,18 @@
 """The real servers, one of each for the session, and fresh stores on them."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from cqox.storage import ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.sealing import TenantSealing
+from services.simulation.stores.database import open_database
+from services.simulation.stores.database_server import DatabaseServer
 from tests.servers import Postgres, Redis, running
 from tests.storage.bound import in_default
 from tests.storage.sealings import SealedWhole, sealing_in
@@ -36,11 +40,22 @@ def redis_server(redis_process: Redis) -> Redis:
     return redis_process
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("servers"))])
+@pytest.fixture
+def database_server() -> Iterator[DatabaseServer]:
+    """A model of PostgreSQL in memory, with an empty database."""
+    server = DatabaseServer(rng=Random(1), now=time.time)
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "simulated", pytest.param("postgres", marks=pytest.mark.xdist_group("servers"))])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
     """Return a function that opens the same store of the backend each time."""
     if request.param == "sqlite":
         return lambda: in_default(SqliteStore.open, tmp_path / "results.sqlite")
+    if request.param == "simulated":
+        server = request.getfixturevalue("database_server")
+        return lambda: in_default(open_database, server, client="engine")
     url = request.getfixturevalue("postgres_server").fresh()
     return lambda: in_default(PostgresStore.open, url)
 

@@ -62,6 +62,10 @@ _BRIEF_SECONDS = 1.0
 _logger = logging.getLogger("cqox.storage")
 
 
+def _insertion_id() -> str:
+    return randomness.token_hex(16)
+
+
 class PostgresStore(
     PostgresJobs,
     PostgresRetention,
@@ -84,7 +88,7 @@ class PostgresStore(
         *,
         seconds: float = 10.0,
         recovery_seconds: float = RECOVERY_SECONDS,
-        insertion_id: Callable[[], str] = secrets.token_hex,
+        insertion_id: Callable[[], str] = _insertion_id,
     ) -> None:
         """See `open`. Each insertion of a report has an id of its own."""
         self._connections = connections

@@ -60,7 +60,7 @@ class Client(Protocol):
 
 
 class Calls(Protocol):
-    """What makes calls of the client, at most as many at once as it has connections."""
+    """An executor of the client's calls, at most as many at once as it has connections."""
 
     async def run[T](self, call: Callable[[], T], *, interrupt: Callable[[], Awaitable[None]]) -> T:
         """Make a call and return its result; see `Threads.run`."""

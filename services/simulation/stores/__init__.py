@@ -1,0 +1,1 @@
+"""A database and a cache in memory which behave as PostgreSQL and Redis do, faults included."""

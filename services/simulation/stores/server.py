@@ -1,0 +1,194 @@
+"""A simulated server of a store: it stops, freezes, is slow and loses connections.
+
+A server outlives the engines that use it, and takes its faults from outside. Everything runs in the event loop of the
+simulation: nothing here reads a clock of its own or draws from another generator than the given one.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+import anyio
+
+__all__ = ["Conditions", "Fault", "Link", "SimulatedServer"]
+
+
+class Fault(StrEnum):
+    """A fault that one call meets."""
+
+    DIES_BEFORE = "the connection ends before the server has received anything"
+    DIES_MIDWAY = "the connection ends after some of the statements of the call"
+    DIES_AFTER = "the connection ends after the last effect, so that its acknowledgement is lost"
+    UNDONE = "the server undoes the transaction because of a conflict"
+    DISK = "the disk of the server returns an error to a write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Delays and faults of the calls that reach a server.
+
+    Attributes:
+        least_seconds: shortest time of one way between client and server.
+        most_seconds: longest time of one way.
+        rates: probability of each fault, per call; the sum is at most 1.
+        disk_full: whether writes find no room.
+    """
+
+    least_seconds: float = 0.0002
+    most_seconds: float = 0.002
+    rates: tuple[tuple[Fault, float], ...] = ()
+    disk_full: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Link:
+    """A connection of a client to a server.
+
+    Attributes:
+        client: name of the client.
+        is_open: whether it can be used, as far as its client can see without a round trip.
+    """
+
+    client: str
+    is_open: bool = True
+
+
+class SimulatedServer(ABC):
+    """A server process, started.
+
+    Args:
+        rng: draws delays, faults and the outcome of races.
+        now: clock of the server, Unix time in seconds.
+        conditions: at first.
+
+    Attributes:
+        rng: the generator.
+        now: the clock; may step and drift.
+        conditions: in force for the calls that begin from now on.
+    """
+
+    def __init__(self, *, rng: Random, now: Callable[[], float], conditions: Conditions | None = None) -> None:
+        self.rng = rng
+        self.now = now
+        self.conditions = conditions or Conditions()
+        self._is_running = True
+        self._is_frozen = False
+        self._unreachable = dict[str, None]()
+        self._links = list[Link]()
+        self._changed = anyio.Event()
+        self._scripted = deque[Fault]()
+        self._backlog = list[Callable[[], None]]()
+
+    @abstractmethod
+    def lose(self) -> None:
+        """Lose what a process that is killed has only in memory."""
+
+    @property
+    def is_running(self) -> bool:
+        """True while the process runs, frozen or not."""
+        return self._is_running
+
+    @property
+    def is_frozen(self) -> bool:
+        """True while the process is suspended."""
+        return self._is_frozen
+
+    @property
+    def connections(self) -> int:
+        """Number of open connections of all clients."""
+        return len(self._links)
+
+    def stop(self) -> None:
+        """Kill the process: every connection ends, and further ones are refused until `start`."""
+        self._is_running = self._is_frozen = False
+        self._backlog.clear()
+        self.drop_connections()
+        self.lose()
+
+    def start(self) -> None:
+        """Start the process after `stop`."""
+        self._is_running = True
+        self._notify()
+
+    def freeze(self) -> None:
+        """Suspend the process: it keeps its connections and answers nothing until `thaw`."""
+        if self._is_running:
+            self._is_frozen = True
+
+    def thaw(self) -> None:
+        """Resume the process. It first carries out what clients that left meanwhile had sent."""
+        self._is_frozen = False
+        for late in self._backlog:
+            late()
+        self._backlog.clear()
+        self._notify()
+
+    def cut_off(self, client: str) -> None:
+        """Lose every packet between the server and this client, until `reconnect`."""
+        self._unreachable[client] = None
+
+    def reconnect(self, client: str) -> None:
+        """End what `cut_off` began."""
+        self._unreachable.pop(client, None)
+        self._notify()
+
+    def drop_connections(self, client: str = "") -> None:
+        """End every connection, or those of one client."""
+        for link in [each for each in self._links if client in ("", each.client)]:
+            self.disconnect(link)
+        self._notify()
+
+    def inject(self, *faults: Fault) -> None:
+        """Let the next calls meet these faults, one each, before any is drawn."""
+        self._scripted.extend(faults)
+
+    def connect(self, client: str) -> Link | None:
+        """Return a new connection; None if it is refused."""
+        if not self._is_running:
+            return None
+        link = Link(client=client)
+        self._links.append(link)
+        return link
+
+    def disconnect(self, link: Link) -> None:
+        """End a connection."""
+        if link.is_open:
+            link.is_open = False
+            self._links.remove(link)
+
+    def draw(self) -> Fault | None:
+        """Return the fault that a call meets, or None."""
+        if self._scripted:
+            return self._scripted.popleft()
+        drawn = self.rng.random() if self.conditions.rates else 1.0
+        for fault, rate in self.conditions.rates:
+            drawn -= rate
+            if drawn < 0.0:
+                return fault
+        return None
+
+    def is_reachable(self, client: str) -> bool:
+        """Return whether packets of this client arrive."""
+        return client not in self._unreachable
+
+    async def travel(self, client: str) -> None:
+        """Wait for as long as a packet takes one way, and while the client is cut off."""
+        await anyio.sleep(self.rng.uniform(self.conditions.least_seconds, self.conditions.most_seconds))
+        while not self.is_reachable(client):
+            await self._changed.wait()
+
+    async def until_served(self, link: Link) -> None:
+        """Wait while the process is frozen and the connection open."""
+        while self._is_frozen and link.is_open:
+            await self._changed.wait()
+
+    def postpone(self, effect: Callable[[], None]) -> None:
+        """Carry this out at `thaw`: it lies in the socket of a frozen process, whose client has left."""
+        self._backlog.append(effect)
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
