@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from cqox.errors import CqoxError
+from cqox.file_sync import sync_handle
 
 __all__ = ["CA", "CERT", "CURRENT", "KEY", "CertificatesUnusable", "Version", "current_version", "publish"]
 
@@ -102,7 +103,7 @@ def publish(folder: Path, *, cert: bytes, key: bytes, ca: bytes) -> Path:
         with open(version / name, "wb", opener=_private) as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            sync_handle(file.fileno())
     link = folder / f".{version.name}"
     link.symlink_to(version.name)
     os.replace(link, folder / CURRENT)

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cqox.encryption.keyring import KEY_BYTES, DataKey, KeyDestroyed, KeysUnavailable
+from cqox.file_sync import sync, sync_handle
 
 __all__ = ["FileKeyRing"]
 
@@ -169,7 +170,7 @@ def _overwritten(path: Path) -> Iterator[None]:
         yield
         with suppress(OSError):
             os.pwrite(old, bytes(os.fstat(old).st_size), 0)
-            os.fsync(old)
+            sync_handle(old)
     finally:
         os.close(old)
 
@@ -186,15 +187,11 @@ def _replace(path: Path, ring: _Ring) -> None:
         with os.fdopen(handle, "w") as file:
             file.write(text)
             file.flush()
-            os.fsync(handle)
+            sync_handle(handle)
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _stamp(about: os.stat_result) -> tuple[int, int, int]:

@@ -4,9 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+from cqox.file_sync import sync, sync_handle
 from cqox.storage.private import private_opener
 
-__all__ = ["link_or_copy", "remove", "stamp", "sync"]
+__all__ = ["link_or_copy", "remove", "stamp", "sync", "sync_handle"]
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
@@ -26,15 +27,6 @@ def link_or_copy(name: str, target: Path, folder: int) -> None:
         source = os.open(name, os.O_RDONLY, dir_fd=folder)
         with os.fdopen(source, "rb") as reader, open(target, "xb", opener=private_opener) as writer:
             shutil.copyfileobj(reader, writer)
-
-
-def sync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to the disk (`fsync`)."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def remove(folder: Path) -> None:

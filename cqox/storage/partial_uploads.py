@@ -24,7 +24,7 @@ from cqox import clock, randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
-from cqox.storage.file_operations import link_or_copy, remove, sync
+from cqox.storage.file_operations import link_or_copy, remove, sync, sync_handle
 from cqox.storage.private import private_folder, private_opener
 from cqox.storage.sealed_content import SealedContent, write_all
 from cqox.storage.sealing import TenantSealing
@@ -108,7 +108,7 @@ class Piece:
         sealed = self._sealed
         if sealed is not None and self._end == self._upload.size_bytes:
             sealed.close()
-        os.fsync(self._content)
+        sync_handle(self._content)
         try:
             _write_offset(self._folder / "offset", _offset_text(self._end, sealed), create=False)
         except FileNotFoundError:
@@ -151,7 +151,7 @@ class PartialUploads:
         content = private_opener(str(scratch / "content"), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         try:
             sealed = SealedContent.begun(content, self._sealing) if self._sealing.is_on else None
-            os.fsync(content)
+            sync_handle(content)
         finally:
             os.close(content)
         _write_offset(scratch / "offset", _offset_text(0, sealed), create=True)
@@ -378,7 +378,7 @@ def _write_offset(path: Path, text: str, *, create: bool) -> None:
     try:
         # Of one length and within one sector, so that a power failure leaves the old or the new one.
         os.pwrite(handle, f"{text}\n".encode(), 0)
-        os.fsync(handle)
+        sync_handle(handle)
     finally:
         os.close(handle)
 
@@ -388,7 +388,7 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
     with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
         json.dump(value, file, ensure_ascii=False)
         file.flush()
-        os.fsync(file.fileno())
+        sync_handle(file.fileno())
     scratch.rename(path)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cqox.storage.file_operations import link_or_copy, remove, stamp, sync
+from cqox.storage.file_operations import link_or_copy, remove, stamp
 
 
 def linked(folder: Path, name: str, target: Path) -> None:
@@ -54,19 +54,6 @@ def test_without_hard_links_the_file_is_copied_privately(tmp_path: Path, monkeyp
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
     with pytest.raises(FileExistsError):
         linked(tmp_path, "file", tmp_path / "copy")
-
-
-def test_files_and_folders_are_flushed_and_a_missing_one_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flushed: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append((os.fstat(handle).st_dev, os.fstat(handle).st_ino)))
-    (tmp_path / "file").touch()
-    for path in (tmp_path, tmp_path / "file"):
-        sync(path)
-        assert flushed[-1] == (path.stat().st_dev, path.stat().st_ino)
-    with pytest.raises(FileNotFoundError):
-        sync(tmp_path / "missing")
 
 
 def test_a_folder_is_removed_with_its_content_and_a_missing_one_is_no_error(tmp_path: Path) -> None:
