@@ -5,6 +5,7 @@ import errno
 import os
 from pathlib import Path
 
+from cqox.fault_points import fault_point
 from cqox.storage.file_operations import remove, sync
 
 __all__ = ["complete_exchanges", "exchange"]
@@ -26,8 +27,10 @@ def exchange(one: Path, other: Path) -> None:
     """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is not None:
+        fault_point("disk.exchange", one, other)
         done = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
         if done == 0:
+            fault_point("disk.exchanged", one, other)
             return
         error = ctypes.get_errno()
         if error not in _NOT_SUPPORTED:
