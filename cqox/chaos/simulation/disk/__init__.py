@@ -14,6 +14,7 @@ a program reports those at fault points (`cqox.fault_points`).
 
 from cqox.chaos.simulation.disk.faults import Fault
 from cqox.chaos.simulation.disk.operations import CHANGES
+from cqox.chaos.simulation.disk.power_losses import PowerLoss, each_power_loss
 from cqox.chaos.simulation.disk.simulated_disk import DiskEvent, PowerLost, ProcessDead, SimulatedDisk
 
-__all__ = ["CHANGES", "DiskEvent", "Fault", "PowerLost", "ProcessDead", "SimulatedDisk"]
+__all__ = ["CHANGES", "DiskEvent", "Fault", "PowerLoss", "PowerLost", "ProcessDead", "SimulatedDisk", "each_power_loss"]

@@ -21,9 +21,10 @@ from cqox.chaos.simulation.disk.namespace import Namespace, Node
 from cqox.chaos.simulation.disk.operations import CHANGES, Operation, operation_of, path_of
 from cqox.chaos.simulation.disk.tree import content_of, describe, read_tree, write_tree
 
-__all__ = ["DiskEvent", "PowerLost", "ProcessDead", "SimulatedDisk"]
+__all__ = ["DiskEvent", "PowerLost", "ProcessDead", "SimulatedDisk", "Survival"]
 
 type Survival = Literal["kept", "lost", "drawn"]
+"""How much of what was not synced survives a power loss: all, nothing, or what is drawn."""
 
 
 class PowerLost(BaseException):
