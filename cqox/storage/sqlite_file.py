@@ -11,6 +11,7 @@ from threading import Lock
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
+from cqox.fault_points import fault_point
 from cqox.storage.private import private_opener, tighten_one
 from cqox.storage.sqlite_schema import applied
 
@@ -167,7 +168,10 @@ class Use:
         self.file = connection.file
         try:
             with connection:
-                return work(connection)
+                fault_point("sqlite.call")
+                result = work(connection)
+            fault_point("sqlite.committed")
+            return result
         except sqlite3.OperationalError as error:
             # Another connection may succeed.
             if is_disk_fault(error) and code_of(error) != sqlite3.SQLITE_FULL:

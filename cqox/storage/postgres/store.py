@@ -10,6 +10,7 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time
 from psycopg.rows import TupleRow
 
+from cqox import randomness
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable

@@ -1,0 +1,152 @@
+"""What clients of the simulation expect of answers, and what they remember to check later.
+
+Each answer must have a status that the contract names for its operation, must belong to its request, and must agree
+with every earlier answer to an equal one. What was acknowledged must stay.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from cqox.chaos.simulation.world import World
+from services.http.contract.api import operation
+from services.simulation.client import Answer
+
+__all__ = ["Expectations", "JobPromise"]
+
+_ALWAYS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+_RETRY_LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_FINAL = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
+
+
+@dataclass(slots=True)
+class JobPromise:
+    """A job that was acknowledged.
+
+    Attributes:
+        job_id: its id.
+        asked: the request.
+        at: when it was acknowledged, in seconds.
+        cancelled: whether somebody asked to cancel it.
+        state: the last state that was seen.
+    """
+
+    job_id: str
+    asked: Mapping[str, object]
+    at: float
+    cancelled: bool = False
+    state: str = "running"
+
+
+@dataclass(slots=True)
+class Expectations:
+    """What all clients together have been told.
+
+    Attributes:
+        world: learns of violations.
+        datasets: ids of data sets that were acknowledged, by file.
+        reports: ids of reports that were acknowledged as stored, each with the digest of its numbers.
+        jobs: the jobs that were acknowledged.
+        counts: answers by operation and status.
+    """
+
+    world: World
+    datasets: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, JobPromise] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    _job_of_key: dict[str, str] = field(default_factory=dict)
+    _numbers: dict[str, str] = field(default_factory=dict)
+    _report_of: dict[str, str] = field(default_factory=dict)
+
+    def answered(self, name: str, answer: Answer, *, seconds: float, most: float, told: str = "") -> bool:
+        """Check an answer by itself; return whether it is a success.
+
+        Args:
+            name: of the operation.
+            answer: the response.
+            seconds: how long it took.
+            most: how long it may take.
+            told: what the client sent, for the message.
+        """
+        status = answer.status
+        self.counts[f"{name} {status}"] = self.counts.get(f"{name} {status}", 0) + 1
+        what = operation(name)
+        good = {int(each.status) for each in what.answers}
+        allowed = good | {int(each) for each in what.problems} | {int(each) for each in _ALWAYS}
+        if status not in allowed:
+            self._wrong(name, answer, f"has status {status}, which the contract does not name", told)
+        if seconds > most:
+            self._wrong(name, answer, f"took {seconds:.3f} s of {most:.3f} s", told)
+        if status in _RETRY_LATER and "retry-after" not in answer.headers and status not in good:
+            self._wrong(name, answer, "says nothing of when to come back", told)
+        if status not in good:
+            self._check_problem(name, answer, told)
+        return status in good
+
+    def _check_problem(self, name: str, answer: Answer, told: str) -> None:
+        if answer.headers.get("content-type", "") != "application/problem+json":
+            self._wrong(name, answer, "is an error without a problem", told)
+            return
+        body = answer.json()
+        if not isinstance(body, dict) or body.get("status") != answer.status or not body.get("detail"):
+            self._wrong(name, answer, "has a problem without its status or a detail", told)
+
+    def reported(self, asked: Mapping[str, object], report: Mapping[str, object]) -> None:
+        """Check that a report belongs to its request and has the numbers of every earlier one."""
+        options, given = report.get("options"), asked["options"]
+        assert isinstance(given, dict)
+        same = isinstance(options, dict) and options.get("seed") == given["seed"]
+        estimates = report.get("estimates")
+        names = [each["name"] for each in estimates] if isinstance(estimates, list) else []
+        if report.get("dataset_id") != asked["dataset_id"] or not same or names != given["estimators"]:
+            self.world.violated(f"a report of {report.get('dataset_id')} {names} answers {json.dumps(asked)}")
+        request, analysis_id = json.dumps(asked, sort_keys=True), str(report.get("analysis_id"))
+        if self._report_of.setdefault(request, analysis_id) != analysis_id:
+            self.world.violated(f"one request has two reports: {self._report_of[request]} and {analysis_id}")
+        self._compare(analysis_id, report)
+        provenance = report.get("provenance")
+        if isinstance(provenance, dict) and provenance.get("stored") is True:
+            self.reports.setdefault(analysis_id, self._numbers[analysis_id])
+
+    def read(self, analysis_id: str, report: Mapping[str, object]) -> None:
+        """Check a stored report that was read."""
+        if report.get("analysis_id") != analysis_id:
+            self.world.violated(f"the report {report.get('analysis_id')} was read as {analysis_id}")
+        self._compare(analysis_id, report)
+
+    def _compare(self, analysis_id: str, report: Mapping[str, object]) -> None:
+        numbers = json.dumps([report.get("estimates"), report.get("decision"), report.get("gates")], sort_keys=True)
+        if self._numbers.setdefault(analysis_id, numbers) != numbers:
+            self.world.violated(f"the report {analysis_id} has other numbers than before")
+
+    def accepted(self, key: str, asked: Mapping[str, object], job: Mapping[str, object]) -> str:
+        """Note a job that was acknowledged for an idempotency key; return its id."""
+        job_id = str(job.get("job_id"))
+        promise = self.jobs.setdefault(job_id, JobPromise(job_id, asked, self.world.now))
+        if promise.asked != asked:
+            self.world.violated(f"the job {job_id} was given to two requests")
+        first = self._job_of_key.setdefault(key, job_id)
+        if first != job_id:
+            # A job that was interrupted may be started anew by the same request.
+            self.world.violated(f"one key has two jobs: {first} and {job_id}")
+        return job_id
+
+    def seen(self, job_id: str, job: Mapping[str, object]) -> str:
+        """Check the state of a job; return it."""
+        promise, state = self.jobs[job_id], str(job.get("status"))
+        if promise.state in _FINAL - {"interrupted"} and state != promise.state:
+            self.world.violated(f"the job {job_id} was {promise.state} and is {state}")
+        if state == "cancelled" and not promise.cancelled:
+            self.world.violated(f"the job {job_id} was cancelled by nobody")
+        promise.state = state
+        return state
+
+    def is_final(self, state: str) -> bool:
+        """Return whether a job in this state has ended."""
+        return state in _FINAL
+
+    def _wrong(self, name: str, answer: Answer, what: str, told: str) -> None:
+        text = answer.body[:300].decode("utf-8", "replace")
+        self.world.violated(f"an answer to {name} {what}{f' (asked {told})' if told else ''}: {answer.status} {text}")

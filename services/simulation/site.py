@@ -1,0 +1,224 @@
+"""The services of one run: gateways, engines, and the stores that they share."""
+
+import errno
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
+
+from cqox.analysis.bounds import Bounds
+from cqox.analysis.parts import Parts
+from cqox.analysis.pools import open_pool
+from cqox.analysis.workers import WorkerPool
+from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
+from cqox.chaos.simulation.disk import Fault as DiskFault
+from cqox.chaos.simulation.process import SimulatedProcess, current_process
+from cqox.chaos.simulation.world import World
+from cqox.fault_points import hooked
+from services.config.settings import Settings
+from services.engine.app import create_app as create_engine
+from services.gateway.app import create_app as create_gateway
+from services.http.server.app import App
+from services.simulation.recordings import Recordings
+from services.simulation.serving import PORT, serve
+from services.simulation.workers import WorkerFaults, Workers
+
+__all__ = ["ENGINES", "GATEWAYS", "Site"]
+
+ENGINES = "engines"
+"""Name that stands for all engines."""
+
+GATEWAYS = "gateways"
+"""Name that stands for all gateways."""
+
+_AFTERMATH_SECONDS = 70.0
+"""How long a connection may take to learn that it is broken."""
+
+
+class Site:
+    """What runs in a world.
+
+    Args:
+        world: the world.
+        recordings: what workers answer.
+        by_address: whether gateways know each engine by a URL of its own, rather than all by one name.
+
+    Attributes:
+        world: the world.
+        engines: names of the engine processes.
+        gateways: names of the gateway processes.
+        clients: names of the client processes.
+        apps: the app of each service that runs.
+        workers: the workers of each engine that runs.
+        pools: the pool of the workers of each engine that runs.
+    """
+
+    def __init__(self, world: World, recordings: Recordings, *, by_address: bool = False) -> None:
+        self.world = world
+        self.engines: tuple[str, ...] = ()
+        self.gateways: tuple[str, ...] = ()
+        self.clients: tuple[str, ...] = ()
+        self.apps: dict[str, App] = {}
+        self.workers: dict[str, Workers] = {}
+        self.pools: dict[str, WorkerPool] = {}
+        self._recordings = recordings
+        self._by_address = by_address
+        self._data = world.folder / "data"
+        self._data.mkdir()
+        self._draw = world.draw("store errors")
+        self._errors: list[tuple[float, bool]] = []
+        self._worker_faults: dict[str, WorkerFaults] = {}
+        self._down: set[str] = set()
+        self._trouble: list[list[float]] = []
+        self.disk = SimulatedDisk(
+            self._data,
+            draw=world.draw("disk"),
+            now=lambda: world.now,
+            who=_who,
+            opaque=("*.sqlite*", "*.sock"),
+            journal=True,
+            is_single_threaded=True,
+            observe=self._log_disk,
+        )
+
+    @contextmanager
+    def running(self, *, engines: int, gateways: int) -> Iterator[None]:
+        """Start the services; what they share breaks only while the block runs."""
+        with ExitStack() as stack:
+            stack.enter_context(self.disk)
+            stack.enter_context(hooked(self._at_fault_point))
+            self.engines = tuple(f"engine-{number}" for number in range(engines))
+            self.gateways = tuple(f"gateway-{number}" for number in range(gateways))
+            self._name()
+            for name in self.engines:
+                self._worker_faults[name] = WorkerFaults()
+                self._start(name, partial(self._engine, name))
+            for name in self.gateways:
+                self._start(name, self._gateway)
+            yield
+
+    def lose_power(self) -> None:
+        """Let all engines and their volume lose power: what was not synced may be lost."""
+        for name in self.engines:
+            self.world.process(name).crash()
+        self.disk.power_loss()
+
+    def take_down(self, name: str) -> None:
+        """Let the name of all engines not stand for this one any more."""
+        self._down.add(name)
+        self._name()
+
+    def put_up(self, name: str) -> None:
+        """Let the name of all engines stand for this one again."""
+        self._down.discard(name)
+        self._name()
+
+    @contextmanager
+    def trouble(self) -> Iterator[None]:
+        """Let clients expect anything of their connections while the block runs, and a moment longer."""
+        span = [self.world.now, float("inf")]
+        self._trouble.append(span)
+        try:
+            yield
+        finally:
+            span[1] = self.world.now + _AFTERMATH_SECONDS
+
+    def is_troubled(self, since: float) -> bool:
+        """Return whether a client's connection may have been broken since this time."""
+        return any(begin <= self.world.now and end >= since for begin, end in self._trouble)
+
+    def faults_of_workers(self, engine: str) -> WorkerFaults:
+        """Return what is wrong with the workers of an engine, to change it."""
+        return self._worker_faults[engine]
+
+    @contextmanager
+    def store_errors(self, share: float, *, after: bool) -> Iterator[None]:
+        """Let calls of the store fail while the block runs.
+
+        Args:
+            share: of the calls.
+            after: whether some fail after they were carried out: only their acknowledgement is lost.
+        """
+        self._errors.append((share, after))
+        try:
+            yield
+        finally:
+            self._errors.remove((share, after))
+
+    @contextmanager
+    def full_disk(self, share: float) -> Iterator[None]:
+        """Let a share of the operations that need room on the disk fail while the block runs."""
+        with self.disk.failing(DiskFault(error=errno.ENOSPC, share=share)):
+            yield
+
+    def _name(self) -> None:
+        self.world.network.name(ENGINES, [name for name in self.engines if name not in self._down])
+        self.world.network.name(GATEWAYS, self.gateways)
+
+    def _start(self, name: str, make: Callable[[], App]) -> None:
+        async def run(process: SimulatedProcess) -> None:
+            app = make()
+            self.apps[name] = app
+            try:
+                await serve(app, self.world, process)
+            finally:
+                self.apps.pop(name, None)
+                self.pools.pop(name, None)
+
+        self.world.start(name, run).on_crash(self._crashed)
+
+    def _crashed(self, process: SimulatedProcess) -> None:
+        self.disk.kill(_incarnation(process))
+        if process.name in self.workers:
+            self.workers.pop(process.name).kill_all()
+
+    def _engine(self, name: str) -> App:
+        draw = self.world.draw(f"workers of {name} {self.world.process(name).starts}")
+        self.workers[name] = workers = Workers(self._recordings, draw, self._worker_faults[name])
+
+        @asynccontextmanager
+        async def opened(bounds: Bounds) -> AsyncIterator[WorkerPool]:
+            async with open_pool(bounds, start=workers.start) as pool:
+                self.pools[name] = pool
+                yield pool
+
+        settings = Settings(data_dir=self._data, auth="open", allowed_hosts=f"{ENGINES},engine-*")
+        return create_engine(settings, parts=Parts(open_pool=opened))
+
+    def _gateway(self) -> App:
+        hosts = self.engines if self._by_address else (ENGINES,)
+        urls = ",".join(f"http://{host}:{PORT}" for host in hosts)
+        data = self.world.folder / "gateway"
+        return create_gateway(Settings(data_dir=data, auth="open", engine_url=urls, allowed_hosts=GATEWAYS))
+
+    def _log_disk(self, event: DiskEvent) -> None:
+        self.world.log.add("disk", event.operation, event.path)
+
+    def _at_fault_point(self, name: str, *details: object) -> None:
+        self.disk.at_fault_point(name, *details)
+        if name in ("sqlite.call", "sqlite.committed"):
+            self._fail_store(late=name == "sqlite.committed")
+
+    def _fail_store(self, *, late: bool) -> None:
+        process = current_process.get()
+        if process is not None and not process.alive:
+            raise _sqlite_error(sqlite3.SQLITE_IOERR, "the process is dead")
+        for share, after in self._errors:
+            if (after or not late) and self._draw.random() < (share / 2 if after else share):
+                self.world.log.add("store error", "after" if late else "before")
+                raise _sqlite_error(sqlite3.SQLITE_IOERR, "disk I/O error")
+
+
+def _sqlite_error(code: int, text: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
+def _incarnation(process: SimulatedProcess) -> str:
+    return f"{process.name}#{process.starts}"
+
+
+def _who() -> str | None:
+    process = current_process.get()
+    return None if process is None else _incarnation(process)
