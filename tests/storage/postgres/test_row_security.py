@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from cqox.analysis.stores import StoreAddresses, open_store
-from cqox.analysis.stores import passing_role as reason_of
 from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT
 from cqox.storage.postgres import PostgresStore
@@ -202,9 +201,9 @@ async def test_the_tenant_is_set_again_only_where_it_changes(roles: Roles, monke
 async def test_a_wall_that_does_not_hold_is_reported(roles: Roles, postgres_server: Postgres, tmp_path: Path) -> None:
     await filled(roles.owner, DEFAULT_TENANT)
     async with open_store(tmp_path, StoreAddresses(postgres_url=roles.superuser)) as store:
-        assert "SUPERUSER" in str(await reason_of(store))
+        assert "SUPERUSER" in str(await store.passing_role())
     async with open_store(tmp_path, StoreAddresses()) as store:
-        assert await reason_of(store) is None
+        assert await store.passing_role() is None
     async with PostgresStore.open(roles.app) as database:
         assert "cqox db migrate --finish" in str(await database.void_wall())
     with psycopg.connect(roles.owner, autocommit=True) as connection:
