@@ -1,13 +1,17 @@
 """The contract of `ResultCache`, run on every backend."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from random import Random
 
 import anyio
 import pytest
 
 from cqox.storage import ResultCache
 from cqox.storage.redis import RedisCache
+from services.simulation.stores.cache import open_cache
+from services.simulation.stores.cache_server import CacheServer
 from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_report
 from tests.waiting import until
@@ -16,10 +20,13 @@ pytestmark = pytest.mark.anyio
 ONE = a_report(1)
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.xdist_group("servers"))])
+@pytest.fixture(params=["memory", "simulated", pytest.param("redis", marks=pytest.mark.xdist_group("servers"))])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[ResultCache]:
     if request.param == "memory":
         yield a_cache()
+    elif request.param == "simulated":
+        async with in_default(open_cache, CacheServer(rng=Random(1), now=time.time), client="engine") as opened:
+            yield opened
     else:
         async with in_default(RedisCache.open, request.getfixturevalue("redis_server").url) as opened:
             yield opened

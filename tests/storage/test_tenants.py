@@ -4,9 +4,11 @@ Every method of the contracts is called here, so that the statements that they e
 """
 
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from random import Random
 from typing import get_protocol_members
 
 import pytest
@@ -18,6 +20,8 @@ from cqox.storage.postgres import PostgresStore
 from cqox.storage.postgres.connections import Connections
 from cqox.storage.redis import RedisCache
 from cqox.storage.sqlite_schema import TENANT_TABLES
+from services.simulation.stores.cache import open_cache
+from services.simulation.stores.cache_server import CacheServer
 from tests.storage.conftest import Opening
 from tests.storage.records import (
     a_dataset,
@@ -325,10 +329,13 @@ async def test_every_statement_on_a_table_of_tenants_names_the_tenant(
 # ---- the caches
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.xdist_group("servers"))])
+@pytest.fixture(params=["memory", "simulated", pytest.param("redis", marks=pytest.mark.xdist_group("servers"))])
 async def caches(request: pytest.FixtureRequest) -> AsyncIterator[MemoryCache | RedisCache]:
     if request.param == "memory":
         yield MemoryCache()
+    elif request.param == "simulated":
+        async with open_cache(CacheServer(rng=Random(1), now=time.time), client="engine") as simulated:
+            yield simulated
     else:
         async with RedisCache.open(request.getfixturevalue("redis_server").url) as opened:
             yield opened
