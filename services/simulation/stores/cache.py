@@ -36,6 +36,7 @@ class CachePool:
     def __init__(self, server: CacheServer, client: str, *, size: int) -> None:
         self._server = server
         self._client = client
+        self._deaths = server.deaths(client)
         self._size = size
         self._places = anyio.Semaphore(size)
         self._idle = deque[Link]()
@@ -68,15 +69,21 @@ class CachePool:
             self._waiting -= 1
         self._used += 1
         try:
-            with CancelScope(shield=True):
-                try:
-                    return await self._attempt(call)
-                except redis.ConnectionError:
-                    return await self._attempt(call)
+            try:
+                return await self._shielded(call)
+            except redis.ConnectionError:
+                return await self._shielded(call)
         finally:
             self._used -= 1
             self._places.release()
+
+    async def _shielded[T](self, call: Callable[[], T]) -> T:
+        try:
+            with CancelScope(shield=True):
+                result = await self._attempt(call)
+        finally:
             await checkpoint_if_cancelled()
+        return result
 
     async def _attempt[T](self, call: Callable[[], T]) -> T:
         link = None
@@ -99,7 +106,7 @@ class CachePool:
             if (link := self._idle.pop()).is_open:
                 return link
         await self._server.travel(self._client)
-        made = self._server.connect(self._client)
+        made = self._server.connect(self._client, deaths=self._deaths)
         if made is None:
             raise redis.ConnectionError("Connection refused.")
         return made

@@ -44,6 +44,7 @@ class DatabasePool:
     def __init__(self, server: DatabaseServer, client: str, *, size: int) -> None:
         self._server = server
         self._client = client
+        self._deaths = server.deaths(client)
         self._size = size
         self._places = anyio.Semaphore(size)
         self._idle = deque[Link]()
@@ -95,7 +96,7 @@ class DatabasePool:
                 return link
         with anyio.move_on_after(_CONNECT_SECONDS):
             await self._server.travel(self._client)
-            made = self._server.connect(self._client)
+            made = self._server.connect(self._client, deaths=self._deaths)
             if made is None:
                 raise psycopg.OperationalError("connection failed: Connection refused")
             try:
@@ -138,31 +139,22 @@ class DatabasePool:
     async def _cancel[T](self, link: Link, work: Callable[[_Connection], T]) -> None:
         """End a call that has been sent, and may have been received."""
         server = self._server
-        if not server.is_reachable(self._client):
-            await self._wait_for_nothing()
-        elif server.is_frozen:
-            if server.rng.random() < 0.5:
-                server.postpone(partial(_late, server, link, work, 1))
-            await self._wait_for_nothing()
-        elif link.is_open and server.rng.random() < 0.5:
+        if not (link.is_open or link.is_abandoned):
+            return
+        if server.is_reachable(self._client) and server.rng.random() < 0.5:
             # It came before the request to cancel it, or some of its statements did.
-            _late(server, link, work, server.rng.randint(1, _MOST_STATEMENTS))
-        else:
-            with CancelScope(shield=True):
-                with anyio.move_on_after(self._patience) as waited:
-                    await server.travel(self._client)
-                if not waited.cancelled_caught:
-                    return
-        server.disconnect(link)
-
-    async def _wait_for_nothing(self) -> None:
-        """Wait for as long as a server may take to confirm a request to cancel."""
+            if server.is_frozen:
+                server.postpone(partial(_late, server, link, work, 1))
+            else:
+                _late(server, link, work, server.rng.randint(1, _MOST_STATEMENTS))
+                server.disconnect(link)
         with CancelScope(shield=True):
-            await anyio.sleep(self._patience)
-
-    @property
-    def _patience(self) -> float:
-        return _SILENT_CANCEL_SECONDS if self.silent else _CANCEL_SECONDS
+            with anyio.move_on_after(_SILENT_CANCEL_SECONDS if self.silent else _CANCEL_SECONDS) as waited:
+                await server.until_served(link)
+                if link.is_open:
+                    await server.travel(self._client)
+            if waited.cancelled_caught:
+                server.disconnect(link)
 
 
 @asynccontextmanager

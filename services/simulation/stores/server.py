@@ -50,10 +50,12 @@ class Link:
     Attributes:
         client: name of the client.
         is_open: whether it can be used, as far as its client can see without a round trip.
+        is_abandoned: whether it ended with the process of its client, which the server may not have noticed yet.
     """
 
     client: str
     is_open: bool = True
+    is_abandoned: bool = False
 
 
 class SimulatedServer(ABC):
@@ -77,6 +79,7 @@ class SimulatedServer(ABC):
         self._is_running = True
         self._is_frozen = False
         self._unreachable = dict[str, None]()
+        self._deaths = dict[str, int]()
         self._links = list[Link]()
         self._changed = anyio.Event()
         self._scripted = deque[Fault]()
@@ -141,13 +144,33 @@ class SimulatedServer(ABC):
             self.disconnect(link)
         self._notify()
 
+    def hang_up(self, client: str) -> None:
+        """End the connections of a client that was killed: what it had sent may still be carried out.
+
+        Its cancelled tasks reach nothing from then on; a client of this name that starts later does.
+        """
+        self._deaths[client] = self.deaths(client) + 1
+        for link in [each for each in self._links if each.client == client]:
+            link.is_abandoned = True
+            self.disconnect(link)
+        self._notify()
+
     def inject(self, *faults: Fault) -> None:
         """Let the next calls meet these faults, one each, before any is drawn."""
         self._scripted.extend(faults)
 
-    def connect(self, client: str) -> Link | None:
-        """Return a new connection; None if it is refused."""
-        if not self._is_running:
+    def deaths(self, client: str) -> int:
+        """Return how often a client of this name was killed."""
+        return self._deaths.get(client, 0)
+
+    def connect(self, client: str, *, deaths: int = 0) -> Link | None:
+        """Return a new connection; None if it is refused.
+
+        Args:
+            client: name of the client.
+            deaths: how often one of this name had been killed when this one started.
+        """
+        if not self._is_running or deaths != self.deaths(client):
             return None
         link = Link(client=client)
         self._links.append(link)

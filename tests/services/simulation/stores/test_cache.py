@@ -131,6 +131,17 @@ async def test_a_cancelled_call_ends_within_the_time_of_a_socket_and_leaks_no_co
         assert cache_server.connections == 1
 
 
+async def test_a_killed_engine_reaches_nothing_and_one_that_starts_after_it_does(cache_server: CacheServer) -> None:
+    async with engine(cache_server) as dead:
+        await dead.put(ONE)
+        cache_server.hang_up("engine")
+        assert await dead.get(ONE.analysis_id) is None
+        assert await dead.claim("k", token="dead", seconds=60)
+        async with engine(cache_server) as alive:
+            assert await alive.get(ONE.analysis_id) == ONE
+            assert await alive.claim("k", token="alive", seconds=60)
+
+
 async def test_an_engine_that_is_cut_off_has_an_empty_cache(cache_server: CacheServer) -> None:
     async with engine(cache_server) as one, engine(cache_server, "other") as other:
         await one.put(ONE)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 import anyio
+import anyio.lowlevel
 import psycopg
 import pytest
 import trio
@@ -173,6 +174,32 @@ async def test_a_call_that_is_cancelled_after_its_effect_loses_its_connection_an
             await store.save(ONE)
         assert server.connections == 0
         assert await store.load(ONE.analysis_id) == ONE
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+async def test_what_a_killed_engine_had_sent_may_be_carried_out_and_nobody_waits(freeze: bool) -> None:
+    happened = set[bool]()
+    for seed in range(20):
+        server = DatabaseServer(rng=Random(seed), now=unix_time)
+        async with in_default(open_database, server, client="dead") as dead, anyio.create_task_group() as group:
+            await dead.ping()
+            if freeze:
+                server.freeze()
+            group.start_soon(dead.save, ONE)
+            await anyio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+            ended = trio.current_time()
+            server.hang_up("dead")
+            group.cancel_scope.cancel()
+        assert trio.current_time() == ended
+        with pytest.raises(StoreUnavailable):
+            await dead.save(TWO)
+        server.thaw()
+        async with in_default(open_database, server, client="other") as other:
+            happened.add(await other.load(ONE.analysis_id) is not None)
+            assert await other.load(TWO.analysis_id) is None
+        server.close()
+    assert happened == {False, True}
 
 
 async def test_a_stopped_server_refuses_and_keeps_what_was_committed(server: DatabaseServer, engine: Opening) -> None:

@@ -49,6 +49,17 @@ async def test_the_connections_of_one_client_can_be_ended() -> None:
     assert server.connections == 1
 
 
+async def test_a_client_that_was_killed_leaves_connections_that_the_server_has_not_noticed() -> None:
+    server = a_server()
+    one, other = server.connect("a"), server.connect("b")
+    server.hang_up("a")
+    assert one is not None
+    assert other is not None
+    assert (one.is_open, one.is_abandoned, other.is_open, server.connections) == (False, True, True, 1)
+    assert server.connect("a", deaths=0) is None
+    assert server.connect("a", deaths=server.deaths("a")) is not None
+
+
 async def test_who_waits_for_a_frozen_server_goes_on_at_the_thaw_after_what_was_sent_before() -> None:
     server, order = a_server(), list[str]()
     link = server.connect("a")
