@@ -5,9 +5,14 @@ import anyio
 from cqox import clock
 from cqox.analysis.key import canonical_json
 from cqox.analysis.workers import Reply, WorkerPool
+from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 
-__all__ = ["BuiltinDatasets", "record_of"]
+__all__ = ["PASSING_FAILURES", "BuiltinDatasets", "record_of"]
+
+_PREPARE_SECONDS = 60.0
+PASSING_FAILURES = (LimitExceeded, StoreUnavailable, TimeoutError, WorkerLost)
+"""Failures to create the built-in data sets for a reason that passes."""
 
 
 class BuiltinDatasets:
@@ -29,8 +34,15 @@ class BuiltinDatasets:
         """Create what is missing or damaged, and register what the registry lacks.
 
         Raises:
+            LimitExceeded, WorkerLost: a worker was killed meanwhile.
             StoreUnavailable: the disk or the registry rejects it now.
+            TimeoutError: a worker gives no answer.
         """
+        # Without a limit, a worker that hangs would keep the engine from ever being ready.
+        with anyio.fail_after(_PREPARE_SECONDS):
+            await self._prepare()
+
+    async def _prepare(self) -> None:
         reply = await self._pool.run("samples", {})
         # All files first: they can be analysed without a registry.
         records = [

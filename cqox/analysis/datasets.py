@@ -16,7 +16,7 @@ import anyio
 from pydantic import JsonValue
 
 from cqox import clock
-from cqox.analysis.builtin_datasets import BuiltinDatasets, record_of
+from cqox.analysis.builtin_datasets import PASSING_FAILURES, BuiltinDatasets, record_of
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import dataset_id as dataset_id_of
@@ -97,13 +97,14 @@ class Datasets:
         return self._files.upload_writer(file)
 
     async def prepare_samples(self, group: TaskGroup) -> None:
-        """Create and register the built-in data sets; `group` retries what the disk or the registry rejects now.
+        """Create and register the built-in data sets; `group` retries what fails now for a reason that passes.
 
-        Any other failure is raised, here and to callers that wait for a data set.
+        Such are a disk or registry that rejects it, and a worker that is killed, or gives no answer in time. Any other
+        failure is raised, here and to callers that wait for a data set.
         """
         try:
             await self._builtin.prepare()
-        except StoreUnavailable as error:
+        except PASSING_FAILURES as error:
             _logger.warning("Creating or registering the built-in data sets is postponed: %s", error)
             group.start_soon(self._prepare_later, name="create and register the built-in data sets")
         except Exception as error:
@@ -390,6 +391,6 @@ class Datasets:
     async def _prepare_later(self) -> None:
         while True:
             await anyio.sleep(_REGISTER_PAUSE_SECONDS)
-            with suppress(StoreUnavailable):
+            with suppress(*PASSING_FAILURES):
                 await self._builtin.prepare()
                 return

@@ -33,7 +33,7 @@ from cqox.analysis.tenant import Engine, TenantAnalyses
 from cqox.analysis.tenant_erasure import TenantEraser
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
-from cqox.errors import StoreUnavailable
+from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost
 from cqox.storage import (
     DEFAULT_TENANT,
     DataDirectory,
@@ -54,6 +54,7 @@ __all__ = ["Analyses"]
 
 _PARTS = Parts()
 _LAST_SECONDS = 3.0
+_CATALOG_SECONDS = 30.0
 _RESUME_SECONDS = 15.0
 """Time between two looks for erasures that another engine has left unfinished, or carried out elsewhere."""
 
@@ -240,7 +241,9 @@ class Analyses:
         with suppress(StoreUnavailable):
             await self._learn()
         await self.within(DEFAULT_TENANT).datasets.prepare_samples(self.group)
-        await self.catalog()
+        # Asked for again by the first request that needs it.
+        with anyio.move_on_after(_CATALOG_SECONDS), suppress(LimitExceeded, WorkerLost):
+            await self.catalog()
 
     async def passing_role(self) -> str | None:
         """Return why the database cannot keep tenants apart by itself; None where it can, or where it has no roles."""

@@ -134,7 +134,8 @@ def _check_rest(world: World, site: Site) -> None:
             world.violated(f"{name} has {len(app.in_flight)} requests in flight at the end")
     for name, pool in sorted(site.pools.items()):
         if pool.busy:
-            world.violated(f"{name} has {pool.busy} busy workers at the end")
+            tasks = ", ".join(worker.task for worker in site.workers[name].alive if worker.task)
+            world.violated(f"{name} has {pool.busy} busy workers at the end: {tasks}")
         if not pool.idle:
             world.violated(f"{name} has no idle worker at the end")
     for key, snapshot in sorted(registry.snapshot().items()):

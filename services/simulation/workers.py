@@ -80,7 +80,7 @@ class Workers:
 
     def kill_one(self) -> bool:
         """Kill a worker, as the kernel may; return whether there was one."""
-        busy = [worker for worker in self.alive if worker.is_busy] or self.alive
+        busy = [worker for worker in self.alive if worker.task] or self.alive
         if not busy:
             return False
         self.draw.choice(busy).kill()
@@ -88,7 +88,7 @@ class Workers:
 
     def run_out_of_memory(self) -> bool:
         """Let a task that runs exceed its memory; return whether there was one."""
-        busy = [worker for worker in self.alive if worker.is_busy]
+        busy = [worker for worker in self.alive if worker.task]
         if not busy:
             return False
         self.draw.choice(busy).run_out_of_memory()
@@ -110,14 +110,14 @@ class SimulatedWorker:
     Attributes:
         confined: empty: there is no process to confine.
         pid: counts the workers of the engine.
-        is_busy: whether it runs a task.
+        task: name of the task that it runs; empty without one.
     """
 
     confined: tuple[str, ...] = ("no-network",)
 
     def __init__(self, workers: Workers, number: int) -> None:
         self.pid = number
-        self.is_busy = False
+        self.task = ""
         self._workers = workers
         self._ended = anyio.Event()
         self._out_of_memory = False
@@ -144,7 +144,7 @@ class SimulatedWorker:
             WorkerLost: it is killed meanwhile.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
-        self.is_busy = True
+        self.task = name
         try:
             found = self._workers.recordings.find(name, arguments)
             await self._work(name, found, progress)
@@ -156,7 +156,7 @@ class SimulatedWorker:
             self.kill()
             raise
         finally:
-            self.is_busy = False
+            self.task = ""
         return Reply(body=found.body, payload=found.payload)
 
     async def _work(self, name: str, found: Recorded, progress: Progress | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import Reply, WorkerPool
-from cqox.errors import InvalidRequest, NotFound, StoreUnavailable, WorkersUnavailable
+from cqox.errors import InvalidRequest, LimitExceeded, NotFound, StoreUnavailable, WorkerLost, WorkersUnavailable
 from cqox.storage import DatasetRecord, SqliteStore
 from cqox.tasks import open_task_group
 from tests.storage.bound import files_in, in_default
@@ -106,6 +106,53 @@ async def test_who_waits_for_samples_that_cannot_be_made_learns_it_at_once(tmp_p
                 asking.start_soon(prepare)
                 pool.go_on.set()
     assert raised == ["The built-in data sets could not be created. See the log for the reason."]
+
+
+@pytest.mark.parametrize("failure", [WorkerLost("killed"), LimitExceeded("out of memory")], ids=["killed", "memory"])
+async def test_a_worker_that_is_lost_while_it_makes_the_samples_postpones_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    class Losing(Pool):
+        failures = 1
+
+        async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
+            if self.failures:
+                self.failures -= 1
+                raise failure
+            return await super().run(name, arguments)
+
+    monkeypatch.setattr("cqox.analysis.datasets._REGISTER_PAUSE_SECONDS", 0.01)
+    pool = Losing()
+    pool.go_on.set()
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while not await made.all():
+                await anyio.sleep(0.01)
+    assert pool.failures == 0
+
+
+async def test_a_worker_that_hangs_while_it_makes_the_samples_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(Pool):
+        hanging = True
+
+        async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
+            if self.hanging:
+                self.hanging = False
+                await anyio.sleep_forever()
+            return await super().run(name, arguments)
+
+    monkeypatch.setattr("cqox.analysis.datasets._REGISTER_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("cqox.analysis.builtin_datasets._PREPARE_SECONDS", 0.05)
+    pool = Hanging()
+    pool.go_on.set()
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await made.prepare_samples(group)
+            while not await made.all():
+                await anyio.sleep(0.01)
 
 
 async def test_what_is_unknown_once_the_samples_are_there_is_unknown(tmp_path: Path) -> None:
