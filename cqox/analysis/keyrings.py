@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import KeyRing, SealBroken
 from cqox.errors import StoreUnavailable
@@ -76,7 +77,7 @@ def put_mark(data_dir: Path, sealing: Sealing) -> None:
         return
     if place.exists():
         return
-    scratch = place.with_name(f".{MARK}.{os.getpid()}")
+    scratch = place.with_name(f".{MARK}.{randomness.token_hex(4)}")
     try:
         sealing.of(_MARK_TENANT).write_file(scratch, _WORD, MARK)
         sync(scratch)

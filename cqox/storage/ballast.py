@@ -51,11 +51,14 @@ class Ballast:
         about = os.statvfs(self._path.parent)
         if about.f_bavail * about.f_frsize < _ROOM_FOR_IT_BYTES:
             return
-        scratch = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        # One name for all engines: two that write it at once leave a file that serves as well, and one that is killed
+        # leaves nothing that stays.
+        scratch = self._path.with_name(f".{self._path.name}.part")
         try:
             # Random bytes: a file system that compresses or deduplicates would reserve no space for zeros.
             scratch.write_bytes(os.urandom(BALLAST_BYTES))
-            scratch.replace(self._path)
+            with suppress(FileNotFoundError):
+                scratch.replace(self._path)
         except OSError:
             with suppress(OSError):
                 scratch.unlink()

@@ -88,14 +88,12 @@ def run_here(system: System, task: Task) -> Outcome:
         chosen.extend(fault for fault in faults if task.only is None or fault.number in task.only)
         await system.run(made, chosen, task.minutes)
 
-    failure: tuple[str, ...] = ()
+    failure, trace = tuple[str, ...](), list[str]()
     try:
         simulate(task.seed, main, kept=task.kept)
     except BaseException as error:  # noqa: BLE001 - whatever ends a run is what it has shown
         failure = (f"the run ended with {_in_one_line(error)}",)
-        if world is not None:
-            for line in traceback.format_exception(error):
-                world.log.note(line.rstrip())
+        trace = "".join(traceback.format_exception(error)).splitlines()
     violations = (*(world.violations if world is not None else ()), *failure)
     return Outcome(
         seed=task.seed,
@@ -105,7 +103,7 @@ def run_here(system: System, task: Task) -> Outcome:
         violations=violations,
         cpu_seconds=round(time.process_time() - began, 3),
         faults=tuple(map(str, chosen)),
-        last=tuple(world.log.last()) if violations and world is not None else (),
+        last=(*(world.log.last() if violations and world is not None else ()), *trace),
     )
 
 

@@ -5,7 +5,6 @@ The engine's workers parse the content. The client's file name is a label and ne
 
 import hashlib
 import os
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import trio
 from anyio import CapacityLimiter
 
+from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.threads import run_in_thread
@@ -176,8 +176,9 @@ def base_name(name: str) -> str:
 
 
 def _create(directory: Path) -> tuple[BinaryIO, Path]:
-    descriptor, name = tempfile.mkstemp(prefix="upload-", dir=directory)
-    return os.fdopen(descriptor, "wb", buffering=0), Path(name)
+    path = directory / f"upload-{randomness.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0), path
 
 
 def _remove(handle: BinaryIO, path: Path) -> None:

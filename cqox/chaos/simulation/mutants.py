@@ -1,0 +1,147 @@
+"""Planted defects: exact replacements in the code under test, each of which the simulation must catch.
+
+A mutant that survives shows that a fault or an invariant is missing.
+"""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import find_spec
+from pathlib import Path
+from types import CodeType, ModuleType
+
+__all__ = ["Mutant", "apply_mutant", "read_mutants", "survivors"]
+
+_CAUGHT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A planted defect.
+
+    Attributes:
+        name: names it.
+        module: the module that it changes.
+        old: text of the module, which occurs once.
+        new: what stands there instead.
+        seeds: seeds that catch it, as on the command line.
+        minutes: simulated minutes of each.
+        why: what a user would suffer.
+    """
+
+    name: str
+    module: str
+    old: str
+    new: str
+    seeds: str
+    minutes: float = 4.0
+    why: str = ""
+
+    def replaced(self, source: str) -> str:
+        """Return the source with the defect.
+
+        Raises:
+            ValueError: the text does not occur, or not once.
+        """
+        if source.count(self.old) != 1:
+            raise ValueError(f"the mutant {self.name} fits {source.count(self.old)} places of {self.module}, not one")
+        return source.replace(self.old, self.new)
+
+
+def read_mutants(path: Path) -> Mapping[str, Mutant]:
+    """Return the mutants of a TOML file by name; each is checked against its module.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such file, or a mutant does not fit.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = {name: Mutant(name=name, **table) for name, table in tables.items()}
+    except (TypeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} has no mutants: {error}") from error
+    for mutant in found.values():
+        spec = find_spec(mutant.module)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"the mutant {mutant.name} is of {mutant.module}, which does not exist")
+        mutant.replaced(Path(spec.origin).read_text(encoding="utf-8"))
+    return found
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, mutant: Mutant, fullname: str, path: str) -> None:
+        super().__init__(fullname, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        # Never from a cache: it holds the code without the defect.
+        path = self.get_filename(fullname)
+        changed = self._mutant.replaced(self.get_data(path).decode("utf-8"))
+        code: CodeType = compile(changed, path, "exec", dont_inherit=True)
+        return code
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(self._mutant, fullname, spec.origin)
+        return spec
+
+
+def apply_mutant(mutant: Mutant) -> None:
+    """Plant the defect in this process, before its module is loaded.
+
+    Raises:
+        ValueError: the module is loaded already.
+    """
+    if mutant.module in sys.modules:
+        raise ValueError(f"{mutant.module} is loaded already, so that the mutant {mutant.name} would have no effect")
+    sys.meta_path.insert(0, _Finder(mutant))
+
+
+def survivors(
+    mutants: Sequence[Mutant],
+    path: Path,
+    *,
+    jobs: int,
+    system: str,
+    folder: Path,
+    say: Callable[[str], object],
+) -> list[Mutant]:
+    """Run each mutant with its seeds, and return those that nothing catches.
+
+    Args:
+        mutants: the mutants.
+        path: their file.
+        jobs: most processes at once.
+        system: what is simulated, as module:name.
+        folder: where prepared files are kept.
+        say: called with a sentence for each.
+    """
+
+    def is_caught(mutant: Mutant) -> bool:
+        command = [sys.executable, "-m", "cqox.chaos", "simulate", "--mutants", str(path), "--mutant", mutant.name]
+        command += ["--seeds", mutant.seeds, "--minutes", f"{mutant.minutes:g}", "--system", system, "-j", "1"]
+        command += ["--folder", str(folder), "--no-shrink", "--quiet"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        caught = ended.returncode == _CAUGHT
+        lines = [line for line in ended.stdout.splitlines() if line.startswith("violated: ")]
+        what = lines[0] if lines and caught else ended.stderr.strip()[-500:] or "nothing was violated"
+        say(f"{'caught  ' if caught else 'SURVIVED'} {mutant.name}: {what}")
+        return caught
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [mutant for mutant, caught in zip(mutants, pool.map(is_caught, mutants), strict=True) if not caught]
