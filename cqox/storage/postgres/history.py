@@ -82,8 +82,9 @@ class PostgresHistory(OfTenant, ABC):
         those = (self._tenant, self._keys.stored(dataset_id))
 
         def forget(connection: _Connection) -> None:
-            connection.execute("DELETE FROM annotations WHERE tenant_id = %s AND dataset_id = %s", those)
-            connection.execute("DELETE FROM shares WHERE tenant_id = %s AND dataset_id = %s", those)
+            with connection.transaction():
+                connection.execute("DELETE FROM annotations WHERE tenant_id = %s AND dataset_id = %s", those)
+                connection.execute("DELETE FROM shares WHERE tenant_id = %s AND dataset_id = %s", those)
 
         if is_text(dataset_id):
             await self._call(forget)
