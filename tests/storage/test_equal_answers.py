@@ -1,10 +1,12 @@
 """Embedded and server backends give equal answers to the same random sequence of operations."""
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import anyio.from_thread
 import pytest
@@ -15,6 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from cqox.storage import JobStatus, Looks, MemoryCache, ResultCache, ResultStore, SqliteStore
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.redis import RedisCache
+from services.simulation.stores.cache import open_cache
+from services.simulation.stores.cache_server import CacheServer
+from services.simulation.stores.database import open_database
+from services.simulation.stores.database_server import DatabaseServer
 from tests.servers import Postgres, Redis
 from tests.storage.bound import a_cache, in_default
 from tests.storage.records import a_dataset, a_job, a_report, a_share, an_annotation
@@ -34,7 +40,9 @@ FLOATS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 TIMES = st.sampled_from(["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.5+00:00", "2026-02-01T00:00:00+00:00"])
 
 
-def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server: Postgres, tmp_path: Path) -> None:
+def test_sqlite_postgres_and_its_simulation_give_equal_answers_to_any_sequence(
+    postgres_server: Postgres, tmp_path: Path
+) -> None:
     numbers = count()
     with anyio.from_thread.start_blocking_portal("trio") as portal:
 
@@ -47,7 +55,9 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
 
             @initialize()
             def open(self) -> None:
-                async def enter() -> tuple[SqliteStore, PostgresStore]:
+                async def enter() -> tuple[SqliteStore, PostgresStore, PostgresStore]:
+                    server = DatabaseServer(rng=Random(1), now=time.time)
+                    self.stack.callback(server.close)
                     return (
                         await self.stack.enter_async_context(
                             in_default(SqliteStore.open, tmp_path / f"{next(numbers)}.sqlite")
@@ -55,17 +65,19 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
                         await self.stack.enter_async_context(
                             in_default(PostgresStore.open, postgres_server.fresh(), size=1)
                         ),
+                        await self.stack.enter_async_context(in_default(open_database, server, client="engine")),
                     )
 
                 self.stores = portal.call(enter)
 
             def both[T](self, call: Callable[[ResultStore], Awaitable[T]]) -> T:
-                async def ask() -> tuple[T, T]:
-                    return await call(self.stores[0]), await call(self.stores[1])
+                async def ask() -> list[T]:
+                    return [await call(store) for store in self.stores]
 
-                one, other = portal.call(ask)
-                assert one == other
-                return one
+                sqlite, postgres, simulated = portal.call(ask)
+                assert sqlite == postgres
+                assert simulated == postgres
+                return sqlite
 
             @rule(number=NUMBERS, dataset=NUMBERS, at=TIMES, primary=st.none() | TEXT, estimate=FLOATS)
             def save(self, number: int, dataset: int, at: str, primary: str | None, estimate: float | None) -> None:
@@ -209,7 +221,7 @@ def test_sqlite_and_postgres_give_equal_answers_to_any_sequence(postgres_server:
         )
 
 
-def test_memory_and_redis_give_equal_answers_to_any_sequence(redis_server: Redis) -> None:
+def test_memory_redis_and_its_simulation_give_equal_answers_to_any_sequence(redis_server: Redis) -> None:
     with anyio.from_thread.start_blocking_portal("trio") as portal:
 
         class Machine(RuleBasedStateMachine):
@@ -222,19 +234,23 @@ def test_memory_and_redis_give_equal_answers_to_any_sequence(redis_server: Redis
                 with redis_server.client() as client:
                     client.flushall()
 
-                async def enter() -> tuple[MemoryCache, RedisCache]:
-                    return a_cache(), await self.stack.enter_async_context(
-                        in_default(RedisCache.open, redis_server.url)
+                async def enter() -> tuple[MemoryCache, RedisCache, RedisCache]:
+                    server = CacheServer(rng=Random(1), now=time.time)
+                    return (
+                        a_cache(),
+                        await self.stack.enter_async_context(in_default(RedisCache.open, redis_server.url)),
+                        await self.stack.enter_async_context(in_default(open_cache, server, client="engine")),
                     )
 
                 self.caches = portal.call(enter)
 
             def both[T](self, call: Callable[[ResultCache], Awaitable[T]]) -> None:
-                async def ask() -> tuple[T, T]:
-                    return await call(self.caches[0]), await call(self.caches[1])
+                async def ask() -> list[T]:
+                    return [await call(cache) for cache in self.caches]
 
-                one, other = portal.call(ask)
-                assert one == other
+                memory, redis, simulated = portal.call(ask)
+                assert memory == redis
+                assert simulated == redis
 
             @rule(number=NUMBERS, primary=st.none() | TEXT, estimate=FLOATS, body=st.binary(max_size=50))
             def put(self, number: int, primary: str | None, estimate: float | None, body: bytes) -> None:
