@@ -34,7 +34,7 @@ LEASE_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Promised:
-    """What was acknowledged; it survives the engines."""
+    """Acknowledged operations; they survive the engines."""
 
     reports: list[int] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What stores promise to several engines holds under every fault, and a seed determines a run."""
+"""The promises of stores to several engines hold under every fault, and a seed determines a run."""
 
 import os
 import subprocess
