@@ -6,7 +6,8 @@ simulation: nothing here reads a clock of its own or draws from another generato
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -69,16 +70,18 @@ class SimulatedServer(ABC):
     Attributes:
         rng: the generator.
         now: the clock; may step and drift.
-        conditions: in force for the calls that begin from now on.
     """
 
     def __init__(self, *, rng: Random, now: Callable[[], float], conditions: Conditions | None = None) -> None:
         self.rng = rng
         self.now = now
-        self.conditions = conditions or Conditions()
+        self._usual = self._now_in_force = conditions or Conditions()
+        self._changes = list[Callable[[Conditions], Conditions]]()
+        self._outages = 0
+        self._suspensions = 0
         self._is_running = True
         self._is_frozen = False
-        self._unreachable = dict[str, None]()
+        self._unreachable = dict[str, int]()
         self._deaths = dict[str, int]()
         self._links = list[Link]()
         self._changed = anyio.Event()
@@ -88,6 +91,16 @@ class SimulatedServer(ABC):
     @abstractmethod
     def lose(self) -> None:
         """Lose what a process that is killed has only in memory."""
+
+    @property
+    def conditions(self) -> Conditions:
+        """Conditions of the calls that begin from now on: the usual ones with every change in force."""
+        return self._now_in_force
+
+    @conditions.setter
+    def conditions(self, usual: Conditions) -> None:
+        self._usual = usual
+        self._apply_changes()
 
     @property
     def is_running(self) -> bool:
@@ -129,13 +142,59 @@ class SimulatedServer(ABC):
         self._backlog.clear()
         self._notify()
 
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Keep the process killed while the block runs; several may overlap, as may all that follow."""
+        self.stop()
+        self._outages += 1
+        try:
+            yield
+        finally:
+            self._outages -= 1
+            if self._outages == 0:
+                self.start()
+
+    @contextmanager
+    def suspension(self) -> Iterator[None]:
+        """Keep the process frozen while the block runs."""
+        self.freeze()
+        self._suspensions += 1
+        try:
+            yield
+        finally:
+            self._suspensions -= 1
+            if self._suspensions == 0:
+                self.thaw()
+
+    @contextmanager
+    def partition(self, client: str) -> Iterator[None]:
+        """Keep this client cut off while the block runs."""
+        self.cut_off(client)
+        try:
+            yield
+        finally:
+            self.reconnect(client)
+
+    @contextmanager
+    def changed(self, change: Callable[[Conditions], Conditions]) -> Iterator[None]:
+        """Change the conditions while the block runs."""
+        self._changes.append(change)
+        self._apply_changes()
+        try:
+            yield
+        finally:
+            self._changes.remove(change)
+            self._apply_changes()
+
     def cut_off(self, client: str) -> None:
         """Lose every packet between the server and this client, until `reconnect`."""
-        self._unreachable[client] = None
+        self._unreachable[client] = self._unreachable.get(client, 0) + 1
 
     def reconnect(self, client: str) -> None:
-        """End what `cut_off` began."""
-        self._unreachable.pop(client, None)
+        """End what `cut_off` began, once for each time."""
+        left = self._unreachable.pop(client, 0) - 1
+        if left > 0:
+            self._unreachable[client] = left
         self._notify()
 
     def drop_connections(self, client: str = "") -> None:
@@ -211,6 +270,11 @@ class SimulatedServer(ABC):
     def postpone(self, effect: Callable[[], None]) -> None:
         """Carry this out at `thaw`: it lies in the socket of a frozen process, whose client has left."""
         self._backlog.append(effect)
+
+    def _apply_changes(self) -> None:
+        self._now_in_force = self._usual
+        for change in self._changes:
+            self._now_in_force = change(self._now_in_force)
 
     def _notify(self) -> None:
         self._changed.set()

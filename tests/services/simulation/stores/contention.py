@@ -13,10 +13,10 @@ from cqox.security.audit import verified_chain
 from cqox.storage import DEFAULT_TENANT, ResultCache, ResultStore
 from cqox.storage.postgres import PostgresStore
 from services.simulation.stores.cache import open_cache
-from services.simulation.stores.cache_server import CacheServer
 from services.simulation.stores.database import open_database
-from services.simulation.stores.database_server import DatabaseServer
-from services.simulation.stores.server import Conditions, Fault, SimulatedServer
+from services.simulation.stores.faults import SERVER_FAULTS, break_server
+from services.simulation.stores.server import Conditions, Fault
+from services.simulation.stores.servers import StoreServers
 from tests.storage.records import a_job, a_report, an_event
 
 __all__ = ["contend"]
@@ -49,11 +49,9 @@ class Contention:
     def __init__(self, world: World) -> None:
         self.world = world
         self.promised = Promised()
-        conditions = Conditions(least_seconds=0.001, most_seconds=0.05, rates=RATES)
-        self.database = DatabaseServer(rng=world.draw("database"), now=self.unix_time, conditions=conditions)
-        self.cache = CacheServer(
-            rng=world.draw("cache"), now=self.unix_time, conditions=conditions, persistent=world.seed % 2 == 0
-        )
+        self.servers = StoreServers(world.draw, self.unix_time, persistent_cache=world.seed % 2 == 0)
+        for server in self.servers.by_name.values():
+            server.conditions = Conditions(least_seconds=0.001, most_seconds=0.05, rates=RATES)
 
     def unix_time(self) -> float:
         return 1_800_000_000.0 + self.world.now
@@ -61,8 +59,8 @@ class Contention:
     async def engine(self, process: SimulatedProcess) -> None:
         draw = self.world.draw(f"{process.name} {process.starts}")
         async with (
-            open_database(self.database, client=process.name, seconds=5.0) as database,
-            open_cache(self.cache, client=process.name) as cache,
+            open_database(self.servers.database, client=process.name, seconds=5.0) as database,
+            open_cache(self.servers.cache, client=process.name) as cache,
             trio.open_nursery() as nursery,
         ):
             store, mine = database.within(DEFAULT_TENANT), cache.within(DEFAULT_TENANT)
@@ -163,29 +161,19 @@ class Contention:
         return found is not None
 
     async def break_things(self, draw: Random) -> None:
-        while True:
-            await trio.sleep(draw.expovariate(1 / 5))
-            server: SimulatedServer = draw.choice((self.database, self.cache))
-            kind = draw.choice(("stop", "freeze", "cut_off", "crash", "disk_full", "slow", "drop"))
-            seconds, target = draw.uniform(0.1, 15.0), draw.choice(ENGINES)
-            self.world.log.add("break", type(server).__name__, kind, seconds)
-            before = server.conditions
-            if kind == "crash":
-                self.world.process(target).crash()
-                continue
-            if kind == "drop":
-                server.drop_connections()
-                continue
-            begin, end = {
-                "stop": (server.stop, server.start),
-                "freeze": (server.freeze, server.thaw),
-                "cut_off": (partial(server.cut_off, target), partial(server.reconnect, target)),
-                "disk_full": (partial(set_conditions, server, replace(before, disk_full=True)), None),
-                "slow": (partial(set_conditions, server, replace(before, most_seconds=3.0)), None),
-            }[kind]
-            begin()
-            await trio.sleep(seconds)
-            (end or partial(set_conditions, server, before))()
+        kinds = {kind: weight for kind, (weight, _) in SERVER_FAULTS.items()} | {"crash": 1.0}
+        async with trio.open_nursery() as nursery:
+            while True:
+                await trio.sleep(draw.expovariate(1 / 5))
+                kind = draw.choices(list(kinds), weights=list(kinds.values()))[0]
+                name, target = draw.choice(("database", "cache")), draw.choice(ENGINES)
+                seconds, severity = draw.uniform(0.1, 15.0), draw.random()
+                self.world.log.add("break", name, kind, seconds)
+                if kind == "crash":
+                    self.world.process(target).crash()
+                    continue
+                broken = partial(break_server, seconds=seconds, severity=severity, clients=ENGINES)
+                nursery.start_soon(broken, self.servers.by_name[name], kind)
 
     async def check(self, store: PostgresStore) -> None:
         """Check at the end, on a server that is well, that every promise is kept."""
@@ -207,29 +195,22 @@ class Contention:
             self.world.violated(f"events were acknowledged and are lost: {sorted(lost)}")
 
 
-def set_conditions(server: SimulatedServer, conditions: Conditions) -> None:
-    server.conditions = conditions
-
-
 async def _main(minutes: float, world: World) -> None:
     contention = Contention(world)
+    servers = contention.servers
     for name in ENGINES:
-        process = world.start(name, contention.engine)
-        for server in (contention.database, contention.cache):
-            process.on_crash(lambda gone, server=server: server.hang_up(gone.name))
+        world.start(name, contention.engine).on_crash(lambda gone: servers.hang_up(gone.name))
     with trio.move_on_after(60 * minutes):
         await contention.break_things(world.draw("faults"))
     for name in ENGINES:
         world.process(name).crash()
-    for server in (contention.database, contention.cache):
-        server.stop()
-        server.start()
+    for server in servers.by_name.values():
         server.conditions = Conditions()
-    async with open_database(contention.database, client="auditor") as store:
+    async with open_database(servers.database, client="auditor") as store:
         await contention.check(store)
     promised = contention.promised
     world.log.add("end", len(promised.reports), len(promised.deleted), len(promised.events), len(promised.ended))
-    contention.database.close()
+    servers.close()
 
 
 def contend(seed: int, *, minutes: float = 1.0) -> World:
