@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from random import Random
 
 import trio
@@ -9,6 +11,8 @@ import trio
 from cqox.chaos.simulation.faults import Fault
 from cqox.chaos.simulation.links import Link
 from services.simulation.site import Site
+from services.simulation.stores.server import Fault as ServerFault
+from services.simulation.stores.server import SimulatedServer
 
 __all__ = ["CALM_SECONDS", "KINDS", "apply", "draw_faults"]
 
@@ -21,9 +25,7 @@ _MEAN_GAP_SECONDS = 14.0
 type _Break = Callable[[Site, Fault], Awaitable[None]]
 
 
-def draw_faults(
-    draw: Random, minutes: float, *, engines: int, gateways: int, stores: Sequence[str] = ()
-) -> list[Fault]:
+def draw_faults(draw: Random, minutes: float, *, engines: int, gateways: int, on_servers: bool) -> list[Fault]:
     """Return the faults of a run in order.
 
     Args:
@@ -31,12 +33,14 @@ def draw_faults(
         minutes: how long the run lasts.
         engines: number of engines.
         gateways: number of gateways.
-        stores: servers that can break, by name.
+        on_servers: whether the stores are servers.
     """
     end = 60 * minutes - CALM_SECONDS
     at, found = draw.uniform(2, _FIRST_SECONDS), list[Fault]()
     engine_names, gateway_names = [f"engine-{n}" for n in range(engines)], [f"gateway-{n}" for n in range(gateways)]
-    kinds = {kind: weight for kind, (weight, place, _) in KINDS.items() if place != "store" or stores}
+    kinds = {
+        kind: weight for kind, (weight, place, _) in KINDS.items() if place != ("file" if on_servers else "server")
+    }
     while at < end:
         kind = draw.choices(list(kinds), weights=list(kinds.values()))[0]
         _, place, lasts = KINDS[kind]
@@ -46,7 +50,8 @@ def draw_faults(
             "gateway": gateway_names,
             "process": [*engine_names, *gateway_names],
             "link": [f"{one}|{other}" for one in gateway_names for other in [*engine_names, "clients"]],
-            "store": list(stores),
+            "file": [""],
+            "server": ["database", "database", "cache"],
         }
         seconds = min(draw.expovariate(1 / lasts), 4 * lasts, end - at) if lasts else 0.0
         parameters: dict[str, float | str] = {"severity": draw.random()}
@@ -214,6 +219,45 @@ async def _store_errors(site: Site, fault: Fault) -> None:
         await trio.sleep(fault.seconds)
 
 
+async def _stop_server(site: Site, fault: Fault) -> None:
+    with _server(site, fault).outage():
+        await trio.sleep(fault.seconds)
+
+
+async def _freeze_server(site: Site, fault: Fault) -> None:
+    with _server(site, fault).suspension():
+        await trio.sleep(fault.seconds)
+
+
+async def _cut_server(site: Site, fault: Fault) -> None:
+    engine = site.engines[int(_severity(fault) * len(site.engines))]
+    with _server(site, fault).partition(site.incarnation(engine)):
+        await trio.sleep(fault.seconds)
+
+
+async def _server_errors(site: Site, fault: Fault) -> None:
+    kinds = list(ServerFault)
+    share = (0.05 + 0.5 * _severity(fault)) / len(kinds)
+    with _server(site, fault).changed(partial(replace, rates=tuple((kind, share) for kind in kinds))):
+        await trio.sleep(fault.seconds)
+
+
+async def _slow_server(site: Site, fault: Fault) -> None:
+    most = 0.02 * 200 ** _severity(fault)
+    with _server(site, fault).changed(partial(replace, least_seconds=most / 4, most_seconds=most)):
+        await trio.sleep(fault.seconds)
+
+
+async def _full_server(site: Site, fault: Fault) -> None:
+    with _server(site, fault).changed(partial(replace, disk_full=True)):
+        await trio.sleep(fault.seconds)
+
+
+def _server(site: Site, fault: Fault) -> SimulatedServer:
+    assert site.servers is not None
+    return site.servers.by_name[fault.target]
+
+
 async def _full_disk(site: Site, fault: Fault) -> None:
     with site.full_disk(share=0.3 + 0.7 * _severity(fault)):
         await trio.sleep(fault.seconds)
@@ -236,7 +280,13 @@ KINDS: Mapping[str, tuple[float, str, float]] = {
     "workers slow": (1.0, "engine", 20.0),
     "clock steps": (0.8, "process", 30.0),
     "clock drifts": (0.5, "process", 40.0),
-    "store errors": (2.0, "", 12.0),
+    "store errors": (2.0, "file", 12.0),
+    "server stopped": (1.5, "server", 12.0),
+    "server frozen": (1.2, "server", 10.0),
+    "server cut off": (1.0, "server", 12.0),
+    "server errors": (1.5, "server", 15.0),
+    "server slow": (1.0, "server", 15.0),
+    "server full": (0.6, "server", 12.0),
     "full disk": (0.8, "", 12.0),
 }
 """Kinds of faults: how often, where, and for how many seconds in the mean; 0 for what happens once."""
@@ -259,5 +309,11 @@ _BREAKS: Mapping[str, _Break] = {
     "clock steps": _step_clock,
     "clock drifts": _drift_clock,
     "store errors": _store_errors,
+    "server stopped": _stop_server,
+    "server frozen": _freeze_server,
+    "server cut off": _cut_server,
+    "server errors": _server_errors,
+    "server slow": _slow_server,
+    "server full": _full_server,
     "full disk": _full_disk,
 }

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
+import trio
+
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.parts import Parts
 from cqox.analysis.pools import open_pool
 from cqox.analysis.workers import WorkerPool
+from cqox.chaos.simulation.clocks import SimulatedTime
 from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
 from cqox.chaos.simulation.disk import Fault as DiskFault
 from cqox.chaos.simulation.process import SimulatedProcess, current_process
@@ -21,6 +24,7 @@ from services.gateway.app import create_app as create_gateway
 from services.http.server.app import App
 from services.simulation.recordings import Recordings
 from services.simulation.serving import PORT, serve
+from services.simulation.stores.servers import StoreServers
 from services.simulation.workers import WorkerFaults, Workers
 
 __all__ = ["ENGINES", "GATEWAYS", "Site"]
@@ -42,6 +46,7 @@ class Site:
         world: the world.
         recordings: what workers answer.
         by_address: whether gateways know each engine by a URL of its own, rather than all by one name.
+        on_servers: whether the stores are servers, rather than a file and the memory of each engine.
 
     Attributes:
         world: the world.
@@ -51,9 +56,13 @@ class Site:
         apps: the app of each service that runs.
         workers: the workers of each engine that runs.
         pools: the pool of the workers of each engine that runs.
+        servers: the servers of the stores; None where there are none.
+        disk: that of the data directory, which all engines share.
     """
 
-    def __init__(self, world: World, recordings: Recordings, *, by_address: bool = False) -> None:
+    def __init__(
+        self, world: World, recordings: Recordings, *, by_address: bool = False, on_servers: bool = False
+    ) -> None:
         self.world = world
         self.engines: tuple[str, ...] = ()
         self.gateways: tuple[str, ...] = ()
@@ -61,6 +70,7 @@ class Site:
         self.apps: dict[str, App] = {}
         self.workers: dict[str, Workers] = {}
         self.pools: dict[str, WorkerPool] = {}
+        self.servers = StoreServers(world.draw, SimulatedTime(trio.current_time()).time) if on_servers else None
         self._recordings = recordings
         self._by_address = by_address
         self._data = world.folder / "data"
@@ -87,6 +97,8 @@ class Site:
         with ExitStack() as stack:
             stack.enter_context(self.disk)
             stack.enter_context(hooked(self._at_fault_point))
+            if self.servers is not None:
+                stack.callback(self.servers.close)
             self.engines = tuple(f"engine-{number}" for number in range(engines))
             self.gateways = tuple(f"gateway-{number}" for number in range(gateways))
             self._name()
@@ -131,6 +143,10 @@ class Site:
         """Return what is wrong with the workers of an engine, to change it."""
         return self._worker_faults[engine]
 
+    def incarnation(self, name: str) -> str:
+        """Return what the disk and the servers know a process by, which no later one of its name has."""
+        return _incarnation(self.world.process(name))
+
     @contextmanager
     def store_errors(self, share: float, *, after: bool) -> Iterator[None]:
         """Let calls of the store fail while the block runs.
@@ -169,6 +185,8 @@ class Site:
 
     def _crashed(self, process: SimulatedProcess) -> None:
         self.disk.kill(_incarnation(process))
+        if self.servers is not None:
+            self.servers.hang_up(_incarnation(process))
         if process.name in self.workers:
             self.workers.pop(process.name).kill_all()
 
@@ -183,7 +201,13 @@ class Site:
                 yield pool
 
         settings = Settings(data_dir=self._data, auth="open", allowed_hosts=f"{ENGINES},engine-*")
-        return create_engine(settings, parts=Parts(open_pool=opened))
+        if self.servers is None:
+            return create_engine(settings, parts=Parts(open_pool=opened))
+        client = _incarnation(self.world.process(name))
+        opening_store, opening_cache = self.servers.opening_store(client), self.servers.opening_cache(client)
+        return create_engine(
+            settings, parts=Parts(open_pool=opened, open_store=opening_store, open_cache=opening_cache)
+        )
 
     def _gateway(self) -> App:
         hosts = self.engines if self._by_address else (ENGINES,)

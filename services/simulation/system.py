@@ -62,16 +62,16 @@ class CqoxSystem:
 
     def faults(self, draw: Random, minutes: float) -> Sequence[Fault]:
         """Return the faults of a run."""
-        # Drawn first, so that the faults fit the number of services.
-        engines, gateways = _size(draw)
-        return draw_faults(draw, minutes, engines=engines, gateways=gateways)
+        # Drawn first, so that the faults fit the site.
+        engines, gateways, on_servers = _size(draw)
+        return draw_faults(draw, minutes, engines=engines, gateways=gateways, on_servers=on_servers)
 
     async def run(self, world: World, faults: Sequence[Fault], minutes: float) -> None:
         """Run the system under these faults for this time, and tell the world what is violated."""
         assert self._recordings is not None
-        engines, gateways = _size(world.draw("faults"))
+        engines, gateways, on_servers = _size(world.draw("faults"))
         draw = world.draw("site")
-        site = Site(world, self._recordings, by_address=draw.random() < 0.5)
+        site = Site(world, self._recordings, by_address=draw.random() < 0.5, on_servers=on_servers)
         expected = Expectations(world)
         mix = Mix(gap=draw.choice([2.0, 4.0, 8.0]))
         end = 60 * minutes
@@ -96,8 +96,9 @@ class CqoxSystem:
         world.log.add("counts", *(f"{what}={count}" for what, count in sorted(expected.counts.items())))
 
 
-def _size(draw: Random) -> tuple[int, int]:
-    return draw.choice([1, 1, 2, 2, 3, 5]), draw.choice([1, 1, 1, 2, 3])
+def _size(draw: Random) -> tuple[int, int, bool]:
+    """Return the number of engines and gateways, and whether the stores are servers."""
+    return draw.choice([1, 1, 2, 2, 3, 5]), draw.choice([1, 1, 1, 2, 3]), draw.random() < 0.5
 
 
 async def _check_promises(world: World, expected: Expectations, client: Client) -> None:
