@@ -40,6 +40,8 @@ class LiveNames:
         for path in (operation.path, operation.target):
             if path and self.node(path) is None and os.path.lexists(path):
                 self.discover(os.path.dirname(path))
+        if operation.value >= 0 and operation.kind != "lock":
+            self._cut_off(operation.path, operation.value)
         if operation.kind in ("remove", "rename"):
             self._keep_content(operation.target or operation.path)
         if operation.kind in _APPEAR | _DISAPPEAR | {"rename", "link"}:
@@ -141,6 +143,11 @@ class LiveNames:
             return
         if node.kind == "folder" or not self._is_opaque(path.removeprefix(f"{self._root}/")):
             self._names.change([(folder, name, node)], at)
+
+    def _cut_off(self, path: str, size: int) -> None:
+        node = self.node(path)
+        if node is not None:
+            node.least = size if node.least is None else min(size, node.least)
 
     def _keep_content(self, path: str) -> None:
         """Keep what a name refers to before that goes, since a power loss may bring it back."""

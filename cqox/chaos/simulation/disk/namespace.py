@@ -20,6 +20,7 @@ class Node:
         mode: its permissions.
         times: its times of access and modification, in nanoseconds of the Unix epoch.
         synced: content of a file at its last sync.
+        least: smallest size of a file since its last sync, where it was cut off; None where it was not.
         last: content of a file when a name of it was last removed; target of a link.
         entries: of a folder, as programs see them.
         durable: of a folder, as they are on the disk.
@@ -29,6 +30,7 @@ class Node:
     mode: int = 0o600
     times: tuple[int, int] = (0, 0)
     synced: bytes = b""
+    least: int | None = None
     last: bytes = b""
     entries: "dict[str, Node]" = field(default_factory=dict)
     durable: "dict[str, Node]" = field(default_factory=dict)

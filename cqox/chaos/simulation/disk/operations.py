@@ -48,14 +48,14 @@ class Operation:
         path: absolute path.
         target: absolute path of the new name, of `rename`, `link` and `exchange`.
         descriptor: of `lock`, `sync` and `write`, where the program gave one; -1 otherwise.
-        value: what `lock` asks for.
+        value: what `lock` asks for; the size at which the file is cut off, -1 if it is not.
     """
 
     kind: str
     path: str
     target: str = ""
     descriptor: int = -1
-    value: int = 0
+    value: int = -1
 
 
 def operation_of(event: str, arguments: tuple[object, ...]) -> Operation | None:
@@ -97,9 +97,10 @@ def _opened(path: object, _mode: object, flags: object) -> Operation | None:
     place = _absolute(path)
     if place is None:
         return None
+    size = 0 if flags & os.O_TRUNC else -1
     if flags & os.O_CREAT or (_UNNAMED and flags & _UNNAMED == _UNNAMED):
-        return Operation("create", place)
-    return Operation("open" if flags & _WRITES else "read", place)
+        return Operation("create", place, value=size)
+    return Operation("open" if flags & _WRITES else "read", place, value=size)
 
 
 def _one(kind: str, within: int | None = None) -> Callable[..., Operation | None]:
@@ -118,6 +119,11 @@ def _two(kind: str) -> Callable[..., Operation | None]:
         return None if place is None or other is None else Operation(kind, place, other)
 
     return read
+
+
+def _truncated(path: object, size: object) -> Operation | None:
+    place = _absolute(path)
+    return None if place is None or not isinstance(size, int) else Operation("truncate", place, value=size)
 
 
 def _symlinked(_target: object, path: object, within: object) -> Operation | None:
@@ -144,6 +150,6 @@ _READERS: Mapping[str, Callable[..., Operation | None]] = {
     "os.rmdir": _one("remove_folder", 0),
     "os.scandir": _one("list"),
     "os.symlink": _symlinked,
-    "os.truncate": _one("truncate"),
+    "os.truncate": _truncated,
     "os.utime": _one("set_times", 2),
 }

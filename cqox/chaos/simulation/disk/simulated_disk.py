@@ -296,7 +296,7 @@ class SimulatedDisk:
         if node is None:
             return
         if node.kind == "file":
-            node.synced = content_of(path) or b""
+            node.synced, node.least = content_of(path) or b"", None
         else:
             self._names.sync_folder(node)
         if self._journal:
@@ -325,7 +325,7 @@ class SimulatedDisk:
 
     def _surviving(self, node: Node, written: bytes, content: Survival) -> bytes:
         if content == "drawn":
-            return surviving_content(node.synced, written, self._draw)
+            return surviving_content(node.synced, written, self._draw, least=node.least)
         return written if content == "kept" else node.synced
 
     # ---- paths

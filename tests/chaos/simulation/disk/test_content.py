@@ -7,9 +7,9 @@ from cqox.chaos.simulation.disk.content import BLOCK_BYTES, surviving_content
 OLD, NEW = b"o" * (3 * BLOCK_BYTES + 5), b"n" * (5 * BLOCK_BYTES + 7)
 
 
-def outcomes(synced: bytes, written: bytes) -> set[bytes]:
+def outcomes(synced: bytes, written: bytes, *, least: int | None = None) -> set[bytes]:
     draw = Random(1)
-    return {surviving_content(synced, written, draw) for _ in range(2000)}
+    return {surviving_content(synced, written, draw, least=least) for _ in range(2000)}
 
 
 def test_content_that_was_synced_survives_without_a_draw() -> None:
@@ -32,9 +32,15 @@ def test_old_new_short_zeroed_and_mixed_content_occur_and_blocks_are_whole(synce
     if synced and written:
         assert any(b"o" in content and b"n" in content for content in found)
     if written:
-        assert any(len(content) < len(written) and written.startswith(content) for content in found)
+        assert len(synced) >= len(written) or any(len(content) % BLOCK_BYTES == 0 for content in found)
         assert bytes(len(written)) in found or synced
 
 
-def test_a_block_of_one_length_is_old_or_new() -> None:
-    assert outcomes(b"0003\n", b"0006\n") == {b"0003\n", b"0006\n", b""}
+def test_a_block_that_is_overwritten_in_place_is_old_or_new_and_one_that_was_cut_off_before_may_be_empty() -> None:
+    assert outcomes(b"0003\n", b"0006\n") == {b"0003\n", b"0006\n"}
+    assert outcomes(b"0003\n", b"0006\n", least=0) == {b"0003\n", b"0006\n", b""}
+
+
+def test_a_file_that_grows_keeps_its_size() -> None:
+    assert min(len(content) for content in outcomes(OLD, NEW)) == len(OLD)
+    assert min(len(content) for content in outcomes(OLD, NEW, least=0)) == 0

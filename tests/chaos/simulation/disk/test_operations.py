@@ -9,7 +9,7 @@ from cqox.chaos.simulation.disk.operations import Operation, operation_of, path_
 @pytest.mark.parametrize(
     ("event", "arguments", "expected"),
     [
-        ("open", ("/a/b", "w", os.O_WRONLY | os.O_CREAT), Operation("create", "/a/b")),
+        ("open", ("/a/b", "w", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), Operation("create", "/a/b", value=0)),
         ("open", (b"/a/b", None, os.O_RDWR), Operation("open", "/a/b")),
         ("open", (Path("/a/b"), "r", os.O_RDONLY | os.O_CLOEXEC), Operation("read", "/a/b")),
         ("open", ("/a", None, os.O_RDWR | os.O_TMPFILE), Operation("create", "/a")),
@@ -20,7 +20,7 @@ from cqox.chaos.simulation.disk.operations import Operation, operation_of, path_
         ("os.rmdir", ("/a", -1), Operation("remove_folder", "/a")),
         ("os.mkdir", ("/a", 0o777, -1), Operation("make_folder", "/a")),
         ("os.symlink", ("target", "/a", -1), Operation("symlink", "/a")),
-        ("os.truncate", ("/a", 3), Operation("truncate", "/a")),
+        ("os.truncate", ("/a", 3), Operation("truncate", "/a", value=3)),
         ("os.chmod", ("/a", 0o600, -1), Operation("set_mode", "/a")),
         ("os.utime", ("/a", None, None, -1), Operation("set_times", "/a")),
         ("os.listdir", ("/a",), Operation("list", "/a")),

@@ -157,6 +157,38 @@ def test_a_link_and_the_removal_of_the_first_name_are_followed_by_descriptor_of_
     assert program.found() == {"folder": None, "folder/link": b"content"}
 
 
+def test_a_file_that_is_overwritten_in_place_is_never_shorter_but_one_that_is_written_again_may_be(
+    tmp_path: Path,
+) -> None:
+    def sizes(overwrite: Callable[[Path], object]) -> set[int]:
+        found = set[int]()
+        for seed in range(40):
+            root = tmp_path / f"{overwrite.__name__}-{seed}"
+            root.mkdir()
+            program = Program(root, seed)
+            with program.disk, hooked(program.disk.at_fault_point):
+                written(root / "file", b"0003")
+                sync(root)
+                overwrite(root / "file")
+                program.disk.power_loss()
+            found.add((root / "file").stat().st_size)
+        return found
+
+    def in_place(path: Path) -> None:
+        with open(path, "r+b") as file:
+            file.write(b"0006")
+
+    def again(path: Path) -> None:
+        path.write_bytes(b"0006")
+
+    def cut_off(path: Path) -> None:
+        with open(path, "r+b") as file:
+            os.ftruncate(file.fileno(), 2)
+            file.write(b"0006")
+
+    assert [sizes(in_place), sizes(again), sizes(cut_off)] == [{4}, {0, 4}, {2, 4}]
+
+
 def test_symbolic_links_survive_or_do_not(program: Program, tmp_path: Path) -> None:
     (tmp_path / "kept").symlink_to("target")
     sync(tmp_path)
