@@ -326,8 +326,9 @@ class FileStore(FigureFiles):
             tighten_one(self._root / name)
         with suppress(OSError):
             self._folders.complete(self._root / "datasets")
-        # Flush the folder entries: files in the folders are only as durable as these.
-        for folder in (self._root, self._root.parent):
+        # Flush the folder entries: files in the folders are only as durable as these. The last one holds that of all
+        # tenants, which is made with the first of them.
+        for folder in (self._root, self._root.parent, self._root.parent.parent):
             with suppress(OSError):
                 sync(folder)
         self._prepared = True

@@ -1,0 +1,284 @@
+"""Files of the product under a power loss at each of their operations.
+
+What was acknowledged is there and whole; what was not is there whole or not at all.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+import pytest
+
+from cqox.chaos.simulation.disk import PowerLoss, each_power_loss
+from cqox.encryption import KeyDestroyed
+from cqox.encryption.file_keyring import FileKeyRing
+from cqox.errors import NotFound
+from cqox.storage import DataDirectory, FileStore, Sealing
+from cqox.storage.partial_uploads import PartialUploads
+from cqox.storage.readable import table_context
+from cqox.storage.resealing import reseal_dataset
+from cqox.storage.sealing import UPLOAD, TenantSealing
+from tests.storage.records import a_dataset
+
+TABLE = b"table" * 1000
+UPLOADED = b"a,b\n1,2\n" * 500
+
+
+@pytest.fixture(params=["plain", "sealed"])
+def sealing(request: pytest.FixtureRequest, tmp_path: Path) -> Sealing:
+    """Run a test with encryption at rest off, and on."""
+    if request.param == "plain":
+        return Sealing()
+    ring = FileKeyRing(tmp_path.with_name(f"{tmp_path.name}-keyring.json"))
+    ring.new_data_key("default")
+    return Sealing(ring)
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """Return a folder in memory where there is one: real flushes would take most of the time."""
+    place = Path("/dev/shm")
+    with TemporaryDirectory(dir=place if os.access(place, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+def run(work: Callable[..., Awaitable[object]], *given: object) -> None:
+    anyio.run(work, *given, backend="trio")
+
+
+def files_at(loss: PowerLoss, sealing: Sealing, tenant: str = "default") -> FileStore:
+    return DataDirectory(loss.root, reserve_bytes=0, originals_bytes=2**20, sealing=sealing).within(tenant)
+
+
+async def stored(files: FileStore, name: str, content: bytes = TABLE, *, replace: bool = False) -> None:
+    folder = files.incoming()
+    # As a worker does it, which syncs nothing.
+    files.sealing.write_file(folder / "table.parquet", content, f"{table_context(name)}/table.parquet")
+    (folder / "table.parquet.json").write_text("{}", encoding="utf-8")
+    await files.keep(folder, a_dataset(name), replace=replace)
+
+
+async def is_whole(files: FileStore, name: str) -> bool:
+    """Return whether a data set is there, which must be readable then."""
+    if not files.has(name):
+        with pytest.raises(NotFound):
+            async with files.reading(name):
+                pass
+        return False
+    assert await files.is_intact(name)
+    async with files.reading(name) as table:
+        assert files.sealing.read_file(table.path, f"{table_context(name)}/table.parquet") == TABLE
+    record = await files.record(name)
+    assert record is not None
+    assert record.dataset_id == name
+    return True
+
+
+def each_loss_of(
+    disk: Path,
+    sealing: Sealing,
+    before: Callable[[FileStore], Awaitable[object]],
+    operation: Callable[[FileStore], Awaitable[object]],
+    check: Callable[[FileStore, PowerLoss], Awaitable[object]],
+    *,
+    seeds: int = 1,
+) -> None:
+    """Run an operation on files that exist, lose the power at each of its changes, and check a new engine's files."""
+
+    async def run_it(loss: PowerLoss) -> None:
+        files = files_at(loss, sealing)
+        await before(files)
+        loss.begin()
+        await operation(files)
+
+    async def check_it(loss: PowerLoss) -> None:
+        await check(files_at(loss, sealing), loss)
+
+    for loss in each_power_loss(disk, seeds=seeds):
+        with loss.running():
+            run(run_it, loss)
+        run(check_it, loss)
+
+
+async def nothing(_: FileStore) -> None:
+    """Nothing was done before."""
+
+
+@pytest.mark.parametrize("tenant", ["default", "acme"])
+def test_the_first_data_set_of_a_tenant_is_there_once_it_was_stored(disk: Path, tenant: str) -> None:
+    async def check(loss: PowerLoss) -> None:
+        files = files_at(loss, Sealing(), tenant)
+        assert await is_whole(files, "a") or not loss.is_complete, loss
+        # And the engine goes on.
+        await stored(files, "a")
+        assert await is_whole(files, "a"), loss
+
+    for loss in each_power_loss(disk, seeds=1):
+        with loss.running():
+            loss.begin()
+            run(stored, files_at(loss, Sealing(), tenant), "a")
+        run(check, loss)
+
+
+def test_a_data_set_is_there_once_it_was_stored_and_else_whole_or_absent(disk: Path, sealing: Sealing) -> None:
+    async def before(files: FileStore) -> None:
+        await stored(files, "b")
+
+    async def operation(files: FileStore) -> None:
+        await stored(files, "a")
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert await is_whole(files, "b"), loss
+        assert await is_whole(files, "a") or not loss.is_complete, loss
+
+    each_loss_of(disk, sealing, before, operation, check)
+
+
+def test_a_data_set_is_gone_once_it_was_deleted_and_else_whole_or_absent(disk: Path, sealing: Sealing) -> None:
+    async def before(files: FileStore) -> None:
+        await stored(files, "a")
+
+    async def operation(files: FileStore) -> None:
+        await files.delete("a")
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert not (await is_whole(files, "a") and loss.is_complete), loss
+
+    each_loss_of(disk, sealing, before, operation, check)
+
+
+def test_a_data_set_keeps_one_of_its_names(disk: Path, sealing: Sealing) -> None:
+    async def before(files: FileStore) -> None:
+        await stored(files, "a")
+
+    async def operation(files: FileStore) -> None:
+        await files.rename("a", "renamed.csv")
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert await is_whole(files, "a"), loss
+        record = await files.record("a")
+        assert record is not None
+        assert record.name in ({"renamed.csv"} if loss.is_complete else {"a.csv", "renamed.csv"}), loss
+
+    each_loss_of(disk, sealing, before, operation, check)
+
+
+def test_data_sets_that_are_written_again_under_another_key_stay_whole(disk: Path, tmp_path: Path) -> None:
+    ring = FileKeyRing(tmp_path / "keyring.json")
+    ring.new_data_key("default")
+    sealing = Sealing(ring)
+
+    async def before(files: FileStore) -> None:
+        await stored(files, "a")
+        ring.rotate("default")
+
+    async def operation(files: FileStore) -> None:
+        fresh = DataDirectory(files._root, reserve_bytes=0, sealing=Sealing(ring)).within("default")
+        assert await reseal_dataset(fresh, "a", {})
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        fresh = DataDirectory(files._root, reserve_bytes=0, sealing=Sealing(ring)).within("default")
+        assert await is_whole(fresh, "a"), loss
+        assert not (loss.is_complete and await reseal_dataset(fresh, "a", {})), loss
+
+    each_loss_of(disk, sealing, before, operation, check, seeds=1)
+
+
+# ---- markers of erased data sets
+
+
+# ---- uploads in pieces
+
+
+def uploads_at(loss: PowerLoss, sealing: Sealing) -> PartialUploads:
+    return files_at(loss, sealing).partial
+
+
+def append(uploads: PartialUploads, upload_id: str, offset: int, data: bytes) -> None:
+    piece = uploads.open_piece(upload_id, offset)
+    try:
+        piece.write(data)
+        piece.commit()
+    finally:
+        piece.close()
+
+
+def content_of(uploads: PartialUploads, upload_id: str, root: Path, sealing: TenantSealing) -> bytes:
+    view = root / "uploads" / "view"
+    uploads.link(upload_id, view)
+    with sealing.blocks(view, UPLOAD) as blocks:
+        return b"".join(blocks)
+
+
+def test_an_upload_that_was_deleted_is_gone(disk: Path, sealing: Sealing) -> None:
+    for loss in each_power_loss(disk, seeds=1):
+        with loss.running():
+            uploads = uploads_at(loss, sealing)
+            upload_id = uploads.create(name="a.csv", size_bytes=6, fingerprint=None).upload_id
+            append(uploads, upload_id, 0, b"abc")
+            loss.begin()
+            uploads.delete(upload_id)
+        try:
+            assert uploads_at(loss, sealing).find(upload_id).offset == 3, loss
+            assert not loss.is_complete, loss
+        except NotFound:
+            pass
+
+
+# ---- keys, and tenants
+
+
+def test_a_key_that_sealed_something_is_never_lost(disk: Path) -> None:
+    for loss in each_power_loss(disk, seeds=1):
+        keys = list[tuple[str, bytes, bytes]]()
+        with loss.running():
+            ring = FileKeyRing(loss.root / "keyring.json")
+            loss.begin()
+            for tenant in ("default", "acme"):
+                key = ring.new_data_key(tenant)
+                keys.append((tenant, key.wrapped, key.plain))
+                ring.rotate(tenant)
+        again = FileKeyRing(loss.root / "keyring.json")
+        again.check()
+        for tenant, wrapped, plain in keys:
+            assert again.unwrap(tenant, wrapped) == plain, loss
+        again.new_data_key("default")
+
+
+def test_a_destroyed_key_is_gone_and_the_others_stay(disk: Path) -> None:
+    for loss in each_power_loss(disk, seeds=1):
+        with loss.running():
+            ring = FileKeyRing(loss.root / "keyring.json")
+            key, other = ring.new_data_key("default"), ring.new_data_key("acme")
+            loss.begin()
+            assert ring.destroy("default")
+        again = FileKeyRing(loss.root / "keyring.json")
+        assert again.unwrap("acme", other.wrapped) == other.plain, loss
+        if loss.is_complete:
+            with pytest.raises(KeyDestroyed):
+                again.unwrap("default", key.wrapped)
+            left = b"".join(path.read_bytes() for path in loss.root.iterdir())
+            assert b'"default"' not in left, loss
+
+
+def test_a_removed_tenant_stays_removed(disk: Path) -> None:
+    async def run_it(loss: PowerLoss) -> None:
+        directory = DataDirectory(loss.root, reserve_bytes=0)
+        await stored(directory.within("acme"), "a")
+        loss.begin()
+        await directory.remove_tenant("acme")
+
+    async def check(loss: PowerLoss) -> None:
+        directory = DataDirectory(loss.root, reserve_bytes=0)
+        assert not (loss.is_complete and "acme" in directory.tenants()), loss
+        if "acme" in directory.tenants():
+            await is_whole(directory.within("acme"), "a")
+        await directory.remove_tenant("acme")
+        assert "acme" not in directory.tenants()
+
+    for loss in each_power_loss(disk, seeds=1):
+        with loss.running():
+            run(run_it, loss)
+        run(check, loss)
