@@ -157,7 +157,8 @@ class PartialUploads:
         _write_offset(scratch / "offset", _offset_text(0, sealed), create=True)
         sync(scratch)
         scratch.rename(self._root / upload_id)
-        sync(self._root)
+        for folder in (self._root, self._root.parent):  # The first upload makes the folder of all.
+            sync(folder)
         return self.find(upload_id)
 
     def find(self, upload_id: str) -> PartialUpload:
@@ -387,9 +388,9 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
     scratch = path.with_name(f".{path.name}")
     with open(scratch, "w", encoding="utf-8", opener=private_opener) as file:
         json.dump(value, file, ensure_ascii=False)
-        file.flush()
-        sync_handle(file.fileno())
+    sync(scratch)
     scratch.rename(path)
+    sync(path.parent)
 
 
 def _read_json(path: Path) -> dict[str, str]:

@@ -196,6 +196,20 @@ def uploads_at(loss: PowerLoss, sealing: Sealing) -> PartialUploads:
     return files_at(loss, sealing).partial
 
 
+def test_an_upload_that_was_begun_is_there(disk: Path, sealing: Sealing) -> None:
+    for loss in each_power_loss(disk, seeds=1):
+        begun = list[str]()
+        with loss.running():
+            uploads = uploads_at(loss, sealing)
+            loss.begin()
+            begun.append(uploads.create(name="a.csv", size_bytes=6, fingerprint=None).upload_id)
+        uploads = uploads_at(loss, sealing)
+        for upload_id in {*begun, *uploads.ids()}:
+            assert uploads.find(upload_id).offset == 0, loss
+            append(uploads, upload_id, 0, b"abcdef")
+            assert content_of(uploads, upload_id, loss.root, sealing.of("default")) == b"abcdef", loss
+
+
 def append(uploads: PartialUploads, upload_id: str, offset: int, data: bytes) -> None:
     piece = uploads.open_piece(upload_id, offset)
     try:
@@ -210,6 +224,42 @@ def content_of(uploads: PartialUploads, upload_id: str, root: Path, sealing: Ten
     uploads.link(upload_id, view)
     with sealing.blocks(view, UPLOAD) as blocks:
         return b"".join(blocks)
+
+
+def test_a_piece_that_was_acknowledged_stays_and_one_that_was_not_can_be_sent_again(
+    disk: Path, sealing: Sealing
+) -> None:
+    pieces = (b"a" * 1000, b"b" * 2000, b"c" * 500)
+    whole = b"".join(pieces)
+    for loss in each_power_loss(disk, seeds=1):
+        acknowledged = 0
+        with loss.running():
+            uploads = uploads_at(loss, sealing)
+            upload_id = uploads.create(name="a.csv", size_bytes=len(whole), fingerprint=None).upload_id
+            loss.begin()
+            for piece in pieces:
+                append(uploads, upload_id, acknowledged, piece)
+                acknowledged += len(piece)
+        uploads = uploads_at(loss, sealing)
+        offset = uploads.find(upload_id).offset
+        assert acknowledged <= offset <= len(whole), loss
+        append(uploads, upload_id, offset, whole[offset:])
+        assert content_of(uploads, upload_id, loss.root, sealing.of("default")) == whole, loss
+
+
+def test_an_upload_that_was_read_stays_known_with_its_data_set(disk: Path, sealing: Sealing) -> None:
+    for loss in each_power_loss(disk, seeds=1):
+        with loss.running():
+            uploads = uploads_at(loss, sealing)
+            upload_id = uploads.create(name="a.csv", size_bytes=6, fingerprint=None).upload_id
+            append(uploads, upload_id, 0, b"abcdef")
+            loss.begin()
+            uploads.finish(upload_id, digest="digest", dataset_id="a")
+        upload = uploads_at(loss, sealing).find(upload_id)
+        assert upload.is_complete, loss
+        assert upload.dataset_id in (("a",) if loss.is_complete else ("a", None)), loss
+        if upload.dataset_id is None:
+            assert content_of(uploads_at(loss, sealing), upload_id, loss.root, sealing.of("default")) == b"abcdef"
 
 
 def test_an_upload_that_was_deleted_is_gone(disk: Path, sealing: Sealing) -> None:
