@@ -12,7 +12,7 @@ from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import NotFound
-from cqox.storage.file_operations import remove
+from cqox.storage.file_operations import remove, sync
 from cqox.storage.private import private_folder
 from cqox.storage.sealing import TenantSealing
 
@@ -58,7 +58,14 @@ class FigureFiles(ABC):
     async def erase(self, analysis_id: str) -> None:
         """Remove the rendered figures of an analysis; the next request renders them again."""
         folder = self._root / "figures" / checked_part(analysis_id)
-        await self.threaded(remove, folder)
+
+        def erase() -> None:
+            if folder.exists():
+                remove(folder)
+                # They may show personal data: a power failure must not bring them back.
+                sync(folder.parent)
+
+        await self.threaded(erase)
 
     def figure(self, analysis_id: str, name: str, suffix: str) -> Path:
         """Return the path of the rendered figure, also before it is rendered."""
@@ -90,6 +97,8 @@ class FigureFiles(ABC):
             private_folder(path.parent, parents=True, exist_ok=True)
             scratch = path.with_name(f".{path.name}.{randomness.token_hex(6)}")
             self.sealing.write_file(scratch, content, _figure_context(path))
+            # Before it has its name, by which an empty one would be served after a power failure.
+            sync(scratch)
             scratch.replace(path)
 
         await self.threaded(write)

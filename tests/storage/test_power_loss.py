@@ -15,6 +15,7 @@ from cqox.chaos.simulation.disk import PowerLoss, each_power_loss
 from cqox.encryption import KeyDestroyed
 from cqox.encryption.file_keyring import FileKeyRing
 from cqox.errors import NotFound
+from cqox.file_sync import sync
 from cqox.storage import DataDirectory, FileStore, Sealing
 from cqox.storage.partial_uploads import PartialUploads
 from cqox.storage.readable import table_context
@@ -165,6 +166,18 @@ def test_a_data_set_keeps_one_of_its_names(disk: Path, sealing: Sealing) -> None
     each_loss_of(disk, sealing, before, operation, check)
 
 
+def test_a_figure_is_whole_or_absent(disk: Path, sealing: Sealing) -> None:
+    content = b"<svg>" + b"figure" * 1000 + b"</svg>"
+
+    async def operation(files: FileStore) -> None:
+        await files.write_figure(files.figure("a", "plot", "svg"), content)
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert await files.read_figure(files.figure("a", "plot", "svg")) in (content, None), loss
+
+    each_loss_of(disk, sealing, nothing, operation, check)
+
+
 def test_data_sets_that_are_written_again_under_another_key_stay_whole(disk: Path, tmp_path: Path) -> None:
     ring = FileKeyRing(tmp_path / "keyring.json")
     ring.new_data_key("default")
@@ -184,6 +197,23 @@ def test_data_sets_that_are_written_again_under_another_key_stay_whole(disk: Pat
         assert not (loss.is_complete and await reseal_dataset(fresh, "a", {})), loss
 
     each_loss_of(disk, sealing, before, operation, check, seeds=1)
+
+
+def test_figures_that_were_erased_do_not_come_back(disk: Path) -> None:
+    async def before(files: FileStore) -> None:
+        for name in ("plot", "other"):
+            await files.write_figure(files.figure("a", name, "svg"), b"<svg/>")
+        # As after a while.
+        for folder in (files.figure("a", "plot", "svg").parent, files.figure("a", "plot", "svg").parents[1]):
+            sync(folder)
+
+    async def operation(files: FileStore) -> None:
+        await files.erase("a")
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert not (loss.is_complete and files.drawn()), loss
+
+    each_loss_of(disk, Sealing(), before, operation, check)
 
 
 # ---- markers of erased data sets
