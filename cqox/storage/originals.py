@@ -21,7 +21,7 @@ from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
 from cqox.errors import NotFound, StoreUnavailable
-from cqox.storage.file_operations import link_or_copy
+from cqox.storage.file_operations import link_or_copy, sync
 from cqox.storage.sealing import UPLOAD, TenantSealing
 
 __all__ = ["ABOUT", "ORIGINAL", "Original", "Originals"]
@@ -96,6 +96,7 @@ class Originals:
             check_room(0)
             if not (place / ORIGINAL).exists():
                 self._link(place, path, original.size_bytes, check_room, sealing)
+                sync(place)
             self.enforce()
         except (OSError, StoreUnavailable):
             # The data set is complete without it.
@@ -197,6 +198,8 @@ class Originals:
     ) -> None:
         try:
             if not sealing.is_outdated(path):
+                # Before it has its name: the first rows of a torn one would be shown after a power failure.
+                sync(path)
                 os.link(path, place / ORIGINAL)
                 return
         except (FileExistsError, FileNotFoundError):
@@ -209,6 +212,7 @@ class Originals:
         scratch = place / f".{ORIGINAL}.{randomness.token_hex(6)}"
         try:
             sealing.copy_file(path, scratch, UPLOAD)
+            sync(scratch)
             scratch.rename(place / ORIGINAL)
         finally:
             scratch.unlink(missing_ok=True)
@@ -218,6 +222,7 @@ class Originals:
         try:
             text = json.dumps(asdict(original), ensure_ascii=False).encode()
             sealing.write_file(scratch, text, _context(place))
+            sync(scratch)
             scratch.rename(place / ABOUT)
         finally:
             scratch.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ What was acknowledged is there and whole; what was not is there whole or not at 
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ from cqox.encryption import KeyDestroyed
 from cqox.encryption.file_keyring import FileKeyRing
 from cqox.errors import NotFound
 from cqox.file_sync import sync
-from cqox.storage import DataDirectory, FileStore, Sealing
+from cqox.storage import DataDirectory, FileStore, Original, Sealing
 from cqox.storage.partial_uploads import PartialUploads
 from cqox.storage.readable import table_context
 from cqox.storage.resealing import reseal_dataset
@@ -162,6 +163,44 @@ def test_a_data_set_keeps_one_of_its_names(disk: Path, sealing: Sealing) -> None
         record = await files.record("a")
         assert record is not None
         assert record.name in ({"renamed.csv"} if loss.is_complete else {"a.csv", "renamed.csv"}), loss
+
+    each_loss_of(disk, sealing, before, operation, check)
+
+
+def test_the_original_of_an_upload_is_there_once_it_was_kept_and_else_whole_or_absent(
+    disk: Path, sealing: Sealing
+) -> None:
+    original = Original(
+        name="a.csv",
+        digest=blake2b(UPLOADED, digest_size=16).hexdigest(),
+        size_bytes=len(UPLOADED),
+        encoding="utf-8",
+        options={},
+    )
+
+    async def before(files: FileStore) -> None:
+        await stored(files, "a")
+
+    async def operation(files: FileStore) -> None:
+        path = files.scratch / "upload"
+        writer = files.upload_writer(path.open("xb"))
+        writer.write(UPLOADED)
+        writer.close()
+        await files.keep_original("a", path, original)
+        assert files.originals.has(files.folder_of("a"))
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert await is_whole(files, "a"), loss
+        _, is_kept = await files.original("a")
+        assert is_kept or not loss.is_complete, loss
+        if is_kept:
+            # What lists it and what reads it without a check must find it whole.
+            about, _ = await files.original("a")
+            if about is None and not loss.is_complete:
+                return
+            assert about == original, loss
+            async with files.reading_original("a", verify=False) as (_, path):
+                assert files.sealing.digest(path, UPLOAD) == original.digest, loss
 
     each_loss_of(disk, sealing, before, operation, check)
 
