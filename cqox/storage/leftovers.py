@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cqox import clock
+from cqox.storage.file_operations import sync
 
 __all__ = ["Erasures", "sweep"]
 
@@ -36,11 +37,16 @@ class Erasures:
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._folder / dataset_id).touch(mode=0o600)
+        # So that a deletion that a power failure interrupts is completed.
+        for folder in (self._folder, self._folder.parent):
+            sync(folder)
 
     def end(self, dataset_id: str) -> None:
         """Remove the marker: the data set was uploaded again, or no further report can appear."""
         with suppress(OSError):
-            (self._folder / dataset_id).unlink(missing_ok=True)
+            (self._folder / dataset_id).unlink()
+            # A power failure would bring it back.
+            sync(self._folder)
 
     def all(self) -> Mapping[str, float]:
         """Return the erased data sets that may still get reports, with the age in seconds; remove older markers."""

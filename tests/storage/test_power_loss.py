@@ -258,6 +258,37 @@ def test_figures_that_were_erased_do_not_come_back(disk: Path) -> None:
 # ---- markers of erased data sets
 
 
+def test_an_erased_data_set_stays_marked_once_it_was(disk: Path) -> None:
+    async def before(files: FileStore) -> None:
+        await stored(files, "a")
+
+    async def operation(files: FileStore) -> None:
+        await files.begin_erasure("a")
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        assert "a" in files.erasures.all() or not loss.is_complete, loss
+
+    each_loss_of(disk, Sealing(), before, operation, check)
+
+
+def test_a_data_set_that_is_stored_again_is_not_marked_as_erased(disk: Path) -> None:
+    async def before(files: FileStore) -> None:
+        await stored(files, "a")
+        await files.begin_erasure("a")
+        await files.delete("a")
+
+    async def operation(files: FileStore) -> None:
+        await stored(files, "a")
+
+    async def check(files: FileStore, loss: PowerLoss) -> None:
+        if loss.is_complete:
+            assert await is_whole(files, "a"), loss
+            # The reports of a marked one are deleted, also those that were computed since.
+            assert "a" not in files.erasures.all(), loss
+
+    each_loss_of(disk, Sealing(), before, operation, check)
+
+
 # ---- uploads in pieces
 
 
