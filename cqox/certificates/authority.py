@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cqox.certificates.folder import CERT, CURRENT, KEY, CertificatesUnusable, publish
+from cqox.file_sync import sync
 
 __all__ = [
     "AUTHORITY",
@@ -119,6 +120,7 @@ class Authority:
         if any((folder / AUTHORITY).glob("*")):
             raise AuthorityExists(f"{folder} has an authority already")
         folder.mkdir(0o700, parents=True, exist_ok=True)
+        sync(folder.parent)
         _point(folder / AUTHORITY, _make_authority(folder / AUTHORITY))
         return cls(folder)
 
@@ -282,7 +284,12 @@ def _write_authority(folder: Path, cert: bytes, key: bytes) -> None:
     for name, content in ((CERT, cert), (KEY, key)):
         with open(aside / name, "wb", opener=lambda path, flags: os.open(path, flags | os.O_CLOEXEC, 0o600)) as file:
             file.write(content)
+        sync(aside / name)
+    sync(aside)
     os.rename(aside, folder)
+    # What it has issued is of no use without its key.
+    for parent in (folder.parent, folder.parent.parent):
+        sync(parent)
 
 
 def _point(folder: Path, name: str) -> None:
@@ -290,6 +297,7 @@ def _point(folder: Path, name: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(name)
     os.replace(link, folder / _SIGNING)
+    sync(folder)
 
 
 def _builder(

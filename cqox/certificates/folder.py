@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from cqox.errors import CqoxError
-from cqox.file_sync import sync_handle
+from cqox.file_sync import sync, sync_handle
 
 __all__ = ["CA", "CERT", "CURRENT", "KEY", "CertificatesUnusable", "Version", "current_version", "publish"]
 
@@ -104,9 +104,14 @@ def publish(folder: Path, *, cert: bytes, key: bytes, ca: bytes) -> Path:
             file.write(content)
             file.flush()
             sync_handle(file.fileno())
+    # Before the link: after a power failure it must not name a version that is lost.
+    for place in (version, folder):
+        sync(place)
     link = folder / f".{version.name}"
     link.symlink_to(version.name)
     os.replace(link, folder / CURRENT)
+    for place in (folder, folder.parent):
+        sync(place)
     _remove_replaced(folder, version)
     return version
 
