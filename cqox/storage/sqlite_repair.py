@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sqlite3
 import stat
 import time
@@ -13,6 +14,7 @@ from typing import NamedTuple, Self, cast
 from cqox.contract import counted
 from cqox.storage.contracts import StoredReport
 from cqox.storage.disk import exclusive_lock
+from cqox.storage.file_operations import sync
 from cqox.storage.rows import loaded
 from cqox.storage.schema import FINISHED
 from cqox.storage.sqlite_file import BUSY_SECONDS, File, code_of, file_at, marks
@@ -164,19 +166,34 @@ def _swapped(path: Path, fresh: Path) -> str:
         fresh.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
     moved: list[tuple[Path, Path]] = []
     try:
-        # The WAL first: it must not be applied to the new file.
+        # The WAL first, also on the disk: it must not be applied to the new file.
         for ending in reversed(_ENDINGS):
             old, new = path.with_name(path.name + ending), path.with_name(name + ending)
             with suppress(FileNotFoundError):
-                old.rename(new)
+                _set_aside(old, new, stays=not ending)
                 moved.append((old, new))
+        sync(path.parent)
         fresh.rename(path)
     except OSError:
         # Without its WAL the file would lack the latest writes.
         for old, new in reversed(moved):
-            new.rename(old)
+            if old.exists():
+                new.unlink()
+            else:
+                new.rename(old)
         raise
+    sync(path.parent)
     return name
+
+
+def _set_aside(old: Path, new: Path, *, stays: bool) -> None:
+    """Give a file another name; one that stays keeps the old one too, so that a crash leaves a file in its place."""
+    if stays:
+        # Where the file system has no hard links it is missing for a moment.
+        with suppress(OSError):
+            os.link(old, new)
+            return
+    old.rename(new)
 
 
 def _remove(fresh: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from cqox.chaos.simulation.disk import each_power_loss
 from cqox.errors import StoreUnavailable
+from cqox.file_sync import sync
 from cqox.storage import SqliteStore, sqlite_repair
 from cqox.storage.rows import DATASET, JOB, REPORT, row_of
 from cqox.storage.sqlite_repair import replace_damaged
@@ -251,7 +253,7 @@ async def test_a_failed_repair_is_retried_at_intervals_and_logged(
     assert names(tmp_path) == {"results.sqlite"}
 
 
-@pytest.mark.parametrize("failing", ["results.sqlite", "results.sqlite.new"])
+@pytest.mark.parametrize("failing", ["results.sqlite-wal", "results.sqlite.new"])
 async def test_a_failed_swap_restores_the_file_and_its_wal(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +315,37 @@ async def test_the_leftover_of_an_engine_that_crashed_during_a_repair_is_overwri
         assert await kept(store) == len(REPORTS)
     assert len(set_aside(tmp_path)) == 1
     assert not any(name.startswith("results.sqlite.new") for name in names(tmp_path))
+
+
+async def test_a_crash_during_the_swap_leaves_a_file_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    await filled(path)
+    code = (
+        "import os, pathlib, sys\n"
+        "from cqox.storage import sqlite_repair\n"
+        "pathlib.Path.rename = lambda self, _: os._exit(9) if self.name.endswith('.new') else os.rename(self, _)\n"
+        "sqlite_repair.replace_damaged(pathlib.Path(sys.argv[1]), 'so', is_damaged=lambda _: True, seconds=10)\n"
+    )
+    ended = await anyio.run_process([sys.executable, "-c", code, str(path)], check=False)
+    assert ended.returncode == 9
+    # An engine that starts now would create an empty one otherwise.
+    async with in_default(SqliteStore.open, path) as store:
+        assert await kept(store) == len(REPORTS)
+
+
+def test_a_power_loss_never_leaves_the_wal_of_the_old_file_with_the_new_one(tmp_path: Path) -> None:
+    for loss in each_power_loss(tmp_path, seeds=2):
+        path = loss.root / "results.sqlite"
+        with loss.running():
+            for name, content in (("", b"old"), ("-wal", b"old log"), (".new", b"new")):
+                path.with_name(path.name + name).write_bytes(content)
+                sync(path.with_name(path.name + name))
+            sync(loss.root)
+            loss.begin()
+            sqlite_repair._swapped(path, path.with_name("results.sqlite.new"))
+        log = path.with_name("results.sqlite-wal")
+        assert path.read_bytes() == b"old" or not log.exists(), loss
+        assert path.read_bytes() == b"new" or not loss.is_complete, loss
 
 
 async def test_the_new_file_is_private(tmp_path: Path) -> None:
