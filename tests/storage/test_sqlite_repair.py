@@ -334,7 +334,7 @@ async def test_a_crash_during_the_swap_leaves_a_file_in_its_place(tmp_path: Path
 
 
 def test_a_power_loss_never_leaves_the_wal_of_the_old_file_with_the_new_one(tmp_path: Path) -> None:
-    for loss in each_power_loss(tmp_path, seeds=2):
+    for loss in each_power_loss(tmp_path, seeds=12):
         path = loss.root / "results.sqlite"
         with loss.running():
             for name, content in (("", b"old"), ("-wal", b"old log"), (".new", b"new")):
