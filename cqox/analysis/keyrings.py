@@ -73,7 +73,10 @@ def put_mark(data_dir: Path, sealing: Sealing) -> None:
     """
     place = data_dir / MARK
     if sealing.ring is None:
-        place.unlink(missing_ok=True)
+        if place.exists():
+            place.unlink(missing_ok=True)
+            # A mark that a power failure brings back would keep an engine without a ring from its start.
+            sync(data_dir)
         return
     if place.exists():
         return

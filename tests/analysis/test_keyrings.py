@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cqox.analysis.keyrings import KEY_RING_FILE, MARK, check_mark, file_ring, put_mark, ring_of_directory
+from cqox.chaos.simulation.disk import each_power_loss
 from cqox.errors import StoreUnavailable
 from cqox.storage import Sealing
 from tests.storage.sealings import sealing_in
@@ -40,6 +41,26 @@ def test_a_directory_that_is_no_longer_sealed_has_no_mark(tmp_path: Path) -> Non
     put_mark(tmp_path, Sealing())
     check_mark(tmp_path, Sealing())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mark_outlives_a_power_failure_once_it_was_put_and_does_not_come_back(tmp_path: Path) -> None:
+    sealing = sealing_in(tmp_path)
+    for loss in each_power_loss(tmp_path, seeds=1):
+        with loss.running():
+            loss.begin()
+            put_mark(loss.root, sealing)
+        # Never a damaged one: nothing would open then.
+        check_mark(loss.root, sealing)
+        assert (loss.root / MARK).exists() or not loss.is_complete, loss
+    for loss in each_power_loss(tmp_path, seeds=1):
+        with loss.running():
+            put_mark(loss.root, sealing)
+            loss.begin()
+            put_mark(loss.root, Sealing())
+        if loss.is_complete:
+            check_mark(loss.root, Sealing())
+        else:
+            check_mark(loss.root, sealing)
 
 
 def test_a_ring_in_the_directory_is_found(tmp_path: Path) -> None:
