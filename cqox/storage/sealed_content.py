@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Self
 
+from cqox.fault_points import fault_point
 from cqox.storage.sealing import UPLOAD, TenantSealing
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def write_all(handle: int, data: bytes, at: int) -> None:
     """Write bytes at a position of a file, all of them."""
     rest = memoryview(data)
     while rest:
+        fault_point("disk.write", handle)
         written = os.pwrite(handle, rest, at)
         at += written
         rest = rest[written:]

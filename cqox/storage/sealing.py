@@ -17,6 +17,7 @@ from typing import IO, Protocol
 from cqox.contract.messages import Message
 from cqox.encryption import DataKey, KeyRing, KeysUnavailable, SealBroken, Sealer, is_sealed
 from cqox.errors import StoreUnavailable
+from cqox.fault_points import fault_point
 from cqox.storage.private import private_opener
 
 __all__ = ["UPLOAD", "FileKeys", "PlainWriter", "Sealing", "TenantSealing", "Writer", "is_marked"]
@@ -60,6 +61,7 @@ class PlainWriter:
 
     def write(self, data: bytes, /) -> int:
         """See `Writer`."""
+        fault_point("disk.write", self._file)
         return self._file.write(data)
 
     def close(self) -> None:
@@ -216,6 +218,7 @@ class TenantSealing:
         """
         sealed = self.seal(plain, context)
         with open(path, "wb", opener=private_opener) as file:
+            fault_point("disk.write", file)
             file.write(sealed)
 
     def writer(self, file: IO[bytes], context: str) -> Writer:

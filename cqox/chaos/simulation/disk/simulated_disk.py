@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from io import IOBase
 from pathlib import Path
 from random import Random
 from typing import Literal, Self
@@ -185,19 +186,19 @@ class SimulatedDisk:
         """Take a fault point of the program, for `cqox.fault_points.hooked`; others than `disk.` are ignored.
 
         Args:
-            name: `disk.sync` and `disk.synced`, or `disk.write`, with the path or descriptor of a file;
+            name: `disk.sync` and `disk.synced`, or `disk.write`, with a path, a descriptor or an open file;
                 `disk.exchange` and `disk.exchanged` with two paths.
             details: these.
         """
         match name.removeprefix("disk."), details:
-            case ("sync" | "write") as kind, (int() | Path() | str() as file, *_):
+            case ("sync" | "write") as kind, (file, *_):
                 self._at_point(kind, file)
             case "exchange", (one, other):
-                self._at_point("exchange", str(one), str(other))
+                self._at_point("exchange", one, str(other))
             case "exchanged", (one, other):
                 with unobserved(), self._lock:
                     self._names_now.exchanged(self._place(str(one)), self._place(str(other)))
-            case "synced", (int() | Path() | str() as file, *_):
+            case "synced", (file, *_):
                 with unobserved(), self._lock:
                     self._synced(file)
             case _:
@@ -210,8 +211,8 @@ class SimulatedDisk:
         if operation is not None:
             self._meet(operation)
 
-    def _at_point(self, kind: str, file: int | str | Path, target: str = "") -> None:
-        path = path_of(file) if isinstance(file, int) else os.path.abspath(file)
+    def _at_point(self, kind: str, file: object, target: str = "") -> None:
+        path = _path(file)
         if path is not None:
             with unobserved():
                 self._meet(Operation(kind, path, os.path.abspath(target) if target else ""))
@@ -282,8 +283,8 @@ class SimulatedDisk:
         self._names = Namespace(read_tree(self._root, self._is_opaque))
         self._names_now = LiveNames(self._root, self._names, self._is_opaque, self._now)
 
-    def _synced(self, file: int | str | Path) -> None:
-        path = path_of(file) if isinstance(file, int) else os.path.abspath(file)
+    def _synced(self, file: object) -> None:
+        path = _path(file)
         if path is None or self._relative(path) is None:
             return
         path = self._place(path)
@@ -349,3 +350,12 @@ class SimulatedDisk:
 
     def _spared(self, path: str) -> bool:
         return self._is_opaque(self._relative(path) or "")
+
+
+def _path(file: object) -> str | None:
+    """Return the absolute path of a descriptor, an open file or a path; None where it has none."""
+    if isinstance(file, int):
+        return path_of(file)
+    if isinstance(file, str | os.PathLike):
+        return os.path.abspath(os.fsdecode(file))
+    return path_of(file.fileno()) if isinstance(file, IOBase) else None

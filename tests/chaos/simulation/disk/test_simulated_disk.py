@@ -439,9 +439,12 @@ def test_all_faults_are_healed_at_once(program: Program, tmp_path: Path) -> None
 
 def test_a_write_that_the_program_reports_is_refused(program: Program, tmp_path: Path) -> None:
     with open(tmp_path / "file", "wb") as file, program.disk.failing(Fault(error=errno.ENOSPC)):
-        with pytest.raises(OSError) as refused:
-            fault_point("disk.write", file.fileno(), 3)
-        assert refused.value.errno == errno.ENOSPC
+        for given in (file.fileno(), file, tmp_path / "file", str(tmp_path / "file")):
+            with pytest.raises(OSError) as refused:
+                fault_point("disk.write", given)
+            assert refused.value.errno == errno.ENOSPC
+    fault_point("disk.write", file if not file.closed else object())
+    assert [(event.operation, event.path) for event in program.events[1:]] == [("write", "file")] * 4
 
 
 def test_files_elsewhere_and_other_fault_points_are_left_alone(program: Program, tmp_path: Path) -> None:
