@@ -49,3 +49,10 @@ def test_an_open_file_is_flushed_by_its_descriptor(tmp_path: Path) -> None:
         file.flush()
         sync_handle(file.fileno())
         assert met == [("disk.sync", file.fileno()), ("disk.synced", file.fileno())]
+
+
+def test_nothing_else_flushes_since_a_simulated_disk_would_not_know_of_it() -> None:
+    root = Path(__file__).parents[1]
+    modules = [path for package in ("cqox", "services") for path in (root / package).rglob("*.py")]
+    found = [path.name for path in modules if "os.fsync(" in path.read_text(encoding="utf-8")]
+    assert found == ["file_sync.py"]

@@ -138,7 +138,7 @@ def test_a_data_set_is_there_once_it_was_stored_and_else_whole_or_absent(disk: P
     each_loss_of(disk, sealing, before, operation, check)
 
 
-def test_a_data_set_is_gone_once_it_was_deleted_and_else_whole_or_absent(disk: Path, sealing: Sealing) -> None:
+def test_a_data_set_is_gone_once_it_was_deleted_and_else_whole_or_absent(disk: Path) -> None:
     async def before(files: FileStore) -> None:
         await stored(files, "a")
 
@@ -148,10 +148,10 @@ def test_a_data_set_is_gone_once_it_was_deleted_and_else_whole_or_absent(disk: P
     async def check(files: FileStore, loss: PowerLoss) -> None:
         assert not (await is_whole(files, "a") and loss.is_complete), loss
 
-    each_loss_of(disk, sealing, before, operation, check)
+    each_loss_of(disk, Sealing(), before, operation, check)
 
 
-def test_a_data_set_keeps_one_of_its_names(disk: Path, sealing: Sealing) -> None:
+def test_a_data_set_keeps_one_of_its_names(disk: Path) -> None:
     async def before(files: FileStore) -> None:
         await stored(files, "a")
 
@@ -164,7 +164,7 @@ def test_a_data_set_keeps_one_of_its_names(disk: Path, sealing: Sealing) -> None
         assert record is not None
         assert record.name in ({"renamed.csv"} if loss.is_complete else {"a.csv", "renamed.csv"}), loss
 
-    each_loss_of(disk, sealing, before, operation, check)
+    each_loss_of(disk, Sealing(), before, operation, check)
 
 
 def test_the_original_of_an_upload_is_there_once_it_was_kept_and_else_whole_or_absent(
@@ -362,16 +362,16 @@ def test_an_upload_that_was_read_stays_known_with_its_data_set(disk: Path, seali
             assert content_of(uploads_at(loss, sealing), upload_id, loss.root, sealing.of("default")) == b"abcdef"
 
 
-def test_an_upload_that_was_deleted_is_gone(disk: Path, sealing: Sealing) -> None:
+def test_an_upload_that_was_deleted_is_gone(disk: Path) -> None:
     for loss in each_power_loss(disk, seeds=1):
         with loss.running():
-            uploads = uploads_at(loss, sealing)
+            uploads = uploads_at(loss, Sealing())
             upload_id = uploads.create(name="a.csv", size_bytes=6, fingerprint=None).upload_id
             append(uploads, upload_id, 0, b"abc")
             loss.begin()
             uploads.delete(upload_id)
         try:
-            assert uploads_at(loss, sealing).find(upload_id).offset == 3, loss
+            assert uploads_at(loss, Sealing()).find(upload_id).offset == 3, loss
             assert not loss.is_complete, loss
         except NotFound:
             pass
