@@ -92,12 +92,15 @@ async def _each_kill(tmp_path: Path, operation: Callable[[FileStore], Awaitable[
                 await operation(files)
             except (CqoxError, ProcessDead):
                 assert volume.is_killed
-            # Whatever else it does has no effect, and its lock is gone.
             is_killed = volume.is_killed
             volume.disk.kill("killed")
-            killed.close()
             volume.now = "first"
             await _check(other, killed.owner)
+            # Whatever it does has no effect any more.
+            volume.now = "killed"
+            killed.close()
+            volume.now = "first"
+            assert other.is_alive(other.owner)
         if is_killed:
             assert volume.count >= kill_at
     assert kill_at > 3
