@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from cqox.file_sync import sync, sync_handle
 from cqox.storage.private import private_opener
 
-__all__ = ["link_or_copy", "remove", "stamp", "sync", "sync_handle"]
+__all__ = ["link_or_copy", "put_in_place", "remove", "stamp", "sync", "sync_handle"]
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
@@ -27,6 +28,19 @@ def link_or_copy(name: str, target: Path, folder: int) -> None:
         source = os.open(name, os.O_RDONLY, dir_fd=folder)
         with os.fdopen(source, "rb") as reader, open(target, "xb", opener=private_opener) as writer:
             shutil.copyfileobj(reader, writer)
+
+
+def put_in_place(scratch: Path, file: Path) -> None:
+    """Give a file that is complete its name, in place of another one, so that a power failure leaves one of them whole.
+
+    Raises:
+        OSError: the disk rejects it.
+    """
+    sync(scratch)
+    scratch.replace(file)
+    # Some file systems flush no folders.
+    with suppress(OSError):
+        sync(file.parent)
 
 
 def remove(folder: Path) -> None:

@@ -21,6 +21,7 @@ from cqox.security import (
     parse_line,
 )
 from cqox.storage import ResultDatabase, check_tenant_id
+from cqox.storage.file_operations import put_in_place
 from services.cli.db_session import run
 from services.config.settings import Settings
 
@@ -185,7 +186,7 @@ def _written(file: Path) -> Iterator[IO[str]]:
     try:
         with scratch.open("w", encoding="utf-8") as lines:
             yield lines
-        scratch.replace(file)
+        put_in_place(scratch, file)
     except OSError as error:
         raise OSError(f"The file {file} cannot be written: {error.strerror or error}.") from error
     finally:

@@ -10,6 +10,7 @@ from typing import IO, Literal
 
 from cqox.analysis.stores import store_of
 from cqox.storage import Annotation, ResultDatabase, ResultStore, Sealing, StoredReport
+from cqox.storage.file_operations import put_in_place
 from services.cli.db_session import run
 from services.config.settings import Settings
 from services.engine.keyring import open_sealing
@@ -41,7 +42,7 @@ def export(file: Path, *, form: Form, dataset_id: str | None) -> int:
         scratch = file.with_name(f".{file.name}.part")
         try:
             count = await (_parquet if _is_parquet(file, form) else _lines)(stored, scratch)
-            scratch.replace(file)
+            put_in_place(scratch, file)
         except OSError as error:
             raise OSError(f"The file {file} cannot be written: {error.strerror or error}.") from error
         finally:

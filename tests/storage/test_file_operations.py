@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cqox.storage.file_operations import link_or_copy, remove, stamp
+from cqox.chaos.simulation.disk import each_power_loss
+from cqox.fault_points import hooked
+from cqox.file_sync import sync
+from cqox.storage.file_operations import link_or_copy, put_in_place, remove, stamp
 
 
 def linked(folder: Path, name: str, target: Path) -> None:
@@ -62,3 +65,28 @@ def test_a_folder_is_removed_with_its_content_and_a_missing_one_is_no_error(tmp_
     remove(tmp_path / "folder")
     remove(tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_takes_the_place_of_another_and_a_power_loss_leaves_one_of_them_whole(tmp_path: Path) -> None:
+    for loss in each_power_loss(tmp_path, seeds=2):
+        file, scratch = loss.root / "file", loss.root / ".file"
+        with loss.running():
+            file.write_bytes(b"old" * 1000)
+            sync(file)
+            sync(loss.root)
+            loss.begin()
+            scratch.write_bytes(b"new" * 1000)
+            put_in_place(scratch, file)
+        assert file.read_bytes() in ([b"new" * 1000] if loss.is_complete else [b"old" * 1000, b"new" * 1000]), loss
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_error_of_the_file_in_it(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_bytes(b"content")
+
+    def refuse(name: str, handle: int) -> None:
+        if name == "disk.sync" and os.path.samestat(os.fstat(handle), tmp_path.stat()):
+            raise OSError(errno.EINVAL, "no flush of folders")
+
+    with hooked(refuse):
+        put_in_place(tmp_path / "scratch", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"content"
