@@ -10,6 +10,8 @@ from random import Random
 
 __all__ = ["Change", "Entry", "Namespace", "Node"]
 
+_PRUNE_AT = 64
+
 
 @dataclass(slots=True, eq=False)
 class Node:
@@ -47,18 +49,18 @@ class Change:
     Attributes:
         entries: the entries.
         at: when it was made, in seconds.
+        keys: folder and name of each entry.
+        folders: the folders whose entries change.
     """
 
     entries: Sequence[Entry]
     at: float
+    keys: frozenset[tuple[Node, str]] = field(init=False)
+    folders: frozenset[Node] = field(init=False)
 
-    def touches(self, folder: Node) -> bool:
-        """Return whether it changes an entry of a folder."""
-        return any(each is folder for each, _, _ in self.entries)
-
-    def keys(self) -> set[tuple[int, str]]:
-        """Return what identifies its entries."""
-        return {(id(folder), name) for folder, name, _ in self.entries}
+    def __post_init__(self) -> None:
+        self.keys = frozenset((folder, name) for folder, name, _ in self.entries)
+        self.folders = frozenset(folder for folder, _ in self.keys)
 
 
 class Namespace:
@@ -76,6 +78,7 @@ class Namespace:
         self.root = root
         self.changes = 0
         self._pending: list[Change] = []
+        self._prune_at = _PRUNE_AT
 
     @property
     def pending(self) -> int:
@@ -95,10 +98,12 @@ class Namespace:
         self._pending.append(Change(entries, at))
         for folder, name, node in entries:
             _put(folder.entries, name, node)
+        if len(self._pending) >= self._prune_at:
+            self._prune()
 
     def sync_folder(self, folder: Node) -> None:
         """Put the entries of a folder on the disk, and what they depend on."""
-        self._settle({change for change in self._pending if change.touches(folder)})
+        self._settle({change for change in self._pending if folder in change.folders})
 
     def sync_all(self, *, until: float | None = None) -> None:
         """Put all changes on the disk, or those that were made by a time."""
@@ -133,16 +138,34 @@ class Namespace:
 
     def _settle(self, chosen: set[Change]) -> None:
         """Put changes on the disk, with all earlier ones of the same entries."""
-        needed, keys = set[Change](), set[tuple[int, str]]()
+        if not chosen:
+            return
+        needed, keys = set[Change](), set[tuple[Node, str]]()
         for change in reversed(self._pending):
-            if change in chosen or not keys.isdisjoint(change.keys()):
+            if change in chosen or not keys.isdisjoint(change.keys):
                 needed.add(change)
-                keys |= change.keys()
+                keys |= change.keys
         for change in self._pending:
             if change in needed:
                 for folder, name, node in change.entries:
                     _put(folder.durable, name, node)
         self._pending = [change for change in self._pending if change not in needed]
+
+    def _prune(self) -> None:
+        """Drop the changes in folders that are gone for programs and on the disk, which nobody will ever sync."""
+        assigned = dict[Node, list[Node]]()
+        for change in self._pending:
+            for folder, _, node in change.entries:
+                if node is not None:
+                    assigned.setdefault(folder, []).append(node)
+        reachable, rest = set[Node](), [self.root]
+        while rest:
+            node = rest.pop()
+            if node not in reachable:
+                reachable.add(node)
+                rest += (*node.entries.values(), *node.durable.values(), *assigned.get(node, ()))
+        self._pending = [change for change in self._pending if not reachable.isdisjoint(change.folders)]
+        self._prune_at = max(_PRUNE_AT, 2 * len(self._pending))
 
 
 def _put(entries: dict[str, Node], name: str, node: Node | None) -> None:

@@ -75,3 +75,24 @@ def test_all_changes_can_survive_and_the_journal_keeps_their_order() -> None:
     names.change([(names.root, "a", Node("file"))], at=0.0)
     names.lose(Random(1), "kept", journal=False)
     assert visible(names) == ["a"]
+
+
+def test_changes_in_folders_that_are_gone_are_forgotten_and_those_that_may_return_are_not() -> None:
+    names = Namespace(folder())
+    for number in range(1000):
+        below = folder()
+        names.change([(names.root, str(number), below)], at=0.0)
+        names.change([(below, "file", Node("file"))], at=0.0)
+        names.change([(names.root, str(number), None)], at=0.0)
+        names.sync_folder(names.root)
+    assert names.pending < 100
+    kept = folder()
+    names.change([(names.root, "kept", kept)], at=0.0)
+    names.sync_all()
+    for number in range(200):
+        names.change([(kept, str(number), Node("file"))], at=0.0)
+    names.change([(names.root, "kept", None)], at=0.0)
+    for number in range(200):
+        names.change([(names.root, str(number), folder())], at=0.0)
+    # The folder is gone for programs alone: its removal may be lost, and then its files are as well or are not.
+    assert names.pending == 401
