@@ -59,7 +59,7 @@ def test_a_replacement_of_the_authority_goes_on_after_a_power_failure(disk: Path
         if loss.is_complete:
             assert (first, second) == (Step.ACCEPT, Step.ISSUE)
             assert authority.show("gateway").authority == authority.accepted[-1], loss
-        # Whoever issued the certificate of a part is accepted by all.
+        # The authority that issued the certificate of a part is accepted by all.
         accepted = (folder / "gateway/current/ca.pem").read_bytes()
         issuer = authority.show("gateway").authority
         assert issuer, loss

@@ -25,7 +25,7 @@ from cqox.chaos.simulation.disk.tree import content_of, describe, read_tree, wri
 __all__ = ["DiskEvent", "PowerLost", "ProcessDead", "SimulatedDisk", "Survival"]
 
 type Survival = Literal["kept", "lost", "drawn"]
-"""How much of what was not synced survives a power loss: all, nothing, or what is drawn."""
+"""The share of unsynced changes that survives a power loss: all, none, or a draw."""
 
 
 class PowerLost(BaseException):
