@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 __all__ = ["Connection", "Load", "closed_loop", "closed_loop_on", "open_loop", "percentile"]
 
+_END_OF_HEAD = b"\r\n\r\n"
+
 
 class Connection:
     """A keep-alive connection to a service on this machine."""
@@ -20,6 +22,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
+        self._buffer = bytearray(2**18)
 
     def send(self, path: str, body: bytes = b"", **headers: str) -> None:
         """Send a request: POST with a body, JSON by default, or GET without one."""
@@ -30,15 +33,16 @@ class Connection:
 
     def receive(self) -> tuple[int, bytes]:
         """Receive status and body of the response; reconnect where the service closes the connection."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += self._more()
-        head, _, body = data.partition(b"\r\n\r\n")
-        lowered = head.lower()
-        length = int(lowered.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        while len(body) < length:
-            body += self._more()
-        if b"connection: close" in lowered:
+        have = self._more(0)
+        while (found := self._buffer.find(_END_OF_HEAD, 0, have)) < 0:
+            have = self._more(have)
+        end = found + len(_END_OF_HEAD)
+        head = bytes(self._buffer[:end]).lower()
+        total = end + int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        while have < total:
+            have = self._more(have)
+        body = bytes(memoryview(self._buffer)[end:total])
+        if b"connection: close" in head:
             self.__init__(self._port, self._tls)  # type: ignore[misc]
         return int(head[9:12]), body
 
@@ -51,11 +55,16 @@ class Connection:
         """Close the connection."""
         self._socket.close()
 
-    def _more(self) -> bytes:
-        data = self._socket.recv(262144)
-        if not data:
+    def _more(self, have: int) -> int:
+        """Receive further bytes behind those that are there; return how many there are."""
+        # Into one buffer: a read of TLS returns a record of 16 KiB at most, and would allocate all that it may return.
+        if have == len(self._buffer):
+            self._buffer += bytes(have)
+        with memoryview(self._buffer)[have:] as free:
+            count = self._socket.recv_into(free)
+        if not count:
             raise ConnectionError("the service closed the connection")
-        return data
+        return have + count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +94,16 @@ def closed_loop(port: int, path: str, body: Callable[[], bytes], *, connections:
             connection.close()
 
 
-def closed_loop_on(connections: Sequence[Connection], path: str, body: Callable[[], bytes], *, seconds: float) -> Load:
+def closed_loop_on(
+    connections: Sequence[Connection], path: str, body: Callable[[], bytes], *, seconds: float, **headers: str
+) -> Load:
     """Run a closed loop on open connections, which stay open."""
     answers: list[tuple[int, float]] = []
     end = time.perf_counter() + seconds
 
     def run(connection: Connection) -> None:
         while (began := time.perf_counter()) < end:
-            status, _ = connection.ask(path, body())
+            status, _ = connection.ask(path, body(), **headers)
             answers.append((status, time.perf_counter() - began))
 
     return _timed([threading.Thread(target=run, args=(each,)) for each in connections], answers)

@@ -1,7 +1,9 @@
-"""Throughput and CPU of the gateway with mutual TLS on both hops, against the same without TLS, in one run.
+"""Throughput and CPU of the gateway with mutual TLS on both hops, and with a bearer token too, against neither.
 
-Real services on loopback. With TLS the client verifies the gateway, and gateway and engine verify each other.
-Connections stay open; a handshake costs about 1.5 ms of CPU. Target: at least 0.9 times the requests per second.
+Real services on loopback, all arms in one run and in turn. With TLS the client verifies the gateway, and gateway and
+engine verify each other; the token is an access token that the gateway has verified before. Connections stay open; a
+handshake costs about 1.5 ms of CPU. Target: at least 0.9 times the requests per second. The client decrypts on the same
+CPUs as the services, so its CPU is shown next to theirs.
 """
 
 import os
@@ -11,84 +13,100 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._history import Ratio, record, versions
+from benchmarks._issuer import AUDIENCE, issuer
 from benchmarks._load import Connection, Load, closed_loop_on, percentile
 from benchmarks.gateway import ANALYZE, CACHED, cpu_seconds, free_port
 from cqox.certificates import Credentials
 from cqox.certificates.authority import Authority
 
 _CONNECTIONS = 16
-_ROUNDS = 8
+_ROUNDS = 9
 _ROUND_SECONDS = 2.0
 _READY_SECONDS = 60.0
 _CASES = (("A cached analysis of 141 KiB", ANALYZE, CACHED), ("A listing of 300 bytes", "/api/datasets", b""))
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class _Arm:
     name: str
     processes: tuple[int, int]
     connections: tuple[Connection, ...]
+    headers: dict[str, str]
 
-    def load(self, path: str, body: bytes) -> Load:
-        return closed_loop_on(self.connections, path, lambda: body, seconds=_ROUND_SECONDS)
+    def load(self, path: str, body: bytes) -> "_Round":
+        served, own = self._cpu(), time.process_time()
+        load = closed_loop_on(self.connections, path, lambda: body, seconds=_ROUND_SECONDS, **self.headers)
+        count = len(load.answers)
+        return _Round(load, (self._cpu() - served) / count, (time.process_time() - own) / count)
 
-    def cpu(self) -> float:
+    def _cpu(self) -> float:
         return sum(map(cpu_seconds, self.processes))
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One round of an arm, with the seconds of CPU for each request."""
+
+    load: Load
+    services: float
+    client: float
+
+
 def main() -> None:
-    """Print throughput, latency and CPU with TLS and without."""
-    print("\nClient → gateway → engine on loopback, with mutual TLS and without")
-    with tempfile.TemporaryDirectory() as folder, _sides(Path(folder)) as sides:
+    """Print throughput, latency and CPU of each arm."""
+    print(
+        "\nClient → gateway → engine on loopback: plain, with mutual TLS, and with mutual TLS and a known access token"
+    )
+    print(f"  {os.cpu_count()} CPUs for gateway, engine and the client's {_CONNECTIONS} threads")
+    with tempfile.TemporaryDirectory() as folder, _arms(Path(folder)) as arms:
         for case, path, body in _CASES:
-            _compare(case, path, body, sides)
+            _compare(case, path, body, arms)
 
 
-def _compare(case: str, path: str, body: bytes, sides: tuple[_Side, _Side]) -> None:
-    loads: dict[str, list[Load]] = {side.name: [] for side in sides}
-    cpu: dict[str, list[float]] = {side.name: [] for side in sides}
-    for side in sides:
-        side.load(path, body)
+def _compare(case: str, path: str, body: bytes, arms: tuple[_Arm, ...]) -> None:
+    rounds: dict[str, list[_Round]] = {arm.name: [] for arm in arms}
+    for arm in arms:
+        arm.load(path, body)
     for number in range(_ROUNDS):
-        # Each is first in every other round.
-        for side in sides if number % 2 else sides[::-1]:
-            before = side.cpu()
-            load = side.load(path, body)
-            cpu[side.name].append((side.cpu() - before) / len(load.answers))
-            loads[side.name].append(load)
+        # Each is first in every third round.
+        for arm in (arms[(number + place) % len(arms)] for place in range(len(arms))):
+            rounds[arm.name].append(arm.load(path, body))
     print(f"\n  {case} at {_CONNECTIONS} connections, {_ROUNDS} rounds of {_ROUND_SECONDS:g} s each, in turn")
-    for name in loads:
-        waits = sorted(wait for load in loads[name] for wait in load.of(200))
-        failed = sum(len(load.answers) - len(load.of(200)) for load in loads[name])
+    for name, found in rounds.items():
+        waits = sorted(wait for each in found for wait in each.load.of(200))
+        failed = sum(len(each.load.answers) - len(each.load.of(200)) for each in found)
         print(
-            f"    {name:<12}{statistics.median(load.per_second for load in loads[name]):8.0f} requests/s   "
+            f"    {name:<12}{statistics.median(each.load.per_second for each in found):6.0f} requests/s   "
             f"p50 {percentile(waits, 0.5) * 1e3:6.1f} ms   p99 {percentile(waits, 0.99) * 1e3:6.1f} ms   "
-            f"CPU of both {statistics.median(cpu[name]) * 1e3:5.2f} ms a request   not 200: {failed}"
+            f"CPU of a request: both services {statistics.median(each.services for each in found) * 1e3:5.2f} ms, "
+            f"client {statistics.median(each.client for each in found) * 1e3:4.2f} ms   not 200: {failed}"
         )
-    plain, secured = loads
-    rates = {name: [load.per_second for load in loads[name]] for name in loads}
-    _say(f"{case}: requests a second", rates[secured], rates[plain], better="higher", unit="requests/s")
-    _say(f"{case}: CPU of a request", cpu[secured], cpu[plain], better="lower", unit="s")
+    plain = rounds.pop(arms[0].name)
+    for name, found in rounds.items():
+        _say(case, name, "requests a second", [[each.load.per_second for each in side] for side in (found, plain)])
+        _say(case, name, "CPU of a request", [[each.services for each in side] for side in (found, plain)])
 
 
-def _say(what: str, ours: list[float], theirs: list[float], *, better: str, unit: str) -> None:
-    ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
+def _say(case: str, name: str, what: str, figures: list[list[float]]) -> None:
+    ratios = sorted(one / other for one, other in zip(*figures, strict=True))
     ratio = statistics.median(ratios)
-    target = "; target at least 0.9" if better == "higher" else ""
-    print(f"    {what.partition(': ')[2]}: ratio {ratio:.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}){target}")
+    rate = what.startswith("requests")
+    target = "; target at least 0.9" if rate else ""
+    print(f"    {name}, {what}: ratio {ratio:.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}){target}")
+    with_token = " and a token" if "token" in name else ""
     record(
         Ratio(
-            case=f"{what}, {_CONNECTIONS} connections",
+            case=f"{case}{with_token}: {what}, {_CONNECTIONS} connections",
             ratio=ratio,
-            better="higher" if better == "higher" else "lower",
-            unit=unit,
-            ours=statistics.median(ours),
-            theirs=statistics.median(theirs),
+            better="higher" if rate else "lower",
+            unit="requests/s" if rate else "s",
+            ours=statistics.median(figures[0]),
+            theirs=statistics.median(figures[1]),
             peer="CQOx without TLS",
             peer_version=versions("cqox"),
             threads=1,
@@ -98,31 +116,42 @@ def _say(what: str, ours: list[float], theirs: list[float], *, better: str, unit
 
 
 @contextmanager
-def _sides(folder: Path) -> Iterator[tuple[_Side, _Side]]:
+def _arms(folder: Path) -> Iterator[tuple[_Arm, ...]]:
     authority = Authority.create(folder / "tls")
     for part in ("gateway", "engine"):
         authority.issue(part, days=1)
     credentials = Credentials(folder / "tls" / "gateway")
-    variables = {"CQOX_TLS_DIR": str(folder / "tls" / "{service}")}
-    with (
-        _pair(folder / "plain", "http") as plain,
-        _pair(folder / "secured", "https", **variables) as secured,
-    ):
+    secured = {"CQOX_TLS_DIR": str(folder / "tls" / "{service}")}
+    with ExitStack() as stack:
+        address, token = stack.enter_context(issuer("default", "analyst"))
+        signed_in = {
+            "CQOX_AUTH": "oidc",
+            "CQOX_KEYS": "none",
+            "CQOX_OIDC_ISSUER": address,
+            "CQOX_OIDC_AUDIENCE": AUDIENCE,
+        }
         found = []
-        for name, (port, processes), own in (("plain", plain, None), ("TLS", secured, credentials)):
-            _wait(port, own)
+        for name, own, headers, variables in (
+            ("plain", None, {}, {}),
+            ("TLS", credentials, {}, secured),
+            ("TLS + token", credentials, {"Authorization": f"Bearer {token}"}, secured | signed_in),
+        ):
+            port, processes = stack.enter_context(_pair(folder / name, **variables))
+            _wait(port, own, headers)
             context = None if own is None else own.current().client
-            found.append(_Side(name, processes, tuple(Connection(port, context) for _ in range(_CONNECTIONS))))
-        yield found[0], found[1]
-        for connection in (*found[0].connections, *found[1].connections):
-            connection.close()
+            connections = tuple(Connection(port, context) for _ in range(_CONNECTIONS))
+            for connection in connections:
+                stack.callback(connection.close)
+            found.append(_Arm(name, processes, connections, headers))
+        yield tuple(found)
 
 
 @contextmanager
-def _pair(folder: Path, scheme: str, **variables: str) -> Iterator[tuple[int, tuple[int, int]]]:
+def _pair(folder: Path, **variables: str) -> Iterator[tuple[int, tuple[int, int]]]:
     """Start an engine and a gateway; yield the gateway's port, and both processes."""
     engine, gateway = free_port(), free_port()
-    peers = {"CQOX_TLS_PEERS": "spiffe://cqox/gateway"} if variables else {}
+    secured = "CQOX_TLS_DIR" in variables
+    peers = {"CQOX_TLS_PEERS": "spiffe://cqox/gateway"} if secured else {}
     folder.mkdir()
     with (
         _started(folder, "engine", CQOX_ENGINE_PORT=str(engine), **peers, **variables) as first,
@@ -130,7 +159,7 @@ def _pair(folder: Path, scheme: str, **variables: str) -> Iterator[tuple[int, tu
             folder,
             "gateway",
             CQOX_GATEWAY_PORT=str(gateway),
-            ENGINE_URL=f"{scheme}://127.0.0.1:{engine}",
+            ENGINE_URL=f"{'https' if secured else 'http'}://127.0.0.1:{engine}",
             **variables,
         ) as second,
     ):
@@ -148,15 +177,16 @@ def _started(folder: Path, service: str, **variables: str) -> Iterator[subproces
         process.wait(40)
 
 
-def _wait(port: int, credentials: Credentials | None) -> None:
+def _wait(port: int, credentials: Credentials | None, headers: dict[str, str]) -> None:
     context = None if credentials is None else credentials.current().client
     end = time.monotonic() + _READY_SECONDS
+    status = 0
     while time.monotonic() < end:
         with suppress(OSError):
             connection = Connection(port, context)
-            status, _ = connection.ask(ANALYZE, CACHED)
+            status, _ = connection.ask(ANALYZE, CACHED, **headers)
             connection.close()
             if status == 200:
                 return
         time.sleep(0.1)
-    raise SystemExit(f"Nothing answers on port {port} after {_READY_SECONDS:g} s.")
+    raise SystemExit(f"Port {port} answers {status or 'nothing'} after {_READY_SECONDS:g} s.")

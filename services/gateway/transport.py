@@ -23,8 +23,9 @@ import trio
 from cqox import clock
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
 from services.gateway.foreign_answers import ForeignAnswer, is_own
-from services.gateway.tls import EngineTls, Terms, TlsStream, connect
+from services.gateway.tls import EngineTls, Terms, connect
 from services.http.request.propagation import EXCHANGE, Received
+from services.http.tls_stream import TlsStream
 
 __all__ = ["EngineTransport"]
 

@@ -12,6 +12,7 @@ import trio
 from cqox import clock
 from services.http.server.connection_limits import Place
 from services.http.server.socket_state import has_hung_up, wait_readable
+from services.http.tls_stream import TlsStream
 
 __all__ = ["DISCARDED_BYTES", "ClientStream", "Stream"]
 
@@ -21,7 +22,7 @@ DISCARDED_BYTES = 2**20
 _READ_BYTES = 2**16
 _LINGER_SECONDS = 1.0
 
-type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+type Stream = trio.SocketStream | TlsStream
 
 
 class ClientStream:
@@ -54,8 +55,8 @@ class ClientStream:
         Bytes read from a socket pass a checkpoint first, at which an idle connection may be evicted.
         """
         with self._place.idle():
-            if isinstance(self._stream, trio.SSLStream):
-                # Bytes that TLS has decrypted already are no longer in the socket.
+            if isinstance(self._stream, TlsStream):
+                # Bytes that TLS has taken already are no longer in the socket.
                 return await self.read()
             with suppress(OSError, trio.ClosedResourceError):
                 await wait_readable(self._socket)
@@ -127,7 +128,7 @@ class ClientStream:
     @property
     def _bare(self) -> trio.SocketStream:
         """The connection below TLS."""
-        return self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        return self._stream.transport_stream if isinstance(self._stream, TlsStream) else self._stream
 
     @property
     def _socket(self) -> trio.socket.SocketType:

@@ -119,14 +119,15 @@ class _Connection:
         config: Config,
         context: _Context,
         state: Mapping[str, object],
-        stream: Stream,
+        stream: trio.SocketStream,
     ) -> None:
         self._connections = connections
         self._app = app
         self._config = config
         self._context = context
         self._state = state
-        self._stream = stream
+        self._accepted = stream
+        self._stream: Stream = stream
 
     def __await__(self) -> Generator[object]:
         return self._run().__await__()
@@ -141,7 +142,7 @@ class _Connection:
             self._connections.failed(errors)
 
     async def _serve(self) -> None:
-        bare = (self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream).socket
+        bare = self._stream.socket
         try:
             client = parse_socket_addr(bare.family, bare.getpeername())
             server = parse_socket_addr(bare.family, bare.getsockname())
@@ -165,19 +166,14 @@ class _Connection:
 
     async def _secure(self, client: str) -> Peer | None:
         """Perform the TLS handshake if there is TLS; return the client, None where HTTP/1.1 cannot be served to it."""
-        stream, tls, peer = self._stream, self._connections.tls, Peer()
+        tls = self._connections.tls
+        if tls is None:
+            return Peer()
         try:
-            if isinstance(stream, trio.SSLStream):
-                with trio.fail_after(self._config.ssl_handshake_timeout):
-                    await stream.do_handshake()
-            elif tls is not None:
-                stream, peer = await tls.secure(stream, client)
-                self._stream = stream
-            else:
-                return peer
-        except (trio.BrokenResourceError, trio.TooSlowError, HandshakeFailed):
+            self._stream, peer = await tls.secure(self._accepted, client)
+        except HandshakeFailed:
             return None
-        return peer if stream.selected_alpn_protocol() in (None, "http/1.1") else None
+        return peer if self._stream.protocol in (None, "http/1.1") else None
 
     async def _answer(
         self, place: Place, peer: Peer, client: tuple[str, int] | None, server: tuple[str, int] | None
@@ -189,7 +185,7 @@ class _Connection:
             self._stream,
             scope={
                 "asgi": {"spec_version": "2.1", "version": "3.0"},
-                "scheme": "https" if isinstance(self._stream, trio.SSLStream) else "http",
+                "scheme": "https" if self._connections.tls is not None else "http",
                 "root_path": self._config.root_path,
                 "client": client,
                 "server": server,
@@ -214,7 +210,7 @@ class _Connection:
 
     async def _turn_away(self) -> None:
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "refused"})
-        if isinstance(self._stream, trio.SSLStream) or self._connections.tls is not None:
+        if self._connections.tls is not None:
             return
         status = HTTPStatus.SERVICE_UNAVAILABLE
         body = refused(status, Message("problems.no-free-connection-at-all"), instance="", request_id="-")

@@ -6,7 +6,6 @@ whose client's certificate has expired, is closed after the response in progress
 
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -17,6 +16,7 @@ from cqox import clock
 from cqox.certificates import CertificatesUnusable, Credentials, Version, identity_of
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
+from services.http.tls_stream import TlsStream
 
 __all__ = ["HANDSHAKE_SECONDS", "HandshakeFailed", "Peer", "ServerTls"]
 
@@ -81,7 +81,7 @@ class ServerTls:
         if problem := self.credentials.problem:
             raise CertificatesUnusable(problem)
 
-    async def secure(self, stream: trio.SocketStream, client: str) -> tuple[trio.SSLStream[trio.SocketStream], Peer]:
+    async def secure(self, stream: trio.SocketStream, client: str) -> tuple[TlsStream, Peer]:
         """Perform the handshake within `HANDSHAKE_SECONDS`; return the secured stream and its client.
 
         Args:
@@ -93,19 +93,18 @@ class ServerTls:
         """
         loaded = self.credentials.current()
         context = loaded.mutual if self._peers else loaded.server
-        secured = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+        secured = TlsStream(stream, context, server_name=None)
         try:
             with trio.fail_after(HANDSHAKE_SECONDS):
                 await secured.do_handshake()
         except trio.TooSlowError:
             raise self._failure(client, f"no handshake within {HANDSHAKE_SECONDS:g} s") from None
-        except trio.BrokenResourceError as error:
-            await _send_alert(secured)
-            if isinstance(error.__cause__, ssl.SSLEOFError):
-                # As a probe of the port does, and a client that refuses the certificate without a word.
-                raise HandshakeFailed("the client closed the connection") from None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # As a probe of the port does, and a client that refuses the certificate without a word.
+            raise HandshakeFailed("the client closed the connection") from None
+        except (ssl.SSLError, trio.BrokenResourceError) as error:
             raise self._failure(client, _reason(error)) from None
-        certificate = secured.getpeercert() if self._peers else None
+        certificate = secured.certificate if self._peers else None
         identity = identity_of(certificate)
         allowed = not self._peers or identity in self._peers
         expires = _expiry(certificate)
@@ -125,21 +124,13 @@ class ServerTls:
         return HandshakeFailed(reason)
 
 
-async def _send_alert(secured: trio.SSLStream[trio.SocketStream]) -> None:
-    # Trio drops the alert that says what is wrong, and a client of TLS 1.3 takes its own handshake for complete.
-    alert = secured._outgoing.read()
-    with trio.move_on_after(1), suppress(trio.BrokenResourceError):
-        await secured.transport_stream.send_all(alert)
-
-
 def _expiry(certificate: Mapping[str, object] | None) -> float:
     return inf if not certificate else float(ssl.cert_time_to_seconds(str(certificate["notAfter"])))
 
 
-def _reason(error: trio.BrokenResourceError) -> str:
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    if isinstance(cause, ssl.SSLError) and cause.reason:
-        return cause.reason.replace("_", " ").lower()
+def _reason(error: ssl.SSLError | trio.BrokenResourceError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
     return "the connection was closed"

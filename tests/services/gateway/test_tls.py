@@ -1,6 +1,5 @@
-"""The client side of TLS against Trio's own server side, in memory and on loopback."""
+"""TLS on connections to engines, against Trio's own server side on loopback."""
 
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -11,9 +10,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from cqox.certificates import Credentials
+from cqox.certificates import Credentials, identity_of
 from cqox.certificates.authority import Authority
-from services.gateway.tls import EngineTls, Terms, TlsStream, client_context, connect
+from services.gateway.tls import EngineTls, Terms, client_context, connect
+from services.http.tls_stream import TlsStream
 from tests.servers.certificates import authority_in
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -36,7 +36,7 @@ async def connected(name: str = "localhost") -> AsyncIterator[tuple[TlsStream, t
             client = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
             async with client, await listener.accept() as accepted:
                 server = trio.SSLStream(accepted, server_context, server_side=True, https_compatible=True)
-                yield TlsStream(client, client_context(), name), server
+                yield TlsStream(client, client_context(), server_name=name), server
 
 
 async def agree(stream: TlsStream, server: trio.SSLStream[trio.SocketStream]) -> None:
@@ -64,53 +64,6 @@ async def test_a_certificate_of_another_name_is_refused(trusted) -> None:
         nursery.start_soon(serve)
         with pytest.raises(ssl.SSLCertVerificationError):
             await stream.do_handshake()
-
-
-@pytest.mark.trio
-async def test_data_passes_both_ways_and_the_end_of_the_stream_is_empty(trusted) -> None:
-    sent = bytes(range(256)) * 1000
-    async with connected() as (stream, server):
-        await agree(stream, server)
-        async with trio.open_nursery() as nursery:
-
-            async def echo() -> None:
-                got = b""
-                while len(got) < len(sent):
-                    got += await server.receive_some()
-                await server.send_all(got[::-1])
-                await server.aclose()
-
-            nursery.start_soon(echo)
-            await stream.send_all(b"")
-            await stream.send_all(sent)
-            received = b""
-            while data := await stream.receive_some():
-                received += data
-        assert received == sent[::-1]
-
-
-@pytest.mark.trio
-async def test_unread_data_and_the_end_are_seen_without_waiting(trusted) -> None:
-    async with connected() as (stream, server):
-        await agree(stream, server)
-        assert stream.read_pending() == b""
-        await server.send_all(b"answer and more")
-        assert await stream.receive_some(6) == b"answer"
-        assert stream.read_pending() == b" and more"
-        assert not stream.ended
-        await server.transport_stream.aclose()
-        assert await stream.receive_some() == b""
-        assert stream.read_pending() == b""
-        assert stream.ended
-
-
-@pytest.mark.trio
-async def test_bytes_that_are_not_tls_break_the_stream(trusted) -> None:
-    async with connected() as (stream, server):
-        await agree(stream, server)
-        await server.transport_stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        with pytest.raises(trio.BrokenResourceError):
-            await stream.receive_some()
 
 
 def test_certificates_that_cannot_be_read_are_an_error_of_the_system(
@@ -160,7 +113,7 @@ async def test_an_engine_is_verified_by_its_identity_at_any_address(authority: A
     async with engine_with(authority, "engine") as port:
         stream, _ = await connect("127.0.0.1", port, by_identity(authority))
         assert isinstance(stream, TlsStream)
-        assert stream.identity == "spiffe://cqox/engine"
+        assert identity_of(stream.certificate) == "spiffe://cqox/engine"
         await stream.send_all(b"x")
         assert await stream.receive_some() == b"x"
         stream.socket.close()
@@ -218,21 +171,3 @@ async def test_without_certificates_an_engine_is_verified_by_its_name(trusted) -
         assert tls.allows(terms)
         stream.socket.close()
         nursery.cancel_scope.cancel()
-
-
-@pytest.mark.trio
-async def test_records_that_have_been_received_are_returned_together(trusted) -> None:
-    sent = bytes(range(256)) * 128
-    async with connected() as (stream, server):
-        await agree(stream, server)
-        await server.send_all(sent)
-        # All of it is in the buffer of the socket.
-        await until(lambda: len(stream.socket._sock.recv(2**20, socket.MSG_PEEK)) > len(sent))
-        assert await stream.receive_some(len(sent)) == sent
-        await server.send_all(sent)
-        await until(lambda: len(stream.socket._sock.recv(2**20, socket.MSG_PEEK)) > len(sent))
-        assert await stream.receive_some(20_000) == sent[:20_000], "no more than was asked for"
-        rest = b""
-        while len(rest) < len(sent) - 20_000:
-            rest += await stream.receive_some()
-        assert rest == sent[20_000:]
