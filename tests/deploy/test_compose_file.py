@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.config.about import Service
+from services.config.configuration import load
 from services.config.table import table
+from services.config.vault import vault_access
 from services.http.server import serving
 from tests.servers.certificates import authority_in
 from tests.servers.ports import free_port
@@ -129,7 +132,8 @@ def test_what_may_be_set_is_what_the_example_shows() -> None:
 
 
 def test_no_file_of_the_stack_holds_a_secret() -> None:
-    for path in (ROOT / "compose.yaml", ROOT / ".env.example", *(ROOT / "deploy" / "compose").iterdir()):
+    files = (path for path in (ROOT / "deploy" / "compose").rglob("*") if path.is_file())
+    for path in (ROOT / "compose.yaml", ROOT / ".env.example", *files):
         for line in path.read_text(encoding="utf-8").splitlines():
             found = re.search(r"(?i)(password|token|secret|api_?key)[a-z_]*\s*[:=]\s*[\"']?([^\s\"'{}#,]+)", line)
             if found and not line.lstrip().startswith("#"):
@@ -205,6 +209,45 @@ def test_one_variable_turns_every_address_between_the_containers_to_tls() -> Non
         "tls-redis": {"redis"},
     }
     assert "tls-all:/var/lib/cqox-certificates/all" in SERVICES["certificates"]["volumes"]
+
+
+def vault_variables(name: str, **given: str) -> dict[str, str]:
+    """Return those of a service as Compose makes them: `${A:-b}` is b without A, `${A:+b}` is b with it."""
+
+    def replaced(found: re.Match[str]) -> str:
+        value = given.get(found[1], "")
+        return (value or found[3]) if found[2] == "-" else (found[3] if value else "")
+
+    return {
+        variable: re.sub(r"\$\{([A-Z_]+):([-+])([^{}]*)\}", replaced, text)
+        for variable, text in SERVICES[name]["environment"].items()
+        if variable.startswith("CQOX_VAULT_")
+    }
+
+
+@pytest.mark.parametrize("name", ["gateway", "engine", "engine-replica"])
+def test_every_setting_of_a_vault_is_passed_to_the_services_that_have_it_and_none_is_set(name: str) -> None:
+    service: Service = "gateway" if name == "gateway" else "engine"
+    about = {one.variable for one in table() if one.variable.startswith("CQOX_VAULT_") and service in one.services}
+    environment = SERVICES[name]["environment"]
+    assert {variable for variable in environment if variable.startswith("CQOX_VAULT_")} == about
+    assert vault_access(load(vault_variables(name), service=service).settings, service) is None
+    given = {
+        "CQOX_VAULT_ADDR": "https://vault.example.com:8200",
+        "CQOX_VAULT_CA_FILE": "/etc/cqox/vault/ca.pem",
+        "CQOX_VAULT_NAMESPACE": "team",
+        "CQOX_VAULT_DATABASE_ROLE": "cqox",
+    }
+    settings = load(vault_variables(name, **given), service=service).settings
+    access = vault_access(settings, service)
+    assert access is not None
+    assert (access.address, access.namespace) == (given["CQOX_VAULT_ADDR"], "team")
+    assert (str(access.role_file), str(access.ca_file)) == ("/etc/cqox/vault/login.json", "/etc/cqox/vault/ca.pem")
+    assert settings.vault_database_role == ("" if service == "gateway" else "cqox")
+    # Its login and that of no other service.
+    (mounted,) = (volume for volume in SERVICES[name]["volumes"] if volume.endswith(":/etc/cqox/vault:ro"))
+    assert mounted.startswith(f"${{CQOX_VAULT_LOGINS:-./deploy/compose/no-logins}}/{service}:")
+    assert (ROOT / "deploy" / "compose" / "no-logins" / service).is_dir(), "Docker would make it, as root"
 
 
 def test_postgres_admits_other_containers_with_tls_and_a_certificate_alone() -> None:
