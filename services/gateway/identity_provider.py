@@ -26,10 +26,10 @@ __all__ = [
     "RENEW_SECONDS",
     "Fetch",
     "IdentityProvider",
-    "authorization_address",
     "fetch_keys",
     "is_secure",
     "redeem",
+    "sign_in_addresses",
 ]
 
 FRESH_SECONDS = 300.0
@@ -149,14 +149,17 @@ async def fetch_keys(issuer: str) -> SigningKeys:
         return parse_keys(await _content(client, await _address(client, issuer, "jwks_uri")))
 
 
-async def authorization_address(issuer: str) -> str:
-    """Return where a browser is sent to sign in.
+async def sign_in_addresses(issuer: str) -> tuple[str, str | None]:
+    """Return where a browser is sent to sign in, and where to end the session (RP-Initiated Logout 1.0), if it says so.
 
     Raises:
-        IdentityProviderUnavailable: the issuer does not say so within five seconds.
+        IdentityProviderUnavailable: the issuer does not say where to sign in within five seconds.
     """
     async with _asking(issuer) as client:
-        return await _address(client, issuer, "authorization_endpoint")
+        found = await _description(client, issuer)
+        ending = found.get("end_session_endpoint")
+        ends = isinstance(ending, str) and is_secure(ending)
+        return _address_in(found, "authorization_endpoint"), str(ending) if ends else None
 
 
 async def redeem(issuer: str, form: Mapping[str, str]) -> dict[str, Any] | None:
@@ -206,9 +209,17 @@ def is_secure(address: str) -> bool:
 
 
 async def _address(client: httpx.AsyncClient, issuer: str, name: str) -> str:
+    return _address_in(await _description(client, issuer), name)
+
+
+async def _description(client: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
     found = await _document(client, issuer.rstrip("/") + _WELL_KNOWN)
     if found.get("issuer") != issuer:
         raise _unusable(f"it calls itself {found.get('issuer')!r}, not {issuer!r}")
+    return found
+
+
+def _address_in(found: Mapping[str, Any], name: str) -> str:
     address = found.get(name)
     if not isinstance(address, str) or not is_secure(address):
         raise _unusable(f"it names no https address as its {name}")

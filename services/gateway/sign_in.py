@@ -35,16 +35,16 @@ def add_sign_in(app: App) -> None:
     settings = app.settings
     offered = settings.auth == "oidc" and bool(settings.oidc_client_id)
     redeeming, asking = trio.CapacityLimiter(_PLACES), trio.Lock()
-    known: list[tuple[str, float]] = []
+    known: list[tuple[tuple[str, str | None], float]] = []
     if offered:
         # The libraries of tokens are an extra that other modes do without.
-        from services.gateway.identity_provider import FRESH_SECONDS, authorization_address, redeem
+        from services.gateway.identity_provider import FRESH_SECONDS, redeem, sign_in_addresses
 
-    async def address() -> str:
+    async def addresses() -> tuple[str, str | None]:
         # Anybody may ask, so that the provider is asked by one task at a time, and rarely.
         async with asking:
             if not known or trio.current_time() >= known[0][1]:
-                found = await authorization_address(settings.oidc_issuer)
+                found = await sign_in_addresses(settings.oidc_issuer)
                 known[:] = [(found, trio.current_time() + FRESH_SECONDS)]
             return known[0][0]
 
@@ -54,9 +54,11 @@ def add_sign_in(app: App) -> None:
             return _json(None)
         if asking.statistics().tasks_waiting >= _MOST_WAITING:
             raise RateLimited("sign-in", retry_after=1.0)
+        address, ending = await addresses()
         return _json(
             {
-                "address": await address(),
+                "address": address,
+                "end_session": ending,
                 "client_id": settings.oidc_client_id,
                 "resource": settings.oidc_audience,
                 "scope": settings.oidc_scope,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey
+from playwright.sync_api import Page
 
 from tests.e2e.page.conftest import Visitors
 from tests.e2e.stack import Stack, build, running_stack
@@ -23,11 +24,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_the_page_asks_for_a_key_and_goes_on_where_it_was(visitors: Visitors, keyed: Stack, language: str) -> None:
-    data_dir = keyed.engine.environment["CQOX_DATA_DIR"]
-    command = [Path(sys.executable).with_name("cqox"), "keys", "create", "--role", "reader"]
-    made = subprocess.run(
-        command, env={**os.environ, "CQOX_DATA_DIR": data_dir}, capture_output=True, text=True, check=True
-    )
+    key = made_key(keyed, "reader")
     visitor = visitors.enter(keyed.gateway.url, language)
     visitor.allow_failed_requests()
     visitor.errors.clear()
@@ -38,16 +35,65 @@ def test_the_page_asks_for_a_key_and_goes_on_where_it_was(visitors: Visitors, ke
     field.fill("cqox_nonsense")
     visitor.click("key-use")
     page.get_by_text(visitor.text("key-refused")).wait_for()
-    page.locator("#key").fill(made.stdout.strip())
+    page.locator("#key").fill(key)
     visitor.click("key-use")
     page.locator("#key").wait_for(state="detached")
     visitor.shoot("signed-in")
     visitor.follow("/d/test")
     kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
-    assert made.stdout.strip() not in kept
+    assert key not in kept
     # A reload begins again, at the same address.
     page.reload()
     page.locator("#key").wait_for()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_logging_out_leaves_nothing_of_a_person_in_any_tab(visitors: Visitors, keyed: Stack, language: str) -> None:
+    key = made_key(keyed, "analyst")
+    visitor = visitors.enter(keyed.gateway.url, language)
+    visitor.allow_failed_requests()
+    visitor.errors.clear()
+    page, second = visitor.page, visitor.tab()
+    assert visitor.button("log-out").count() == 0, "nobody has said who they are"
+    for tab in (page, second):
+        if tab is second:
+            tab.goto("/d/test")
+        tab.locator("#key").fill(key)
+        tab.get_by_role("button", name=visitor.text("key-use")).click()
+        tab.get_by_role("button", name=visitor.text("log-out")).wait_for()
+    visitor.page = second
+    visitor.preview()
+    visitor.choose("role-y", "x1")
+    assert [name for name in kept_in(page) if name.startswith("cqox.draft")]
+    visitor.page = page
+    visitor.shoot("logged-in")
+    visitor.click("log-out")
+    for tab in (page, second):
+        tab.locator("#key").wait_for()
+        assert visitor.text("logged-out") in tab.locator("form").inner_text()
+        assert tab.url == f"{keyed.gateway.url}/"
+        assert tab.get_by_role("button", name=visitor.text("log-out")).count() == 0
+    assert not [name for name in kept_in(page) if name != "cqox.language"]
+    visitor.shoot("logged-out")
+    page.locator("#key").fill(key)
+    visitor.click("key-use")
+    visitor.button("log-out").wait_for()
+    page.reload()
+    page.locator("#key").wait_for()
+    assert visitor.text("logged-out") not in page.locator("form").inner_text(), "somebody has been here since"
+
+
+def kept_in(page: Page) -> list[str]:
+    names = page.evaluate("Object.keys(localStorage)")
+    return [str(name) for name in names]
+
+
+def made_key(stack: Stack, *roles: str) -> str:
+    command = [str(Path(sys.executable).with_name("cqox")), "keys", "create"]
+    for role in roles:
+        command += ["--role", role]
+    environment = {**os.environ, "CQOX_DATA_DIR": stack.engine.environment["CQOX_DATA_DIR"]}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture
@@ -103,6 +149,19 @@ def test_a_person_signs_in_at_the_provider_and_comes_back_to_the_place(
     page.evaluate("sessionStorage.setItem('cqox.sign-in', JSON.stringify({ done: true, at: 0 }))")
     page.reload()
     assert visitor.arrive() == analysis_id
+    # Who logs out is not led back in by that session, and may end it.
+    visitor.click("log-out")
+    visitor.button("sign-in").wait_for()
+    assert visitor.text("logged-out-provider") in page.locator("form").inner_text()
+    visitor.shoot("logged-out")
+    page.reload()
+    visitor.button("sign-in").wait_for()
+    page.get_by_role("link", name=visitor.text("log-out-provider")).click()
+    page.locator("button[value=yes]").click()
+    page.wait_for_url("**/session/end/success**")
+    page.goto("/d/test")
+    visitor.click("sign-in")
+    page.locator("input[name=login]").wait_for()
     # An answer of the provider that nobody asked for.
     page.goto("/sign-in?code=x&state=y")
     page.get_by_text(visitor.text("sign-in-failed"), exact=True).wait_for()
@@ -110,16 +169,12 @@ def test_a_person_signs_in_at_the_provider_and_comes_back_to_the_place(
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_a_role_without_data_reads_a_sentence_and_no_errors(visitors: Visitors, keyed: Stack, language: str) -> None:
-    data_dir = keyed.engine.environment["CQOX_DATA_DIR"]
-    command = [Path(sys.executable).with_name("cqox"), "keys", "create", "--role", "operator", "--role", "auditor"]
-    made = subprocess.run(
-        command, env={**os.environ, "CQOX_DATA_DIR": data_dir}, capture_output=True, text=True, check=True
-    )
+    key = made_key(keyed, "operator", "auditor")
     visitor = visitors.enter(keyed.gateway.url, language)
     visitor.allow_failed_requests()
     visitor.errors.clear()
     page = visitor.page
-    page.locator("#key").fill(made.stdout.strip())
+    page.locator("#key").fill(key)
     visitor.click("key-use")
     page.get_by_role("heading", name=visitor.text("no-data-title")).wait_for()
     shown = page.locator("main").inner_text()

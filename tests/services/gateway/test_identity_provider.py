@@ -19,6 +19,7 @@ from services.gateway.identity_provider import (
     IdentityProvider,
     fetch_keys,
     is_secure,
+    sign_in_addresses,
 )
 from tests.security.tokens import key, public_set
 
@@ -209,6 +210,21 @@ async def test_what_is_no_key_set_is_refused(answers: Answers, name: str) -> Non
     SPOILED[name](answers)
     with pytest.raises(IdentityProviderUnavailable):
         await fetch_keys(answers.issuer)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("ending", "found"),
+    [("https://id.example.com/end", "https://id.example.com/end"), ("http://id.example.com/end", None), (5, None)],
+)
+async def test_the_end_of_a_session_is_offered_where_it_is_safe(
+    answers: Answers, ending: object, found: str | None
+) -> None:
+    begin = "https://id.example.com/auth"
+    answers.publish(authorization_endpoint=begin)
+    assert await sign_in_addresses(answers.issuer) == (begin, None)
+    answers.publish(authorization_endpoint=begin, end_session_endpoint=ending)
+    assert await sign_in_addresses(answers.issuer) == (begin, found)
 
 
 @pytest.mark.trio

@@ -71,6 +71,7 @@ async def test_a_code_that_the_provider_does_not_know_is_refused() -> None:
         client = create_app(settings(provider.issuer)).test_client()
         offered = await (await client.get(PATH)).get_json()
         assert offered["address"] == f"{provider.issuer}/auth"
+        assert offered["end_session"] == f"{provider.issuer}/session/end"
         # It is remembered: anybody may ask for it.
         provider.stop()
         assert await (await client.get(PATH)).get_json() == offered

@@ -5,6 +5,7 @@ import { asProblem, connection } from "./api.js";
 import { Dataset } from "./dataset.js";
 import { History } from "./history.js";
 import { html, render, useState } from "./lib.js";
+import { LogOut } from "./logout.js";
 import { Failure, Heading, useStore } from "./parts.js";
 import { route, startRouting } from "./route.js";
 import { Job } from "./run.js";
@@ -40,6 +41,7 @@ function Page() {
         <a href="/history" aria-current=${view === "history" ? "page" : undefined}>${t("history")}</a>
         <a href="/docs" target="_blank" rel="noopener">API</a>
       </nav>`}
+      <${LogOut} />
       <div class="languages" role="group" aria-label=${t("language")}>
         ${Object.entries(LANGUAGES).map(([language, name]) => html`<button type="button" class="plain" lang=${language} aria-pressed=${language === currentLanguage()} onClick=${() => choose(language)}>${name}</button>`)}
       </div>

@@ -26,6 +26,31 @@ export async function provider() {
 /** Whether a reload may lead to the provider without a question: one has signed in here, and not a moment ago. */
 export const mayReturn = () => kept().done === true && Date.now() - (kept().at ?? 0) > AGAIN_MILLISECONDS;
 
+/** Whether somebody has just logged out in this tab. */
+export const hasLeft = () => kept().left === true;
+
+/** Remember that somebody has logged out: a reload leads to no provider, whose session would let them in again. */
+export function leftHere() {
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify({ left: true }));
+  } catch {
+    // Without storage nothing leads back either.
+  }
+}
+
+/** Forget it: somebody is here again. */
+export function arrived() {
+  if (hasLeft()) sessionStorage.removeItem(KEPT);
+}
+
+/** Return where a session at the provider is ended; null where it does not say. */
+export function ending({ end_session, client_id }) {
+  if (!end_session) return null;
+  const target = new URL(end_session);
+  target.searchParams.set("client_id", client_id);
+  return target.href;
+}
+
 /** Leave for the provider, and come back to this address. */
 export async function leave({ address, client_id, resource, scope }) {
   const [verifier, state] = [random(), random()];

@@ -2,7 +2,7 @@
 import { signIn, useKey } from "./key.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { Busy, Failure, Heading, useStore } from "./parts.js";
-import { leave, mayReturn, provider, redeem } from "./provider.js";
+import { arrived, ending, hasLeft, leave, mayReturn, provider, redeem } from "./provider.js";
 import { route } from "./route.js";
 import { t } from "./text.js";
 import { upload } from "./upload.js";
@@ -28,11 +28,16 @@ export function SignIn() {
   const submit = (event) => {
     event.preventDefault();
     const text = field.current.value.trim();
-    if (text) useKey(text);
+    if (!text) return;
+    arrived();
+    useKey(text);
   };
+  const session = found && hasLeft() && ending(found);
   return html`<section class="wrap" aria-labelledby="sign-in">
     <form class="card" onSubmit=${submit}>
       <h2 id="sign-in">${t("key-title")}</h2>
+      ${hasLeft() && html`<p role="status"><strong>${t("logged-out")}</strong></p>`}
+      ${session && html`<p>${t("logged-out-provider")} <a href=${session}>${t("log-out-provider")}</a></p>`}
       ${found && html`<p class="actions"><button type="button" class="primary" onClick=${() => leave(found)}>${t("sign-in")}</button></p>`}
       <p id="key-help">${t("key-help")}</p>
       ${refused && html`<p role="alert"><strong>${t("key-refused")}</strong></p>`}
