@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from anyio import to_thread
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from cqox.storage import DatasetRecord
 
 __all__ = ["Session", "chosen", "dataset_of", "default_session"]
+
+_OF_SERVERS = frozenset(
+    {
+        *("annotate", "annotation", "audit", "datasets", "delete_dataset", "delete_report", "erase_dataset"),
+        *("erasure", "health", "job", "looks", "read_again", "report", "reports", "share", "shares", "sheets"),
+        *("submit", "upload", "withdraw_share"),
+    }
+)
 
 
 class Session:
@@ -50,6 +58,18 @@ class Session:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    if not TYPE_CHECKING:  # Names are checked by type checkers.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in _OF_SERVERS:
+                raise AttributeError(
+                    f"cqox.Session has no {name!r}: it stores no reports and keeps no audit log, and what it holds "
+                    f"ends with it. A server has them: cqox.Client(url).{name}(…)",
+                    name=name,
+                    obj=self,
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def close(self) -> None:
         """End the worker and delete what the session holds; the next call starts another."""

@@ -14,35 +14,31 @@ from cqox.api.portal import Portal
 from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
 from cqox.api.signatures import with_keywords
-from cqox.client import analyses, operations, stored
+from cqox.client import analyses, operations
 from cqox.client.access_tokens import Grant
 from cqox.client.address import given_once, server_at
 from cqox.client.async_job import AsyncJob
+from cqox.client.async_stored import AsyncStoredCalls
 from cqox.client.connection import Connection
 from cqox.client.jobs import Started
 from cqox.client.remote_source import RemoteSource, report_of
 from cqox.contract import (
     AnalysisSummary,
-    AnnotationDescription,
     DatasetDescription,
-    DatasetLooks,
     DatasetSummary,
     Definition,
     EstimatorDescription,
     ExportFormat,
-    FileSheets,
     Health,
     Inference,
-    NewShareDescription,
     Preview,
-    ShareListing,
 )
 from cqox.contract.messages import LANGUAGES, Language
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient:
+class AsyncClient(AsyncStoredCalls):
     """A client of a gateway or an engine, for asyncio and Trio; `cqox.Client` is its synchronous form.
 
     Connections open at the first call, in any event loop. Requests are retried with a budget under one circuit for the
@@ -289,51 +285,6 @@ class AsyncClient:
     ) -> bytes:
         """Return a report as a document without blocking the loop, which `Report.to_html` and others do."""
         return await operations.export(self._connection, analysis_id, suffix, language=language)
-
-    async def annotation(self, analysis_id: str) -> AnnotationDescription:
-        """Return title and notes of a stored report."""
-        return await stored.annotation(self._connection, analysis_id)
-
-    async def annotate(
-        self, analysis_id: str, *, title: str | None = None, notes: str | None = None
-    ) -> AnnotationDescription:
-        """Change title and notes of a stored report, which are no part of it.
-
-        Args:
-            analysis_id: the report.
-            title: one line; unchanged if None, removed if empty.
-            notes: text; unchanged if None, removed if empty.
-        """
-        return await stored.annotate(self._connection, analysis_id, title=title, notes=notes)
-
-    async def share(self, analysis_id: str, *, days: float | None = None) -> NewShareDescription:
-        """Create a link by which anybody can read a report, where the operator allows it; keep its `path`, shown once.
-
-        Args:
-            analysis_id: the report.
-            days: until the link expires; as many as the operator allows by default.
-        """
-        return await stored.share(self._connection, analysis_id, days=days)
-
-    async def shares(self, analysis_id: str) -> ShareListing:
-        """Return the share links of a report, without their tokens."""
-        return await stored.shares(self._connection, analysis_id)
-
-    async def withdraw_share(self, analysis_id: str, share_id: str) -> None:
-        """Withdraw a share link."""
-        await stored.withdraw_share(self._connection, analysis_id, share_id)
-
-    async def looks(self, dataset_id: str) -> DatasetLooks:
-        """Return the number of stored analyses of a data set, for each question."""
-        return await stored.looks(self._connection, dataset_id)
-
-    async def sheets(self, dataset_id: str) -> FileSheets:
-        """Return the sheets of the file that was uploaded, with their first rows."""
-        return await stored.sheets(self._connection, dataset_id)
-
-    async def read_again(self, dataset_id: str, read: Mapping[str, object]) -> DatasetDescription:
-        """Read the file that was uploaded with other options, such as `{"header_row": 4}`, without sending it again."""
-        return await stored.read_again(self._connection, dataset_id, read)
 
     async def catalog(self) -> Sequence[EstimatorDescription]:
         """Return every estimator of the server, as `cqox.catalog` does."""

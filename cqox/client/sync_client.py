@@ -17,7 +17,7 @@ from cqox.api.portal import OnStep, Portal
 from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
 from cqox.api.signatures import with_keywords
-from cqox.client import analyses, operations, stored
+from cqox.client import analyses, operations
 from cqox.client.access_tokens import Grant
 from cqox.client.address import given_once, server_at
 from cqox.client.analyses import Finished
@@ -26,29 +26,25 @@ from cqox.client.jobs import Started
 from cqox.client.portal_calls import started
 from cqox.client.remote_source import RemoteSource, report_of
 from cqox.client.sync_job import Job
+from cqox.client.sync_stored import StoredCalls
 from cqox.contract import (
     AnalysisListing,
     AnalysisSummary,
-    AnnotationDescription,
     DatasetDescription,
-    DatasetLooks,
     DatasetSummary,
     Definition,
     EstimatorDescription,
     ExportFormat,
-    FileSheets,
     Health,
     Inference,
-    NewShareDescription,
     Preview,
-    ShareListing,
 )
 from cqox.contract.messages import LANGUAGES, Language
 
 __all__ = ["Client"]
 
 
-class Client:
+class Client(StoredCalls):
     """A client of a gateway or an engine; `cqox.AsyncClient` is its form for event loops.
 
     It works in scripts, in notebooks and inside a running loop. Connections open at the first call and again after a
@@ -334,53 +330,6 @@ class Client:
     ) -> bytes:
         """Return a report as a document, as `Report.to_html` and others do."""
         return RemoteSource(self._portal, analysis_id).export(suffix, language)
-
-    def annotation(self, analysis_id: str) -> AnnotationDescription:
-        """Return title and notes of a stored report."""
-        return started(self._portal, lambda connection, _: stored.annotation(connection, analysis_id)).wait()
-
-    def annotate(
-        self, analysis_id: str, *, title: str | None = None, notes: str | None = None
-    ) -> AnnotationDescription:
-        """Change title and notes of a stored report, which are no part of it.
-
-        Args:
-            analysis_id: the report.
-            title: one line; unchanged if None, removed if empty.
-            notes: text; unchanged if None, removed if empty.
-        """
-        return started(
-            self._portal, lambda connection, _: stored.annotate(connection, analysis_id, title=title, notes=notes)
-        ).wait()
-
-    def share(self, analysis_id: str, *, days: float | None = None) -> NewShareDescription:
-        """Create a link by which anybody can read a report, where the operator allows it; keep its `path`, shown once.
-
-        Args:
-            analysis_id: the report.
-            days: until the link expires; as many as the operator allows by default.
-        """
-        return started(self._portal, lambda connection, _: stored.share(connection, analysis_id, days=days)).wait()
-
-    def shares(self, analysis_id: str) -> ShareListing:
-        """Return the share links of a report, without their tokens."""
-        return started(self._portal, lambda connection, _: stored.shares(connection, analysis_id)).wait()
-
-    def withdraw_share(self, analysis_id: str, share_id: str) -> None:
-        """Withdraw a share link."""
-        started(self._portal, lambda connection, _: stored.withdraw_share(connection, analysis_id, share_id)).wait()
-
-    def looks(self, dataset_id: str) -> DatasetLooks:
-        """Return the number of stored analyses of a data set, for each question."""
-        return started(self._portal, lambda connection, _: stored.looks(connection, dataset_id)).wait()
-
-    def sheets(self, dataset_id: str) -> FileSheets:
-        """Return the sheets of the file that was uploaded, with their first rows."""
-        return started(self._portal, lambda connection, _: stored.sheets(connection, dataset_id)).wait()
-
-    def read_again(self, dataset_id: str, read: Mapping[str, object]) -> DatasetDescription:
-        """Read the file that was uploaded with other options, such as `{"header_row": 4}`, without sending it again."""
-        return started(self._portal, lambda connection, _: stored.read_again(connection, dataset_id, read)).wait()
 
     def catalog(self) -> Sequence[EstimatorDescription]:
         """Return every estimator of the server, as `cqox.catalog` does."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cqox.api.calls import analyze
-from cqox.api.session import Session, default_session
+from cqox.api.session import _OF_SERVERS, Session, default_session
+from cqox.client import Client
 from tests.api.conftest import trial
 
 SCRIPT = """
@@ -49,3 +50,25 @@ def test_the_end_of_the_process_ends_the_worker_and_removes_its_folder(tmp_path:
     assert done.stdout.strip() == "CANARY"
     assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in done.stderr
+
+
+def test_what_only_a_server_has_is_refused_with_the_call_that_has_it() -> None:
+    session = Session()
+    with pytest.raises(AttributeError, match=r"keeps no audit log.*cqox\.Client\(url\)\.audit\(…\)"):
+        session.audit()  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="has no attribute 'audits'"):
+        session.audits()  # type: ignore[attr-defined]
+    # The others are functions of the package, for a session as well.
+    local = {
+        "url",
+        "close",
+        "analyze",
+        "analyze_request",
+        "catalog",
+        "definitions",
+        "export",
+        "figure",
+        "preview",
+        "roles",
+    }
+    assert {name for name in dir(Client) if name[0] != "_"} - local == _OF_SERVERS

@@ -54,8 +54,8 @@ async def test_a_job_of_another_process_is_found_by_its_id() -> None:
 
 
 async def test_both_clients_have_the_methods_and_keywords_of_each_other() -> None:
-    ours = {name for name in vars(AsyncClient) if name[0] != "_"} - {"aclose"}
-    assert ours == {name for name in vars(Client) if name[0] != "_"} - {"close"}
+    ours = {name for name in dir(AsyncClient) if name[0] != "_"} - {"aclose"}
+    assert ours == {name for name in dir(Client) if name[0] != "_"} - {"close"}
     for name in ours - {"url"}:
         mine, its = (inspect.signature(getattr(form, name)).parameters for form in (AsyncClient, Client))
         assert list(mine) == list(its), name

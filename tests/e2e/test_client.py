@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ import pandas as pd
 import pytest
 
 import cqox
-from cqox.contract import EXPORT_TYPES, ExportFormat
+from cqox.contract import EXPORT_TYPES, AuditEntryDescription, ExportFormat
 from cqox.contract.messages import LANGUAGES
 from cqox.errors import DeadlineExceeded, InvalidRequest, JobInterrupted, NotFound, UnusableData
 from tests.e2e.engines import LONG
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, running_stack
 from tests.e2e.test_processes import children
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -274,3 +275,43 @@ def test_an_analysis_survives_a_killed_engine_and_a_drained_gateway(own_stack: S
     with own_stack.client() as api:
         jobs = api.get("/api/jobs", params={"dataset_id": "test"}).json()["jobs"]
     assert [job["status"] for job in jobs] == ["succeeded", "succeeded"]
+
+
+def test_a_data_set_is_erased_with_a_receipt_and_the_log_says_so_page_by_page(tmp_path: Path) -> None:
+    with running_stack(tmp_path, CQOX_AUDIT="on") as audited, cqox.Client(audited.gateway.url) as client:
+        dataset = client.upload(trial(200), name="to-be-erased.arrow")
+        report = client.analyze(dataset, y="sales", treatment="campaign")
+        for _ in range(120):
+            client.report(report.analysis_id)
+        receipt = client.erase_dataset(dataset.dataset_id)
+        assert (receipt.status, receipt.what, receipt.object_id) == ("finished", "dataset", dataset.dataset_id)
+        assert receipt.counts["reports"] == 1
+        assert report.analysis_id in receipt.digests["reports"]
+        assert client.erasure(receipt.erasure_id) == receipt
+        with pytest.raises(NotFound):
+            client.report(report.analysis_id)
+
+        def entries() -> list[AuditEntryDescription]:
+            return list(client.audit(about=f"dataset:{dataset.dataset_id}"))
+
+        wait_until(lambda: {entry.action for entry in entries()} >= {"request_erasure", "finish_erasure"})
+        everything = list(client.audit())
+        assert len(everything) > 100, "more than a page"
+        numbers = [entry.seq for entry in everything]
+        assert numbers == sorted(set(numbers), reverse=True)
+        assert {entry.subject for entry in everything} == {"local"}
+        # What came while the pages were read is on none of them, and the refused look is there.
+        wait_until(lambda: len(list(client.audit(action="read_analysis"))) > 120)
+        assert {entry.outcome for entry in client.audit(action="read_analysis")} == {"done", "failed"}
+        assert list(client.audit(until=datetime(2020, 1, 1, tzinfo=UTC))) == []
+
+
+@pytest.mark.anyio
+async def test_the_log_is_read_by_an_asynchronous_client_too(tmp_path: Path) -> None:
+    with running_stack(tmp_path, CQOX_AUDIT="on") as audited:
+        async with cqox.AsyncClient(audited.gateway.url) as client:
+            dataset = await client.upload(trial(50), name="small.arrow")
+            begun = await client.erase_dataset(dataset.dataset_id, wait=False)
+            assert begun.what == "dataset"
+            actions = [entry.action async for entry in client.audit(about=f"dataset:{dataset.dataset_id}")]
+            assert "request_erasure" in actions
