@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,11 +82,11 @@ def show_stored(shown: Shown, installation: Installation) -> int:
         if shown.analysis_id is None and (shown.output is not None or shown.form is not None):
             flag = "--format" if shown.output is None else "--output"
             raise InvalidRequest(Message("terminal.needs-id", flag=flag))
-        place = None if shown.server is not None else _place(shown, installation)
-        if shown.analysis_id is None:
-            _list(shown, place)
-        else:
-            _show(shown, shown.analysis_id, place)
+        with nullcontext() if shown.server is not None else _place(shown, installation) as place:
+            if shown.analysis_id is None:
+                _list(shown, place)
+            else:
+                _show(shown, shown.analysis_id, place)
     except KeyboardInterrupt:
         return INTERRUPTED
     except ValueError as error:
@@ -96,20 +97,21 @@ def show_stored(shown: Shown, installation: Installation) -> int:
     return 0
 
 
-def _place(shown: Shown, installation: Installation) -> StorePlace:
-    """Return where the store is.
+@contextmanager
+def _place(shown: Shown, installation: Installation) -> Iterator[StorePlace]:
+    """Open the way to the store.
 
     Raises:
         NotFound: a data directory has none.
     """
-    place = installation.store(os.environ) if shown.data_dir is None else _place_of(shown.data_dir)
-    if not place.postgres_url and not (place.data_dir / RESULTS_FILE).is_file():
-        raise NotFound(Message("terminal.no-store", folder=str(place.data_dir)))
-    return place
-
-
-def _place_of(data_dir: Path) -> StorePlace:
-    return StorePlace(data_dir=data_dir, ring=ring_of_directory(data_dir))
+    if shown.data_dir is None:
+        opened = installation.store(os.environ)
+    else:
+        opened = nullcontext(StorePlace(data_dir=shown.data_dir, ring=ring_of_directory(shown.data_dir)))
+    with opened as place:
+        if not place.postgres_url and not (place.data_dir / RESULTS_FILE).is_file():
+            raise NotFound(Message("terminal.no-store", folder=str(place.data_dir)))
+        yield place
 
 
 def _show(shown: Shown, analysis_id: str, place: StorePlace | None) -> None:

@@ -4,7 +4,8 @@ Each subcommand imports its own module when it is called.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,18 +61,28 @@ def _checks(environ: Mapping[str, str]) -> "Sequence[Check]":
     return checks(environ)
 
 
-def _store(environ: Mapping[str, str]) -> StorePlace:
-    from services.config.configuration import load
+@contextmanager
+def _store(environ: Mapping[str, str]) -> Iterator[StorePlace]:
+    from cqox.errors import InvalidRequest
+    from services.config.configuration import SettingsError, load
+    from services.config.vault import VaultAway
     from services.engine.addresses import store_addresses
+    from services.engine.database_user import database_user
 
-    settings = load(environ).settings
-    addresses = store_addresses(settings)
-    return StorePlace(
-        data_dir=settings.data_dir,
-        postgres_url=settings.postgres_url,
-        credentials=addresses.credentials,
-        ring=addresses.sealing.ring,
-    )
+    with ExitStack() as stack:
+        try:
+            settings = stack.enter_context(database_user(load(environ).settings))
+            addresses = store_addresses(settings)
+        except VaultAway:
+            raise
+        except SettingsError as error:
+            raise InvalidRequest(str(error)) from error
+        yield StorePlace(
+            data_dir=settings.data_dir,
+            postgres_url=settings.postgres_url,
+            credentials=addresses.credentials,
+            ring=addresses.sealing.ring,
+        )
 
 
 def _up(demo: bool, **flags: str | None) -> None:

@@ -16,10 +16,10 @@ from cqox.api.calls import analyze
 from cqox.api.report import Report
 from cqox.api.session import Session
 from cqox.cli.doctor.trial import data
-from cqox.storage import DEFAULT_TENANT, SqliteStore, TenantRecord
+from cqox.storage import DEFAULT_TENANT, SqliteStore, StoredReport, TenantRecord
 from tests.storage.records import a_report
 
-__all__ = ["keep", "made", "served"]
+__all__ = ["keep", "made", "record_of", "served"]
 
 
 def made(session: Session) -> Report:
@@ -27,19 +27,24 @@ def made(session: Session) -> Report:
     return analyze(data(), y="y", treatment="w", covariates=["x"], estimators=["aipw"], session=session)
 
 
-def keep(data_dir: Path, report: Report, *, tenant: str = DEFAULT_TENANT) -> str:
-    """Store the report of a tenant in a data directory; return its id."""
+def record_of(report: Report) -> StoredReport:
+    """Return a report as stores have it."""
     document = report.to_dict()
     provenance = document.pop("provenance")
     content = json.dumps(document, separators=(",", ":")).encode()
     specs = {name: json.loads(report.draw(name, "json")) for name in report.figures}
-    stored = replace(
+    return replace(
         a_report(1, body=content),
         analysis_id=report.analysis_id,
         provenance=json.dumps(provenance, separators=(",", ":")).encode(),
         figures=json.dumps(specs).encode(),
         digest=blake2b(content, digest_size=16).hexdigest(),
     )
+
+
+def keep(data_dir: Path, report: Report, *, tenant: str = DEFAULT_TENANT) -> str:
+    """Store the report of a tenant in a data directory; return its id."""
+    stored = record_of(report)
 
     async def save() -> None:
         async with SqliteStore.open(data_dir / RESULTS_FILE) as store:

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_services_add_their_store_and_their_checks(tmp_path: Path, monkeypat
     installation = Installation(
         check=lambda environ: None,
         checks=lambda environ: [further],
-        store=lambda environ: StorePlace(data_dir=tmp_path),
+        store=lambda environ: nullcontext(StorePlace(data_dir=tmp_path)),
     )
     made = typer.Typer()
     add_commands(made, installation)

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def test_it_is_exported_by_format_or_by_suffix(stored: Shown, tmp_path: Path, ca
 def test_the_store_is_that_of_the_installation(stored: Shown, capsys: pytest.CaptureFixture[str]):
     assert stored.data_dir is not None
     place = StorePlace(data_dir=stored.data_dir)
-    installation = Installation(check=lambda environ: None, checks=lambda environ: (), store=lambda environ: place)
+    installation = Installation(
+        check=lambda environ: None, checks=lambda environ: (), store=lambda environ: nullcontext(place)
+    )
     assert show_stored(replace(stored, data_dir=None), installation) == 0
     assert "aipw" in capsys.readouterr().out
 
@@ -100,3 +103,15 @@ def test_a_report_of_another_tenant_is_found_by_its_tenant_alone(
     assert show_stored(replace(mine, tenant="No Tenant"), LIBRARY) == 2
     assert show_stored(replace(mine, server="http://localhost:1", data_dir=None), LIBRARY) == 2
     assert "--tenant" in capsys.readouterr().err
+
+
+def test_the_library_alone_says_what_a_user_of_a_vault_needs(
+    stored: Shown, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("POSTGRES_URL", "postgresql://db/cqox")
+    monkeypatch.setenv("CQOX_VAULT_DATABASE_ROLE", "cqox")
+    assert show_stored(replace(stored, data_dir=None), LIBRARY) == 2
+    said = capsys.readouterr().err
+    assert "CQOX_VAULT_DATABASE_ROLE" in said
+    assert "pip install cqox-services" in said
+    assert "--server" in said

@@ -10,11 +10,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trio
 
+from cqox.api.session import Session
 from cqox.client import Client
+from cqox.storage import DEFAULT_TENANT
+from cqox.storage.postgres import PostgresStore
 from services.config.table import table
+from tests.cli.stored import made, record_of
 from tests.servers.certificates import authority_in, client_of
-from tests.waiting import PATIENCE_SECONDS
+from tests.servers.openbao import OpenBao
+from tests.servers.postgres_users import GuardedPostgres
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 COMMAND = [sys.executable, "-c", "from services.cli import main; main()"]
 
@@ -151,3 +158,44 @@ def test_both_services_run_with_tls_where_there_are_certificates_for_them(start,
     with Client(url) as client:
         assert client.catalog()
     assert service.stop() == 0
+
+
+def test_a_report_is_read_as_a_user_that_a_vault_creates_for_the_command(tmp_path: Path):
+    bao, postgres = OpenBao(), GuardedPostgres()
+    try:
+        bao.start()
+        bao.allow()
+        bao.mount("database")
+        postgres.guard()
+        postgres.known_to(bao, seconds=3600)
+        with Session() as session:
+            record = record_of(made(session))
+
+        async def save() -> None:
+            await postgres.migrate()
+            async with PostgresStore.open(postgres.owner_url) as store:
+                await store.within(DEFAULT_TENANT).save(record)
+
+        trio.run(save)
+        settings = {
+            "CQOX_DATA_DIR": str(tmp_path),
+            "POSTGRES_URL": postgres.bare_url,
+            "CQOX_VAULT_ADDR": bao.url,
+            "CQOX_VAULT_ROLE_FILE": str(bao.app_role(tmp_path / "role.json")),
+            "CQOX_VAULT_DATABASE_ROLE": "database/cqox",
+        }
+        before = postgres.users()
+        shown = run("report", record.analysis_id, **settings)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert "aipw" in shown.stdout
+        assert record.analysis_id in run("report", **settings).stdout
+        wait_until(lambda: postgres.users() <= before)
+        refused = run("report", **settings | {"CQOX_VAULT_DATABASE_ROLE": "other"})
+        assert refused.returncode == 2
+        assert "CQOX_VAULT_DATABASE_ROLE" in refused.stderr
+        with bao.sealed():
+            away = run("report", **settings)
+        assert (away.returncode, "it is sealed" in away.stderr) == (1, True), away.stderr
+    finally:
+        bao.close()
+        postgres.close()
