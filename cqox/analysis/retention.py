@@ -6,6 +6,7 @@ By default nothing expires. Deleted reports are removed from the store, from eve
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -19,7 +20,7 @@ from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DataDirectory, FileStore, ResultStore, TenantRetention
 
-__all__ = ["Retention"]
+__all__ = ["Expired", "Retention", "unrecorded"]
 
 _MOST_JOBS = 100_000
 """Maximum number of ended jobs that stay readable, the latest ones."""
@@ -30,6 +31,25 @@ _PAUSE_SECONDS = 0.02
 _GRACE_SECONDS = 300.0
 _BEGUN_SECONDS = 60.0
 _logger = logging.getLogger("cqox.analysis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """A batch of what was deleted for its age.
+
+    Attributes:
+        kind: analysis, dataset, job, share or upload.
+        count: how many.
+        ids: their ids; empty where they are counted only.
+    """
+
+    kind: str
+    count: int
+    ids: Sequence[str] = ()
+
+
+async def unrecorded(tenant_id: str, expired: Expired) -> None:
+    """Record nothing, where there is no audit log."""
 
 
 class Retention:
@@ -65,10 +85,15 @@ class Retention:
         self._longest = self._keep = keep
         self._own = own
         self._listeners: list[Callable[[str], None]] = []
+        self._expiry_listeners: list[Callable[[Expired], Awaitable[None]]] = []
 
     def on_erased(self, listener: Callable[[str], None]) -> None:
         """Call the listener with each data set whose jobs and reports are erased, by this engine or another one."""
         self._listeners.append(listener)
+
+    def on_expired(self, listener: Callable[[Expired], Awaitable[None]]) -> None:
+        """Await the listener after each batch that was deleted for its age; it records the batch and never raises."""
+        self._expiry_listeners.append(listener)
 
     async def delete_report(self, key: str) -> None:
         """Delete a report with its annotation, its share links and its figures, from the store and from every cache.
@@ -178,17 +203,19 @@ class Retention:
     async def _expire_jobs(self) -> int:
         now = clock.now()
         before = _days_before(now, self._keep.jobs) if self._keep.jobs else ""
-        return await self._store.retire_jobs(ended_before=before, most=_MOST_JOBS, now=_stamp(now))
+        count = await self._store.retire_jobs(ended_before=before, most=_MOST_JOBS, now=_stamp(now))
+        return await self._noted("job", count)
 
     async def _expire_shares(self) -> int:
-        return await self._store.expire_shares(before=_stamp(clock.now()))
+        return await self._noted("share", await self._store.expire_shares(before=_stamp(clock.now())))
 
     async def _expire_reports(self) -> int:
         if not self._keep.reports:
             return 0
         before, count = _days_before(clock.now(), self._keep.reports), 0
         while keys := await self._store.expired_reports(before=before, limit=_BATCH):
-            count += len(await self.erase_reports(keys))
+            gone = await self.erase_reports(keys)
+            count += await self._noted("analysis", len(gone), sorted(gone))
             await anyio.sleep(_PAUSE_SECONDS)
         return count
 
@@ -201,7 +228,7 @@ class Retention:
                 continue
             with suppress(NotFound):
                 await self._datasets.delete(record.dataset_id)
-                count += 1
+                count += await self._noted("dataset", 1, [record.dataset_id])
             await anyio.sleep(_PAUSE_SECONDS)
         return count
 
@@ -230,7 +257,14 @@ class Retention:
         return await self._files.threaded(self._files.originals.enforce)
 
     async def _expire_uploads(self) -> int:
-        return await self._files.threaded(self._files.partial.expire)
+        return await self._noted("upload", await self._files.threaded(self._files.partial.expire))
+
+    async def _noted(self, kind: str, count: int, ids: Sequence[str] = ()) -> int:
+        """Have the listeners record a batch; return its size."""
+        if count:
+            for listener in self._expiry_listeners:
+                await listener(Expired(kind=kind, count=count, ids=ids))
+        return count
 
     async def erase_reports_of(self, dataset_id: str) -> int:
         """Delete the ended jobs on a data set, and its reports with all that belongs to them; return their number.

@@ -4,7 +4,7 @@ Imports no numerics: those are in the worker processes.
 """
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from cqox.analysis.metered_pool import cpu_budget
 from cqox.analysis.parts import Parts
 from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.results import UNSTORED_BYTES
+from cqox.analysis.retention import Expired, unrecorded
 from cqox.analysis.shares import token_digest
 from cqox.analysis.stores import (
     StoreAddresses,
@@ -69,6 +70,7 @@ class Analyses:
         cache: the cache of all tenants.
         admission: admission control of computations.
         cpu: CPU seconds of each tenant; None for no bound.
+        record_expired: records a batch of a tenant that was deleted for its age.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Analyses:
         self._erased = frozenset[str]()
         self._stoppers: list[Callable[[str, str], None]] = []
         self._on_finished: list[Callable[[str, ErasureRecord], None]] = []
+        self.record_expired: Callable[[str, Expired], Awaitable[None]] = unrecorded
         self._resume_at = -math.inf
         self._unstored = MemoryCache(max_bytes=UNSTORED_BYTES)
         self._tenants: dict[str, TenantAnalyses] = {}
@@ -300,6 +303,7 @@ class Analyses:
             # Built-in data sets belong to `default`, and every tenant reads them there.
             shared=None if is_default else self.within(DEFAULT_TENANT).datasets,
         )
+        made.retention.on_expired(lambda expired: self.record_expired(tenant_id, expired))
         made.retention.on_erased(lambda dataset_id: self._notify(tenant_id, dataset_id))
         return made
 

@@ -102,6 +102,10 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     async def opened() -> AsyncIterator[Analyses]:
         async with Analyses.open(settings.data_dir, bounds, addresses, parts=parts) as engine:
             state.analyses = engine
+            if isinstance(engine_app.recorder, audit.EngineRecorder):
+                # At once: its first chores finish what others have left, and delete what has expired.
+                engine.on_finished_erasure(engine_app.recorder.finished)
+                engine.record_expired = engine_app.recorder.expired
             if engine.cpu is not None:
                 engine_app.quota = BudgetQuota(engine.cpu)
             state.jobs = Jobs(engine.group, shift, ended=keep)
@@ -199,7 +203,6 @@ def _record(engine_app: App, state: State) -> None:
     @engine_app.resource
     @asynccontextmanager
     async def recorded() -> AsyncIterator[None]:
-        state.analyses.on_finished_erasure(recorder.finished)
         async with recorder.opened():
             yield
 

@@ -1,13 +1,16 @@
 """The audit log at an engine: every request to an operation is recorded here, and the log is listed."""
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
+import structlog
 from quart import Response
 
+from cqox.analysis.retention import Expired
 from cqox.contract import parse_model, shortened
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, ResilienceError, ServiceError
@@ -28,6 +31,9 @@ from services.http.security.audited import Action, Audited, event_of, outcome_of
 __all__ = ["EngineRecorder", "handlers", "recording"]
 
 _INTERNAL_BYTES = 2**18
+_RETENTION = "retention"
+_PLURALS = {"analysis": "analyses"}
+_log = structlog.stdlib.get_logger("cqox.audit")
 
 
 class EngineRecorder:
@@ -87,6 +93,36 @@ class EngineRecorder:
         self.queue.put(event)
         if record.what == "tenant" and record.object_id != tenant_id:
             self.queue.put(replace(event, tenant=record.object_id))
+
+    async def expired(self, tenant_id: str, expired: Expired) -> None:
+        """Record a batch that was deleted for its age; never raises. The request id is that of the batch.
+
+        The batch has an entry with its size, such as `analyses:100`, and each object that is named one of its own.
+        """
+        kind, batch = expired.kind, secrets.token_hex(16)
+        event = AuditEvent(
+            event_id=batch,
+            at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            tenant=tenant_id,
+            subject=_RETENTION,
+            kind=_RETENTION,
+            action=f"expire_{kind}",
+            object=f"{_PLURALS.get(kind, f'{kind}s')}:{expired.count}",
+            outcome="done",
+            request_id=f"{_RETENTION}-{batch}",
+        )
+        whole = [] if expired.count == len(expired.ids) == 1 else [event]
+        each = [replace(event, event_id=secrets.token_hex(16), object=f"{kind}:{name}") for name in expired.ids]
+        is_stored = False
+        try:
+            await self.append([*whole, *each])
+            is_stored = True
+        except (ServiceError, ResilienceError) as error:
+            _log.warning("entries of the retention wait", tenant=tenant_id, error=str(error))
+        finally:
+            if not is_stored:
+                for one in (*whole, *each):
+                    self.queue.put(one)
 
     async def append(self, events: Sequence[AuditEvent]) -> None:
         """Store events in the logs of their tenants.

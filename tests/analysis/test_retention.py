@@ -15,7 +15,7 @@ from cqox.analysis.bounds import RetentionPeriods
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import Results
-from cqox.analysis.retention import Retention
+from cqox.analysis.retention import Expired, Retention
 from cqox.analysis.workers import WorkerPool
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.storage import DatasetRecord, FileStore, JobRecord, SqliteStore, TenantRetention
@@ -314,3 +314,28 @@ async def test_nothing_expires_while_the_periods_of_the_tenant_are_unknown(tmp_p
         old = await made.report(1, days=10)
         await made.retention.expire()
         assert (await made.there())[0] == [old]
+
+
+async def test_what_expires_is_recorded_in_batches_and_what_is_deleted_on_request_is_not(tmp_path: Path) -> None:
+    async with house(tmp_path, RetentionPeriods(reports=30, datasets=30, jobs=30)) as made:
+        found: list[Expired] = []
+
+        async def record(expired: Expired) -> None:
+            # It is gone by then: a batch that is not deleted is in no record.
+            there = (await made.there())[0]
+            assert not set(expired.ids) & set(there)
+            found.append(expired)
+
+        made.retention.on_expired(record)
+        old = [await made.report(number, 31) for number in range(150)]
+        await made.retention.delete_report(await made.report(200))
+        await made.dataset("old", 40)
+        for name in ("first", "second"):
+            await made.store.put_job(ended(name, 31), owner="one", seconds=60)
+        await made.retention.expire()
+        await made.retention.expire()
+        reports = [expired for expired in found if expired.kind == "analysis"]
+        assert [expired.count for expired in reports] == [100, 50]
+        assert sorted(name for expired in reports for name in expired.ids) == sorted(old)
+        others = [expired for expired in found if expired.kind != "analysis"]
+        assert others == [Expired(kind="job", count=2), Expired(kind="dataset", count=1, ids=["old"])]

@@ -1,7 +1,11 @@
 """The audit log of a running engine, and its recorder over stores that fail."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,13 +13,16 @@ import httpx
 import pytest
 import trio
 
+from cqox.analysis.retention import Expired
+from cqox.analysis.stores import RESULTS_FILE
 from cqox.contract import AuditListing
 from cqox.errors import StoreUnavailable
 from cqox.security import LOCAL, AuditEvent, parse_line, verified_chain
+from cqox.storage import DEFAULT_TENANT, SqliteStore
 from services.engine.audit import EngineRecorder
 from services.http.security.audited import Action, Audited
 from services.http.security.requester import set_principal
-from tests.storage.records import an_erasure
+from tests.storage.records import a_report, an_erasure
 from tests.waiting import wait_until
 
 TABLE = b"y,w\n" + b"".join(b"%d,%d\n" % (number % 7, number % 2) for number in range(60))
@@ -178,3 +185,58 @@ async def test_the_end_of_an_erasure_is_in_the_logs_of_both_tenants(store: Store
         ("default", "tenant:default"),
     ]
     assert {event.event_id for event in store.taken} == {an_erasure().erasure_id}
+
+
+@pytest.mark.trio
+async def test_a_batch_that_expires_has_an_entry_with_its_size_and_each_object_one(
+    store: Store, recorder: EngineRecorder
+) -> None:
+    await recorder.expired("acme", Expired(kind="analysis", count=2, ids=["a1", "a2"]))
+    await recorder.expired("acme", Expired(kind="dataset", count=1, ids=["d1"]))
+    await recorder.expired("acme", Expired(kind="job", count=7))
+    assert [(event.action, event.object) for event in store.taken] == [
+        ("expire_analysis", "analyses:2"),
+        ("expire_analysis", "analysis:a1"),
+        ("expire_analysis", "analysis:a2"),
+        ("expire_dataset", "dataset:d1"),
+        ("expire_job", "jobs:7"),
+    ]
+    assert {(event.tenant, event.subject, event.kind, event.outcome) for event in store.taken} == {
+        ("acme", "retention", "retention", "done")
+    }
+    batches = [event.request_id for event in store.taken]
+    assert batches[0] == batches[1] == batches[2]
+    assert len(set(batches)) == 3
+    assert len({event.event_id for event in store.taken}) == 5
+
+
+@pytest.mark.trio
+async def test_a_batch_that_the_store_does_not_take_waits_in_the_queue(store: Store, recorder: EngineRecorder) -> None:
+    store.error = StoreUnavailable("away")
+    await recorder.expired("acme", Expired(kind="dataset", count=1, ids=["d1"]))
+    assert store.taken == []
+    store.error = None
+    await recorder.queue.close()
+    assert [event.object for event in store.taken] == ["dataset:d1"]
+
+
+def test_what_expires_at_the_start_of_an_engine_is_in_its_chain(start, tmp_path: Path) -> None:
+    async def keep() -> None:
+        async with SqliteStore.open(tmp_path / RESULTS_FILE) as database:
+            for number in range(3):
+                await database.within(DEFAULT_TENANT).save(
+                    a_report(number, created_at="2020-01-01T00:00:00.000000+00:00")
+                )
+
+    trio.run(keep)
+    settings = {"CQOX_DATA_DIR": str(tmp_path), "CQOX_AUDIT": "on", "CQOX_KEEP_REPORTS_DAYS": "30"}
+    with start("-m", "services.engine", **settings).ready_client() as client:
+        found = wait_until(lambda: entries(client, subject="retention"))
+        assert [entry["object"] for entry in found][-1] == "analyses:3"
+        assert len(found) == 4
+        listing = AuditListing.model_validate_json(client.get("/api/audit?limit=200").content)
+    chain = [parse_line(entry.model_dump_json()) for entry in reversed(listing.entries)]
+    assert verified_chain("default", chain).digest == chain[-1].digest
+    program = [sys.executable, "-c", "from services.cli import main; main()", "audit", "verify"]
+    checked = subprocess.run(program, env={**os.environ, **settings}, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
