@@ -1,0 +1,400 @@
+"""CQOx as an experiment's system: gateway and engines as commands, with the real servers of the tests around them.
+
+It is here and not in `cqox.chaos`, which knows no server, because it starts the servers that the tests have.
+"""
+
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import trio
+
+from cqox.certificates import Credentials
+from cqox.certificates.authority import Authority
+from cqox.chaos.experiments.experiment import Experiment, Fault
+from cqox.chaos.experiments.ownership import Processes, children_of, start_of
+from cqox.chaos.experiments.system import Health, SystemUnusable
+from cqox.chaos.proxy import FaultProxy, open_proxy
+from tests.chaos.faults import FAULTS
+from tests.chaos.packets import PacketLink, open_packet_link
+from tests.e2e.stack import Service
+from tests.servers.certificates import authority_in
+from tests.servers.identity_provider import Client, IdentityProvider
+from tests.servers.openbao import OpenBao
+from tests.servers.ports import free_port
+from tests.servers.postgres import Postgres
+from tests.servers.redis import Redis
+from tests.servers.small_disk import SmallDisk
+
+__all__ = ["CqoxSystem", "open_system"]
+
+_MIB = 2**20
+_DISK_BYTES = 64 * _MIB
+_READY_SECONDS = 90.0
+_HOP_KEY = "a-secret-of-the-two-services-of-these-experiments"
+_USER = "analyst"
+_LINK_PORTS = {"postgres": "postgres", "redis": "redis", "openbao": "openbao"}
+
+
+@dataclass(eq=False)
+class CqoxSystem:
+    """A running system; see `cqox.chaos.experiments.system.System`.
+
+    Attributes:
+        experiment: what it was started for.
+        folder: its files.
+        data: the data directory as the services see it.
+        owned: every process that was started.
+        gateways: the gateways.
+        engines: the engines.
+        proxies: one for each link that the experiment breaks, before the first engine for `gateway->engine`.
+        clocks: the file by which the wall clock of each service is set.
+    """
+
+    experiment: Experiment
+    folder: Path
+    owned: Processes
+    threads: ThreadPoolExecutor
+    client: httpx.AsyncClient = field(init=False)
+    notes: list[str] = field(default_factory=list)
+    gateways: list[Service] = field(default_factory=list)
+    engines: list[Service] = field(default_factory=list)
+    proxies: dict[str, list[FaultProxy]] = field(default_factory=dict)
+    packets: PacketLink | None = None
+    postgres: Postgres | None = None
+    redis: Redis | None = None
+    openbao: OpenBao | None = None
+    provider: IdentityProvider | None = None
+    authority: Authority | None = None
+    disk: SmallDisk | None = None
+    key: str = ""
+    clocks: dict[str, Path] = field(default_factory=dict)
+    _probes: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "disk" / "data" if self.disk is not None else self.folder / "data"
+
+    def needs(self, part: str) -> bool:
+        return part in self.experiment.needs.parts
+
+    async def call[T](self, function: Callable[[], T]) -> T:
+        """Call what blocks, always on the same thread: a server ends with the thread that has started it."""
+        return await trio.to_thread.run_sync(lambda: self.threads.submit(function).result(), abandon_on_cancel=False)
+
+    def services(self, component: str) -> list[Service]:
+        return {"gateway": self.gateways, "engine": self.engines}.get(component, [])
+
+    async def start(self, service: Service) -> None:
+        """Start a service; it is not ready yet."""
+        await self.call(service.start)
+        self.owned.add(service.process.pid)
+
+    def roots(self, component: str) -> list[int]:
+        """The ids of the processes of a component."""
+        if component == "worker":
+            return [child for engine in self.engines for child in children_of(engine.process.pid)]
+        if services := self.services(component):
+            return [each.process.pid for each in services]
+        server = {
+            "postgres": self.postgres,
+            "redis": self.redis,
+            "openbao": self.openbao,
+            "identity-provider": self.provider,
+        }.get(component)
+        return [] if server is None or server._process is None else [server._process.pid]
+
+    def processes(self, component: str) -> Mapping[str, str]:
+        return {
+            f"{component}-{number}": f"{pid}:{start_of(pid)}" for number, pid in enumerate(self.roots(component), 1)
+        }
+
+    def log(self, component: str) -> str:
+        return "".join(each.log for each in self.services(component) if each.log_path.exists())
+
+    async def health(self, component: str) -> Sequence[Health]:
+        found: list[Health] = []
+        async with trio.open_nursery() as nursery:
+            for number, service in enumerate(self.services(component), 1):
+                nursery.start_soon(self._ask, f"{component}-{number}", service, found)
+        return sorted(found, key=lambda each: each.name)
+
+    async def _ask(self, name: str, service: Service, found: list[Health]) -> None:
+        # Over a new connection where a kept one belongs to a process that is gone.
+        client = self._probes.get(name)
+        if client is None:
+            client = self._probes[name] = self._client(self.url(service), part="gateway", seconds=2.0)
+        try:
+            answer = await client.get("/health/ready")
+            found.append(Health(name=name, status=answer.status_code, degraded=answer.json().get("degraded", {})))
+        except (httpx.HTTPError, ValueError):
+            found.append(Health(name=name, status=0))
+
+    def url(self, service: Service) -> str:
+        scheme = "http" if self.authority is None else "https"
+        host = service.environment.get("CQOX_HOST", "127.0.0.1")
+        return f"{scheme}://{host}:{service.port}"
+
+    def _client(self, url: str, *, part: str, seconds: float) -> httpx.AsyncClient:
+        verify: ssl.SSLContext | bool = False
+        if self.authority is not None:
+            verify = Credentials(self.authority.folder / part).current().client
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        limits = httpx.Limits(max_connections=500, keepalive_expiry=5)
+        return httpx.AsyncClient(
+            base_url=url, verify=verify, headers=headers, timeout=seconds, trust_env=False, limits=limits
+        )
+
+    async def renew_client(self, part: str = "client") -> None:
+        """Replace the client by one with the present key and certificate."""
+        address = self.url(self.gateways[0])
+        if proxies := self.proxies.get("client->gateway"):
+            address = address.rpartition(":")[0] + f":{proxies[0].port}"
+        self.client = self._client(address, part=part, seconds=60.0)
+
+    @asynccontextmanager
+    async def broken(self, fault: Fault) -> AsyncIterator[None]:
+        async with FAULTS[fault.kind](self, fault):
+            yield
+
+    async def command(self, *arguments: str) -> str:
+        """Run `cqox` with the settings of the first engine, and return what it prints."""
+        program = Path(sys.executable).with_name("cqox")
+
+        def run() -> str:
+            done = subprocess.run(
+                [program, *arguments],
+                env={**os.environ, **self.engines[0].environment},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            if done.returncode:
+                raise RuntimeError(f"cqox {' '.join(arguments)}: {done.stderr}")
+            return done.stdout.strip()
+
+        return await self.call(run)
+
+
+@asynccontextmanager
+async def open_system(experiment: Experiment, folder: Path) -> AsyncIterator[CqoxSystem]:
+    """Start what an experiment needs, ready; everything is ended on leaving."""
+    if experiment.needs.gateways > 1:
+        raise SystemUnusable("this system has one gateway: a balancer before several is not part of it")
+    async with AsyncExitStack() as stack:
+        threads = ThreadPoolExecutor(max_workers=1)
+        stack.callback(threads.shutdown)
+        system = CqoxSystem(experiment, folder, Processes(), threads)
+        stack.push_async_callback(_end, system)
+        shared = await _parts(system, stack)
+        await _services(system, stack, shared)
+        await system.renew_client()
+        yield system
+
+
+async def _end(system: CqoxSystem) -> None:
+    """End every process, however far the start came."""
+
+    def end() -> None:
+        for service in (*system.gateways, *system.engines):
+            if hasattr(service, "process"):
+                service.kill()
+        for server in (system.postgres, system.redis, system.openbao, system.provider, system.disk):
+            if server is not None:
+                server.close()
+
+    with trio.CancelScope(shield=True):
+        await system.call(end)
+
+
+async def _parts(system: CqoxSystem, stack: AsyncExitStack) -> dict[str, str]:
+    """Start the servers around the services, and return the settings that follow from them."""
+    shared: dict[str, str] = {"CQOX_LOG_LEVEL": "info", **system.experiment.needs.settings}
+    if system.needs("small-disk"):
+        system.disk = await system.call(lambda: SmallDisk(system.folder / "disk", _DISK_BYTES))
+        # Originals of uploads make way for everything else, so that the disk would not be full for long.
+        shared["CQOX_ORIGINALS_BYTES"] = "0"
+    shared["CQOX_DATA_DIR"] = str(system.data)
+    if system.needs("postgres"):
+        system.postgres = await _started(system, Postgres(), "start")
+        port = await _linked(system, stack, "engine->postgres", system.postgres.port)
+        shared["POSTGRES_URL"] = system.postgres.fresh(port)
+    if system.needs("redis"):
+        system.redis = await _started(system, Redis(), "start")
+        port = await _linked(system, stack, "engine->redis", system.redis.port)
+        shared["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+    if system.needs("identity-provider"):
+        from tests.e2e.test_tokens import signing_key
+
+        client = Client(id=_USER, claims={"tenant": "default", "roles": [_USER]})
+        system.provider = IdentityProvider(clients=[client], keys=[signing_key("first")])
+        await _started(system, system.provider, "start")
+        shared |= {
+            "CQOX_AUTH": "oidc",
+            "CQOX_HOP_KEY": _HOP_KEY,
+            "CQOX_OIDC_ISSUER": system.provider.issuer,
+            "CQOX_OIDC_AUDIENCE": system.provider.audience,
+        }
+        system.key = await system.call(lambda: system.provider.token(_USER))
+    if system.needs("openbao"):
+        shared |= await _vault(system, stack)
+    if system.needs("keys"):
+        shared |= {"CQOX_AUTH": "keys", "CQOX_HOP_KEY": _HOP_KEY}
+    if system.needs("tls"):
+        parts = ("gateway", "engine", "client")
+        system.authority = await system.call(lambda: authority_in(system.folder / "tls", *parts))
+        shared["CQOX_TLS_DIR"] = str(system.folder / "tls" / "{service}")
+    if "CQOX_AUTH" in shared:
+        shared.setdefault("CQOX_KEYS", "none")
+    return shared
+
+
+async def _started[S](system: CqoxSystem, server: S, how: str) -> S:
+    try:
+        await system.call(getattr(server, how))
+    except (FileNotFoundError, AssertionError) as error:
+        raise SystemUnusable(f"{type(server).__name__} cannot be had here: {error}") from error
+    system.owned.add(server._process.pid)
+    return server
+
+
+async def _vault(system: CqoxSystem, stack: AsyncExitStack) -> dict[str, str]:
+    """Start OpenBao with a key ring and a secret of the services."""
+    bao = OpenBao()
+    system.openbao = bao
+    await _started(system, bao, "start")
+    file = system.folder / "role.json"
+
+    def prepare() -> None:
+        bao.mount("transit")
+        bao.mount("kv", "secret", options={"version": "2"})
+        bao.write("secret/data/cqox/hop", data={"key": _HOP_KEY})
+        bao.allow()
+        bao.app_role(file)
+
+    await system.call(prepare)
+    port = bao.port
+    for link in ("engine->openbao", "gateway->openbao"):
+        port = await _linked(system, stack, link, port)
+    return {
+        "CQOX_VAULT_ADDR": f"http://127.0.0.1:{port}",
+        "CQOX_VAULT_ROLE_FILE": str(file),
+        "CQOX_KEYS": "vault",
+        "CQOX_HOP_KEY": "vault:secret/cqox/hop#key",
+    }
+
+
+async def _linked(system: CqoxSystem, stack: AsyncExitStack, link: str, port: int, host: str = "127.0.0.1") -> int:
+    """Return the port of a link: that of a proxy where the experiment breaks it."""
+    if all(fault.target.name != link for fault in system.experiment.faults):
+        return port
+    proxy = await stack.enter_async_context(open_proxy(host, port, seed=len(system.proxies)))
+    system.proxies.setdefault(link, []).append(proxy)
+    return proxy.port
+
+
+def _around(system: CqoxSystem, service: str) -> list[str]:
+    """The command before that of a service."""
+    around = list(system.disk.around) if system.disk is not None and service == "engine" else []
+    if shutil.which("setpriv"):
+        # It ends with this run, also where that is killed.
+        around += ["setpriv", "--pdeathsig", "KILL"]
+    return around
+
+
+def _clock(system: CqoxSystem, name: str) -> dict[str, str]:
+    """The environment of a service whose wall clock follows a file."""
+    if not system.needs("clock"):
+        return {}
+    if shutil.which("faketime") is None:
+        raise SystemUnusable("there is no faketime: tests/servers/faketime.sh installs it")
+    library = subprocess.run(
+        ["faketime", "-m", "now", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    file = system.folder / f"clock-{name}"
+    file.write_text("+0")
+    system.clocks[name] = file
+    return {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "NO_FAKE_STAT": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[str, str]) -> None:
+    secured = system.authority is not None
+    urls = []
+    for number in range(1, system.experiment.needs.engines + 1):
+        port, name = free_port(), f"engine-{number}"
+        own = {
+            **shared,
+            **_clock(system, name),
+            "CQOX_ENGINE_PORT": str(port),
+            "CQOX_ADMIN_SOCKET": str(system.folder / f"{name}.sock"),
+        }
+        if secured:
+            own["CQOX_TLS_PEERS"] = "spiffe://cqox/gateway"
+        around = _around(system, "engine")
+        host = "127.0.0.1"
+        if system.needs("packets") and number == 1:
+            link = await stack.enter_async_context(open_packet_link(seed=number))
+            system.packets = link
+            host = own["CQOX_HOST"] = link.inner
+            around = [*link.around, *around]
+            system.notes.append("Engine 1 runs in a network namespace; its packets pass a router of this run.")
+        engine = Service("engine", port, own, system.folder / f"{name}.log", around=around)
+        system.engines.append(engine)
+        await system.start(engine)
+        broken = [fault for fault in system.experiment.faults if fault.target.name == "gateway->engine"]
+        proxied = not system.needs("packets") and (number == 1 or any(fault.target.mode == "all" for fault in broken))
+        link_port = await _linked(system, stack, "gateway->engine", port) if proxied else port
+        urls.append(f"{'https' if secured else 'http'}://{host}:{link_port}")
+    port = free_port()
+    own = {
+        **shared,
+        **_clock(system, "gateway-1"),
+        "CQOX_GATEWAY_PORT": str(port),
+        "CQOX_ADMIN_SOCKET": str(system.folder / "gateway-1.sock"),
+        "ENGINE_URL": ",".join(urls),
+    }
+    if secured:
+        own["CQOX_TLS_PEERS"] = "spiffe://cqox/client,spiffe://cqox/gateway"
+    gateway = Service("gateway", port, own, system.folder / "gateway-1.log", around=_around(system, "gateway"))
+    system.gateways.append(gateway)
+    await system.start(gateway)
+    await _linked(system, stack, "client->gateway", port)
+    if system.needs("keys"):
+        system.key = await system.command("keys", "create", "--role", "steward")
+    await _until_well(system)
+    await _policies(system)
+
+
+async def _until_well(system: CqoxSystem) -> None:
+    with trio.move_on_after(_READY_SECONDS):
+        while True:
+            found = [*await system.health("engine"), *await system.health("gateway")]
+            if all(each.is_well for each in found):
+                return
+            await trio.sleep(0.1)
+    logs = "\n".join(system.log(component)[-2000:] for component in ("engine", "gateway"))
+    raise RuntimeError(f"the system did not become well: {found}\n{logs}")
+
+
+async def _policies(system: CqoxSystem) -> None:
+    """Change policies of the gateway by its admin socket, as `cqox admin set` does."""
+    for policy, changes in system.experiment.needs.policies.items():
+        transport = httpx.AsyncHTTPTransport(uds=system.gateways[0].environment["CQOX_ADMIN_SOCKET"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.post("/api/admin/policies", json={"policy": policy, "settings": dict(changes)})
+            assert answer.status_code == httpx.codes.OK, answer.text
