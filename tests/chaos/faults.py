@@ -186,13 +186,22 @@ async def _stressed(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
 async def _io_fault(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
     disk = system.disk
     assert disk is not None, "the experiment needs the part small-disk"
-    full = fault.parameters["errno"] == errno.errorcode[errno.ENOSPC]
-    await system.call(disk.fill if full else lambda: disk.remount("ro"))
+    if fault.parameters["errno"] == errno.errorcode[errno.ENOSPC]:
+        breaking, repairing = disk.fill, disk.clear
+    else:
+        # The kernel refuses that while a file is open for writing, so that the engine is started on such a disk.
+        breaking, repairing = partial(disk.remount, "ro"), partial(disk.remount, "rw")
+        for engine in system.engines:
+            await system.call(engine.stop)
+    await system.call(breaking)
     try:
+        for engine in system.engines:
+            if engine.process.poll() is not None:
+                await system.start(engine)
         yield
     finally:
         with trio.CancelScope(shield=True):
-            await system.call(disk.clear if full else lambda: disk.remount("rw"))
+            await system.call(repairing)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ type Numbers = Mapping[str, tuple[str, object, object]]
 """Status, value and standard error of each estimate by its name."""
 
 _ENDED = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
+_FOR_NOW = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 _PAUSE_SECONDS = 0.2
 _AT_ONCE = 8
 
@@ -29,7 +31,7 @@ def numbers_of(report: Mapping[str, Any]) -> Numbers:
 
 @dataclass(eq=False)
 class Acknowledged:
-    """What clients were promised.
+    """The promises to clients.
 
     Attributes:
         numbers: of each request, by the seed that it is known by.
@@ -73,7 +75,7 @@ class Acknowledged:
 
         Args:
             client: of the system, which is well again.
-            patience: seconds until every job has to have ended.
+            patience: seconds until everything has to be readable and every job to have ended.
         """
         limiter = trio.CapacityLimiter(_AT_ONCE)
         end = trio.current_time() + patience
@@ -81,13 +83,13 @@ class Acknowledged:
             for job_id, seed in list(self.jobs.items()):
                 nursery.start_soon(self._verify_job, client, job_id, seed, end, limiter)
             for analysis_id, seed in list(self.reports.items()):
-                nursery.start_soon(self._verify_report, client, analysis_id, seed, limiter)
+                nursery.start_soon(self._verify_report, client, analysis_id, seed, end, limiter)
 
     async def _verify_report(
-        self, client: httpx.AsyncClient, analysis_id: str, seed: int, limiter: trio.CapacityLimiter
+        self, client: httpx.AsyncClient, analysis_id: str, seed: int, end: float, limiter: trio.CapacityLimiter
     ) -> None:
         async with limiter:
-            answer = await _read(client, f"/api/analyses/{analysis_id}")
+            answer = await _read(client, f"/api/analyses/{analysis_id}", end)
         if answer is None or answer.status_code != httpx.codes.OK:
             said = "no answer" if answer is None else f"{answer.status_code} {answer.text[:200]}"
             self.violations.append(f"analysis {analysis_id} was acknowledged as stored and cannot be read: {said}")
@@ -100,14 +102,14 @@ class Acknowledged:
         said = "no answer"
         while trio.current_time() < end:
             async with limiter:
-                answer = await _read(client, f"/api/jobs/{job_id}")
+                answer = await _read(client, f"/api/jobs/{job_id}", end)
             if answer is not None and answer.status_code == httpx.codes.OK:
                 record = answer.json()
                 said = str(record["status"])
                 if said in _ENDED:
                     self.ends[said] += 1
                     if said == "succeeded":
-                        await self._verify_report(client, record["analysis_id"], seed, limiter)
+                        await self._verify_report(client, record["analysis_id"], seed, end, limiter)
                     return
             elif answer is not None:
                 said = f"{answer.status_code} {answer.text[:200]}"
@@ -117,16 +119,15 @@ class Acknowledged:
         self.violations.append(f"job {job_id} was acknowledged and has not ended: {said}")
 
 
-async def _read(client: httpx.AsyncClient, path: str) -> httpx.Response | None:
-    """Return an answer, asking again where there is none or it says that it is for now."""
-    answer = None
-    for _ in range(5):
-        try:
+async def _read(client: httpx.AsyncClient, path: str, end: float) -> httpx.Response | None:
+    """Return an answer; ask again until a time where there is none, or one that says that it is for now."""
+    while True:
+        answer = None
+        with suppress(httpx.HTTPError, json.JSONDecodeError):
             answer = await client.get(path, timeout=15)
-            if answer.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
-                answer.json()
+            answer.json()
+            if answer.status_code not in _FOR_NOW:
                 return answer
-        except (httpx.HTTPError, json.JSONDecodeError):
-            answer = None
-        await trio.sleep(_PAUSE_SECONDS * 5)
-    return answer
+        if trio.current_time() >= end:
+            return answer
+        await trio.sleep(_PAUSE_SECONDS)

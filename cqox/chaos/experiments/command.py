@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -97,6 +98,7 @@ def _run_all(experiments: Sequence[Experiment], open_system: Opener, folder: Pat
         try:
             with tempfile.TemporaryDirectory(prefix="cqox-chaos-", ignore_cleanup_errors=True) as name:
                 outcomes.append(trio.run(_one, experiment, open_system, Path(name), seed))
+                _keep_logs(outcomes[-1], Path(name), folder / "logs" / experiment.name)
         except* KeyboardInterrupt:
             stopped = True
         if stopped:
@@ -110,6 +112,15 @@ def _run_all(experiments: Sequence[Experiment], open_system: Opener, folder: Pat
     if stopped:
         return _STOPPED
     return _HELD if all(each.held for each in outcomes) else _FAILED
+
+
+def _keep_logs(outcome: Outcome, source: Path, target: Path) -> None:
+    """Copy the logs of a run that did not hold, and remove those of an earlier one."""
+    shutil.rmtree(target, ignore_errors=True)
+    if not outcome.held:
+        target.mkdir(parents=True)
+        for log in source.glob("*.log"):
+            shutil.copy(log, target)
 
 
 async def _one(experiment: Experiment, open_system: Opener, folder: Path, seed: int) -> Outcome:

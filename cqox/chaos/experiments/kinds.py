@@ -26,7 +26,7 @@ PARTS = (
 
 MIX: Mapping[str, str] = {
     "analysis": "an analysis that waits for its report; every third repeats an earlier request",
-    "job": "an analysis in the background, which is asked for until it ends",
+    "job": "an analysis in the background; every third repeats an earlier one with its idempotency key",
     "stored": "a report that was stored earlier, or the list of reports",
     "health": "the health of the gateway",
 }
@@ -209,7 +209,7 @@ FAULTS: Mapping[str, FaultKind] = {
         mesh="StressChaos/memory",
     ),
     "io-fault": FaultKind(
-        about="let writes of the data directory fail",
+        about="let writes of the data directory fail; with EROFS the engine is started again on such a disk",
         targets=("engine",),
         parameters={"errno": Parameter(type=str, about="the error", choices=("ENOSPC", "EROFS"))},
         mesh="IOChaos/fault",

@@ -33,7 +33,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What was observed in a phase.
+    """Observations in a phase.
 
     Attributes:
         sent: the requests that began in it.

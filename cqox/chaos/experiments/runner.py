@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from cqox.chaos.experiments.experiment import Experiment, Fault
+from cqox.chaos.experiments.experiment import Experiment, Fault, Probe
 from cqox.chaos.experiments.probing import Observed, Result, evaluate, may_cut
 from cqox.chaos.experiments.records import Second
 from cqox.chaos.experiments.system import Health, Opener, System, SystemUnusable
@@ -16,20 +16,21 @@ __all__ = ["Outcome", "run_experiment"]
 
 _WATCH_SECONDS = 0.25
 _QUIET_SECONDS = 3.0
-"""How long every request has to be good for the system to count as healed."""
+"""Time for which every request has to be good for the system to count as healed."""
 
 _PATIENCE_SECONDS = 1.5
 """A request that waits for longer counts as a failure while recovery is measured."""
 
 _WARM_UP_REQUESTS = 6
 _JOBS_SECONDS = 60.0
+_ALWAYS = (Probe(kind="statuses"),)
 _WATCHED = ("gateway", "engine")
 _PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "identity-provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one run of an experiment showed.
+    """Result of one run of an experiment.
 
     Attributes:
         experiment: the experiment.
@@ -78,6 +79,12 @@ async def run_experiment(
             outcome = await _Run(experiment, system, say).run(seed)
     except* SystemUnusable as unusable:
         outcome = Outcome(experiment=experiment, held=False, skipped=str(_first(unusable)))
+    except* Exception as failed:  # noqa: BLE001
+        # The root of a run: what one experiment cannot do must not keep the others from being run.
+        error = _first(failed)
+        found = f"{type(error).__name__}: {error}"
+        result = Result(phase="always", probe="run to the end", holds=False, found=found)
+        outcome = Outcome(experiment=experiment, held=False, results=(result,))
     return replace(outcome, duration=trio.current_time() - begin)
 
 
@@ -96,6 +103,7 @@ class _Run:
         self._say = say
         self._health: list[tuple[float, str, Health]] = []
         self._faults: list[tuple[float, float]] = []
+        self._felt: list[float] = []
         self._results: list[Result] = []
         self._marks: dict[str, tuple[dict[str, str], dict[str, Mapping[str, str]]]] = {}
 
@@ -120,6 +128,8 @@ class _Run:
         if recovery is None and steady:
             self._result("after", "healed", False, f"not well within {self._experiment.after.healed_within:g} s")
         acknowledged = work.acknowledged
+        if steady:
+            self._results += evaluate("always", _ALWAYS, self._observed("steady", 0.0, work.now()))
         return Outcome(
             experiment=self._experiment,
             held=all(result.holds for result in self._results) and not acknowledged.violations,
@@ -147,16 +157,16 @@ class _Run:
         names = ", ".join(f"{fault.kind} of {fault.target.name}" for fault in self._experiment.faults)
         self._say(f"  {names}, {self._experiment.fault_seconds:g} s")
         self._mark("during")
-        begin = self._work.now()
         async with trio.open_nursery() as nursery:
             for fault in self._experiment.faults:
                 nursery.start_soon(self._one, fault)
-        self._begin, self._end = begin, max(self._work.now(), begin + 0.001)
+        self._begin, self._end = min(self._felt), self._work.now()
 
     async def _one(self, fault: Fault) -> None:
         await trio.sleep(fault.begin)
         begin = self._work.now()
         async with self._system.broken(fault):
+            self._felt.append(self._work.now())
             await trio.sleep(fault.seconds)
         self._faults.append((begin, self._work.now()))
 

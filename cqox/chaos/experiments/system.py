@@ -33,7 +33,7 @@ class Health:
 
     @property
     def is_well(self) -> bool:
-        """Whether it is ready and lacks nothing."""
+        """True where it is ready and lacks nothing."""
         return self.status == httpx.codes.OK and not self.degraded
 
 

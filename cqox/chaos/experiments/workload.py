@@ -19,7 +19,7 @@ DEADLINES: Mapping[str, float] = {"analysis": 8.0, "job": 6.0, "stored": 4.0, "h
 """Seconds that a request of each kind allows, in `X-Request-Timeout-Ms`."""
 
 _GIVE_UP_SECONDS = 8.0
-"""How long a client waits beyond the deadline before it counts the request as unanswered."""
+"""Time that a client waits beyond the deadline before it counts the request as unanswered."""
 
 _PAUSE_SECONDS = 0.05
 _REPEATED = 3
@@ -71,7 +71,7 @@ class Workload:
         self._next = 0
         self._number = 0
         self._origin = trio.current_time()
-        self._known: list[int] = []
+        self._known: dict[str, list[int]] = {"analysis": [], "job": []}
         self.records = Records()
         self.acknowledged = Acknowledged()
         self._kinds: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[_Answered]]] = {
@@ -144,18 +144,18 @@ class Workload:
             return 0, "client closed", False
 
     async def _analysis(self, client: httpx.AsyncClient) -> _Answered:
-        seed = self._seed()
+        seed = self._seed("analysis")
         answer = await client.post(_ANALYZE, json=_body(seed), headers=_limits("analysis"))
         if answer.status_code != httpx.codes.OK:
             return _failed(answer)
         report = _json(answer)
         if report is None:
             return answer.status_code, "not JSON", False
-        self._known.append(seed)
+        self._known["analysis"].append(seed)
         return answer.status_code, "", self.acknowledged.report(seed, report)
 
     async def _job(self, client: httpx.AsyncClient) -> _Answered:
-        seed = self._seed()
+        seed = self._seed("job")
         key = f"chaos-{seed}"
         headers = {"Prefer": "respond-async", "Idempotency-Key": key, **_limits("job")}
         answer = await client.post(_ANALYZE, json=_body(seed), headers=headers)
@@ -164,6 +164,7 @@ class Workload:
         record = _json(answer)
         if record is None:
             return answer.status_code, "not JSON", False
+        self._known["job"].append(seed)
         return answer.status_code, "", self.acknowledged.job(seed, key, str(record["job_id"]))
 
     async def _stored(self, client: httpx.AsyncClient) -> _Answered:
@@ -183,11 +184,11 @@ class Workload:
         answer = await client.get("/health/ready", headers=_limits("health"))
         return answer.status_code, "", answer.status_code == httpx.codes.OK
 
-    def _seed(self) -> int:
-        """Return the seed of a new request, or of an earlier one every few times."""
+    def _seed(self, kind: str) -> int:
+        """Return the seed of a new request, or every few times that of an earlier one that was answered."""
         self._next += 1
-        if self._known and self._next % _REPEATED == 0:
-            return self._random.choice(self._known)
+        if self._known[kind] and self._next % _REPEATED == 0:
+            return self._random.choice(self._known[kind])
         return self._next
 
 
