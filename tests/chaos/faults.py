@@ -18,6 +18,7 @@ from cqox.chaos.experiments.experiment import Fault
 from cqox.chaos.experiments.ownership import Owned
 from cqox.chaos.proxy import Conditions, FaultProxy, HttpFault
 from tests.e2e.stack import Service
+from tests.e2e.test_clock_skew import faked
 from tests.servers.certificates import expired
 
 if TYPE_CHECKING:
@@ -230,14 +231,26 @@ async def _locked(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _clock(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
-    files = [path for name, path in sorted(system.clocks.items()) if name.startswith(fault.target.component)]
-    for path in _of(fault, files):
-        path.write_text(f"{fault.parameters['offset']:+g}")
+    """Start services again with a wrong clock, since that of a running process cannot be set."""
+    services = _of(fault, system.services(fault.target.component))
+    offset = float(fault.parameters["offset"])
     try:
+        for service in services:
+            await _started_again(system, service, faked(int(offset)))
         yield
     finally:
-        for path in files:
-            path.write_text("+0")
+        with trio.CancelScope(shield=True):
+            for service in services:
+                for name in faked(0):
+                    service.environment.pop(name, None)
+                await _started_again(system, service, {})
+
+
+async def _started_again(system: "CqoxSystem", service: Service, settings: Mapping[str, str]) -> None:
+    await system.call(service.stop)
+    service.environment |= settings
+    await system.start(service)
+    await system.until_well(_ENDING_SECONDS)
 
 
 @asynccontextmanager

@@ -56,7 +56,6 @@ class CqoxSystem:
         gateways: the gateways.
         engines: the engines.
         proxies: one for each link that the experiment breaks, before the first engine for `gateway->engine`.
-        clocks: the file by which the wall clock of each service is set.
     """
 
     experiment: Experiment
@@ -76,7 +75,6 @@ class CqoxSystem:
     authority: Authority | None = None
     disk: SmallDisk | None = None
     key: str = ""
-    clocks: dict[str, Path] = field(default_factory=dict)
     _probes: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @property
@@ -160,6 +158,22 @@ class CqoxSystem:
             address = address.rpartition(":")[0] + f":{proxies[0].port}"
         self.client = self._client(address, part=part, seconds=60.0)
 
+    async def until_well(self, patience: float) -> None:
+        """Wait until every service is well.
+
+        Raises:
+            RuntimeError: one has ended, or is not well in time.
+        """
+        found: list[Health] = []
+        with trio.move_on_after(patience):
+            while all(each.process.poll() is None for each in (*self.engines, *self.gateways)):
+                found = [*await self.health("engine"), *await self.health("gateway")]
+                if all(each.is_well for each in found):
+                    return
+                await trio.sleep(0.1)
+        logs = "\n".join(each.log[-1000:] for each in (*self.engines, *self.gateways))
+        raise RuntimeError(f"the services did not become well: {found}\n{logs}")
+
     @asynccontextmanager
     async def broken(self, fault: Fault) -> AsyncIterator[None]:
         async with FAULTS[fault.kind](self, fault):
@@ -189,6 +203,8 @@ async def open_system(experiment: Experiment, folder: Path) -> AsyncIterator[Cqo
     """Start what an experiment needs, ready; everything is ended on leaving."""
     if experiment.needs.gateways > 1:
         raise SystemUnusable("this system has one gateway: a balancer before several is not part of it")
+    if "clock" in experiment.needs.parts and shutil.which("faketime") is None:
+        raise SystemUnusable("there is no faketime: tests/servers/faketime.sh installs it")
     async with AsyncExitStack() as stack:
         threads = ThreadPoolExecutor(max_workers=1)
         stack.callback(threads.shutdown)
@@ -310,28 +326,6 @@ def _around(system: CqoxSystem, service: str) -> list[str]:
     return around
 
 
-def _clock(system: CqoxSystem, name: str) -> dict[str, str]:
-    """The environment of a service whose wall clock follows a file."""
-    if not system.needs("clock"):
-        return {}
-    if shutil.which("faketime") is None:
-        raise SystemUnusable("there is no faketime: tests/servers/faketime.sh installs it")
-    library = subprocess.run(
-        ["faketime", "-m", "now", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    file = system.folder / f"clock-{name}"
-    file.write_text("+0")
-    system.clocks[name] = file
-    return {
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_CACHE_DURATION": "1",
-        "NO_FAKE_STAT": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-
-
 async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[str, str]) -> None:
     secured = system.authority is not None
     urls = []
@@ -339,7 +333,6 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
         port, name = free_port(), f"engine-{number}"
         own = {
             **shared,
-            **_clock(system, name),
             "CQOX_ENGINE_PORT": str(port),
             "CQOX_ADMIN_SOCKET": str(system.folder / f"{name}.sock"),
         }
@@ -351,6 +344,8 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
             link = await stack.enter_async_context(open_packet_link(seed=number))
             system.packets = link
             host = own["CQOX_HOST"] = link.inner
+            # Only this machine is on the other side of the link.
+            own["CQOX_AUTH"] = "open"
             around = [*link.around, *around]
             system.notes.append("Engine 1 runs in a network namespace; its packets pass a router of this run.")
         engine = Service("engine", port, own, system.folder / f"{name}.log", around=around)
@@ -363,7 +358,6 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
     port = free_port()
     own = {
         **shared,
-        **_clock(system, "gateway-1"),
         "CQOX_GATEWAY_PORT": str(port),
         "CQOX_ADMIN_SOCKET": str(system.folder / "gateway-1.sock"),
         "ENGINE_URL": ",".join(urls),
@@ -376,19 +370,8 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
     await _linked(system, stack, "client->gateway", port)
     if system.needs("keys"):
         system.key = await system.command("keys", "create", "--role", "steward")
-    await _until_well(system)
+    await system.until_well(_READY_SECONDS)
     await _policies(system)
-
-
-async def _until_well(system: CqoxSystem) -> None:
-    with trio.move_on_after(_READY_SECONDS):
-        while True:
-            found = [*await system.health("engine"), *await system.health("gateway")]
-            if all(each.is_well for each in found):
-                return
-            await trio.sleep(0.1)
-    logs = "\n".join(system.log(component)[-2000:] for component in ("engine", "gateway"))
-    raise RuntimeError(f"the system did not become well: {found}\n{logs}")
 
 
 async def _policies(system: CqoxSystem) -> None:

@@ -221,7 +221,7 @@ FAULTS: Mapping[str, FaultKind] = {
         mesh="IOChaos/latency",
     ),
     "clock-offset": FaultKind(
-        about="set the wall clock of a process",
+        about="start a process again with a wall clock that is wrong, and once more with the right one",
         targets=_SERVICES,
         parameters={"offset": Parameter(type=float, about="seconds", minimum=-86400.0, maximum=86400.0)},
         mesh="TimeChaos/offset",
