@@ -130,6 +130,14 @@ vault: $(VENV)/.test-ready  ## everything from a vault while all of it is replac
 	@$(BIN)/python -m pytest -n0 $(VAULT_TESTS)
 	@$(BIN)/python -m tests.e2e.vaulted $(VAULT)
 
+.PHONY: chaos
+chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and clocks while requests come in (CHAOS="engine-killed"; half an hour)
+	@tests/servers/redis.sh $(VENV)
+	@tests/servers/faketime.sh
+	@tests/servers/identity_provider.sh $(VENV)
+	@tests/servers/openbao.sh $(VENV)
+	@$(BIN)/python -m cqox.chaos experiments run $(CHAOS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)

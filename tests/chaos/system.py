@@ -76,6 +76,7 @@ class CqoxSystem:
     disk: SmallDisk | None = None
     key: str = ""
     _probes: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -147,9 +148,11 @@ class CqoxSystem:
             verify = Credentials(self.authority.folder / part).current().client
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         limits = httpx.Limits(max_connections=500, keepalive_expiry=5)
-        return httpx.AsyncClient(
+        made = httpx.AsyncClient(
             base_url=url, verify=verify, headers=headers, timeout=seconds, trust_env=False, limits=limits
         )
+        self._clients.append(made)
+        return made
 
     async def renew_client(self, part: str = "client") -> None:
         """Replace the client by one with the present key and certificate."""
@@ -228,6 +231,8 @@ async def _end(system: CqoxSystem) -> None:
                 server.close()
 
     with trio.CancelScope(shield=True):
+        for client in system._clients:
+            await client.aclose()
         await system.call(end)
 
 
