@@ -127,3 +127,17 @@ def test_every_kind_has_a_phrase_and_every_default_is_within_its_bounds() -> Non
             for parameter in about.parameters.values():
                 if parameter.default is not None and parameter.minimum is not None:
                     assert float(parameter.default) >= parameter.minimum
+
+
+def test_every_runbook_is_a_heading_of_the_page_of_operations() -> None:
+    page = (FOLDER.parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    anchors = {line.lstrip("# ").lower().replace(" ", "-") for line in page.splitlines() if line.startswith("#")}
+    runbooks = {each.runbook for each in read_experiments(FOLDER)} - {""}
+    assert len(runbooks) >= 4
+    assert runbooks <= anchors
+
+
+def test_every_kind_of_fault_is_in_an_experiment_and_there_are_at_least_thirty() -> None:
+    found = read_experiments(FOLDER)
+    assert len(found) >= 30
+    assert {fault.kind for each in found for fault in each.faults} == set(FAULTS)
