@@ -146,8 +146,10 @@ def _conditions(fault: Fault) -> Conditions:
 @asynccontextmanager
 async def _network(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
     if system.packets is not None and fault.target.name == "gateway->engine":
+        lost = system.packets.lost
         with system.packets.under(fault.kind, fault.parameters):
             yield
+        system.notes.append(f"Of its packets {system.packets.lost - lost} were lost.")
         return
     conditions = _conditions(fault)
     if fault.kind == "network-loss":
@@ -163,6 +165,8 @@ async def _network(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
                 await proxy.apply(Conditions())
         if corrupted := sum(proxy.corrupted for proxy in proxies):
             system.notes.append(f"The proxy has changed {corrupted} bytes.")
+        if resets := sum(proxy.reset for proxy in proxies):
+            system.notes.append(f"The proxy has reset {resets} connections.")
         if replaced := sum(proxy.replaced for proxy in proxies):
             system.notes.append(f"The proxy has met {replaced} requests.")
 

@@ -27,6 +27,7 @@ PARTS = (
 MIX: Mapping[str, str] = {
     "analysis": "an analysis that waits for its report; every third repeats an earlier request",
     "job": "an analysis in the background; every third repeats an earlier one with its idempotency key",
+    "long-job": "an analysis in the background that takes seconds, so that a fault finds it at work",
     "stored": "a report that was stored earlier, or the list of reports",
     "health": "the health of the gateway",
 }

@@ -15,7 +15,7 @@ from cqox.chaos.experiments.system import System
 
 __all__ = ["DEADLINES", "Workload", "statuses_of"]
 
-DEADLINES: Mapping[str, float] = {"analysis": 8.0, "job": 6.0, "stored": 4.0, "health": 4.0}
+DEADLINES: Mapping[str, float] = {"analysis": 8.0, "job": 6.0, "long-job": 6.0, "stored": 4.0, "health": 4.0}
 """Seconds that a request of each kind allows, in `X-Request-Timeout-Ms`."""
 
 _GIVE_UP_SECONDS = 8.0
@@ -23,11 +23,14 @@ _GIVE_UP_SECONDS = 8.0
 
 _PAUSE_SECONDS = 0.05
 _REPEATED = 3
-_MAPPING = {"y": "y", "treatment": "w", "unit_id": "id"}
+_MAPPING = {"y": "y", "treatment": "w", "unit_id": "id", "covariates": ["x1", "x2", "x3", "x4"]}
+_SHORT: Mapping[str, object] = {"estimators": ["difference_in_means"]}
+_LONG: Mapping[str, object] = {"estimators": ["dml_plr"], "repetitions": 600}
 _ANALYZE = "/api/analyze/comprehensive"
 _PATHS: Mapping[str, tuple[str, str]] = {
     "analysis": (_ANALYZE, "post"),
     "job": (_ANALYZE, "post"),
+    "long-job": (_ANALYZE, "post"),
     "stored": ("/api/analyses/{analysis_id}", "get"),
     "health": ("/health/ready", "get"),
 }
@@ -77,6 +80,7 @@ class Workload:
         self._kinds: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[_Answered]]] = {
             "analysis": self._analysis,
             "job": self._job,
+            "long-job": self._long_job,
             "stored": self._stored,
             "health": self._health,
         }
@@ -145,7 +149,7 @@ class Workload:
 
     async def _analysis(self, client: httpx.AsyncClient) -> _Answered:
         seed = self._seed("analysis")
-        answer = await client.post(_ANALYZE, json=_body(seed), headers=_limits("analysis"))
+        answer = await client.post(_ANALYZE, json=_body(seed, _SHORT), headers=_limits("analysis"))
         if answer.status_code != httpx.codes.OK:
             return _failed(answer)
         report = _json(answer)
@@ -155,16 +159,23 @@ class Workload:
         return answer.status_code, "", self.acknowledged.report(seed, report)
 
     async def _job(self, client: httpx.AsyncClient) -> _Answered:
-        seed = self._seed("job")
+        return await self._submitted(client, self._seed("job"), _SHORT)
+
+    async def _long_job(self, client: httpx.AsyncClient) -> _Answered:
+        self._next += 1
+        return await self._submitted(client, self._next, _LONG)
+
+    async def _submitted(self, client: httpx.AsyncClient, seed: int, options: Mapping[str, object]) -> _Answered:
         key = f"chaos-{seed}"
         headers = {"Prefer": "respond-async", "Idempotency-Key": key, **_limits("job")}
-        answer = await client.post(_ANALYZE, json=_body(seed), headers=headers)
+        answer = await client.post(_ANALYZE, json=_body(seed, options), headers=headers)
         if answer.status_code != httpx.codes.ACCEPTED:
             return _failed(answer)
         record = _json(answer)
         if record is None:
             return answer.status_code, "not JSON", False
-        self._known["job"].append(seed)
+        if options is _SHORT:
+            self._known["job"].append(seed)
         return answer.status_code, "", self.acknowledged.job(seed, key, str(record["job_id"]))
 
     async def _stored(self, client: httpx.AsyncClient) -> _Answered:
@@ -192,12 +203,8 @@ class Workload:
         return self._next
 
 
-def _body(seed: int) -> dict[str, object]:
-    return {
-        "dataset_id": "test",
-        "mapping": _MAPPING,
-        "options": {"seed": seed, "estimators": ["difference_in_means"]},
-    }
+def _body(seed: int, options: Mapping[str, object]) -> dict[str, object]:
+    return {"dataset_id": "test", "mapping": _MAPPING, "options": {"seed": seed, **options}}
 
 
 def _limits(kind: str) -> dict[str, str]:

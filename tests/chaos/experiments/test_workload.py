@@ -30,6 +30,7 @@ async def test_every_request_is_recorded_with_its_answer() -> None:
     assert [(each.kind, each.status, each.is_good) for each in work.records.done] == [
         ("analysis", 200, True),
         ("job", 202, True),
+        ("long-job", 202, True),
         ("stored", 200, True),
         ("health", 200, True),
     ]
