@@ -23,6 +23,7 @@ from cqox.contract import dataset_id as dataset_id_of
 from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
+from cqox.fault_points import fault_point
 from cqox.storage import DatasetRecord, FileStore, Original, Readable, ResultStore, Writer
 from cqox.tasks import TaskGroup
 from cqox.telemetry import metric_definitions, metrics
@@ -165,11 +166,13 @@ class Datasets:
             record = replace(record, owner=owner)
             await self._files.check_room()
             await self._files.keep(folder, record)
+            fault_point("dataset.kept", dataset_id)
         except BaseException:
             await self._files.drop(folder)
             raise
         metrics.record(metric_definitions.DATASET_SIZE, size_bytes)
         entered = await self._entered(record)
+        fault_point("dataset.registered", dataset_id)
         if keep_original:
             await self._keep_original(record, path, content_digest, given)
         return entered

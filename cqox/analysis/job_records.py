@@ -16,6 +16,7 @@ from cqox.analysis.log_throttle import Outage
 from cqox.contract import counted
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
+from cqox.fault_points import fault_point
 from cqox.resilience.retry.classification import never_sent
 from cqox.storage import JobRecord, ResultStore
 
@@ -85,6 +86,7 @@ class JobRecords:
         self._waiting.pop(record.job_id, None)
         try:
             await self._put(record)
+            fault_point("job.recorded", record.job_id)
         except BaseException as error:
             # The call may have been executed, and the next caller must not find a job that no engine runs.
             if not never_sent(error):
@@ -104,6 +106,7 @@ class JobRecords:
                 "The end of the job %s (%s) could not be recorded yet: %s", record.job_id, record.status, error
             )
         else:
+            fault_point("job.ended", record.job_id)
             self._settled(record.job_id, record)
 
     @property

@@ -16,6 +16,7 @@ from anyio import CancelScope
 from cqox import clock, randomness
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
+from cqox.fault_points import fault_point
 from cqox.storage import DEFAULT_TENANT, MemoryCache, ResultCache, ResultStore, StoredReport
 from cqox.tasks import open_task_group
 
@@ -120,6 +121,7 @@ class Results:
             if self._room is not None:
                 await self._room()
             await self._store.save(report)
+            fault_point("report.stored", report.analysis_id)
         except StoreUnavailable as error:
             self._unkept.failed("The analysis %s could not be stored: %s", report.analysis_id, error)
             await self._unstored.put(report)

@@ -91,6 +91,11 @@ async def _crash(site: Site, fault: Fault) -> None:
     site.world.process(fault.target).crash()
 
 
+async def _crash_at_acknowledgement(site: Site, fault: Fault) -> None:
+    with site.crashing_at_acknowledgements(fault.target, share=0.02 + 0.3 * _severity(fault)):
+        await trio.sleep(fault.seconds)
+
+
 async def _crash_all_engines(site: Site, fault: Fault) -> None:
     for name in site.engines:
         site.take_down(name)
@@ -265,6 +270,7 @@ async def _full_disk(site: Site, fault: Fault) -> None:
 
 KINDS: Mapping[str, tuple[float, str, float]] = {
     "crash": (3.0, "process", 0.0),
+    "crash at acknowledgements": (1.5, "engine", 12.0),
     "outage of engines": (0.7, "", 15.0),
     "power": (1.0, "engine", 10.0),
     "power of all engines": (0.7, "", 8.0),
@@ -293,6 +299,7 @@ KINDS: Mapping[str, tuple[float, str, float]] = {
 
 _BREAKS: Mapping[str, _Break] = {
     "crash": _crash,
+    "crash at acknowledgements": _crash_at_acknowledgement,
     "outage of engines": _crash_all_engines,
     "power": _power,
     "power of all engines": _power_of_all,

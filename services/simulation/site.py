@@ -35,6 +35,19 @@ ENGINES = "engines"
 GATEWAYS = "gateways"
 """Name that stands for all gateways."""
 
+_ACKNOWLEDGED = frozenset(
+    {
+        "dataset.kept",
+        "dataset.registered",
+        "disk.synced",
+        "job.ended",
+        "job.recorded",
+        "report.stored",
+        "sqlite.committed",
+    }
+)
+"""Fault points behind which something is stored, and nobody knows yet."""
+
 _AFTERMATH_SECONDS = 70.0
 """How long a connection may take to learn that it is broken."""
 
@@ -79,6 +92,7 @@ class Site:
         self._errors: list[tuple[float, bool]] = []
         self._worker_faults: dict[str, WorkerFaults] = {}
         self._down: set[str] = set()
+        self._crashing: dict[str, float] = {}
         self._trouble: list[list[float]] = []
         self.disk = SimulatedDisk(
             self._data,
@@ -142,6 +156,15 @@ class Site:
     def faults_of_workers(self, engine: str) -> WorkerFaults:
         """Return what is wrong with the workers of an engine, to change it."""
         return self._worker_faults[engine]
+
+    @contextmanager
+    def crashing_at_acknowledgements(self, name: str, share: float) -> Iterator[None]:
+        """Let a process crash where it has just stored what it is about to acknowledge, while the block runs."""
+        self._crashing[name] = share
+        try:
+            yield
+        finally:
+            self._crashing.pop(name, None)
 
     def incarnation(self, name: str) -> str:
         """Return what the disk and the servers know a process by, which no later one of its name has."""
@@ -220,6 +243,11 @@ class Site:
 
     def _at_fault_point(self, name: str, *details: object) -> None:
         self.disk.at_fault_point(name, *details)
+        process = current_process.get()
+        share = 0.0 if process is None or name not in _ACKNOWLEDGED else self._crashing.get(process.name, 0.0)
+        if process is not None and share and process.alive and self._draw.random() < share:
+            self.world.log.add("crash at", name)
+            process.crash()
         if name in ("sqlite.call", "sqlite.committed"):
             self._fail_store(late=name == "sqlite.committed")
 

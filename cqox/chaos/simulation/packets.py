@@ -17,7 +17,7 @@ __all__ = ["WINDOW_BYTES", "Direction"]
 WINDOW_BYTES = 2**16
 """Most bytes on their way to a receiver, or received and not read."""
 
-_SEGMENT_BYTES = 2**14
+_SEGMENT_BYTES = 2**16
 _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 30.0
 _GIVE_UP_SECONDS = 60.0

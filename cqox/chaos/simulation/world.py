@@ -31,23 +31,27 @@ class Stuck(Exception):
 
 
 class InTheLoop:
-    """Runs blocking calls in the event loop, after a pause that the seed decides.
+    """Runs blocking calls in the event loop, before or after a pause that the seed decides.
 
     Args:
         draw: decides by chance.
         mean_seconds: mean of the pause.
     """
 
-    def __init__(self, draw: Random, mean_seconds: float = 0.0005) -> None:
+    def __init__(self, draw: Random, mean_seconds: float = 0.001) -> None:
         self._draw = draw
         self._mean_seconds = mean_seconds
 
     async def run_sync[T](self, call: Callable[[], T]) -> T:
         """Run the call and return its result; a cancellation prevents it only before it has begun."""
-        await trio.sleep(self._draw.expovariate(1 / self._mean_seconds))
+        pause = self._draw.expovariate(1 / self._mean_seconds)
+        if self._draw.random() < 0.5:
+            await trio.sleep(pause)
+            return call()
+        await trio.lowlevel.checkpoint_if_cancelled()
         result = call()
         with trio.CancelScope(shield=True):
-            await trio.sleep(self._draw.expovariate(1 / self._mean_seconds))
+            await trio.sleep(pause)
         return result
 
 

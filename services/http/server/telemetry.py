@@ -41,7 +41,8 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     begun.until_stopped(metrics.watch(metric_definitions.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
     try:
         async with open_task_group("telemetry", detached=True) as group:
-            group.start_soon(_measure_lag, name="event loop lag")
+            if not begun.settings.disabled:
+                group.start_soon(_measure_lag, name="event loop lag")
             group.start_soon(draining.watch, name="drain clock")
             yield begun
             group.cancel_scope.cancel()
