@@ -6,13 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
-import trio
-
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.parts import Parts
 from cqox.analysis.pools import open_pool
 from cqox.analysis.workers import WorkerPool
-from cqox.chaos.simulation.clocks import SimulatedTime
 from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
 from cqox.chaos.simulation.disk import Fault as DiskFault
 from cqox.chaos.simulation.process import SimulatedProcess, current_process
@@ -47,6 +44,9 @@ _ACKNOWLEDGED = frozenset(
     }
 )
 """Fault points behind which something is stored, and nobody knows yet."""
+
+_SERVER_EPOCH = 1_767_225_600.0
+"""Unix time of the servers at the start of a run. Their clock is their own, not that of the process that calls."""
 
 _AFTERMATH_SECONDS = 70.0
 """How long a connection may take to learn that it is broken."""
@@ -83,7 +83,7 @@ class Site:
         self.apps: dict[str, App] = {}
         self.workers: dict[str, Workers] = {}
         self.pools: dict[str, WorkerPool] = {}
-        self.servers = StoreServers(world.draw, SimulatedTime(trio.current_time()).time) if on_servers else None
+        self.servers = StoreServers(world.draw, lambda: _SERVER_EPOCH + world.now) if on_servers else None
         self._recordings = recordings
         self._by_address = by_address
         self._data = world.folder / "data"
