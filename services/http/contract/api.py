@@ -150,7 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
             FIGURE_SUFFIX,
         ),
         answers=(FIGURE,),
-        problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+        problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
     ),
     Operation(
         name="export_analysis",
@@ -166,7 +166,7 @@ OPERATIONS: tuple[Operation, ...] = (
             SUFFIX,
         ),
         answers=(DOCUMENT,),
-        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE),
+        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
     ),
     *SHARE_OPERATIONS,
     Operation(

@@ -19,6 +19,9 @@ __all__ = ["SHARE_OPERATIONS"]
 
 _TOKEN = Parameter(name="Share-Token", where="header", meaning="The token of a share link; never in a URL.")
 _OF_READING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, *UNAVAILABLE)
+_OF_DRAWING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE)
+"""Of what a worker makes: it may need more memory than a worker has."""
+
 _ONE_REPORT = (
     "For the holder of a share link, without a login: it opens this one report and nothing else. A token that is "
     "unknown, expired or withdrawn, or whose report is deleted, and any token while the operator allows no links, is a "
@@ -110,7 +113,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         audited=Audited.QUEUED,
         parameters=(FIGURE_NAME, FIGURE_SUFFIX, _TOKEN),
         answers=(FIGURE,),
-        problems=_OF_READING,
+        problems=_OF_DRAWING,
     ),
     Operation(
         name="export_shared",
@@ -122,7 +125,7 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         audited=Audited.QUEUED,
         parameters=(SUFFIX, _TOKEN),
         answers=(DOCUMENT,),
-        problems=_OF_READING,
+        problems=_OF_DRAWING,
     ),
 )
 """In the order of the documentation."""
