@@ -9,7 +9,15 @@ from typing import Any
 _PAGES = {"en": Path(__file__).with_name("chaos.md"), "ja": Path(__file__).parent / "ja" / "chaos.md"}
 _BEGIN, _END = "<!-- experiments -->\n", "<!-- end -->"
 _HEADS = {
-    "en": ("experiment", "fault", "good answers during it", "well again after", "limit", "reports read again", "jobs that ended"),
+    "en": (
+        "experiment",
+        "fault",
+        "good answers during it",
+        "well again after",
+        "limit",
+        "reports read again",
+        "jobs that ended",
+    ),
     "ja": ("実験", "障害", "障害中の良好な応答", "回復までの時間", "上限", "再読した報告", "終わったジョブ"),
 }
 _NOT_RUN = {"en": "not run", "ja": "未実行"}

@@ -20,7 +20,7 @@ CALM_SECONDS = 130.0
 """Time without faults at the end of each run: two recovery times of a circuit, and the last checks."""
 
 _FIRST_SECONDS = 8.0
-_MEAN_GAP_SECONDS = 14.0
+_MEAN_GAP_SECONDS = 9.0
 
 type _Break = Callable[[Site, Fault], Awaitable[None]]
 

@@ -6,7 +6,7 @@ recorded with its answer.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -59,6 +59,9 @@ class Recordings:
 
     def __len__(self) -> int:
         return len(self._answers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._answers)
 
     def add(self, key: str, answer: Recorded) -> None:
         """Record an answer; the first one of a task is kept."""

@@ -35,12 +35,13 @@ class CqoxSystem:
 
     Attributes:
         name: on the command line and in the ledger.
+        recordings: what workers answer; None before `prepare`.
     """
 
     name = "cqox"
 
     def __init__(self) -> None:
-        self._recordings: Recordings | None = None
+        self.recordings: Recordings | None = None
 
     def prepare(self, folder: Path) -> None:
         """Record what workers answer, or read it from the folder where the code is still the same.
@@ -50,14 +51,14 @@ class CqoxSystem:
         """
         os.environ["OTEL_SDK_DISABLED"] = "true"
         sources = digest_of_sources(_ROOT)
-        self._recordings = Recordings.read(folder / _FILE, sources)
-        if self._recordings is None:
+        self.recordings = Recordings.read(folder / _FILE, sources)
+        if self.recordings is None:
             folder.mkdir(parents=True, exist_ok=True)
             # In a process of its own: numerics have threads, which a fork would not survive.
             command = [sys.executable, "-m", "services.simulation.record", str(folder / _FILE)]
             recorded = subprocess.run(command, capture_output=True, text=True, check=False)
-            self._recordings = Recordings.read(folder / _FILE, sources) if recorded.returncode == 0 else None
-            if self._recordings is None:
+            self.recordings = Recordings.read(folder / _FILE, sources) if recorded.returncode == 0 else None
+            if self.recordings is None:
                 raise RuntimeError(f"the answers of workers could not be recorded: {recorded.stderr[-2000:]}")
 
     def faults(self, draw: Random, minutes: float) -> Sequence[Fault]:
@@ -68,10 +69,10 @@ class CqoxSystem:
 
     async def run(self, world: World, faults: Sequence[Fault], minutes: float) -> None:
         """Run the system under these faults for this time, and tell the world what is violated."""
-        assert self._recordings is not None
+        assert self.recordings is not None
         engines, gateways, on_servers = _size(world.draw("faults"))
         draw = world.draw("site")
-        site = Site(world, self._recordings, by_address=draw.random() < 0.5, on_servers=on_servers)
+        site = Site(world, self.recordings, by_address=draw.random() < 0.5, on_servers=on_servers)
         expected = Expectations(world)
         mix = Mix(gap=draw.choice([2.0, 4.0, 8.0]))
         end = 60 * minutes
@@ -185,7 +186,8 @@ class _logged:
         )
 
     def __exit__(self, *_: object) -> None:
-        logging.getLogger().removeHandler(self._handler)
+        # What the services say while they are ended concerns nobody, and must not go to the terminal.
+        logging.getLogger().handlers = [logging.NullHandler()]
 
 
 system: Callable[[], CqoxSystem] = CqoxSystem

@@ -28,6 +28,7 @@ _MEAN_SECONDS: Mapping[str, float] = {
     "samples": 0.02,
 }
 _START_SECONDS = 0.6
+_LONG_SHARE, _LONG_TIMES = 0.2, 12.0
 
 
 @dataclass(slots=True)
@@ -161,7 +162,9 @@ class SimulatedWorker:
 
     async def _work(self, name: str, found: Recorded, progress: Progress | None) -> None:
         faults, draw = self._workers.faults, self._workers.draw
-        seconds = draw.expovariate(1 / _MEAN_SECONDS[name]) * faults.slowness
+        # Most tasks are short, and some are long enough to be met by anything.
+        times = _LONG_TIMES if draw.random() < _LONG_SHARE else 1.0
+        seconds = draw.expovariate(1 / _MEAN_SECONDS[name]) * times * faults.slowness
         steps = [*found.steps, None]
         for step in steps:
             hanging = faults.hanging and draw.random() < 1 / len(steps)

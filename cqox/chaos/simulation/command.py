@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--events", type=int, default=50, help="last events to print of a seed that fails")
     parser.add_argument("--no-shrink", action="store_true", help="do not look for fewer faults that fail as well")
+    parser.add_argument("--twice", action="store_true", help="run each seed twice; two digests are a failure")
     parser.add_argument("--quiet", action="store_true", help="print no digests")
     parser.add_argument("--mutants", type=Path, help="file of planted defects; each must be caught by its seeds")
     parser.add_argument("--mutant", help="plant this defect of the file first")
@@ -104,8 +106,10 @@ def _run_seeds(
         _say(f"{len(seeds) - len(tasks)} of {len(seeds)} seeds are in the ledger already")
     failed = [outcome for outcome in done.values() if outcome.seed in set(seeds) and not outcome.is_clean]
     began, said, count, cpu_seconds = time.monotonic(), time.monotonic(), 0, 0.0
+    digests = dict[int, str]()
     for outcome in run_all(system, tasks, jobs=given.jobs):
         count, cpu_seconds = count + 1, cpu_seconds + outcome.cpu_seconds
+        digests[outcome.seed] = outcome.digest
         if ledger is not None:
             ledger.add(outcome)
         if not outcome.is_clean:
@@ -116,6 +120,8 @@ def _run_seeds(
         if given.quiet and time.monotonic() - said > _SAID_EVERY_SECONDS:
             said = time.monotonic()
             _say(f"{count} of {len(tasks)} seeds, {len(failed)} failed, {said - began:.0f} s")
+    if given.twice:
+        failed += _repeated(system, tasks, digests, given)
     for outcome in failed[:_MOST_SHRUNK]:
         _explain(system, outcome, given, only)
     minutes = count * given.minutes
@@ -124,6 +130,20 @@ def _run_seeds(
         f"{count} seeds of {given.minutes:g} minutes in {cpu_seconds / 3600:.2f} CPU hours{pace}; {len(failed)} failed"
     )
     return _VIOLATED if failed else 0
+
+
+def _repeated(
+    system: System, tasks: Sequence[Task], digests: Mapping[int, str], given: argparse.Namespace
+) -> list[Outcome]:
+    """Run the seeds again, and return those that took another course, each with that as its violation."""
+    found = list[Outcome]()
+    for outcome in run_all(system, tasks, jobs=given.jobs):
+        if outcome.digest != digests[outcome.seed]:
+            said = f"its digest was {digests[outcome.seed]}, and is {outcome.digest}"
+            _say(f"seed {outcome.seed} is not repeatable: {said}")
+            found.append(replace(outcome, violations=(*outcome.violations, f"not repeatable: {said}")))
+    _say(f"{len(tasks) - len(found)} of {len(tasks)} seeds took the same course twice")
+    return found
 
 
 def _explain(system: System, outcome: Outcome, given: argparse.Namespace, only: tuple[int, ...] | None) -> None:
@@ -140,7 +160,7 @@ def _explain(system: System, outcome: Outcome, given: argparse.Namespace, only: 
         _say(f"    {line}")
     if only is not None:
         again += f" --faults {','.join(map(str, only))}"
-    elif not given.no_shrink and outcome.faults:
+    elif not given.no_shrink and outcome.faults and not outcome.violations[-1].startswith("not repeatable"):
         left, shrunk = shrink(system, outcome, jobs=given.jobs)
         _say(f"still violated with {len(left)} of {len(outcome.faults)} faults: {shrunk.violations[0]}")
         for sentence in shrunk.faults:

@@ -122,8 +122,9 @@ class World:
             try:
                 await process.run()
             except Exception as error:  # noqa: BLE001 - the root of a process: it ends, and the log says why
-                self.log.add("died", process.name, type(error).__name__)
-                self.log.note("".join(_reasons(error)))
+                causes = list(_causes(error))
+                self.log.add("died", process.name, *(type(cause).__name__ for cause in causes))
+                self.log.note("; ".join(f"{type(cause).__name__}: {cause}" for cause in causes))
             self.network.close_all(process.name)
             self.log.add("ended", process.name)
             if not restart:
@@ -204,9 +205,9 @@ def _memory_folder() -> str | None:
     return next((folder for folder in ("/dev/shm",) if Path(folder).is_dir()), None)
 
 
-def _reasons(error: BaseException) -> Iterator[str]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _reasons(each)
+            yield from _causes(each)
     else:
-        yield f"{type(error).__name__}: {error}; "
+        yield error

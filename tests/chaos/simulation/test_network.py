@@ -14,9 +14,7 @@ from cqox.chaos.simulation.world import World, simulate
 PORT = 80
 
 
-async def serve(
-    world: World, process: SimulatedProcess, handler: Callable[[trio.SocketStream], Awaitable[None]]
-) -> None:
+async def serve(handler: Callable[[trio.SocketStream], Awaitable[None]]) -> None:
     listening = trio.socket.socket()
     await listening.bind(("", PORT))
     listening.listen()
