@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from random import Random
 
-__all__ = ["ANALYSES", "FIGURES", "FILES", "JOBS"]
+__all__ = ["ANALYSES", "FIGURES", "FILES", "JOBS", "OWN_ANALYSES", "OWN_FILES"]
 
 
 def _file(seed: int, rows: int) -> bytes:
@@ -16,7 +16,7 @@ def _file(seed: int, rows: int) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-FILES: Mapping[str, bytes] = {f"trial-{number}.csv": _file(number, 60 + 20 * number) for number in range(3)}
+FILES: dict[str, bytes] = {f"trial-{number}.csv": _file(number, 60 + 20 * number) for number in range(3)}
 """Files to upload, by name."""
 
 _MAPPING = {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}
@@ -35,6 +35,12 @@ ANALYSES = [
 
 JOBS = [_analysis(dataset, 3, "ipw_ate") for dataset in ("test", *FILES)]
 """Analyses that are asked for in the background."""
+
+OWN_FILES: dict[str, bytes] = {f"own-{number}.csv": _file(10 + number, 50 + 10 * number) for number in range(4)}
+"""Files of one client each, which uploads and deletes them, by name."""
+
+OWN_ANALYSES = {name: _analysis(name, 5, "difference_in_means") for name in OWN_FILES}
+"""The analysis of each of those files."""
 
 FIGURES = 1
 """How many figures of an analysis are drawn."""

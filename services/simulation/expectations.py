@@ -8,16 +8,30 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from cqox.chaos.simulation.world import World
 from services.http.contract.api import operation
 from services.simulation.client import Answer
 
+if TYPE_CHECKING:
+    from services.simulation.site import Site
+
 __all__ = ["Expectations", "JobPromise"]
 
 _ALWAYS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _RETRY_LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_CAUSES: Mapping[str, tuple[str, ...]] = {
+    "worker-lost": ("worker killed", "worker out of memory", "workers hang", "no workers"),
+    "workers-unavailable": ("worker killed", "worker out of memory", "workers hang", "no workers"),
+    "insufficient-storage": ("full disk", "server full"),
+}
+"""Faults of which at least one must have happened, by the problem that names what they break."""
+
 _FINAL = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
+
+
+_AFTERMATH_SECONDS = 15.0
 
 
 @dataclass(slots=True)
@@ -45,17 +59,28 @@ class Expectations:
 
     Attributes:
         world: learns of violations.
+        exclusive: names of the files that no other tenant has.
         datasets: ids of data sets that were acknowledged, by file.
         reports: ids of reports that were acknowledged as stored, each with the digest of its numbers.
         jobs: the jobs that were acknowledged.
         counts: answers by operation and status.
+        dataset_of: the data set of each report.
+        removed: the operation that reads each path that was deleted.
+        keys_reused: idempotency keys that were taken for two requests.
+        jobs_asked_for: requests for jobs that were not answered with one.
     """
 
     world: World
+    exclusive: frozenset[str] = frozenset()
     datasets: dict[str, str] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, JobPromise] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    dataset_of: dict[str, str] = field(default_factory=dict)
+    removed: dict[str, str] = field(default_factory=dict)
+    keys_reused: list[str] = field(default_factory=list)
+    jobs_asked_for: int = 0
+    _names: dict[str, list[str]] = field(default_factory=dict)
     _job_of_key: dict[str, str] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)
     _report_of: dict[str, str] = field(default_factory=dict)
@@ -93,6 +118,55 @@ class Expectations:
         if not isinstance(body, dict) or body.get("status") != answer.status or not body.get("detail"):
             self._wrong(name, answer, "has a problem without its status or a detail", told)
 
+    def explained(self, name: str, answer: Answer, site: "Site", began: float, told: str) -> None:
+        """Check that a failure has a cause: a fault of what it names, since the request was sent.
+
+        Args:
+            name: of the operation.
+            answer: the response.
+            site: knows the faults.
+            began: when the request was sent, in seconds.
+            told: what the client sent, for the message.
+        """
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            return
+        body = answer.json()
+        kind = str(body.get("type")) if isinstance(body, dict) else ""
+        causes = _CAUSES.get(kind)
+        if causes is not None and not site.has_faults(began, *causes, aftermath=_AFTERMATH_SECONDS):
+            self._wrong(name, answer, "has no cause", told)
+
+    def uploaded(self, name: str, described: Mapping[str, object]) -> None:
+        """Note a data set that was acknowledged."""
+        dataset_id = str(described["dataset_id"])
+        if self.datasets.setdefault(name, dataset_id) != dataset_id:
+            self.world.violated(f"the file {name} has two ids")
+
+    def delete(self, name: str, operation_name: str, path: str) -> None:
+        """Note that something was deleted for good, until `comes_back` of its name.
+
+        Args:
+            name: names it.
+            operation_name: the operation that reads it.
+            path: by which it is read.
+        """
+        self.removed[path] = operation_name
+        self._names.setdefault(name, []).append(path)
+
+    def comes_back(self, name: str) -> None:
+        """Note that what was deleted may be there again, since it is asked for."""
+        for path in self._names.pop(name, []):
+            self.removed.pop(path, None)
+
+    def secrets(self) -> list[tuple[str, str]]:
+        """Return operation and path of what clients of another tenant must not find."""
+        hidden = [each for name, each in self.datasets.items() if name in self.exclusive]
+        found = [("read_dataset", f"/api/datasets/{each}") for each in hidden]
+        found += [("read_job", f"/api/jobs/{job_id}") for job_id in self.jobs]
+        return found + [
+            ("read_analysis", f"/api/analyses/{each}") for each in self.reports if self.dataset_of.get(each) in hidden
+        ]
+
     def reported(self, asked: Mapping[str, object], report: Mapping[str, object]) -> None:
         """Check that a report belongs to its request and has the numbers of every earlier one."""
         options, given = report.get("options"), asked["options"]
@@ -105,6 +179,7 @@ class Expectations:
         request, analysis_id = json.dumps(asked, sort_keys=True), str(report.get("analysis_id"))
         if self._report_of.setdefault(request, analysis_id) != analysis_id:
             self.world.violated(f"one request has two reports: {self._report_of[request]} and {analysis_id}")
+        self.dataset_of[analysis_id] = str(asked["dataset_id"])
         self._compare(analysis_id, report)
         provenance = report.get("provenance")
         if isinstance(provenance, dict) and provenance.get("stored") is True:
@@ -125,13 +200,18 @@ class Expectations:
         """Note a job that was acknowledged for an idempotency key; return its id."""
         job_id = str(job.get("job_id"))
         promise = self.jobs.setdefault(job_id, JobPromise(job_id, asked, self.world.now))
+        if not key:
+            return job_id
         if promise.asked != asked:
             self.world.violated(f"the job {job_id} was given to two requests")
         first = self._job_of_key.setdefault(key, job_id)
         if first != job_id:
-            # A job that was interrupted may be started anew by the same request.
             self.world.violated(f"one key has two jobs: {first} and {job_id}")
         return job_id
+
+    def reused(self, key: str) -> None:
+        """Note that one idempotency key was taken for two requests."""
+        self.keys_reused.append(key)
 
     def seen(self, job_id: str, job: Mapping[str, object]) -> str:
         """Check the state of a job; return it."""
@@ -142,6 +222,19 @@ class Expectations:
             self.world.violated(f"the job {job_id} was cancelled by nobody")
         promise.state = state
         return state
+
+    def counted(self, listed: int, unknown: int) -> None:
+        """Check that no job runs that nobody asked for.
+
+        Args:
+            listed: number of all jobs in the list.
+            unknown: number of those that no client was told of.
+        """
+        if unknown > self.jobs_asked_for:
+            self.world.violated(
+                f"{unknown} of {listed} jobs were acknowledged to nobody; only {self.jobs_asked_for} requests for a "
+                "job were left without an answer"
+            )
 
     def is_final(self, state: str) -> bool:
         """Return whether a job in this state has ended."""

@@ -44,7 +44,7 @@ def draw_faults(draw: Random, minutes: float, *, engines: int, gateways: int, on
     while at < end:
         kind = draw.choices(list(kinds), weights=list(kinds.values()))[0]
         _, place, lasts = KINDS[kind]
-        targets: Mapping[str, Sequence[str]] = {
+        targets: dict[str, Sequence[str]] = {
             "": [""],
             "engine": engine_names,
             "gateway": gateway_names,
@@ -57,6 +57,7 @@ def draw_faults(draw: Random, minutes: float, *, engines: int, gateways: int, on
         parameters: dict[str, float | str] = {"severity": draw.random()}
         if kind == "partition":
             parameters["direction"] = draw.choice(["both", "both", "out", "back"])
+        targets["hop"] = [each for each in targets["link"] if not each.endswith("|clients")]
         target = draw.choice(targets[place])
         found.append(Fault(number=len(found), kind=kind, at=at, seconds=seconds, target=target, parameters=parameters))
         at += draw.expovariate(1 / _MEAN_GAP_SECONDS)
@@ -73,7 +74,7 @@ async def apply(site: Site, faults: Sequence[Fault]) -> None:
 async def _happen(site: Site, fault: Fault) -> None:
     await trio.sleep(fault.at - site.world.now)
     site.world.log.add("fault", fault)
-    with site.trouble() if _is_seen_by_clients(fault) else nullcontext():
+    with site.breaking(fault.kind), site.trouble() if _is_seen_by_clients(fault) else nullcontext():
         await _BREAKS[fault.kind](site, fault)
     if fault.seconds:
         site.world.log.add("over", fault.number, fault.kind)
@@ -164,6 +165,10 @@ async def _duplicates(site: Site, fault: Fault) -> None:
     await _change([pair[0] for pair in _links(site, fault)], "duplication", 0.5, fault.seconds)
 
 
+async def _repeated_answers(site: Site, fault: Fault) -> None:
+    await _change([pair[1] for pair in _links(site, fault)], "repetition", 0.5, fault.seconds)
+
+
 async def _reset(site: Site, fault: Fault) -> None:
     one, _, other = fault.target.partition("|")
     for each in site.clients if other == "clients" else [other]:
@@ -224,6 +229,16 @@ async def _store_errors(site: Site, fault: Fault) -> None:
         await trio.sleep(fault.seconds)
 
 
+async def _stores_and_engines(site: Site, fault: Fault) -> None:
+    # What an engine has only in its memory, since no store takes it, must not have been promised.
+    outage = site.store_errors(share=1.0, after=False)
+    with outage if site.servers is None else site.servers.database.outage():
+        await trio.sleep((0.3 + 0.6 * _severity(fault)) * fault.seconds)
+        for name in site.engines:
+            site.world.process(name).crash()
+        await trio.sleep((0.7 - 0.6 * _severity(fault)) * fault.seconds)
+
+
 async def _stop_server(site: Site, fault: Fault) -> None:
     with _server(site, fault).outage():
         await trio.sleep(fault.seconds)
@@ -278,6 +293,7 @@ KINDS: Mapping[str, tuple[float, str, float]] = {
     "delay": (1.5, "link", 15.0),
     "loss": (1.5, "link", 15.0),
     "duplicates": (0.5, "link", 20.0),
+    "answers repeated": (0.8, "hop", 20.0),
     "reset": (1.5, "link", 0.0),
     "worker killed": (1.5, "engine", 0.0),
     "worker out of memory": (0.7, "engine", 0.0),
@@ -287,6 +303,7 @@ KINDS: Mapping[str, tuple[float, str, float]] = {
     "clock steps": (0.8, "process", 30.0),
     "clock drifts": (0.5, "process", 40.0),
     "store errors": (2.0, "file", 12.0),
+    "stores and engines": (1.2, "", 16.0),
     "server stopped": (1.5, "server", 12.0),
     "server frozen": (1.2, "server", 10.0),
     "server cut off": (1.0, "server", 12.0),
@@ -307,6 +324,7 @@ _BREAKS: Mapping[str, _Break] = {
     "delay": _delay,
     "loss": _loss,
     "duplicates": _duplicates,
+    "answers repeated": _repeated_answers,
     "reset": _reset,
     "worker killed": _kill_worker,
     "worker out of memory": _memory,
@@ -316,6 +334,7 @@ _BREAKS: Mapping[str, _Break] = {
     "clock steps": _step_clock,
     "clock drifts": _drift_clock,
     "store errors": _store_errors,
+    "stores and engines": _stores_and_engines,
     "server stopped": _stop_server,
     "server frozen": _freeze_server,
     "server cut off": _cut_server,

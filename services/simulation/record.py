@@ -17,7 +17,7 @@ from cqox.analysis.workers.process import WorkerProcess
 from cqox.analysis.workers.worker import Worker
 from services.config.settings import Settings
 from services.engine.app import create_app
-from services.simulation.catalog import ANALYSES, FIGURES, FILES, JOBS
+from services.simulation.catalog import ANALYSES, FIGURES, FILES, JOBS, OWN_ANALYSES, OWN_FILES
 from services.simulation.recordings import Recorded, Recordings, digest_of_sources, task_key
 
 __all__ = ["main", "record"]
@@ -94,12 +94,12 @@ async def record() -> Recordings:
                 return dict(await answer.get_json()) if (answer.mimetype or "").endswith("json") else {}
 
             ids = {"test": "test"}
-            for name, data in FILES.items():
+            for name, data in (FILES | OWN_FILES).items():
                 described = await ask("POST", f"/api/datasets?name={name}", data=data)
                 ids[name] = str(described["dataset_id"])
             for path in ("/api/estimators", "/api/definitions"):
                 await ask("GET", path)
-            for one in [*ANALYSES, *JOBS]:
+            for one in [*ANALYSES, *JOBS, *OWN_ANALYSES.values()]:
                 request = {"dataset_id": ids[str(one["dataset"])], "mapping": one["mapping"], "options": one["options"]}
                 report = await ask("POST", "/api/analyze/comprehensive", json=request)
                 await ask("POST", "/api/analyze/preview", json=request)

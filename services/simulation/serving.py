@@ -28,8 +28,14 @@ class AppFailed(Exception):
     """A task of the app has failed, after which a real process ends."""
 
 
-async def serve(app: App, world: World, process: SimulatedProcess) -> None:
+async def serve(app: App, world: World, process: SimulatedProcess, *, limits: dict[str, ConnectionLimits]) -> None:
     """Serve the app on the host of the process until it crashes.
+
+    Args:
+        app: the app.
+        world: the world of the process.
+        process: the process.
+        limits: is given the connections of the process, by its name.
 
     Raises:
         AppFailed: a task of the app has failed.
@@ -41,7 +47,8 @@ async def serve(app: App, world: World, process: SimulatedProcess) -> None:
     config.startup_timeout = config.shutdown_timeout = 60.0
     settings, context = app.settings, WorkerContext(None)
     most_per_client = 0 if app.clients_are_gateways else settings.connections_per_client
-    connection = connections_of(ConnectionLimits(most=settings.max_connections, most_per_client=most_per_client))
+    limits[process.name] = places = ConnectionLimits(most=settings.max_connections, most_per_client=most_per_client)
+    connection = connections_of(places)
     wrapped = ASGIWrapper(cast("ASGIFramework", app))
     lifespan = Lifespan(wrapped, config, {})
     listening = world.network.make_socket(process.name)

@@ -5,22 +5,27 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from typing import Literal, TypedDict
 
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.parts import Parts
 from cqox.analysis.pools import open_pool
+from cqox.analysis.stores import RESULTS_FILE
 from cqox.analysis.workers import WorkerPool
 from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
 from cqox.chaos.simulation.disk import Fault as DiskFault
 from cqox.chaos.simulation.process import SimulatedProcess, current_process
 from cqox.chaos.simulation.world import World
 from cqox.fault_points import hooked
+from cqox.storage import ResultDatabase, SqliteStore
 from services.config.settings import Settings
 from services.engine.app import create_app as create_engine
 from services.gateway.app import create_app as create_gateway
 from services.http.server.app import App
+from services.http.server.connection_limits import ConnectionLimits
 from services.simulation.recordings import Recordings
 from services.simulation.serving import PORT, serve
+from services.simulation.stores.database import open_database
 from services.simulation.stores.servers import StoreServers
 from services.simulation.workers import WorkerFaults, Workers
 
@@ -48,8 +53,16 @@ _ACKNOWLEDGED = frozenset(
 _SERVER_EPOCH = 1_767_225_600.0
 """Unix time of the servers at the start of a run. Their clock is their own, not that of the process that calls."""
 
+_HOP_KEY = "a-secret-that-gateways-and-engines-of-a-simulation-share"
+_FAULTS_OF_STORES = ("full disk", "store errors", "stores and engines")
 _AFTERMATH_SECONDS = 70.0
 """How long a connection may take to learn that it is broken."""
+
+
+class _Access(TypedDict, total=False):
+    auth: Literal["open", "keys"]
+    hop_key: str
+    keys: Literal["none"]
 
 
 class Site:
@@ -60,6 +73,7 @@ class Site:
         recordings: what workers answer.
         by_address: whether gateways know each engine by a URL of its own, rather than all by one name.
         on_servers: whether the stores are servers, rather than a file and the memory of each engine.
+        with_keys: whether every request needs an API key.
 
     Attributes:
         world: the world.
@@ -71,10 +85,18 @@ class Site:
         pools: the pool of the workers of each engine that runs.
         servers: the servers of the stores; None where there are none.
         disk: that of the data directory, which all engines share.
+        limits: the connections of each service that runs.
+        with_keys: whether every request needs an API key.
     """
 
     def __init__(
-        self, world: World, recordings: Recordings, *, by_address: bool = False, on_servers: bool = False
+        self,
+        world: World,
+        recordings: Recordings,
+        *,
+        by_address: bool = False,
+        on_servers: bool = False,
+        with_keys: bool = False,
     ) -> None:
         self.world = world
         self.engines: tuple[str, ...] = ()
@@ -84,6 +106,8 @@ class Site:
         self.workers: dict[str, Workers] = {}
         self.pools: dict[str, WorkerPool] = {}
         self.servers = StoreServers(world.draw, lambda: _SERVER_EPOCH + world.now) if on_servers else None
+        self.limits: dict[str, ConnectionLimits] = {}
+        self.with_keys = with_keys
         self._recordings = recordings
         self._by_address = by_address
         self._data = world.folder / "data"
@@ -94,6 +118,7 @@ class Site:
         self._down: set[str] = set()
         self._crashing: dict[str, float] = {}
         self._trouble: list[list[float]] = []
+        self._broken: list[tuple[str, list[float]]] = []
         self.disk = SimulatedDisk(
             self._data,
             draw=world.draw("disk"),
@@ -149,6 +174,26 @@ class Site:
         finally:
             span[1] = self.world.now + _AFTERMATH_SECONDS
 
+    @contextmanager
+    def breaking(self, kind: str) -> Iterator[None]:
+        """Remember that a fault of this kind is in force while the block runs."""
+        span = [self.world.now, float("inf")]
+        self._broken.append((kind, span))
+        try:
+            yield
+        finally:
+            span[1] = self.world.now
+
+    def has_faults(self, since: float, *kinds: str, aftermath: float = 10.0) -> bool:
+        """Return whether faults of these kinds, of any if none is named, were in force since this time.
+
+        Args:
+            since: in seconds from the start.
+            kinds: names of kinds.
+            aftermath: how long a fault has effects once it is over, in seconds.
+        """
+        return any((not kinds or kind in kinds) and end + aftermath >= since for kind, (_, end) in self._broken)
+
     def is_troubled(self, since: float) -> bool:
         """Return whether a client's connection may have been broken since this time."""
         return any(begin <= self.world.now and end >= since for begin, end in self._trouble)
@@ -199,9 +244,15 @@ class Site:
             app = make()
             self.apps[name] = app
             try:
-                await serve(app, self.world, process)
+                await serve(app, self.world, process, limits=self.limits)
+            except Exception as error:
+                # One that is killed may raise anything; one that cannot open its stores ends, and is started again.
+                if process.alive and not self.has_faults(self.world.now, *_FAULTS_OF_STORES):
+                    self.world.violated(f"{name} has ended by itself: {error!r}")
+                raise
             finally:
                 self.apps.pop(name, None)
+                self.limits.pop(name, None)
                 self.pools.pop(name, None)
 
         self.world.start(name, run).on_crash(self._crashed)
@@ -223,7 +274,7 @@ class Site:
                 self.pools[name] = pool
                 yield pool
 
-        settings = Settings(data_dir=self._data, auth="open", allowed_hosts=f"{ENGINES},engine-*")
+        settings = Settings(data_dir=self._data, allowed_hosts=f"{ENGINES},engine-*", **self._access())
         if self.servers is None:
             return create_engine(settings, parts=Parts(open_pool=opened))
         client = _incarnation(self.world.process(name))
@@ -236,7 +287,20 @@ class Site:
         hosts = self.engines if self._by_address else (ENGINES,)
         urls = ",".join(f"http://{host}:{PORT}" for host in hosts)
         data = self.world.folder / "gateway"
-        return create_gateway(Settings(data_dir=data, auth="open", engine_url=urls, allowed_hosts=GATEWAYS))
+        return create_gateway(Settings(data_dir=data, engine_url=urls, allowed_hosts=GATEWAYS, **self._access()))
+
+    def _access(self) -> _Access:
+        return {"auth": "keys", "hop_key": _HOP_KEY, "keys": "none"} if self.with_keys else {"auth": "open"}
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[ResultDatabase]:
+        """Open the store as an operator does, before the services start."""
+        if self.servers is not None:
+            async with open_database(self.servers.database, client="operator") as store:
+                yield store
+        else:
+            async with SqliteStore.open(self._data / RESULTS_FILE) as file:
+                yield file
 
     def _log_disk(self, event: DiskEvent) -> None:
         self.world.log.add("disk", event.operation, event.path)

@@ -1,11 +1,11 @@
 """The system that `python -m cqox.chaos simulate` runs by default: gateways, engines, and the clients that use them."""
 
-import gc
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -13,12 +13,16 @@ import structlog
 import trio
 
 from cqox.chaos.simulation.faults import Fault
+from cqox.chaos.simulation.process import SimulatedProcess
 from cqox.chaos.simulation.world import World
-from cqox.resilience import registry
-from services.simulation.expectations import Expectations
+from services.simulation.catalog import OWN_FILES
+from services.simulation.checks import REST_SECONDS, check_every_gateway, check_promises, check_rest, watch_circuits
 from services.simulation.faults import apply, draw_faults
+from services.simulation.last_client import LastClient
+from services.simulation.own_data import OwnData
 from services.simulation.recordings import Recordings, digest_of_sources
 from services.simulation.site import Site
+from services.simulation.tenants import Tenant, admit_tenants
 from services.simulation.workload import Client, Mix
 
 __all__ = ["CqoxSystem", "system"]
@@ -26,8 +30,6 @@ __all__ = ["CqoxSystem", "system"]
 _ROOT = Path(__file__).parents[2]
 _FILE = "worker-answers.json"
 _LAST_CHECKS_SECONDS = 25.0
-_REST_SECONDS = 40.0
-_ATTEMPTS = 6
 
 
 class CqoxSystem:
@@ -72,86 +74,52 @@ class CqoxSystem:
         assert self.recordings is not None
         engines, gateways, on_servers = _size(world.draw("faults"))
         draw = world.draw("site")
-        site = Site(world, self.recordings, by_address=draw.random() < 0.5, on_servers=on_servers)
-        expected = Expectations(world)
+        by_address, with_keys = draw.random() < 0.5, draw.random() < 0.4
+        site = Site(world, self.recordings, by_address=by_address, on_servers=on_servers, with_keys=with_keys)
         mix = Mix(gap=draw.choice([2.0, 4.0, 8.0]))
-        end = 60 * minutes
+        tenants, load_ends_at = await admit_tenants(world, site), 60 * minutes - _LAST_CHECKS_SECONDS - REST_SECONDS
         with _logged(world), site.running(engines=engines, gateways=gateways):
-            clients = [
-                Client(site, expected, mix, world.draw(f"client {number}"), end - _LAST_CHECKS_SECONDS - _REST_SECONDS)
-                for number in range(draw.randint(2, 4))
-            ]
+            clients = list[Client]()
+            for number, name in zip(range(draw.randint(2, 4)), OWN_FILES, strict=False):
+                tenant = next(
+                    each for each in tenants if not each.expected.exclusive or name in each.expected.exclusive
+                )
+                others = tuple(each.expected for each in tenants if each is not tenant)
+                one = Client(site, tenant, mix, world.draw(f"client {number}"), load_ends_at, OwnData(name), others)
+                clients.append(one)
             site.clients = tuple(f"client-{number}" for number in range(len(clients)))
             running = [world.start(f"client-{n}", client.run, restart=False) for n, client in enumerate(clients)]
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(watch_circuits, world)
                 nursery.start_soon(apply, site, faults)
-                await trio.sleep(end - _LAST_CHECKS_SECONDS - _REST_SECONDS - world.now)
+                await trio.sleep(load_ends_at - world.now)
+                nursery.cancel_scope.cancel()
             for process in running:
                 await process.ended.wait()
-            last = Client(site, expected, Mix(leaves=0, slow=0), world.draw("last client"), float("inf"))
-            checks = world.start("last-client", lambda _: _check_promises(world, expected, last), restart=False)
-            await trio.lowlevel.checkpoint()
-            await checks.ended.wait()
-            await trio.sleep(_REST_SECONDS)
-            _check_rest(world, site)
-        world.log.add("counts", *(f"{what}={count}" for what, count in sorted(expected.counts.items())))
+            await self._check(world, site, tenants)
+        expected = [each.expected for each in tenants]
+        counts = sum((Counter(each.counts) for each in expected), Counter[str]())
+        world.log.add("counts", *(f"{what}={count}" for what, count in sorted(counts.items())))
+
+    async def _check(self, world: World, site: Site, tenants: Sequence[Tenant]) -> None:
+        calm = Mix(leaves=0, slow=0)
+        lasts = [LastClient(site, each, calm, world.draw(f"last client {each.name}")) for each in tenants]
+
+        async def check(_: SimulatedProcess) -> None:
+            for last in lasts:
+                await check_promises(world, last)
+                await check_every_gateway(world, site, last)
+
+        process = world.start("last-client", check, restart=False)
+        await trio.lowlevel.checkpoint()
+        await process.ended.wait()
+        await trio.sleep(REST_SECONDS)
+        check_rest(world, site)
 
 
 def _size(draw: Random) -> tuple[int, int, bool]:
     """Return the number of engines and gateways, and whether the stores are servers."""
     return draw.choice([1, 1, 2, 2, 3, 5]), draw.choice([1, 1, 1, 2, 3]), draw.random() < 0.5
-
-
-async def _check_promises(world: World, expected: Expectations, client: Client) -> None:
-    """Read everything that was acknowledged; by now all is well, so that every answer must come."""
-    for analysis_id in list(expected.reports):
-        if not await client.read_report(analysis_id):
-            world.violated(f"the report {analysis_id}, which was acknowledged as stored, cannot be read")
-    for name, dataset_id in list(expected.datasets.items()):
-        answer = await client.ask("read_dataset", "GET", f"/api/datasets/{dataset_id}", most=30.0)
-        if answer is None:
-            world.violated(f"the data set {dataset_id} ({name}), which was acknowledged, cannot be read")
-    for job_id, promise in list(expected.jobs.items()):
-        state = None
-        for _ in range(_ATTEMPTS):
-            state = await client.look_at(job_id)
-            if state is None or expected.is_final(state):
-                break
-            # It may have been accepted a moment ago.
-            await trio.sleep(5)
-        if state is None and not promise.cancelled:
-            world.violated(f"the job {job_id}, acknowledged at {promise.at:.1f} s, cannot be read")
-        elif state is not None and not expected.is_final(state):
-            world.violated(f"the job {job_id}, acknowledged at {promise.at:.1f} s, is still {state}")
-
-
-def _check_rest(world: World, site: Site) -> None:
-    """Check that nothing is in flight where nobody asks anything."""
-    gc.collect()
-    for name in (*site.engines, *site.gateways):
-        app = site.apps.get(name)
-        if app is None:
-            world.violated(f"{name} does not run at the end")
-        elif len(app.in_flight):
-            world.violated(f"{name} has {len(app.in_flight)} requests in flight at the end")
-    for name, pool in sorted(site.pools.items()):
-        if pool.busy:
-            tasks = ", ".join(worker.task for worker in site.workers[name].alive if worker.task)
-            world.violated(f"{name} has {pool.busy} busy workers at the end: {tasks}")
-        if not pool.idle:
-            world.violated(f"{name} has no idle worker at the end")
-    for key, snapshot in sorted(registry.snapshot().items()):
-        for what, value in _numbers(snapshot):
-            if what.rpartition(".")[2] in ("running", "queued", "in_flight", "probing", "waiting") and value:
-                world.violated(f"the policy {key} has {what} {value} at the end")
-
-
-def _numbers(snapshot: object, path: str = "") -> list[tuple[str, float]]:
-    if isinstance(snapshot, Mapping):
-        return [found for name, value in snapshot.items() for found in _numbers(value, f"{path}.{name}")]
-    if isinstance(snapshot, list | tuple):
-        return [found for number, value in enumerate(snapshot) for found in _numbers(value, f"{path}.{number}")]
-    return [(path, snapshot)] if isinstance(snapshot, int | float) and not isinstance(snapshot, bool) else []
 
 
 class _Lines(logging.Handler):

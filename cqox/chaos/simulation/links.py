@@ -15,6 +15,7 @@ class Link:
         jitter: mean of the exponential time added to it, in seconds.
         loss: share of packets that are lost, and sent again later.
         duplication: share of connection attempts that arrive twice.
+        repetition: share of answers that a faulty device sends again, in front of the next one of the connection.
         blocked: number of faults that let nothing pass now.
     """
 
@@ -22,6 +23,7 @@ class Link:
     jitter: float = 0.0002
     loss: float = 0.0
     duplication: float = 0.0
+    repetition: float = 0.0
     blocked: int = 0
 
     def delay(self, draw: Random) -> float:

@@ -66,11 +66,24 @@ def read_mutants(path: Path) -> Mapping[str, Mutant]:
     except (TypeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path} has no mutants: {error}") from error
     for mutant in found.values():
-        spec = find_spec(mutant.module)
-        if spec is None or spec.origin is None:
+        source = _source_of(mutant.module)
+        if source is None:
             raise ValueError(f"the mutant {mutant.name} is of {mutant.module}, which does not exist")
-        mutant.replaced(Path(spec.origin).read_text(encoding="utf-8"))
+        mutant.replaced(source.read_text(encoding="utf-8"))
     return found
+
+
+def _source_of(module: str) -> Path | None:
+    """Return the file of a module; nothing is loaded but its topmost package, since a parent may load the module."""
+    top, *rest = module.split(".")
+    spec = find_spec(top)
+    if spec is None:
+        return None
+    if not rest:
+        return None if spec.origin is None else Path(spec.origin)
+    paths = [Path(folder).joinpath(*rest) for folder in spec.submodule_search_locations or ()]
+    files = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
 
 
 class _Loader(SourceFileLoader):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import trio
 
-from cqox.chaos.simulation.packets import Direction
+from cqox.chaos.simulation.packets import WINDOW_BYTES, Direction
 
 if TYPE_CHECKING:
     from cqox.chaos.simulation.network import SimulatedNetwork
@@ -54,6 +54,8 @@ class SimulatedSocket(trio.socket.SocketType):
         self._inbox = bytearray()
         self._ended = False
         self._ended_own = False
+        # What was sent since something was received: an answer, which may be repeated.
+        self._answer = bytearray()
         self._readable = trio.lowlevel.ParkingLot()
         self._writable = trio.lowlevel.ParkingLot()
 
@@ -241,6 +243,7 @@ class SimulatedSocket(trio.socket.SocketType):
         del self._inbox[:bufsize]
         if data and self.peer is not None:
             self.peer.room()
+            self._repeat()
         return data
 
     async def send(self, data: Buffer, flags: int = 0) -> int:
@@ -256,6 +259,8 @@ class SimulatedSocket(trio.socket.SocketType):
             if room > 0:
                 taken = bytes(memoryview(data)[:room])
                 self._sending.send(taken)
+                if self._network.link(self.host, self.peer_host).repetition:
+                    self._answer += taken
                 return len(taken)
             await self._writable.park()
             self._check_usable()
@@ -316,6 +321,13 @@ class SimulatedSocket(trio.socket.SocketType):
             elif not self._ended_own:
                 self._sending.end()
         self._shut()
+
+    def _repeat(self) -> None:
+        """Send the last answer again, now that the next request has come, where the link does so."""
+        answer, self._answer = self._answer, bytearray()
+        share = self._network.link(self.host, self.peer_host).repetition
+        if answer and not self._error and len(answer) <= WINDOW_BYTES and self._network.draw.random() < share:
+            self._sending.send(bytes(answer))
 
     def _shut(self) -> None:
         self._closed = True

@@ -18,7 +18,6 @@ from cqox.chaos.simulation.events import EventLog
 from cqox.chaos.simulation.network import SimulatedNetwork
 from cqox.chaos.simulation.process import Main, SimulatedProcess
 from cqox.chaos.simulation.timeline import Timeline
-from cqox.resilience.runtime.randomness import shared_rng
 
 __all__ = ["InTheLoop", "Stuck", "World", "simulate"]
 
@@ -188,6 +187,9 @@ class _Scheduler(Protocol):
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
     """Let the seed decide in which order Trio runs tasks; pytest-trio and Hypothesis do it in the same way."""
+    # Here, so that the policies are not loaded before a defect is planted in them.
+    from cqox.resilience.runtime.randomness import shared_rng
+
     scheduler = cast("_Scheduler", trio._core._run)
     before, state, jitter = scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r.getstate(), shared_rng.getstate()
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True

@@ -1,0 +1,62 @@
+"""The client that asks at the end of a run, when all is well and every answer must be a success."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.simulation.asking import ANALYSIS_SECONDS, READ_SECONDS, Asking
+from services.simulation.catalog import ANALYSES, FILES, OWN_ANALYSES
+
+__all__ = ["LastClient"]
+
+
+@dataclass(slots=True)
+class LastClient(Asking):
+    """One client of a tenant."""
+
+    async def check_deleted(self) -> None:
+        """Check that what was deleted is not there."""
+        for path, name in list(self.expected.removed.items()):
+            await self.ask(name, "GET", path, most=READ_SECONDS, gone=True)
+
+    async def check_lists(self) -> None:
+        """Check that what is listed was asked for, has ended and can be used."""
+        jobs = await self.list_all("list_jobs", "/api/jobs", "jobs") or []
+        unknown = [each for each in jobs if each["job_id"] not in self.expected.jobs]
+        self.expected.counted(len(jobs), len(unknown))
+        for each in jobs:
+            if each["status"] == "running":
+                self.site.world.violated(f"the job {each['job_id']} is listed as running at the end")
+        names = {dataset_id: name for name, dataset_id in self.expected.datasets.items()}
+        for listed in await self.list_all("list_datasets", "/api/datasets", "datasets") or []:
+            name = names.get(str(listed["dataset_id"]))
+            one = None if name is None else _analysis_of(name)
+            asked = None if one is None else self.asked(one)
+            if asked is not None and not await self.preview(asked):
+                self.site.world.violated(f"the data set {name} is listed, and cannot be analysed")
+
+    async def ask_everything(self) -> Mapping[str, bool]:
+        """Ask for one thing of each kind; return for each whether it was a success."""
+        name = self.tenant.files[0]
+        found = {"an upload": await self.upload(name, FILES[name])}
+        asked = self.asked(self.draw.choice([each for each in ANALYSES if each["dataset"] in (name, "test")]))
+        if asked is None:
+            return found
+        found["a preview"] = await self.preview(asked)
+        found["an analysis"] = await self.analyze(asked, most=ANALYSIS_SECONDS, fields={})
+        found["an analysis by events"] = await self.analyze_by_events(asked)
+        key = f"{self.draw.getrandbits(64):016x}"
+        job_id = await self.start_job(asked, key)
+        found["a job"] = job_id is not None
+        if job_id is not None:
+            found["the events of a job"] = await self.follow_events(job_id) == "succeeded"
+        for kind, target in (
+            ("list_analyses", "/api/analyses"),
+            ("ready", "/health/ready"),
+            ("list_estimators", "/api/estimators"),
+        ):
+            found[kind] = await self.ask(kind, "GET", target, most=READ_SECONDS) is not None
+        return found
+
+
+def _analysis_of(name: str) -> Mapping[str, object] | None:
+    return OWN_ANALYSES.get(name) or next((each for each in ANALYSES if each["dataset"] == name), None)
