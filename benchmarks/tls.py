@@ -8,6 +8,7 @@ services, so its CPU is shown next to theirs.
 """
 
 import os
+import ssl
 import statistics
 import subprocess
 import sys
@@ -141,12 +142,19 @@ def _arms(folder: Path) -> Iterator[tuple[_Arm, ...]]:
         ):
             port, processes = stack.enter_context(_pair(folder / name, **variables))
             _wait(port, own, headers)
-            context = None if own is None else own.current().client
-            connections = tuple(Connection(port, context) for _ in range(_CONNECTIONS))
-            for connection in connections:
-                stack.callback(connection.close)
-            found.append(_Arm(name, processes, connections, headers))
-        yield tuple(found)
+            found.append((name, port, processes, None if own is None else own.current().client, headers))
+        # Once all services run: a connection that is idle for a minute is closed.
+        yield tuple(
+            _Arm(name, processes, _connected(stack, port, context), headers)
+            for name, port, processes, context, headers in found
+        )
+
+
+def _connected(stack: ExitStack, port: int, context: ssl.SSLContext | None) -> tuple[Connection, ...]:
+    connections = tuple(Connection(port, context) for _ in range(_CONNECTIONS))
+    for connection in connections:
+        stack.callback(connection.close)
+    return connections
 
 
 @contextmanager
