@@ -5,6 +5,7 @@ server starts, called with application, configuration, context, lifespan state a
 `context.terminated` is an event, set when no more connections are accepted.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -27,6 +28,7 @@ from services.http.server.connection_limits import ConnectionLimits, Place
 from services.http.server.http1 import Http1Connection
 from services.http.server.socket_state import has_unread
 from services.http.server.tls import HandshakeFailed, Peer, ServerTls
+from services.http.tls_stream import TlsStream
 
 __all__ = ["connections_of", "serve_connections"]
 
@@ -76,6 +78,7 @@ class _Connections:
         self.limits = limits
         self.tls = tls
         self._open: WeakKeyDictionary[_Context, set[Http1Connection]] = WeakKeyDictionary()
+        self._context: ssl.SSLContext | None = None
         self._logged_at = float("-inf")
         self._unlogged = 0
 
@@ -85,6 +88,13 @@ class _Connections:
             self._open[context] = opened = set[Http1Connection]()
             context.terminated = _Terminated(context.terminated, opened)
         return self._open[context]
+
+    def context_of(self, config: Config) -> ssl.SSLContext:
+        """Return the certificates of Hypercorn's own settings, which stay as long as it listens."""
+        if self._context is None:
+            self._context = config.create_ssl_context()
+            assert self._context is not None
+        return self._context
 
     def failed(self, error: BaseException) -> None:
         """Count an exception of a connection, and log it at a limited rate."""
@@ -119,15 +129,16 @@ class _Connection:
         config: Config,
         context: _Context,
         state: Mapping[str, object],
-        stream: trio.SocketStream,
+        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
     ) -> None:
         self._connections = connections
         self._app = app
         self._config = config
         self._context = context
         self._state = state
-        self._accepted = stream
-        self._stream: Stream = stream
+        self._accepted = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        self._stream: Stream = self._accepted
+        self._has_tls = isinstance(stream, trio.SSLStream) or connections.tls is not None
 
     def __await__(self) -> Generator[object]:
         return self._run().__await__()
@@ -166,12 +177,17 @@ class _Connection:
 
     async def _secure(self, client: str) -> Peer | None:
         """Perform the TLS handshake if there is TLS; return the client, None where HTTP/1.1 cannot be served to it."""
-        tls = self._connections.tls
-        if tls is None:
-            return Peer()
+        tls, peer = self._connections.tls, Peer()
+        if not self._has_tls:
+            return peer
         try:
-            self._stream, peer = await tls.secure(self._accepted, client)
-        except HandshakeFailed:
+            if tls is not None:
+                self._stream, peer = await tls.secure(self._accepted, client)
+            else:
+                self._stream = TlsStream(self._accepted, self._connections.context_of(self._config), server_name=None)
+                with trio.fail_after(self._config.ssl_handshake_timeout):
+                    await self._stream.do_handshake()
+        except (ssl.SSLError, trio.BrokenResourceError, trio.TooSlowError, HandshakeFailed):
             return None
         return peer if self._stream.protocol in (None, "http/1.1") else None
 
@@ -185,7 +201,7 @@ class _Connection:
             self._stream,
             scope={
                 "asgi": {"spec_version": "2.1", "version": "3.0"},
-                "scheme": "https" if self._connections.tls is not None else "http",
+                "scheme": "https" if self._has_tls else "http",
                 "root_path": self._config.root_path,
                 "client": client,
                 "server": server,
@@ -210,7 +226,7 @@ class _Connection:
 
     async def _turn_away(self) -> None:
         metrics.count(metric_definitions.CONNECTIONS_CLOSED, {"reason": "refused"})
-        if self._connections.tls is not None:
+        if self._has_tls:
             return
         status = HTTPStatus.SERVICE_UNAVAILABLE
         body = refused(status, Message("problems.no-free-connection-at-all"), instance="", request_id="-")
