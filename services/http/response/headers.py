@@ -35,12 +35,15 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+# The gateway drops the others and sets its own, for the hop to its client.
+_HEADERS_FOR_GATEWAYS = {"Cache-Control": _HEADERS["Cache-Control"]}
 
 
 def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     """Add request id, trace id and security headers to a response, without replacing existing security headers.
 
-    For a gateway also add the exchange id, the checksum of the received body, and the checksum of a complete response.
+    For a gateway add the exchange id, the checksum of the received body, and the checksum of a complete response, and
+    no headers for browsers, which it sets itself.
     """
     headers = response.headers
     if request.exchange is not None:
@@ -52,8 +55,11 @@ def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
     if not request.is_foreign:
         for name, value in trace_members().items():
             headers[_TRACE_HEADERS[name]] = value
-    for name, value in _security_headers(secure=request.scope["scheme"] == "https").items():
-        headers.setdefault(name, value)
+    # Each `setdefault` would compare every name twice.
+    present = {name.lower() for name, _ in headers}
+    for name, value in _security_headers_for(request).items():
+        if name.lower() not in present:
+            headers.add(name, value)
 
 
 def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
@@ -70,6 +76,12 @@ def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
 
 
 _PERSONAL = frozenset({"name", "search", "title", "sheet"})
+
+
+def _security_headers_for(request: "IncomingRequest") -> dict[str, str]:
+    if request.exchange is not None:
+        return _HEADERS_FOR_GATEWAYS
+    return _security_headers(secure=request.scope["scheme"] == "https")
 
 
 def _security_headers(*, secure: bool) -> dict[str, str]:

@@ -9,6 +9,7 @@ from quart_trio.wrappers import TrioResponse
 from cqox.errors import NotFound
 from services.config.settings import Settings
 from services.http.endpoints.docs import add_docs
+from services.http.request.propagation import EXCHANGE
 from services.http.response.headers import headers_of_refusal
 from services.http.server.app import App
 
@@ -60,6 +61,21 @@ async def test_strict_transport_security_is_sent_over_tls_and_only_there(app, pa
     client = app.test_client()
     assert HSTS not in (await client.get(path)).headers
     assert (await client.get(path, scheme="https")).headers[HSTS] == "max-age=31536000"
+
+
+@pytest.mark.trio
+async def test_a_gateway_is_sent_no_headers_for_browsers_which_it_sets_itself(app):
+    client, exchange = app.test_client(), {EXCHANGE: "0" * 32}
+    for_browsers = {
+        *("x-content-type-options", "content-security-policy", "cross-origin-resource-policy"),
+        *("referrer-policy", "strict-transport-security"),
+    }
+    direct = await client.get("/data", scheme="https")
+    assert for_browsers <= {name.lower() for name, _ in direct.headers}
+    relayed = await client.get("/data", scheme="https", headers=exchange)
+    assert not for_browsers & {name.lower() for name, _ in relayed.headers}
+    assert relayed.headers.getlist("Cache-Control") == ["no-store"]
+    assert (await client.get("/figure", headers=exchange)).headers.getlist("Cache-Control") == ["private, max-age=1"]
 
 
 def test_a_refusal_has_the_same_headers():
