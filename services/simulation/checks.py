@@ -68,7 +68,11 @@ async def watch_circuits(world: World) -> None:
     while True:
         await trio.sleep(_WATCH_SECONDS)
         for key, snapshot in _circuits():
-            threshold = getattr(registry[key], "settings", None)
+            try:
+                threshold = getattr(registry[key], "settings", None)
+            except KeyError:
+                # Of an engine that has ended since.
+                continue
             most = getattr(threshold, "failure_threshold", None)
             if snapshot.state is CircuitState.CLOSED and most is not None and snapshot.recent_failures > most:
                 world.violated(f"the circuit {key} is closed after {snapshot.recent_failures} failures in a row")
