@@ -138,6 +138,10 @@ chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m cqox.chaos experiments run $(CHAOS)
 
+.PHONY: simulate-mutants
+simulate-mutants: $(VENV)/.test-ready  ## planted defects, each of which the simulation of gateways and engines must catch (MUTANTS="-j 2"; some minutes)
+	@$(BIN)/python -m cqox.chaos simulate --mutants services/simulation/mutants.toml $(MUTANTS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)

@@ -33,7 +33,7 @@ def test_a_defect_is_a_program_and_says_what_a_user_would_suffer(mutant: Mutant)
 
 def test_planted_defects_are_caught(tmp_path_factory: pytest.TempPathFactory) -> None:
     said = list[str]()
-    chosen = [MUTANTS[name] for name in ("store-outage-is-500",)]
+    chosen = [MUTANTS[name] for name in ("outage-is-501",)]
     folder = tmp_path_factory.getbasetemp() / "simulation"
     left = survivors(chosen, FILE, jobs=1, system=SYSTEM, folder=folder, say=said.append)
     assert not left, said
