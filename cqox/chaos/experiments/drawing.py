@@ -10,7 +10,11 @@ __all__ = ["goodput_figure"]
 _WIDTH = 640
 _HEIGHT = 132
 _LEFT = 34
-_TOP = 8
+_RIGHT = 14
+_TOP = 18
+_STRIP = 4
+"""Begin of the shade of a fault, above the bars, so that it can be seen where these are full."""
+
 _BOTTOM = 22
 _TICKS = 8
 _GAP = 0.15
@@ -30,7 +34,7 @@ def goodput_figure(
     """
     count = max(len(seconds), 1)
     most = max((each.sent for each in seconds), default=0) or 1
-    wide, high = (_WIDTH - _LEFT) / count, _HEIGHT - _TOP - _BOTTOM
+    wide, high = (_WIDTH - _LEFT - _RIGHT) / count, _HEIGHT - _TOP - _BOTTOM
     floor = _TOP + high
 
     def x(second: float) -> float:
@@ -44,7 +48,9 @@ def goodput_figure(
     ]
     for begin, end in faults:
         width = max((end - begin) * wide, 1.5)
-        parts.append(f'<rect class="fault" x="{x(begin):.1f}" y="{_TOP}" width="{width:.1f}" height="{high}"/>')
+        parts.append(
+            f'<rect class="fault" x="{x(begin):.1f}" y="{_STRIP}" width="{width:.1f}" height="{floor - _STRIP}"/>'
+        )
     for number, second in enumerate(seconds):
         left, width = x(number + _GAP / 2), wide * (1 - _GAP)
         failed = second.sent - second.good
@@ -55,7 +61,7 @@ def goodput_figure(
                     f'<rect class="{name}" x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" '
                     f'height="{y(base) - top:.1f}"><title>{escape(_said(number, second))}</title></rect>'
                 )
-    parts.append(f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH}" y2="{floor}"/>')
+    parts.append(f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH - _RIGHT}" y2="{floor}"/>')
     for value in (0, most):
         parts.append(f'<text class="label" x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{value}</text>')
     step = _step(count)

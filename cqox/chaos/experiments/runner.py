@@ -121,6 +121,7 @@ class _Run:
             if steady := await self._is_steady():
                 await self._break()
                 recovery = await self._heal()
+            end = work.now()
             nursery.cancel_scope.cancel()
         if steady:
             self._say("  reads again what was acknowledged")
@@ -129,7 +130,7 @@ class _Run:
             self._result("after", "healed", False, f"not well within {self._experiment.after.healed_within:g} s")
         acknowledged = work.acknowledged
         if steady:
-            self._results += evaluate("always", _ALWAYS, self._observed("steady", 0.0, work.now()))
+            self._results += evaluate("always", _ALWAYS, self._observed("steady", 0.0, end))
         return Outcome(
             experiment=self._experiment,
             held=all(result.holds for result in self._results) and not acknowledged.violations,
@@ -137,7 +138,8 @@ class _Run:
             violations=tuple(acknowledged.violations),
             recovery_seconds=recovery,
             faults=tuple(self._faults),
-            seconds=tuple(work.records.by_second(work.now())),
+            # The last second is not a whole one.
+            seconds=tuple(work.records.by_second(end)[:-1]),
             reports=len(acknowledged.reports),
             jobs=dict(sorted(acknowledged.ends.items())),
             notes=tuple(self._system.notes),
