@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import trio
@@ -89,8 +89,6 @@ def _opener(name: str) -> Opener:
 
 
 def _run_all(experiments: Sequence[Experiment], open_system: Opener, folder: Path, *, seed: int) -> int:
-    # A stop by the operator's tools is one too, so that what was started is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcomes: list[Outcome] = []
     stopped = False
     for number, experiment in enumerate(experiments, 1):
@@ -124,7 +122,17 @@ def _keep_logs(outcome: Outcome, source: Path, target: Path) -> None:
 
 
 async def _one(experiment: Experiment, open_system: Opener, folder: Path, seed: int) -> Outcome:
-    return await run_experiment(experiment, open_system, folder, seed=seed, say=_say)
+    async def stop_on_sigterm(received: AsyncIterator[int]) -> None:
+        async for _ in received:
+            raise KeyboardInterrupt
+
+    # As Ctrl-C, which Trio delivers at a checkpoint; another handler could raise inside of Trio.
+    with trio.open_signal_receiver(signal.SIGTERM) as received:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_on_sigterm, received)
+            outcome = await run_experiment(experiment, open_system, folder, seed=seed, say=_say)
+            nursery.cancel_scope.cancel()
+    return outcome
 
 
 def _summarize(outcome: Outcome) -> None:

@@ -73,11 +73,7 @@ def test_a_seed_that_is_no_number_is_refused(folder: Path) -> None:
 def test_the_exit_code_carries_the_result_and_logs_of_a_failure_are_kept(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], system: str, status: int, said: str
 ) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert ran("run", "--folder", folder, "--system", system, "--report", tmp_path / "report") == status
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    assert ran("run", "--folder", folder, "--system", system, "--report", tmp_path / "report") == status
     printed = capsys.readouterr().out
     assert "[1/1] engine-killed: An engine is killed\n  steady state, 1 s\n" in printed
     assert said in printed
@@ -121,6 +117,10 @@ def test_ctrl_c_ends_what_was_started(folder: Path, tmp_path: Path, number: sign
     )
     try:
         wait_until(lambda: child.exists() and child.read_text())
+        assert process.stdout is not None
+        # It is at work, and not about to start.
+        while "steady state" not in (line := process.stdout.readline()):
+            assert line, "it has ended"
         process.send_signal(number)
         printed, _ = process.communicate(timeout=60)
     finally:
