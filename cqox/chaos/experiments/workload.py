@@ -1,7 +1,10 @@
 """The load of an experiment: requests at a steady rate that do not wait for each other, and a record of each answer."""
 
+import base64
+import hashlib
 import json
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -22,6 +25,7 @@ _GIVE_UP_SECONDS = 8.0
 """Time that a client waits beyond the deadline before it counts the request as unanswered."""
 
 _PAUSE_SECONDS = 0.05
+_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]+):")
 _REPEATED = 3
 _MAPPING = {"y": "y", "treatment": "w", "unit_id": "id", "covariates": ["x1", "x2", "x3", "x4"]}
 _SHORT: Mapping[str, object] = {"estimators": ["difference_in_means"]}
@@ -149,7 +153,8 @@ class Workload:
 
     async def _analysis(self, client: httpx.AsyncClient) -> _Answered:
         seed = self._seed("analysis")
-        answer = await client.post(_ANALYZE, json=_body(seed, _SHORT), headers=_limits("analysis"))
+        headers = _limits("analysis")
+        answer = self._intact(await client.post(_ANALYZE, json=_body(seed, _SHORT), headers=headers))
         if answer.status_code != httpx.codes.OK:
             return _failed(answer)
         report = _json(answer)
@@ -168,7 +173,7 @@ class Workload:
     async def _submitted(self, client: httpx.AsyncClient, seed: int, options: Mapping[str, object]) -> _Answered:
         key = f"chaos-{seed}"
         headers = {"Prefer": "respond-async", "Idempotency-Key": key, **_limits("job")}
-        answer = await client.post(_ANALYZE, json=_body(seed, options), headers=headers)
+        answer = self._intact(await client.post(_ANALYZE, json=_body(seed, options), headers=headers))
         if answer.status_code != httpx.codes.ACCEPTED:
             return _failed(answer)
         record = _json(answer)
@@ -183,7 +188,7 @@ class Workload:
         if not reports:
             return await self._health(client)
         analysis_id = self._random.choice(list(reports))
-        answer = await client.get(f"/api/analyses/{analysis_id}", headers=_limits("stored"))
+        answer = self._intact(await client.get(f"/api/analyses/{analysis_id}", headers=_limits("stored")))
         if answer.status_code != httpx.codes.OK:
             return _failed(answer)
         report = _json(answer)
@@ -194,6 +199,14 @@ class Workload:
     async def _health(self, client: httpx.AsyncClient) -> _Answered:
         answer = await client.get("/health/ready", headers=_limits("health"))
         return answer.status_code, "", answer.status_code == httpx.codes.OK
+
+    def _intact(self, answer: httpx.Response) -> httpx.Response:
+        """Return the answer; that its body is another one than its digest says is a violation."""
+        announced = _DIGEST.search(answer.headers.get("content-digest", ""))
+        if announced and base64.b64decode(announced[1]) != hashlib.sha256(answer.content).digest():
+            what = f"{answer.request.method} {answer.request.url.path}"
+            self.acknowledged.violations.append(f"an answer to {what} differs from its Content-Digest")
+        return answer
 
     def _seed(self, kind: str) -> int:
         """Return the seed of a new request, or every few times that of an earlier one that was answered."""

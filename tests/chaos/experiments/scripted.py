@@ -1,5 +1,7 @@
 """A small server with the paths of CQOx that keeps its promises, or breaks one of them on purpose; in this process."""
 
+import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -48,7 +50,8 @@ class Scripted:
     """The system; a fault makes it answer with `status` meanwhile.
 
     Attributes:
-        lies: promises that it breaks: `forget-jobs`, `other-numbers`, `two-jobs`, `lose-reports`, `no-end`, `teapot`.
+        lies: promises that it breaks: `forget-jobs`, `other-numbers`, `two-jobs`, `other-bytes`, `lose-reports`,
+            `no-end`, `teapot`.
         status: of the answers during a fault.
         heals: whether it is well after a fault.
     """
@@ -115,7 +118,10 @@ class Scripted:
             job_id = f"job-{len(self.jobs)}" if "two-jobs" in self.lies else self.keys.setdefault(key, f"job-{key}")
             self.jobs[job_id] = seed
             return httpx.Response(202, json={"job_id": job_id})
-        return httpx.Response(200, json=self._report(seed))
+        answer = httpx.Response(200, json=self._report(seed))
+        digest = hashlib.sha256(answer.content + (b" " if "other-bytes" in self.lies else b"")).digest()
+        answer.headers["content-digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
+        return answer
 
     def _job(self, job_id: str) -> httpx.Response:
         if "forget-jobs" in self.lies:

@@ -52,6 +52,7 @@ async def test_a_system_that_keeps_its_promises_holds_and_its_recovery_is_measur
     [
         ("forget-jobs", "was acknowledged and has not ended: 404"),
         ("other-numbers", "has other numbers than an equal request"),
+        ("other-bytes", "an answer to POST /api/analyze/comprehensive differs from its Content-Digest"),
         ("two-jobs", "has two jobs"),
         ("lose-reports", "was acknowledged as stored and cannot be read: 404"),
         ("no-end", "was acknowledged and has not ended: running"),
