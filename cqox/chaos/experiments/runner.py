@@ -10,7 +10,7 @@ from cqox.chaos.experiments.experiment import Experiment, Fault, Probe
 from cqox.chaos.experiments.probing import Observed, Result, evaluate, may_cut
 from cqox.chaos.experiments.records import Second
 from cqox.chaos.experiments.system import Health, Opener, System, SystemUnusable
-from cqox.chaos.experiments.workload import Workload, statuses_of
+from cqox.chaos.experiments.workload import DEADLINES, Workload, statuses_of
 
 __all__ = ["Outcome", "run_experiment"]
 
@@ -149,9 +149,9 @@ class _Run:
         self._say(f"  steady state, {self._experiment.steady_state.seconds:g} s")
         self._mark("steady")
         await trio.sleep(self._experiment.steady_state.seconds)
-        # What has begun is to be answered before it is judged.
+        # What has begun is to be answered before it is judged, also where that takes until its deadline.
         end = self._work.now()
-        await self._work.settle(before=end, patience=_PATIENCE_SECONDS)
+        await self._work.settle(before=end, patience=max(DEADLINES.values()) + _PATIENCE_SECONDS)
         self._results += evaluate("steady", self._experiment.steady_state.probes, self._observed("steady", 0.0, end))
         return all(result.holds for result in self._results)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import trio
 
 from cqox.chaos.experiments import (
     After,
@@ -51,7 +52,7 @@ class Scripted:
 
     Attributes:
         lies: promises that it breaks: `forget-jobs`, `other-numbers`, `two-jobs`, `other-bytes`, `lose-reports`,
-            `no-end`, `teapot`.
+            `no-end`, `late`, `teapot`.
         status: of the answers during a fault.
         heals: whether it is well after a fault.
     """
@@ -118,6 +119,9 @@ class Scripted:
             job_id = f"job-{len(self.jobs)}" if "two-jobs" in self.lies else self.keys.setdefault(key, f"job-{key}")
             self.jobs[job_id] = seed
             return httpx.Response(202, json={"job_id": job_id})
+        if "late" in self.lies and self.asked > 8:
+            await trio.sleep(2.5)
+            return httpx.Response(504, json={"type": "deadline-exceeded"})
         answer = httpx.Response(200, json=self._report(seed))
         digest = hashlib.sha256(answer.content + (b" " if "other-bytes" in self.lies else b"")).digest()
         answer.headers["content-digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"

@@ -75,6 +75,13 @@ async def test_a_system_that_is_not_steady_is_not_broken(tmp_path: Path) -> None
     assert [result.holds for result in found.results if result.phase == "steady"] == [False]
 
 
+async def test_a_request_of_the_steady_state_that_fails_late_counts(tmp_path: Path) -> None:
+    found = await ran(Scripted(lies=frozenset({"late"})), tmp_path)
+    assert (found.held, found.faults) == (False, ())
+    (steady,) = (result for result in found.results if result.phase == "steady")
+    assert "504 deadline-exceeded" in steady.found
+
+
 async def test_a_system_that_does_not_heal_in_time_fails(tmp_path: Path) -> None:
     found = await ran(Scripted(heals=False), tmp_path, after=After(healed_within=0.5))
     assert not found.held
