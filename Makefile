@@ -86,6 +86,8 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz $(VAULT_TESTS:%=--ignore=%)
+	@$(BIN)/python -m cqox.chaos simulate --seeds 0-199 --minutes 4 --quiet
+	@$(BIN)/python -m cqox.chaos simulate --seeds 0-19 --minutes 3 --quiet --twice
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 
@@ -137,6 +139,11 @@ chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m cqox.chaos experiments run $(CHAOS)
+
+.PHONY: simulate
+simulate: $(VENV)/.test-ready  ## ten thousand seeds of six simulated minutes, resumable; 100 of six hours (SEEDS="0-99"; some CPU hours)
+	@$(BIN)/python -m cqox.chaos simulate --seeds $(or $(SEEDS),0-9999) --minutes 6 --quiet --ledger build/simulation/ledger.jsonl
+	@$(BIN)/python -m cqox.chaos simulate --seeds $(or $(LONG_SEEDS),0-99) --minutes 360 --quiet --ledger build/simulation/hours.jsonl
 
 .PHONY: simulate-mutants
 simulate-mutants: $(VENV)/.test-ready  ## planted defects, each of which the simulation of gateways and engines must catch (MUTANTS="-j 2"; some minutes)

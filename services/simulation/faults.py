@@ -14,13 +14,17 @@ from services.simulation.site import Site
 from services.simulation.stores.server import Fault as ServerFault
 from services.simulation.stores.server import SimulatedServer
 
-__all__ = ["CALM_SECONDS", "KINDS", "apply", "draw_faults"]
+__all__ = ["CALM_SECONDS", "KINDS", "SPARSE_MINUTES", "apply", "draw_faults"]
 
 CALM_SECONDS = 130.0
 """Time without faults at the end of each run: two recovery times of a circuit, and the last checks."""
 
 _FIRST_SECONDS = 8.0
+SPARSE_MINUTES = 60.0
+"""From this duration on, requests and faults are sparse: what counts is the time between them."""
+
 _MEAN_GAP_SECONDS = 9.0
+_SPARSE_GAP_SECONDS = 400.0
 
 type _Break = Callable[[Site, Fault], Awaitable[None]]
 
@@ -35,7 +39,7 @@ def draw_faults(draw: Random, minutes: float, *, engines: int, gateways: int, on
         gateways: number of gateways.
         on_servers: whether the stores are servers.
     """
-    end = 60 * minutes - CALM_SECONDS
+    end, gap = 60 * minutes - CALM_SECONDS, _MEAN_GAP_SECONDS if minutes < SPARSE_MINUTES else _SPARSE_GAP_SECONDS
     at, found = draw.uniform(2, _FIRST_SECONDS), list[Fault]()
     engine_names, gateway_names = [f"engine-{n}" for n in range(engines)], [f"gateway-{n}" for n in range(gateways)]
     kinds = {
@@ -60,7 +64,7 @@ def draw_faults(draw: Random, minutes: float, *, engines: int, gateways: int, on
         targets["hop"] = [each for each in targets["link"] if not each.endswith("|clients")]
         target = draw.choice(targets[place])
         found.append(Fault(number=len(found), kind=kind, at=at, seconds=seconds, target=target, parameters=parameters))
-        at += draw.expovariate(1 / _MEAN_GAP_SECONDS)
+        at += draw.expovariate(1 / gap)
     return found
 
 

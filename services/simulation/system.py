@@ -17,7 +17,7 @@ from cqox.chaos.simulation.process import SimulatedProcess
 from cqox.chaos.simulation.world import World
 from services.simulation.catalog import OWN_FILES
 from services.simulation.checks import REST_SECONDS, check_every_gateway, check_promises, check_rest, watch_circuits
-from services.simulation.faults import apply, draw_faults
+from services.simulation.faults import SPARSE_MINUTES, apply, draw_faults
 from services.simulation.last_client import LastClient
 from services.simulation.own_data import OwnData
 from services.simulation.recordings import Recordings, digest_of_sources
@@ -27,6 +27,7 @@ from services.simulation.workload import Client, Mix
 
 __all__ = ["CqoxSystem", "system"]
 
+_SPARSE_TIMES = 30
 _ROOT = Path(__file__).parents[2]
 _FILE = "worker-answers.json"
 _LAST_CHECKS_SECONDS = 25.0
@@ -76,7 +77,7 @@ class CqoxSystem:
         draw = world.draw("site")
         by_address, with_keys = draw.random() < 0.5, draw.random() < 0.4
         site = Site(world, self.recordings, by_address=by_address, on_servers=on_servers, with_keys=with_keys)
-        mix = Mix(gap=draw.choice([2.0, 4.0, 8.0]))
+        mix = Mix(gap=draw.choice([2.0, 4.0, 8.0]) * (_SPARSE_TIMES if minutes >= SPARSE_MINUTES else 1))
         tenants, load_ends_at = await admit_tenants(world, site), 60 * minutes - _LAST_CHECKS_SECONDS - REST_SECONDS
         with _logged(world), site.running(engines=engines, gateways=gateways):
             clients = list[Client]()
