@@ -182,7 +182,7 @@ class Client(Asking):
             return
         promise, target = self.draw.choice(ended), ""
         if promise.state == "interrupted":
-            # The same key may start it anew.
+            # The same key may start it again.
             return
         target, promise.cancelled = f"/api/jobs/{promise.job_id}", True
         if await self.ask("cancel_job", "DELETE", target, most=READ_SECONDS) is not None:

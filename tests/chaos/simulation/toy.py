@@ -1,4 +1,4 @@
-"""A system for tests: a counter that acknowledges, and forgets where it is told to."""
+"""A system for tests: a counter that acknowledges, and forgets where a seed says so."""
 
 import os
 from collections.abc import Sequence

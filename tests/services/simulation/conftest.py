@@ -18,6 +18,6 @@ def system() -> CqoxSystem:
 
 @pytest.fixture(scope="session")
 def recordings(system: CqoxSystem) -> Recordings:
-    """What workers answer."""
+    """Answers of the workers."""
     assert system.recordings is not None
     return system.recordings

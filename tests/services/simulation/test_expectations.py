@@ -1,4 +1,4 @@
-"""What clients of the simulation expect: each rule finds what breaks it, and nothing else."""
+"""Checks that clients of the simulation make."""
 
 import json
 from pathlib import Path

@@ -60,7 +60,7 @@ async def test_a_task_that_nobody_recorded_ends_the_worker(workers: Workers, aut
 
 @pytest.mark.trio
 @pytest.mark.parametrize(("cause", "expected"), [("killed", WorkerLost), ("memory", LimitExceeded)])
-async def test_what_ends_a_busy_worker_is_what_its_caller_is_told(
+async def test_what_ends_a_busy_worker_reaches_its_caller(
     workers: Workers,
     nursery: trio.Nursery,
     cause: str,
