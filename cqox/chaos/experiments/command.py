@@ -16,6 +16,8 @@ from cqox.chaos.experiments.reading import ExperimentInvalid, read_experiments
 from cqox.chaos.experiments.report import write_report
 from cqox.chaos.experiments.runner import Outcome, run_experiment
 from cqox.chaos.experiments.system import Opener
+from cqox.chaos.rendering.command import add_render_arguments, render
+from cqox.errors import CqoxError
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,9 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("run", "run experiments on processes that this command starts"),
         ("list", "list the experiments"),
         ("check", "read every file and say what is wrong in it"),
+        ("render", "write the experiments as those of Chaos Mesh"),
     ):
         action = actions.add_parser(name, help=about, description=about[:1].upper() + about[1:] + ".")
         action.add_argument("--folder", type=Path, default=_FOLDER, help="files of experiments (default: %(default)s)")
+        if name == "render":
+            add_render_arguments(action)
         if name != "run":
             continue
         action.add_argument("names", nargs="*", metavar="NAME", help="experiments to run; all of them by default")
@@ -61,6 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
         return _complain(str(invalid))
     if arguments.action == "check":
         _say(f"{len(experiments)} experiments, all of them well formed.")
+        return _HELD
+    if arguments.action == "render":
+        try:
+            _say(render(experiments, arguments))
+        except (CqoxError, OSError) as error:
+            return _complain(str(error))
         return _HELD
     if arguments.action == "list":
         width = max(len(each.name) for each in experiments)
