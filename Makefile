@@ -70,6 +70,13 @@ $(VENV)/.mutants-ready: $(VENV)/.test-ready requirements-mutants.lock
 	@$(INSTALL) -r requirements-mutants.lock
 	@touch $@
 
+# An environment of its own: nothing else needs it, and it starts Python as the first of the path.
+$(VENV)/.chaos-toolkit-ready: $(VENV)/.test-ready deploy/chaos/requirements.lock
+	@echo "Installing Chaos Toolkit (deploy/chaos/requirements.lock) ..."
+	@$(BIN)/python -m venv $(VENV)/chaos-toolkit
+	@$(VENV)/chaos-toolkit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/chaos/requirements.lock
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/.run-ready  ## create .venv and install the locked requirements
 
@@ -149,6 +156,14 @@ simulate: $(VENV)/.test-ready  ## ten thousand seeds of six simulated minutes, r
 simulate-mutants: $(VENV)/.test-ready  ## planted defects, each of which the simulation of gateways and engines must catch (MUTANTS="-j 2"; some minutes)
 	@$(BIN)/python -m cqox.chaos simulate --mutants services/simulation/mutants.toml $(MUTANTS)
 
+# The last run is of a product that loses what it has stored: it has to deviate.
+.PHONY: chaos-toolkit
+chaos-toolkit: $(VENV)/.chaos-toolkit-ready  ## experiments of deploy/chaos/toolkit with Chaos Toolkit (CHAOS="engine-paused"; ten minutes)
+	@export PATH="$(abspath $(BIN)):$$PATH"; run="python -m cqox.chaos toolkit run --chaos $(VENV)/chaos-toolkit/bin/chaos"; \
+	$$run; \
+	$$run $(or $(CHAOS),engine-killed workers-killed gateway-to-engine-reset); \
+	CHAOS_SYSTEM=tests.chaos.losing:open_system $$run --expect deviated engine-killed-at-work
+
 .PHONY: fuzz
 fuzz: $(VENV)/.test-ready $(VENV)/.bench-ready  ## 50,000 raw exchanges with both services (FUZZ="--seed S --exchanges N")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
@@ -207,6 +222,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@$(EXPORT) --only-group peers -o requirements-peers.lock
 	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock
+	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/chaos/requirements.in -o deploy/chaos/requirements.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches

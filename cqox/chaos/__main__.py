@@ -10,6 +10,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "simulate": ("cqox.chaos.simulation.command", "run a system under seeded faults in simulated time"),
     "experiments": ("cqox.chaos.experiments.command", "run, list or render experiments on real processes"),
+    "toolkit": ("cqox.chaos.toolkit.command", "serve and ask the systems of Chaos Toolkit's experiments"),
 }
 """The module of each command, which has `add_arguments(parser)` and `run(arguments) -> int`."""
 

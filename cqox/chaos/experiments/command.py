@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("run", "run experiments on processes that this command starts"),
         ("list", "list the experiments"),
         ("check", "read every file and say what is wrong in it"),
-        ("render", "write the experiments as those of Chaos Mesh"),
+        ("render", "write the experiments for Chaos Mesh and Chaos Toolkit"),
     ):
         action = actions.add_parser(name, help=about, description=about[:1].upper() + about[1:] + ".")
         action.add_argument("--folder", type=Path, default=_FOLDER, help="files of experiments (default: %(default)s)")

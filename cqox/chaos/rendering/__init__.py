@@ -1,4 +1,4 @@
-"""Experiments rendered for other tools: manifests of Chaos Mesh."""
+"""Experiments rendered for other tools: manifests of Chaos Mesh, and files of Chaos Toolkit."""
 
 from cqox.chaos.rendering.cluster import Cluster, ClusterInvalid
 from cqox.chaos.rendering.files import rendered_files, write_files

@@ -7,12 +7,13 @@ from pathlib import Path
 from cqox.chaos.experiments.experiment import Experiment
 from cqox.chaos.rendering.cluster import Cluster
 from cqox.chaos.rendering.mesh import MeshExperiment, mesh_experiment, workflow
+from cqox.chaos.rendering.toolkit import toolkit_experiment
 from cqox.chaos.rendering.yaml_text import to_yaml
 
 __all__ = ["MARK", "rendered_files", "write_files"]
 
 MARK = "Rendered by `python -m cqox.chaos experiments render` from deploy/chaos/experiments; change it there."
-"""The first line of every file, by which one that is no longer rendered is known."""
+"""A line of every file, by which one that is no longer rendered is known."""
 
 
 def rendered_files(experiments: Sequence[Experiment], cluster: Cluster) -> dict[str, str]:
@@ -21,7 +22,10 @@ def rendered_files(experiments: Sequence[Experiment], cluster: Cluster) -> dict[
     Raises:
         SteadyStateMissing: an experiment has no steady state.
     """
-    return _mesh(experiments, cluster)
+    return _mesh(experiments, cluster) | {
+        f"toolkit/{each.name}.json": json.dumps(toolkit_experiment(each, MARK), indent=2, ensure_ascii=False) + "\n"
+        for each in experiments
+    }
 
 
 def write_files(files: Mapping[str, str], folder: Path) -> list[str]:

@@ -100,13 +100,13 @@ def _templates(experiment: Experiment, faults: tuple[MeshFault, ...], cluster: C
         {"name": f"{name}-after-{check.name}", **check.after(cluster, experiment.after.healed_within)}
         for check in checks
     ]
-    broken = [during]
+    broken: list[Mapping[str, object]] = [during]
     below: list[Mapping[str, object]] = []
     for number, (fault, made) in enumerate(zip(experiment.faults, faults, strict=True), 1):
         field = made.kind[:1].lower() + made.kind[1:]
         # HTTPChaos and IOChaos begin with more than one capital.
         field = {"hTTPChaos": "httpChaos", "iOChaos": "ioChaos"}.get(field, field)
-        step = {
+        step: dict[str, object] = {
             "name": f"{name}-fault-{number}",
             "templateType": made.kind,
             "deadline": seconds_text(fault.seconds),
