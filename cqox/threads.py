@@ -14,7 +14,7 @@ __all__ = ["Handover", "installed", "replacement", "run_in_thread"]
 
 
 class Handover(Protocol):
-    """What runs the blocking calls in place of threads."""
+    """A replacement of threads, which runs the blocking calls."""
 
     async def run_sync[T](self, call: Callable[[], T]) -> T:
         """Run the call and return its result."""

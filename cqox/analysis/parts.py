@@ -1,4 +1,4 @@
-"""What an engine is made of: its stores and its workers, each opened by a function that can be replaced."""
+"""Parts of an engine: its stores and its workers, each opened by a function that can be replaced."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager

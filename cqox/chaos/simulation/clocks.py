@@ -11,7 +11,7 @@ _EPOCH = 1_767_225_600.0
 
 
 class Skew:
-    """How the time of day of one process differs from the true one; its monotonic time only drifts.
+    """The clock of one process: its time of day may be off the true one, and its monotonic time only drifts.
 
     Attributes:
         offset: seconds by which it is ahead.

@@ -40,7 +40,7 @@ class _Packet:
 
 
 class Direction:
-    """What one socket has sent and the other has not received yet.
+    """Packets that one socket has sent and the other has not received yet.
 
     Args:
         network: the network.

@@ -40,7 +40,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run has shown.
+    """The result of a run.
 
     Attributes:
         seed: the seed.

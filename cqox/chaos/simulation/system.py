@@ -34,5 +34,5 @@ class System(Protocol):
         ...
 
     async def run(self, world: "World", faults: Sequence[Fault], minutes: float) -> None:
-        """Run the system under these faults for this time, and tell the world what is violated."""
+        """Run the system under these faults for this time, and report to the world what is violated."""
         ...

@@ -55,7 +55,7 @@ class InTheLoop:
 
 
 class World:
-    """What a simulated run consists of.
+    """A simulated run.
 
     Args:
         seed: decides whatever is left to chance.
