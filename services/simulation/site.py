@@ -54,6 +54,7 @@ _SERVER_EPOCH = 1_767_225_600.0
 """Unix time of the servers at the start of a run. Their clock is their own, not that of the process that calls."""
 
 _HOP_KEY = "a-secret-that-gateways-and-engines-of-a-simulation-share"
+_DOWN_SECONDS = 0.5
 _FAULTS_OF_STORES = ("full disk", "store errors", "stores and engines")
 _AFTERMATH_SECONDS = 70.0
 """How long a connection may take to learn that it is broken."""
@@ -155,12 +156,12 @@ class Site:
         self.disk.power_loss()
 
     def take_down(self, name: str) -> None:
-        """Let the name of all engines not stand for this one any more."""
+        """Let the name of all engines not stand for this one any more, and start it no more once it has ended."""
         self._down.add(name)
         self._name()
 
     def put_up(self, name: str) -> None:
-        """Let the name of all engines stand for this one again."""
+        """Let the name of all engines stand for this one again, which is started again."""
         self._down.discard(name)
         self._name()
 
@@ -241,6 +242,8 @@ class Site:
 
     def _start(self, name: str, make: Callable[[], App]) -> None:
         async def run(process: SimulatedProcess) -> None:
+            while name in self._down:
+                await trio.sleep(_DOWN_SECONDS)
             app = make()
             self.apps[name] = app
             try:
