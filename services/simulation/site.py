@@ -7,6 +7,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Literal, TypedDict
 
+import trio
+
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.parts import Parts
 from cqox.analysis.pools import open_pool
