@@ -55,7 +55,7 @@ def read_experiments(folder: Path) -> list[Experiment]:
     Raises:
         ExperimentInvalid: there is none, or one of them is no experiment.
     """
-    files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
+    files = sorted(folder.glob("*.toml"), key=lambda file: file.stem) if folder.is_dir() else []
     if not files:
         raise ExperimentInvalid(folder, "", "there is no experiment in this folder")
     return [read_experiment(file) for file in files]
