@@ -244,7 +244,8 @@ class Site:
 
     def _start(self, name: str, make: Callable[[], App]) -> None:
         async def run(process: SimulatedProcess) -> None:
-            while name in self._down:
+            # One task for each engine, and in simulated time: an event would have to be made again each time.
+            while name in self._down:  # noqa: ASYNC110
                 await trio.sleep(_DOWN_SECONDS)
             app = make()
             self.apps[name] = app
