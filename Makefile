@@ -161,7 +161,7 @@ simulate-mutants: $(VENV)/.test-ready  ## planted defects, each of which the sim
 chaos-toolkit: $(VENV)/.chaos-toolkit-ready  ## experiments of deploy/chaos/toolkit with Chaos Toolkit (CHAOS="engine-paused"; ten minutes)
 	@export PATH="$(abspath $(BIN)):$$PATH"; run="python -m cqox.chaos toolkit run --chaos $(VENV)/chaos-toolkit/bin/chaos"; \
 	$$run; \
-	$$run $(or $(CHAOS),engine-killed workers-killed gateway-to-engine-reset); \
+	$$run $(or $(CHAOS),engine-killed gateway-killed gateway-to-engine-reset); \
 	CHAOS_SYSTEM=tests.chaos.losing:open_system $$run --expect deviated engine-killed-at-work
 
 .PHONY: fuzz

@@ -23,6 +23,13 @@ def rendered_files(experiments: Sequence[Experiment], cluster: Cluster) -> dict[
         SteadyStateMissing: an experiment has no steady state.
     """
     return _mesh(experiments, cluster) | {
+        "toolkit/README.md": _toolkit_index(experiments),
+        **_toolkit(experiments),
+    }
+
+
+def _toolkit(experiments: Iterable[Experiment]) -> dict[str, str]:
+    return {
         f"toolkit/{each.name}.json": json.dumps(toolkit_experiment(each, MARK), indent=2, ensure_ascii=False) + "\n"
         for each in experiments
     }
@@ -99,6 +106,32 @@ def _mesh_index(experiments: Sequence[Experiment], made: Mapping[str, MeshExperi
             "",
         )
     )
+
+
+def _toolkit_index(experiments: Sequence[Experiment]) -> str:
+    rows = [(f"`{each.name}`", ", ".join(each.needs.parts) or "nothing else", _unsaid(each)) for each in experiments]
+    return "\n".join(
+        (
+            f"<!-- {MARK} -->",
+            "",
+            "# Chaos Toolkit experiments",
+            "",
+            f"All {len(experiments)} experiments are here. Each starts its own system on this machine and breaks that",
+            "alone. [How to run them](../../../docs/how-to/chaos-mesh.md#chaos-toolkit).",
+            "",
+            "Chaos Toolkit has no words for some things of a definition. The load is sent by the system that the",
+            "experiment starts, and is no activity. What must hold during the faults is judged after them, by the",
+            "probe `healed`, and is part of the hypothesis from then on. A schedule is left out: an experiment runs",
+            "once. The goodput over time is in the report of `make chaos` alone.",
+            "",
+            *_table(("experiment", "what it needs besides gateway and engines", "left out"), rows),
+            "",
+        )
+    )
+
+
+def _unsaid(experiment: Experiment) -> str:
+    return f"schedule `{experiment.schedule}`" if experiment.schedule else ""
 
 
 def _needs(experiment: Experiment) -> str:

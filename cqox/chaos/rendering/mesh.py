@@ -1,6 +1,6 @@
 """Documents of Chaos Mesh: the faults of an experiment, its schedule, and a workflow of all experiments."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cqox.chaos.experiments.experiment import Experiment
@@ -121,7 +121,7 @@ def _templates(experiment: Experiment, faults: tuple[MeshFault, ...], cluster: C
             below += [wait, step]
             step = _group(f"{name}-later-{number}", "Serial", [wait["name"], step["name"]])
         broken.append(step)
-    groups = {"before": before, "break": broken, "after": after}
+    groups: Mapping[str, Sequence[Mapping[str, object]]] = {"before": before, "break": broken, "after": after}
     return [
         _group(name, "Serial", [f"{name}-{phase}" for phase in groups]),
         *(_group(f"{name}-{phase}", "Parallel", [each["name"] for each in steps]) for phase, steps in groups.items()),

@@ -15,7 +15,7 @@ _VALIDATE_SECONDS = 60.0
 
 
 class Expected(Enum):
-    """What a run is expected to show."""
+    """The result that a run is expected to have."""
 
     HELD = "held"
     DEVIATED = "deviated"

@@ -156,7 +156,7 @@ class Session:
         return _answer([result])
 
     async def _promises(self) -> Answer:
-        """Whether everything that was asked for so far held: true before the first fault."""
+        """Return what did not hold so far: nothing before the first fault."""
         await trio.lowlevel.checkpoint()
         return _answer([each for each in self._results if not each.holds])
 
