@@ -48,6 +48,8 @@ async def check_promises(world: World, client: LastClient) -> None:
             world.violated(f"the job {job_id}, acknowledged at {promise.at:.1f} s, cannot be read")
         elif state is not None and not expected.is_final(state):
             world.violated(f"the job {job_id}, acknowledged at {promise.at:.1f} s, is still {state}")
+        if state == "succeeded" and not await client.read_report(promise.analysis_id):
+            world.violated(f"the job {job_id} has succeeded, and its report {promise.analysis_id} cannot be read")
     for key in expected.keys_reused:
         world.violated(f"the idempotency key {key} was taken for two requests")
     await client.check_deleted()

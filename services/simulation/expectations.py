@@ -44,6 +44,7 @@ class JobPromise:
         at: when it was acknowledged, in seconds.
         cancelled: whether somebody asked to cancel it.
         state: the last state that was seen.
+        analysis_id: its report, once it has succeeded.
     """
 
     job_id: str
@@ -51,6 +52,7 @@ class JobPromise:
     at: float
     cancelled: bool = False
     state: str = "running"
+    analysis_id: str = ""
 
 
 @dataclass(slots=True)
@@ -221,6 +223,7 @@ class Expectations:
         if state == "cancelled" and not promise.cancelled:
             self.world.violated(f"the job {job_id} was cancelled by nobody")
         promise.state = state
+        promise.analysis_id = str(job.get("analysis_id") or "") or promise.analysis_id
         return state
 
     def counted(self, listed: int, unknown: int) -> None:

@@ -56,7 +56,6 @@ _SERVER_EPOCH = 1_767_225_600.0
 """Unix time of the servers at the start of a run. Their clock is their own, not that of the process that calls."""
 
 _HOP_KEY = "a-secret-that-gateways-and-engines-of-a-simulation-share"
-_DOWN_SECONDS = 0.5
 _FAULTS_OF_STORES = ("full disk", "store errors", "stores and engines")
 _AFTERMATH_SECONDS = 70.0
 """How long a connection may take to learn that it is broken."""
@@ -118,7 +117,7 @@ class Site:
         self._draw = world.draw("store errors")
         self._errors: list[tuple[float, bool]] = []
         self._worker_faults: dict[str, WorkerFaults] = {}
-        self._down: set[str] = set()
+        self._down: dict[str, trio.Event] = {}
         self._crashing: dict[str, float] = {}
         self._trouble: list[list[float]] = []
         self._broken: list[tuple[str, list[float]]] = []
@@ -159,12 +158,13 @@ class Site:
 
     def take_down(self, name: str) -> None:
         """Let the name of all engines not stand for this one any more, and start it no more once it has ended."""
-        self._down.add(name)
+        self._down.setdefault(name, trio.Event())
         self._name()
 
     def put_up(self, name: str) -> None:
         """Let the name of all engines stand for this one again, which is started again."""
-        self._down.discard(name)
+        if name in self._down:
+            self._down.pop(name).set()
         self._name()
 
     @contextmanager
@@ -244,9 +244,8 @@ class Site:
 
     def _start(self, name: str, make: Callable[[], App]) -> None:
         async def run(process: SimulatedProcess) -> None:
-            # One task for each engine, and in simulated time: an event would have to be made again each time.
-            while name in self._down:  # noqa: ASYNC110
-                await trio.sleep(_DOWN_SECONDS)
+            if name in self._down:
+                await self._down[name].wait()
             app = make()
             self.apps[name] = app
             try:
