@@ -38,6 +38,7 @@ UPLOAD_SECONDS = 150.0
 
 _SLACK_SECONDS = 1.0
 _SILENCE_SECONDS = 60.0
+_EVENTS_SECONDS = 300.0
 _NEWEST = 200
 
 
@@ -231,7 +232,7 @@ class Asking:
     async def follow_events(self, job_id: str) -> str | None:
         """Follow a job by its events until the last one; return its state, None where the stream was not answered."""
         exists = not self.expected.jobs[job_id].cancelled
-        target, most = f"/api/jobs/{job_id}/events", float("inf")
+        target, most = f"/api/jobs/{job_id}/events", _EVENTS_SECONDS
         answer = await self.ask("job_events", "GET", target, most=most, exists=exists, may_break=True)
         if answer is None:
             return None

@@ -187,6 +187,10 @@ class Expectations:
         if isinstance(provenance, dict) and provenance.get("stored") is True:
             self.reports.setdefault(analysis_id, self._numbers[analysis_id])
 
+    def report_of(self, asked: Mapping[str, object]) -> str:
+        """Return the id of the report of a request; empty where none was answered."""
+        return self._report_of.get(json.dumps(asked, sort_keys=True), "")
+
     def read(self, analysis_id: str, report: Mapping[str, object]) -> None:
         """Check a stored report that was read."""
         if report.get("analysis_id") != analysis_id:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.simulation.asking import ANALYSIS_SECONDS, READ_SECONDS, Asking
-from services.simulation.catalog import ANALYSES, FILES, OWN_ANALYSES
+from services.simulation.catalog import ANALYSES, FILES, OWN_ANALYSES, OWN_FILES
 
 __all__ = ["LastClient"]
 
@@ -55,6 +55,27 @@ class LastClient(Asking):
             ("list_estimators", "/api/estimators"),
         ):
             found[kind] = await self.ask(kind, "GET", target, most=READ_SECONDS) is not None
+        return found | await self._delete_everything()
+
+    async def _delete_everything(self) -> Mapping[str, bool]:
+        """Upload and analyse a file, delete its report, analyse it again, and delete it; what is deleted is gone."""
+        name = next(each for each in OWN_FILES if not self.expected.exclusive or each in self.expected.exclusive)
+        self.expected.comes_back(name)
+        self.expected.comes_back(f"report of {name}")
+        if not await self.upload(name, OWN_FILES[name]):
+            return {"an upload of an own file": False}
+        found, path = dict[str, bool](), f"/api/datasets/{self.expected.datasets[name]}"
+        for operation, target in (("delete_analysis", ""), ("delete_dataset", f"{path}?erase=reports")):
+            asked = self.asked(OWN_ANALYSES[name])
+            assert asked is not None
+            found[f"an analysis before {operation}"] = await self.analyze(asked, most=ANALYSIS_SECONDS, fields={})
+            report = self.expected.report_of(asked)
+            done = await self.ask(operation, "DELETE", target or f"/api/analyses/{report}", most=READ_SECONDS)
+            found[operation] = done is not None
+            self.expected.reports.pop(report, None)
+            await self.ask("read_analysis", "GET", f"/api/analyses/{report}", most=READ_SECONDS, gone=True)
+        self.expected.datasets.pop(name)
+        await self.ask("read_dataset", "GET", path, most=READ_SECONDS, gone=True)
         return found
 
 
