@@ -38,11 +38,12 @@ def before_experiment_control(context: object, name: str, configuration: Mapping
         time.sleep(_PAUSE_SECONDS)
 
 
-def after_experiment_control(context: object) -> None:
-    """End the system.
+def after_experiment_control(context: object, name: str) -> None:
+    """End the system, and wait until everything that it has started has ended.
 
     Args:
         context: the experiment as Chaos Toolkit has it.
+        name: of the experiment; Chaos Toolkit gives every function of a control the same arguments.
     """
     while _running:
         process = _running.pop()

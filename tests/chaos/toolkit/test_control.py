@@ -9,12 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
-import sys
+import json, sys
 from cqox.chaos.toolkit import control
 assert "trio" not in sys.modules and "anyio" not in sys.modules
-control.before_experiment_control(context={}, name="engine-killed", configuration={"state": sys.argv[1]})
+# What Chaos Toolkit gives to every function of a control.
+given = json.load(open("deploy/chaos/toolkit/engine-killed.json"))["controls"][0]["provider"]["arguments"]
+control.before_experiment_control(context={}, configuration={"state": sys.argv[1]}, **given)
 print(open(sys.argv[1]).read() if sys.argv[2] == "starts" else "no system")
-control.after_experiment_control(context={})
+control.after_experiment_control(context={}, **given)
 """
 
 
@@ -39,7 +41,7 @@ def fake(tmp_path: Path) -> dict[str, str]:
 def ran(environment: dict[str, str], state: Path, starts: str) -> str:
     # Isolated but for the path: no packages of this environment.
     given = [sys.executable, "-S", "-c", PROGRAM, str(state), starts]
-    done = subprocess.run(given, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(given, env=environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
     return done.stdout.strip()
 
 
