@@ -32,7 +32,7 @@ class SimulatedProcess:
         skew: its clock.
         starts: how often it was started.
         alive: whether it runs.
-        ended: set while it does not run.
+        ended: set once it has ended, until it is started again.
     """
 
     def __init__(self, name: str, main: Main, now: Callable[[], float]) -> None:
@@ -40,8 +40,8 @@ class SimulatedProcess:
         self.skew = Skew()
         self.starts = 0
         self.alive = False
+        # Unset also before its first start, so that nobody who waits for its end misses that.
         self.ended = trio.Event()
-        self.ended.set()
         self._main = main
         self._now = now
         self._scope = trio.CancelScope()
@@ -59,7 +59,9 @@ class SimulatedProcess:
             Exception: what ends it by itself.
         """
         self.starts += 1
-        self.alive, self._crashed, self.ended = True, False, trio.Event()
+        self.alive, self._crashed = True, False
+        if self.ended.is_set():
+            self.ended = trio.Event()
         process, skew = current_process.set(self), current_skew.set(self.skew)
         try:
             with trio.CancelScope() as self._scope:
