@@ -63,4 +63,4 @@ async def serve(app: App, world: World, process: SimulatedProcess, *, limits: di
         await lifespan.wait_for_startup()
         group.start_soon(trio.serve_listeners, handle, [trio.SocketListener(listening)])
         await app.lifecycle.failed.wait()
-        raise AppFailed(repr(app.lifecycle.failure))
+        raise AppFailed(repr(app.lifecycle.failure)) from app.lifecycle.failure

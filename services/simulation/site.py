@@ -18,6 +18,7 @@ from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
 from cqox.chaos.simulation.disk import Fault as DiskFault
 from cqox.chaos.simulation.process import SimulatedProcess, current_process
 from cqox.chaos.simulation.world import World
+from cqox.errors import StoreUnavailable
 from cqox.fault_points import hooked
 from cqox.storage import ResultDatabase, SqliteStore
 from services.config.settings import Settings
@@ -252,7 +253,7 @@ class Site:
                 await serve(app, self.world, process, limits=self.limits)
             except Exception as error:
                 # One that is killed may raise anything; one that cannot open its stores ends, and is started again.
-                if process.alive and not self.has_faults(self.world.now, *_FAULTS_OF_STORES):
+                if process.alive and not (self.has_faults(self.world.now, *_FAULTS_OF_STORES) and _is_of_store(error)):
                     self.world.violated(f"{name} has ended by itself: {error!r}")
                 raise
             finally:
@@ -338,6 +339,12 @@ def _sqlite_error(code: int, text: str) -> sqlite3.OperationalError:
 
 def _incarnation(process: SimulatedProcess) -> str:
     return f"{process.name}#{process.starts}"
+
+
+def _is_of_store(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_of_store, error.exceptions))
+    return error is not None and (isinstance(error, StoreUnavailable | OSError) or _is_of_store(error.__cause__))
 
 
 def _who() -> str | None:
