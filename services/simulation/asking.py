@@ -30,11 +30,11 @@ JSON: Mapping[str, str] = {"Content-Type": "application/json"}
 ANALYZE = "/api/analyze/comprehensive"
 """Path of analyses."""
 READ_SECONDS = 30.0
-"""How long an answer may take that needs no analysis."""
+"""Most seconds of an answer that needs no analysis."""
 ANALYSIS_SECONDS = 120.0
-"""How long an analysis may take."""
+"""Most seconds of an analysis."""
 UPLOAD_SECONDS = 150.0
-"""How long an upload may take."""
+"""Most seconds of an upload."""
 
 _SLACK_SECONDS = 1.0
 _SILENCE_SECONDS = 60.0
@@ -44,7 +44,7 @@ _NEWEST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """How clients behave.
+    """The behaviour of clients.
 
     Attributes:
         gap: mean seconds between two requests of one client.
@@ -77,7 +77,7 @@ class Asking:
 
     @property
     def expected(self) -> Expectations:
-        """What the clients of the tenant have been told."""
+        """Expectations of the clients of the tenant."""
         return self.tenant.expected
 
     async def ask(
@@ -128,13 +128,13 @@ class Asking:
                 world.violated(f"the answer to {name} {target} was lost without a cause: {lost}")
             return None
         allowed = float("inf") if troubled or pause else most + _SLACK_SECONDS
-        told = f"{method} {target} {json.dumps(dict(headers or {}))}"
+        request = f"{method} {target} {json.dumps(dict(headers or {}))}"
         if exists and answer.status == HTTPStatus.NOT_FOUND:
             world.violated(f"{method} {target} is not there, and it was acknowledged")
-        good = self.expected.answered(name, answer, seconds=seconds, most=allowed, told=told)
+        good = self.expected.answered(name, answer, seconds=seconds, most=allowed, sent=request)
         if good and gone:
             world.violated(f"{method} {target} is there for {self.tenant.name or 'all'}, and must not be")
-        self.expected.explained(name, answer, self.site, began, told)
+        self.expected.explained(name, answer, self.site, began, request)
         return answer if good else None
 
     def asked(self, one: Mapping[str, object]) -> dict[str, object] | None:

@@ -1,4 +1,4 @@
-"""What the clients of the simulation ask for: files and analyses, each with answers that are recorded once."""
+"""Files and analyses that the clients of the simulation ask for, each with answers that are recorded once."""
 
 from collections.abc import Mapping
 from random import Random
@@ -43,4 +43,4 @@ OWN_ANALYSES = {name: _analysis(name, 5, "difference_in_means") for name in OWN_
 """The analysis of each of those files."""
 
 FIGURES = 1
-"""How many figures of an analysis are drawn."""
+"""Number of figures of an analysis that are drawn."""

@@ -1,4 +1,4 @@
-"""What must hold at the end of a run, a while after the last fault: every promise kept, everything well, nothing left.
+"""Checks at the end of a run, a while after the last fault: every promise kept, everything well, nothing left.
 
 Promises are checked first, then every kind of request at every gateway, then what rests once nobody asks anything.
 """
@@ -19,7 +19,7 @@ from services.simulation.site import Site
 __all__ = ["REST_SECONDS", "check_every_gateway", "check_promises", "check_rest", "watch_circuits"]
 
 REST_SECONDS = 40.0
-"""How long nobody asks anything, before it is checked that nothing is in flight."""
+"""Seconds in which nobody asks anything, before it is checked that nothing is in flight."""
 
 _ATTEMPTS = 6
 _WATCH_SECONDS = 1.0
@@ -27,7 +27,7 @@ _AT_REST = frozenset({"running", "queued", "in_flight", "probing", "waiting"})
 
 
 async def check_promises(world: World, client: LastClient) -> None:
-    """Read everything that a tenant was told; by now all is well, so that every answer must come."""
+    """Read everything that was acknowledged to a tenant; by now all is well, so that every answer must come."""
     expected = client.expected
     for analysis_id in list(expected.reports):
         if not await client.read_report(analysis_id):

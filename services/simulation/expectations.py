@@ -1,4 +1,4 @@
-"""What clients of the simulation expect of answers, and what they remember to check later.
+"""Expectations of the clients of the simulation, and their memory of what is to be checked later.
 
 Each answer must have a status that the contract names for its operation, must belong to its request, and must agree
 with every earlier answer to an equal one. What was acknowledged must stay.
@@ -57,7 +57,7 @@ class JobPromise:
 
 @dataclass(slots=True)
 class Expectations:
-    """What all clients together have been told.
+    """Everything that was acknowledged to all clients together.
 
     Attributes:
         world: learns of violations.
@@ -87,7 +87,7 @@ class Expectations:
     _numbers: dict[str, str] = field(default_factory=dict)
     _report_of: dict[str, str] = field(default_factory=dict)
 
-    def answered(self, name: str, answer: Answer, *, seconds: float, most: float, told: str = "") -> bool:
+    def answered(self, name: str, answer: Answer, *, seconds: float, most: float, sent: str = "") -> bool:
         """Check an answer by itself; return whether it is a success.
 
         Args:
@@ -95,7 +95,7 @@ class Expectations:
             answer: the response.
             seconds: how long it took.
             most: how long it may take.
-            told: what the client sent, for the message.
+            sent: what the client sent, for the message.
         """
         status = answer.status
         self.counts[f"{name} {status}"] = self.counts.get(f"{name} {status}", 0) + 1
@@ -103,24 +103,24 @@ class Expectations:
         good = {int(each.status) for each in what.answers}
         allowed = good | {int(each) for each in what.problems} | {int(each) for each in _ALWAYS}
         if status not in allowed:
-            self._wrong(name, answer, f"has status {status}, which the contract does not name", told)
+            self._wrong(name, answer, f"has status {status}, which the contract does not name", sent)
         if seconds > most:
-            self._wrong(name, answer, f"took {seconds:.3f} s of {most:.3f} s", told)
+            self._wrong(name, answer, f"took {seconds:.3f} s of {most:.3f} s", sent)
         if status in _RETRY_LATER and "retry-after" not in answer.headers and status not in good:
-            self._wrong(name, answer, "says nothing of when to come back", told)
+            self._wrong(name, answer, "says nothing of when to come back", sent)
         if status not in good:
-            self._check_problem(name, answer, told)
+            self._check_problem(name, answer, sent)
         return status in good
 
-    def _check_problem(self, name: str, answer: Answer, told: str) -> None:
+    def _check_problem(self, name: str, answer: Answer, sent: str) -> None:
         if answer.headers.get("content-type", "") != "application/problem+json":
-            self._wrong(name, answer, "is an error without a problem", told)
+            self._wrong(name, answer, "is an error without a problem", sent)
             return
         body = answer.json()
         if not isinstance(body, dict) or body.get("status") != answer.status or not body.get("detail"):
-            self._wrong(name, answer, "has a problem without its status or a detail", told)
+            self._wrong(name, answer, "has a problem without its status or a detail", sent)
 
-    def explained(self, name: str, answer: Answer, site: "Site", began: float, told: str) -> None:
+    def explained(self, name: str, answer: Answer, site: "Site", began: float, sent: str) -> None:
         """Check that a failure has a cause: a fault of what it names, since the request was sent.
 
         Args:
@@ -128,7 +128,7 @@ class Expectations:
             answer: the response.
             site: knows the faults.
             began: when the request was sent, in seconds.
-            told: what the client sent, for the message.
+            sent: what the client sent, for the message.
         """
         if answer.status < HTTPStatus.BAD_REQUEST:
             return
@@ -136,7 +136,7 @@ class Expectations:
         kind = str(body.get("type")) if isinstance(body, dict) else ""
         causes = _CAUSES.get(kind)
         if causes is not None and not site.has_faults(began, *causes, aftermath=_AFTERMATH_SECONDS):
-            self._wrong(name, answer, "has no cause", told)
+            self._wrong(name, answer, "has no cause", sent)
 
     def uploaded(self, name: str, described: Mapping[str, object]) -> None:
         """Note a data set that was acknowledged."""
@@ -235,7 +235,7 @@ class Expectations:
 
         Args:
             listed: number of all jobs in the list.
-            unknown: number of those that no client was told of.
+            unknown: number of those that no client knows of.
         """
         if unknown > self.jobs_asked_for:
             self.world.violated(
@@ -247,6 +247,6 @@ class Expectations:
         """Return whether a job in this state has ended."""
         return state in _FINAL
 
-    def _wrong(self, name: str, answer: Answer, what: str, told: str) -> None:
+    def _wrong(self, name: str, answer: Answer, what: str, sent: str) -> None:
         text = answer.body[:300].decode("utf-8", "replace")
-        self.world.violated(f"an answer to {name} {what}{f' (asked {told})' if told else ''}: {answer.status} {text}")
+        self.world.violated(f"an answer to {name} {what}{f' (asked {sent})' if sent else ''}: {answer.status} {text}")

@@ -111,7 +111,7 @@ async def _crash_all_engines(site: Site, fault: Fault) -> None:
 
 
 async def _power(site: Site, fault: Fault) -> None:
-    # The host is gone before its process is, so that nobody is told.
+    # The host is gone before its process is, so that nobody is notified.
     site.world.network.power_off(fault.target)
     site.world.process(fault.target).crash()
     await trio.sleep(fault.seconds)

@@ -34,7 +34,7 @@ class LastClient(Asking):
             if asked is not None and not await self.preview(asked):
                 self.site.world.violated(f"the data set {name} is listed, and cannot be analysed")
 
-    async def ask_everything(self) -> Mapping[str, bool]:
+    async def ask_everything(self) -> dict[str, bool]:
         """Ask for one thing of each kind; return for each whether it was a success."""
         name = self.tenant.files[0]
         found = {"an upload": await self.upload(name, FILES[name])}
@@ -57,7 +57,7 @@ class LastClient(Asking):
             found[kind] = await self.ask(kind, "GET", target, most=READ_SECONDS) is not None
         return found | await self._delete_everything()
 
-    async def _delete_everything(self) -> Mapping[str, bool]:
+    async def _delete_everything(self) -> dict[str, bool]:
         """Upload and analyse a file, delete its report, analyse it again, and delete it; what is deleted is gone."""
         name = next(each for each in OWN_FILES if not self.expected.exclusive or each in self.expected.exclusive)
         self.expected.comes_back(name)

@@ -1,4 +1,4 @@
-"""A data set that one client alone has: it uploads and analyses it, deletes the report or all of it, and begins anew.
+"""A data set that one client alone has: it uploads and analyses it, deletes the report or all of it, and begins again.
 
 Whether something deleted may come back is certain only where no earlier request can still be under way: where each of
 them was answered, at its first attempt, while no fault was in force.

@@ -1,4 +1,4 @@
-"""What real workers have answered, by task: a simulation replays it, and finds nothing where it asks for more.
+"""Answers of real workers, by task: a simulation replays it, and finds nothing where it asks for more.
 
 A task is known by its name and its arguments; files that it reads count by their content, those that it writes are
 recorded with its answer.

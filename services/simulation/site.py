@@ -59,7 +59,7 @@ _SERVER_EPOCH = 1_767_225_600.0
 _HOP_KEY = "a-secret-that-gateways-and-engines-of-a-simulation-share"
 _FAULTS_OF_STORES = ("full disk", "store errors", "stores and engines")
 _AFTERMATH_SECONDS = 70.0
-"""How long a connection may take to learn that it is broken."""
+"""Most seconds until a connection learns that it is broken."""
 
 
 class _Access(TypedDict, total=False):
@@ -69,7 +69,7 @@ class _Access(TypedDict, total=False):
 
 
 class Site:
-    """What runs in a world.
+    """The services that run in a world.
 
     Args:
         world: the world.

@@ -71,7 +71,7 @@ class CqoxSystem:
         return draw_faults(draw, minutes, engines=engines, gateways=gateways, on_servers=on_servers)
 
     async def run(self, world: World, faults: Sequence[Fault], minutes: float) -> None:
-        """Run the system under these faults for this time, and tell the world what is violated."""
+        """Run the system under these faults for this time, and report to the world what is violated."""
         assert self.recordings is not None
         engines, gateways, on_servers = _size(world.draw("faults"))
         draw = world.draw("site")

@@ -1,4 +1,4 @@
-"""The tenants of a simulated site: their keys, and what each has been told."""
+"""The tenants of a simulated site: their keys, and what was acknowledged to each."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Tenant:
         name: its id; empty where nobody needs a key.
         key: its API key; empty where nobody needs one.
         files: names of the files that it uploads.
-        expected: what its clients have been told.
+        expected: what was acknowledged to its clients.
     """
 
     name: str

@@ -33,7 +33,7 @@ _LONG_SHARE, _LONG_TIMES = 0.2, 12.0
 
 @dataclass(slots=True)
 class WorkerFaults:
-    """What is wrong with the workers of one engine.
+    """The faults of the workers of one engine.
 
     Attributes:
         hanging: number of faults that let tasks hang.

@@ -45,7 +45,7 @@ class Client(Asking):
     Attributes:
         ends_at: when it stops, in seconds.
         own: the data set that it alone has.
-        others: what the other tenants have been told.
+        others: what was acknowledged to the other tenants.
     """
 
     ends_at: float
