@@ -5,13 +5,13 @@ import anyio
 from cqox import clock
 from cqox.analysis.key import canonical_json
 from cqox.analysis.workers import Reply, WorkerPool
-from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost, WorkersUnavailable
+from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost
 from cqox.storage import DatasetRecord, FileStore, ResultStore
 
 __all__ = ["PASSING_FAILURES", "BuiltinDatasets", "record_of"]
 
 _PREPARE_SECONDS = 60.0
-PASSING_FAILURES = (LimitExceeded, StoreUnavailable, TimeoutError, WorkerLost, WorkersUnavailable)
+PASSING_FAILURES = (LimitExceeded, StoreUnavailable, TimeoutError, WorkerLost)
 """Failures to create the built-in data sets for a reason that passes."""
 
 
@@ -37,7 +37,6 @@ class BuiltinDatasets:
             LimitExceeded, WorkerLost: a worker was killed meanwhile.
             StoreUnavailable: the disk or the registry rejects it now.
             TimeoutError: a worker gives no answer.
-            WorkersUnavailable: no worker starts.
         """
         # Without a limit, a worker that hangs would keep the engine from ever being ready.
         with anyio.fail_after(_PREPARE_SECONDS):

@@ -100,8 +100,8 @@ class Datasets:
     async def prepare_samples(self, group: TaskGroup) -> None:
         """Create and register the built-in data sets; `group` retries what fails now for a reason that passes.
 
-        Such are a disk or registry that rejects it, and a worker that is killed, does not start, or gives no answer in
-        time. Any other failure is raised, here and to callers that wait for a data set.
+        Such are a disk or registry that rejects it, and a worker that is killed, or gives no answer in time. Any other
+        failure is raised, here and to callers that wait for a data set.
         """
         try:
             await self._builtin.prepare()

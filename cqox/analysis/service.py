@@ -34,7 +34,7 @@ from cqox.analysis.tenant import Engine, TenantAnalyses
 from cqox.analysis.tenant_erasure import TenantEraser
 from cqox.analysis.workers import WorkerPool
 from cqox.assets import check_assets
-from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost, WorkersUnavailable
+from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost
 from cqox.storage import (
     DEFAULT_TENANT,
     DataDirectory,
@@ -245,7 +245,7 @@ class Analyses:
             await self._learn()
         await self.within(DEFAULT_TENANT).datasets.prepare_samples(self.group)
         # Asked for again by the first request that needs it.
-        with anyio.move_on_after(_CATALOG_SECONDS), suppress(LimitExceeded, WorkerLost, WorkersUnavailable):
+        with anyio.move_on_after(_CATALOG_SECONDS), suppress(LimitExceeded, WorkerLost):
             await self.catalog()
 
     async def passing_role(self) -> str | None:

@@ -55,7 +55,7 @@ class LastClient(Asking):
             ("list_estimators", "/api/estimators"),
         ):
             found[kind] = await self.ask(kind, "GET", target, most=READ_SECONDS) is not None
-        return found | await self._delete_everything()
+        return {**found, **await self._delete_everything()}
 
     async def _delete_everything(self) -> dict[str, bool]:
         """Upload and analyse a file, delete its report, analyse it again, and delete it; what is deleted is gone."""

@@ -18,7 +18,7 @@ from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
 from cqox.chaos.simulation.disk import Fault as DiskFault
 from cqox.chaos.simulation.process import SimulatedProcess, current_process
 from cqox.chaos.simulation.world import World
-from cqox.errors import StoreUnavailable
+from cqox.errors import StoreUnavailable, WorkersUnavailable
 from cqox.fault_points import hooked
 from cqox.storage import ResultDatabase, SqliteStore
 from services.config.settings import Settings
@@ -252,8 +252,8 @@ class Site:
             try:
                 await serve(app, self.world, process, limits=self.limits)
             except Exception as error:
-                # One that is killed may raise anything; one that cannot open its stores ends, and is started again.
-                if process.alive and not (self.has_faults(self.world.now, *_FAULTS_OF_STORES) and _is_of_store(error)):
+                # One that is killed may raise anything.
+                if process.alive and not self._is_excused(error):
                     self.world.violated(f"{name} has ended by itself: {error!r}")
                 raise
             finally:
@@ -262,6 +262,16 @@ class Site:
                 self.pools.pop(name, None)
 
         self.world.start(name, run).on_crash(self._crashed)
+
+    def _is_excused(self, error: BaseException | None) -> bool:
+        """Return whether an engine may end for this reason: it can open no store, or start no worker."""
+        if isinstance(error, BaseExceptionGroup):
+            return any(map(self._is_excused, error.exceptions))
+        if isinstance(error, WorkersUnavailable):
+            return self.has_faults(self.world.now, "no workers")
+        if isinstance(error, StoreUnavailable | OSError):
+            return self.has_faults(self.world.now, *_FAULTS_OF_STORES)
+        return error is not None and self._is_excused(error.__cause__)
 
     def _crashed(self, process: SimulatedProcess) -> None:
         self.disk.kill(_incarnation(process))
@@ -339,12 +349,6 @@ def _sqlite_error(code: int, text: str) -> sqlite3.OperationalError:
 
 def _incarnation(process: SimulatedProcess) -> str:
     return f"{process.name}#{process.starts}"
-
-
-def _is_of_store(error: BaseException | None) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_is_of_store, error.exceptions))
-    return error is not None and (isinstance(error, StoreUnavailable | OSError) or _is_of_store(error.__cause__))
 
 
 def _who() -> str | None:
