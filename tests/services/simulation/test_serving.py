@@ -16,7 +16,7 @@ def test_an_app_is_served_on_the_host_of_its_process_and_its_failure_ends_the_pr
     async def main(world: World) -> None:
         async def run(process: SimulatedProcess) -> None:
             apps.append(App(__name__, title="Engine", settings=Settings(data_dir=tmp_path, auth="open")))
-            await serve(apps[-1], world, process)
+            await serve(apps[-1], world, process, limits={})
 
         process = world.start("engine-0", run)
         await trio.sleep(1)
