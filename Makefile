@@ -20,7 +20,8 @@ SERVICE_TESTS ?= 3
 # Tests that kill, fill and wait for minutes: `make faults` runs them.
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py tests/e2e/test_erasure.py \
-	tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py
+	tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py \
+	tests/storage/test_power_loss.py tests/services/simulation/stores/test_contention.py
 
 # Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.
 VAULT_TESTS := tests/e2e/test_vault.py tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_cluster.py \
@@ -92,9 +93,8 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
-	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz $(VAULT_TESTS:%=--ignore=%)
+	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 	@$(BIN)/python -m cqox.chaos simulate --seeds 0-199 --minutes 4 --quiet
-	@$(BIN)/python -m cqox.chaos simulate --seeds 0-19 --minutes 3 --quiet --twice
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 
@@ -128,7 +128,7 @@ page-test: $(VENV)/.test-ready  ## the page in a real Chromium; screenshots in b
 	@$(BIN)/python -m pytest -n0 tests/e2e/page
 
 .PHONY: faults
-faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, full stores, faults of the page (eight minutes)
+faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, full stores, power losses, faults of the page (twelve minutes)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/chromium.sh $(VENV)
 	@$(BIN)/python -m pytest -n $(SERVICE_TESTS) --dist loadfile $(FAULT_TESTS)
@@ -149,6 +149,7 @@ chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and
 
 .PHONY: simulate
 simulate: $(VENV)/.test-ready  ## ten thousand seeds of six simulated minutes, resumable; 100 of six hours (SEEDS="0-99"; some CPU hours)
+	@$(BIN)/python -m cqox.chaos simulate --seeds 0-19 --minutes 4 --quiet --twice
 	@$(BIN)/python -m cqox.chaos simulate --seeds $(or $(SEEDS),0-9999) --minutes 6 --quiet --ledger build/simulation/ledger.jsonl
 	@$(BIN)/python -m cqox.chaos simulate --seeds $(or $(LONG_SEEDS),0-99) --minutes 360 --quiet --ledger build/simulation/hours.jsonl
 

@@ -24,8 +24,8 @@ _MEAN_SECONDS: Mapping[str, float] = {
     "ingest": 0.3,
     "preview": 0.2,
     "render": 0.2,
-    "sample": 0.05,
-    "samples": 0.02,
+    "sample": 0.3,
+    "samples": 0.4,
 }
 _START_SECONDS = 0.6
 _LONG_SHARE, _LONG_TIMES = 0.2, 12.0
