@@ -39,7 +39,7 @@ UPLOAD_SECONDS = 150.0
 _SLACK_SECONDS = 1.0
 _SILENCE_SECONDS = 60.0
 _EVENTS_SECONDS = 300.0
-_NEWEST = 200
+_NEWEST = 2 * 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

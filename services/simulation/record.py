@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import trio
@@ -89,7 +90,7 @@ async def record() -> Recordings:
 
             async def ask(method: str, path: str, **given: object) -> dict[str, object]:
                 answer = await client.open(path, method=method, **given)  # type: ignore[arg-type]
-                if answer.status_code >= 300:
+                if not HTTPStatus(answer.status_code).is_success:
                     raise RuntimeError(f"{method} {path}: {answer.status_code} {await answer.get_data()!r}")
                 return dict(await answer.get_json()) if (answer.mimetype or "").endswith("json") else {}
 

@@ -90,7 +90,7 @@ class Client(Asking):
             return {}, ANALYSIS_SECONDS
         if kind < 0.6:
             return {"X-Request-Timeout-Ms": self.draw.choice(["soon", "-5", "1e3", "9" * 30])}, ANALYSIS_SECONDS
-        milliseconds = self.draw.choice([50, 500, 2000, 10_000, 10_000_000])
+        milliseconds = round(1000 * self.draw.choice([0.05, 0.5, 2, 10, 10_000]))
         return {"X-Request-Timeout-Ms": str(milliseconds)}, min(ANALYSIS_SECONDS, milliseconds / 1000)
 
     async def _analyze(self) -> None:

@@ -32,7 +32,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the clock forward by an hour."""
     now = time.time()
-    monkeypatch.setattr("cqox.storage.sqlite_turns.time.time", lambda: now + 3600)
+    monkeypatch.setattr("cqox.clock.wall_time", lambda: now + 3600)
 
 
 def held(connection: sqlite3.Connection) -> list[tuple[str, str]]:

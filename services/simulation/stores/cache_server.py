@@ -10,7 +10,7 @@ from services.simulation.stores.server import Conditions, Fault, SimulatedServer
 
 __all__ = ["CacheServer"]
 
-_ENTRY_BYTES = 100
+_ENTRY_BYTES = 96
 """Overhead of an entry."""
 
 

@@ -429,7 +429,7 @@ async def test_a_connection_ends_with_half_of_the_life_of_the_certificate(author
     async with mutual(authority, [OK], [OK]) as (peer, client):
         await client.send(GET)
         later = time.monotonic() + 12 * 3600 + 1
-        monkeypatch.setattr("services.gateway.tls.time.monotonic", lambda: later)
+        monkeypatch.setattr("cqox.clock.monotonic", lambda: later)
         await client.send(GET)
         assert len(peer.seen) == 2
 
