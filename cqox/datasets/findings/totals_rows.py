@@ -110,17 +110,23 @@ def _is_sum(
 def _whole_and_block(series: pl.Series, places: NDArray[np.uint32], flagged: NDArray[np.bool_]) -> tuple[bool, bool]:
     """Return whether the rows are the sum of all rows without a label, and that of the rows since the last label."""
     values = series.cast(pl.Float64).fill_null(0.0).to_numpy()
-    sums = np.concatenate(([0.0], np.cumsum(np.where(flagged, 0.0, values))))
+    # Numbers near the largest double have no sum; `_same` finds none to be equal then.
+    with np.errstate(over="ignore"):
+        sums = np.concatenate(([0.0], np.cumsum(np.where(flagged, 0.0, values))))
     addends = np.concatenate(([0], np.cumsum(~flagged & (values != 0))))
     marks = np.flatnonzero(flagged)
     before = np.searchsorted(marks, places)
     start = np.where(before > 0, marks[np.maximum(before - 1, 0)] + 1, 0)
     whole = len(places) == 1 and addends[-1] > 1 and _same(values[places], sums[-1:])
-    block = bool((addends[places] - addends[start] > 1).any()) and _same(values[places], sums[places] - sums[start])
+    with np.errstate(invalid="ignore"):
+        blocks = sums[places] - sums[start]
+    block = bool((addends[places] - addends[start] > 1).any()) and _same(values[places], blocks)
     return whole, block
 
 
 def _same(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> bool:
+    if not np.isfinite(wanted).all():
+        return False
     near = np.abs(found - wanted) <= _TOLERANCE * np.abs(wanted)
     return bool(near.all() and (wanted != 0).any())
 

@@ -56,3 +56,10 @@ def test_a_column_of_sums_is_none(read: Read) -> None:
 
 def test_a_label_of_half_of_the_rows_is_none(read: Read) -> None:
     assert codes(read, "kind,sales\n合計,1\n内訳,1\n合計,2\n合計,2\n") == []
+
+
+@pytest.mark.parametrize("word", ["Total", "net"])
+def test_numbers_without_a_sum_are_compared_with_none(read: Read, word: str) -> None:
+    rows = ["a,8.988465674311579e+307", "b,8.98846567431158e+307", "c,1", f"{word},8.98846567431158e+307"]
+    found = codes(read, "\n".join(["region,sales", *rows]) + "\n")
+    assert "totals-rows" not in found
