@@ -94,7 +94,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
-	@$(BIN)/python -m cqox.chaos simulate --seeds 0-199 --minutes 4 --quiet
+	@$(BIN)/python -m cqox.chaos simulate --seeds 0-79 --minutes 4 --quiet
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 
