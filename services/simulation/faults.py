@@ -11,8 +11,7 @@ import trio
 from cqox.chaos.simulation.faults import Fault
 from cqox.chaos.simulation.links import Link
 from services.simulation.site import Site
-from services.simulation.stores.server import Fault as ServerFault
-from services.simulation.stores.server import SimulatedServer
+from services.simulation.stores.server import CallFault, SimulatedServer
 
 __all__ = ["CALM_SECONDS", "KINDS", "SPARSE_MINUTES", "apply", "draw_faults"]
 
@@ -260,7 +259,7 @@ async def _cut_server(site: Site, fault: Fault) -> None:
 
 
 async def _server_errors(site: Site, fault: Fault) -> None:
-    kinds = list(ServerFault)
+    kinds = list(CallFault)
     share = (0.05 + 0.5 * _severity(fault)) / len(kinds)
     with _server(site, fault).changed(partial(replace, rates=tuple((kind, share) for kind in kinds))):
         await trio.sleep(fault.seconds)

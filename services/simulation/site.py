@@ -14,8 +14,7 @@ from cqox.analysis.parts import Parts
 from cqox.analysis.pools import open_pool
 from cqox.analysis.stores import RESULTS_FILE
 from cqox.analysis.workers import WorkerPool
-from cqox.chaos.simulation.disk import DiskEvent, SimulatedDisk
-from cqox.chaos.simulation.disk import Fault as DiskFault
+from cqox.chaos.simulation.disk import DiskEvent, DiskFault, SimulatedDisk
 from cqox.chaos.simulation.process import SimulatedProcess, current_process
 from cqox.chaos.simulation.world import World
 from cqox.errors import StoreUnavailable, WorkersUnavailable

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from cqox.chaos.simulation.disk import Fault, SimulatedDisk
+from cqox.chaos.simulation.disk import DiskFault, SimulatedDisk
 from cqox.errors import NotFound, StoreUnavailable
 from cqox.fault_points import hooked
 from cqox.storage import DataDirectory, FileStore
@@ -115,7 +115,7 @@ async def test_what_was_acknowledged_stays_whole_while_operations_are_refused(
         for _ in range(4):
             for _ in range(10):
                 await workload.step()
-            with disk.failing(Fault(error=error, share=draw.choice((0.05, 0.3, 1.0)))):
+            with disk.failing(DiskFault(error=error, share=draw.choice((0.05, 0.3, 1.0)))):
                 for _ in range(20):
                     await workload.step()
             await workload.check()

@@ -14,7 +14,7 @@ from cqox.storage.pools import PoolUse
 from cqox.storage.redis import RedisCache
 from cqox.storage.sealing import Sealing
 from services.simulation.stores.cache_server import CacheServer
-from services.simulation.stores.server import Fault, Link
+from services.simulation.stores.server import CallFault, Link
 
 __all__ = ["CachePool", "open_cache"]
 
@@ -115,13 +115,13 @@ class CachePool:
         server, fault = self._server, self._server.draw()
         await server.travel(self._client)
         await server.until_served(link)
-        if fault in (Fault.DIES_BEFORE, Fault.UNDONE):
+        if fault in (CallFault.DIES_BEFORE, CallFault.UNDONE):
             server.disconnect(link)
         if not link.is_open:
             raise redis.ConnectionError("Connection closed by server.")
         result = server.perform(call, fault=fault)
         await server.travel(self._client)
-        if fault in (Fault.DIES_AFTER, Fault.DIES_MIDWAY):
+        if fault in (CallFault.DIES_AFTER, CallFault.DIES_MIDWAY):
             server.disconnect(link)
         if not link.is_open:
             raise redis.ConnectionError("Connection closed by server.")

@@ -6,7 +6,7 @@ from random import Random
 import redis
 
 from cqox.storage.redis.cache import CLAIM, RELEASE
-from services.simulation.stores.server import Conditions, Fault, SimulatedServer
+from services.simulation.stores.server import CallFault, Conditions, SimulatedServer
 
 __all__ = ["CacheServer"]
 
@@ -63,7 +63,7 @@ class CacheServer(SimulatedServer):
                 self._replace(name, earlier)
         self._unflushed.clear()
 
-    def perform[T](self, call: Callable[[], T], *, fault: Fault | None = None) -> T:
+    def perform[T](self, call: Callable[[], T], *, fault: CallFault | None = None) -> T:
         """Carry out the commands of one call, at once.
 
         Args:
@@ -73,7 +73,7 @@ class CacheServer(SimulatedServer):
         Raises:
             redis.ResponseError: as by Redis.
         """
-        self._refuses_writes = fault is Fault.DISK
+        self._refuses_writes = fault is CallFault.DISK
         try:
             return call()
         finally:

@@ -14,7 +14,7 @@ from cqox.storage.policy import RECOVERY_SECONDS
 from cqox.storage.pools import PoolUse
 from cqox.storage.postgres import PostgresStore
 from services.simulation.stores.database_server import DatabaseServer, connection_lost
-from services.simulation.stores.server import Fault, Link
+from services.simulation.stores.server import CallFault, Link
 
 __all__ = ["DatabasePool", "open_database"]
 
@@ -118,11 +118,11 @@ class DatabasePool:
         except anyio.get_cancelled_exc_class():
             await self._cancel(link, work)
             raise
-        if fault is Fault.DIES_BEFORE:
+        if fault is CallFault.DIES_BEFORE:
             server.disconnect(link)
         if not link.is_open:
             raise connection_lost()
-        statements = server.rng.randint(1, _MOST_STATEMENTS) if fault is Fault.DIES_MIDWAY else None
+        statements = server.rng.randint(1, _MOST_STATEMENTS) if fault is CallFault.DIES_MIDWAY else None
         outcome = _outcome(partial(server.perform, link, work, statements=statements, fault=fault))
         try:
             await server.travel(self._client)
@@ -130,7 +130,7 @@ class DatabasePool:
             # The query has ended; the request to cancel it could hit the next one.
             server.disconnect(link)
             raise
-        if fault in (Fault.DIES_AFTER, Fault.DIES_MIDWAY):
+        if fault in (CallFault.DIES_AFTER, CallFault.DIES_MIDWAY):
             server.disconnect(link)
         if not link.is_open:
             raise connection_lost()

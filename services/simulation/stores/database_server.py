@@ -20,7 +20,7 @@ from psycopg.sql import Composable
 from cqox.storage import sqlite_schema
 from cqox.storage.postgres import schema
 from services.simulation.stores.dialect import is_void, is_write, translated, values_of
-from services.simulation.stores.server import Conditions, Fault, Link, SimulatedServer
+from services.simulation.stores.server import CallFault, Conditions, Link, SimulatedServer
 
 __all__ = ["DatabaseServer", "connection_lost"]
 
@@ -66,7 +66,7 @@ class DatabaseServer(SimulatedServer):
         work: Callable[[psycopg.Connection[TupleRow]], T],
         *,
         statements: int | None = None,
-        fault: Fault | None = None,
+        fault: CallFault | None = None,
     ) -> T:
         """Carry out the work of one call, at once.
 
@@ -108,7 +108,7 @@ class _Session:
     """One call on a connection in autocommit mode, as psycopg offers it."""
 
     def __init__(
-        self, database: sqlite3.Connection, conditions: Conditions, *, statements: int | None, fault: Fault | None
+        self, database: sqlite3.Connection, conditions: Conditions, *, statements: int | None, fault: CallFault | None
     ) -> None:
         self.info = _Info()
         self.has_ended = False
@@ -164,11 +164,11 @@ class _Session:
                 self.has_ended = True
                 raise connection_lost()
             self._left -= 1
-        if self._fault is Fault.UNDONE:
+        if self._fault is CallFault.UNDONE:
             self._fault = None
             raise psycopg.errors.DeadlockDetected("deadlock detected")
         if is_write(text):
-            if self._fault is Fault.DISK:
+            if self._fault is CallFault.DISK:
                 self._fault = None
                 raise psycopg.errors.IoError("could not write to the file: Input/output error")
             # A row that is deleted needs no room, nearly.

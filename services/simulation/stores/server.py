@@ -14,10 +14,10 @@ from random import Random
 
 import anyio
 
-__all__ = ["Conditions", "Fault", "Link", "SimulatedServer"]
+__all__ = ["CallFault", "Conditions", "Link", "SimulatedServer"]
 
 
-class Fault(StrEnum):
+class CallFault(StrEnum):
     """A fault that one call meets."""
 
     DIES_BEFORE = "the connection ends before the server has received anything"
@@ -40,7 +40,7 @@ class Conditions:
 
     least_seconds: float = 0.0002
     most_seconds: float = 0.002
-    rates: tuple[tuple[Fault, float], ...] = ()
+    rates: tuple[tuple[CallFault, float], ...] = ()
     disk_full: bool = False
 
 
@@ -85,7 +85,7 @@ class SimulatedServer(ABC):
         self._deaths = dict[str, int]()
         self._links = list[Link]()
         self._changed = anyio.Event()
-        self._scripted = deque[Fault]()
+        self._scripted = deque[CallFault]()
         self._backlog = list[Callable[[], None]]()
 
     @abstractmethod
@@ -214,7 +214,7 @@ class SimulatedServer(ABC):
             self.disconnect(link)
         self._notify()
 
-    def inject(self, *faults: Fault) -> None:
+    def inject(self, *faults: CallFault) -> None:
         """Let the next calls meet these faults, one each, before any is drawn."""
         self._scripted.extend(faults)
 
@@ -241,7 +241,7 @@ class SimulatedServer(ABC):
             link.is_open = False
             self._links.remove(link)
 
-    def draw(self) -> Fault | None:
+    def draw(self) -> CallFault | None:
         """Return the fault that a call meets, or None."""
         if self._scripted:
             return self._scripted.popleft()

@@ -6,15 +6,24 @@ a program reports those at fault points (`cqox.fault_points`).
 
     disk = SimulatedDisk(folder, draw=random.Random(seed), who=current_process)
     with disk, hooked(disk.at_fault_point):
-        disk.fail(Fault(error=errno.ENOSPC, share=0.5))
+        disk.fail(DiskFault(error=errno.ENOSPC, share=0.5))
         ...
         disk.kill("engine-1")
         disk.power_loss()
 """
 
-from cqox.chaos.simulation.disk.faults import Fault
+from cqox.chaos.simulation.disk.faults import DiskFault
 from cqox.chaos.simulation.disk.operations import CHANGES
 from cqox.chaos.simulation.disk.power_losses import PowerLoss, each_power_loss
 from cqox.chaos.simulation.disk.simulated_disk import DiskEvent, PowerLost, ProcessDead, SimulatedDisk
 
-__all__ = ["CHANGES", "DiskEvent", "Fault", "PowerLoss", "PowerLost", "ProcessDead", "SimulatedDisk", "each_power_loss"]
+__all__ = [
+    "CHANGES",
+    "DiskEvent",
+    "DiskFault",
+    "PowerLoss",
+    "PowerLost",
+    "ProcessDead",
+    "SimulatedDisk",
+    "each_power_loss",
+]

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from cqox.chaos.simulation.disk.operations import CHANGES, READS
 
-__all__ = ["Fault"]
+__all__ = ["DiskFault"]
 
 _TAKES_ROOM = frozenset({"create", "exchange", "link", "make_folder", "rename", "symlink", "sync", "write"})
 _KINDS = {
@@ -17,7 +17,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class DiskFault:
     """A fault that lasts until it is healed.
 
     Attributes:

@@ -16,7 +16,7 @@ from typing import Literal, Self
 from cqox.chaos.simulation.disk.audit import listening, unobserved
 from cqox.chaos.simulation.disk.content import surviving_content
 from cqox.chaos.simulation.disk.descriptors import Descriptors
-from cqox.chaos.simulation.disk.faults import Fault
+from cqox.chaos.simulation.disk.faults import DiskFault
 from cqox.chaos.simulation.disk.live_names import LiveNames
 from cqox.chaos.simulation.disk.namespace import Namespace, Node
 from cqox.chaos.simulation.disk.operations import CHANGES, Operation, operation_of, path_of
@@ -111,7 +111,7 @@ class SimulatedDisk:
         self._writeback = writeback
         self._is_single_threaded = is_single_threaded
         self._observe = observe
-        self._faults: list[Fault] = []
+        self._faults: list[DiskFault] = []
         self._seen: dict[str, None] = {}
         self._dead = set[str]()
         self._cut_at: int | None = None
@@ -131,16 +131,16 @@ class SimulatedDisk:
         assert self._listening is not None
         self._listening.__exit__(None, None, None)
 
-    def fail(self, fault: Fault) -> None:
+    def fail(self, fault: DiskFault) -> None:
         """Refuse operations until `heal`."""
         self._faults.append(fault)
 
-    def heal(self, fault: Fault | None = None) -> None:
+    def heal(self, fault: DiskFault | None = None) -> None:
         """End a fault, or all of them if None."""
         self._faults = [other for other in self._faults if fault is not None and other is not fault]
 
     @contextmanager
-    def failing(self, fault: Fault) -> Iterator[None]:
+    def failing(self, fault: DiskFault) -> Iterator[None]:
         """Refuse operations until the block exits."""
         self.fail(fault)
         try:
@@ -264,7 +264,7 @@ class SimulatedDisk:
         if error:
             raise OSError(error, os.strerror(error), path)
 
-    def _hits(self, fault: Fault, kind: str, path: str, target: str) -> bool:
+    def _hits(self, fault: DiskFault, kind: str, path: str, target: str) -> bool:
         if not (fault.concerns(kind, path) or (target and fault.concerns(kind, target))):
             return False
         return fault.share >= 1 or self._draw.random() < fault.share

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from cqox.chaos.simulation.disk import DiskEvent, Fault, PowerLost, ProcessDead, SimulatedDisk
+from cqox.chaos.simulation.disk import DiskEvent, DiskFault, PowerLost, ProcessDead, SimulatedDisk
 from cqox.fault_points import fault_point, hooked
 from cqox.file_sync import sync, sync_handle
 from cqox.storage.exchange import exchange
@@ -398,7 +398,7 @@ def test_an_error_meets_the_operations_that_it_meets_on_a_real_disk(
         "remove": lambda: (tmp_path / "file").unlink(),
     }
     met = set[str]()
-    with program.disk.failing(Fault(error=error)):
+    with program.disk.failing(DiskFault(error=error)):
         for name, attempt in attempts.items():
             try:
                 attempt()
@@ -412,7 +412,7 @@ def test_an_error_meets_the_operations_that_it_meets_on_a_real_disk(
 def test_a_fault_meets_its_share_of_the_operations_on_its_paths_until_it_is_healed(
     program: Program, tmp_path: Path
 ) -> None:
-    fault = Fault(error=errno.EIO, operations=frozenset({"make_folder"}), share=0.5, path="a*")
+    fault = DiskFault(error=errno.EIO, operations=frozenset({"make_folder"}), share=0.5, path="a*")
     program.disk.fail(fault)
 
     def failures(prefix: str) -> int:
@@ -432,13 +432,13 @@ def test_a_fault_meets_its_share_of_the_operations_on_its_paths_until_it_is_heal
 
 def test_all_faults_are_healed_at_once(program: Program, tmp_path: Path) -> None:
     for error in (errno.EIO, errno.EROFS):
-        program.disk.fail(Fault(error=error))
+        program.disk.fail(DiskFault(error=error))
     program.disk.heal()
     (tmp_path / "folder").mkdir()
 
 
 def test_a_write_that_the_program_reports_is_refused(program: Program, tmp_path: Path) -> None:
-    with open(tmp_path / "file", "wb") as file, program.disk.failing(Fault(error=errno.ENOSPC)):
+    with open(tmp_path / "file", "wb") as file, program.disk.failing(DiskFault(error=errno.ENOSPC)):
         for given in (file.fileno(), file, tmp_path / "file", str(tmp_path / "file")):
             with pytest.raises(OSError) as refused:
                 fault_point("disk.write", given)
@@ -449,7 +449,7 @@ def test_a_write_that_the_program_reports_is_refused(program: Program, tmp_path:
 
 def test_files_elsewhere_and_other_fault_points_are_left_alone(program: Program, tmp_path: Path) -> None:
     elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
-    with program.disk.failing(Fault(error=errno.EIO)):
+    with program.disk.failing(DiskFault(error=errno.EIO)):
         elsewhere.mkdir()
         (elsewhere / "file").write_bytes(b"content")
         sync(elsewhere)
@@ -459,7 +459,7 @@ def test_files_elsewhere_and_other_fault_points_are_left_alone(program: Program,
 
 def test_the_harness_is_never_refused_and_what_it_does_is_followed(program: Program, tmp_path: Path) -> None:
     program.name = None
-    with program.disk.failing(Fault(error=errno.EIO)):
+    with program.disk.failing(DiskFault(error=errno.EIO)):
         (tmp_path / "folder").mkdir()
     assert program.events == []
     program.disk.power_loss(names="lost")

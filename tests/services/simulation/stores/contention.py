@@ -14,20 +14,20 @@ from cqox.storage import DEFAULT_TENANT, ResultCache, ResultStore
 from cqox.storage.postgres import PostgresStore
 from services.simulation.stores.cache import open_cache
 from services.simulation.stores.database import open_database
-from services.simulation.stores.faults import SERVER_FAULTS, break_server
-from services.simulation.stores.server import Conditions, Fault
+from services.simulation.stores.server import CallFault, Conditions
 from services.simulation.stores.servers import StoreServers
+from tests.services.simulation.stores.breaking import SERVER_FAULTS, break_server
 from tests.storage.records import a_job, a_report, an_event
 
 __all__ = ["contend"]
 
 ENGINES = ("engine-1", "engine-2", "engine-3")
 RATES = (
-    (Fault.DIES_BEFORE, 0.02),
-    (Fault.DIES_MIDWAY, 0.02),
-    (Fault.DIES_AFTER, 0.02),
-    (Fault.UNDONE, 0.02),
-    (Fault.DISK, 0.02),
+    (CallFault.DIES_BEFORE, 0.02),
+    (CallFault.DIES_MIDWAY, 0.02),
+    (CallFault.DIES_AFTER, 0.02),
+    (CallFault.UNDONE, 0.02),
+    (CallFault.DISK, 0.02),
 )
 LEASE_SECONDS = 30.0
 

@@ -11,7 +11,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage import ResultStore
 from services.simulation.stores.database import open_database
 from services.simulation.stores.database_server import DatabaseServer
-from services.simulation.stores.server import Fault
+from services.simulation.stores.server import CallFault
 from tests.services.simulation.stores.conftest import unix_time
 from tests.storage.test_tenants import asked_of, filled, snapshot
 
@@ -38,7 +38,7 @@ async def _state_after(method: str, statements: int) -> Sequence[object]:
         if method:
             rng.statements = statements
             if statements:
-                server.inject(*[Fault.DIES_MIDWAY] * 3)
+                server.inject(*[CallFault.DIES_MIDWAY] * 3)
             try:
                 await asked_of(str)[method](mine)
             except StoreUnavailable:

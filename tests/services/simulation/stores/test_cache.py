@@ -14,7 +14,7 @@ from cqox.errors import StoreUnavailable
 from cqox.storage.redis import RedisCache
 from services.simulation.stores.cache import CachePool, open_cache
 from services.simulation.stores.cache_server import CacheServer
-from services.simulation.stores.server import Conditions, Fault
+from services.simulation.stores.server import CallFault, Conditions
 from tests.services.simulation.stores.conftest import unix_time
 from tests.storage.bound import in_default
 from tests.storage.records import a_report
@@ -96,19 +96,19 @@ async def test_a_connection_that_ends_during_a_call_is_replaced_and_the_call_rep
     cache_server: CacheServer,
 ) -> None:
     async with engine(cache_server) as cache:
-        for fault in (Fault.DIES_BEFORE, Fault.DIES_AFTER, Fault.DIES_MIDWAY):
+        for fault in (CallFault.DIES_BEFORE, CallFault.DIES_AFTER, CallFault.DIES_MIDWAY):
             cache_server.inject(fault)
             await cache.put(ONE)
             cache_server.inject(fault)
             assert await cache.get(ONE.analysis_id) == ONE
-        cache_server.inject(Fault.DIES_AFTER, Fault.DIES_AFTER)
+        cache_server.inject(CallFault.DIES_AFTER, CallFault.DIES_AFTER)
         assert await cache.get(ONE.analysis_id) is None
 
 
 async def test_an_erasure_whose_acknowledgement_is_lost_is_reported_as_failed(cache_server: CacheServer) -> None:
     async with engine(cache_server) as cache:
         await cache.put(ONE)
-        cache_server.inject(Fault.DIES_AFTER, Fault.DIES_AFTER)
+        cache_server.inject(CallFault.DIES_AFTER, CallFault.DIES_AFTER)
         with pytest.raises(StoreUnavailable, match="may still hold"):
             await cache.erase([ONE.analysis_id])
         assert await cache.get(ONE.analysis_id) is None
@@ -154,11 +154,11 @@ async def test_an_engine_that_is_cut_off_has_an_empty_cache(cache_server: CacheS
 
 async def test_a_server_that_cannot_persist_refuses_writes_only(cache_server: CacheServer) -> None:
     async with engine(cache_server) as cache:
-        cache_server.inject(Fault.DISK)
+        cache_server.inject(CallFault.DISK)
         await cache.put(ONE)
         assert await cache.get(ONE.analysis_id) is None
         await cache.put(ONE)
-        cache_server.inject(Fault.DISK)
+        cache_server.inject(CallFault.DISK)
         assert await cache.get(ONE.analysis_id) == ONE
 
 
@@ -181,7 +181,7 @@ async def test_calls_beyond_the_size_of_the_pool_wait(cache_server: CacheServer)
 
 async def _history(seed: int) -> list[object]:
     """Return what happens in one run with every fault."""
-    rates = tuple((fault, 0.1) for fault in Fault)
+    rates = tuple((fault, 0.1) for fault in CallFault)
     server = CacheServer(rng=Random(seed), now=unix_time, conditions=Conditions(rates=rates), persistent=True)
     seen = list[object]()
     async with engine(server) as cache:

@@ -7,7 +7,7 @@ import redis
 
 from cqox.storage.redis.cache import CLAIM, RELEASE
 from services.simulation.stores.cache_server import CacheServer
-from services.simulation.stores.server import Conditions, Fault
+from services.simulation.stores.server import CallFault, Conditions
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +105,7 @@ async def test_a_restart_loses_the_writes_of_the_last_second_with_a_file() -> No
 async def test_writes_are_refused_while_the_server_cannot_persist_them() -> None:
     server = a_server()
     with pytest.raises(redis.ResponseError, match="MISCONF"):
-        server.perform(lambda: server.set(b"k", b"v", px=1000), fault=Fault.DISK)
-    assert server.perform(lambda: server.get(b"k"), fault=Fault.DISK) is None
+        server.perform(lambda: server.set(b"k", b"v", px=1000), fault=CallFault.DISK)
+    assert server.perform(lambda: server.get(b"k"), fault=CallFault.DISK) is None
     server.perform(lambda: server.set(b"k", b"v", px=1000))
     assert server.get(b"k") == b"v"

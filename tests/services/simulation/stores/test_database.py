@@ -16,7 +16,7 @@ from cqox.resilience.runtime.randomness import shared_rng
 from cqox.storage.postgres import PostgresStore
 from services.simulation.stores.database import DatabasePool, open_database
 from services.simulation.stores.database_server import DatabaseServer
-from services.simulation.stores.server import Conditions, Fault
+from services.simulation.stores.server import CallFault, Conditions
 from tests.services.simulation.stores.conftest import Opening, unix_time
 from tests.storage.bound import in_default
 from tests.storage.records import a_job, a_report
@@ -24,7 +24,7 @@ from tests.storage.records import a_job, a_report
 pytestmark = pytest.mark.anyio
 
 ONE, TWO = a_report(1), a_report(2)
-LOST = [Fault.DIES_AFTER] * 3
+LOST = [CallFault.DIES_AFTER] * 3
 """As many as a call has attempts."""
 
 
@@ -42,9 +42,9 @@ async def test_a_retry_after_a_lost_acknowledgement_recognises_its_own_insert(
 ) -> None:
     async with engine() as store:
         await store.ping()
-        server.inject(Fault.DIES_AFTER)
+        server.inject(CallFault.DIES_AFTER)
         assert await store.save(ONE) is True
-        server.inject(Fault.DIES_AFTER)
+        server.inject(CallFault.DIES_AFTER)
         assert list(await store.delete_reports([ONE.analysis_id])) == [ONE.analysis_id]
 
 
@@ -53,7 +53,7 @@ async def test_a_connection_that_ends_before_the_server_receives_anything_leaves
 ) -> None:
     async with engine() as store:
         await store.ping()
-        server.inject(*[Fault.DIES_BEFORE] * 3)
+        server.inject(*[CallFault.DIES_BEFORE] * 3)
         with pytest.raises(StoreUnavailable):
             await store.save(ONE)
         assert await store.load(ONE.analysis_id) is None
@@ -99,7 +99,7 @@ async def test_a_connection_that_ends_between_statements_leaves_the_first_ones(
 async def test_a_conflict_is_undone_and_retried(server: DatabaseServer, engine: Opening) -> None:
     async with engine() as store:
         await store.ping()
-        server.inject(Fault.UNDONE)
+        server.inject(CallFault.UNDONE)
         assert await store.save(ONE) is True
 
 
@@ -263,7 +263,7 @@ async def test_a_full_disk_is_reported_permits_reads_and_deletions(server: Datab
 async def test_an_error_of_the_disk_fails_the_write_and_not_the_next(server: DatabaseServer, engine: Opening) -> None:
     async with engine() as store:
         await store.ping()
-        server.inject(Fault.DISK)
+        server.inject(CallFault.DISK)
         with pytest.raises(StoreUnavailable, match="Input/output error"):
             await store.save(ONE)
         assert await store.save(ONE) is True
@@ -306,7 +306,7 @@ async def test_calls_beyond_the_size_of_the_pool_wait_in_their_order(server: Dat
 async def _history(seed: int) -> list[object]:
     """Return what happens in one run with every fault."""
     shared_rng.seed(seed)
-    rates = tuple((fault, 0.1) for fault in Fault)
+    rates = tuple((fault, 0.1) for fault in CallFault)
     server = DatabaseServer(rng=Random(seed), now=unix_time, conditions=Conditions(rates=rates))
     seen = list[object]()
     async with in_default(open_database, server, client="engine", seconds=2.0) as store:

@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 from cqox.storage.postgres import schema
 from cqox.storage.postgres.row_security import finish, passing_role
 from services.simulation.stores.database_server import DatabaseServer
-from services.simulation.stores.server import Fault, Link
+from services.simulation.stores.server import CallFault, Link
 
 pytestmark = pytest.mark.anyio
 
@@ -87,11 +87,11 @@ async def test_a_fault_meets_one_statement_and_undoes_its_transaction(server: Da
             connection.execute(NAMES)
             connection.execute(PUT, ("a",))
 
-    for fault, kind in ((Fault.UNDONE, psycopg.errors.DeadlockDetected), (Fault.DISK, psycopg.errors.IoError)):
+    for fault, kind in ((CallFault.UNDONE, psycopg.errors.DeadlockDetected), (CallFault.DISK, psycopg.errors.IoError)):
         with pytest.raises(kind):
             server.perform(link, work, fault=fault)
         assert names(server, link) == ["default"]
-    server.perform(link, lambda c: c.execute(NAMES), fault=Fault.DISK)
+    server.perform(link, lambda c: c.execute(NAMES), fault=CallFault.DISK)
     assert link.is_open
 
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 import trio
 
-from services.simulation.stores.server import Conditions, Fault, SimulatedServer
+from services.simulation.stores.server import CallFault, Conditions, SimulatedServer
 from tests.services.simulation.stores.conftest import unix_time
 
 pytestmark = pytest.mark.anyio
@@ -104,15 +104,15 @@ async def test_a_packet_takes_as_long_as_the_conditions_say_and_waits_while_its_
 
 
 async def test_injected_faults_come_first_and_others_at_their_rates() -> None:
-    server = a_server(Conditions(rates=((Fault.DIES_BEFORE, 0.2), (Fault.DISK, 0.3))))
-    server.inject(Fault.UNDONE, Fault.DIES_AFTER)
-    assert [server.draw(), server.draw()] == [Fault.UNDONE, Fault.DIES_AFTER]
+    server = a_server(Conditions(rates=((CallFault.DIES_BEFORE, 0.2), (CallFault.DISK, 0.3))))
+    server.inject(CallFault.UNDONE, CallFault.DIES_AFTER)
+    assert [server.draw(), server.draw()] == [CallFault.UNDONE, CallFault.DIES_AFTER]
     drawn = [server.draw() for _ in range(4000)]
-    shares = {fault: drawn.count(fault) / len(drawn) for fault in (Fault.DIES_BEFORE, Fault.DISK, None)}
-    assert shares == pytest.approx({Fault.DIES_BEFORE: 0.2, Fault.DISK: 0.3, None: 0.5}, abs=0.03)
+    shares = {fault: drawn.count(fault) / len(drawn) for fault in (CallFault.DIES_BEFORE, CallFault.DISK, None)}
+    assert shares == pytest.approx({CallFault.DIES_BEFORE: 0.2, CallFault.DISK: 0.3, None: 0.5}, abs=0.03)
     assert drawn == _drawn(seed=1)
 
 
-def _drawn(*, seed: int) -> list[Fault | None]:
-    again = a_server(Conditions(rates=((Fault.DIES_BEFORE, 0.2), (Fault.DISK, 0.3))), seed=seed)
+def _drawn(*, seed: int) -> list[CallFault | None]:
+    again = a_server(Conditions(rates=((CallFault.DIES_BEFORE, 0.2), (CallFault.DISK, 0.3))), seed=seed)
     return [again.draw() for _ in range(4000)]

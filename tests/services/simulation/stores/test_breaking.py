@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from services.simulation.stores.cache_server import CacheServer
-from services.simulation.stores.faults import SERVER_FAULTS, break_server
+from tests.services.simulation.stores.breaking import SERVER_FAULTS, break_server
 from tests.services.simulation.stores.conftest import unix_time
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import trio
 
-from services.simulation.stores.server import Conditions, Fault, SimulatedServer
+from services.simulation.stores.server import CallFault, Conditions, SimulatedServer
 
 __all__ = ["SERVER_FAULTS", "break_server"]
 
@@ -21,7 +21,7 @@ SERVER_FAULTS: Mapping[str, tuple[float, float]] = {
 }
 """Kinds of faults: how often, and for how many seconds in the mean; 0 for what happens once."""
 
-_LOST = (Fault.DIES_BEFORE, Fault.DIES_MIDWAY, Fault.DIES_AFTER, Fault.UNDONE, Fault.DISK)
+_LOST = (CallFault.DIES_BEFORE, CallFault.DIES_MIDWAY, CallFault.DIES_AFTER, CallFault.UNDONE, CallFault.DISK)
 
 
 async def break_server(
