@@ -193,7 +193,6 @@ async def _hang_workers(site: Site, fault: Fault) -> None:
     faults.hanging += 1
     await trio.sleep(fault.seconds)
     faults.hanging -= 1
-    # Those that hang do so until somebody kills them.
 
 
 async def _no_workers(site: Site, fault: Fault) -> None:

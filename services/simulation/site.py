@@ -57,9 +57,6 @@ _SERVER_EPOCH = 1_767_225_600.0
 
 _HOP_KEY = "a-secret-that-gateways-and-engines-of-a-simulation-share"
 _FAULTS_OF_STORES = ("full disk", "store errors", "stores and engines")
-_JOB_SECONDS = 60.0
-"""Deadline of a job: one whose worker hangs has to end within the run."""
-
 _AFTERMATH_SECONDS = 70.0
 """Most seconds until a connection learns that it is broken."""
 
@@ -292,9 +289,7 @@ class Site:
                 self.pools[name] = pool
                 yield pool
 
-        settings = Settings(
-            data_dir=self._data, job_seconds=_JOB_SECONDS, allowed_hosts=f"{ENGINES},engine-*", **self._access()
-        )
+        settings = Settings(data_dir=self._data, allowed_hosts=f"{ENGINES},engine-*", **self._access())
         if self.servers is None:
             return create_engine(settings, parts=Parts(open_pool=opened))
         client = _incarnation(self.world.process(name))

@@ -28,6 +28,7 @@ _MEAN_SECONDS: Mapping[str, float] = {
     "samples": 0.4,
 }
 _START_SECONDS = 0.6
+_LOOK_SECONDS = 1.0
 _LONG_SHARE, _LONG_TIMES = 0.2, 12.0
 
 
@@ -36,7 +37,7 @@ class WorkerFaults:
     """The faults of the workers of one engine.
 
     Attributes:
-        hanging: number of faults that let tasks hang.
+        hanging: number of faults that let tasks hang until they are over.
         refusing: number of faults that let no worker start.
         slowness: how many times longer tasks take.
     """
@@ -172,7 +173,10 @@ class SimulatedWorker:
         steps = [*found.steps, None]
         for step in steps:
             hanging = faults.hanging and draw.random() < 1 / len(steps)
-            await self._pass(float("inf") if hanging else seconds / len(steps))
+            # As a process that is stopped: it goes on once the fault is over.
+            while hanging and faults.hanging:
+                await self._pass(_LOOK_SECONDS)
+            await self._pass(seconds / len(steps))
             self._seconds += seconds / len(steps)
             if step is not None and progress is not None:
                 progress(step)
