@@ -16,6 +16,8 @@ settings.load_profile("cqox")
 # Commands speak the language of the locale.
 os.environ["LC_ALL"] = "C.UTF-8"
 
+pytest_plugins = ("tests.measured",)
+
 _BEFORE_THE_TIMEOUT = 0.9
 
 

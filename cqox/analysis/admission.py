@@ -49,12 +49,18 @@ class Admission:
         self._now = now
         self._service_seconds: float | None = None
         self._deviation_seconds = 0.0
+        self._arrivals: dict[object, float] = {}
         self.refused = 0
 
     @property
     def service_seconds(self) -> float | None:
         """Estimated service time of a computation, in seconds; None before the first one has finished."""
         return self._service_seconds
+
+    @property
+    def size(self) -> int:
+        """Number of slots."""
+        return self._size
 
     @property
     def running(self) -> int:
@@ -66,6 +72,11 @@ class Admission:
         """Number of callers in the queue."""
         return self._bulkhead.snapshot().queued
 
+    @property
+    def oldest_wait(self) -> float:
+        """Time that the longest waiting caller has waited by now, in seconds; 0.0 where none waits. For any thread."""
+        return max([0.0, *(self._now() - arrived for arrived in list(self._arrivals.values()))])
+
     def refuse_if_full(self, tenant: str = DEFAULT_TENANT) -> None:
         """Raise unless a slot or a place in the queue is free for a tenant.
 
@@ -74,6 +85,7 @@ class Admission:
         """
         with caller(tenant):
             if self._bulkhead.is_full():
+                self._waited(self._now(), "refused")
                 raise self._refusal("BulkheadFull", self.expected_wait(tenant))
 
     def expected_wait(self, tenant: str = DEFAULT_TENANT) -> float:
@@ -99,17 +111,22 @@ class Admission:
         Raises:
             BulkheadFull: the queue is full, or waiting and computing would exceed `seconds_left`.
         """
-        wait = self.expected_wait(tenant)
+        wait, arrived = self.expected_wait(tenant), self._now()
         # A free slot is granted regardless; a queued caller must also have the time to compute.
         if wait > 0.0 and self._cautious(wait) > seconds_left():
+            self._waited(arrived, "refused")
             raise self._refusal("Admission", wait)
-        entered = False
+        entered, place = False, object()
+        self._arrivals[place] = arrived
         try:
             with caller(tenant):
                 async with self._bulkhead:
                     entered = True
+                    del self._arrivals[place]
                     if wait > 0.0 and (self._service_seconds or 0.0) > seconds_left():
+                        self._waited(arrived, "gave_up")
                         raise self._refusal("Late", self.expected_wait(tenant))
+                    self._waited(arrived, "started")
                     began = self._now()
                     try:
                         yield
@@ -123,7 +140,18 @@ class Admission:
             if entered:
                 raise
             self.refused += 1
+            self._waited(arrived, "refused")
             raise BulkheadFull(self._name, retry_after=max(1.0, self.expected_wait(tenant))) from None
+        except BaseException:
+            # The caller's deadline passed, or it left the queue: only the record shows that it waited.
+            if not entered:
+                self._waited(arrived, "gave_up")
+            raise
+        finally:
+            self._arrivals.pop(place, None)
+
+    def _waited(self, arrived: float, outcome: str) -> None:
+        metrics.record(metric_definitions.QUEUE_WAIT, max(0.0, self._now() - arrived), {"outcome": outcome})
 
     def _cautious(self, wait: float) -> float:
         service = self._service_seconds or 0.0

@@ -4,8 +4,6 @@ This module contains the work done once per key. `single_flight` shares it betwe
 reports.
 """
 
-import time
-
 from cqox import clock
 from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
@@ -18,7 +16,6 @@ from cqox.analysis.workers import Progress, Reply
 from cqox.analysis.written import read
 from cqox.contract import AnalyzeRequest
 from cqox.storage import DatasetRecord, StoredReport
-from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.analyses import measure_report, measured_steps
 
 __all__ = ["Computation"]
@@ -67,9 +64,7 @@ class Computation:
         """
 
         async def compute() -> StoredReport:
-            arrived = time.perf_counter()
             async with self._admission.slot(self._tenant, seconds_left=waiters.seconds_left):
-                metrics.record(metric_definitions.QUEUE_WAIT, time.perf_counter() - arrived)
                 return await self._compute(request, record, key, waiters.report)
 
         return await self._results.once(key, compute)

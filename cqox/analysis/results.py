@@ -136,9 +136,9 @@ class Results:
         return True
 
     @property
-    def has_pending(self) -> bool:
-        """True while a report waits for the store."""
-        return bool(self._unkept_keys)
+    def pending(self) -> int:
+        """Number of reports that wait for the store."""
+        return len(self._unkept_keys)
 
     async def settle(self) -> None:
         """Store the pending reports, up to the first failure."""

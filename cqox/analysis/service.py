@@ -4,8 +4,8 @@ Imports no numerics: those are in the worker processes.
 """
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,8 @@ from anyio import CapacityLimiter
 
 from cqox.analysis.admission import Admission
 from cqox.analysis.bounds import Bounds
+from cqox.analysis.disk_usage import DiskUsage
+from cqox.analysis.engine_metrics import watched
 from cqox.analysis.erasure_progress import Progress
 from cqox.analysis.erasures import Save
 from cqox.analysis.heap import Heap
@@ -46,8 +48,6 @@ from cqox.storage import (
     SharedCache,
 )
 from cqox.tasks import TaskGroup, open_task_group
-from cqox.telemetry import metric_definitions, metrics
-from cqox.telemetry.pools import watch_pools
 from cqox.telemetry.stores import CACHE_OPERATIONS, DATABASE_OPERATIONS, STORE_OPERATIONS, observed
 from cqox.threads import run_in_thread
 
@@ -97,6 +97,7 @@ class Analyses:
         self._samples = samples
         self._sealing = sealing
         self._data_dir = data_dir
+        self._disks = DiskUsage(data_dir)
         self._is_marked = sealing.ring is None
         on_server = store.on_server
         self._engine = Engine(
@@ -190,7 +191,16 @@ class Analyses:
                     name="maintain the job leases",
                 )
                 group.start_soon(directory.tighten, name="tighten the data directory")
-                with analyses._watched():
+                await directory.threaded(analyses._disks.look)
+                with watched(
+                    pool=pool,
+                    admission=analyses.admission,
+                    disks=analyses._disks,
+                    store=analyses.store,
+                    cache=cache,
+                    unstored=analyses._unstored,
+                    pending=analyses._unstored_reports,
+                ):
                     yield analyses
                 group.cancel_scope.cancel()
             # No job runs any more: the last attempts to write what is pending.
@@ -270,6 +280,7 @@ class Analyses:
         Raises:
             StoreUnavailable: it is not, or free space is below the reserve.
         """
+        await self._directory.threaded(self._disks.look)
         await self._directory.check()
 
     async def check_keys(self) -> None:
@@ -310,6 +321,9 @@ class Analyses:
     def _notify(self, tenant_id: str, dataset_id: str) -> None:
         for listener in self._listeners:
             listener(tenant_id, dataset_id)
+
+    def _unstored_reports(self) -> int:
+        return sum(tenant.unstored for tenant in list(self._tenants.values()))
 
     def _has_pending(self) -> bool:
         return any(tenant.has_pending for tenant in self._tenants.values())
@@ -370,28 +384,3 @@ class Analyses:
             # Those that are known here; the others have their turn an hour later.
             return list(found)
         return list(found)
-
-    def _cache_sizes(self) -> list[tuple[float, dict[str, str]]]:
-        sizes: list[tuple[float, dict[str, str]]] = [(self._unstored.size_bytes, {"cache": "unstored"})]
-        if isinstance(self.cache, MemoryCache):
-            sizes.append((self.cache.size_bytes, {"cache": "memory"}))
-        return sizes
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        pool, admission = self.pool, self.admission
-        ends = [
-            metrics.watch(metric_definitions.QUEUE_DEPTH, lambda: [(admission.queued, {})]),
-            metrics.watch(metric_definitions.ANALYSES_RUNNING, lambda: [(admission.running, {})]),
-            metrics.watch(metric_definitions.WORKER_RESTARTS, lambda: [(pool.restarts, {})]),
-            watch_pools(self.store, self.cache),
-            metrics.watch(metric_definitions.CACHE_BYTES, self._cache_sizes),
-            metrics.watch(
-                metric_definitions.WORKERS, lambda: [(pool.idle, {"state": "idle"}), (pool.busy, {"state": "busy"})]
-            ),
-        ]
-        try:
-            yield
-        finally:
-            for end in ends:
-                end()

@@ -350,13 +350,18 @@ class TenantAnalyses:
     @property
     def has_pending(self) -> bool:
         """True while a report or the end of a job waits for the store."""
-        return self._results.has_pending or self.records.has_pending
+        return bool(self._results.pending) or self.records.has_pending
 
     async def settle(self) -> None:
         """Write what waits for the store, up to the first failure."""
         # Reports first: a job that succeeded refers to its report.
         await self._results.settle()
         await self.records.settle()
+
+    @property
+    def unstored(self) -> int:
+        """Number of its finished reports that no store has accepted so far."""
+        return self._results.pending
 
     def log_unstored(self) -> None:
         """Log the number of reports that are lost when this engine exits, because no store accepted them."""

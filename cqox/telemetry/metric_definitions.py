@@ -3,49 +3,14 @@
 Labels are bounded: routes, never paths; names of policies, estimators and stores, never ids.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from cqox.telemetry.series import Series
 
 __all__ = ["SERIES", "Series"]
-
-type Kind = Literal["counter", "histogram", "gauge", "total"]
-"""`gauge` and `total` are observed at collection: a level, and a count that is kept elsewhere."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LONG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHORT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 _COUNTS = tuple(float(10**power) for power in range(1, 9))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """Definition of one metric.
-
-    Attributes:
-        name: OpenTelemetry name; Prometheus replaces dots by underscores and appends the unit.
-        kind: kind of instrument.
-        unit: UCUM unit, as in OpenTelemetry.
-        meaning: help text, one sentence.
-        labels: label names.
-        service: service that records it: `both`, `gateway` or `engine`.
-        buckets: upper bounds of a histogram.
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    labels: tuple[str, ...] = ()
-    service: Literal["both", "gateway", "engine"] = "both"
-    buckets: tuple[float, ...] = ()
-
-    @property
-    def prometheus_name(self) -> str:
-        """Name at `/metrics`, without the suffixes of a histogram."""
-        name = self.name.replace(".", "_")
-        unit = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
-        return name + unit + ("_total" if self.kind in ("counter", "total") else "")
-
 
 HTTP_SERVER_DURATION = Series(
     name="http.server.request.duration",
@@ -69,6 +34,20 @@ HTTP_CLIENT_DURATION = Series(
     labels=("http.request.method", "server.address", "server.port", "http.response.status_code", "error.type"),
     service="gateway",
     buckets=_LONG_SECONDS,
+)
+DEGRADED = Series(
+    name="cqox.degraded",
+    kind="gauge",
+    unit="1",
+    meaning="1 while a part that the service depends on is unavailable, as `degraded` of `/api/health` says; else 0.",
+    labels=("part",),
+)
+CERTIFICATE_END = Series(
+    name="cqox.certificate.not_after",
+    kind="gauge",
+    unit="s",
+    meaning="Unix time at which the certificate in use expires: that of the `service`, where it has TLS.",
+    labels=("certificate",),
 )
 CIRCUIT_STATE = Series(
     name="cqox.circuit.state",
@@ -165,13 +144,30 @@ BULKHEAD_QUEUED = Series(
     labels=("policy",),
     service="gateway",
 )
+BULKHEAD_LIMIT = Series(
+    name="cqox.bulkhead.limit",
+    kind="gauge",
+    unit="{call}",
+    meaning="How many calls may be inside a bulkhead at once.",
+    labels=("policy",),
+    service="gateway",
+)
 QUEUE_WAIT = Series(
     name="cqox.analysis.queue.wait",
     kind="histogram",
     unit="s",
-    meaning="Time that a computation waited for its place.",
+    meaning="Time that a computation waited for its place, and how that ended: it `started`, it `gave_up` since its "
+    "callers left or their deadline came too near, or it was `refused` on arrival.",
+    labels=("outcome",),
     service="engine",
     buckets=_LONG_SECONDS,
+)
+QUEUE_OLDEST = Series(
+    name="cqox.analysis.queue.oldest",
+    kind="gauge",
+    unit="s",
+    meaning="How long the computation that has waited longest for a place has waited by now; 0 where none waits.",
+    service="engine",
 )
 QUEUE_DEPTH = Series(
     name="cqox.analysis.queue.depth",
@@ -192,6 +188,34 @@ DRAIN_SECONDS = Series(
     kind="gauge",
     unit="s",
     meaning="How long the process has been shutting down; 0 while it serves.",
+)
+ANALYSIS_PLACES = Series(
+    name="cqox.analysis.places",
+    kind="gauge",
+    unit="{analysis}",
+    meaning="How many computations may run at once (`CQOX_CONCURRENT_ANALYSES`).",
+    service="engine",
+)
+REPORTS_UNSTORED = Series(
+    name="cqox.reports.unstored",
+    kind="gauge",
+    unit="{report}",
+    meaning="Finished reports that the result store has not taken yet.",
+    service="engine",
+)
+WORKER_CPU = Series(
+    name="cqox.worker.cpu",
+    kind="total",
+    unit="s",
+    meaning="CPU time of all worker processes, those that have ended included.",
+    service="engine",
+)
+WORKER_MEMORY = Series(
+    name="cqox.worker.memory",
+    kind="gauge",
+    unit="By",
+    meaning="Resident memory of all worker processes together.",
+    service="engine",
 )
 WORKER_RESTARTS = Series(
     name="cqox.worker.restarts",
@@ -290,6 +314,23 @@ GATE_RESULTS = Series(
     unit="{gate}",
     meaning="Quality gates by what they said.",
     labels=("gate", "status"),
+    service="engine",
+)
+DISK_FREE = Series(
+    name="cqox.disk.free",
+    kind="gauge",
+    unit="By",
+    meaning="Space that is left to the engine on the disk of its `data` directory, and of its `temporary` files where "
+    "those are on another disk.",
+    labels=("disk",),
+    service="engine",
+)
+DISK_SIZE = Series(
+    name="cqox.disk.size",
+    kind="gauge",
+    unit="By",
+    meaning="Size of these disks.",
+    labels=("disk",),
     service="engine",
 )
 DATASET_ROWS = Series(

@@ -113,6 +113,7 @@ def watch_policies(policies: Registry = registry) -> Callable[[], None]:
         metrics.watch(metric_definitions.RETRY_BUDGET, lambda: _budgets(policies)),
         metrics.watch(metric_definitions.BULKHEAD_RUNNING, lambda: _bulkheads(policies, "running")),
         metrics.watch(metric_definitions.BULKHEAD_QUEUED, lambda: _bulkheads(policies, "queued")),
+        metrics.watch(metric_definitions.BULKHEAD_LIMIT, lambda: _bulkheads(policies, "max_concurrent")),
     ]
 
     def end() -> None:

@@ -62,6 +62,29 @@ def processes() -> Row:
                 alarm=35,
             ),
             Panel(
+                title="Parts that are missing",
+                help="1 while a part that a process depends on is unavailable, as its health says.",
+                queries=[
+                    Query(
+                        expr=f"max by (job, instance, part) ({metric_definitions.DEGRADED.prometheus_name}{{{WHERE}}})",
+                        legend="{{part}} {{job}} {{instance}}",
+                    )
+                ],
+                warn=1,
+            ),
+            Panel(
+                title="Certificates run out",
+                help="Time until the certificate in use expires; empty without TLS.",
+                queries=[
+                    Query(
+                        expr=f"min by (job, instance, certificate) "
+                        f"({metric_definitions.CERTIFICATE_END.prometheus_name}{{{WHERE}}}) - time()",
+                        legend="{{certificate}} {{job}} {{instance}}",
+                    )
+                ],
+                unit="s",
+            ),
+            Panel(
                 title="Event loop comes back late",
                 help="99th percentile. Above 0.25 s something computes in the loop: health probes suffer first.",
                 queries=[

@@ -196,10 +196,11 @@ def policies() -> Row:
             ),
             Panel(
                 title="Places in use",
-                help="Calls inside a bulkhead (64 places; 8 for uploads) and those that wait for a place.",
+                help="Calls inside a bulkhead, those that wait for a place, and how many places there are.",
                 queries=[
                     Query(expr=level(metric_definitions.BULKHEAD_RUNNING, "policy"), legend="inside {{policy}}"),
                     Query(expr=level(metric_definitions.BULKHEAD_QUEUED, "policy"), legend="waiting {{policy}}"),
+                    Query(expr=level(metric_definitions.BULKHEAD_LIMIT, "policy"), legend="places {{policy}}"),
                 ],
             ),
         ),

@@ -1,7 +1,7 @@
 """Panels of the work that requests cause: analyses, stores, estimators."""
 
 from cqox.telemetry import metric_definitions
-from deploy.grafana.panel import Panel, Query, Row, increase, level, quantile, ranks, rate
+from deploy.grafana.panel import WHERE, Panel, Query, Row, increase, level, quantile, ranks, rate
 
 __all__ = ["analyses", "estimators", "stores"]
 
@@ -17,12 +17,19 @@ def analyses() -> Row:
                 queries=[
                     Query(expr=level(metric_definitions.ANALYSES_RUNNING, "job"), legend="computing"),
                     Query(expr=level(metric_definitions.QUEUE_DEPTH, "job"), legend="waiting"),
+                    Query(expr=level(metric_definitions.ANALYSIS_PLACES, "job"), legend="places"),
                 ],
             ),
             Panel(
                 title="Wait for a place",
-                help="How long computations waited before they began.",
-                queries=ranks(metric_definitions.QUEUE_WAIT, "job", "wait"),
+                help="How long computations waited, those that gave up included, and the longest wait there is now.",
+                queries=[
+                    *ranks(metric_definitions.QUEUE_WAIT, "outcome", "{{outcome}}"),
+                    Query(
+                        expr=f"max by (instance) ({metric_definitions.QUEUE_OLDEST.prometheus_name}{{{WHERE}}})",
+                        legend="oldest {{instance}}",
+                    ),
+                ],
                 unit="s",
                 alarm=30,
             ),
@@ -56,6 +63,17 @@ def analyses() -> Row:
                 title="CPU of tasks",
                 help="Cores that worker processes use for analyses and previews; quotas of tenants count this time.",
                 queries=[Query(expr=rate(metric_definitions.CPU_SECONDS, "task"), legend="{{task}}")],
+            ),
+            Panel(
+                title="CPU of workers",
+                help="Cores that all worker processes use, their starts included.",
+                queries=[Query(expr=rate(metric_definitions.WORKER_CPU, "instance"), legend="{{instance}}")],
+            ),
+            Panel(
+                title="Memory of workers",
+                help="Resident memory of all worker processes of an engine.",
+                queries=[Query(expr=level(metric_definitions.WORKER_MEMORY, "instance"), legend="{{instance}}")],
+                unit="bytes",
             ),
             Panel(
                 title="Uploaded",
@@ -150,6 +168,24 @@ def stores() -> Row:
                 help="Share of look-ups.",
                 queries=[
                     Query(expr=f"{hits} / {rate(metric_definitions.CACHE_REQUESTS, 'cache')}", legend="{{cache}}"),
+                ],
+                unit="percentunit",
+            ),
+            Panel(
+                title="Reports that no store has taken",
+                help="They are in memory, and lost with their engine.",
+                queries=[Query(expr=level(metric_definitions.REPORTS_UNSTORED, "instance"), legend="{{instance}}")],
+                warn=1,
+            ),
+            Panel(
+                title="Space left on disks",
+                help="Share of each disk of an engine. Below a twentieth, or 64 MiB, new files are refused.",
+                queries=[
+                    Query(
+                        expr=f"{level(metric_definitions.DISK_FREE, 'instance, disk')}"
+                        f" / {level(metric_definitions.DISK_SIZE, 'instance, disk')}",
+                        legend="{{disk}} {{instance}}",
+                    )
                 ],
                 unit="percentunit",
             ),

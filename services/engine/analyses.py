@@ -26,6 +26,7 @@ from services.engine.state import State
 from services.engine.tenancy import mine, my_jobs, tenant_of
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
+from services.http.request.propagation import DEADLINE_OF, is_client_deadline
 from services.http.request.request import current_request
 from services.http.security.audited import note
 
@@ -47,7 +48,11 @@ def handlers(state: State) -> dict[str, Handler]:
             return await _accepted(state, asked, None if key is None else job_id(key, value_digest(body), tenant_id))
         seconds = deadline_from_headers(request.call_fields, max_seconds=state.settings.analysis_seconds)
         time_up = AnalysisTimeUp(seconds, most=state.settings.analysis_seconds)
+        by_client = is_client_deadline(request.call_fields, most=state.settings.analysis_seconds)
+        # A gateway sends what is left of its own deadline too.
+        by_client = by_client and request.headers.get(DEADLINE_OF) != "service"
         if seconds <= 0:
+            request.client_deadline_passed = by_client
             raise time_up
         if request.wants_events:
             await _check(state, asked)
@@ -57,6 +62,7 @@ def handlers(state: State) -> dict[str, Handler]:
         with trio.move_on_after(seconds):
             report = await mine(state).analyze(asked, seconds=seconds, trace_id=_trace_id())
             return report_answer(report)
+        request.client_deadline_passed = by_client
         raise time_up
 
     async def preview() -> Response:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
+from quart import has_request_context
 from structlog.contextvars import bind_contextvars
 
 from cqox import clock
@@ -14,10 +15,13 @@ from cqox.errors import DeadlineExceeded
 from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS, deadline_from_headers
 from services.gateway.engine_client import Reply
 from services.http.request.digests import CONTENT_DIGEST
+from services.http.request.propagation import DEADLINE_OF, is_client_deadline
+from services.http.request.request import current_request
 from services.http.response.error_details import ServiceDeadlineExceeded
 
 __all__ = ["Granted", "granted"]
 
+_DEADLINE_OF = DEADLINE_OF.lower().encode()
 _DIGEST = CONTENT_DIGEST.lower().encode()
 _FIELD = REQUEST_TIMEOUT_MS.lower().encode()
 _SHOWN = 40
@@ -34,6 +38,7 @@ class Granted:
         most: the longest time that a request of this kind is granted, in seconds.
         ignored: the value of `X-Request-Timeout-Ms` that is no whole number of milliseconds, empty where it is valid.
         otherwise: a sentence on how to get the same result without this deadline; None where there is no other way.
+        by_client: whether the client chose it itself, shorter than `most`.
         since: when the time was granted, on the monotonic clock.
     """
 
@@ -41,7 +46,13 @@ class Granted:
     most: float
     ignored: str = ""
     otherwise: Message | None = None
+    by_client: bool = False
     since: float = field(default_factory=clock.monotonic)
+
+    @property
+    def field(self) -> tuple[bytes, bytes]:
+        """The header field that says to an engine whose deadline it is."""
+        return _DEADLINE_OF, b"client" if self.by_client else b"service"
 
     @property
     def detail(self) -> Message:
@@ -66,12 +77,14 @@ class Granted:
         try:
             yield
         except DeadlineExceeded as error:
+            self._note()
             raise ServiceDeadlineExceeded(self.seconds, self.detail) from error
 
     def annotate(self, reply: Reply, language: Language) -> Reply:
         """Return the reply, with this detail in a language where it is a 504 problem caused by this deadline."""
-        if reply.status != HTTPStatus.GATEWAY_TIMEOUT or clock.monotonic() - self.since < _MOST_OF_IT * self.seconds:
+        if reply.status != HTTPStatus.GATEWAY_TIMEOUT or not self._is_nearly_over:
             return reply
+        self._note()
         try:
             problem = json.loads(reply.body)
         except ValueError:
@@ -83,6 +96,14 @@ class Granted:
         body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "backslashreplace")
         headers = tuple((name, value) for name, value in reply.headers if name != _DIGEST)
         return replace(reply, body=body, headers=headers)
+
+    @property
+    def _is_nearly_over(self) -> bool:
+        return clock.monotonic() - self.since >= _MOST_OF_IT * self.seconds
+
+    def _note(self) -> None:
+        if self.by_client and self._is_nearly_over and has_request_context():
+            current_request().client_deadline_passed = True
 
 
 def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: Message | None = None) -> Granted:
@@ -97,7 +118,8 @@ def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: Me
     if ignored:
         bind_contextvars(ignored_timeout=ignored)
     seconds = deadline_from_headers(fields, max_seconds=most)
-    return Granted(seconds=seconds, most=most, ignored=ignored, otherwise=otherwise)
+    by_client = is_client_deadline(fields, most=most)
+    return Granted(seconds=seconds, most=most, ignored=ignored, otherwise=otherwise, by_client=by_client)
 
 
 def _unreadable(fields: Sequence[tuple[bytes, bytes]]) -> str:

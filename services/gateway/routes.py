@@ -144,6 +144,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     async def analyze() -> ResponseReturnValue:
         call = await asked(operation("analyze"), {})
         with serving_within(settings.analysis_seconds, _AS_A_JOB) as given:
+            call = replace(call, headers=(*call.headers, given.field))
             if current_request().wants_events:
                 streaming = engines.policies.analyze_stream(call, seconds=given.seconds)
                 return await _streamed(streaming, given, final_event=True)

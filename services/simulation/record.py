@@ -34,12 +34,8 @@ class _RecordingWorker:
         self._worker = worker
         self._recordings = recordings
         self.confined = worker.confined
-        self.settle, self.cpu_seconds, self.kill, self.ended = (
-            worker.settle,
-            worker.cpu_seconds,
-            worker.kill,
-            worker.ended,
-        )
+        self.settle, self.kill, self.ended = worker.settle, worker.kill, worker.ended
+        self.cpu_seconds, self.memory_bytes = worker.cpu_seconds, worker.memory_bytes
 
     @property
     def pid(self) -> int:

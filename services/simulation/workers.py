@@ -208,6 +208,10 @@ class SimulatedWorker:
         """Return the time that it has worked, in seconds."""
         return self._seconds
 
+    def memory_bytes(self) -> int:
+        """Return 0: it has no process."""
+        return 0
+
     def kill(self) -> None:
         """End it."""
         self._ended.set()

@@ -5,6 +5,8 @@ import trio
 from cqox.analysis.admission import Admission
 from cqox.errors import BulkheadFull
 from cqox.tasks import open_task_group
+from cqox.telemetry import metric_definitions
+from tests.measured import Measured
 
 pytestmark = pytest.mark.anyio
 
@@ -273,3 +275,80 @@ async def test_a_tenant_that_fills_the_queue_is_refused_alone_and_waits_longer_t
         assert admission.expected_wait("greedy") == pytest.approx(90.0)
         assert admission.expected_wait("other") == pytest.approx(20.0)
         release.set()
+
+
+def waits(measured: Measured) -> list[tuple[float, str]]:
+    return [
+        (value, str(labels["outcome"]))
+        for name, value, labels in measured.values
+        if name == metric_definitions.QUEUE_WAIT.name
+    ]
+
+
+async def test_waits_without_a_slot_are_recorded_as_those_that_end_in_one(measured: Measured) -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=2, now=clock)
+    leaving = anyio.CancelScope()
+
+    async def leave() -> None:
+        with leaving:
+            await hold(admission, release)
+
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(leave)
+        await anyio.wait_all_tasks_blocked()
+        clock.time += 5.0
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull):
+            await hold(admission, release)
+        with pytest.raises(BulkheadFull):
+            admission.refuse_if_full()
+        clock.time += 2.0
+        leaving.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert waits(measured) == [(0.0, "started"), (0.0, "refused"), (0.0, "refused"), (7.0, "gave_up")]
+        release.set()
+    assert waits(measured)[4:] == [(2.0, "started")]
+
+
+async def test_a_turn_that_comes_too_late_for_the_deadline_is_a_wait_without_a_slot(measured: Measured) -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=2, now=clock)
+    async with admission.slot():
+        clock.time += 10.0
+    left = [100.0]
+
+    async def late() -> None:
+        with pytest.raises(BulkheadFull):
+            async with admission.slot(seconds_left=lambda: left[0]):
+                raise AssertionError("it was let in")
+
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(late)
+        await anyio.wait_all_tasks_blocked()
+        clock.time += 95.0
+        left[0] = 5.0
+        release.set()
+    assert waits(measured) == [(0.0, "started"), (0.0, "started"), (95.0, "gave_up")]
+
+
+async def test_the_oldest_wait_grows_while_nobody_gets_a_slot() -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=5, now=clock)
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        clock.time += 100.0
+        assert admission.oldest_wait == 0.0
+        for _ in range(2):
+            group.start_soon(hold, admission, release)
+            await anyio.wait_all_tasks_blocked()
+            clock.time += 10.0
+        assert admission.oldest_wait == pytest.approx(20.0)
+        release.set()
+    assert admission.oldest_wait == 0.0

@@ -5,7 +5,7 @@ import re
 __all__ = ["filled", "names_in"]
 
 _WORDS = {"sum", "max", "min", "by", "or", "and", "rate", "increase", "changes", "vector", "le", "histogram_quantile"}
-_WORDS |= {"avg_over_time"}
+_WORDS |= {"avg_over_time", "time"}
 
 
 def filled(expr: str, window: str = "5m") -> str:

@@ -15,8 +15,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from cqox.telemetry import metrics
-from cqox.telemetry.metric_definitions import Series
 from cqox.telemetry.recorder import OpenTelemetryRecorder
 from cqox.telemetry.spans import record_with
 from tests.servers.ports import free_port
@@ -53,29 +51,6 @@ def kept() -> Iterator[Kept]:
     before = record_with(recorder)
     yield Kept(recorder, exporter)
     record_with(before)
-
-
-@dataclass
-class Measured:
-    """Measures that a test made."""
-
-    values: list[tuple[str, float, dict[str, str | int]]] = field(default_factory=list)
-
-    def take(self, series: Series, value: float, labels) -> None:
-        assert set(labels) <= set(series.labels), f"{series.name} has no label {set(labels) - set(series.labels)}"
-        self.values.append((series.name, value, dict(labels)))
-
-    def of(self, series: Series) -> list[dict[str, str | int]]:
-        return [labels for name, _, labels in self.values if name == series.name]
-
-
-@pytest.fixture
-def measured() -> Iterator[Measured]:
-    """Measures are kept in memory."""
-    sink = Measured()
-    metrics.deliver_to(sink)
-    yield sink
-    metrics.deliver_to(None)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.analyses import measure_report, measured_steps
-from tests.telemetry.conftest import Measured
+from tests.measured import Measured
 
 
 def test_each_step_is_measured_and_passed_on(measured: Measured) -> None:

@@ -11,9 +11,10 @@ from cqox.telemetry import metric_definitions
 from cqox.telemetry.export_stats import ExportStats
 from cqox.telemetry.providers import traces_provider
 from cqox.telemetry.settings import settings_from
+from tests.measured import Measured
 from tests.servers.certificates import authority_in
 from tests.servers.ports import free_port
-from tests.telemetry.conftest import Measured, Services
+from tests.telemetry.conftest import Services
 from tests.telemetry.receiver import Receiver
 
 

@@ -18,7 +18,7 @@ from cqox.telemetry.export_stats import (
     CountedSpans,
     ExportStats,
 )
-from tests.telemetry.conftest import Measured
+from tests.measured import Measured
 
 
 def test_what_finds_no_room_is_lost_and_what_waited_before_is_kept(measured: Measured) -> None:

@@ -5,7 +5,8 @@ from opentelemetry.trace import SpanKind
 
 from cqox.telemetry import metric_definitions, span
 from cqox.telemetry.http_client import TracedTransport
-from tests.telemetry.conftest import Kept, Measured
+from tests.measured import Measured
+from tests.telemetry.conftest import Kept
 
 pytestmark = pytest.mark.anyio
 

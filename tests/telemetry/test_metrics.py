@@ -4,7 +4,7 @@ import pytest
 
 from cqox.telemetry import metrics
 from cqox.telemetry.metric_definitions import CACHE_REQUESTS, DATASET_ROWS, QUEUE_DEPTH, WORKERS
-from tests.telemetry.conftest import Measured
+from tests.measured import Measured
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ from cqox.errors import CircuitOpen
 from cqox.resilience import Bulkhead, CircuitBreaker, Policy, Retry, RetryBudget, Timeout, subscribe
 from cqox.telemetry import metric_definitions, span
 from cqox.telemetry.policies import PolicyListener, watch_policies
-from tests.telemetry.conftest import Kept, Measured
+from tests.measured import Measured
+from tests.telemetry.conftest import Kept
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +102,8 @@ async def test_the_state_of_what_is_registered_can_be_read_once_for_each_name() 
     try:
         assert [labels for _, labels in metrics.read(metric_definitions.RETRY_BUDGET)] == [{"policy": "shared"}]
         assert [labels["policy"] for _, labels in metrics.read(metric_definitions.BULKHEAD_RUNNING)] == ["one", "two"]
+        limits = [(value, labels["policy"]) for value, labels in metrics.read(metric_definitions.BULKHEAD_LIMIT)]
+        assert limits == [(4, "one"), (4, "two")]
         states = {
             (labels["policy"], labels["state"]): value
             for value, labels in metrics.read(metric_definitions.CIRCUIT_STATE)

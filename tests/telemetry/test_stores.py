@@ -4,8 +4,9 @@ from cqox.errors import StoreUnavailable
 from cqox.storage import StoredReport
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
+from tests.measured import Measured
 from tests.storage.bound import a_cache
-from tests.telemetry.conftest import Kept, Measured
+from tests.telemetry.conftest import Kept
 
 pytestmark = pytest.mark.anyio
 

@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from threading import Lock
 from typing import Self
 
 import anyio
@@ -91,6 +92,10 @@ class WorkerPool:
         self._failures = 0
         self._try_again_at = -math.inf
         self._confined: tuple[str, ...] | None = None
+        self._accounts = Lock()
+        self._workers: list[Worker] = []
+        # CPU time of the processes that have ended, in seconds.
+        self._ended_seconds = 0.0
         self.restarts = 0
 
     @classmethod
@@ -125,6 +130,17 @@ class WorkerPool:
     def busy(self) -> int:
         """Number of running tasks."""
         return self._running.borrowed_tokens
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all processes so far, those that have ended included, in seconds. For any thread."""
+        # Of a process that ends meanwhile exactly one of the two has the time: a sum that falls looks like a restart.
+        with self._accounts:
+            return self._ended_seconds + sum(worker.cpu_seconds() for worker in self._workers)
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of all processes, in bytes. For any thread."""
+        with self._accounts:
+            return sum(worker.memory_bytes() for worker in self._workers)
 
     async def ready(self) -> None:
         """Wait until a process is warm and idle."""
@@ -219,6 +235,8 @@ class WorkerPool:
                 continue
             self._failures, self._try_again_at = 0, -math.inf
             self._say_how_confined(worker)
+            with self._accounts:
+                self._workers.append(worker)
             self._offer(worker)
             try:
                 await worker.ended()
@@ -226,7 +244,13 @@ class WorkerPool:
                 worker.kill()
                 with anyio.CancelScope(shield=True):
                     await worker.ended()
+                self._forget(worker)
             self.restarts += 1
+
+    def _forget(self, worker: Worker) -> None:
+        with self._accounts:
+            self._ended_seconds += worker.cpu_seconds()
+            self._workers.remove(worker)
 
     def _start_failed(self, error: Exception, began: float) -> None:
         """Count concurrent failed starts as one: those that began before the end of the backoff after the last one.

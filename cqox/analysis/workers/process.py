@@ -35,6 +35,7 @@ _RECEIVE_BYTES = 256 * 1024
 _REAP_SECONDS = 1.0
 _SEND_SECONDS = 5.0
 _START_SECONDS = 120.0
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MOST_TIMES_THE_CPU = 10
 _ENDS = frozenset({"result", "error", "cancelled"})
 _logger = logging.getLogger("cqox.analysis.workers")
@@ -242,8 +243,17 @@ class WorkerProcess:
         """Return the CPU time of the process in seconds; once it has exited, that of the last measurement."""
         seconds = self._cpu_seconds()
         if seconds < math.inf:
-            self._measured_seconds = seconds
+            self._measured_seconds = max(seconds, self._measured_seconds)
         return self._measured_seconds
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of the process in bytes; 0 once it has exited."""
+        try:
+            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * _PAGE_BYTES
+        except (OSError, IndexError):
+            # A process that is being reaped has no pages any more.
+            return 0
 
     def kill(self) -> None:
         """Kill the process."""

@@ -52,6 +52,10 @@ class Worker(Protocol):
         """Return the CPU time used so far, in seconds."""
         ...
 
+    def memory_bytes(self) -> int:
+        """Return the resident memory, in bytes; 0 once it has ended."""
+        ...
+
     def kill(self) -> None:
         """Kill the worker."""
         ...

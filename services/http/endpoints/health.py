@@ -1,11 +1,15 @@
 """Health endpoints: liveness, readiness and unavailable dependencies.
 
+The same checks run every few seconds by themselves, so that the metric `cqox.degraded` says what health says, whether
+or not somebody asks for it.
+
 An unavailable dependency makes a service `degraded`, never unready: taking every caller of one failed dependency out of
 rotation would turn a partial failure into a total one. A response takes at most half a second, even where a dependency
 hangs and a call to it takes longer to time out.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +18,8 @@ from pydantic import BaseModel
 from quart_trio.wrappers import TrioResponse
 
 from cqox.contract import Health
-from cqox.tasks import TaskGroup
+from cqox.tasks import TaskGroup, open_task_group
+from cqox.telemetry import metric_definitions, metrics
 from services.http.contract.health_models import Liveness, code_version
 from services.http.server.lifecycle import Stage
 
@@ -28,6 +33,7 @@ type Check = Callable[[], Awaitable[object]]
 
 _PATIENCE_SECONDS = 0.5
 _CHECK_SECONDS = 2.0
+_LOOK_EVERY_SECONDS = 5.0
 
 
 def add_health(app: "App", checks: Mapping[str, Check]) -> None:
@@ -49,6 +55,21 @@ def add_health(app: "App", checks: Mapping[str, Check]) -> None:
 
     async def health() -> TrioResponse:
         return _json(await _health(app, probes), HTTPStatus.OK)
+
+    @app.resource
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[None]:
+        end = metrics.watch(
+            metric_definitions.DEGRADED,
+            lambda: [(float(probe.problem != ""), {"part": probe.name}) for probe in probes],
+        )
+        try:
+            async with open_task_group("health", detached=True) as group:
+                group.start_soon(_look, probes, group, name="look after the health")
+                yield
+                group.cancel_scope.cancel()
+        finally:
+            end()
 
     async def ready() -> TrioResponse:
         status = HTTPStatus.OK if app.lifecycle.stage is Stage.READY else HTTPStatus.SERVICE_UNAVAILABLE
@@ -88,16 +109,26 @@ class _Probe:
             answered.set()
 
 
-async def _health(app: "App", probes: Sequence[_Probe]) -> Health:
-    begun = [(probe, probe.begin(app.tasks)) for probe in probes]
+async def _look(probes: Sequence[_Probe], group: TaskGroup) -> None:
+    while True:
+        await _ask_all(probes, group)
+        await trio.sleep(_LOOK_EVERY_SECONDS)
+
+
+async def _ask_all(probes: Sequence[_Probe], group: TaskGroup) -> None:
+    """Ask all dependencies together; those that have not answered in time have a problem until they do."""
+    begun = [(probe, probe.begin(group)) for probe in probes]
     with trio.move_on_after(_PATIENCE_SECONDS):
         for _, answered in begun:
             await answered.wait()
-    degraded = {
-        probe.name: probe.problem if answered.is_set() else f"no answer within {_PATIENCE_SECONDS:g} s"
-        for probe, answered in begun
-        if probe.problem or not answered.is_set()
-    }
+    for probe, answered in begun:
+        if not answered.is_set():
+            probe.problem = f"no answer within {_PATIENCE_SECONDS:g} s"
+
+
+async def _health(app: "App", probes: Sequence[_Probe]) -> Health:
+    await _ask_all(probes, app.tasks)
+    degraded = {probe.name: probe.problem for probe in probes if probe.problem}
     stage = app.lifecycle.stage
     status: Literal["ok", "degraded", "starting", "draining"] = "degraded" if degraded else "ok"
     if stage is not Stage.READY:

@@ -17,10 +17,13 @@ from services.http.statuses import CLIENT_CLOSED_REQUEST, is_server_error
 if TYPE_CHECKING:
     from services.http.request.request import IncomingRequest
 
-__all__ = ["PROBES", "Exchange", "link_traces", "route_of", "trace_members"]
+__all__ = ["CLIENT_DEADLINE", "PROBES", "Exchange", "link_traces", "route_of", "trace_members"]
 
 PROBES = ("/health", "/api/health", "/metrics")
 """Paths that are requested too often to trace or log each request."""
+
+CLIENT_DEADLINE = "ClientDeadline"
+"""`error.type` of a 504 whose deadline the client chose: no failure of the service."""
 
 _CONVERTER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
@@ -71,8 +74,9 @@ class Exchange:
         route = route_of(self._request)
         if route:
             labels["http.route"] = route
+        failure = CLIENT_DEADLINE if self._request.client_deadline_passed else str(seen)
         if is_server_error(seen):
-            labels["error.type"] = str(seen)
+            labels["error.type"] = failure
         metrics.record(metric_definitions.HTTP_SERVER_DURATION, time.perf_counter() - self._began, labels)
         if seen == HTTPStatus.GATEWAY_TIMEOUT:
             metrics.count(metric_definitions.TIMEOUTS, {"policy": "request"})
@@ -90,7 +94,7 @@ class Exchange:
         if not complete:
             span.add({"cqox.incomplete": True})
         if is_server_error(status):
-            span.fail(str(status))
+            span.fail(failure)
 
 
 def route_of(request: "IncomingRequest") -> str:

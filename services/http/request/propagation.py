@@ -6,14 +6,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from cqox import randomness
-from cqox.resilience.propagation.http import attempt_from_headers, criticality_from_headers, serving_attempt
+from cqox.resilience.propagation.http import (
+    REQUEST_TIMEOUT_MS,
+    attempt_from_headers,
+    criticality_from_headers,
+    deadline_from_headers,
+    serving_attempt,
+)
 from cqox.resilience.runtime.criticality import criticality
 
 __all__ = [
+    "DEADLINE_OF",
     "EXCHANGE",
     "RECEIVED",
     "SECOND_HAND",
     "Received",
+    "is_client_deadline",
     "is_exchange",
     "is_own_key",
     "new_exchange",
@@ -30,8 +38,30 @@ EXCHANGE = "X-Cqox-Exchange"
 RECEIVED = "X-Cqox-Received"
 """Response header to a gateway with the size and CRC-32 of the request body that the engine received."""
 
+DEADLINE_OF = "X-Cqox-Deadline-Of"
+"""Header of a gateway that says whose the deadline of a request is: the `client`'s or that of the `service`."""
+
 _OWN_KEY = "gateway-"
 _EXCHANGE = re.compile(r"[0-9a-f]{32}")
+
+
+def is_client_deadline(headers: Iterable[tuple[str | bytes, str | bytes]], *, most: float) -> bool:
+    """Return whether the client chose the deadline of a request itself, shorter than the longest one.
+
+    The timeout of a proxy in between is none that the client chose.
+
+    Args:
+        headers: the request header fields.
+        most: the longest time that is granted, in seconds.
+    """
+    fields = list(headers)
+    chosen = [(name, value) for name, value in fields if _text(name).lower() == REQUEST_TIMEOUT_MS.lower()]
+    seconds = deadline_from_headers(chosen, max_seconds=most)
+    return seconds < most and seconds <= deadline_from_headers(fields, max_seconds=most)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("latin1") if isinstance(name, bytes) else name
 
 
 def new_exchange() -> str:

@@ -156,6 +156,8 @@ class IncomingRequest(TrioRequest):
     body: IncomingBody
     is_foreign = False
     """True where its host is not allowed, so that the response must not expose anything of this service."""
+    client_deadline_passed = False
+    """True where the response is a 504 because of a deadline that the client chose, shorter than the service's."""
     received: Received | None = None
     """Size and checksum of the body, once it was read completely."""
 

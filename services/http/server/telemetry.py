@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ import trio
 from cqox import clock
 from cqox.tasks import open_task_group
 from cqox.telemetry import metric_definitions, metrics
+from cqox.telemetry.metrics import Labels
 from cqox.telemetry.setup import Telemetry, start
 from cqox.threads import run_in_thread
 from services.config.settings import Settings
 from services.http.observability.tracing import link_traces
+from services.http.server.tls import ServerTls
 
 if TYPE_CHECKING:
     from services.http.server.app import App
@@ -36,7 +39,9 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     owned = app.telemetry is None
     begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
     draining = _Draining(app)
-    end_active = metrics.watch(metric_definitions.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])
+    ends = [metrics.watch(metric_definitions.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])]
+    if app.tls is not None:
+        ends.append(metrics.watch(metric_definitions.CERTIFICATE_END, partial(_certificate, app.tls)))
     # A process with closed sockets cannot be scraped: the last export carries the duration of its drain.
     begun.until_stopped(metrics.watch(metric_definitions.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
     try:
@@ -51,7 +56,8 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
             with trio.CancelScope(shield=True):
                 await run_in_thread(begun.stop)
             app.telemetry = None
-        end_active()
+        for end in ends:
+            end()
 
 
 class _Draining:
@@ -66,6 +72,10 @@ class _Draining:
     async def watch(self) -> None:
         await self._event.wait()
         self._since = clock.monotonic()
+
+
+def _certificate(tls: ServerTls) -> list[tuple[float, Labels]]:
+    return [(tls.credentials.current().not_after, {"certificate": "service"})]
 
 
 async def _measure_lag() -> None:

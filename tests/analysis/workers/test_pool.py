@@ -346,3 +346,18 @@ def test_sizes_that_make_no_sense_are_refused() -> None:
         WorkerPool(work=CHORES, size=0)
     with pytest.raises(ValueError, match="spares must be at least 0, not -1"):
         WorkerPool(work=CHORES, size=1, spares=-1)
+
+
+async def test_the_cpu_time_of_processes_never_falls_and_their_memory_is_that_of_the_live_ones() -> None:
+    async with opened() as pool:
+        await until(lambda: pool.idle == 2)
+        before, memory = pool.cpu_seconds(), pool.memory_bytes()
+        assert before > 0
+        assert memory > 2 * 2**20
+        with pytest.raises(WorkerLost):
+            await pool.run("die", {})
+        await until(lambda: pool.restarts == 1 and pool.idle == 2)
+        assert pool.cpu_seconds() > before
+        assert 0 < pool.memory_bytes() < 2 * memory
+    assert pool.cpu_seconds() > before
+    assert pool.memory_bytes() == 0

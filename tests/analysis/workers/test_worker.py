@@ -35,6 +35,9 @@ class InProcess:
     def cpu_seconds(self) -> float:
         return 0.0
 
+    def memory_bytes(self) -> int:
+        return 0
+
     def kill(self) -> None:
         self._killed.set()
 

@@ -10,7 +10,9 @@ from cqox.analysis.answer import Answer
 from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.contract import EXPORT_TYPES
 from cqox.errors import BulkheadFull, NotFound
+from cqox.telemetry import metric_definitions
 from services.engine.analyses import handlers
+from tests.measured import Measured
 from tests.services.engine.handled import Records, Store, app_of, state_of
 from tests.storage.bound import a_cache
 from tests.storage.records import a_dataset, a_job
@@ -120,6 +122,17 @@ async def test_a_passed_deadline_computes_nothing(state) -> None:
     answer, body = await asked(state, "POST", PATH, json=ASKED, headers={"X-Request-Timeout-Ms": "0"})
     assert (answer.status_code, body["type"]) == (504, "deadline-exceeded")
     assert "X-Request-Timeout-Ms" in body["detail"]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("whose", "error"), [("", "ClientDeadline"), ("client", "ClientDeadline"), ("service", "504")])
+async def test_a_deadline_that_a_client_chose_is_measured_as_its_own(
+    state, measured: Measured, whose: str, error: str
+) -> None:
+    headers = {"X-Request-Timeout-Ms": "0"} | ({"X-Cqox-Deadline-Of": whose} if whose else {})
+    await asked(state, "POST", PATH, json=ASKED, headers=headers)
+    (labels,) = measured.of(metric_definitions.HTTP_SERVER_DURATION)
+    assert (labels["http.response.status_code"], labels["error.type"]) == (504, error)
 
 
 @pytest.mark.trio

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -151,6 +152,31 @@ def test_an_engine_that_never_answers_is_a_504_at_the_deadline(start, raw):
         assert answer.status_code == 504
         assert problem_of(answer)["type"] == "deadline-exceeded"
         assert "X-Request-Timeout-Ms may say up to 500 here." in answer.json()["detail"]
+
+
+def test_only_a_deadline_that_the_client_chose_is_measured_as_its_own(client, start, raw):
+    for headers in ({"X-Request-Timeout-Ms": "0"}, {"X-Request-Timeout-Ms": "300"}):
+        assert client.post(f"{ANALYZE}?sleep=5", content=BODY, headers=headers).status_code == 504
+    # The engine says 504 at once: no deadline of a client has passed.
+    client.post(f"{ANALYZE}?status=504", content=BODY, headers={"X-Request-Timeout-Ms": "60000"})
+    client.post(f"{ANALYZE}?sleep=5", content=BODY, headers={"x-envoy-expected-rq-timeout-ms": "300"})
+    assert errors_of(client) == {"ClientDeadline": 2, "504": 2}
+
+
+def errors_of(client) -> dict[str, float]:
+    lines = client.get("/metrics").text.splitlines()
+    counts = [line for line in lines if line.startswith("http_server_request_duration_seconds_count{")]
+    found: dict[str, float] = {}
+    for line in counts:
+        error = re.search(r'error_type="([^"]*)"', line)
+        if error and error[1]:
+            found[error[1]] = found.get(error[1], 0) + float(line.rpartition(" ")[2])
+    return found
+
+
+def test_the_engine_learns_whose_deadline_it_is(client):
+    for headers, whose in (({}, "service"), ({"X-Request-Timeout-Ms": "5000"}, "client")):
+        assert headers_seen(client.post(ANALYZE, content=BODY, headers=headers))["x-cqox-deadline-of"] == whose
 
 
 def test_a_passed_deadline_says_how_to_get_more_time_and_which_value_was_ignored(client, gateway):

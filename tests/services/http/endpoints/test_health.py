@@ -3,6 +3,7 @@ import trio
 import trio.testing
 
 from cqox.tasks import open_task_group
+from cqox.telemetry import metric_definitions, metrics
 from services.config.settings import Settings
 from services.http.endpoints.health import add_health
 from services.http.server.app import App
@@ -100,3 +101,32 @@ async def test_it_is_unready_only_while_it_starts_or_drains(stage):
     status, health = await ask(app, "/api/health")
     assert (status, health["status"]) == (200, stage)
     assert await ask(app, "/health/live") == (200, {"status": "alive"})
+
+
+def parts() -> dict[str, float]:
+    return {str(labels["part"]): value for value, labels in metrics.read(metric_definitions.DEGRADED)}
+
+
+@pytest.mark.trio
+async def test_the_metric_says_what_health_says_and_nobody_has_to_ask(autojump_clock):
+    answers = {"store": fine, "engine": fine}
+
+    async def store() -> None:
+        await answers["store"]()
+
+    async def engine() -> None:
+        await answers["engine"]()
+
+    app = make_app(store=store, engine=engine)
+    async with open_task_group("tasks of the app") as app.tasks, app.resources[-1]():
+        assert parts() == {"store": 0.0, "engine": 0.0}
+        answers |= {"store": refused, "engine": trio.sleep_forever}
+        await trio.sleep(6)
+        assert parts() == {"store": 1.0, "engine": 1.0}
+        health = await (await app.test_client().get("/api/health")).get_json()
+        assert set(health["degraded"]) == {"store", "engine"}
+        answers |= {"store": fine, "engine": fine}
+        await trio.sleep(12)
+        assert parts() == {"store": 0.0, "engine": 0.0}
+        assert (await (await app.test_client().get("/api/health")).get_json())["degraded"] == {}
+    assert parts() == {}

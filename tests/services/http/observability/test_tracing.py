@@ -70,6 +70,14 @@ def test_a_request_is_measured_by_method_status_and_route(sink: Sink) -> None:
     ]
 
 
+def test_a_deadline_that_the_client_chose_is_no_failure_of_the_service(sink: Sink) -> None:
+    request = routed("/api/jobs/<job_id>")
+    request.client_deadline_passed = True
+    with Exchange(request) as exchange:
+        exchange.answered(504, complete=True, size_bytes=2)
+    assert [labels["error.type"] for _, labels in sink.kept if "error.type" in labels] == ["ClientDeadline"]
+
+
 def test_an_unknown_method_is_no_time_series_of_its_own(sink: Sink) -> None:
     request = asked()
     request.method = "BREW"

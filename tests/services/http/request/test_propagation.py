@@ -5,7 +5,15 @@ import pytest
 
 from cqox.resilience.propagation.http import propagate_sync
 from cqox.resilience.runtime.criticality import Criticality, current_criticality
-from services.http.request.propagation import Received, is_exchange, is_own_key, new_exchange, own_key, serving
+from services.http.request.propagation import (
+    Received,
+    is_client_deadline,
+    is_exchange,
+    is_own_key,
+    new_exchange,
+    own_key,
+    serving,
+)
 
 
 def test_exchange_ids_and_keys_are_random_and_recognised() -> None:
@@ -39,3 +47,22 @@ def test_calls_of_a_request_have_its_attempt_and_criticality_inside_the_block_on
     with serving([(b"x-retry-attempt", b"2"), (b"x-criticality", b"sheddable")]):
         assert (attempt(), current_criticality()) == ("2", Criticality.SHEDDABLE)
     assert (attempt(), current_criticality()) == (None, before)
+
+
+@pytest.mark.parametrize(
+    ("fields", "chosen"),
+    [
+        ({}, False),
+        ({"X-Request-Timeout-Ms": "2000"}, True),
+        ({"x-request-timeout-ms": "0"}, True),
+        ({"X-Request-Timeout-Ms": "120000"}, False),
+        ({"X-Request-Timeout-Ms": "soon"}, False),
+        ({"x-envoy-expected-rq-timeout-ms": "2000"}, False),
+        ({"X-Request-Timeout-Ms": "3000", "x-envoy-expected-rq-timeout-ms": "2000"}, False),
+        ({"X-Request-Timeout-Ms": "1000", "x-envoy-expected-rq-timeout-ms": "2000"}, True),
+    ],
+)
+def test_only_a_shorter_deadline_that_the_client_wrote_itself_is_its_own(fields: dict[str, str], chosen: bool) -> None:
+    assert is_client_deadline(fields.items(), most=120.0) is chosen
+    encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
+    assert is_client_deadline(encoded, most=120.0) is chosen

@@ -1,12 +1,16 @@
 """Telemetry over the lifetime of an app."""
 
+from pathlib import Path
+
 import pytest
 import trio.testing
 
+from cqox.telemetry import metric_definitions, metrics
 from services.config.settings import Settings
 from services.http.observability.tracing import Exchange, link_traces, trace_members
 from services.http.server.app import App
 from services.http.server.telemetry import begin_telemetry, telemetry_of
+from tests.servers.certificates import authority_in
 from tests.services.http.request.test_language import asked
 
 
@@ -56,3 +60,17 @@ async def test_telemetry_that_the_server_started_is_left_to_it() -> None:
         assert begun.exposition("")[0]
     finally:
         begun.stop()
+
+
+@pytest.mark.trio
+async def test_the_end_of_the_certificate_in_use_is_a_metric_where_there_is_tls(tmp_path: Path) -> None:
+    authority = authority_in(tmp_path, "gateway")
+    app = App(__name__, title="Gateway", settings=Settings(tls_dir=authority.folder / "gateway"))
+    assert app.tls is not None
+    async with telemetry_of(app):
+        ((value, labels),) = metrics.read(metric_definitions.CERTIFICATE_END)
+        assert labels == {"certificate": "service"}
+        assert value == app.tls.credentials.current().not_after
+    assert metrics.read(metric_definitions.CERTIFICATE_END) == []
+    async with telemetry_of(App(__name__, title="Gateway", settings=Settings())):
+        assert metrics.read(metric_definitions.CERTIFICATE_END) == []
