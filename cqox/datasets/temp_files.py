@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from cqox.nameless_files import open_nameless
+
 __all__ = ["BLOCK_BYTES", "Scratch", "Source"]
 
 BLOCK_BYTES = 1 << 20
@@ -50,7 +52,7 @@ class Scratch:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
+        self._folder = Path(tempfile.gettempdir()) if folder is None else folder
         self._files = ExitStack()
 
     def __enter__(self) -> Self:
@@ -63,7 +65,7 @@ class Scratch:
 
     def open(self) -> IO[bytes]:
         """A new empty file, for writing."""
-        return self._files.enter_context(tempfile.TemporaryFile(dir=self._folder, buffering=BLOCK_BYTES))
+        return self._files.enter_context(open_nameless(self._folder, buffering=BLOCK_BYTES))
 
     def source(self, file: IO[bytes]) -> Source:
         """Return the content of a temporary file, for reading."""

@@ -3,13 +3,13 @@
 import errno
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cqox.contract.messages import Message
 from cqox.errors import StorageFull, StoreUnavailable
+from cqox.nameless_files import open_nameless
 from cqox.storage.private import private_folder
 
 __all__ = [
@@ -78,7 +78,7 @@ def check_disk(folder: Path, reserve_bytes: int | None = None, *, ballast_bytes:
         OSError: the folder is not writable.
         StorageFull: free space is below the reserve.
     """
-    with tempfile.TemporaryFile(dir=folder) as probe:
+    with open_nameless(folder) as probe:
         probe.write(b"?")
     check_room(folder, reserve_bytes, ballast_bytes=ballast_bytes)
 
