@@ -83,7 +83,7 @@ class JobRecords:
         Raises:
             StoreUnavailable: the store did not record it in time.
         """
-        self._waiting.pop(record.job_id, None)
+        was_waiting, before = record.job_id in self._waiting, self._waiting.pop(record.job_id, None)
         try:
             await self._put(record)
             fault_point("job.recorded", record.job_id)
@@ -91,6 +91,9 @@ class JobRecords:
             # The call may have been executed, and the next caller must not find a job that no engine runs.
             if not never_sent(error):
                 self._wait(record.job_id, None)
+            elif was_waiting:
+                # What an earlier call has left in the store is still to be corrected.
+                self._wait(record.job_id, before)
             if isinstance(error, StoreUnavailable):
                 self._unrecorded.failed("The job %s could not be recorded and was rejected: %s", record.job_id, error)
             raise

@@ -80,6 +80,34 @@ async def test_a_job_whose_recording_may_have_been_carried_out_does_not_stay_run
     assert not records.is_waiting("j")
 
 
+async def test_asking_again_while_the_store_is_away_does_not_forget_what_the_first_recording_may_have_left(
+    store: Moody,
+) -> None:
+    records = JobRecords(store, ME)
+    store.deaf = True
+    with pytest.raises(StoreUnavailable):
+        await records.begin(a_job("a"))
+    store.deaf, store.away = False, True
+    with pytest.raises(StoreUnavailable):
+        await records.begin(a_job("a"))
+    assert records.is_waiting("a")
+    store.away = False
+    await records.settle()
+    assert await status(store, "a") == "interrupted"
+
+
+async def test_asking_again_while_the_store_is_away_does_not_forget_an_end_that_waits(store: Moody) -> None:
+    records = JobRecords(store, ME)
+    await records.begin(a_job("a"))
+    store.away = True
+    await records.end(done("a"))
+    with pytest.raises(StoreUnavailable):
+        await records.begin(a_job("a"))
+    store.away = False
+    await records.settle()
+    assert await status(store, "a") == "succeeded"
+
+
 async def test_a_client_that_leaves_while_its_job_is_recorded_leaves_no_running_one(store: Moody) -> None:
     records = JobRecords(store, ME)
     store.silent = True
