@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -30,6 +31,7 @@ __all__ = ["CqoxSystem", "system"]
 _SPARSE_TIMES = 30
 _ROOT = Path(__file__).parents[2]
 _FILE = "worker-answers.json"
+_SWITCH = "OTEL_SDK_DISABLED"
 _LAST_CHECKS_SECONDS = 25.0
 
 
@@ -52,7 +54,6 @@ class CqoxSystem:
         Raises:
             RuntimeError: the recording fails.
         """
-        os.environ["OTEL_SDK_DISABLED"] = "true"
         sources = digest_of_sources(_ROOT)
         self.recordings = Recordings.read(folder / _FILE, sources)
         if self.recordings is None:
@@ -79,7 +80,7 @@ class CqoxSystem:
         site = Site(world, self.recordings, by_address=by_address, on_servers=on_servers, with_keys=with_keys)
         mix = Mix(gap=draw.choice([2.0, 4.0, 8.0]) * (_SPARSE_TIMES if minutes >= SPARSE_MINUTES else 1))
         tenants, load_ends_at = await admit_tenants(world, site), 60 * minutes - _LAST_CHECKS_SECONDS - REST_SECONDS
-        with _logged(world), site.running(engines=engines, gateways=gateways):
+        with _without_telemetry(), _logged(world), site.running(engines=engines, gateways=gateways):
             clients = list[Client]()
             for number, name in zip(range(draw.randint(2, 4)), OWN_FILES, strict=False):
                 tenant = next(
@@ -121,6 +122,20 @@ class CqoxSystem:
 def _size(draw: Random) -> tuple[int, int, bool]:
     """Return the number of engines and gateways, and whether the stores are servers."""
     return draw.choice([1, 1, 2, 2, 3, 5]), draw.choice([1, 1, 1, 2, 3]), draw.random() < 0.5
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Record no telemetry: its threads would not end with a simulated process."""
+    before = os.environ.get(_SWITCH)
+    os.environ[_SWITCH] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SWITCH]
+        else:
+            os.environ[_SWITCH] = before
 
 
 class _Lines(logging.Handler):

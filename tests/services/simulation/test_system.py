@@ -1,7 +1,16 @@
 """The gateway, engines and clients under simulation; `make simulate` runs ten thousand seeds."""
 
+import os
+
 from cqox.chaos.simulation.runner import Task, run_all
 from services.simulation.system import CqoxSystem
+from tests.services.simulation.conftest import FOLDER
+
+
+def test_what_is_prepared_leaves_the_environment_of_the_process_alone(system: CqoxSystem) -> None:
+    before = dict(os.environ)
+    system.prepare(FOLDER)
+    assert dict(os.environ) == before
 
 
 def test_a_run_without_faults_answers_everything(system: CqoxSystem) -> None:
