@@ -339,7 +339,9 @@ class PostgresStore(
             if isinstance(error, AttemptTimeout) and (asked or not self._connections.exhausted):
                 self._mark_silent()
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
-            unavailable = StorageFull if isinstance(error, psycopg.errors.DiskFull) else StoreUnavailable
+            # A migration that finds no room is no fault of the call, which may only read.
+            full = asked and isinstance(error, psycopg.errors.DiskFull)
+            unavailable = StorageFull if full else StoreUnavailable
             raise unavailable(Message("storage.postgres-failed", reason=reason)) from error
         finally:
             del self._waiting[patience]

@@ -71,6 +71,19 @@ async def saved(store: PostgresStore, number: int) -> bool:
         raise
 
 
+async def test_a_migration_that_finds_no_room_is_no_fault_of_a_call_that_reads(
+    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(connection: object) -> int:
+        raise psycopg.errors.DiskFull("No space left on device")
+
+    monkeypatch.setattr("cqox.storage.postgres.store.migrate", full)
+    async with in_default(PostgresStore.open, postgres_server.fresh()) as store:
+        with pytest.raises(StoreUnavailable, match="No space left") as raised:
+            await store.job("a")
+    assert type(raised.value) is StoreUnavailable
+
+
 @contextmanager
 def inserting(server: Postgres, schema: str, analysis_id: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """Yield an open transaction of another client that has inserted a report with this id."""
