@@ -50,6 +50,11 @@ class Granted:
     since: float = field(default_factory=clock.monotonic)
 
     @property
+    def left(self) -> float:
+        """How much of the time is left, in seconds."""
+        return max(0.0, self.seconds - (clock.monotonic() - self.since))
+
+    @property
     def field(self) -> tuple[bytes, bytes]:
         """The header field that says to an engine whose deadline it is."""
         return _DEADLINE_OF, b"client" if self.by_client else b"service"
@@ -106,20 +111,24 @@ class Granted:
             current_request().client_deadline_passed = True
 
 
-def granted(fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: Message | None = None) -> Granted:
+def granted(
+    fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: Message | None = None, spent: float = 0.0
+) -> Granted:
     """Return the time granted to the request with these header fields; an invalid value is bound to its log lines.
 
     Args:
         fields: names in lower case with their values.
         most: the longest time that is granted, in seconds.
         otherwise: a sentence on how to get the same result without this deadline.
+        spent: seconds of it that the request has already waited.
     """
     ignored = _unreadable(fields)
     if ignored:
         bind_contextvars(ignored_timeout=ignored)
     seconds = deadline_from_headers(fields, max_seconds=most)
     by_client = is_client_deadline(fields, most=most)
-    return Granted(seconds=seconds, most=most, ignored=ignored, otherwise=otherwise, by_client=by_client)
+    since = clock.monotonic() - spent
+    return Granted(seconds=seconds, most=most, ignored=ignored, otherwise=otherwise, by_client=by_client, since=since)
 
 
 def _unreadable(fields: Sequence[tuple[bytes, bytes]]) -> str:

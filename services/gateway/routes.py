@@ -31,7 +31,7 @@ from services.http.request.request import IncomingRequest, current_request
 from services.http.request.uploads import FORM_BYTES
 from services.http.response.problems import describe
 from services.http.response.translation import translate_members
-from services.http.security.requester import principal_of
+from services.http.security.requester import principal_of, seconds_until_known
 from services.http.server.app import App
 from services.http.statuses import NOT_CURED_BY_WAITING, is_error, is_server_error
 
@@ -135,9 +135,10 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     @contextmanager
     def serving_within(most: float, otherwise: Message | None = None) -> Iterator[Granted]:
         fields = current_request().call_fields
-        given = granted(fields, most=most, otherwise=otherwise)
+        spent = seconds_until_known(current_request().scope)
+        given = granted(fields, most=most, otherwise=otherwise, spent=spent)
         with given.translate(), serving(fields), caller(_tenant(current_request())):
-            if given.seconds <= 0:
+            if given.left <= 0:
                 raise DeadlineExceeded(0.0)
             yield given
 
@@ -146,15 +147,15 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         with serving_within(settings.analysis_seconds, _AS_A_JOB) as given:
             call = replace(call, headers=(*call.headers, given.field))
             if current_request().wants_events:
-                streaming = engines.policies.analyze_stream(call, seconds=given.seconds)
+                streaming = engines.policies.analyze_stream(call, seconds=given.left)
                 return await _streamed(streaming, given, final_event=True)
-            return _answer(await engines.policies.analyze(call, seconds=given.seconds), given)
+            return _answer(await engines.policies.analyze(call, seconds=given.left), given)
 
     def reading(what: Operation, most: float = READ_SECONDS) -> Handler:
         async def read(**parameters: str) -> TrioResponse:
             call = await asked(what, parameters)
             with serving_within(most) as given:
-                return _answer(await engines.policies.read(call, seconds=given.seconds), given)
+                return _answer(await engines.policies.read(call, seconds=given.left), given)
 
         return read
 
@@ -162,7 +163,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         async def find(**parameters: str) -> TrioResponse:
             with serving_within(most) as given:
                 call = call_of(current_request(), b"", expected(what, parameters))
-                return _answer(await engines.policies.find(call, seconds=given.seconds), given)
+                return _answer(await engines.policies.find(call, seconds=given.left), given)
 
         return find
 
@@ -170,7 +171,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         async def ingest(**parameters: str) -> TrioResponse:
             call = await asked(what, parameters)
             with serving_within(settings.analysis_seconds) as given:
-                return _answer(await engines.policies.ingest(call, seconds=given.seconds), given)
+                return _answer(await engines.policies.ingest(call, seconds=given.left), given)
 
         return ingest
 
@@ -178,7 +179,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         with serving_within(READ_SECONDS) as given:
             call = call_of(current_request(), b"", expected(operation("job_events"), parameters))
             # A job may outlive the connection that carried its events, so a final event from here could be false.
-            return await _streamed(engines.policies.follow(call, seconds=given.seconds), given, final_event=False)
+            return await _streamed(engines.policies.follow(call, seconds=given.left), given, final_event=False)
 
     async def upload_dataset() -> TrioResponse:
         request = current_request()
@@ -192,7 +193,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         call = call_of(request, b"", expected(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
         with serving_within(settings.analysis_seconds) as given:
-            return _answer(await engines.policies.upload(call, seconds=given.seconds, place=place), given)
+            return _answer(await engines.policies.upload(call, seconds=given.left, place=place), given)
 
     async def append_piece(**parameters: str) -> TrioResponse:
         request, what = current_request(), operation("append_piece")
@@ -207,7 +208,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         question = replace(call, method="GET", contract=expected(operation("read_upload"), parameters))
         call = replace(call, headers=call.headers + headers, content=verified(request, chunks))
         with serving_within(READ_SECONDS) as given:
-            sent = engines.policies.append(call, question, seconds=given.seconds, place=place)
+            sent = engines.policies.append(call, question, seconds=given.left, place=place)
             return _answer(await sent, given)
 
     async def revoke_key(key_id: str) -> TrioResponse:

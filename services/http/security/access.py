@@ -5,17 +5,21 @@ a path that nobody has given a permission is refused to everybody.
 """
 
 import ipaddress
+import math
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, Protocol
 
+import trio
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, RequestRedirect
 
+from cqox import clock
 from cqox.contract.messages import Message
-from cqox.errors import InputError, NotAllowed, NotFound, PermissionMissing
+from cqox.errors import DeadlineExceeded, InputError, NotAllowed, NotFound, PermissionMissing
+from cqox.resilience.propagation.http import deadline_from_headers
 from cqox.security import LOCAL, Permission, Principal, may_know
-from services.http.security.requester import principal_of, set_principal
+from services.http.security.requester import principal_of, set_principal, set_seconds_until_known
 
 __all__ = ["Access", "Authenticator", "Everybody", "Needs"]
 
@@ -100,13 +104,19 @@ class Access:
         """Look the principal up; return the error that refuses the request, None to answer it.
 
         Raises:
+            DeadlineExceeded: the client waits no longer than that.
             ServiceError: it cannot be looked up now.
         """
-        try:
-            principal = await self.authenticator.look_up(scope)
-        except InputError as error:
-            return error
+        began, seconds = clock.monotonic(), deadline_from_headers(scope["headers"], max_seconds=math.inf)
+        with trio.move_on_after(seconds) as patience:
+            try:
+                principal = await self.authenticator.look_up(scope)
+            except InputError as error:
+                return error
+        if patience.cancelled_caught:
+            raise DeadlineExceeded(seconds, before_call=True)
         set_principal(scope, principal)
+        set_seconds_until_known(scope, clock.monotonic() - began)
         endpoint, names_object = self._match(scope)
         return self._refusal(endpoint, principal, names_object=names_object)
 

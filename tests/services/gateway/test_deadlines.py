@@ -102,3 +102,10 @@ def test_every_other_reply_stays_unchanged(reply: Reply) -> None:
 def test_a_shorter_deadline_of_the_engines_own_stays_as_it_said() -> None:
     reply = late()
     assert Granted(seconds=60.0, most=120.0).annotate(reply, "ja") is reply
+
+
+def test_what_the_request_has_waited_already_is_not_left() -> None:
+    given = granted([(HEADER, b"2000")], most=120.0, spent=1.5)
+    assert given.seconds == 2.0
+    assert 0.0 < given.left <= 0.5
+    assert granted([(HEADER, b"2000")], most=120.0, spent=3.0).left == 0.0

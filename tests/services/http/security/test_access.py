@@ -1,11 +1,12 @@
 import pytest
 import trio
+import trio.testing
 from werkzeug.routing import Map, Rule
 
-from cqox.errors import NotAllowed, NotAuthenticated, NotFound, PermissionMissing
+from cqox.errors import DeadlineExceeded, NotAllowed, NotAuthenticated, NotFound, PermissionMissing
 from cqox.security import LOCAL, Permission, Principal, granted
 from services.http.security.access import Access, Everybody
-from services.http.security.requester import principal_of, set_principal
+from services.http.security.requester import principal_of, seconds_until_known, set_principal
 
 NEEDS = {
     "open": None,
@@ -61,6 +62,40 @@ def decided(roles: tuple[str, ...] | None, method: str, path: str) -> object:
     if later.decide(scope) is False:
         assert type(trio.run(later.decide_later, scope)) is (type(None) if found is True else type(found))
     return found if found is True else type(found)
+
+
+class AfterSeconds(As):
+    """Knows a principal after a while."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(("reader",), later=True)
+        self.seconds = seconds
+
+    async def look_up(self, scope: object) -> Principal:
+        await trio.sleep(self.seconds)
+        return self.found()
+
+
+def test_a_look_up_is_over_with_the_deadline_of_the_client() -> None:
+    scope = scope_of("GET", "/datasets")
+    scope["headers"] = [(b"x-request-timeout-ms", b"2000")]
+
+    async def decide() -> float:
+        with pytest.raises(DeadlineExceeded):
+            await Access(PATHS, NEEDS, AfterSeconds(5)).decide_later(scope)
+        return trio.current_time()
+
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    assert trio.run(decide, clock=clock) == pytest.approx(2.0)
+
+
+def test_a_request_knows_how_long_it_has_waited_for_its_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cqox.clock.monotonic", trio.current_time)
+    scope = scope_of("GET", "/datasets")
+    assert seconds_until_known(scope) == 0.0
+    access, clock = Access(PATHS, NEEDS, AfterSeconds(1.5)), trio.testing.MockClock(autojump_threshold=0)
+    assert trio.run(access.decide_later, scope, clock=clock) is None
+    assert seconds_until_known(scope) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
