@@ -1,7 +1,8 @@
-"""Ends with 0 while the service on this port takes requests, for HEALTHCHECK: `healthcheck.py PORT`.
+"""Ends with 0 while the service on this port takes requests, for HEALTHCHECK: `healthcheck.py PORT [PATH]`.
 
-A service that starts or drains is not healthy; one that has to do without a store or an engine is. With `CQOX_TLS_DIR`
-it asks by https, and shows the service its own certificate, which opens the health paths.
+It asks for `/health/ready`, or for another path where one is given, such as by a liveness probe. A service that starts
+or drains is not healthy; one that has to do without a store or an engine is. With `CQOX_TLS_DIR` it asks by https, and
+shows the service its own certificate, which opens the health paths.
 """
 
 import os
@@ -23,7 +24,7 @@ try:
         connection = HTTPSConnection("127.0.0.1", int(sys.argv[1]), timeout=2.5, context=context)
     else:
         connection = HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=2.5)
-    connection.request("GET", "/health/ready")
+    connection.request("GET", sys.argv[2] if len(sys.argv) > 2 else "/health/ready")
     answer = connection.getresponse()
     sys.stdout.write(answer.read(2000).decode("utf-8", "replace"))
     sys.exit(answer.status != 200)

@@ -93,7 +93,7 @@ def test_another_password_than_that_of_the_database_is_refused(tmp_path: Path) -
 def answering(status: int) -> Iterator[int]:
     class Service(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/health/ready" else 404)
+            self.send_response({"/health/ready": status, "/health/live": 200}.get(self.path, 404))
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -107,8 +107,8 @@ def answering(status: int) -> Iterator[int]:
         thread.join()
 
 
-def healthy(port: int) -> bool:
-    command = [sys.executable, "-SE", IMAGE / "healthcheck.py", str(port)]
+def healthy(port: int, *path: str) -> bool:
+    command = [sys.executable, "-SE", IMAGE / "healthcheck.py", str(port), *path]
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
@@ -116,6 +116,13 @@ def healthy(port: int) -> bool:
 def test_a_service_is_healthy_while_it_takes_requests(status: int, expected: bool) -> None:
     with answering(status) as port:
         assert healthy(port) is expected
+
+
+def test_another_path_is_asked_for_where_one_is_given() -> None:
+    with answering(503) as port:
+        assert healthy(port, "/health/live") is True
+    with answering(200) as port:
+        assert healthy(port, "/health/nothing") is False
 
 
 def test_a_service_that_does_not_listen_is_not_healthy() -> None:
