@@ -36,7 +36,9 @@ CQOX_DRAIN_DELAY: "0"
 CQOX_DRAIN_SECONDS: {{ $part.drainSeconds | quote }}
 CQOX_ANALYSIS_SECONDS: {{ $values.analysisSeconds | quote }}
 CQOX_LOG_FORMAT: json
-CQOX_DATA_DIR: /var/lib/cqox
+{{- /* Below the mount: Kubernetes gives the root of a volume to the group again where an engine has closed it to others,
+      with everything in it, and the key ring would be one that others can read. */}}
+CQOX_DATA_DIR: /var/lib/cqox/data
 CQOX_ADMIN_SOCKET: /tmp/cqox-admin.sock
 {{- with $values.telemetry.traceUrl }}
 CQOX_TRACE_URL: {{ . | quote }}
