@@ -78,6 +78,13 @@ $(VENV)/.chaos-toolkit-ready: $(VENV)/.test-ready deploy/chaos/requirements.lock
 	@$(VENV)/chaos-toolkit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/chaos/requirements.lock
 	@touch $@
 
+# An environment of its own: nothing else needs it.
+$(VENV)/.sbom-ready: $(VENV)/.test-ready deploy/sbom/requirements.lock
+	@echo "Installing cyclonedx-py (deploy/sbom/requirements.lock) ..."
+	@$(BIN)/python -m venv $(VENV)/sbom
+	@$(VENV)/sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r deploy/sbom/requirements.lock
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/.run-ready  ## create .venv and install the locked requirements
 
@@ -202,6 +209,14 @@ mutants: $(VENV)/.mutants-ready  ## changes of the code that no test notices (MU
 compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; a quarter of an hour)
 	@tests/deploy/compose_test.sh $(BIN)/python
 
+.PHONY: image-sizes
+image-sizes: $(VENV)/.test-ready  ## install what the images have, and fail where a layer is too large (some minutes)
+	@$(BIN)/python -m tools.images sizes
+
+.PHONY: sbom
+sbom: $(VENV)/.sbom-ready  ## list what the images have as CycloneDX, in build/sbom
+	@$(BIN)/python -m tools.images sbom $(VENV)/sbom/bin/cyclonedx-py
+
 .PHONY: bench
 bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and kept in docs/speed.md and its history (half an hour)
 	@$(BIN)/python -m benchmarks --page
@@ -224,6 +239,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/chaos/requirements.in -o deploy/chaos/requirements.lock
+	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/sbom/requirements.in -o deploy/sbom/requirements.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches
