@@ -46,6 +46,7 @@ CQOX_TRACE_URL: {{ . | quote }}
 {{- with $values.telemetry.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
+OTEL_RESOURCE_ATTRIBUTES: k8s.namespace.name={{ .root.Release.Namespace }},k8s.pod.name=$(POD_NAME),k8s.node.name=$(NODE_NAME)
 {{- range include "cqox.secretFiles" . | fromYamlArray }}
 {{ .variable }}: {{ printf "/etc/cqox/secrets/%s" .file }}
 {{- end }}
@@ -110,14 +111,13 @@ CQOX_TLS_PEERS: {{ join "," $values.tls.enginePeers | quote }}
 {{- end -}}
 {{- $_ := set $settings $name $value -}}
 {{- end -}}
-{{- range $name, $value := $settings }}
-- name: {{ $name }}
-  value: {{ $value | quote }}
-{{- end }}
+{{- /* These two come first, because another variable refers to them. */}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: NODE_NAME
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
-- name: OTEL_RESOURCE_ATTRIBUTES
-  value: k8s.namespace.name={{ .root.Release.Namespace }},k8s.pod.name=$(POD_NAME),k8s.node.name=$(NODE_NAME)
+{{- range $name, $value := $settings }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
 {{- end }}

@@ -52,7 +52,7 @@ httpGet: {path: {{ .path }}, port: http, scheme: {{ include "cqox.scheme" . | up
   secret: {secretName: {{ . | quote }}, items: [{key: {{ $.root.Values.vault.ca.key | quote }}, path: ca.pem}]}
 {{- end }}
 {{- end }}
-{{- if and .root.Values.tls.enabled (ne .component "migration") }}
+{{- if .root.Values.tls.enabled }}
 - name: tls
   secret:
     secretName: {{ ternary .root.Values.tls.gatewaySecret .root.Values.tls.engineSecret (eq .component "gateway") | quote }}
@@ -70,7 +70,7 @@ httpGet: {path: {{ .path }}, port: http, scheme: {{ include "cqox.scheme" . | up
 - {name: vault-ca, mountPath: /etc/cqox/vault-ca, readOnly: true}
 {{- end }}
 {{- end }}
-{{- if and .root.Values.tls.enabled (ne .component "migration") }}
+{{- if .root.Values.tls.enabled }}
 - {name: tls, mountPath: /etc/cqox/tls/current, readOnly: true}
 {{- end }}
 {{- end }}

@@ -3,10 +3,11 @@
 import copy
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
-from helm_python.chart import lint
+from helm_python.chart import Chart, lint, package
 
 from tests.chaos.rendering.schemas import errors_of, needs_schemas
 from tests.deploy.chart.rendering import CHART, LEAST, MATRIX, find, render, rendered, texts
@@ -118,6 +119,12 @@ def test_a_release_of_another_name_shares_no_object_with_one_in_the_same_namespa
 
     assert not names("cqox") & names("cqox-canary")
     assert all(name.startswith("blue-cqox-") for _, name in names("blue"))
+
+
+def test_a_packaged_chart_renders_the_same(tmp_path: Path) -> None:
+    with Chart.load(package(CHART, destination=tmp_path)) as chart:
+        for case in ("monitored", "chaos"):
+            assert chart.render(MATRIX[case], name="cqox", namespace="cqox") == texts(MATRIX[case])
 
 
 def test_the_notes_say_how_to_reach_the_gateway_and_how_to_get_a_key() -> None:

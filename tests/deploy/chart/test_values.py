@@ -87,6 +87,10 @@ _TOGETHER = [
     ),
     ({"tls": {"enabled": True}}, "tls: name the Secrets"),
     (
+        {"engine": {"settings": {"CQOX_VAULT_DATABASE_ROLE": "cqox"}}},
+        "secrets.migrationPostgresUrl.name: the migration has no login at the vault",
+    ),
+    (
         {"tls": {"enabled": True, "gatewaySecret": "a", "engineSecret": "b"}, "mesh": "istio", **_CLIENTS},
         "tls.enabled: the mesh encrypts and identifies already",
     ),
@@ -142,6 +146,22 @@ def test_every_sentence_of_the_chart_is_said_in_these_tests() -> None:
         if not any(each.removeprefix("%s").startswith(one.removeprefix("engine")) for one in said)
     ]
     assert not unsaid
+
+
+def test_every_value_is_one_that_a_template_reads() -> None:
+    templates = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir())
+
+    def unread(value: object, path: str) -> list[str]:
+        if isinstance(value, dict) and value and not path.endswith(".resources"):
+            return [one for key, inner in value.items() for one in unread(inner, f"{path}.{key}")]
+        name = path.rpartition(".")[2]
+        return (
+            []
+            if re.search(rf"\.{name}\b|\"%s{name.removeprefix('gateway').removeprefix('engine')}\"", templates)
+            else [path]
+        )
+
+    assert unread(VALUES, "values") == []
 
 
 def test_the_version_is_that_of_the_project() -> None:
