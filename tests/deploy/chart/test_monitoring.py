@@ -18,6 +18,15 @@ def test_the_alerts_are_those_of_the_one_file() -> None:
     assert rendered_rules == yaml.safe_load(RULES.read_text(encoding="utf-8"))
 
 
+def test_as_many_instances_are_expected_as_the_values_ask_for() -> None:
+    for case, gateways, engines in (("monitored", 2, 3), ("keda", 2, 2)):
+        [group] = find(rendered(case), "PrometheusRule", "cqox-expected")["spec"]["groups"]
+        assert [(rule["record"], rule["expr"], rule["labels"]) for rule in group["rules"]] == [
+            ("cqox:replicas:expected", f"vector({gateways})", {"job": "cqox-gateway"}),
+            ("cqox:replicas:expected", f"vector({engines})", {"job": "cqox-engine"}),
+        ]
+
+
 def test_jobs_are_called_as_the_rules_and_the_dashboard_call_them() -> None:
     scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     jobs = {each["job_name"] for each in scraped["scrape_configs"]}
