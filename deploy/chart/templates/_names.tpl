@@ -63,3 +63,12 @@ labels:
 {{- define "cqox.routeTimeout" -}}
 {{ add .Values.analysisSeconds 30 }}s
 {{- end }}
+
+{{- /* Gateways by the share of the requests that each gets, for both kinds of HTTPRoute. */ -}}
+{{- define "cqox.backends" -}}
+{{- $canary := .Values.meshed.canary -}}
+- {name: {{ include "cqox.name" (dict "root" $ "component" "gateway") }}, port: 8082, weight: {{ sub 100 $canary.percent }}}
+{{- if $canary.service }}
+- {name: {{ $canary.service }}, port: 8082, weight: {{ $canary.percent }}}
+{{- end }}
+{{- end }}

@@ -84,7 +84,9 @@ def test_a_canary_gets_its_share_of_all_routes() -> None:
             ("cqox-gateway", 90),
             ("cqox-canary-gateway", 10),
         ]
-    for rule in find(rendered("linkerd"), "HTTPRoute", "cqox-gateway", "policy.linkerd.io")["spec"]["rules"]:
+    canary = {"meshed": {"canary": {"service": "cqox-canary-gateway", "percent": 10}}}
+    route = find(render(merged(MATRIX["route"], canary)), "HTTPRoute", "cqox-gateway")["spec"]["rules"]
+    for rule in [*route, *find(rendered("linkerd"), "HTTPRoute", "cqox-gateway", "policy.linkerd.io")["spec"]["rules"]]:
         assert [(one["name"], one["weight"]) for one in rule["backendRefs"]] == [
             ("cqox-gateway", 90),
             ("cqox-canary-gateway", 10),

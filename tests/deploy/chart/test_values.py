@@ -104,6 +104,7 @@ _TOGETHER = [
     ),
     ({"mesh": "linkerd"}, "meshed.clients: in a mesh the gateway answers to identities alone"),
     ({"meshed": {"canary": {"percent": 5}}}, "meshed.canary.service: a share of the requests needs the Service"),
+    ({"meshed": {"canary": {"service": "b"}}}, "meshed.canary.service: requests are divided by a mesh or an HTTPRoute"),
     ({"istio": {"mirrorPercent": 5}}, "istio.mirrorPercent: copies of requests need mesh: istio"),
     ({"istio": {"requestAuthentication": True}}, "istio.requestAuthentication: it needs auth.mode oidc"),
     (
