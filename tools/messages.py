@@ -72,7 +72,7 @@ _FOR_OPERATORS = {
     "error",
     "exception",
     "failed",
-    "fresh_span",
+    "untraced",
     "info",
     "log",
     "warning",

@@ -38,7 +38,7 @@ async def maintain(
     outage = Outage(_FAILED)
     expired_at = -_EXPIRE_EVERY_SECONDS
     while True:
-        with telemetry.fresh_span("maintain the job leases once"):
+        with telemetry.untraced("maintain the job leases once"):
             await maintain_once(store, directory, outage)
             for chore in chores:
                 await chore()

@@ -11,11 +11,11 @@ from cqox.telemetry.spans import (
     adopt,
     current,
     current_span,
-    fresh_span,
     is_recording,
     server_span,
     span,
     unfinished,
+    untraced,
     waited_for,
 )
 
@@ -26,11 +26,11 @@ __all__ = [
     "adopt",
     "current",
     "current_span",
-    "fresh_span",
     "from_headers",
     "is_recording",
     "server_span",
     "span",
     "unfinished",
+    "untraced",
     "waited_for",
 ]

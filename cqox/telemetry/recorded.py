@@ -43,9 +43,10 @@ class LightSpan(trace.Span):
         links: links to other spans.
         start_ns: nanoseconds since the epoch; now if None.
         keep: receives the ended span; None for a span that is not kept.
+        silent: whether what happens inside it is not kept either, in whichever task.
 
     Attributes:
-        ids: as given; so are `parent` and `kind`.
+        ids: as given; so are `parent`, `kind` and `silent`.
         name: current name.
         attributes: attributes by name.
         events: events in order, at most 128.
@@ -65,6 +66,7 @@ class LightSpan(trace.Span):
         links: tuple[Link, ...],
         start_ns: int | None,
         keep: "Callable[[LightSpan], None] | None",
+        silent: bool = False,
     ) -> None:
         self.ids = ids
         self.parent = parent
@@ -74,6 +76,7 @@ class LightSpan(trace.Span):
         self.attributes = attributes
         self.links = links
         self._keep = keep
+        self.silent = silent
         self.events: list[Event] = []
         self.status = _UNSET
         self._settled = False

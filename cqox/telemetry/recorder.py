@@ -57,8 +57,9 @@ class OpenTelemetryRecorder:
         root: bool = False,
         link: TraceContext | None = None,
         start_ns: int | None = None,
+        silent: bool = False,
     ) -> LightSpan:
-        """Start a span as a child of `parent` or of the current span; with `root`, as a root span."""
+        """Start a span, see `cqox.telemetry.spans.Recorder`."""
         around: trace.Span | None = None if root else trace.get_current_span()
         if parent is not None:
             around = NonRecordingSpan(_theirs(parent))
@@ -68,8 +69,18 @@ class OpenTelemetryRecorder:
             above = around.ids
             ids = SpanContext(above.trace_id, self._ids.generate_span_id(), False, above.trace_flags, above.trace_state)
             return LightSpan(
-                name, ids, above, _KINDS[kind], given, links, start_ns, self._keep if around.kept else None
+                name,
+                ids,
+                above,
+                _KINDS[kind],
+                given,
+                links,
+                start_ns,
+                self._keep if around.kept and not silent else None,
+                silent or around.silent,
             )
+        if silent:
+            return self._unkept(name, _KINDS[kind], around)
         return self._first(name, _KINDS[kind], given, links, start_ns, around)
 
     def current(self) -> TraceContext | None:
@@ -133,6 +144,18 @@ class OpenTelemetryRecorder:
         given = dict(result.attributes or {})
         keep = None if result.decision is Decision.DROP else self._keep
         return LightSpan(name, ids, above, kind, given, links, start_ns, keep)
+
+    def _unkept(self, name: str, kind: SpanKind, around: trace.Span | None) -> LightSpan:
+        above = None if around is None else around.get_span_context()
+        above = above if above is not None and above.is_valid else None
+        ids = SpanContext(
+            self._ids.generate_trace_id() if above is None else above.trace_id,
+            self._ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=_NOT_SAMPLED,
+            trace_state=None if above is None else above.trace_state,
+        )
+        return LightSpan(name, ids, above, kind, {}, (), None, None, silent=True)
 
     def _keep(self, span: LightSpan) -> None:
         attributes: Mapping[str, AttributeValue] = {name: _sent(value) for name, value in span.attributes.items()}

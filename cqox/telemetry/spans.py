@@ -24,13 +24,13 @@ __all__ = [
     "current",
     "current_span",
     "forget",
-    "fresh_span",
     "is_recording",
     "record_with",
     "server_span",
     "span",
     "span_since",
     "unfinished",
+    "untraced",
     "waited_for",
 ]
 
@@ -55,6 +55,11 @@ class Span(Protocol):
     @property
     def recording(self) -> bool:
         """True if attributes and events are recorded."""
+        ...
+
+    @property
+    def silent(self) -> bool:
+        """True if neither it nor what happens inside it is ever recorded."""
         ...
 
     def rename(self, name: str) -> None:
@@ -105,8 +110,12 @@ class Recorder(Protocol):
         root: bool = False,
         link: TraceContext | None = None,
         start_ns: int | None = None,
+        silent: bool = False,
     ) -> Span:
-        """Start a span as a child of `parent` or of the current span; with `root`, as a root span."""
+        """Start a span as a child of `parent` or of the current span; with `root`, as a root span.
+
+        With `silent`, and inside such a span, nothing is recorded, whatever the sampler says.
+        """
         ...
 
     def current(self) -> TraceContext | None:
@@ -132,6 +141,7 @@ class _Unrecorded:
     __slots__ = ("_token", "context")
 
     recording = False
+    silent = False
 
     def __init__(self, context: TraceContext | None) -> None:
         self.context = context
@@ -213,13 +223,13 @@ def server_span(
         attributes: initial attributes.
         parent: context of the caller.
         request_id: source of the trace id if the request is not traced.
-        probe: True for health probes, which parent-based samplers drop.
+        probe: True for what is asked for too often to trace, such as health; it is not recorded.
     """
     if _recorder is None:
         return _Unrecorded(parent or of_request_id(request_id))
     if probe:
         parent = replace(parent or of_request_id(request_id), sampled=False)
-    return _recorder.start(name, "server", attributes, parent=parent, root=parent is None)
+    return _recorder.start(name, "server", attributes, parent=parent, root=parent is None, silent=probe)
 
 
 def span_since(name: str, start_ns: int, attributes: Attributes | None = None) -> None:
@@ -228,9 +238,12 @@ def span_since(name: str, start_ns: int, attributes: Attributes | None = None) -
         _recorder.start(name, "internal", attributes, start_ns=start_ns).__exit__(None, None, None)
 
 
-def fresh_span(name: str) -> Span:
-    """Create a root span, for periodic work of a long-lived task, whose trace would otherwise never end."""
-    return NOTHING if _recorder is None else _recorder.start(name, "internal", None, root=True)
+def untraced(name: str) -> Span:
+    """Create a span that is not recorded, nor anything inside it, for work that repeats every few seconds.
+
+    Tasks that are started inside it are not recorded either, wherever they run.
+    """
+    return NOTHING if _recorder is None else _recorder.start(name, "internal", None, root=True, silent=True)
 
 
 def unfinished(after: Mapping[str, object]) -> None:

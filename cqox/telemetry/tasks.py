@@ -33,13 +33,15 @@ class TaskSpans:
     def __call__(self, task: TaskStart, /) -> TaskEnd:
         """Start the span of `task`; called inside the task."""
         detached = task.detached and not awaited()
-        starter = self._recorder.current() if detached else None
-        if self._ratio < 1.0 and self._draw() >= self._ratio:
+        # What no trace shows starts no trace of its own.
+        silent = detached and self._recorder.current_span().silent
+        starter = self._recorder.current() if detached and not silent else None
+        if not silent and self._ratio < 1.0 and self._draw() >= self._ratio:
             if detached:
                 forget()
             return _nothing
         attributes = {"cqox.task.group": task.group} if task.group else None
-        span = self._recorder.start(task.name, "internal", attributes, root=detached, link=starter)
+        span = self._recorder.start(task.name, "internal", attributes, root=detached, link=starter, silent=silent)
         span.__enter__()
 
         def ended(outcome: TaskOutcome, error: BaseException | None) -> None:

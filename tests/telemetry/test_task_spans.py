@@ -9,7 +9,7 @@ import trio
 from opentelemetry import trace
 
 from cqox.tasks import observe_tasks, open_task_group
-from cqox.telemetry import span, waited_for
+from cqox.telemetry import span, untraced, waited_for
 from cqox.telemetry.tasks import TaskSpans
 from services.http.server.lifecycle import Stage
 from tests.telemetry.conftest import ANALYSIS, Kept
@@ -89,6 +89,22 @@ async def test_a_detached_task_that_is_waited_for_stays_in_the_trace_of_its_star
     assert computed.parent.span_id == request.context.span_id
     # The waiter waits for this task alone.
     assert observed.named("further").parent is None
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.0])
+async def test_a_task_that_is_started_where_nothing_is_traced_starts_no_trace(kept: Kept, ratio: float) -> None:
+    async def inside() -> None:
+        with span("inside"):
+            await anyio.lowlevel.checkpoint()
+
+    before = observe_tasks(TaskSpans(kept.recorder, ratio=ratio, draw=lambda: 0.5))
+    try:
+        async with open_task_group("app", detached=True) as group:
+            with untraced("probe"):
+                group.start_soon(inside)
+    finally:
+        observe_tasks(before)
+    assert kept.spans == ()
 
 
 async def test_a_task_that_is_not_drawn_has_no_span_and_what_is_in_it_belongs_to_its_starter(kept: Kept) -> None:

@@ -17,6 +17,7 @@ import trio
 from pydantic import BaseModel
 from quart_trio.wrappers import TrioResponse
 
+from cqox import telemetry
 from cqox.contract import Health
 from cqox.tasks import TaskGroup, open_task_group
 from cqox.telemetry import metric_definitions, metrics
@@ -111,7 +112,8 @@ class _Probe:
 
 async def _look(probes: Sequence[_Probe], group: TaskGroup) -> None:
     while True:
-        await _ask_all(probes, group)
+        with telemetry.untraced("look after the health once"):
+            await _ask_all(probes, group)
         await trio.sleep(_LOOK_EVERY_SECONDS)
 
 
