@@ -183,12 +183,6 @@ ANALYSES_RUNNING = Series(
     meaning="Computations that hold a place.",
     service="engine",
 )
-DRAIN_SECONDS = Series(
-    name="cqox.drain.elapsed",
-    kind="gauge",
-    unit="s",
-    meaning="How long the process has been shutting down; 0 while it serves.",
-)
 ANALYSIS_PLACES = Series(
     name="cqox.analysis.places",
     kind="gauge",

@@ -50,18 +50,6 @@ def processes() -> Row:
         title="Processes",
         panels=(
             Panel(
-                title="Shutting down",
-                help="For how long a process has been; 0 while it serves. It is over after 40 s whatever happens.",
-                queries=[
-                    Query(
-                        expr=f"{metric_definitions.DRAIN_SECONDS.prometheus_name}{{{WHERE}}}",
-                        legend="{{job}} {{instance}}",
-                    )
-                ],
-                unit="s",
-                alarm=35,
-            ),
-            Panel(
                 title="Parts that are missing",
                 help="1 while a part that a process depends on is unavailable, as its health says.",
                 queries=[

@@ -146,8 +146,6 @@ def test_a_clean_end_loses_nothing_not_even_the_spans_of_the_drain(services: Ser
     assert "were lost" not in services.log("gateway")
     assert "[Gateway] Shutting down gracefully..." in {body for _, body, _ in receiver.received.logs}
     assert "http.server.request.duration" in receiver.received.metrics["gateway"]
-    # Nobody can scrape it any more, so that the last measures say how long the drain took.
-    assert receiver.received.gauges["gateway", "cqox.drain.elapsed"] >= 0.5
 
 
 def test_where_nothing_is_configured_there_is_no_exporter_no_warning_and_still_a_trace_id(services: Services) -> None:

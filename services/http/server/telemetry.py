@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from cqox import clock
 from cqox.tasks import open_task_group
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.metrics import Labels
@@ -38,17 +37,13 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     """Run telemetry while the app serves; start and stop it here unless the server of the app does."""
     owned = app.telemetry is None
     begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
-    draining = _Draining(app)
     ends = [metrics.watch(metric_definitions.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])]
     if app.tls is not None:
         ends.append(metrics.watch(metric_definitions.CERTIFICATE_END, partial(_certificate, app.tls)))
-    # A process with closed sockets cannot be scraped: the last export carries the duration of its drain.
-    begun.until_stopped(metrics.watch(metric_definitions.DRAIN_SECONDS, lambda: [(draining.seconds, {})]))
     try:
         async with open_task_group("telemetry", detached=True) as group:
             if not begun.settings.disabled:
                 group.start_soon(_measure_lag, name="event loop lag")
-            group.start_soon(draining.watch, name="drain clock")
             yield begun
             group.cancel_scope.cancel()
     finally:
@@ -58,20 +53,6 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
             app.telemetry = None
         for end in ends:
             end()
-
-
-class _Draining:
-    def __init__(self, app: "App") -> None:
-        self._event = app.lifecycle.draining
-        self._since: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self._since is None else clock.monotonic() - self._since
-
-    async def watch(self) -> None:
-        await self._event.wait()
-        self._since = clock.monotonic()
 
 
 def _certificate(tls: ServerTls) -> list[tuple[float, Labels]]:
