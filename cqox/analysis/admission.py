@@ -17,7 +17,10 @@ from cqox.resilience.runtime.caller import caller
 from cqox.storage import DEFAULT_TENANT
 from cqox.telemetry import metric_definitions, metrics
 
-__all__ = ["Admission"]
+__all__ = ["ANALYSES", "Admission"]
+
+ANALYSES = "analyses"
+"""Name of the places of computations in rejections."""
 
 _WEIGHT_OF_THE_NEWEST = 0.2
 # One outlier must not dominate the estimate.
@@ -41,7 +44,7 @@ class Admission:
     """
 
     def __init__(
-        self, *, size: int, max_queued: int, name: str = "analyses", now: Callable[[], float] = clock.monotonic
+        self, *, size: int, max_queued: int, name: str = ANALYSES, now: Callable[[], float] = clock.monotonic
     ) -> None:
         self._bulkhead = FairBulkhead(size, max_queued, name=name, clock=now)
         self._size = size

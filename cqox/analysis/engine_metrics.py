@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cqox.analysis.admission import Admission
+from cqox.analysis.admission import ANALYSES, Admission
 from cqox.analysis.disk_usage import DiskUsage
+from cqox.analysis.metered_pool import CPU_QUOTA
 from cqox.analysis.workers import WorkerPool
 from cqox.storage import MemoryCache, SharedCache
 from cqox.telemetry import metric_definitions, metrics
@@ -12,6 +13,13 @@ from cqox.telemetry.metrics import Labels
 from cqox.telemetry.pools import watch_pools
 
 __all__ = ["watched"]
+
+_REJECTED = (
+    *((ANALYSES, reason) for reason in ("Bulkhead", "BulkheadFull", "Admission", "Late")),
+    (CPU_QUOTA, "Quota"),
+)
+_REJECTIONS: tuple[Labels, ...] = tuple({"policy": policy, "reason": reason} for policy, reason in _REJECTED)
+"""Rejections by an engine itself; those by policies of its stores are in `cqox.telemetry.policies`."""
 
 
 @contextmanager
@@ -66,6 +74,7 @@ def watched(
             metric_definitions.DISK_SIZE,
             lambda: [(space.size_bytes, {"disk": name}) for name, space in disks.found.items()],
         ),
+        metrics.born(metric_definitions.REJECTIONS, lambda: _REJECTIONS),
     ]
     try:
         yield

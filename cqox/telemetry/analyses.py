@@ -9,6 +9,7 @@ __all__ = ["measure_report", "measured_steps"]
 type _ReportStep = Callable[[Mapping[str, object]], None]
 
 _ESTIMATE = "estimate."
+_SKIPPED = "skipped"
 
 
 def measured_steps(report_step: _ReportStep) -> _ReportStep:
@@ -18,8 +19,13 @@ def measured_steps(report_step: _ReportStep) -> _ReportStep:
         name, seconds = step.get("step"), step.get("seconds")
         if isinstance(name, str) and isinstance(seconds, float | int):
             if name.startswith(_ESTIMATE):
-                labels = {"estimator": name.removeprefix(_ESTIMATE), "status": str(step.get("status"))}
-                metrics.record(metric_definitions.ESTIMATOR_DURATION, seconds, labels)
+                estimator, status = name.removeprefix(_ESTIMATE), str(step.get("status"))
+                if status == _SKIPPED:
+                    # Most are, at once: their times would be most lines of `/metrics` and say nothing.
+                    metrics.count(metric_definitions.ESTIMATOR_SKIPPED, {"estimator": estimator})
+                else:
+                    labels = {"estimator": estimator, "status": status}
+                    metrics.record(metric_definitions.ESTIMATOR_DURATION, seconds, labels)
             else:
                 metrics.record(metric_definitions.STEP_DURATION, seconds, {"step": name})
         report_step(step)

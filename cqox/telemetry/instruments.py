@@ -26,12 +26,25 @@ class Instruments:
 
     def __init__(self, meter: Meter, series: Sequence[Series] = SERIES) -> None:
         self._takers: dict[str, _Take] = {}
+        self._series = tuple(series)
+        self._born = set[tuple[object, ...]]()
         for each in series:
             self._make(meter, each)
 
     def take(self, series: Series, value: float, labels: Labels) -> None:
         """Add to a counter, or record in a histogram."""
         self._takers[series.name](value, labels)
+
+    def bear(self, service: str) -> None:
+        """Show the counters of a service at 0 with every value of their labels that is known by now."""
+        for series in self._series:
+            if series.kind != "counter" or series.service not in ("both", service):
+                continue
+            for labels in metrics.births(series):
+                key = (series.name, *sorted(labels.items()))
+                if key not in self._born:
+                    self._born.add(key)
+                    self._takers[series.name](0, labels)
 
     def _make(self, meter: Meter, series: Series) -> None:
         about = {"unit": series.unit, "description": series.meaning}

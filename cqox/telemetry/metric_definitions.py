@@ -7,10 +7,14 @@ from cqox.telemetry.series import Series
 
 __all__ = ["SERIES", "Series"]
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-_LONG_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-_SHORT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
-_COUNTS = tuple(float(10**power) for power in range(1, 9))
+# Few: each bound is a line for every value of every label. What alerts and objectives compare with is one of them.
+_REQUEST_SECONDS = (0.01, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0)
+_STEP_SECONDS = (0.05, 0.25, 1.0, 5.0, 30.0)
+_WAIT_SECONDS = (0.1, 1.0, 5.0, 30.0, 60.0, 120.0)
+_STORE_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5)
+_LAG_SECONDS = (0.005, 0.025, 0.1, 0.25, 1.0, 5.0)
+_ROWS = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)
+_SIZES = tuple(float(16**power * 1024) for power in range(6))
 
 HTTP_SERVER_DURATION = Series(
     name="http.server.request.duration",
@@ -18,7 +22,8 @@ HTTP_SERVER_DURATION = Series(
     unit="s",
     meaning="Time to answer a request, from its head to the end of its answer; 499 where the client left.",
     labels=("http.request.method", "http.route", "http.response.status_code", "error.type"),
-    buckets=_LONG_SECONDS,
+    buckets=_REQUEST_SECONDS,
+    exemplars=True,
 )
 HTTP_SERVER_ACTIVE = Series(
     name="http.server.active_requests",
@@ -33,7 +38,8 @@ HTTP_CLIENT_DURATION = Series(
     meaning="Time of one attempt at an engine, from its first byte to the end of the answer.",
     labels=("http.request.method", "server.address", "server.port", "http.response.status_code", "error.type"),
     service="gateway",
-    buckets=_LONG_SECONDS,
+    buckets=_REQUEST_SECONDS,
+    exemplars=True,
 )
 DEGRADED = Series(
     name="cqox.degraded",
@@ -98,6 +104,7 @@ CONNECTIONS_CLOSED = Series(
     meaning="Connections closed on the service's side: `failed` by a defect, `evicted` while they stood still, "
     "`refused` since all others were at work.",
     labels=("reason",),
+    born=(("failed",), ("evicted",), ("refused",)),
 )
 TIMEOUTS = Series(
     name="cqox.timeouts",
@@ -105,6 +112,7 @@ TIMEOUTS = Series(
     unit="{timeout}",
     meaning="Attempts that a policy cut, and as policy `request` requests whose deadline passed.",
     labels=("policy",),
+    born=(("request",),),
 )
 REJECTIONS = Series(
     name="cqox.rejections",
@@ -119,6 +127,7 @@ CPU_SECONDS = Series(
     unit="s",
     meaning="CPU time of worker processes in the tasks of tenants: `analyze` and `preview`.",
     labels=("task",),
+    born=(("analyze",), ("preview",)),
     service="engine",
 )
 UPLOADED_BYTES = Series(
@@ -160,7 +169,9 @@ QUEUE_WAIT = Series(
     "callers left or their deadline came too near, or it was `refused` on arrival.",
     labels=("outcome",),
     service="engine",
-    buckets=_LONG_SECONDS,
+    buckets=_WAIT_SECONDS,
+    born=(("started",), ("gave_up",), ("refused",)),
+    exemplars=True,
 )
 QUEUE_OLDEST = Series(
     name="cqox.analysis.queue.oldest",
@@ -250,7 +261,7 @@ STORE_DURATION = Series(
     meaning="Time of one operation of a store or a cache, waiting for a connection included.",
     labels=("db.system.name", "db.operation.name", "error.type"),
     service="engine",
-    buckets=_SHORT_SECONDS,
+    buckets=_STORE_SECONDS,
 )
 STORE_ACTIVE = Series(
     name="cqox.store.active",
@@ -267,6 +278,8 @@ POOL_CONNECTIONS = Series(
     meaning="Connections of a pool that a call has, and those that wait for one.",
     labels=("db.client.connection.pool.name", "db.client.connection.state"),
     service="engine",
+    # A suffix `_count` is that of a histogram.
+    shown="db.client.connections",
 )
 POOL_LIMIT = Series(
     name="db.client.connection.max",
@@ -288,10 +301,19 @@ ESTIMATOR_DURATION = Series(
     name="cqox.estimator.duration",
     kind="histogram",
     unit="s",
-    meaning="Time of one estimator on one contrast, and how it ended.",
+    meaning="Time of one estimator on one contrast, and how it ended; without those that were skipped.",
     labels=("estimator", "status"),
     service="engine",
-    buckets=_LONG_SECONDS,
+    buckets=_STEP_SECONDS,
+    exemplars=True,
+)
+ESTIMATOR_SKIPPED = Series(
+    name="cqox.estimator.skipped",
+    kind="counter",
+    unit="{estimator}",
+    meaning="Estimators that a contrast gave no cause to compute, or not the data for.",
+    labels=("estimator",),
+    service="engine",
 )
 STEP_DURATION = Series(
     name="cqox.analysis.step.duration",
@@ -300,7 +322,8 @@ STEP_DURATION = Series(
     meaning="Time of one step of an analysis other than an estimator.",
     labels=("step",),
     service="engine",
-    buckets=_LONG_SECONDS,
+    buckets=_STEP_SECONDS,
+    exemplars=True,
 )
 GATE_RESULTS = Series(
     name="cqox.gate.results",
@@ -333,7 +356,7 @@ DATASET_ROWS = Series(
     unit="{row}",
     meaning="Rows of the data sets that are analysed.",
     service="engine",
-    buckets=_COUNTS,
+    buckets=_ROWS,
 )
 DATASET_SIZE = Series(
     name="cqox.dataset.size",
@@ -341,14 +364,14 @@ DATASET_SIZE = Series(
     unit="By",
     meaning="Size of the data sets that are uploaded.",
     service="engine",
-    buckets=tuple(float(4**power * 1024) for power in range(11)),
+    buckets=_SIZES,
 )
 LOOP_LAG = Series(
     name="cqox.event_loop.lag",
     kind="histogram",
     unit="s",
     meaning="How much later than asked the event loop came back, asked twice a second.",
-    buckets=_SHORT_SECONDS,
+    buckets=_LAG_SECONDS,
 )
 AUDIT_LOST = Series(
     name="cqox.audit.lost",
@@ -362,6 +385,9 @@ LOST = Series(
     unit="{record}",
     meaning="Spans and log records that never reached the collector.",
     labels=("signal", "reason"),
+    born=tuple(
+        (signal, reason) for signal in ("traces", "logs") for reason in ("queue_full", "not_delivered", "shutdown")
+    ),
 )
 
 SERIES: tuple[Series, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Series))

@@ -12,11 +12,27 @@ from typing import Protocol
 
 from cqox.telemetry.metric_definitions import Series
 
-__all__ = ["Labels", "Reading", "Sink", "count", "deliver_to", "read", "readings", "record", "watch"]
+__all__ = [
+    "Births",
+    "Labels",
+    "Reading",
+    "Sink",
+    "births",
+    "born",
+    "count",
+    "deliver_to",
+    "read",
+    "readings",
+    "record",
+    "watch",
+]
 
 type Labels = Mapping[str, str | int]
 type Reading = Callable[[], Iterable[tuple[float, Labels]]]
 """Callback that returns values with their labels without blocking; called on an exporter thread."""
+
+type Births = Callable[[], Iterable[Labels]]
+"""Callback that returns labels to show at 0 without blocking; called on an exporter thread."""
 
 _MOST_WAITING = 20_000
 
@@ -49,6 +65,7 @@ _nowhere = _Discard()
 _sink: Sink = _nowhere
 _lock = Lock()
 _readings: dict[str, list[Reading]] = {}
+_births: dict[str, list[Births]] = {}
 
 
 def record(series: Series, value: float, labels: Labels | None = None) -> None:
@@ -80,6 +97,30 @@ def watch(series: Series, reading: Reading) -> Callable[[], None]:
 def read(series: Series) -> list[tuple[float, Labels]]:
     """Return the current values of all callbacks of a metric."""
     return [value for reading in readings(series) for value in reading()]
+
+
+def born(series: Series, labels: Births) -> Callable[[], None]:
+    """Show a counter or histogram with these labels at 0 until it is recorded, so that a rate sees the first increment.
+
+    Returns:
+        A function that unregisters the callback; what was shown stays.
+    """
+    with _lock:
+        _births[series.name] = [*_births.get(series.name, ()), labels]
+
+    def end() -> None:
+        with _lock:
+            _births[series.name] = [other for other in _births[series.name] if other is not labels]
+
+    return end
+
+
+def births(series: Series) -> list[Labels]:
+    """Return the labels with which a metric is shown at 0: those of its definition, and those registered."""
+    known: list[Labels] = [dict(zip(series.labels, values, strict=True)) for values in series.born]
+    if not series.labels:
+        known.append({})
+    return known + [labels for reading in _births.get(series.name, ()) for labels in reading()]
 
 
 def readings(series: Series) -> tuple[Reading, ...]:

@@ -6,13 +6,16 @@ Only waits between attempts and rejections get a span of their own.
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 
 from cqox.resilience import (
     AttemptFailed,
     AttemptStarted,
+    Bulkhead,
     BulkheadSnapshot,
     CallRejected,
+    CircuitBreaker,
     CircuitClosed,
     CircuitDisabled,
     CircuitHalfOpened,
@@ -30,9 +33,11 @@ from cqox.resilience import (
     RetryBudgetSnapshot,
     RetryScheduled,
     TimedOut,
+    Timeout,
     registry,
     subscribe,
 )
+from cqox.resilience.pipeline.part import Gate
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.metrics import Labels
 from cqox.telemetry.outcome import error_type
@@ -111,6 +116,11 @@ def watch_policies(policies: Registry = registry) -> Callable[[], None]:
         subscribe(PolicyListener()),
         metrics.watch(metric_definitions.CIRCUIT_STATE, lambda: _circuits(policies)),
         metrics.watch(metric_definitions.RETRY_BUDGET, lambda: _budgets(policies)),
+        metrics.born(metric_definitions.CIRCUIT_TRANSITIONS, lambda: _transitions(policies)),
+        metrics.born(metric_definitions.RETRIES, lambda: _retrying(policies)),
+        metrics.born(metric_definitions.GIVEN_UP, lambda: _retrying(policies)),
+        metrics.born(metric_definitions.TIMEOUTS, lambda: _timeouts(policies)),
+        metrics.born(metric_definitions.REJECTIONS, lambda: _rejecting(policies)),
         metrics.watch(metric_definitions.BULKHEAD_RUNNING, lambda: _bulkheads(policies, "running")),
         metrics.watch(metric_definitions.BULKHEAD_QUEUED, lambda: _bulkheads(policies, "queued")),
         metrics.watch(metric_definitions.BULKHEAD_LIMIT, lambda: _bulkheads(policies, "max_concurrent")),
@@ -145,11 +155,47 @@ def _circuits(policies: Registry) -> Iterable[tuple[float, Labels]]:
             yield float(snapshot.state is state), {"policy": snapshot.name, "state": state.value}
 
 
+def _transitions(policies: Registry) -> Iterable[Labels]:
+    for snapshot in _states(policies, CircuitSnapshot):
+        for state in _STATES.values():
+            yield {"policy": snapshot.name, "state": state}
+
+
+def _retrying(policies: Registry) -> Iterable[Labels]:
+    for policy in _policies(policies):
+        if any(isinstance(part, Retry) for part in policy.parts):
+            yield {"policy": policy.name}
+
+
+def _timeouts(policies: Registry) -> Iterable[Labels]:
+    for policy in _policies(policies):
+        yield from ({"policy": part.name} for part in policy.parts if isinstance(part, Timeout))
+
+
+def _rejecting(policies: Registry) -> Iterable[Labels]:
+    for snapshot in _states(policies, CircuitSnapshot):
+        yield {"policy": snapshot.name, "reason": CircuitBreaker.__name__}
+    for bulkhead in _states(policies, BulkheadSnapshot):
+        yield {"policy": bulkhead.name, "reason": Bulkhead.__name__}
+    for policy in _policies(policies):
+        for part in policy.parts:
+            if isinstance(part, Gate) and not isinstance(part, CircuitBreaker):
+                yield {"policy": part.name, "reason": part.kind}
+
+
+def _policies(policies: Registry) -> Iterator[Policy]:
+    for key in policies:
+        with suppress(KeyError):
+            # It may have ended since the keys were listed.
+            policy = policies[key]
+            if isinstance(policy, Policy):
+                yield policy
+
+
 def _budgets(policies: Registry) -> Iterable[tuple[float, Labels]]:
     budgets: dict[str, RetryBudgetSnapshot] = {}
-    for key in policies:
-        policy = policies[key]
-        for part in policy.parts if isinstance(policy, Policy) else ():
+    for policy in _policies(policies):
+        for part in policy.parts:
             if isinstance(part, Retry) and part.budget is not None:
                 found = part.budget.snapshot()
                 budgets[found.name] = found

@@ -24,7 +24,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 
+from cqox.telemetry.exemplars import view_of
 from cqox.telemetry.export_stats import CountedLogExporter, CountedLogs, CountedSpanExporter, CountedSpans, ExportStats
+from cqox.telemetry.metric_definitions import SERIES
 from cqox.telemetry.otlp_reader import PeriodicExport
 from cqox.telemetry.prometheus import Exposition
 from cqox.telemetry.settings import Protocol, TelemetrySettings
@@ -100,7 +102,8 @@ def metrics_provider(settings: TelemetrySettings, resource: Resource, exposition
         readers.append(PeriodicExportingMetricReader(exporter))
     if "metrics" in settings.console:
         readers.append(PeriodicExportingMetricReader(ConsoleMetricExporter(out=sys.stdout)))
-    provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+    views = [view_of(each) for each in SERIES]
+    provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False, views=views)
     ends: list[Callable[[], object]] = [provider.shutdown]
     if exporter is not None and shared:
         seconds = _number("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MILLISECONDS) / 1e3

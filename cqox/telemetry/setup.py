@@ -11,10 +11,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cqox.tasks import observe_tasks
 from cqox.telemetry import metrics
+from cqox.telemetry.metric_definitions import SERIES
 from cqox.telemetry.policies import watch_policies
 from cqox.telemetry.settings import TelemetrySettings, settings_from
 from cqox.telemetry.spans import record_with
@@ -151,9 +153,10 @@ class Telemetry:
         from cqox.telemetry.instruments import Instruments
         from cqox.telemetry.prometheus import Exposition
 
-        exposition = Exposition()
+        exposition = Exposition([one for one in SERIES if one.service in ("both", self._service)])
         metering = providers.metrics_provider(settings, self._resource(), exposition)
         instruments = Instruments(metering.provider.get_meter(_SCOPE, self._version))
+        exposition.before = partial(instruments.bear, self._service)
         self._exposition = exposition.render
         self._flush.append(lambda: [end() for end in metering.ends])
         if not self._stopped:

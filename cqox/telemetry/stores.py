@@ -103,6 +103,11 @@ _active: dict[str, int] = {}
 metrics.watch(
     metric_definitions.STORE_ACTIVE, lambda: [(count, {"db.system.name": system}) for system, count in _active.items()]
 )
+_caches: dict[str, None] = {}
+metrics.born(
+    metric_definitions.CACHE_REQUESTS,
+    lambda: [{"cache": cache, "outcome": outcome} for cache in list(_caches) for outcome in ("hit", "miss")],
+)
 
 type _Method = Callable[..., Awaitable[object]]
 
@@ -132,6 +137,9 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
     labels = {"db.system.name": system, "db.operation.name": operation}
     attributes = labels | ({"db.collection.name": _COLLECTIONS[method]} if method in _COLLECTIONS else {})
     is_lookup = operation == "GET"
+    _active.setdefault(system, 0)
+    if is_lookup:
+        _caches[system] = None
 
     async def watched(*args: object, **kwargs: object) -> object:
         began = time.perf_counter()

@@ -218,7 +218,10 @@ def estimators() -> Row:
             Panel(
                 title="How estimators end",
                 help="`failed` is an estimator that could not do what it should: its reason is in the report.",
-                queries=[Query(expr=rate(metric_definitions.ESTIMATOR_DURATION, "status"), legend="{{status}}")],
+                queries=[
+                    Query(expr=rate(metric_definitions.ESTIMATOR_DURATION, "status"), legend="{{status}}"),
+                    Query(expr=rate(metric_definitions.ESTIMATOR_SKIPPED, "job"), legend="skipped"),
+                ],
                 unit="ops",
                 columns=6,
                 stacked=True,

@@ -18,6 +18,11 @@ def test_each_step_is_measured_and_passed_on(measured: Measured) -> None:
     ]
 
 
+def test_an_estimator_that_was_skipped_is_counted_and_not_timed(measured: Measured) -> None:
+    measured_steps(lambda step: None)({"step": "estimate.aipw", "seconds": 0.0001, "status": "skipped"})
+    assert measured.values == [("cqox.estimator.skipped", 1, {"estimator": "aipw"})]
+
+
 def test_a_step_without_a_name_or_a_duration_is_passed_on_alone(measured: Measured) -> None:
     passed: list[object] = []
     steps: list[dict[str, object]] = [{}, {"step": "read"}, {"step": "read", "seconds": "2"}, {"seconds": 1.0}]

@@ -94,3 +94,21 @@ def test_every_definition_makes_an_instrument(reader: InMemoryMetricReader) -> N
             sink.take(series, 1, dict.fromkeys(series.labels, "x"))
     # Gauges that another test still watches may be there too.
     assert set(collected(reader)) >= {each.name for each in SERIES if each.kind in ("counter", "histogram")}
+
+
+def test_counters_of_a_service_are_born_at_0_once(reader: InMemoryMetricReader) -> None:
+    born = Series(name="t.born", kind="counter", unit="1", meaning="", labels=("policy",), born=(("a",),))
+    others = Series(name="t.others", kind="counter", unit="1", meaning="", service="gateway")
+    sink = sink_of(reader, born, others)
+    for _ in range(2):
+        sink.bear("engine")
+        sink.take(born, 1, {"policy": "a"})
+    end = metrics.born(born, lambda: [{"policy": "later"}])
+    sink.bear("engine")
+    end()
+    found = collected(reader)
+    assert {point.attributes["policy"]: point.value for point in found["t.born"].data.data_points} == {
+        "a": 2,
+        "later": 0,
+    }
+    assert "t.others" not in found

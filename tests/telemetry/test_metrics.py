@@ -4,6 +4,7 @@ import pytest
 
 from cqox.telemetry import metrics
 from cqox.telemetry.metric_definitions import CACHE_REQUESTS, DATASET_ROWS, QUEUE_DEPTH, WORKERS
+from cqox.telemetry.series import Series
 from tests.measured import Measured
 
 
@@ -77,3 +78,14 @@ def test_a_metric_is_read_from_all_that_watch_it_until_each_ends() -> None:
     assert metrics.read(QUEUE_DEPTH) == others[0]
     assert metrics.read(WORKERS) == [*others[1], (1.0, {"state": "idle"})]
     other()
+
+
+def test_labels_that_are_known_from_the_start_are_those_of_the_definition_and_of_who_registers() -> None:
+    counter = Series(
+        name="t.born", kind="counter", unit="1", meaning="", labels=("policy", "reason"), born=(("a", "b"),)
+    )
+    end = metrics.born(counter, lambda: [{"policy": "c", "reason": "d"}])
+    assert metrics.births(counter) == [{"policy": "a", "reason": "b"}, {"policy": "c", "reason": "d"}]
+    end()
+    assert metrics.births(counter) == [{"policy": "a", "reason": "b"}]
+    assert metrics.births(Series(name="t.bare", kind="counter", unit="1", meaning="")) == [{}]
