@@ -8,7 +8,7 @@ import httpx
 
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.context import TRACEPARENT, TRACESTATE, to_headers
-from cqox.telemetry.outcome import error_type
+from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.spans import Attributes, Span, current, is_recording, span
 
 __all__ = ["TracedTransport"]
@@ -94,6 +94,10 @@ class _Exchange:
         if error is not None:
             self._labels["error.type"] = error_type(error)
         metrics.record(metric_definitions.HTTP_CLIENT_DURATION, time.perf_counter() - self._began, self._labels)
+        if error is not None and outcome_of(error) is Outcome.CANCELLED:
+            # The caller left, or a time limit passed: no failure of the engine, and no success either.
+            self._span.cancel()
+            self._span.fail(error_type(error), "cut off before the end of the answer")
         self._span.__exit__(None if error is None else type(error), error, None)
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import platform
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,8 +33,21 @@ from cqox.telemetry.otlp_reader import PeriodicExport
 from cqox.telemetry.prometheus import Exposition
 from cqox.telemetry.settings import Protocol, TelemetrySettings
 
-__all__ = ["Metering", "logs_provider", "make_export_stats", "metrics_provider", "resource_of", "traces_provider"]
+__all__ = [
+    "SCHEMA_URL",
+    "Metering",
+    "logs_provider",
+    "make_export_stats",
+    "metrics_provider",
+    "resource_of",
+    "traces_provider",
+]
 
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.40.0"
+"""Version of the semantic conventions that names follow."""
+
+_NAMESPACE = "cqox"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _QUEUE_SIZE = 2048
 _BATCH_SIZE = 512
 _INTERVAL_MILLISECONDS = 60_000
@@ -67,16 +82,31 @@ class Metering:
 
 
 def resource_of(service: str, version: str, instance: str) -> Resource:
-    """Build the resource; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence."""
+    """Build the resource: service, host, process. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence.
+
+    The command line of the process is left out: it may hold a password.
+    """
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    ours = {"service.name": service, "service.version": version, "service.instance.id": instance}
+    ours: dict[str, str | int] = {
+        "service.name": service,
+        "service.namespace": _NAMESPACE,
+        "service.version": version,
+        "service.instance.id": instance,
+        "host.name": socket.gethostname(),
+        "host.arch": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "os.type": platform.system().lower(),
+        "process.pid": os.getpid(),
+        "process.executable.name": os.path.basename(sys.executable),
+        "process.runtime.name": sys.implementation.name,
+        "process.runtime.version": platform.python_version(),
+    }
     named = os.environ.get("OTEL_SERVICE_NAME", "").strip()
     detected = Resource.create({}).attributes
     given = {part.partition("=")[0].strip() for part in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")}
     if named:
         given.add("service.name")
-    return Resource({**detected, **{key: value for key, value in ours.items() if key not in given}})
+    return Resource({**detected, **{key: value for key, value in ours.items() if key not in given}}, SCHEMA_URL)
 
 
 def traces_provider(settings: TelemetrySettings, resource: Resource, stats: ExportStats) -> TracerProvider:

@@ -98,7 +98,12 @@ class OpenTelemetryRecorder:
         otel_context.attach(_EMPTY)
 
     def adopt(self, record: Mapping[str, object]) -> None:
-        """Record a span reported by a worker process, in the format of `remote`."""
+        """Record a span or an event of the current span, reported by a worker process in the format of `remote`."""
+        event = record.get("event")
+        if isinstance(event, str):
+            facts = record.get("attributes")
+            self.current_span().event(event, facts if isinstance(facts, dict) else None)
+            return
         parent = parse(str(record.get("parent", "")))
         start, end = record.get("start_ns"), record.get("end_ns")
         attributes = record.get("attributes")

@@ -1,7 +1,7 @@
 """Spans of worker processes, sent to the engine as frames. Loads no OpenTelemetry.
 
-A worker receives the context of its parent span, reports each finished step, and exports nothing itself: its telemetry
-cannot outlive it, and costs a few microseconds per step.
+A worker receives the context of its parent span, reports each finished step and, as one event, what it skipped. It
+exports nothing itself: its telemetry cannot outlive it, and costs a few microseconds per step.
 """
 
 import time
@@ -13,6 +13,8 @@ __all__ = ["step_spans"]
 
 type Send = Callable[[dict[str, object]], None]
 
+_ESTIMATE = "estimate."
+_SKIPPED = "estimators skipped"
 _SHOWN = ("contrast", "status", "rows", "contrasts")
 
 
@@ -28,11 +30,21 @@ def step_spans(traceparent: object, send: Send, *, now_ns: Callable[[], int] = t
     if parent is None or not parent.sampled:
         return None
 
+    skipped: list[str] = []
+
     def step(body: Mapping[str, object]) -> None:
         name, seconds = body.get("step"), body.get("seconds")
         if not isinstance(name, str) or not isinstance(seconds, float | int):
             return
+        if body.get("status") == "skipped":
+            skipped.append(name.removeprefix(_ESTIMATE))
+            return
         end = now_ns()
+        if skipped and not name.startswith(_ESTIMATE):
+            # Spans of what was not computed would hide those of what was.
+            named: list[str] = list(dict.fromkeys(skipped))
+            send({"event": _SKIPPED, "name": _SKIPPED, "end_ns": end, "attributes": {"cqox.estimators": named}})
+            skipped.clear()
         record: dict[str, object] = {
             "name": name,
             "parent": parent.traceparent,

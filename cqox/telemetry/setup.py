@@ -112,7 +112,7 @@ class Telemetry:
         stats, _ = providers.make_export_stats()
         provider = providers.traces_provider(self.settings, self._resource(), stats)
         trace.set_tracer_provider(provider)
-        tracer = provider.get_tracer(_SCOPE, self._version)
+        tracer = provider.get_tracer(_SCOPE, self._version, providers.SCHEMA_URL)
         assert isinstance(tracer, Tracer)
         recorder = OpenTelemetryRecorder(tracer)
         before, watching = record_with(recorder), observe_tasks(TaskSpans(recorder, ratio=self._task_ratio))
@@ -126,7 +126,7 @@ class Telemetry:
 
         _, stats = providers.make_export_stats()
         provider = providers.logs_provider(self.settings, self._resource(), stats)
-        handler = OtlpHandler(provider.get_logger(_SCOPE, self._version))
+        handler = OtlpHandler(provider.get_logger(_SCOPE, self._version, providers.SCHEMA_URL))
         logging.getLogger().addHandler(handler)
         self._undo.append(lambda: logging.getLogger().removeHandler(handler))
         self._flush.append(provider.shutdown)
@@ -155,7 +155,7 @@ class Telemetry:
 
         exposition = Exposition([one for one in SERIES if one.service in ("both", self._service)])
         metering = providers.metrics_provider(settings, self._resource(), exposition)
-        instruments = Instruments(metering.provider.get_meter(_SCOPE, self._version))
+        instruments = Instruments(metering.provider.get_meter(_SCOPE, self._version, providers.SCHEMA_URL))
         exposition.before = partial(instruments.bear, self._service)
         self._exposition = exposition.render
         self._flush.append(lambda: [end() for end in metering.ends])

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
-from cqox.telemetry.spans import span
+from cqox.telemetry.spans import Attributes, span
 
 __all__ = ["CACHE_OPERATIONS", "DATABASE_OPERATIONS", "STORE_OPERATIONS", "observed"]
 
@@ -120,22 +120,29 @@ def observed[Store](store: Store, operations: Mapping[str, str], *, system: str 
         operations: operation name by method name.
         system: `db.system` name; derived from the class if empty.
     """
-    return cast("Store", _Observed(store, operations, system or _system_of(store)))
+    return cast("Store", _Observed(store, operations, system or _system_of(store), _server_of(store)))
 
 
 class _Observed:
-    def __init__(self, store: object, operations: Mapping[str, str], system: str) -> None:
+    def __init__(self, store: object, operations: Mapping[str, str], system: str, server: Attributes) -> None:
         self._store = store
         for method, operation in operations.items():
-            setattr(self, method, _watched(getattr(store, method), method, operation, system))
+            setattr(self, method, _watched(getattr(store, method), method, operation, system, server))
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the store
         return getattr(self._store, name)
 
 
-def _watched(call: _Method, method: str, operation: str, system: str) -> _Method:
+def _watched(call: _Method, method: str, operation: str, system: str, server: Attributes) -> _Method:
     labels = {"db.system.name": system, "db.operation.name": operation}
-    attributes = labels | ({"db.collection.name": _COLLECTIONS[method]} if method in _COLLECTIONS else {})
+    collection = _COLLECTIONS.get(method, "")
+    summary = f"{operation} {collection}".strip()
+    attributes: Attributes = {
+        **labels,
+        **({"db.collection.name": collection} if collection else {}),
+        "db.query.summary": summary,
+        **server,
+    }
     is_lookup = operation == "GET"
     _active.setdefault(system, 0)
     if is_lookup:
@@ -146,7 +153,7 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
         measured = labels
         _active[system] = _active.get(system, 0) + 1
         try:
-            with span(operation, attributes, kind="client") as it:
+            with span(summary, attributes, kind="client") as it:
                 found = await call(*args, **kwargs)
                 if is_lookup:
                     outcome = "miss" if found is None else "hit"
@@ -162,6 +169,15 @@ def _watched(call: _Method, method: str, operation: str, system: str) -> _Method
             metrics.record(metric_definitions.STORE_DURATION, time.perf_counter() - began, measured)
 
     return watched
+
+
+def _server_of(store: object) -> Attributes:
+    """Return where a store with a server has it, by the semantic conventions."""
+    server = getattr(store, "server", None)
+    if server is None:
+        return {}
+    known = {"server.address": server.host, "server.port": server.port, "db.namespace": server.namespace}
+    return {name: value for name, value in known.items() if value not in (None, "")}
 
 
 def _system_of(store: object) -> str:

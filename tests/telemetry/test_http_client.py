@@ -76,7 +76,7 @@ async def test_a_connection_that_fails_is_recorded(kept: Kept) -> None:
     assert [event.name for event in kept.named("GET").events] == ["exception"]
 
 
-async def test_a_request_that_is_cancelled_is_no_error(kept: Kept) -> None:
+async def test_a_request_that_is_cut_off_is_an_error_without_an_exception(kept: Kept) -> None:
     class Hanging(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             await anyio.sleep_forever()
@@ -88,7 +88,8 @@ async def test_a_request_that_is_cancelled_is_no_error(kept: Kept) -> None:
     hung = kept.named("GET")
     assert hung.attributes["cqox.cancelled"] is True
     assert not hung.events
-    assert hung.status.description is None
+    assert not hung.status.is_ok
+    assert hung.attributes["error.type"] in ("Cancelled", "CancelledError")
 
 
 async def test_the_span_lasts_until_the_body_is_read_or_given_up(kept: Kept) -> None:

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from cqox.telemetry import providers
 from cqox.telemetry.export_stats import ExportStats
 from cqox.telemetry.prometheus import Exposition
 from cqox.telemetry.providers import (
+    SCHEMA_URL,
     logs_provider,
     make_export_stats,
     metrics_provider,
@@ -47,8 +49,17 @@ def named(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, obje
 
 def test_a_resource_is_named_by_service_version_and_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     assert named(monkeypatch) == {
-        "service.name": "engine", "service.version": "1.2", "service.instance.id": "i-1",
+        "service.name": "engine", "service.namespace": "cqox", "service.version": "1.2", "service.instance.id": "i-1",
     }  # fmt: skip
+
+
+def test_a_resource_names_host_and_process_and_the_conventions_but_no_command_line() -> None:
+    found = resource_of("engine", "1.2", "i-1")
+    assert found.schema_url == SCHEMA_URL
+    assert found.attributes["process.pid"] == os.getpid()
+    assert found.attributes["host.name"] == socket.gethostname()
+    assert {"host.arch", "os.type", "process.runtime.version"} <= set(found.attributes)
+    assert not [name for name in found.attributes if "command" in name]
 
 
 @pytest.mark.parametrize(

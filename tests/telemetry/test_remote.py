@@ -23,6 +23,23 @@ def test_each_step_of_a_worker_is_a_span_that_ended_when_it_was_reported(kept: K
     assert not failed.status.is_ok
 
 
+def test_estimators_that_were_skipped_are_one_event_of_the_span_around_them(kept: Kept) -> None:
+    steps: list[dict[str, object]] = []
+    with span("worker analyze") as around:
+        step = step_spans(around.context.traceparent, steps.append)
+        for name in ("ols", "aipw"):
+            step({"step": f"estimate.{name}", "seconds": 0.0001, "status": "skipped"})
+        step({"step": "estimate.psm", "seconds": 1.0, "status": "ok"})
+        step({"step": "estimate.did", "seconds": 0.0001, "status": "skipped"})
+        step({"step": "diagnostics", "seconds": 1.0})
+        for each in steps:
+            adopt(each)
+    assert [each.name for each in kept.spans] == ["estimate.psm", "diagnostics", "worker analyze"]
+    ((name, attributes),) = [(event.name, event.attributes) for event in kept.named("worker analyze").events]
+    assert name == "estimators skipped"
+    assert list(attributes["cqox.estimators"]) == ["ols", "aipw", "did"]
+
+
 def test_without_a_recorder_nothing_is_reported() -> None:
     assert step_spans(None, lambda body: None) is None
     assert step_spans("nonsense", lambda body: None) is None

@@ -2,6 +2,7 @@ import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import StoredReport
+from cqox.storage.server_address import ServerAddress
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 from tests.measured import Measured
@@ -35,6 +36,7 @@ class PostgresStore:
     """A store whose server is away."""
 
     waiting = 3
+    server = ServerAddress(host="db", port=5433, namespace="cqox")
 
     def __getattr__(self, name: str):
         async def away(*args: object) -> None:
@@ -62,9 +64,12 @@ async def test_a_store_that_is_away_is_an_error_of_the_span_and_of_the_measure(k
     store = observed(PostgresStore(), STORE_OPERATIONS)
     with pytest.raises(StoreUnavailable):
         await store.save(REPORT)
-    span = kept.named("INSERT")
+    span = kept.named("INSERT reports")
     assert span.attributes["db.system.name"] == "postgresql"
     assert span.attributes["db.collection.name"] == "reports"
+    assert span.attributes["db.query.summary"] == "INSERT reports"
+    where = {name: span.attributes[name] for name in ("server.address", "server.port", "db.namespace")}
+    assert where == {"server.address": "db", "server.port": 5433, "db.namespace": "cqox"}
     assert span.attributes["error.type"] == "StoreUnavailable"
     assert not span.status.is_ok
     assert measured.of(metric_definitions.STORE_DURATION) == [

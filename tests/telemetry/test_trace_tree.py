@@ -89,7 +89,7 @@ def test_one_request_is_one_trace_through_gateway_engine_worker_and_stores(
     engine = tree.one("engine", ROUTE, SERVER)
     looked_up = tree.first("engine", "GET")
     computed = tree.one("engine", "worker analyze", INTERNAL)
-    inserted = tree.one("engine", "INSERT", CLIENT, db__collection__name="reports")
+    inserted = tree.one("engine", "INSERT reports", CLIENT)
     assert gateway.parent_id == ""
     assert tree.parent(sent) is gateway
     assert tree.parent(engine) is sent
@@ -100,6 +100,9 @@ def test_one_request_is_one_trace_through_gateway_engine_worker_and_stores(
     names = {span.name for span in steps}
     assert {"read", "plan", "diagnostics", "figures"} <= names
     assert any(name.startswith("estimate.") for name in names)
+    # Estimators that were skipped are one event, and no spans.
+    assert not [span for span in steps if span.attributes.get("cqox.status") == "skipped"]
+    assert [event for event, _ in computed.events] == ["estimators skipped"]
     assert all(computed.start_ns <= span.start_ns <= span.end_ns <= computed.end_ns for span in steps)
     assert looked_up.end_ns <= computed.start_ns
     assert computed.end_ns <= inserted.start_ns
@@ -126,10 +129,15 @@ def test_redis_and_postgresql_are_in_the_trace_of_the_request(
     tree = analyzed(services, receiver)
     engine = tree.one("engine", ROUTE, SERVER)
     looked_up = tree.first("engine", "GET")
-    inserted = tree.one("engine", "INSERT", CLIENT, db__collection__name="reports")
+    inserted = tree.one("engine", "INSERT reports", CLIENT)
     computed = tree.one("engine", "worker analyze", INTERNAL)
     assert looked_up.attributes["db.system.name"] == "redis"
     assert inserted.attributes["db.system.name"] == "postgresql"
+    for span in (looked_up, inserted):
+        assert span.attributes["server.address"] == "127.0.0.1"
+        assert isinstance(span.attributes["server.port"], int)
+        assert span.attributes["db.namespace"]
+        assert span.name == span.attributes["db.query.summary"]
     assert engine in tree.above(looked_up)
     assert engine in tree.above(inserted)
     assert looked_up.end_ns <= computed.start_ns

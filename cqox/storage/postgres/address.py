@@ -9,13 +9,16 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-__all__ = ["check_address", "names_user"]
+from cqox.storage.server_address import ServerAddress
+
+__all__ = ["check_address", "names_user", "server_of"]
 
 _FORM = "postgresql://user:password@host:5432/name, or key=value pairs"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEMES = ("postgresql", "postgres")
 _OPTION = re.compile(r'(?:invalid URI query parameter: |invalid connection option )"(\w+)"')
 _NOWHERE = "/nonexistent"
+_PORT = "5432"
 
 
 def check_address(conninfo: str) -> None:
@@ -45,6 +48,19 @@ def names_user(conninfo: str) -> bool:
     """Return whether a valid address names a user or a password."""
     options = conninfo_to_dict(conninfo)
     return bool(options.get("user") or options.get("password") or options.get("passfile"))
+
+
+def server_of(conninfo: str) -> ServerAddress:
+    """Return the server and the database of a valid address; of several servers, the first."""
+    options = conninfo_to_dict(conninfo)
+    host = str(options.get("host") or options.get("hostaddr") or "").split(",")[0]
+    port = str(options.get("port") or _PORT).split(",")[0] or _PORT
+    of_socket = not host or host.startswith(("/", "@"))
+    return ServerAddress(
+        host=host,
+        port=None if of_socket else int(port),
+        namespace=str(options.get("dbname") or options.get("user") or ""),
+    )
 
 
 def _refused_value(conninfo: str) -> str:

@@ -18,7 +18,7 @@ from cqox.storage.contracts import DatasetRecord, StoredReport
 from cqox.storage.pages import Page
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
-from cqox.storage.postgres.address import check_address
+from cqox.storage.postgres.address import check_address, server_of
 from cqox.storage.postgres.audit import PostgresAudit
 from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connections, DatabaseConnections
 from cqox.storage.postgres.erasures import PostgresErasures
@@ -43,6 +43,7 @@ from cqox.storage.rows import (
     verified,
 )
 from cqox.storage.schema import MigrationStatus
+from cqox.storage.server_address import ServerAddress
 from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
 from cqox.threads import run_in_thread
 
@@ -82,6 +83,8 @@ class PostgresStore(
     Open it with `PostgresStore.open`, and bind it to a tenant by `within`. The first call that reaches the server
     applies pending schema migrations, so an engine may start while its database is unreachable.
     """
+
+    server: ServerAddress | None = None
 
     def __init__(
         self,
@@ -138,6 +141,7 @@ class PostgresStore(
             logins=logins,
         )
         store = cls(connections, seconds=seconds, recovery_seconds=recovery_seconds)
+        store.server = server_of(conninfo)
         connections.open()
         try:
             yield store

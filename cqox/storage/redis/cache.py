@@ -26,6 +26,7 @@ from cqox.storage.redis.address import check_address
 from cqox.storage.redis.tls import use_certificates
 from cqox.storage.redis.values import DamagedValue, decode, encode
 from cqox.storage.sealing import Sealing
+from cqox.storage.server_address import ServerAddress
 from cqox.storage.tenant_ids import OfTenant
 from cqox.threads import run_in_thread
 
@@ -69,6 +70,8 @@ class Calls(Protocol):
 
 class RedisCache(OfTenant):
     """Cached reports and leases of all tenants in Redis. Open it with `RedisCache.open`, and bind it by `within`."""
+
+    server: ServerAddress | None = None
 
     def __init__(
         self,
@@ -149,6 +152,13 @@ class RedisCache(OfTenant):
             max_bytes=max_bytes,
             recovery_seconds=recovery_seconds,
             sealing=sealing,
+        )
+        given = pool.connection_kwargs
+        socket = given.get("path")
+        cache.server = ServerAddress(
+            host=str(socket or given.get("host", "localhost")),
+            port=None if socket else int(given.get("port", 6379)),
+            namespace=str(given.get("db") or 0),
         )
         try:
             yield cache
