@@ -4,7 +4,8 @@ Importing this package loads neither OpenTelemetry nor an event loop, so that wo
 `cqox.telemetry.setup.start` starts the telemetry of a process.
 """
 
-from cqox.telemetry.context import TraceContext, from_headers
+from cqox.telemetry.context import TraceContext
+from cqox.telemetry.propagation import extract
 from cqox.telemetry.spans import (
     Attributes,
     Span,
@@ -26,7 +27,7 @@ __all__ = [
     "adopt",
     "current",
     "current_span",
-    "from_headers",
+    "extract",
     "is_recording",
     "server_span",
     "span",

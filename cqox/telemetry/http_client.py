@@ -6,8 +6,7 @@ from typing import Self
 
 import httpx
 
-from cqox.telemetry import metric_definitions, metrics
-from cqox.telemetry.context import TRACEPARENT, TRACESTATE, to_headers
+from cqox.telemetry import metric_definitions, metrics, propagation
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.spans import Attributes, Span, current, is_recording, span
 
@@ -65,10 +64,7 @@ class _Exchange:
         }
         self._span: Span = span(request.method, self._described(request) if is_recording() else None, kind="client")
         context = self._span.context or current()
-        if is_recording() and context is not None:
-            for name in (TRACEPARENT, TRACESTATE):
-                request.headers.pop(name, None)
-            request.headers.update(to_headers(context))
+        propagation.inject(request.headers, context if is_recording() else None)
 
     def _described(self, request: httpx.Request) -> Attributes:
         described: dict[str, str | int] = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from cqox.telemetry.propagation import DEFAULT_FORMATS, FORMATS
 from cqox.telemetry.secrets import masked
 
 __all__ = ["Signal", "TelemetrySettings", "settings_from"]
@@ -38,6 +39,7 @@ class TelemetrySettings:
         otlp: signals exported to a collector, each with its protocol.
         console: signals written to standard output.
         traces_endpoint: traces endpoint from `JAEGER_ENDPOINT`; empty if OpenTelemetry reads it itself.
+        propagators: formats in which trace contexts are read and written, see `propagation`.
         notes: sentences to log, such as ignored values.
     """
 
@@ -45,6 +47,7 @@ class TelemetrySettings:
     otlp: Mapping[Signal, Protocol]
     console: frozenset[Signal]
     traces_endpoint: str = ""
+    propagators: tuple[str, ...] = DEFAULT_FORMATS
     notes: tuple[str, ...] = ()
 
     @property
@@ -59,9 +62,12 @@ def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
     def given(name: str) -> str:
         return environ.get(name, "").strip()
 
-    if given("OTEL_SDK_DISABLED").lower() == "true":
-        return TelemetrySettings(disabled=True, otlp={}, console=frozenset())
     notes: list[str] = []
+    propagators = _propagators(given("OTEL_PROPAGATORS"), notes)
+    if given("OTEL_SDK_DISABLED").lower() == "true":
+        return TelemetrySettings(
+            disabled=True, otlp={}, console=frozenset(), propagators=propagators, notes=tuple(notes)
+        )
     otlp: dict[Signal, Protocol] = {}
     console: set[Signal] = set()
     jaeger = _host(given("JAEGER_ENDPOINT"))
@@ -94,8 +100,23 @@ def settings_from(environ: Mapping[str, str]) -> TelemetrySettings:
         if any("=" not in pair for pair in given(variable).split(",") if pair.strip()):
             notes.append(f"{variable} has an entry that is not a name=value pair; it is ignored.")
     return TelemetrySettings(
-        otlp=otlp, console=frozenset(console), traces_endpoint=endpoint, notes=tuple(dict.fromkeys(notes))
+        otlp=otlp,
+        console=frozenset(console),
+        traces_endpoint=endpoint,
+        propagators=propagators,
+        notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _propagators(text: str, notes: list[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if "none" in names:
+        return ()
+    for name in names:
+        if name not in FORMATS:
+            choices = ", ".join((*FORMATS, "none"))
+            notes.append(f"OTEL_PROPAGATORS names '{name}', which is not supported: the choices are {choices}.")
+    return tuple(name for name in names if name in FORMATS) or DEFAULT_FORMATS
 
 
 def _exporters(variable: str, given: _Get, notes: list[str]) -> set[str] | None:

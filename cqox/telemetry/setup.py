@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cqox.tasks import observe_tasks
-from cqox.telemetry import metrics
+from cqox.telemetry import metrics, propagation
 from cqox.telemetry.metric_definitions import SERIES
 from cqox.telemetry.policies import watch_policies
 from cqox.telemetry.settings import TelemetrySettings, settings_from
@@ -60,6 +60,8 @@ class Telemetry:
         """Set up the configured signals, metrics on a dedicated thread."""
         for note in self.settings.notes:
             _log.warning(note)
+        before = propagation.use(self.settings.propagators)
+        self._undo.append(lambda: propagation.use(before))
         if self.settings.disabled:
             self._measuring.set()
             return

@@ -113,3 +113,23 @@ def test_an_address_that_nothing_can_be_sent_to_is_reported_once() -> None:
     own = settings_from({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http:///logs"})
     assert own.notes[0].startswith("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is not a URL")
     assert settings_from({"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "formats", "notes"),
+    [
+        ("", ("tracecontext", "baggage"), 0),
+        ("b3", ("b3",), 0),
+        ("B3multi, tracecontext,b3multi", ("b3multi", "tracecontext"), 0),
+        ("none", (), 0),
+        ("xray,tracecontext", ("tracecontext",), 1),
+        ("xray", ("tracecontext", "baggage"), 1),
+    ],
+)
+@pytest.mark.parametrize("disabled", ["false", "true"])
+def test_propagators_are_those_named_that_are_known(
+    given: str, formats: tuple[str, ...], notes: int, disabled: str
+) -> None:
+    settings = settings_from({"OTEL_PROPAGATORS": given, "OTEL_SDK_DISABLED": disabled})
+    assert settings.propagators == formats
+    assert len(settings.notes) == notes

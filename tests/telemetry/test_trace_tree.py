@@ -206,6 +206,30 @@ def test_probes_and_periodic_work_leave_no_trace(
     assert ("engine", "GET /api/datasets") in {(span.service, span.name) for span in spans}
 
 
+def test_the_trace_of_a_caller_is_continued_in_the_format_that_the_environment_names(
+    services: Services, receiver: Receiver
+) -> None:
+    services.environment |= {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.http_url}/v1/traces",
+        "OTEL_PROPAGATORS": "b3",
+    }
+    services.start_both()
+    trace_id, other, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "1" * 32, "00f067aa0ba902b7"
+    with services.client() as client:
+        headers = {"b3": f"{trace_id}-{caller}-1", "traceparent": f"00-{other}-{caller}-01"}
+        assert client.get("/api/datasets", headers=headers).headers["X-Trace-Id"] == trace_id
+    received = receiver.wait_for(
+        lambda received: (
+            {span.service for span in received.spans if span.trace_id == trace_id and span.kind == SERVER}
+            == {"gateway", "engine"}
+        )
+    )
+    tree = Tree(received, trace_id)
+    assert tree.one("gateway", "GET /api/datasets", SERVER).parent_id == caller
+    assert tree.parent(tree.one("engine", "GET /api/datasets", SERVER)).service == "gateway"
+    assert not [span for span in received.spans if span.trace_id == other]
+
+
 def test_a_background_job_is_a_trace_of_its_own_that_links_to_its_request(
     services: Services, receiver: Receiver
 ) -> None:

@@ -47,7 +47,7 @@ class Exchange:
         self._span = telemetry.server_span(
             "HTTP" if self._method == "_OTHER" else self._method,
             _described(request, self._method) if telemetry.is_recording() and not probe else None,
-            parent=telemetry.from_headers(request.headers.to_wsgi_list()),
+            parent=telemetry.extract(request.headers.to_wsgi_list()),
             request_id=request.request_id,
             probe=probe,
         )
