@@ -24,11 +24,13 @@ from cqox.analysis.job_records import JobRecords
 from cqox.analysis.key import analysis_id, canonical_json
 from cqox.analysis.log_throttle import Outage
 from cqox.analysis.metered_pool import MeteredPool
+from cqox.analysis.missing_facts import MissingFacts
 from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.retention import Retention
+from cqox.analysis.reuse_counts import ReuseCounts
 from cqox.analysis.shares import Shares
 from cqox.analysis.single_flight import OnStep, SingleFlight
 from cqox.analysis.uploads import Uploads
@@ -184,6 +186,8 @@ class TenantAnalyses:
             finished=lambda record: engine.finished(tenant_id, record),
             stop=lambda dataset_id: engine.stop(tenant_id, dataset_id),
         )
+        self._missing_facts = MissingFacts(store)
+        self._reuses = ReuseCounts(store)
         self.history = History(store=store, results=self._results, datasets=self.datasets)
         self.shares = Shares(store=store, results=self._results, most_days=bounds.share_days)
         self._metered = MeteredPool(pool, tenant_id, engine.cpu)
@@ -232,14 +236,17 @@ class TenantAnalyses:
         key = analysis_id(record.digest, roles, request.options)
         found = await self._results.find(key)
         if found is not None:
+            self._reuses.add(key, cached=1)
             return Answer.of(found.report, hit=True, stored=found.stored, trace_id=trace_id)
         self._metered.check()
-        computed, _ = await self._single_flight.join(
+        computed, has_started = await self._single_flight.join(
             key,
             lambda underway: self._computation.run(request, record, key, underway),
             deadline=anyio.current_time() + seconds,
             on_step=progress,
         )
+        if not has_started:
+            self._reuses.add(key, shared=1)
         return Answer.of(computed.report, hit=False, stored=computed.stored, trace_id=trace_id)
 
     async def report(self, key: str) -> StoredReport:
@@ -357,6 +364,8 @@ class TenantAnalyses:
         # Reports first: a job that succeeded refers to its report.
         await self._results.settle()
         await self.records.settle()
+        await self._reuses.write()
+        await self._missing_facts.fill()
 
     @property
     def unstored(self) -> int:

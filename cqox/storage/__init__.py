@@ -5,19 +5,19 @@ The other backends are `cqox.storage.postgres` and `cqox.storage.redis`; each im
 
 from cqox.storage.audit import AuditFilter, AuditStore
 from cqox.storage.ballast import Ballast
+from cqox.storage.caches import ResultCache, SharedCache
 from cqox.storage.contracts import (
     DatasetRecord,
     JobRecord,
     JobStatus,
-    ResultCache,
     ResultDatabase,
     ResultStore,
-    SharedCache,
     StoredReport,
 )
 from cqox.storage.data_directory import DataDirectory
 from cqox.storage.disk import LEAST_FREE_BYTES, check_room, is_disk_fault, unavailable, usable_directory
 from cqox.storage.erasures import ErasureRecord, ErasureStore
+from cqox.storage.facts import FactsStore, Item, ReportFacts, Reuse
 from cqox.storage.files import FileStore
 from cqox.storage.history import Annotation, HistoryStore, Looks, ReportSummary
 from cqox.storage.identities import ApiKeyRecord, IdentityStore, TenantRecord, TenantRetention
@@ -47,10 +47,12 @@ __all__ = [
     "DatasetRecord",
     "ErasureRecord",
     "ErasureStore",
+    "FactsStore",
     "FileKeys",
     "FileStore",
     "HistoryStore",
     "IdentityStore",
+    "Item",
     "JobRecord",
     "JobStatus",
     "LivenessLock",
@@ -62,10 +64,12 @@ __all__ = [
     "PartialUpload",
     "Piece",
     "Readable",
+    "ReportFacts",
     "ReportSummary",
     "ResultCache",
     "ResultDatabase",
     "ResultStore",
+    "Reuse",
     "SealedStore",
     "Sealing",
     "Share",

@@ -1,4 +1,4 @@
-"""Contracts of result caches and result stores, independent of the backend; one test suite runs on every backend."""
+"""Contract of result stores, independent of the backend; one test suite runs on every backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from cqox.storage.audit import AuditStore
 from cqox.storage.erasures import ErasureStore
+from cqox.storage.facts import FactsStore, ReportFacts
 from cqox.storage.history import Annotation, HistoryStore
 from cqox.storage.identities import IdentityStore
 from cqox.storage.pages import Page
@@ -18,10 +19,8 @@ __all__ = [
     "JobRecord",
     "JobStatus",
     "Record",
-    "ResultCache",
     "ResultDatabase",
     "ResultStore",
-    "SharedCache",
     "StoredReport",
 ]
 
@@ -121,79 +120,23 @@ type Record = StoredReport | DatasetRecord | JobRecord | Annotation
 """A record with contents that can be encrypted."""
 
 
-class ResultCache(Protocol):
-    """Cache of finished reports, and short leases by name. A loss of any entry affects speed only.
-
-    Only `erase` raises if the cache is down: otherwise a cache that is down is empty, and a damaged value
-    is a miss.
-    """
-
-    async def get(self, analysis_id: str) -> StoredReport | None:
-        """Return the cached report, or None on a miss."""
-        ...
-
-    async def put(self, report: StoredReport) -> None:
-        """Cache the report for a limited time; may evict other reports, or this one."""
-        ...
-
-    async def discard(self, analysis_id: str) -> None:
-        """Remove the report from the cache."""
-        ...
-
-    async def erase(self, analysis_ids: Sequence[str]) -> None:
-        """Remove these reports from the cache, for every engine that shares it.
-
-        Raises:
-            StoreUnavailable: the cache cannot be reached, so it may still hold them.
-        """
-        ...
-
-    async def claim(self, analysis_id: str, *, token: str, seconds: float) -> bool:
-        """Acquire or renew the lease of this name; return whether the token holds it now.
-
-        A lease that is neither renewed nor released expires. If the cache is down every caller gets the lease.
-        """
-        ...
-
-    async def release(self, analysis_id: str, *, token: str) -> None:
-        """Release the lease if the token holds it."""
-        ...
-
-
-class SharedCache(Protocol):
-    """A result cache with what all tenants have; `within` gives the `ResultCache` of one."""
-
-    def within(self, tenant_id: str) -> ResultCache:
-        """Return the cache of one tenant, which can neither read nor change anything of another.
-
-        Raises:
-            ValueError: the id can be none of a tenant.
-        """
-        ...
-
-    async def ping(self) -> None:
-        """Check that the cache answers.
-
-        Raises:
-            StoreUnavailable: it does not.
-        """
-        ...
-
-
-class ResultStore(HistoryStore, ShareStore, AuditStore, ErasureStore, Protocol):
-    """Durable store of one tenant: reports with annotations, the data set registry, jobs, leases and the audit log.
+class ResultStore(HistoryStore, ShareStore, AuditStore, ErasureStore, FactsStore, Protocol):
+    """Durable store of one tenant: reports with annotations and facts, the data set registry, jobs, leases, audit log.
 
     Every method raises `StoreUnavailable` if the store cannot be reached, and is atomic. A cancellation ends the query
     on the server and returns the connection to the pool or discards it. Stored text is free of NUL; an id that is not
     valid text matches no row.
     """
 
-    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
+    async def save(
+        self, report: StoredReport, *, document: bytes | None = None, facts: ReportFacts | None = None
+    ) -> bool:
         """Insert the report unless an intact one with its id is stored; return whether this call inserted it.
 
         Args:
             report: the report.
             document: JSON for a store whose reports can be queried, in place of the report's own.
+            facts: facts about the report, inserted with it.
         """
         ...
 

@@ -11,7 +11,7 @@ from cqox.storage.contracts import DatasetRecord, JobRecord, Record, StoredRepor
 from cqox.storage.history import Annotation, ReportSummary
 from cqox.storage.sealing import TenantSealing, is_marked
 
-__all__ = ["SealedRecords", "facts", "has_sealed", "name_of"]
+__all__ = ["SealedRecords", "has_sealed", "name_of", "queryable"]
 
 _FIELDS: Mapping[type, tuple[str, str, tuple[str, ...]]] = {
     StoredReport: (
@@ -72,6 +72,10 @@ class SealedRecords:
             title=text(summary.title, f"annotation/{summary.analysis_id}/title"),
         )
 
+    def opened_text(self, text: str, record: str, identity: str, field: str) -> str:
+        """Return one stored text in plain; the field may have the record before its name, as `dataset_name`."""
+        return self._sealing.open_text(text, f"{record}/{identity}/{field.removeprefix(f'{record}_')}") or ""
+
     def sealed_name(self, dataset_id: str, name: str) -> str:
         """Return the name of a data set as it is to be stored."""
         return self._sealing.seal_text(name, f"dataset/{dataset_id}/name") or name
@@ -107,7 +111,7 @@ def name_of(record: Record | ReportSummary) -> str:
     return f"{kind} {getattr(record, key)}"
 
 
-def facts(report: bytes) -> bytes:
+def queryable(report: bytes) -> bytes:
     """Return what SQL can query of a sealed report: names of estimators, and numbers."""
     try:
         content = json.loads(report)

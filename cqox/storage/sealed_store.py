@@ -19,10 +19,12 @@ from cqox.security import AuditEntry, AuditEvent
 from cqox.storage.audit import AuditFilter
 from cqox.storage.contracts import DatasetRecord, JobRecord, JobStatus, Record, ResultStore, StoredReport
 from cqox.storage.erasures import ErasureRecord
+from cqox.storage.facts import ReportFacts
 from cqox.storage.history import Annotation, Looks, ReportSummary
 from cqox.storage.pages import Page
 from cqox.storage.rows import NOTES_CHARACTERS
-from cqox.storage.sealed_records import SealedRecords, facts, has_sealed, name_of
+from cqox.storage.sealed_facts import SealedFacts
+from cqox.storage.sealed_records import SealedRecords, has_sealed, name_of, queryable
 from cqox.storage.sealing import TenantSealing, is_marked
 from cqox.storage.shares import Share
 from cqox.threads import run_in_thread
@@ -34,7 +36,7 @@ _PAGE = 200
 _logger = getLogger("cqox.storage")
 
 
-class SealedStore:
+class SealedStore(SealedFacts):
     """The result store of one tenant with encryption at rest; see `ResultStore` for its methods.
 
     Args:
@@ -52,12 +54,14 @@ class SealedStore:
         self._records = SealedRecords(sealing)
         self._limiter = CapacityLimiter(_THREADS)
 
-    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
-        """See `ResultStore`; the document holds the numbers of the estimates alone."""
-        if not self._is_on:
-            return await self._store.save(await self._sealed(report), document=document)
-        document = await self._threaded(lambda: facts(report.report))
-        return await self._store.save(await self._sealed(report), document=document)
+    async def save(
+        self, report: StoredReport, *, document: bytes | None = None, facts: ReportFacts | None = None
+    ) -> bool:
+        """See `ResultStore`; where it seals, the document holds the numbers of the estimates alone."""
+        facts = facts or await self.facts_about(report)
+        if self._is_on:
+            document = await self._threaded(lambda: queryable(report.report))
+        return await self._store.save(await self._sealed(report), document=document, facts=facts)
 
     async def reseal(self, old: Record, new: Record, *, document: bytes | None = None) -> bool:
         """See `ResultStore`; both rows are those of the store below."""
@@ -74,7 +78,7 @@ class SealedStore:
         plain = await self._opened(row)
         new, document = await self._sealed(plain), None
         if isinstance(plain, StoredReport):
-            document = facts(plain.report) if self._is_on else plain.report
+            document = queryable(plain.report) if self._is_on else plain.report
         return await self._store.reseal(row, new, document=document)
 
     async def load(self, analysis_id: str) -> StoredReport | None:

@@ -12,6 +12,7 @@ from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.contracts import DatasetRecord, JobRecord, StoredReport
+from cqox.storage.facts import ReportFacts
 from cqox.storage.pages import Page
 from cqox.storage.policy import store_circuit, store_policy
 from cqox.storage.rows import (
@@ -33,9 +34,11 @@ from cqox.storage.schema import MigrationStatus
 from cqox.storage.sqlite_audit import SqliteAudit
 from cqox.storage.sqlite_connections import Connections
 from cqox.storage.sqlite_erasures import SqliteErasures
+from cqox.storage.sqlite_facts import SqliteFacts
 from cqox.storage.sqlite_file import damage_of, is_damage, is_disk_fault, marks
 from cqox.storage.sqlite_history import SqliteHistory
 from cqox.storage.sqlite_identities import SqliteIdentities
+from cqox.storage.sqlite_reports import ONE_REPORT, insert_report
 from cqox.storage.sqlite_resealing import SqliteResealing
 from cqox.storage.sqlite_retention import SqliteRetention
 from cqox.storage.sqlite_schema import enter, finish, is_entered, migrate, status
@@ -45,14 +48,18 @@ from cqox.storage.sqlite_turns import claim_turn, drop_ended_turns, release_turn
 __all__ = ["SqliteStore"]
 
 _logger = logging.getLogger("cqox.storage")
-_ONE_REPORT = "reports INDEXED BY reports_of_tenant WHERE tenant_id = ? AND analysis_id = ?"
-"""By the index: in the table, the tenant lies behind the body, whose damage must not look like an absence."""
-
 _HEAD = REPORT.replace(" report, provenance, figures,", " x'', x'', x'',")
 
 
 class SqliteStore(
-    SqliteRetention, SqliteHistory, SqliteShares, SqliteIdentities, SqliteResealing, SqliteAudit, SqliteErasures
+    SqliteRetention,
+    SqliteHistory,
+    SqliteShares,
+    SqliteIdentities,
+    SqliteResealing,
+    SqliteAudit,
+    SqliteErasures,
+    SqliteFacts,
 ):
     """Reports and their annotations, the registry of data sets, and jobs of all tenants in one file.
 
@@ -127,24 +134,12 @@ class SqliteStore(
         """Number of times the stored data has been lost with its file; checks the file now."""
         return self._connections.epoch
 
-    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
+    async def save(
+        self, report: StoredReport, *, document: bytes | None = None, facts: ReportFacts | None = None
+    ) -> bool:
         """Insert the report unless an intact one with its id is stored; nothing here queries a document."""
-        statement = f"INSERT INTO reports ({REPORT}, tenant_id) VALUES ({marks(15)}) ON CONFLICT DO NOTHING"
         keys = self._keys
-        values = (*row_of(keys.stored_record(report)), keys.tenant_id)
-        identity = (keys.tenant_id, keys.stored(report.analysis_id))
-
-        def insert(connection: sqlite3.Connection) -> bool:
-            if connection.execute(statement, values).rowcount == 1:
-                return True
-            query = f"SELECT {REPORT} FROM {_ONE_REPORT}"
-            found = loaded(connection.execute(query, identity).fetchone(), keys)
-            if found is None or found.is_intact:
-                return False
-            connection.execute(f"DELETE FROM {_ONE_REPORT}", identity)
-            return connection.execute(statement, values).rowcount == 1
-
-        return await self._write(insert)
+        return await self._write(lambda connection: insert_report(connection, keys, report, facts))
 
     async def load(self, analysis_id: str) -> StoredReport | None:
         """Return the report with this id, or None."""
@@ -153,7 +148,7 @@ class SqliteStore(
         keys = self._keys
 
         def load(connection: sqlite3.Connection) -> Loaded | None:
-            query = f"SELECT {REPORT} FROM {_ONE_REPORT}"
+            query = f"SELECT {REPORT} FROM {ONE_REPORT}"
             return loaded(connection.execute(query, (keys.tenant_id, keys.stored(analysis_id))).fetchone(), keys)
 
         # Raised outside the policy: it must not count as a failure of the server.

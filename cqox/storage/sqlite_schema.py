@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
+from cqox.storage.facts_schema import FACTS_TABLES, sqlite_statements
 from cqox.storage.schema import FINISHED, FINISHING, MigrationStatus
 
 __all__ = ["MIGRATIONS", "TENANT_TABLES", "applied", "enter", "finish", "is_entered", "migrate", "status"]
@@ -28,7 +29,12 @@ _FIRST_TENANT_TABLES: Mapping[str, str] = {
 }
 """Those that were there before tenants were."""
 
-TENANT_TABLES: Mapping[str, str] = {**_FIRST_TENANT_TABLES, "audit": "entry_id", "erasures": "erasure_id"}
+TENANT_TABLES: Mapping[str, str] = {
+    **_FIRST_TENANT_TABLES,
+    "audit": "entry_id",
+    "erasures": "erasure_id",
+    **FACTS_TABLES,
+}
 """The tables whose rows belong to a tenant, with the column of their key."""
 
 _SUPERSEDED = ("reports_by_time", "reports_by_dataset", "reports_by_question", "jobs_by_time")
@@ -227,6 +233,7 @@ MIGRATIONS: Sequence[tuple[str, Sequence[str]]] = (
             *(f"ALTER TABLE tenants ADD COLUMN keep_{what}_days REAL" for what in ("reports", "datasets", "jobs")),
         ),
     ),
+    ("facts about reports", sqlite_statements(_of_tenant("analysis_id"))),
 )
 """Ordered steps. A released one never changes, and a new one only adds what the previous release can ignore."""
 

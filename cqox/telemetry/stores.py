@@ -32,6 +32,10 @@ STORE_OPERATIONS: Mapping[str, str] = {
     "forget_history": "DELETE",
     "summaries": "SELECT",
     "looks": "SELECT",
+    "put_facts": "UPSERT",
+    "without_facts": "SELECT",
+    "count_reuses": "UPSERT",
+    "view_rows": "SELECT",
     "put_share": "UPSERT",
     "shares": "SELECT",
     "share_of": "SELECT",
@@ -94,6 +98,7 @@ _OF_COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "turns": ("claim_turn", "release_turn"),
     "audit": ("append_audit", "audit", "audit_after", "audit_head"),
+    "facts": ("put_facts", "without_facts", "count_reuses", "view_rows"),
     "erasures": ("put_erasure", "erasure", "open_erasures"),
 }
 _COLLECTIONS = {method: name for name, methods in _OF_COLLECTIONS.items() for method in methods}

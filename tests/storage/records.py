@@ -9,8 +9,10 @@ from cqox.storage import (
     ApiKeyRecord,
     DatasetRecord,
     ErasureRecord,
+    Item,
     JobRecord,
     JobStatus,
+    ReportFacts,
     ReportSummary,
     Share,
     StoredReport,
@@ -166,4 +168,53 @@ def an_erasure(number: int = 1, *, finished_at: str | None = None, receipt: byte
         requested_at=f"2026-01-01T00:00:{number:02d}.000000+00:00",
         finished_at=finished_at,
         receipt=receipt,
+    )
+
+
+FACTS_ITEMS = (
+    Item(kind="gate", name="overlap", status="fail", value=0.3, threshold=0.25),
+    Item(kind="gate", name="balance", status="pass", value=0.1, threshold=0.25),
+    Item(kind="assumption", name="unconfounded", status="untested", amount=1),
+    Item(kind="refuter", name="data_subset", status="stands", value=1.0, standard_error=0.1, p_value=0.5, amount=40),
+    Item(kind="role", name="y", status="same", amount=1),
+    Item(kind="finding", name="arms-differ", part="caps", status="open"),
+    Item(
+        kind="estimator", name="aipw", part="doubly_robust", detail="ATE", status="ok", value=1.5, standard_error=0.1,
+        lower_end=1.3, upper_end=1.7, p_value=0.01, amount=400, seconds=0.5,
+    ),
+    Item(
+        kind="estimator", name="iv_2sls", part="instruments", detail="LATE", status="skipped",
+        reason="estimators.missing-role", about="instrument", seconds=0.0,
+    ),
+)  # fmt: skip
+
+
+def some_facts(number: int, *, second: int | None = None, verdict: str = "GO") -> ReportFacts:
+    return ReportFacts(
+        analysis_id=a_report(number).analysis_id,
+        created_second=1_000 + number if second is None else second,
+        status="ok",
+        verdict=verdict,
+        primary_name="aipw",
+        family="doubly_robust",
+        design="comparison",
+        assignment="unknown",
+        dataset_rows=400,
+        rows_used=390,
+        mapped_columns=3,
+        seconds=2.0,
+        estimate=number / 7,
+        standard_error=0.1,
+        ci_lower=1.3,
+        ci_upper=1.7,
+        minimum_effect=0.5,
+        better="higher",
+        position="beyond",
+        baseline=10.0,
+        relative=0.15,
+        replications=40,
+        lowest=1.0,
+        highest=2.0,
+        code_version="1",
+        items=FACTS_ITEMS,
     )

@@ -5,10 +5,9 @@ from typing import get_protocol_members
 
 import pytest
 
-from cqox.storage import MemoryCache, SqliteStore
-from cqox.storage.contracts import ResultCache, ResultDatabase, ResultStore, SharedCache
+from cqox.storage import SqliteStore
+from cqox.storage.contracts import ResultDatabase, ResultStore
 from cqox.storage.postgres import PostgresStore
-from cqox.storage.redis import RedisCache
 
 
 def parameters(owner: type, name: str) -> list[tuple[object, ...]]:
@@ -19,10 +18,6 @@ def parameters(owner: type, name: str) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     ("contract", "backend", "known"),
     [
-        (ResultCache, MemoryCache, "get"),
-        (ResultCache, RedisCache, "get"),
-        (SharedCache, MemoryCache, "ping"),
-        (SharedCache, RedisCache, "ping"),
         (ResultStore, SqliteStore, "load"),
         (ResultStore, PostgresStore, "load"),
         (ResultDatabase, SqliteStore, "ping"),
@@ -42,7 +37,6 @@ def test_a_backend_has_each_method_of_its_contract_with_the_same_parameters(
         assert parameters(backend, name) == parameters(contract, name), name
 
 
-@pytest.mark.parametrize(("one", "all_tenants"), [(ResultCache, SharedCache), (ResultStore, ResultDatabase)])
-def test_no_method_on_the_data_of_a_tenant_is_one_of_what_all_tenants_have(one: type, all_tenants: type) -> None:
-    assert "within" in get_protocol_members(all_tenants)
-    assert not get_protocol_members(one) & get_protocol_members(all_tenants)
+def test_no_method_on_the_data_of_a_tenant_is_one_of_what_all_tenants_have() -> None:
+    assert "within" in get_protocol_members(ResultDatabase)
+    assert not get_protocol_members(ResultStore) & get_protocol_members(ResultDatabase)

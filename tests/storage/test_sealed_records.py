@@ -8,7 +8,7 @@ import pytest
 
 from cqox.storage.contracts import Record
 from cqox.storage.rows import RESEALED
-from cqox.storage.sealed_records import SealedRecords, facts, has_sealed, name_of
+from cqox.storage.sealed_records import SealedRecords, has_sealed, name_of, queryable
 from tests.storage.records import a_dataset, a_report, an_annotation, an_ended_job
 from tests.storage.sealings import sealing_in
 
@@ -37,6 +37,6 @@ def test_sql_sees_names_of_estimators_and_numbers() -> None:
         "estimates": [{"name": "aipw", "estimate": 1.5, "warnings": ["secret"], "contrast": "secret"}, "secret"],
         "mapping": {"y": "secret"},
     }
-    assert json.loads(facts(json.dumps(report).encode())) == {"estimates": [{"name": "aipw", "estimate": 1.5}]}
+    assert json.loads(queryable(json.dumps(report).encode())) == {"estimates": [{"name": "aipw", "estimate": 1.5}]}
     for other in (b"", b"no JSON", b"[]", b'{"estimates": 1}', b"\xff"):
-        assert b"secret" not in facts(other)
+        assert b"secret" not in queryable(other)

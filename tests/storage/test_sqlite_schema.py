@@ -3,18 +3,22 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cqox.errors import StoreUnavailable
 from cqox.storage import SqliteStore, sqlite_schema
+from cqox.storage.facts_schema import FACTS_TABLES
 from cqox.storage.rows import row_of
 from cqox.storage.schema import FINISHED
+from cqox.storage.sqlite_facts import insert_facts
 from cqox.storage.sqlite_repair import replace_damaged
 from cqox.storage.sqlite_schema import MIGRATIONS, applied, enter, finish, is_entered, migrate, status
+from cqox.storage.tenant_ids import TenantKeys
 from tests.storage.previous_release import KNOWN_STEPS, statements
-from tests.storage.records import a_dataset, a_report
+from tests.storage.records import a_dataset, a_report, some_facts
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +64,19 @@ def test_the_previous_release_goes_on_using_a_file_that_this_one_has_made_or_mig
         migrate(fresh)
         use_as_before(fresh)
         assert version(fresh) == KNOWN
+
+
+def test_what_the_previous_release_deletes_takes_its_facts_with_it(connection: sqlite3.Connection) -> None:
+    migrate(connection)
+    use_as_before(connection)
+    identity = ("default", "a")
+    insert_facts(connection, TenantKeys("default"), replace(some_facts(1), analysis_id="a"))
+    for table in ("analysis_facts", "analysis_items"):
+        query = f"SELECT count(*) > 0 FROM {table} WHERE (tenant_id, analysis_id) = (?, ?)"
+        assert connection.execute(query, identity).fetchone() == (1,)
+    connection.execute("DELETE FROM reports WHERE analysis_id = 'a'")
+    for table in FACTS_TABLES:
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
 async def test_rows_of_the_previous_release_belong_to_the_first_tenant(

@@ -13,8 +13,18 @@ from typing import get_protocol_members
 
 import pytest
 
+from cqox.dashboards.views import VIEWS, ViewQuery
 from cqox.errors import StoreUnavailable
-from cqox.storage import DEFAULT_TENANT, AuditFilter, MemoryCache, ResultCache, ResultDatabase, ResultStore, SqliteStore
+from cqox.storage import (
+    DEFAULT_TENANT,
+    AuditFilter,
+    MemoryCache,
+    ResultCache,
+    ResultDatabase,
+    ResultStore,
+    Reuse,
+    SqliteStore,
+)
 from cqox.storage.history import Annotation
 from cqox.storage.postgres import PostgresStore
 from cqox.storage.postgres.connections import Connections
@@ -32,6 +42,7 @@ from tests.storage.records import (
     an_ended_job,
     an_erasure,
     an_event,
+    some_facts,
 )
 
 pytestmark = pytest.mark.anyio
@@ -57,9 +68,17 @@ async def filled(store: ResultStore) -> None:
     await store.put_share(a_share(1, "s"))
     await store.put_job(replace(an_ended_job("done", "2026-01-02"), analysis_id=ONE), owner="one", seconds=60)
     await store.put_job(a_job("runs"), owner="one", seconds=60)
+    assert await store.put_facts(some_facts(1))
+    await store.count_reuses([Reuse(analysis_id=ONE, day_second=0, shared=1)])
     assert await store.claim_turn("k", token="one", seconds=600)
     await store.append_audit([an_event(1, store._tenant)])  # type: ignore[attr-defined]
     await store.put_erasure(an_erasure())
+
+
+async def shown(store: ResultStore, view: str) -> list[object]:
+    """Return all rows of a view."""
+    columns = tuple(name for name in VIEWS[view] if name != "tenant_id")
+    return list((await store.view_rows(ViewQuery(view=view, columns=columns), start=0, end=10**11)).rows)
 
 
 async def snapshot(store: ResultStore) -> list[object]:
@@ -76,6 +95,7 @@ async def snapshot(store: ResultStore) -> list[object]:
         await store.claim_turn("k", token="another", seconds=600),
         list((await store.audit()).items),
         list(await store.open_erasures(since="2026")),
+        [await shown(store, view) for view in VIEWS],
     ]
 
 
@@ -101,6 +121,10 @@ def asked_of(text: Callable[[str], str]) -> Mapping[str, Ask]:
         "forget_history": lambda store: store.forget_history(dataset),
         "summaries": lambda store: page(store.summaries(search="mine", named=[dataset])),
         "looks": lambda store: listed(store.looks(dataset)),
+        "put_facts": lambda store: store.put_facts(replace(some_facts(1, verdict="HOLD"), analysis_id=key)),
+        "without_facts": lambda store: page(store.without_facts(limit=9, before="2099|a")),
+        "count_reuses": lambda store: store.count_reuses([Reuse(analysis_id=key, day_second=0, cached=1)]),
+        "view_rows": lambda store: shown(store, "dashboard_analyses"),
         "put_share": lambda store: store.put_share(replace(a_share(1, share), analysis_id=key, digest="1" * 64)),
         "shares": lambda store: listed(store.shares(key)),
         "share_of": lambda store: store.share_of(a_share(1, "s").digest),

@@ -17,6 +17,8 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from cqox.contract.messages import Message
 from cqox.errors import StoreUnavailable
+from cqox.storage.facts_schema import FACTS_TABLES
+from cqox.storage.postgres.facts_schema import facts_script
 from cqox.storage.schema import FINISHED, FINISHING, MigrationStatus
 
 __all__ = ["MIGRATIONS", "TENANT_TABLES", "Migration", "locked", "migrate", "migration_status"]
@@ -49,7 +51,12 @@ _FIRST_TENANT_TABLES: Mapping[str, str] = {
 }
 """Those that were there before tenants were."""
 
-TENANT_TABLES: Mapping[str, str] = {**_FIRST_TENANT_TABLES, "audit": "entry_id", "erasures": "erasure_id"}
+TENANT_TABLES: Mapping[str, str] = {
+    **_FIRST_TENANT_TABLES,
+    "audit": "entry_id",
+    "erasures": "erasure_id",
+    **FACTS_TABLES,
+}
 """The tables whose rows belong to a tenant, with the column of their key."""
 
 
@@ -311,6 +318,10 @@ MIGRATIONS: Sequence[Migration] = (
                 ADD COLUMN IF NOT EXISTS keep_datasets_days double precision,
                 ADD COLUMN IF NOT EXISTS keep_jobs_days double precision;
         """),
+    ),
+    Migration(
+        name="facts about reports",
+        script=facts_script(SQL(" ").join(_new_of_tenant(table, key) for table, key in FACTS_TABLES.items())),
     ),
 )
 

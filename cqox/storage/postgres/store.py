@@ -15,6 +15,7 @@ from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.storage.contracts import DatasetRecord, StoredReport
+from cqox.storage.facts import ReportFacts
 from cqox.storage.pages import Page
 from cqox.storage.policy import RECOVERY_SECONDS, store_circuit, store_policy
 from cqox.storage.pools import PoolUse
@@ -22,9 +23,11 @@ from cqox.storage.postgres.address import check_address, server_of
 from cqox.storage.postgres.audit import PostgresAudit
 from cqox.storage.postgres.connections import EVERY_TENANT, NO_TENANT, Connections, DatabaseConnections
 from cqox.storage.postgres.erasures import PostgresErasures
+from cqox.storage.postgres.facts import PostgresFacts
 from cqox.storage.postgres.history import PostgresHistory
 from cqox.storage.postgres.identities import PostgresIdentities
 from cqox.storage.postgres.jobs import PostgresJobs
+from cqox.storage.postgres.reports import LOAD, insert_report
 from cqox.storage.postgres.resealing import PostgresResealing
 from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.row_security import enter, finish, passing_role, void_wall
@@ -44,7 +47,7 @@ from cqox.storage.rows import (
 )
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.server_address import ServerAddress
-from cqox.storage.tenant_ids import DEFAULT_TENANT, TenantKeys
+from cqox.storage.tenant_ids import DEFAULT_TENANT
 from cqox.threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -54,9 +57,7 @@ __all__ = ["PostgresStore"]
 
 type _Connection = psycopg.Connection[TupleRow]
 
-_LOAD: LiteralString = f"SELECT {REPORT} FROM reports WHERE tenant_id = %s AND analysis_id = %s"
 _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
-_REPORT_MARKS = ", ".join(["%s"] * 14)
 _DATASET_MARKS = ", ".join(["%s"] * 10)
 _BRIEF_SECONDS = 1.0
 """Timeout of a call to a server that has just failed to answer one, in seconds: callers soon take their fallback."""
@@ -77,6 +78,7 @@ class PostgresStore(
     PostgresAudit,
     PostgresErasures,
     PostgresResealing,
+    PostgresFacts,
 ):
     """Reports, annotations, data sets and jobs of all tenants in a PostgreSQL database shared by any number of engines.
 
@@ -153,7 +155,9 @@ class PostgresStore(
         """Return the utilisation of the pool; safe from any thread."""
         return self._connections.use()
 
-    async def save(self, report: StoredReport, *, document: bytes | None = None) -> bool:
+    async def save(
+        self, report: StoredReport, *, document: bytes | None = None, facts: ReportFacts | None = None
+    ) -> bool:
         """Insert the report unless an intact one with its id is stored; return whether this call inserted it.
 
         The row names the call that inserted it, so that a retry after a lost answer recognises its own insert.
@@ -162,10 +166,10 @@ class PostgresStore(
 
         def insert(connection: _Connection) -> bool:
             try:
-                return _insert(connection, keys, report, insertion, _text(document or report.report))
+                return insert_report(connection, keys, report, insertion, document or report.report, facts)
             except psycopg.DataError as error:
                 _logger.info("JSONB cannot hold the analysis %s: %s", report.analysis_id, error)
-                return _insert(connection, keys, report, insertion, None)
+                return insert_report(connection, keys, report, insertion, None, facts)
 
         return await self._call(insert)
 
@@ -177,7 +181,7 @@ class PostgresStore(
         identity = (keys.tenant_id, keys.stored(analysis_id))
 
         def load(connection: _Connection) -> Loaded | None:
-            return loaded(connection.execute(_LOAD, identity, binary=True).fetchone(), keys)
+            return loaded(connection.execute(LOAD, identity, binary=True).fetchone(), keys)
 
         # Raised outside the policy: it must not count as a failure of the server.
         return verified(await self._call(load))
@@ -370,33 +374,3 @@ class _Schema:
         self.is_migrated = False
         self.entered = {NO_TENANT, EVERY_TENANT, DEFAULT_TENANT}
         self.lock = Lock()
-
-
-def _insert(
-    connection: _Connection, keys: TenantKeys, report: StoredReport, insertion: str, document: str | None
-) -> bool:
-    statement: LiteralString = (
-        f"INSERT INTO reports ({REPORT}, document, insertion, tenant_id) VALUES "
-        f"({_REPORT_MARKS}, %s::jsonb, %s, %s) ON CONFLICT DO NOTHING"
-    )
-    values = (*row_of(keys.stored_record(report)), document, insertion, keys.tenant_id)
-    identity = (keys.tenant_id, keys.stored(report.analysis_id))
-    if connection.execute(statement, values).rowcount == 1:
-        return True
-    if connection.execute(
-        "SELECT 1 FROM reports WHERE tenant_id = %s AND analysis_id = %s AND insertion = %s", (*identity, insertion)
-    ).fetchone():
-        return True
-    found = loaded(connection.execute(_LOAD, identity, binary=True).fetchone(), keys)
-    if found is None or found.is_intact:
-        return False
-    with connection.transaction():
-        connection.execute("DELETE FROM reports WHERE tenant_id = %s AND analysis_id = %s", identity)
-        return connection.execute(statement, values).rowcount == 1
-
-
-def _text(document: bytes) -> str | None:
-    try:
-        return document.decode()
-    except UnicodeDecodeError:
-        return None

@@ -113,4 +113,5 @@ async def test_a_dump_of_the_previous_release_is_migrated_although_newer_tables_
     async with PostgresStore.open(url) as database:
         assert await database.migrate() == len(schema.MIGRATIONS) - KNOWN_STEPS["postgres"]
         assert await database.within("default").save(ONE) is True
+        assert list((await database.within("default").without_facts(limit=9)).items) == [ONE.analysis_id]
         assert (await database.within("acme").reports()).items == []
