@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from cqox.contract.audit import AuditEntryDescription, AuditListing
     from cqox.contract.bounds import MOST_COLUMNS, shortened
     from cqox.contract.counts import counted
+    from cqox.contract.dashboards import (
+        DashboardDescription,
+        DashboardListing,
+        DashboardSummary,
+        PanelData,
+        PanelDescription,
+        PanelLink,
+        PanelRow,
+        PanelSeries,
+    )
     from cqox.contract.data_findings import DataFinding, Remedy
     from cqox.contract.erasures import (
         ErasureDescription,
@@ -144,6 +154,9 @@ __all__ = [
     "AuditListing",
     "Catalog",
     "ColumnDescription",
+    "DashboardDescription",
+    "DashboardListing",
+    "DashboardSummary",
     "DataFinding",
     "DatasetChange",
     "DatasetDescription",
@@ -179,6 +192,11 @@ __all__ = [
     "NewKeyDescription",
     "NewShareDescription",
     "Options",
+    "PanelData",
+    "PanelDescription",
+    "PanelLink",
+    "PanelRow",
+    "PanelSeries",
     "PeriodFormat",
     "PlannedEstimator",
     "Preview",
@@ -238,6 +256,16 @@ _MODULES = {
     "audit": ("AuditEntryDescription", "AuditListing"),
     "bounds": ("MOST_COLUMNS", "shortened"),
     "counts": ("counted",),
+    "dashboards": (
+        "DashboardDescription",
+        "DashboardListing",
+        "DashboardSummary",
+        "PanelData",
+        "PanelDescription",
+        "PanelLink",
+        "PanelRow",
+        "PanelSeries",
+    ),
     "data_findings": ("DataFinding", "Remedy"),
     "erasures": ("ErasureDescription", "ErasureRequest", "RetentionChange", "RetentionDays", "RetentionDescription"),
     "estimators": ("ESTIMATORS",),

@@ -2,7 +2,7 @@
 
 from cqox.dashboards.answers import MOST_LINES, MOST_POINTS, MOST_ROWS, Cell, Line, PanelAnswer, PanelSource, Span
 from cqox.dashboards.panels import Dashboard, Kind, Link, Panel, Query, Row, Unit, View
-from cqox.dashboards.queries import Gauge, Increase, Legend, Match, MetricQuery, Quantile, Rate, Ratio
+from cqox.dashboards.queries import Gauge, Increase, Legend, Match, MetricQuery, Quantile, Rate, Ratio, Sum
 
 __all__ = [
     "MOST_LINES",
@@ -27,6 +27,7 @@ __all__ = [
     "Ratio",
     "Row",
     "Span",
+    "Sum",
     "Unit",
     "View",
 ]

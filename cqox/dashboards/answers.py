@@ -15,6 +15,10 @@ MOST_POINTS = 500
 MOST_LINES = 60
 """The most lines of a panel; those with the greatest values are kept."""
 
+_FINE_SECONDS = 3_660.0
+_WINDOW_SECONDS = 60.0
+_COARSE_WINDOW_SECONDS = 480.0
+
 MOST_ROWS = 500
 """The most rows of a table."""
 
@@ -42,6 +46,12 @@ class Span:
         return [
             self.start + number * self.step for number in range(int((self.end - self.start) / self.step + 1e-9) + 1)
         ]
+
+    @property
+    def window(self) -> float:
+        """Seconds that rates look back: several samples, and all of the time between two points."""
+        fine = self.end - self.start <= _FINE_SECONDS
+        return max(_WINDOW_SECONDS if fine else _COARSE_WINDOW_SECONDS, self.step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from cqox.contract.messages import Message
 from cqox.telemetry.metric_definitions import Series
 
-__all__ = ["Gauge", "Increase", "Legend", "Match", "MetricQuery", "Quantile", "Rate", "Ratio"]
+__all__ = ["Gauge", "Increase", "Legend", "Match", "MetricQuery", "Quantile", "Rate", "Ratio", "Sum"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ class Gauge:
         how: how samples are put together.
         where: conditions on labels, all of which must hold.
         times: factor of the values.
+        until: whether the values are times since the epoch, of which the seconds that are left are asked.
         legend: name of a line.
     """
 
@@ -58,6 +59,7 @@ class Gauge:
     how: Literal["sum", "max", "min"] = "sum"
     where: tuple[Match, ...] = ()
     times: float = 1.0
+    until: bool = False
     legend: Legend = Legend()
 
 
@@ -139,4 +141,17 @@ class Ratio:
     legend: Legend = Legend()
 
 
-type MetricQuery = Gauge | Rate | Increase | Quantile | Ratio
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """The sum of levels with the same labels; there is none where one of them is absent.
+
+    Attributes:
+        parts: levels with the same `by`.
+        legend: name of a line.
+    """
+
+    parts: tuple[Gauge, ...]
+    legend: Legend = Legend()
+
+
+type MetricQuery = Gauge | Rate | Increase | Quantile | Ratio | Sum

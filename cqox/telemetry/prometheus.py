@@ -75,6 +75,14 @@ class Exposition:
             encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
+    def samples(self) -> list[tuple[str, dict[str, str], float]]:
+        """Return name, labels and value of every line of `render`."""
+        return [
+            (sample.name, sample.labels, float(sample.value))
+            for metric in self._registry.collect()
+            for sample in metric.samples
+        ]
+
     def collect(self) -> MetricsData | None:
         """Collect the metrics as data for an exporter; None before there is a provider."""
         with self._lock:

@@ -50,6 +50,7 @@ class Telemetry:
         self._task_ratio = task_ratio
         self._instance = str(uuid.uuid4())
         self._exposition: Callable[[str], tuple[bytes, str]] | None = None
+        self._samples: Callable[[], list[tuple[str, dict[str, str], float]]] | None = None
         self._measuring = threading.Event()
         self._undo: list[Callable[[], object]] = []
         self._flush: list[Callable[[], object]] = []
@@ -82,6 +83,10 @@ class Telemetry:
         if self._exposition is None:
             return b"", "text/plain; version=0.0.4; charset=utf-8"
         return self._exposition(accept)
+
+    def samples(self) -> list[tuple[str, dict[str, str], float]]:
+        """Return name, labels and value of every sample of `exposition`; none until metrics are set up. Blocks."""
+        return [] if self._samples is None else self._samples()
 
     def until_stopped(self, end: Callable[[], object]) -> None:
         """Register a function to call at shutdown, after the last metrics were exported."""
@@ -159,7 +164,7 @@ class Telemetry:
         metering = providers.metrics_provider(settings, self._resource(), exposition)
         instruments = Instruments(metering.provider.get_meter(_SCOPE, self._version, providers.SCHEMA_URL))
         exposition.before = partial(instruments.bear, self._service)
-        self._exposition = exposition.render
+        self._exposition, self._samples = exposition.render, exposition.samples
         self._flush.append(lambda: [end() for end in metering.ends])
         if not self._stopped:
             metrics.deliver_to(instruments)

@@ -1,8 +1,9 @@
-"""Write the dashboard: `python -m deploy.grafana`."""
+"""Write the dashboards: `python -m deploy.grafana`."""
 
 import sys
 
-from deploy.grafana.dashboard import WRITTEN, rows, text
+from deploy.grafana.dashboard import DASHBOARDS, FOLDER, text
 
-WRITTEN.write_text(text(), encoding="utf-8")
-sys.stdout.write(f"{sum(len(row.panels) for row in rows())} panels\n")
+for each in DASHBOARDS:
+    (FOLDER / f"{each.id}.json").write_text(text(each), encoding="utf-8")
+    sys.stdout.write(f"{each.id}: {len(each.panels)} panels\n")

@@ -1,51 +1,65 @@
-"""The dashboard as Grafana takes it: `python -m deploy.grafana` writes it, and a test compares.
+"""The dashboards as Grafana takes them: `python -m deploy.grafana` writes them, and a test compares.
 
-Names of series come from `cqox.telemetry.metric_definitions`, so that a panel cannot ask for one that nothing records.
+They are those of `cqox.dashboards`, which our own page shows as well.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from cqox.telemetry import metric_definitions
-from deploy.grafana import service, traffic, work
-from deploy.grafana.panel import Panel, Row, both
+from cqox.dashboards import Dashboard, Link, Match, MetricQuery, Panel, Row, View
+from cqox.dashboards.answering import metric_queries
+from cqox.dashboards.operations import OPERATIONS
+from cqox.dashboards.promql import expression
+from deploy.grafana.units import unit_of
 
-__all__ = ["WRITTEN", "dashboard", "rows", "text"]
+__all__ = ["DASHBOARDS", "FOLDER", "dashboard", "expressions", "legend", "rows", "text"]
 
-WRITTEN = Path(__file__).parent / "dashboards" / "cqox.json"
-"""Path of the dashboard."""
+FOLDER = Path(__file__).parent / "dashboards"
+"""Folder of the dashboards."""
+
+DASHBOARDS = (OPERATIONS,)
 
 type _Json = dict[str, object]
 
 _WIDTH = 24
 _HEIGHT = 8
-_SOURCE = {"type": "prometheus", "uid": "prometheus"}
+_PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
+_POSTGRES = {"type": "grafana-postgresql-datasource", "uid": "results"}
+_CHOSEN = (Match(label="job", how="=~", value="$job"), Match(label="instance", how="=~", value="$instance"))
+_WINDOW = "$__rate_interval"
+_RUNBOOK: _Json = {
+    "name": "runbook",
+    "label": "Runbook",
+    "type": "constant",
+    "query": "docs/runbook.md",
+    "hide": 2,
+    "current": {"text": "docs/runbook.md", "value": "docs/runbook.md"},
+}
+"""Address of the runbook: give it the one at which yours is published."""
 
 
 def rows() -> tuple[Row, ...]:
-    """Every panel, from what a person looks at first."""
-    return (
-        traffic.now(),
-        traffic.requests(),
-        traffic.policies(),
-        work.analyses(),
-        work.stores(),
-        work.estimators(),
-        service.objectives(),
-        service.processes(),
-    )
+    """Return the rows of the dashboard of operations."""
+    return OPERATIONS.rows
 
 
-def text() -> str:
-    """The file."""
-    return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
+def expressions(one: Dashboard = OPERATIONS) -> Iterator[tuple[Panel, str]]:
+    """Yield the queries to Prometheus with their panels."""
+    for panel in one.panels:
+        yield from ((panel, expression(query, window=_WINDOW, where=_CHOSEN)) for query in metric_queries(panel))
 
 
-def dashboard() -> _Json:
-    """The dashboard as Grafana takes it."""
+def text(one: Dashboard) -> str:
+    """Return the file of a dashboard."""
+    return json.dumps(dashboard(one), indent=1, ensure_ascii=False) + "\n"
+
+
+def dashboard(one: Dashboard = OPERATIONS) -> _Json:
+    """Return a dashboard as Grafana takes it."""
     panels: list[_Json] = []
     top = 0
-    for row in rows():
+    for row in one.rows:
         panels.append(_place({"type": "row", "title": row.title, "collapsed": False, "panels": []}, 0, top, _WIDTH, 1))
         top += 1
         left = 0
@@ -57,23 +71,32 @@ def dashboard() -> _Json:
         top += _height(row)
     for number, placed in enumerate(panels, 1):
         placed["id"] = number
+    of_metrics = any(True for _ in expressions(one))
     return {
-        "uid": "cqox",
-        "title": "CQOx",
-        "description": "What gateway and engine do. Alarms are explained in docs/operators.md.",
+        "uid": f"cqox-{one.id}",
+        "title": f"CQOx: {one.title}",
+        "description": "Made from cqox.dashboards; the page /dashboard shows the same.",
         "tags": ["cqox"],
         "schemaVersion": 39,
         "version": 1,
         "editable": False,
         "graphTooltip": 1,
-        "refresh": "10s",
+        "refresh": "30s",
         "timezone": "browser",
-        "time": {"from": "now-30m", "to": "now"},
-        "annotations": {"list": [_changes()]},
-        "templating": {"list": [_variable("job"), _variable("instance", 'job=~"$job"')]},
+        "time": {"from": "now-1h" if of_metrics else "now-30d", "to": "now"},
+        "annotations": {"list": [_circuits()] if of_metrics else []},
+        "templating": {
+            "list": [_variable("job"), _variable("instance", 'job=~"$job"'), _RUNBOOK] if of_metrics else []
+        },
         "links": [],
         "panels": panels,
     }
+
+
+def legend(query: MetricQuery) -> str:
+    """Return the name of a line with labels in double braces."""
+    words = [] if query.legend.word is None else [str(query.legend.word)]
+    return " ".join([*words, *(f"{{{{{label}}}}}" for label in query.legend.labels)])
 
 
 def _height(row: Row) -> int:
@@ -85,60 +108,100 @@ def _place(panel: _Json, left: int, top: int, width: int, height: int) -> _Json:
 
 
 def _panel(panel: Panel) -> _Json:
-    steps: list[_Json] = [{"color": "green", "value": None}]
-    steps += [{"color": "orange", "value": panel.warn}] if panel.warn is not None else []
-    steps += [{"color": "red", "value": panel.alarm}] if panel.alarm is not None else []
-    defaults: _Json = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}}
+    steps = _steps(panel)
+    defaults: _Json = {"unit": unit_of(panel.unit), "thresholds": {"mode": "absolute", "steps": steps}}
     options: _Json = {}
-    if panel.kind == "timeseries":
-        defaults["custom"] = {
-            "drawStyle": "line",
-            "fillOpacity": 20 if panel.stacked else 0,
-            "showPoints": "never",
-            "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
-            "thresholdsStyle": {"mode": "line" if len(steps) > 1 else "off"},
-        }
-        defaults["min"] = 0
-        options = {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        }
-    elif panel.kind == "stat":
-        options = {
-            "colorMode": "value",
-            "graphMode": "area",
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        }
-    else:
-        defaults["color"] = {"mode": "thresholds"}
-        words = {"0": "closed", "1": "half open", "2": "open"}
-        defaults["mappings"] = [{"type": "value", "options": {key: {"text": text} for key, text in words.items()}}]
-        options = {"showValue": "auto", "mergeValues": True, "rowHeight": 0.9}
+    match panel.kind:
+        case "timeseries":
+            defaults["custom"] = {
+                "drawStyle": "line",
+                "fillOpacity": 20 if panel.stacked else 0,
+                "showPoints": "auto",
+                "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
+                "thresholdsStyle": {"mode": "dashed" if len(steps) > 1 else "off"},
+            }
+            defaults["min"] = 0
+            # Names of routes and processes are long: a table has room for them.
+            options = {
+                "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},
+                "tooltip": {"mode": "multi", "sort": "desc"},
+            }
+        case "stat":
+            last = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+            options = {"colorMode": "value", "graphMode": "area", "reduceOptions": last}
+        case "state":
+            defaults["color"] = {"mode": "thresholds"}
+            options = {"showValue": "auto", "mergeValues": True, "rowHeight": 0.9}
+        case "bars":
+            last = {"calcs": ["lastNotNull"], "fields": "", "values": True}
+            options = {"displayMode": "basic", "orientation": "horizontal", "reduceOptions": last}
+        case "table":
+            options = {"showHeader": True}
+    kinds = {"state": "state-timeline", "bars": "bargauge"}
     return {
-        "type": panel.kind,
+        "type": kinds.get(panel.kind, panel.kind),
         "title": panel.title,
         "description": panel.help,
-        "datasource": _SOURCE,
+        "datasource": _POSTGRES if isinstance(panel.queries[0], View) else _PROMETHEUS,
+        "links": [_link(link) for link in panel.links if link.kind == "runbook"],
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
         "targets": [
-            {"refId": chr(ord("A") + number), "datasource": _SOURCE, "expr": query.expr, "legendFormat": query.legend}
-            for number, query in enumerate(panel.queries)
+            {"refId": chr(ord("A") + number), **_target(panel, query)} for number, query in enumerate(panel.queries)
         ],
     }
 
 
-def _changes() -> _Json:
-    changed = (
-        f"changes({metric_definitions.CIRCUIT_STATE.prometheus_name}{{{both('state="open"')}}}[$__rate_interval]) > 0"
-    )
+def _steps(panel: Panel) -> list[_Json]:
+    warn, alarm = panel.warn, panel.alarm
+    if warn is not None and alarm is not None and alarm < warn:
+        return [
+            {"color": "red", "value": None},
+            {"color": "orange", "value": alarm},
+            {"color": "green", "value": warn},
+        ]
+    steps: list[_Json] = [{"color": "green", "value": None}]
+    steps += [{"color": "orange", "value": warn}] if warn is not None else []
+    return steps + ([{"color": "red", "value": alarm}] if alarm is not None else [])
+
+
+def _target(panel: Panel, query: MetricQuery | View) -> _Json:
+    if not isinstance(query, View):
+        text = expression(query, window=_WINDOW, where=_CHOSEN)
+        # Exemplars lead from a point to a trace that is one of its values.
+        exemplar = panel.kind == "timeseries" and panel.unit == "seconds"
+        return {"datasource": _PROMETHEUS, "expr": text, "legendFormat": legend(query), "exemplar": exemplar}
+    timed = panel.kind in ("timeseries", "state")
+    if timed:
+        sql = f"SELECT at AS time, name AS metric, value FROM {query.name} WHERE $__timeFilter(at) ORDER BY at"
+    elif query.headings:
+        named = ", ".join(f'{column} AS "{heading}"' for column, heading in query.headings)
+        sql = f"SELECT {named} FROM {query.name}"
+    else:
+        sql = f"SELECT name, value FROM {query.name} ORDER BY value DESC"
+    return {
+        "datasource": _POSTGRES,
+        "rawQuery": True,
+        "editorMode": "code",
+        "format": "time_series" if timed else "table",
+        "rawSql": sql,
+    }
+
+
+def _link(link: Link) -> _Json:
+    fragment = link.target.partition("#")[2]
+    return {"title": f"{link.title}: {fragment}", "url": f"${{runbook}}#{fragment}", "targetBlank": True}
+
+
+def _circuits() -> _Json:
+    chosen = 'job=~"$job", instance=~"$instance", state="open"'
     return {
         "name": "Circuits",
         "enable": True,
         "hide": False,
         "iconColor": "red",
-        "datasource": _SOURCE,
-        "expr": changed,
+        "datasource": _PROMETHEUS,
+        "expr": f"changes(cqox_circuit_state{{{chosen}}}[$__rate_interval]) > 0",
         "titleFormat": "{{policy}} opened or closed",
     }
 
@@ -148,7 +211,7 @@ def _variable(name: str, where: str = 'job=~"cqox-.*"') -> _Json:
         "name": name,
         "label": name.capitalize(),
         "type": "query",
-        "datasource": _SOURCE,
+        "datasource": _PROMETHEUS,
         "query": {"query": f"label_values(up{{{where}}}, {name})", "refId": name},
         "refresh": 2,
         "includeAll": True,

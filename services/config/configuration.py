@@ -260,6 +260,8 @@ def _parsed(setting: Setting, text: str) -> str | int | float | Path:
             _check_identities(setting.variable, text)
         if setting.name == "trace_url":
             _check_trace_url(text)
+        if setting.name in ("prometheus_url", "runbook_url"):
+            _check_web_address(setting.variable, text)
         return _urls(text) if setting.name == "engine_url" else text
     if setting.kind is Path:
         try:
@@ -310,6 +312,14 @@ def _check_trace_url(text: str) -> None:
         raise SettingsError(
             "CQOX_TRACE_URL must be an address with {trace_id} where the id of the trace goes, such as "
             f"http://localhost:16686/trace/{{trace_id}}, not {masked(text)!r}."
+        )
+
+
+def _check_web_address(variable: str, text: str) -> None:
+    parts = _parts_of(text)
+    if parts is None or parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        raise SettingsError(
+            f"{variable} must be an address without a password, such as http://localhost:9090, not {masked(text)!r}."
         )
 
 

@@ -305,6 +305,24 @@ class Settings(VaultSettings):
             shown="none",
         ),
     ] = ""
+    prometheus_url: Annotated[
+        str,
+        About(
+            "CQOX_PROMETHEUS_URL",
+            "URL of a Prometheus that scrapes the services; the page /dashboard asks it, else the processes.",
+            services=("gateway", "up"),
+            shown="none",
+        ),
+    ] = ""
+    runbook_url: Annotated[
+        str,
+        About(
+            "CQOX_RUNBOOK_URL",
+            "URL of the runbook where it is published; panels of /dashboard then link to its sections.",
+            services=("gateway", "up"),
+            shown="none",
+        ),
+    ] = ""
 
     @property
     def body_pace(self) -> BodyPace:

@@ -25,14 +25,18 @@ from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
 from services.engine.keyring import check_sealing, open_sealing
+from services.engine.panel_terms import reading_terms
 from services.engine.state import State
 from services.http.contract.audit_operations import RECORD_EVENTS
+from services.http.contract.dashboard_operations import READ_TERMS
 from services.http.contract.identity_operations import RESOLVE_KEY
 from services.http.contract.registration import add_operation, register
 from services.http.endpoints.admin import add_admin
+from services.http.endpoints.dashboards import add_dashboards
 from services.http.endpoints.docs import add_docs, redirect_to_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
+from services.http.endpoints.own_panels import OwnPanels
 from services.http.request.request import current_request
 from services.http.response.translation import translate_response
 from services.http.security.hop import hop_keys
@@ -169,6 +173,9 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     add_docs(engine_app)
     redirect_to_docs(engine_app)
     add_metrics(engine_app)
+    panels = OwnPanels(engine_app.history)
+    add_dashboards(engine_app, panels)
+    add_operation(engine_app, READ_TERMS, reading_terms(panels))
     engine_app.require_needs()
     return engine_app
 

@@ -11,17 +11,21 @@ from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.gateway.audit import GatewayRecorder
 from services.gateway.authentication import KeyAuthenticator
+from services.gateway.dashboards import GatewayPanels
 from services.gateway.hop import HopWriter, ask_engine
 from services.gateway.policies import EnginePolicies
+from services.gateway.prometheus import Prometheus
 from services.gateway.replicas import Replicas
 from services.gateway.routes import EngineAccess, add_routes
 from services.gateway.sign_in import add_sign_in
 from services.gateway.tls import CERTIFICATES, EngineTls, client_context
 from services.gateway.upload_quota import UploadQuota, upload_budget
 from services.http.endpoints.admin import add_admin
+from services.http.endpoints.dashboards import add_dashboards
 from services.http.endpoints.docs import add_docs
 from services.http.endpoints.health import add_health
 from services.http.endpoints.metrics import add_metrics
+from services.http.endpoints.own_panels import OwnPanels
 from services.http.security.hop import hop_keys
 from services.http.security.quota import BudgetQuota, Quota, Quotas, RequestQuota
 from services.http.server.app import App
@@ -71,6 +75,8 @@ def create_app(settings: Settings) -> App:
     add_sign_in(gateway)
     add_page(gateway)
     add_metrics(gateway)
+    prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
+    add_dashboards(gateway, GatewayPanels(OwnPanels(gateway.history), engines, prometheus))
     gateway.require_needs()
     return gateway
 

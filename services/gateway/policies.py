@@ -13,7 +13,14 @@ names of the functions that they wrap. Outermost first:
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
@@ -40,7 +47,14 @@ from cqox.resilience.limits.fair_bulkhead import FairBulkhead
 from cqox.resilience.runtime.caller import current_caller
 from cqox.tasks import open_task_group
 from services.gateway.engine_client import Call, Reply, Streamed
-from services.gateway.failures import EngineBusy, EngineFailed, EngineOutOfTime, EngineSilent, is_retryable
+from services.gateway.failures import (
+    EngineBusy,
+    EngineFailed,
+    EngineMisdirected,
+    EngineOutOfTime,
+    EngineSilent,
+    is_retryable,
+)
 from services.gateway.replica import Replica
 from services.gateway.replicas import Replicas
 from services.gateway.upload_places import UploadPlace, UploadPlaces
@@ -142,6 +156,27 @@ class EnginePolicies:
         """Send a request that any engine can answer without an analysis, within `seconds`."""
         with deadline(seconds):
             return await _answered(self._read(call, []), seconds)
+
+    async def read_each(self, call: Call, *, seconds: float) -> list[Reply | None]:
+        """Ask every engine at once, each once, within `seconds`; None for one that does not answer.
+
+        What they say about themselves counts for no circuit: a question that none may miss is not one of these.
+        """
+        replicas = self._replicas.all()
+        replies: list[Reply | None] = [None] * len(replicas)
+
+        async def ask(number: int, replica: Replica) -> None:
+            with (
+                trio.move_on_after(seconds),
+                suppress(EngineBusy, EngineMisdirected, EngineUnavailable, DeadlineExceeded),
+            ):
+                with deadline(seconds), _as_deadline_exceeded(seconds):
+                    replies[number] = await replica.send(call)
+
+        async with open_task_group("ask engines") as group:
+            for number, replica in enumerate(replicas):
+                group.start_soon(ask, number, replica, name="ask an engine")
+        return replies
 
     async def find(self, call: Call, *, seconds: float = READ_SECONDS) -> Reply:
         """Send a request for a resource that only one engine holds, within `seconds`."""

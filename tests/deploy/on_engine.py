@@ -242,7 +242,7 @@ def measured(stack: Stack) -> None:
     for one in SERIES:
         name = one.prometheus_name + ("_count" if one.kind == "histogram" else "")
         holds(f"there is data of {name}", queried(f"count_over_time({name}[1h])"))
-    asked = [query.expr for row in dashboard.rows() for panel in row.panels for query in panel.queries]
+    asked = [expr for _, expr in dashboard.expressions()]
     holds(
         f"Prometheus answers all {len(asked)} queries of the dashboard",
         all(queried(filled(expr)) != [None] for expr in asked),

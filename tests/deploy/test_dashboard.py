@@ -8,65 +8,53 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cqox.telemetry.metric_definitions import SERIES
+from cqox.contract.messages import Message
+from cqox.dashboards import Dashboard, Panel, Row, View
+from cqox.dashboards.answering import metric_queries
 from deploy.grafana import dashboard
-from deploy.grafana.panel import Query
-from tests.deploy.asking import filled, names_in
+from tests.deploy.asking import filled
 from tests.servers.promtool import promtool
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
-QUERIES = [(panel.title, query) for row in dashboard.rows() for panel in row.panels for query in panel.queries]
-# Of Prometheus itself, and of every process that its client describes.
-GIVEN = {"up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"}
 
 
-def recorded() -> set[str]:
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
+@pytest.mark.parametrize("one", dashboard.DASHBOARDS, ids=lambda one: one.id)
+def test_the_file_is_what_the_code_writes(one: Dashboard) -> None:
+    written = (dashboard.FOLDER / f"{one.id}.json").read_text(encoding="utf-8")
+    assert written == dashboard.text(one), "run: python -m deploy.grafana"
 
 
-def exposed() -> set[str]:
-    """Every name that a sample of a series in the table can have."""
-    names: set[str] = set()
-    for one in SERIES:
-        ends = ("_bucket", "_count", "_sum") if one.kind == "histogram" else ("",)
-        names |= {one.prometheus_name + end for end in ends}
-    return names
+def test_there_is_no_file_of_another_dashboard() -> None:
+    assert {path.stem for path in dashboard.FOLDER.iterdir()} == {one.id for one in dashboard.DASHBOARDS}
 
 
-def test_the_file_is_what_the_code_writes() -> None:
-    assert dashboard.WRITTEN.read_text(encoding="utf-8") == dashboard.text(), "run: python -m deploy.grafana"
+def test_a_line_is_called_as_on_our_own_page_with_labels_for_values() -> None:
+    burn = dashboard.OPERATIONS.panel("burn-rate")
+    assert dashboard.legend(metric_queries(burn)[0]) == "5 min {{job}}"
 
 
-@pytest.mark.parametrize(("title", "query"), QUERIES, ids=[title for title, _ in QUERIES])
-def test_a_panel_asks_for_series_of_the_table(title: str, query: Query) -> None:
-    asked = names_in(query.expr)
-    assert asked
-    assert asked <= exposed() | recorded() | GIVEN, asked
+def test_small_values_are_the_bad_ones_where_the_alarm_is_below_the_warning() -> None:
+    panels = {panel["title"]: panel for panel in json.loads(dashboard.text(dashboard.OPERATIONS))["panels"]}
+    steps = panels["Free disk"]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [(step["color"], step["value"]) for step in steps] == [("red", None), ("orange", 0.05), ("green", 0.15)]
 
 
-@pytest.mark.parametrize(("title", "query"), QUERIES, ids=[title for title, _ in QUERIES])
-def test_a_panel_distinguishes_lines_by_labels_that_the_series_has(title: str, query: Query) -> None:
-    known = {"job", "instance", "le"} | {label.replace(".", "_") for one in SERIES for label in one.labels}
-    assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= known
-    for grouped in re.findall(r"by \(([^)]*)\)", query.expr):
-        labels = {label.strip() for label in grouped.split(",")}
-        assert labels <= known
-        [*named] = [one for one in SERIES if one.prometheus_name in query.expr]
-        has = {"job", "instance", "le"} | {label.replace(".", "_") for one in named for label in one.labels}
-        assert not named or labels <= has, labels - has
-
-
-def test_every_series_of_the_table_is_on_a_panel() -> None:
-    asked = set().union(*(names_in(query.expr) for _, query in QUERIES))
-    missing = [one.name for one in SERIES if not any(name.startswith(one.prometheus_name) for name in asked)]
-    assert not missing
+def test_a_view_is_asked_by_sql_within_the_time_range() -> None:
+    text = Message("text.verbatim", text="Verdicts")
+    panel = Panel(id="verdicts", title=text, help=text, queries=(View(name="analysis_verdicts"),))
+    row = Row(id="a", title=text, panels=(panel,))
+    found = dashboard.dashboard(Dashboard(id="analysis", title=text, rows=(row,)))
+    [_, drawn] = found["panels"]  # type: ignore[misc]
+    [target] = drawn["targets"]
+    assert target["rawSql"].startswith("SELECT at AS time, name AS metric, value FROM analysis_verdicts WHERE $__time")
+    assert drawn["datasource"]["type"] == "grafana-postgresql-datasource"
+    assert found["templating"] == {"list": []}
 
 
 def test_every_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
     file = tmp_path / "queries.yml"
-    expressions = [query.expr for _, query in QUERIES]
+    expressions = [expr for _, expr in dashboard.expressions()]
     expressions += [one["expr"] for one in dashboard.dashboard()["annotations"]["list"]]  # type: ignore[index, call-overload]
     rules = [{"record": f"q{number}", "expr": filled(expr)} for number, expr in enumerate(expressions)]
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
@@ -94,7 +82,7 @@ def test_the_stack_evaluates_the_same_rules_as_the_example() -> None:
 
 
 def test_panels_have_places_of_their_own_and_an_id_each() -> None:
-    panels = json.loads(dashboard.text())["panels"]
+    panels = json.loads(dashboard.text(dashboard.OPERATIONS))["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -109,7 +97,7 @@ def test_the_sources_of_the_dashboard_are_provisioned() -> None:
     provisioned = ROOT / "deploy" / "grafana" / "provisioning"
     sources = yaml.safe_load((provisioned / "datasources" / "cqox.yaml").read_text(encoding="utf-8"))["datasources"]
     uids = {source["uid"] for source in sources}
-    assert set(re.findall(r'"type": "prometheus",\s*"uid": "([^"]+)"', dashboard.text())) <= uids
+    assert set(re.findall(r'"type": "prometheus",\s*"uid": "([^"]+)"', dashboard.text(dashboard.OPERATIONS))) <= uids
     [provider] = yaml.safe_load((provisioned / "dashboards" / "cqox.yaml").read_text(encoding="utf-8"))["providers"]
     mounts = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["grafana"]["volumes"]
     assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in mounts

@@ -18,6 +18,7 @@ from cqox.contract import (
 from cqox.security import Permission
 from services.http.contract.admin_models import PolicyChange, PolicyListing
 from services.http.contract.audit_operations import AUDIT_OPERATIONS
+from services.http.contract.dashboard_operations import DASHBOARD_OPERATIONS
 from services.http.contract.dataset_operations import DATASET_OPERATIONS
 from services.http.contract.erasure_operations import ERASURE_OPERATIONS
 from services.http.contract.health_models import Liveness
@@ -342,6 +343,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Answer(meaning="One line for each time series.", media=("text/plain", "application/openmetrics-text")),
         ),
     ),
+    *DASHBOARD_OPERATIONS,
 )
 """Every operation, in the order of the documentation."""
 

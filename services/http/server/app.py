@@ -17,6 +17,7 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException
 
 from cqox.certificates import CertificatesUnusable
+from cqox.dashboards.history import History
 from cqox.errors import Draining, NotFound, PermissionMissing, ResilienceError, ServiceError
 from cqox.security import Permission
 from cqox.tasks import TaskGroup
@@ -61,6 +62,7 @@ class App(QuartTrio):
         warm_ups: run sequentially once the app answers; it is ready when the last has finished.
         tls: TLS of the connections to the app; None for plain TCP.
         vault: the vault of the service; None where none is set.
+        history: recent samples of the metrics of the process.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
         access: decides on every request before it is routed.
         quota: what principals and tenants may use; None for no limit.
@@ -104,6 +106,7 @@ class App(QuartTrio):
         self.tls = ServerTls.of(settings, title.lower())
         self.lifecycle = Lifecycle()
         self.in_flight = InFlight()
+        self.history = History()
         self.resources: list[Resource] = [self._open_telemetry]
         if self.vault is not None:
             self.resources.append(self.vault.opened)

@@ -16,6 +16,7 @@ from cqox.telemetry.setup import Telemetry, start
 from cqox.threads import run_in_thread
 from services.config.settings import Settings
 from services.http.observability.tracing import link_traces
+from services.http.server.own_history import own_labels, remember_samples
 from services.http.server.tls import ServerTls
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
         async with open_task_group("telemetry", detached=True) as group:
             if not begun.settings.disabled:
                 group.start_soon(_measure_lag, name="event loop lag")
+                group.start_soon(remember_samples, app.history, begun.samples, own_labels(app), name="own history")
             yield begun
             group.cancel_scope.cancel()
     finally:

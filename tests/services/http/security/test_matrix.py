@@ -81,6 +81,9 @@ ALLOWED: dict[str, set[str] | None] = {
     "live": PUBLIC,
     "ready": PUBLIC,
     "metrics": {"operator"},
+    "list_dashboards": ALL,
+    "read_operations": {"operator"},
+    "read_operations_panel": {"operator"},
 }
 OF_GATEWAYS = [RESOLVE_KEY, RECORD_EVENTS]
 EVERY = [*OPERATIONS, *OF_GATEWAYS]
@@ -174,7 +177,14 @@ def test_all_other_paths_state_their_needs(apps: dict[str, App], service: str) -
     app.require_needs()
     public = {rule.rule for rule in app.url_map.iter_rules() if app.needs[rule.endpoint] is None}
     of_table = {one.path.replace("{", "<").replace("}", ">") for one in OPERATIONS if one.needs is None}
-    shell = {"/", "/d/<dataset_id>", "/j/<job_id>", "/a/<analysis_id>", "/history", "/s"}
+    shell = {
+        "/",
+        "/d/<dataset_id>",
+        "/j/<job_id>",
+        "/a/<analysis_id>",
+        "/history",
+        "/s",
+    }
     files = {"/page/text.<language>.json", "/page/<path:name>", "/sign-in", "/page/sign-in", "/page/sign-in/programs"}
     assert public == of_table | ({"/"} if service == "engine" else shell | files)
 
@@ -220,7 +230,8 @@ def test_every_change_is_recorded_before_its_answer_and_every_reading_of_data_is
         "list_policies",
         "read_retention",
     }
-    assert by_kind[Audited.NEVER] == about_nobody | {"health", "live", "ready", "metrics"}
+    of_dashboards = {"list_dashboards", "read_operations", "read_operations_panel"}
+    assert by_kind[Audited.NEVER] == about_nobody | {"health", "live", "ready", "metrics"} | of_dashboards
 
 
 def test_both_services_know_the_action_of_every_operation_and_alias(apps: dict[str, App]) -> None:
