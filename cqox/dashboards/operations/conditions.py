@@ -17,7 +17,6 @@ __all__ = [
     "FORWARDED",
     "HALF_OPEN",
     "HIT",
-    "NOT_SKIPPED",
     "NO_PROBES",
     "OPEN",
     "TRACES",
@@ -45,7 +44,6 @@ FAILED_ATTEMPT = Match(label="http_response_status_code", how="!~", value="[1-4]
 FAILED_OPERATION = Match(label="error_type", how="!=", value="")
 FAILED_STATUS = Match(label="status", how="=", value="failed")
 FAILED_GATE = Match(label="status", how="=", value="fail")
-NOT_SKIPPED = Match(label="status", how="!=", value="skipped")
 HIT = Match(label="outcome", how="=", value="hit")
 USED = Match(label="db_client_connection_state", how="=", value="used")
 

@@ -4,7 +4,6 @@ from cqox.contract.messages import Message
 from cqox.dashboards.operations.conditions import (
     FAILED_GATE,
     FAILED_STATUS,
-    NOT_SKIPPED,
     TRACES,
     runbook,
 )
@@ -116,7 +115,14 @@ ANALYSES = Row(
             id="estimator-ends",
             title=Message("dashboards.estimator-ends-title"),
             help=Message("dashboards.estimator-ends-help"),
-            queries=(Rate(series=ESTIMATOR, by=("status",), legend=Legend(labels=("status",))),),
+            queries=(
+                Rate(series=ESTIMATOR, by=("status",), legend=Legend(labels=("status",))),
+                Rate(
+                    series=metric_definitions.ESTIMATOR_SKIPPED,
+                    by=("job",),
+                    legend=Legend(word=Message("dashboards.word-skipped")),
+                ),
+            ),
             unit="per_second",
             stacked=True,
         ),
@@ -127,7 +133,7 @@ ANALYSES = Row(
             queries=(
                 Ratio(
                     part=Rate(series=ESTIMATOR, by=("estimator",), where=(FAILED_STATUS,)),
-                    whole=Rate(series=ESTIMATOR, by=("estimator",), where=(NOT_SKIPPED,)),
+                    whole=Rate(series=ESTIMATOR, by=("estimator",)),
                     legend=Legend(labels=("estimator",)),
                 ),
             ),
