@@ -96,6 +96,7 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make vault` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
+	@tests/servers/prometheus.sh $(VENV)
 	@tests/servers/faketime.sh
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 STACK = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = STACK["services"]
 DEFAULT = {"gateway", "engine", "password", "postgres", "redis", "jaeger"}
-FULL = {"prometheus", "grafana", "otel-collector", "elasticsearch", "kibana", "kibana-views"}
+FULL = {"prometheus", "alertmanager", "grafana", "otel-collector", "elasticsearch", "kibana", "kibana-views"}
 # The one comes without a shell, the other ends when it has done its work.
 WITHOUT_CHECK = {"otel-collector", "password", "certificates"}
 
@@ -98,6 +98,7 @@ def test_ports_are_those_that_a_person_uses_and_on_loopback() -> None:
         "gateway": "8082",
         "jaeger": "16686",
         "prometheus": "9090",
+        "alertmanager": "9093",
         "grafana": "3000",
         "kibana": "5601",
     }

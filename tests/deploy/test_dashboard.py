@@ -68,10 +68,11 @@ def test_prometheus_of_the_stack_takes_its_configuration(tmp_path: Path) -> None
     # Mounted there in the container: see compose.yaml.
     (tmp_path / "credentials").write_text("key")
     text = text.replace("/etc/prometheus/cqox-credentials", str(tmp_path / "credentials"))
+    text = text.replace("/etc/prometheus/expected.yml", str(RULES.parent / "expected.yml"))
     (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/cqox", str(RULES.parent)), encoding="utf-8")
     run = subprocess.run([promtool(), "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "SUCCESS: 1 rule files found" in run.stdout
+    assert "SUCCESS: 2 rule files found" in run.stdout
 
 
 def test_the_stack_evaluates_the_same_rules_as_the_example() -> None:
