@@ -155,6 +155,12 @@ chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m cqox.chaos experiments run $(CHAOS)
 
+.PHONY: staging
+staging: $(VENV)/.test-ready  ## every alert, from its cause to its receiver and back, in real time; the table is in build/staging.md (STAGING="locked jammed"; an hour and a half)
+	@tests/servers/redis.sh $(VENV)
+	@tests/servers/prometheus.sh $(VENV)
+	@$(BIN)/python -m tests.alerts $(STAGING)
+
 .PHONY: simulate
 simulate: $(VENV)/.test-ready  ## ten thousand seeds of six simulated minutes, resumable; 100 of six hours (SEEDS="0-99"; some CPU hours)
 	@$(BIN)/python -m cqox.chaos simulate --seeds 0-19 --minutes 4 --quiet --twice
