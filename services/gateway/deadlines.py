@@ -51,7 +51,7 @@ class Granted:
 
     @property
     def left(self) -> float:
-        """How much of the time is left, in seconds."""
+        """Time that is left, in seconds."""
         return max(0.0, self.seconds - (clock.monotonic() - self.since))
 
     @property
