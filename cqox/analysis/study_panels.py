@@ -34,7 +34,8 @@ class StudyPanels:
             StoreUnavailable: the store cannot be reached, or a name cannot be opened.
         """
         asked = PANELS[panel.id]
-        start, end, step = int(span.start), int(span.end) + 1, max(1, int(span.step))
+        # The last step begins at the end of the span, and what was computed since belongs to it.
+        start, end, step = int(span.start), int(span.end + span.step), max(1, int(span.step))
         found = [await self._store.view_rows(query, start=start, end=end, step=step) for query in asked.queries]
         # Thousands of rows take some milliseconds, in which the event loop would serve nobody.
         answer = await run_in_thread(lambda: answer_of(asked, found, span))

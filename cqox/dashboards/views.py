@@ -189,7 +189,7 @@ class ViewQuery:
     each_step: bool = False
     order: tuple[str, ...] = ()
     most_rows: int = 5_000
-    most_analyses: int = 5_000
+    most_analyses: int = 2_000
 
     def __post_init__(self) -> None:
         """Check the names: they become part of SQL."""

@@ -20,7 +20,19 @@ from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.config.sources import named_sources
-from services.engine import analyses, audit, datasets, erasures, history, identities, jobs, shares, sources, uploads
+from services.engine import (
+    analyses,
+    audit,
+    datasets,
+    erasures,
+    history,
+    identities,
+    jobs,
+    shares,
+    sources,
+    studies,
+    uploads,
+)
 from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
@@ -162,7 +174,7 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
         return response
 
     of_data = datasets.handlers(state) | sources.handlers(state) | uploads.handlers(state)
-    of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state)
+    of_results = analyses.handlers(state) | history.handlers(state) | shares.handlers(state) | studies.handlers(state)
     of_people = identities.handlers(state) | audit.handlers(state) | erasures.handlers(state)
     register(engine_app, of_data | of_results | jobs.handlers(state) | of_people)
     _require_gateway(engine_app, state)

@@ -46,7 +46,7 @@ def waiting(found: Sequence[ViewRows], span: Span) -> Shown | None:
     rows: list[list[Cell]] = [
         [
             time_of(study["created_second"]),
-            round((span.end - value_of(study["created_second"])) / _DAY_SECONDS, 1),
+            round(max(0.0, span.end - value_of(study["created_second"])) / _DAY_SECONDS, 1),
             study["verdict"],
             *_names(study),
             study["primary_name"],

@@ -27,6 +27,7 @@ from services.http.contract.identity_operations import IDENTITY_OPERATIONS
 from services.http.contract.operations import Answer, Operation, Parameter
 from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, PAGES, SUFFIX
 from services.http.contract.share_operations import SHARE_OPERATIONS
+from services.http.contract.study_operations import STUDY_OPERATIONS
 from services.http.contract.upload_operations import UPLOAD_OPERATIONS
 from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
@@ -111,6 +112,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
     *HISTORY_OPERATIONS,
+    *STUDY_OPERATIONS,
     Operation(
         name="read_analysis",
         method="GET",

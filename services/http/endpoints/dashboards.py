@@ -1,4 +1,4 @@
-"""The dashboard of operations: its definition, and its panels from a source of the service."""
+"""Dashboards: their list and definitions, and the panels of operations from a source of the service."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from cqox.contract import (
 )
 from cqox.contract.messages import Language, Message
 from cqox.dashboards import MOST_POINTS, Dashboard, Link, Match, Panel, PanelAnswer, Span
+from cqox.dashboards.analyses import ANALYSIS
 from cqox.dashboards.operations import OPERATIONS
 from cqox.errors import InvalidRequest, NotFound
 from services.config.settings import Settings
@@ -33,15 +34,53 @@ from services.http.response.translation import add_language
 from services.http.security.requester import principal_of
 from services.http.server.app import App
 
-__all__ = ["Asked", "Source", "add_dashboards", "asked", "described", "panel_data", "panel_of"]
+__all__ = [
+    "OF_ANALYSES",
+    "OF_OPERATIONS",
+    "Asked",
+    "Source",
+    "Spans",
+    "add_dashboards",
+    "asked",
+    "dashboard_json",
+    "described",
+    "panel_data",
+    "panel_of",
+]
 
-_SPAN_SECONDS = 3600.0
-_LONGEST_SECONDS = 31 * 86_400.0
 _SHORTEST_STEP_SECONDS = 5.0
-_STEPS = (10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0)
 _POINTS = 120
 _MOST_CHOICE = 200
-_DASHBOARDS = ((OPERATIONS, "read_operations"),)
+_DASHBOARDS = ((OPERATIONS, "read_operations"), (ANALYSIS, "read_analysis_dashboard"))
+_DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """Times for which a dashboard is asked.
+
+    Attributes:
+        usual: length where `from` is absent, in seconds.
+        longest: greatest length, in seconds.
+        steps: lengths of a step where it is absent, in seconds; the first with few enough points.
+    """
+
+    usual: float
+    longest: float
+    steps: tuple[float, ...]
+
+
+OF_OPERATIONS = Spans(
+    usual=3600.0,
+    longest=31 * _DAY_SECONDS,
+    steps=(10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0),
+)
+OF_ANALYSES = Spans(
+    usual=30 * _DAY_SECONDS,
+    longest=3_660 * _DAY_SECONDS,
+    steps=(60.0, 600.0, 3600.0, 21_600.0, _DAY_SECONDS, 7 * _DAY_SECONDS, 31 * _DAY_SECONDS),
+)
+"""A report is a day's work rather than a second's, and is kept for years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +119,16 @@ def add_dashboards(app: App, source: Source) -> None:
             for one, name in _DASHBOARDS
             if principal is None or operation(name).needs in principal.permissions
         ]
-        return _json(DashboardListing(dashboards=found).model_dump_json())
+        return dashboard_json(DashboardListing(dashboards=found).model_dump_json())
 
     async def read_operations() -> TrioResponse:
         query_of("read_operations")
-        return _json(described(OPERATIONS, app.settings, current_request().language).model_dump_json())
+        return dashboard_json(described(OPERATIONS, app.settings, current_request().language).model_dump_json())
 
     async def read_operations_panel(panel: str) -> TrioResponse:
         question = asked(operation("read_operations_panel"), OPERATIONS, panel)
         found = panel_data(question.panel, question.span, await source.answer(question), question.language)
-        return _json(found.model_dump_json())
+        return dashboard_json(found.model_dump_json())
 
     handlers: Mapping[str, Handler] = {
         "list_dashboards": list_dashboards,
@@ -113,7 +152,7 @@ def panel_of(dashboard: Dashboard, panel_id: str) -> Panel:
         raise NotFound(Message("request.no-such-panel", panel=shortened(panel_id)), choices=known) from None
 
 
-def asked(what: Operation, dashboard: Dashboard, panel_id: str) -> Asked:
+def asked(what: Operation, dashboard: Dashboard, panel_id: str, spans: Spans = OF_OPERATIONS) -> Asked:
     """Parse the question of the current request.
 
     Raises:
@@ -123,10 +162,10 @@ def asked(what: Operation, dashboard: Dashboard, panel_id: str) -> Asked:
     query = query_of(what)
     panel = panel_of(dashboard, panel_id)
     end = _number(query, "to", clock.wall_time())
-    start = _number(query, "from", end - _SPAN_SECONDS)
-    if not 0 <= start < end or end - start > _LONGEST_SECONDS:
+    start = _number(query, "from", end - spans.usual)
+    if not 0 <= start < end or end - start > spans.longest:
         raise InvalidRequest(Message("request.no-span"), field="from")
-    wanted = next((step for step in _STEPS if (end - start) / step <= _POINTS), _STEPS[-1])
+    wanted = next((step for step in spans.steps if (end - start) / step <= _POINTS), spans.steps[-1])
     step = _number(query, "step", wanted)
     if not _SHORTEST_STEP_SECONDS <= step <= end - start or (end - start) / step > MOST_POINTS - 2:
         raise InvalidRequest(Message("request.step-out-of-bounds", most=MOST_POINTS), field="step")
@@ -217,7 +256,8 @@ def _number(query: Mapping[str, str], name: str, otherwise: float) -> float:
     return found
 
 
-def _json(body: str) -> TrioResponse:
+def dashboard_json(body: str) -> TrioResponse:
+    """Return JSON of a dashboard as a response in the language of the request."""
     # Of a point in time: nothing between here and the reader keeps it.
     response = TrioResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
     add_language(current_request(), response)

@@ -45,7 +45,12 @@ async def test_the_list_and_the_definition_are_in_the_language_of_the_request(
     client: quart_typing.TestClientProtocol,
 ) -> None:
     listing = await (await client.get("/api/dashboards")).get_json()
-    assert listing == {"dashboards": [{"id": "operations", "title": "Operations", "panels": len(OPERATIONS.panels)}]}
+    assert listing == {
+        "dashboards": [
+            {"id": "operations", "title": "Operations", "panels": len(OPERATIONS.panels)},
+            {"id": "analysis", "title": "Analyses", "panels": 37},
+        ]
+    }
     answer = await client.get("/api/dashboards/operations?lang=ja")
     assert answer.headers["Content-Language"] == "ja"
     found = await answer.get_json()

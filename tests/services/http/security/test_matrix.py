@@ -28,6 +28,8 @@ ALLOWED: dict[str, set[str] | None] = {
     "analyze": WRITERS,
     "preview": WRITERS,
     "list_analyses": READERS,
+    "read_analysis_dashboard": READERS,
+    "read_analysis_panel": READERS,
     "read_annotation": READERS,
     "annotate_analysis": WRITERS,
     "read_analysis": READERS,
@@ -230,7 +232,7 @@ def test_every_change_is_recorded_before_its_answer_and_every_reading_of_data_is
         "list_policies",
         "read_retention",
     }
-    of_dashboards = {"list_dashboards", "read_operations", "read_operations_panel"}
+    of_dashboards = {"list_dashboards", "read_operations", "read_operations_panel", "read_analysis_dashboard"}
     assert by_kind[Audited.NEVER] == about_nobody | {"health", "live", "ready", "metrics"} | of_dashboards
 
 
