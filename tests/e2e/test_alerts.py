@@ -14,7 +14,7 @@ from tests.alerts.staging import named
 from tests.alerts.system import System, system
 
 _FACTOR = 20.0
-_CAUSES = ("vanished", "locked", "jammed", "slow_link")
+_CAUSES = ("vanished", "locked", "jammed")
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +28,12 @@ def test_a_client_alone_pages_nobody(place: System) -> None:
     with ExitStack() as stack:
         for cause in (place.impatient_client, place.wrong_requests):
             stack.enter_context(cause())
-        time.sleep(2 * named("CqoxErrorBudgetBurnsFast").within / _FACTOR)
+        time.sleep(1.2 * named("CqoxErrorBudgetBurnsFast").within / _FACTOR)
     # They came, and so many that they would have been a page as failures of ours.
     count = 'sum(increase(http_server_request_duration_seconds_count{job="cqox-gateway",%s}[1m]))'
     for kind in ('http_response_status_code="504",error_type="ClientDeadline"', 'http_response_status_code="404"'):
         [sample] = place.watched.prometheus.query(count % kind)
-        assert float(sample["value"][1]) > 20, kind  # type: ignore[index]
+        assert float(sample["value"][1]) > 10, kind  # type: ignore[index]
     assert place.watched.pages(began) == set(), place.watched.explain()
 
 

@@ -1,24 +1,18 @@
-"""Alerts of a disk that fills up and of a certificate that ends, with real ones, at a twentieth of their times."""
+"""Alerts of a slow network, a full disk and a certificate that ends: real ones, at a twentieth of their times."""
 
-from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from tests.alerts.scenes import PLACES, SCENES
+from tests.alerts.scenes import PLACES, SCENES, Scene
 
 _FACTOR = 20.0
+_CAUSES = ("slow_link", "full", "dying")
 
 
-@pytest.fixture(scope="module", params=["disk", "certificates"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
-    with PLACES[request.param](tmp_path_factory.mktemp("place"), factor=_FACTOR) as made:
-        yield request.param, made
-
-
-def test_alerts_fire_in_time_name_their_runbook_and_resolve(place: tuple[str, Any]) -> None:
-    name, made = place
-    for scene in (each for each in SCENES if each.place == name):
-        staged = scene.staged_in(made)
-        assert [each.alert.name for each in staged] == list(scene.alerts)
-        assert all(each.is_in_time for each in staged), staged
+@pytest.mark.parametrize("scene", [each for each in SCENES if each.cause in _CAUSES], ids=lambda each: each.cause)
+def test_an_alert_fires_in_time_names_its_runbook_and_resolves(tmp_path: Path, scene: Scene) -> None:
+    with PLACES[scene.place](tmp_path, factor=_FACTOR) as place:
+        staged = scene.staged_in(place)
+    assert [each.alert.name for each in staged] == list(scene.alerts)
+    assert all(each.is_in_time for each in staged), staged

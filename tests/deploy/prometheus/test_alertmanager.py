@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,13 @@ def test_every_receiver_reads_its_address_from_a_file_that_compose_has() -> None
         assert (
             (ROOT / "deploy" / "compose" / "no-receivers" / each["name"]).read_text().startswith("http://127.0.0.1:9/")
         )
+
+
+def test_the_receiver_that_the_page_of_operations_shows_is_one_that_alertmanager_takes(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"  ```yaml\n(  - name: page\n.*?)  ```\n", page, re.DOTALL)
+    [receiver] = yaml.safe_load(textwrap.dedent(shown))
+    others = [each for each in CONFIGURATION["receivers"] if each["name"] != "page"]
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(CONFIGURATION | {"receivers": [receiver, *others]}), encoding="utf-8")
+    assert "3 receivers" in amtool("check-config", str(file))
