@@ -21,7 +21,17 @@ from services.http.server.app import App
 
 __all__ = ["PAGE_PATHS", "add_page"]
 
-PAGE_PATHS = ("/", "/d/<dataset_id>", "/j/<job_id>", "/a/<analysis_id>", "/history", "/s", "/sign-in")
+PAGE_PATHS = (
+    "/",
+    "/d/<dataset_id>",
+    "/j/<job_id>",
+    "/a/<analysis_id>",
+    "/history",
+    "/dashboard",
+    "/dashboard/<dashboard>",
+    "/s",
+    "/sign-in",
+)
 """Addresses of the page; its modules show what belongs to each."""
 
 _STATIC = Path(__file__).parent / "static"

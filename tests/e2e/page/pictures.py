@@ -21,10 +21,11 @@ from tests.servers.browser import running_browser
 __all__ = ["FOLDER", "NAMES", "main", "pictures"]
 
 FOLDER = Path(__file__).parents[3] / "docs" / "images"
-NAMES = ("findings", "preview", "answer")
+NAMES = ("findings", "preview", "answer", "dashboard")
 """Names of the pictures, each `page-LANGUAGE-NAME.png`."""
 _WIDTH, _HEIGHT = 1000, 820
 _COLORS = 64
+_SAMPLED_MILLISECONDS = 25_000
 _WORKBOOKS = {"en": ("sales.xlsx", ENGLISH), "ja": ("売上.xlsx", JAPANESE)}
 
 
@@ -52,6 +53,12 @@ def pictures(browser: Browser, url: str, language: Language, folder: Path) -> It
         visitor.answer()
         visitor.draw()
         yield "answer", _picture(visitor, "h1")
+        # Two samples, ten seconds apart, are the first rate.
+        visitor.page.wait_for_timeout(_SAMPLED_MILLISECONDS)
+        visitor.goto("/dashboard?range=900&refresh=0")
+        visitor.page.locator("#panel-answering .stats").wait_for()
+        visitor.page.locator("#panel-burn-rate svg").wait_for()
+        yield "dashboard", _picture(visitor, "h1")
     finally:
         context.close()
 

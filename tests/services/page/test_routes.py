@@ -40,7 +40,9 @@ async def test_everything_that_the_shell_loads_comes_from_here_and_is_small():
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("path", ["/", "/d/test", "/j/1", "/a/1", "/history", "/s"])
+@pytest.mark.parametrize(
+    "path", ["/", "/d/test", "/j/1", "/a/1", "/history", "/dashboard", "/dashboard/operations", "/s"]
+)
 async def test_every_address_of_the_page_gives_the_shell_in_the_language_of_the_reader(path):
     for language in LANGUAGES:
         answer = await shell(language, path)

@@ -2,6 +2,7 @@
 import { DataView } from "./access.js";
 import { Answer } from "./answer.js";
 import { asProblem, connection } from "./api.js";
+import { Dashboards } from "./dashboard.js";
 import { Dataset } from "./dataset.js";
 import { History } from "./history.js";
 import { html, render, useState } from "./lib.js";
@@ -39,6 +40,7 @@ function Page() {
       html`<nav aria-label=${t("navigation")}>
         <a href="/" aria-current=${view === "start" ? "page" : undefined}>${t("new-analysis")}</a>
         <a href="/history" aria-current=${view === "history" ? "page" : undefined}>${t("history")}</a>
+        <a href="/dashboard" aria-current=${view === "dashboard" ? "page" : undefined}>${t("dashboard")}</a>
         <a href="/docs" target="_blank" rel="noopener">API</a>
       </nav>`}
       <${LogOut} />
@@ -49,7 +51,7 @@ function Page() {
     ${lost && html`<p class="lost" role="alert">${t("connection-lost")}</p>`}
     ${problem && html`<div class="wrap"><${Failure} problem=${problem} /></div>`}
     <${SignIn} />
-    <main class="wrap" id="main"><${View} view=${view} id=${id} /></main>
+    <main class=${view === "dashboard" ? "wrap wide" : "wrap"} id="main"><${View} view=${view} id=${id} /></main>
     <footer class="wrap muted small"><p>${t("footer")}</p></footer>
   `;
 }
@@ -57,6 +59,8 @@ function Page() {
 function View({ view, id }) {
   if (view === "shared") return html`<${Shared} />`;
   if (view === "sign-in") return html`<${SignedIn} />`;
+  // People who operate the services need not be able to read data.
+  if (view === "dashboard") return html`<${Dashboards} board=${id} />`;
   return html`<${DataView}><${OwnView} view=${view} id=${id} /><//>`;
 }
 

@@ -7,6 +7,7 @@ const ROUTES = [
   [/^\/j\/([^/]+)$/, "job"],
   [/^\/a\/([^/]+)$/, "answer"],
   [/^\/history$/, "history"],
+  [/^\/dashboard(?:\/([^/]+))?$/, "dashboard"],
   [/^\/s$/, "shared"],
   [/^\/sign-in$/, "sign-in"],
 ];

@@ -186,6 +186,8 @@ def test_all_other_paths_state_their_needs(apps: dict[str, App], service: str) -
         "/a/<analysis_id>",
         "/history",
         "/s",
+        "/dashboard",
+        "/dashboard/<dashboard>",
     }
     files = {"/page/text.<language>.json", "/page/<path:name>", "/sign-in", "/page/sign-in", "/page/sign-in/programs"}
     assert public == of_table | ({"/"} if service == "engine" else shell | files)

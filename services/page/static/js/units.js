@@ -1,0 +1,67 @@
+// Values of panels with their units, and the marks of their axes.
+import { bytes, currentLanguage, moment, number, percent, t } from "./text.js";
+
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86_400;
+
+const inUnit = (value, unit) => new Intl.NumberFormat(currentLanguage(), { style: "unit", unit, unitDisplay: "narrow", maximumSignificantDigits: 3 }).format(value);
+
+function seconds(value) {
+  const size = Math.abs(value);
+  if (size === 0) return inUnit(0, "second");
+  if (size < 1) return inUnit(value * 1000, "millisecond");
+  if (size < 2 * MINUTE) return inUnit(value, "second");
+  if (size < 2 * HOUR) return inUnit(value / MINUTE, "minute");
+  if (size < 2 * DAY) return inUnit(value / HOUR, "hour");
+  return inUnit(value / DAY, "day");
+}
+
+const FORMATS = {
+  ratio: (value) => percent(value, Math.abs(value) < 0.01 ? 2 : 1),
+  seconds,
+  bytes,
+  bytes_per_second: (value) => t("per-second", { value: bytes(value) }),
+  per_second: (value) => t("per-second", { value: number(value, 3) }),
+  requests_per_second: (value) => t("per-second", { value: number(value, 3) }),
+  cores: (value) => number(value, 3),
+  timestamp: (value) => moment(new Date(value * 1000).toISOString()),
+};
+
+/** Return a value with its unit. */
+export function withUnit(value, unit) {
+  if (value === null || value === undefined) return "–";
+  return (FORMATS[unit] ?? ((each) => number(each, 3)))(value);
+}
+
+/** Return the marks of an axis from the lowest to the highest value: three to six round numbers. */
+export function marks(low, high) {
+  const rough = (high - low || Math.abs(high) || 1) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough);
+  const found = [];
+  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-9; place += 1) found.push(place * step);
+  return found;
+}
+
+const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
+
+/** Return round times between two, at most as many as given, in the time zone of the reader. */
+export function timeMarks(start, end, most) {
+  const step = STEPS.find((each) => (end - start) / each <= most) ?? STEPS.at(-1);
+  const zone = new Date(start * 1000).getTimezoneOffset() * MINUTE;
+  const found = [];
+  for (let at = Math.ceil((start - zone) / step) * step + zone; at <= end; at += step) found.push(at);
+  return found;
+}
+
+/** Return a time on an axis, with the day where the axis spans several. */
+export function clockTime(at, span) {
+  const format = span > 2 * DAY ? { month: "numeric", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return new Intl.DateTimeFormat(currentLanguage(), format).format(new Date(at * 1000));
+}
+
+/** Return a moment with its seconds. */
+export function exactTime(at) {
+  return new Intl.DateTimeFormat(currentLanguage(), { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(new Date(at * 1000));
+}
