@@ -70,7 +70,7 @@ ALERTS = (
         "    and cqox:certificate:left_seconds < 0.2 * max_over_time(cqox:certificate:left_seconds[14d]))",
         severity="page",
         within=120,
-        summary="The certificate {{ $labels.certificate }} of {{ $labels.instance }} ends in "
+        summary="A certificate ({{ $labels.certificate }}) of {{ $labels.instance }} ends in "
         "{{ $value | humanizeDuration }}",
         action="Issue a new one into the folder of the service; it is taken up without a restart.",
     ),
@@ -189,7 +189,7 @@ ALERTS = (
         hold=60,
         severity="ticket",
         within=180,
-        summary="The certificate {{ $labels.certificate }} of {{ $labels.instance }} ends in "
+        summary="A certificate ({{ $labels.certificate }}) of {{ $labels.instance }} ends in "
         "{{ $value | humanizeDuration }} and has not been renewed",
         action="See what renews certificates, and why it did not.",
     ),
