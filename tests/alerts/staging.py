@@ -13,7 +13,7 @@ __all__ = ["RECEIVERS", "Staged", "named", "slack", "stage", "table"]
 
 RECEIVERS = {"page": "page", "ticket": "ticket", "none": "watchdog"}
 _UNSCALED_SECONDS = 30.0
-_RESOLVED_SECONDS = 1500.0
+_RESOLVED_SECONDS = 2700.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
