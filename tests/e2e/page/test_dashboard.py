@@ -5,6 +5,7 @@ import time
 import pytest
 
 from cqox.contract.messages import LANGUAGES, Language, template
+from cqox.dashboards.analyses import ANALYSIS
 from cqox.dashboards.operations import OPERATIONS
 from tests.e2e.page.conftest import Visitors
 from tests.e2e.page.visitor import Visitor
@@ -36,6 +37,14 @@ def read_all(visitor: Visitor) -> None:
         frame.locator(".chart svg, .stats, .nothing").first.wait_for()
 
 
+def read_analyses(visitor: Visitor) -> None:
+    """Look at every panel about analyses until it shows something or says why not."""
+    for panel in ANALYSIS.panels:
+        frame = visitor.page.locator(f"#panel-{panel.id}")
+        frame.scroll_into_view_if_needed()
+        frame.locator(".chart svg, .stats, .bars, table, .nothing").first.wait_for()
+
+
 def overflow(visitor: Visitor) -> int:
     found = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert isinstance(found, int)
@@ -59,6 +68,22 @@ def test_every_panel_is_drawn_or_says_why_not(
     drawn = visitor.page.locator(".panel .chart svg, .panel .stats").count()
     assert drawn > len(OPERATIONS.panels) * 0.75
     visitor.shoot(f"dashboard-{width}")
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1400), ("ja", 360)])
+def test_panels_about_analyses_are_drawn_and_lead_to_reports(
+    visitors: Visitors, url: str, language: Language, width: int
+) -> None:
+    visitor = visitors.enter(url, language, width=width)
+    visitor.goto("/dashboard/analysis?range=86400&refresh=0")
+    visitor.page.locator(".panel").first.wait_for()
+    read_analyses(visitor)
+    assert overflow(visitor) == 0
+    assert visitor.page.locator(".panel .failure").count() == 0
+    assert visitor.page.locator(".panel .nothing").count() < len(ANALYSIS.panels) / 2
+    visitor.shoot(f"analyses-{width}")
+    visitor.page.locator('.panel td a[href^="/a/"]').first.click()
+    visitor.arrive()
 
 
 def test_a_panel_alone_has_its_address_its_values_by_keys_and_as_a_table(visitors: Visitors, url: str) -> None:

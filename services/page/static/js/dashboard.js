@@ -4,7 +4,7 @@ import { Bars, Legend, Lines, Numbers, States } from "./chart.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { Busy, Failure, Heading, Table, useLoaded, useStore } from "./parts.js";
 import { go, route } from "./route.js";
-import { currentLanguage, t } from "./text.js";
+import { currentLanguage, moment, t } from "./text.js";
 import { exactTime, withUnit } from "./units.js";
 
 const RANGES = { operations: [900, 3600, 10_800, 21_600, 86_400], analysis: [86_400, 604_800, 2_592_000] };
@@ -139,7 +139,7 @@ function Panel({ board, panel, choices, turn, alone, query }) {
   return html`<article class=${`panel w${alone ? 24 : panel.columns}`} ref=${frame} id=${`panel-${panel.id}`} aria-busy=${!data && !problem}>
     <header>
       <h3>${alone ? panel.title : html`<a href=${address(board, query, { panel: panel.id })}>${panel.title}</a>`}</h3>
-      <p class="muted small">${panel.help}</p>
+      <p class="muted small">${panel.help.split("`").map((part, place) => (place % 2 ? html`<code>${part}</code>` : part))}</p>
     </header>
     <${Failure} problem=${problem} />
     ${!data && !problem && html`<p class="muted small">${t("loading")}</p>`}
@@ -171,8 +171,9 @@ function Rows({ panel, data }) {
 
 /** A cell; the id of an analysis leads to its report. */
 function cellOf(cell) {
-  if (typeof cell === "number") return withUnit(cell, "number");
+  if (typeof cell === "number") return withUnit(cell || 0, "number");
   if (typeof cell === "string" && /^\/[adj]\/[\w.-]+$/.test(cell)) return html`<a href=${cell}>${cell.slice(3, 11)}</a>`;
+  if (typeof cell === "string" && /^\d{4}-\d\d-\d\dT/.test(cell)) return moment(cell);
   return cell === null ? "–" : html`<bdi>${String(cell)}</bdi>`;
 }
 
