@@ -54,5 +54,7 @@ def test_pictures_of_the_page_are_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("page-*"))
     assert [path.name for path in pictures if path.stat().st_size > MOST_BYTES] == []
     assert {path.name for path in pictures} == {
-        f"page-{language}-{name}.png" for language in _FOLDERS for name in ("answer", "findings", "preview")
+        f"page-{language}-{name}.png"
+        for language in _FOLDERS
+        for name in ("answer", "dashboard", "findings", "preview")
     }
