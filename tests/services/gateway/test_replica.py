@@ -213,3 +213,24 @@ async def test_silence_until_the_deadline_counts_only_after_a_fair_time(autojump
     with pytest.raises(error), deadline(seconds):
         await replica.send(CALL)
     assert trio.current_time() == pytest.approx(seconds, abs=0.01)
+
+
+@pytest.mark.trio
+async def test_an_event_loop_that_comes_back_late_is_no_silence_of_an_engine_that_answers_others(autojump_clock):
+    replica = Replica("http://engine", Engine(taking(math.inf), reply()))
+    endings: list[type[BaseException]] = []
+
+    async def attempt() -> None:
+        try:
+            with deadline(2.0):
+                await replica.send(CALL)
+        except Exception as error:
+            endings.append(type(error))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(attempt)
+        await trio.sleep(1.0)
+        await replica.send(CALL)
+        # Both deadlines are over before anything runs again.
+        autojump_clock.jump(5.0)
+    assert endings == [EngineOutOfTime]
