@@ -27,6 +27,10 @@ class JobDescription(AnswerModel):
     analysis_id: str | None = Field(None, description="The report's id, once it has succeeded.")
     links: Mapping[str, str] = Field(description="`self`, `events` and, once there is one, `report`.")
     problem: Mapping[str, JsonValue] | None = Field(None, description="Why it failed, as problem details.")
+    stored: bool = Field(
+        default=True,
+        description="False while its end waits for the store: if the engine crashes before, the job is `interrupted`.",
+    )
 
 
 class JobSummary(AnswerModel):

@@ -131,7 +131,7 @@ async def _existing(state: State, wanted: str | None) -> dict[str, object] | Non
         return None
     job = await remembered(mine(state), my_jobs(state), wanted)
     if job is not None:
-        return None if job.state == "interrupted" else described(job)
+        return None if job.state == "interrupted" else described(job, stored=not mine(state).records.is_waiting(wanted))
     # The stored record may still say that it runs; the end of the job waits to be recorded.
     if mine(state).records.is_waiting(wanted):
         return None

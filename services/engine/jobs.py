@@ -47,7 +47,7 @@ def handlers(state: State) -> dict[str, Handler]:
         job = await remembered(mine(state), my_jobs(state), job_id)
         if job is None:
             return _second_hand(json_answer(recorded(await mine(state).job(job_id))))
-        return json_answer(described(job))
+        return json_answer(described(job, stored=not mine(state).records.is_waiting(job_id)))
 
     async def cancel_job(job_id: str) -> Response:
         query_of("cancel_job")
@@ -147,6 +147,7 @@ def recorded(record: JobRecord) -> dict[str, object]:
         "analysis_id": record.analysis_id,
         "links": _links(record.job_id, record.analysis_id),
         "problem": None if record.problem is None else json.loads(record.problem),
+        "stored": True,
     }
 
 
@@ -191,8 +192,13 @@ def _links(job_id: str, analysis_id: str | None) -> dict[str, str]:
     return links if analysis_id is None else links | {"report": f"/api/analyses/{analysis_id}"}
 
 
-def described(job: Job) -> dict[str, object]:
-    """Return a job in memory as `cqox.contract.JobDescription`."""
+def described(job: Job, *, stored: bool = True) -> dict[str, object]:
+    """Return a job in memory as `cqox.contract.JobDescription`.
+
+    Args:
+        job: the job.
+        stored: whether the store knows its state.
+    """
     steps = [message for message in job.messages if message.event == "step"]
     analysis_id = None if job.outcome is None else job.outcome.analysis_id
     links = _links(job.job_id, analysis_id)
@@ -209,6 +215,7 @@ def described(job: Job) -> dict[str, object]:
         "analysis_id": analysis_id,
         "links": links,
         "problem": None if job.failure is None else _problem(job, job.failure),
+        "stored": stored,
     }
 
 

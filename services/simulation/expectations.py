@@ -226,7 +226,9 @@ class Expectations:
             self.world.violated(f"the job {job_id} was {promise.state} and is {state}")
         if state == "cancelled" and not promise.cancelled:
             self.world.violated(f"the job {job_id} was cancelled by nobody")
-        promise.state = state
+        # An end that waits for the store is no promise: a crash of its engine loses it.
+        if job.get("stored") is not False:
+            promise.state = state
         promise.analysis_id = str(job.get("analysis_id") or "") or promise.analysis_id
         return state
 

@@ -104,6 +104,15 @@ async def test_a_job_that_the_store_cannot_know_or_a_store_that_is_away_leaves_i
 
 
 @pytest.mark.trio
+async def test_an_end_that_waits_for_the_store_is_reported_as_one_that_may_be_lost() -> None:
+    for records, stored in ((Records("j"), False), (Records(), True)):
+        state = state_of(store=Store(an_ended_job("j", ENDED)), records=records)
+        state.jobs["j"] = a_finished()
+        answer, body = await asked("GET", "/api/jobs/j", state)
+        assert (answer.status_code, body["status"], body["stored"]) == (200, "succeeded", stored)
+
+
+@pytest.mark.trio
 async def test_jobs_are_listed_without_their_steps_and_an_unknown_state_is_refused() -> None:
     queries = []
 
