@@ -50,7 +50,7 @@ __all__ = [
 
 _SHORTEST_STEP_SECONDS = 5.0
 _POINTS = 120
-_MOST_CHOICE = 200
+_MOST_CHOICE = 250
 _DASHBOARDS = ((OPERATIONS, "read_operations"), (ANALYSIS, "read_analysis_dashboard"))
 _DAY_SECONDS = 86_400.0
 
