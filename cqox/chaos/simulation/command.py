@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--events", type=int, default=50, help="last events to print of a seed that fails")
     parser.add_argument("--no-shrink", action="store_true", help="do not look for fewer faults that fail as well")
+    parser.add_argument("--first", action="store_true", help="end with the first seed that fails")
     parser.add_argument("--twice", action="store_true", help="run each seed twice; two digests are a failure")
     parser.add_argument("--quiet", action="store_true", help="print no digests")
     parser.add_argument("--mutants", type=Path, help="file of planted defects; each must be caught by its seeds")
@@ -107,7 +108,8 @@ def _run_seeds(
     failed = [outcome for outcome in done.values() if outcome.seed in set(seeds) and not outcome.is_clean]
     began, said, count, cpu_seconds = time.monotonic(), time.monotonic(), 0, 0.0
     digests = dict[int, str]()
-    for outcome in run_all(system, tasks, jobs=given.jobs):
+    outcomes = run_all(system, tasks, jobs=given.jobs)
+    for outcome in outcomes:
         count, cpu_seconds = count + 1, cpu_seconds + outcome.cpu_seconds
         digests[outcome.seed] = outcome.digest
         if ledger is not None:
@@ -115,11 +117,14 @@ def _run_seeds(
         if not outcome.is_clean:
             failed.append(outcome)
             _say(f"seed {outcome.seed}: {outcome.digest or '-'} VIOLATED: {outcome.violations[0]}")
+            if given.first:
+                break
         elif not given.quiet:
             _say(f"seed {outcome.seed}: {outcome.digest} {outcome.events} events, {outcome.cpu_seconds:.1f} CPU s")
         if given.quiet and time.monotonic() - said > _SAID_EVERY_SECONDS:
             said = time.monotonic()
             _say(f"{count} of {len(tasks)} seeds, {len(failed)} failed, {said - began:.0f} s")
+    outcomes.close()
     if given.twice:
         failed += _repeated(system, tasks, digests, given)
     for outcome in failed[:_MOST_SHRUNK]:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -107,7 +107,7 @@ def run_here(system: System, task: Task) -> Outcome:
     )
 
 
-def run_all(system: System, tasks: Sequence[Task], *, jobs: int = 1) -> Iterator[Outcome]:
+def run_all(system: System, tasks: Sequence[Task], *, jobs: int = 1) -> Generator[Outcome]:
     """Run tasks in processes of their own, so many at once, and yield each outcome as it comes.
 
     Args:

@@ -74,6 +74,13 @@ def test_arguments_that_cannot_be_used_are_refused(tmp_path: Path, arguments: tu
     assert "Traceback" not in ended.stderr
 
 
+def test_the_first_seed_that_fails_can_end_the_run(tmp_path: Path) -> None:
+    ended = simulate("--seeds", "12-99", "-j", "1", "--first", "--no-shrink", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "2 seeds of 4 minutes" in ended.stdout
+    assert "seed 14" not in ended.stdout
+
+
 def test_seeds_that_are_run_twice_must_take_the_same_course(tmp_path: Path) -> None:
     ended = simulate("--seeds", "0-1", "--twice", cwd=tmp_path)
     assert ended.returncode == 0

@@ -19,6 +19,13 @@ module = "tests.chaos.simulation.toy"
 old = "world.seed % 10 == 3"
 new = "True"
 seeds = "4"
+
+[forgets-elsewhere]
+module = "tests.chaos.simulation.toy"
+old = "world.seed % 10 == 3"
+new = "world.seed == 77"
+seeds = "4"
+why = "its seed has another course now"
 """
 
 
@@ -30,7 +37,7 @@ def mutants(tmp_path: Path) -> Path:
 
 
 def test_a_mutant_must_fit_exactly_once(tmp_path: Path, mutants: Path) -> None:
-    assert [*read_mutants(mutants)] == ["forgets-nothing", "always-forgets"]
+    assert [*read_mutants(mutants)] == ["forgets-nothing", "always-forgets", "forgets-elsewhere"]
     for old, count in (("world.seed % 10 == 4", 0), ("world", "[0-9]+")):
         mutants.write_text(FORGETS_NOTHING.replace("world.seed % 10 == 3", old))
         with pytest.raises(ValueError, match=f"forgets-nothing fits {count} places of tests.chaos"):
@@ -74,5 +81,6 @@ def test_those_that_nothing_catches_are_returned(tmp_path: Path, mutants: Path) 
     assert [mutant.name for mutant in found] == ["forgets-nothing"]
     assert sorted(said) == [
         "SURVIVED forgets-nothing: nothing was violated",
-        "caught   always-forgets: violated: 240.000 s: it forgot",
+        "caught   always-forgets: seed 4 violated: 240.000 s: it forgot",
+        "caught   forgets-elsewhere: not by its seeds 4, but by seed 77 violated: 240.000 s: it forgot",
     ]
