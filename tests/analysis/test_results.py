@@ -1,5 +1,6 @@
 """Several engines on one cache: who computes, who waits, and who takes over."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -186,11 +187,12 @@ async def test_an_outage_of_the_store_writes_a_few_lines_however_many_analyses_i
         store.away = False
         assert await results.find(a_report(99).analysis_id) is None
         assert await results.keep(a_report(99))
-    assert [message.partition(":")[0] for message in caplog.messages] == [
+    said = [re.sub(r"in \d+\.\d s", "in a while", message.partition(":")[0]) for message in caplog.messages]
+    assert said == [
         f"The result store was asked for {a_report(0).analysis_id} and did not answer",
         f"The analysis {a_report(0).analysis_id} could not be stored",
-        "The result store did not answer 50 times in 0.0 s; it has recovered.",
-        "An analysis could not be stored 50 times in 0.0 s; it has recovered.",
+        "The result store did not answer 50 times in a while; it has recovered.",
+        "An analysis could not be stored 50 times in a while; it has recovered.",
     ]
 
 

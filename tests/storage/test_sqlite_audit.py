@@ -22,7 +22,9 @@ async def test_a_repair_keeps_the_log_and_its_triggers(tmp_path: Path) -> None:
     async with in_default(SqliteStore.open, path) as store:
         assert verified_chain("default", await store.audit_after(0, limit=9)).seq == 3
         assert await store.within("acme").audit_head() is not None
-        triggers = await store._rows("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+        triggers = await store._rows(
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit' ORDER BY 1"
+        )
         assert [str(row[0]) for row in triggers] == ["audit_no_delete", "audit_no_update"]
 
 
