@@ -169,7 +169,7 @@ def _status(given: str | None) -> JobStatus | None:
 
 
 def _summary(record: JobRecord) -> dict[str, object]:
-    left_out = ("steps", "last_step", "done", "planned", "problem")
+    left_out = ("steps", "last_step", "done", "planned", "problem", "stored")
     return {name: value for name, value in recorded(record).items() if name not in left_out}
 
 
