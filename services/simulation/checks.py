@@ -4,7 +4,7 @@ Promises are checked first, then every kind of request at every gateway, then wh
 """
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass, replace
 
 import trio
@@ -65,11 +65,16 @@ async def check_every_gateway(world: World, site: Site, client: LastClient) -> N
                 world.violated(f"{name} does not answer {kind}, long after the last fault")
 
 
-async def watch_circuits(world: World) -> None:
-    """Check from time to time that no circuit is closed with more failures than open it; until cancelled."""
+async def watch_circuits(world: World, others: Set[str] = frozenset()) -> None:
+    """Check from time to time that no circuit is closed with more failures than open it; until cancelled.
+
+    Args:
+        world: the world.
+        others: names of policies that are none of the system's.
+    """
     while True:
         await trio.sleep(_WATCH_SECONDS)
-        for key, snapshot in _circuits():
+        for key, snapshot in _circuits(others):
             try:
                 threshold = getattr(registry[key], "settings", None)
             except KeyError:
@@ -81,8 +86,14 @@ async def watch_circuits(world: World) -> None:
                 return
 
 
-def check_rest(world: World, site: Site) -> None:
-    """Check that nothing is in flight where nobody asks anything, and that every circuit is closed."""
+def check_rest(world: World, site: Site, others: Set[str] = frozenset()) -> None:
+    """Check that nothing is in flight where nobody asks anything, and that every circuit is closed.
+
+    Args:
+        world: the world.
+        site: the gateways and engines.
+        others: names of policies that are none of the system's.
+    """
     gc.collect()
     for name in (*site.engines, *site.gateways):
         app = site.apps.get(name)
@@ -103,18 +114,22 @@ def check_rest(world: World, site: Site) -> None:
     for replica in [each for each in gc.get_objects() if isinstance(each, Replica)]:
         if replica.in_flight:
             world.violated(f"{replica.in_flight} attempts at {replica.url} are in flight at the end")
-    for key, snapshot in sorted(registry.snapshot().items()):
+    for key, snapshot in sorted(_policies(others).items()):
         for what, value in _numbers(snapshot):
             if what.rpartition(".")[2] in _AT_REST and value:
                 world.violated(f"the policy {key} has {what} {value} at the end")
-    for key, snapshot in _circuits():
+    for key, snapshot in _circuits(others):
         # Those of a store may be left from an engine that has crashed.
         if snapshot.state is not CircuitState.CLOSED and "engine" in key:
             world.violated(f"the circuit {key} is {snapshot.state.value} at the end")
 
 
-def _circuits() -> Sequence[tuple[str, CircuitSnapshot]]:
-    return [(key, each) for key, each in registry.snapshot().items() if isinstance(each, CircuitSnapshot)]
+def _policies(others: Set[str]) -> Mapping[str, object]:
+    return {key: each for key, each in registry.snapshot().items() if key not in others}
+
+
+def _circuits(others: Set[str]) -> Sequence[tuple[str, CircuitSnapshot]]:
+    return [(key, each) for key, each in _policies(others).items() if isinstance(each, CircuitSnapshot)]
 
 
 def _numbers(snapshot: object, path: str = "") -> list[tuple[str, float]]:

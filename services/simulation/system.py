@@ -16,6 +16,7 @@ import trio
 from cqox.chaos.simulation.faults import Fault
 from cqox.chaos.simulation.process import SimulatedProcess
 from cqox.chaos.simulation.world import World
+from cqox.resilience import registry
 from services.simulation.catalog import OWN_FILES
 from services.simulation.checks import REST_SECONDS, check_every_gateway, check_promises, check_rest, watch_circuits
 from services.simulation.faults import SPARSE_MINUTES, apply, draw_faults
@@ -74,6 +75,8 @@ class CqoxSystem:
     async def run(self, world: World, faults: Sequence[Fault], minutes: float) -> None:
         """Run the system under these faults for this time, and report to the world what is violated."""
         assert self.recordings is not None
+        # Of whatever else this process has had.
+        unrelated = frozenset(registry.snapshot())
         engines, gateways, on_servers = _size(world.draw("faults"))
         draw = world.draw("site")
         by_address, with_keys = draw.random() < 0.5, draw.random() < 0.4
@@ -92,18 +95,18 @@ class CqoxSystem:
             site.clients = tuple(f"client-{number}" for number in range(len(clients)))
             running = [world.start(f"client-{n}", client.run, restart=False) for n, client in enumerate(clients)]
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(watch_circuits, world)
+                nursery.start_soon(watch_circuits, world, unrelated)
                 nursery.start_soon(apply, site, faults)
                 await trio.sleep(load_ends_at - world.now)
                 nursery.cancel_scope.cancel()
             for process in running:
                 await process.ended.wait()
-            await self._check(world, site, tenants)
+            await self._check(world, site, tenants, unrelated)
         expected = [each.expected for each in tenants]
         counts = sum((Counter(each.counts) for each in expected), Counter[str]())
         world.log.add("counts", *(f"{what}={count}" for what, count in sorted(counts.items())))
 
-    async def _check(self, world: World, site: Site, tenants: Sequence[Tenant]) -> None:
+    async def _check(self, world: World, site: Site, tenants: Sequence[Tenant], unrelated: frozenset[str]) -> None:
         calm = Mix(leaves=0, slow=0)
         lasts = [LastClient(site, each, calm, world.draw(f"last client {each.name}")) for each in tenants]
 
@@ -116,7 +119,7 @@ class CqoxSystem:
         await trio.lowlevel.checkpoint()
         await process.ended.wait()
         await trio.sleep(REST_SECONDS)
-        check_rest(world, site)
+        check_rest(world, site, unrelated)
 
 
 def _size(draw: Random) -> tuple[int, int, bool]:
