@@ -108,6 +108,7 @@ def test_a_panel_alone_has_its_address_its_values_by_keys_and_as_a_table(visitor
     assert "median cqox-gateway" in table.inner_text()
     visitor.page.reload()
     visitor.heading()
+    visitor.page.locator(".panel").first.wait_for()
     assert visitor.page.locator(".panel").count() == 1
     visitor.page.get_by_role("link", name=visitor.text("all-panels")).click()
     visitor.page.locator("#panel-answering").wait_for()

@@ -31,8 +31,9 @@ def test_gateway_and_engine_answer_the_same_paths(tmp_path):
     shell = {*PAGE_PATHS, "/page/text.<language>.json", "/page/<path:name>"}
     of_page = {(path, "GET") for path in shell} | {("/page/sign-in", method) for method in ("GET", "POST")}
     of_page |= {("/page/sign-in/programs", "GET")}
-    # The engine's root leads to the description of the API.
-    assert paths(create_app(settings)) - of_page == paths(create_engine(settings)) - {("/", "GET")}
+    # The engine's root leads to the description of the API, and only gateways ask for sums of its samples.
+    of_engine = {("/", "GET"), ("/api/internal/panels/<panel>", "GET")}
+    assert paths(create_app(settings)) - of_page == paths(create_engine(settings)) - of_engine
 
 
 def test_certificates_that_cannot_be_read_are_refused_by_their_variable_only_for_https(
