@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cqox.chaos.simulation import runner
 from cqox.chaos.simulation.mutants import Mutant, apply_mutant, read_mutants, survivors
 
 FORGETS_NOTHING = """
@@ -51,7 +52,7 @@ def test_a_mutant_must_fit_exactly_once(tmp_path: Path, mutants: Path) -> None:
 
 
 def test_a_mutant_of_a_module_that_is_loaded_is_refused() -> None:
-    mutant = Mutant(name="late", module="cqox.chaos.simulation.runner", old="a", new="b", seeds="1")
+    mutant = Mutant(name="late", module=runner.__name__, old="a", new="b", seeds="1")
     with pytest.raises(ValueError, match="is loaded already"):
         apply_mutant(mutant)
 
