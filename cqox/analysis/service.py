@@ -185,7 +185,8 @@ class Analyses:
                     data_dir=data_dir,
                 )
                 # Reports of erased data sets are deleted after pending records are written.
-                chores = (analyses._settle, analyses._settle_erasures, analyses._resume_erasures, Heap().release)
+                erasures = (analyses._settle_erasures, analyses._resume_erasures)
+                chores = (analyses._settle, *erasures, analyses._fill_facts, Heap().release)
                 group.start_soon(
                     partial(maintain, analyses.store, directory, *chores, expire=analyses._expire),
                     name="maintain the job leases",
@@ -327,6 +328,10 @@ class Analyses:
 
     def _has_pending(self) -> bool:
         return any(tenant.has_pending for tenant in self._tenants.values())
+
+    async def _fill_facts(self) -> None:
+        for tenant in list(self._tenants.values()):
+            await tenant.fill_facts()
 
     async def _settle(self) -> None:
         await self._directory.recover()

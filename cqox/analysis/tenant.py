@@ -365,6 +365,9 @@ class TenantAnalyses:
         await self._results.settle()
         await self.records.settle()
         await self._reuses.write()
+
+    async def fill_facts(self) -> None:
+        """Compute facts of a few stored reports that have none."""
         await self._missing_facts.fill()
 
     @property

@@ -15,6 +15,7 @@ from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.analysis.tenant import TenantAnalyses
 from cqox.contract import AnalyzeRequest, file_digest, parse_model
+from cqox.dashboards.views import ViewQuery
 from cqox.errors import InvalidRequest, KeyReused, NotFound, StoreUnavailable, UploadConflict
 from cqox.storage import DEFAULT_TENANT, DatasetRecord
 from cqox.telemetry import metric_definitions, metrics
@@ -271,6 +272,14 @@ async def test_clean_up_reaches_every_tenant(analyses: Analyses, tmp_path: Path)
     ended = await acme.store.job("left")
     assert ended is not None
     assert ended.finished_at is not None
+
+
+async def test_reports_that_an_earlier_release_has_stored_get_their_facts(analyses: Analyses) -> None:
+    tenant = analyses.within("acme")
+    await analyses._database.within("acme").save(a_report(1))
+    await analyses._fill_facts()
+    query = ViewQuery(view="dashboard_analyses", columns=("analysis_id", "verdict"))
+    assert (await tenant.store.view_rows(query, start=0, end=10**10)).rows == [(a_report(1).analysis_id, "GO")]
 
 
 async def test_a_tenant_is_registered_by_its_first_call_and_no_hostile_id_is_one(
