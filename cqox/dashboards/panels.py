@@ -47,8 +47,8 @@ class Link:
     Attributes:
         kind: `runbook` is a page of the documentation; `traces` is the trace viewer of the installation; `page` is a
             path of the page of this service.
-        target: of a runbook its file below `docs/` and anchor; of traces the service whose traces are shown; of a page
-            the path.
+        target: of a runbook its file below `docs/` and, after `#`, the alert; of traces the service whose traces are
+            shown; of a page the path.
         title: a few words.
     """
 

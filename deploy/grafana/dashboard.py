@@ -189,8 +189,8 @@ def _target(panel: Panel, query: MetricQuery | View) -> _Json:
 
 
 def _link(link: Link) -> _Json:
-    fragment = link.target.partition("#")[2]
-    return {"title": f"{link.title}: {fragment}", "url": f"${{runbook}}#{fragment}", "targetBlank": True}
+    alert = link.target.partition("#")[2]
+    return {"title": f"{link.title}: {alert}", "url": f"${{runbook}}#{alert.lower()}", "targetBlank": True}
 
 
 def _circuits() -> _Json:

@@ -12,6 +12,7 @@ from cqox.contract.messages import Message
 from cqox.dashboards import Dashboard, Panel, Row, View
 from cqox.dashboards.answering import metric_queries
 from deploy.grafana import dashboard
+from deploy.prometheus.alerts import ALERTS
 from tests.deploy.asking import filled
 from tests.servers.promtool import promtool
 
@@ -23,6 +24,18 @@ RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 def test_the_file_is_what_the_code_writes(one: Dashboard) -> None:
     written = (dashboard.FOLDER / f"{one.id}.json").read_text(encoding="utf-8")
     assert written == dashboard.text(one), "run: python -m deploy.grafana"
+
+
+def test_every_link_to_the_runbook_names_an_alert_that_can_fire() -> None:
+    linked = {
+        link.target
+        for one in dashboard.DASHBOARDS
+        for panel in one.panels
+        for link in panel.links
+        if link.kind == "runbook"
+    }
+    assert linked
+    assert linked <= {f"runbook.md#{alert.name}" for alert in ALERTS}
 
 
 def test_there_is_no_file_of_another_dashboard() -> None:

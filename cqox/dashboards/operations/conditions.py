@@ -83,6 +83,6 @@ def ranks(series: Series, by: tuple[str, ...], where: tuple[Match, ...] = ()) ->
     )
 
 
-def runbook(fragment: str) -> Link:
-    """Return the link to a section of the runbook."""
-    return Link(kind="runbook", target=f"runbook.md#{fragment}", title=Message("dashboards.link-runbook"))
+def runbook(alert: str) -> Link:
+    """Return the link to the section of the runbook on an alert."""
+    return Link(kind="runbook", target=f"runbook.md#{alert}", title=Message("dashboards.link-runbook"))

@@ -45,7 +45,7 @@ OBJECTIVES = Row(
             columns=12,
             warn=1,
             alarm=14.4,
-            links=(runbook("cqoxerrorbudgetburnsfast"), TRACES),
+            links=(runbook("CqoxErrorBudgetBurnsFast"), TRACES),
         ),
         Panel(
             id="budget-used",
@@ -63,7 +63,7 @@ OBJECTIVES = Row(
             columns=6,
             warn=0.5,
             alarm=1,
-            links=(runbook("cqoxerrorbudgetburns"),),
+            links=(runbook("CqoxErrorBudgetBurns"),),
         ),
         Panel(
             id="slowest-routes",

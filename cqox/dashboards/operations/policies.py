@@ -41,7 +41,7 @@ BREAKERS = Row(
             columns=12,
             warn=1,
             alarm=2,
-            links=(runbook("cqoxcircuitopen"),),
+            links=(runbook("CqoxCircuitOpen"),),
         ),
         Panel(
             id="circuit-changes",
@@ -56,7 +56,7 @@ BREAKERS = Row(
                 ),
             ),
             columns=6,
-            links=(runbook("cqoxcircuitopen"),),
+            links=(runbook("CqoxCircuitOpen"),),
         ),
         Panel(
             id="retries",
@@ -138,7 +138,7 @@ LOAD = Row(
             columns=6,
             warn=0.8,
             alarm=1,
-            links=(runbook("cqoxsaturated"),),
+            links=(runbook("CqoxSaturated"),),
         ),
         Panel(
             id="bulkhead-queues",
@@ -152,7 +152,7 @@ LOAD = Row(
                 ),
             ),
             columns=6,
-            links=(runbook("cqoxsaturated"),),
+            links=(runbook("CqoxSaturated"),),
         ),
         Panel(
             id="refusals",
@@ -168,7 +168,7 @@ LOAD = Row(
             unit="per_second",
             columns=6,
             stacked=True,
-            links=(runbook("cqoxsaturated"),),
+            links=(runbook("CqoxSaturated"),),
         ),
         Panel(
             id="parts",
@@ -178,7 +178,7 @@ LOAD = Row(
             kind="state",
             columns=6,
             alarm=1,
-            links=(runbook("cqoxdegraded"),),
+            links=(runbook("CqoxDegraded"),),
         ),
         Panel(
             id="instances",
@@ -186,7 +186,7 @@ LOAD = Row(
             help=Message("dashboards.instances-help"),
             queries=(Gauge(series=UP, by=("job", "instance"), legend=Legend(labels=("job", "instance"))),),
             kind="state",
-            links=(runbook("cqoxdown"),),
+            links=(runbook("CqoxDown"),),
         ),
         Panel(
             id="in-flight",

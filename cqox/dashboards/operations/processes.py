@@ -30,7 +30,7 @@ PROCESSES = Row(
             columns=6,
             warn=0.15,
             alarm=0.05,
-            links=(runbook("cqoxdisknearlyfull"),),
+            links=(runbook("CqoxDiskNearlyFull"),),
         ),
         Panel(
             id="certificates",
@@ -49,7 +49,7 @@ PROCESSES = Row(
             columns=6,
             warn=604_800,
             alarm=86_400,
-            links=(runbook("cqoxcertificateendssoon"),),
+            links=(runbook("CqoxCertificateEndsSoon"),),
         ),
         Panel(
             id="loop-lag",
@@ -67,7 +67,7 @@ PROCESSES = Row(
             columns=6,
             warn=0.1,
             alarm=0.25,
-            links=(runbook("cqoxeventloopblocked"),),
+            links=(runbook("CqoxEventLoopBlocked"),),
         ),
         Panel(
             id="memory",
@@ -105,7 +105,7 @@ PROCESSES = Row(
             ),
             columns=6,
             warn=1,
-            links=(runbook("cqoxtelemetrylost"),),
+            links=(runbook("CqoxTelemetryLost"),),
         ),
         Panel(
             id="audit-lost",
@@ -121,7 +121,7 @@ PROCESSES = Row(
             columns=6,
             warn=1,
             alarm=100,
-            links=(runbook("cqoxauditlost"),),
+            links=(runbook("CqoxAuditLost"),),
         ),
     ),
 )

@@ -49,7 +49,7 @@ STORES = Row(
             unit="ratio",
             warn=0.01,
             alarm=0.2,
-            links=(runbook("cqoxstorefailing"), TRACES),
+            links=(runbook("CqoxStoreFailing"), TRACES),
         ),
         Panel(
             id="store-durations",
@@ -84,7 +84,7 @@ STORES = Row(
             unit="ratio",
             warn=0.8,
             alarm=1,
-            links=(runbook("cqoxpoolexhausted"),),
+            links=(runbook("CqoxPoolExhausted"),),
         ),
         Panel(
             id="pool-waits",
@@ -92,7 +92,7 @@ STORES = Row(
             help=Message("dashboards.pool-waits-help"),
             queries=(Gauge(series=metric_definitions.POOL_WAITING, by=POOL, legend=Legend(labels=POOL)),),
             warn=1,
-            links=(runbook("cqoxpoolexhausted"),),
+            links=(runbook("CqoxPoolExhausted"),),
         ),
         Panel(
             id="cache-hits",
@@ -106,7 +106,7 @@ STORES = Row(
                 ),
             ),
             unit="ratio",
-            links=(runbook("cqoxcacheaway"),),
+            links=(runbook("CqoxCacheAway"),),
         ),
         Panel(
             id="unstored",
@@ -119,7 +119,7 @@ STORES = Row(
             ),
             warn=1,
             alarm=20,
-            links=(runbook("cqoxreportsunstored"),),
+            links=(runbook("CqoxReportsUnstored"),),
         ),
         Panel(
             id="cache-sizes",

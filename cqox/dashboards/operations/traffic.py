@@ -33,7 +33,7 @@ NOW = Row(
             queries=(Gauge(series=UP, by=("job",), legend=Legend(labels=("job",))),),
             kind="stat",
             columns=4,
-            links=(runbook("cqoxdown"),),
+            links=(runbook("CqoxDown"),),
         ),
         Panel(
             id="requests",
@@ -54,7 +54,7 @@ NOW = Row(
             columns=4,
             warn=0.005,
             alarm=0.05,
-            links=(runbook("cqoxerrorbudgetburnsfast"), TRACES),
+            links=(runbook("CqoxErrorBudgetBurnsFast"), TRACES),
         ),
         Panel(
             id="slowest",
@@ -76,7 +76,7 @@ NOW = Row(
             kind="stat",
             columns=4,
             alarm=1,
-            links=(runbook("cqoxcircuitopen"),),
+            links=(runbook("CqoxCircuitOpen"),),
         ),
         Panel(
             id="degraded",
@@ -86,7 +86,7 @@ NOW = Row(
             kind="stat",
             columns=4,
             alarm=1,
-            links=(runbook("cqoxdegraded"),),
+            links=(runbook("CqoxDegraded"),),
         ),
     ),
 )
@@ -179,7 +179,7 @@ REQUESTS = Row(
             unit="ratio",
             warn=0.05,
             alarm=0.5,
-            links=(runbook("cqoxcircuitopen"), TRACES),
+            links=(runbook("CqoxCircuitOpen"), TRACES),
             columns=6,
         ),
         Panel(

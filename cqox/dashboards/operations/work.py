@@ -35,7 +35,7 @@ ANALYSES = Row(
                     legend=Legend(word=Message("dashboards.word-waiting"), labels=("instance",)),
                 ),
             ),
-            links=(runbook("cqoxqueuelong"),),
+            links=(runbook("CqoxQueueLong"),),
         ),
         Panel(
             id="places",
@@ -51,7 +51,7 @@ ANALYSES = Row(
             unit="ratio",
             warn=0.9,
             alarm=1.01,
-            links=(runbook("cqoxqueuelong"),),
+            links=(runbook("CqoxQueueLong"),),
         ),
         Panel(
             id="queue-outcomes",
@@ -60,7 +60,7 @@ ANALYSES = Row(
             queries=(Rate(series=metric_definitions.QUEUE_WAIT, by=("outcome",), legend=Legend(labels=("outcome",))),),
             unit="per_second",
             stacked=True,
-            links=(runbook("cqoxjam"),),
+            links=(runbook("CqoxJam"),),
         ),
         Panel(
             id="queue-waits",
@@ -74,7 +74,7 @@ ANALYSES = Row(
             unit="seconds",
             warn=10,
             alarm=30,
-            links=(runbook("cqoxqueuelong"),),
+            links=(runbook("CqoxQueueLong"),),
         ),
         Panel(
             id="queue-oldest",
@@ -91,7 +91,7 @@ ANALYSES = Row(
             unit="seconds",
             warn=30,
             alarm=120,
-            links=(runbook("cqoxjam"),),
+            links=(runbook("CqoxJam"),),
         ),
         Panel(
             id="steps",

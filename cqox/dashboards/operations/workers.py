@@ -41,7 +41,7 @@ WORKERS = Row(
             ),
             warn=1,
             alarm=5,
-            links=(runbook("cqoxworkerskeepdying"),),
+            links=(runbook("CqoxWorkersKeepDying"),),
         ),
         Panel(
             id="worker-cpu",
@@ -60,7 +60,7 @@ WORKERS = Row(
                 Gauge(series=metric_definitions.WORKER_MEMORY, by=("instance",), legend=Legend(labels=("instance",))),
             ),
             unit="bytes",
-            links=(runbook("cqoxworkerskeepdying"),),
+            links=(runbook("CqoxWorkersKeepDying"),),
         ),
         Panel(
             id="task-cpu",

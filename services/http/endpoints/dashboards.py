@@ -232,9 +232,9 @@ def _translated(sentences: Sequence[Message], language: Language) -> list[str]:
 def _address(link: Link, settings: Settings) -> str | None:
     match link.kind:
         case "runbook":
-            page, _, fragment = link.target.partition("#")
-            del page
-            return f"{settings.runbook_url}#{fragment}" if settings.runbook_url else None
+            # A heading's anchor is in lower case; the target has the name of the alert.
+            _, _, alert = link.target.partition("#")
+            return f"{settings.runbook_url}#{alert.lower()}" if settings.runbook_url else None
         case "traces":
             # A viewer of traces starts at the place that its traces are below.
             scheme, _, rest = settings.trace_url.partition("://")

@@ -22,4 +22,4 @@ def test_three_ranks_of_a_histogram_have_a_word_each() -> None:
 
 
 def test_a_link_to_the_runbook_names_file_and_section() -> None:
-    assert runbook("cqoxdown").target == "runbook.md#cqoxdown"
+    assert runbook("CqoxDown").target == "runbook.md#CqoxDown"

@@ -192,6 +192,7 @@ function Values({ panel, data }) {
 
 /** A link, or the name of the place where the installation has no address for it. */
 function Place({ link }) {
-  if (!link.address) return link.kind === "runbook" ? html`<span class="muted">${link.title}: ${link.target.split("#").at(-1)}</span>` : null;
-  return link.kind === "page" ? html`<a href=${link.address}>${link.title}</a>` : html`<a href=${link.address} target="_blank" rel="noopener">${link.title}</a>`;
+  const title = link.kind === "runbook" ? `${link.title}: ${link.target.split("#").at(-1)}` : link.title;
+  if (!link.address) return link.kind === "runbook" ? html`<span class="muted">${title}</span>` : null;
+  return link.kind === "page" ? html`<a href=${link.address}>${title}</a>` : html`<a href=${link.address} target="_blank" rel="noopener">${title}</a>`;
 }
