@@ -7,6 +7,7 @@ from datetime import datetime
 from cqox.contract.roles import ROLES
 from cqox.storage.contracts import StoredReport
 from cqox.storage.facts import Item, ReportFacts
+from cqox.storage.rows import is_text
 
 __all__ = ["facts_of"]
 
@@ -107,11 +108,12 @@ def _estimators(content: _Object, estimates: Sequence[_Object]) -> Iterator[Item
 
 
 def _gates(content: _Object) -> Iterator[Item]:
-    for name, gate in _object(content, "gates").items():
-        if isinstance(gate, dict):
+    for given, gate in _object(content, "gates").items():
+        name = _text(given)
+        if name is not None and isinstance(gate, dict):
             yield Item(
                 kind="gate",
-                name=name[:_MOST_CHARACTERS],
+                name=name,
                 status=_text(gate.get("status")),
                 value=_number(gate.get("value")),
                 threshold=_number(gate.get("threshold")),
@@ -198,7 +200,7 @@ def _position(lower: float | None, upper: float | None, minimum: float | None, b
 def _parsed(content: bytes) -> _Object:
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -218,12 +220,17 @@ def _columns(value: object) -> Sequence[str]:
 
 
 def _text(value: object) -> str | None:
-    # A word of a vocabulary is short; NUL is no part of one, and PostgreSQL stores none.
-    return value[:_MOST_CHARACTERS] if isinstance(value, str) and "\0" not in value else None
+    # A word of a vocabulary is short; NUL and lone surrogates are no part of one, and PostgreSQL stores none.
+    return value[:_MOST_CHARACTERS] if isinstance(value, str) and is_text(value) else None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, float | int) and not isinstance(value, bool) else None
+    if not isinstance(value, float | int) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _whole(value: object) -> int | None:

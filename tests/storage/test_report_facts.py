@@ -155,3 +155,16 @@ def test_the_position_of_an_interval_is_in_the_direction_that_is_better(
     estimates = [{"name": "aipw", "ci_lower": lower, "ci_upper": upper}]
     content = {"estimates": estimates, "decision": {"minimum_effect": 0.5, "better": better}}
     assert facts_of(a_study(content)).position == position
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000,
+        b'{"decision": {"minimum_effect": 1' + b"0" * 400 + b"}}",
+        b'{"gates": {"\\ud800": {"status": "fail"}}, "identification": {"design": "\\ud800"}}',
+    ],
+)
+def test_what_no_figure_and_no_database_holds_costs_no_report(content: bytes) -> None:
+    found = facts_of(replace(a_report(1), report=content))
+    assert (found.minimum_effect, found.design, found.items) == (None, None, ())
