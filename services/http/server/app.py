@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from cqox.certificates import CertificatesUnusable
 from cqox.dashboards.history import History
-from cqox.errors import Draining, NotFound, PermissionMissing, ResilienceError, ServiceError
+from cqox.errors import DeadlineExceeded, Draining, NotFound, PermissionMissing, ResilienceError, ServiceError
 from cqox.security import Permission
 from cqox.tasks import TaskGroup
 from cqox.telemetry.setup import Telemetry
@@ -26,6 +26,7 @@ from services.config.hosts import AllowedHosts
 from services.config.settings import Settings
 from services.http.request.guard import Guard
 from services.http.request.language import unknown_language
+from services.http.request.propagation import is_client_deadline
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
 from services.http.security.access import Access, Authenticator, Everybody
@@ -206,6 +207,9 @@ class App(QuartTrio):
                 request.view_args = {**arguments}
                 self.recorder.cut(request, action, "refused")
         error = malformed or error
+        # A stranger whose client waits for nothing must not look like a failure of the service.
+        if isinstance(error, DeadlineExceeded):
+            request.client_deadline_passed = is_client_deadline(request.call_fields, most=math.inf)
         return self._with_quota(request, problems.answer(request, error))
 
     def _with_quota[Response: ResponseTypes](self, request: IncomingRequest, response: Response) -> Response:

@@ -4,15 +4,18 @@ from random import Random
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cqox.errors import EngineUnavailable, NotAuthenticated, RateLimited
 from cqox.security import Principal, Refusal, Verdict, digest_of, granted, new_key
+from cqox.telemetry import metric_definitions
 from services.config.settings import Settings
 from services.gateway.app import create_app
 from services.gateway.authentication import KeyAuthenticator
 from services.http.response.challenges import challenge_of
+from tests.measured import Measured
 
 KEY = new_key()
 HOLDER = Principal(
@@ -322,3 +325,19 @@ async def test_a_key_has_its_number_of_requests_and_every_answer_says_what_is_le
 @pytest.mark.parametrize("auth", ["local", "open"])
 def test_without_keys_there_is_no_limit(tmp_path: Path, auth: str) -> None:
     assert create_app(Settings(data_dir=tmp_path, auth=auth, requests_per_minute=1)).quota is None
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("field", "error"), [("X-Request-Timeout-Ms", "ClientDeadline"), ("X-Envoy-Expected-Rq-Timeout-Ms", "504")]
+)
+async def test_a_stranger_who_waits_for_nothing_is_no_failure_of_the_service(
+    tmp_path: Path, engine: Engine, measured: Measured, autojump_clock: trio.testing.MockClock, field: str, error: str
+) -> None:
+    engine.answers = trio.Event()
+    app = create_app(Settings(data_dir=tmp_path, auth="keys", hop_key="k" * 32))
+    app.authenticate_by(KeyAuthenticator(engine, admin_token=""))
+    headers = {"Authorization": f"Bearer {new_key().text}", field: "5"}
+    assert (await app.test_client().get("/api/datasets", headers=headers)).status_code == 504
+    [seen] = measured.of(metric_definitions.HTTP_SERVER_DURATION)
+    assert seen["error.type"] == error
