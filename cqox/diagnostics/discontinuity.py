@@ -158,7 +158,8 @@ def jump_p_value(plan: Plan, values: Vector) -> float | None:
         return None
     kept = Sample(total=sample.total, n=len(rows), index=rows)
     try:
-        found = study(plan, kept, values[rows], strict=compliance(plan).strict)
+        # In a plan of its own: what is shared of a sample stays in memory as long as its plan.
+        found = study(Plan(plan.data, plan.settings), kept, values[rows], strict=compliance(plan).strict)
     except UnusableData:
         return None
     value = found.effect(found.jump).json(plan.settings.alpha).get("p_value")

@@ -35,17 +35,26 @@ class Plan:
     def __init__(self, data: Data, settings: Settings) -> None:
         self.data = data
         self.settings = settings
-        self._kept: dict[object, object] = {}
+        self._kept: dict[object, tuple[tuple[object, ...], object]] = {}
 
-    def _once[Result](self, key: object, make: Callable[[], Result]) -> Result:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return cast("Result", self._kept[key])
+    def _once[Result](self, key: object, make: Callable[[], Result], *of: object) -> Result:
+        """Return the cached result of `make` for a key and these very objects, computed at first use."""
+        place = (key, *map(id, of))
+        if place not in self._kept:
+            # The objects are kept too: once one is gone, another may get its id.
+            self._kept[place] = of, make()
+        return cast("Result", self._kept[place][1])
 
-    def share[Result](self, key: object, make: Callable[[], Result]) -> Result:
-        """Return the cached result of `make`, computed at first use of the key; for what one family's estimators
-        share."""
-        return self._once(("shared", key), make)
+    def share[Result](self, key: object, make: Callable[[], Result], *of: object) -> Result:
+        """Return the cached result of `make`, computed at first use; for what one family's estimators share.
+
+        Args:
+            key: what it is.
+            make: computes it.
+            of: the objects that it is computed from, beside the data and settings: told apart by identity, and kept as
+                long as the plan.
+        """
+        return self._once(("shared", key), make, *of)
 
     def has(self, role: str) -> bool:
         """Return whether the mapping names this role."""
@@ -88,11 +97,11 @@ class Plan:
         return self._once(("sample", frozenset(masks)), lambda: _sample(list(masks.values()), self.data.n))
 
     def _complete(self, array: NDArray[np.generic]) -> NDArray[np.bool_] | None:
-        return self._once(("complete", id(array)), lambda: complete_rows([array], self.data.n))
+        return self._once("complete", lambda: complete_rows([array], self.data.n), array)
 
     def clusters(self, sample: Sample) -> Clusters:
         """Return the clusters: groups within which the errors of a sample's rows may be correlated."""
-        return self._once(("clusters", id(sample)), lambda: self._clusters(sample))
+        return self._once("clusters", lambda: self._clusters(sample), sample)
 
     def _clusters(self, sample: Sample) -> Clusters:
         codes: Sequence[Codes] = self.data.clusters
@@ -118,7 +127,7 @@ class Plan:
 
     def treated(self, sample: Sample) -> Vector:
         """Return the (n,) treatment of a sample's rows."""
-        return self._once(("treated", id(sample)), lambda: sample.take(_present(self.data.treatment)))
+        return self._once("treated", lambda: sample.take(_present(self.data.treatment)), sample)
 
     def arm_rows(self, sample: Sample) -> tuple[int, int]:
         """Return the numbers of untreated and treated rows of a sample."""
@@ -131,8 +140,9 @@ class Plan:
 
         When the frame is built and is `folded`, its cross-products by fold and arm are computed too, for `blocks`.
         """
-        key = ("frame", groups, id(sample), tuple(id(codes) for codes in effects))
-        return self._once(key, lambda: self._frame(groups, sample, effects, folded=folded))
+        return self._once(
+            ("frame", groups), lambda: self._frame(groups, sample, effects, folded=folded), sample, *effects
+        )
 
     def _frame(self, groups: str, sample: Sample, effects: Sequence[Codes], *, folded: bool) -> Frame:
         columns: dict[str, tuple[Matrix, Sequence[str]]] = {}
@@ -161,7 +171,7 @@ class Plan:
 
         A treatment that is not binary has one arm.
         """
-        return self._once(("blocks", id(frame), split), lambda: self._blocks(frame, split))
+        return self._once(("blocks", split), lambda: self._blocks(frame, split), frame)
 
     def _blocks(self, frame: Frame, split: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         found = frame.grouped if split == 0 else None
@@ -202,7 +212,7 @@ class Plan:
             UnusableData: the treatment is not binary, no covariate is mapped, or the covariates separate the arms.
         """
         rows = sample or self.propensity_sample()
-        return self._once(("propensity", id(rows)), lambda: self._propensity(rows))
+        return self._once("propensity", lambda: self._propensity(rows), rows)
 
     def _propensity(self, sample: Sample) -> Propensity:
         data = self.data
@@ -219,7 +229,7 @@ class Plan:
 
     def out_of_fold(self, logit: Logit, split: int) -> Vector:
         """Return each row's (n,) propensity score by the logit fitted without its fold."""
-        return self._once(("out of fold", id(logit), split), lambda: self._out_of_fold(logit, split))
+        return self._once(("out of fold", split), lambda: self._out_of_fold(logit, split), logit)
 
     def _out_of_fold(self, logit: Logit, split: int) -> Vector:
         frame, k = logit.frame, logit.frame.at["x"].stop
@@ -233,7 +243,7 @@ class Plan:
             UnusableData: the treatment is not binary, or an arm has fewer rows than the regression has coefficients.
         """
         rows = sample or self.outcome_sample()
-        return self._once(("outcome", id(rows)), lambda: self._outcome(rows))
+        return self._once("outcome", lambda: self._outcome(rows), rows)
 
     def _outcome(self, sample: Sample) -> ArmFits:
         if self.data.treatment_kind != "binary":

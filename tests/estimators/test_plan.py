@@ -5,6 +5,7 @@ import pytest
 
 from cqox.errors import UnusableData
 from cqox.estimators import Plan, Settings, catalog, run
+from cqox.estimators.sample import Sample
 from tests.estimators.designs import cross_section, panel, rows
 
 
@@ -59,6 +60,17 @@ def test_shared_work_is_done_once():
     assert plan.propensity() is plan.propensity()
     assert plan.outcome() is plan.outcome()
     assert plan.propensity().logit.frame is plan.outcome().frame
+
+
+def test_what_is_shared_of_one_sample_is_never_given_for_another_in_its_place() -> None:
+    plan = Plan(cross_section(), Settings())
+    places = set()
+    for first in range(200):
+        sample = Sample(total=800, n=100, index=np.arange(first, first + 100))
+        places.add(id(sample))
+        assert np.array_equal(plan.treated(sample), sample.take(plan.data.treatment))
+        del sample
+    assert len(places) == 200
 
 
 def test_the_outcome_fits_predict_in_units_of_y():

@@ -121,7 +121,7 @@ def _strata(plan: Plan, sample: Sample) -> _Strata:
             mass=np.bincount(cells, weights, 2 * count).reshape(-1, 2),
         )
 
-    return plan.share(("strata", id(sample)), make)
+    return plan.share("strata", make, sample)
 
 
 def _cut(e: Vector, weights: Vector, count: int) -> NDArray[np.integer]:

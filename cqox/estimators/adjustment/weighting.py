@@ -208,7 +208,7 @@ def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Til
         untreated, treated = ((arm, _POPULATIONS[target]) for arm in ARMS)
         return tilt(frame, 1.0 - t, means, untreated), tilt(frame, t, means, treated)
 
-    return plan.share(("entropy balancing", id(frame), target), both)
+    return plan.share(("entropy balancing", target), both, frame)
 
 
 def _rule(plan: Plan) -> Message | None:

@@ -48,15 +48,14 @@ def rows_by_arm(plan: Plan, sample: Sample, family: str, estimand: str) -> RowsB
     if not _compares_rows(plan, family, estimand):
         return None
 
-    def make() -> tuple[Sample, RowsByArm]:
+    def make() -> RowsByArm:
         y, treated = sample.take(plan.data.y), plan.treated(sample) > 0
         # The first rows nearly always decide; all of them are read only where they do not.
         constant = _constant(y[:_FIRST_ROWS], treated[:_FIRST_ROWS]) and _constant(y, treated)
         rows = plan.arm_rows(sample)
-        return sample, RowsByArm(untreated=rows[0], treated=rows[1], constant=constant)
+        return RowsByArm(untreated=rows[0], treated=rows[1], constant=constant)
 
-    # Keep a reference to the sample, so that no other object reuses its id.
-    return plan.share(("rows by arm", id(sample)), make)[1]
+    return plan.share("rows by arm", make, sample)
 
 
 def _constant(y: Vector, treated: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -79,7 +79,7 @@ class _Shared:
 
 def _shared(plan: Plan, groups: str, sample: Sample, effects: Sequence[Codes]) -> _Shared:
     frame = plan.frame(groups, sample, effects)
-    return plan.share(("instruments", id(frame)), lambda: _computed(plan, frame, sample))
+    return plan.share("instruments", lambda: _computed(plan, frame, sample), frame)
 
 
 def _computed(plan: Plan, frame: Frame, sample: Sample) -> _Shared:

@@ -193,10 +193,11 @@ def _frame(plan: Plan, sample: Sample) -> Frame:
     columns["t"] = data.treatment[:, None], plan.labels("treatment")
     columns["y"] = data.y[:, None], ("y",)
     return plan.share(
-        ("proximal frame", id(sample)),
+        "proximal frame",
         lambda: build_frame(
             sample, columns, weights=data.weights, block=plan.settings.chunk_rows, threads=plan.settings.threads
         ),
+        sample,
     )
 
 

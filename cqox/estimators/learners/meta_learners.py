@@ -141,7 +141,7 @@ def _through_arms(plan: Plan, frame: Frame) -> Vector:
         parts /= float(frame.scale[frame.column("y")])
         return spill(parts)
 
-    return plan.share(("through arms", id(frame)), make)
+    return plan.share("through arms", make, frame)
 
 
 def _single(plan: Plan) -> Estimate:

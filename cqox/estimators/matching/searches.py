@@ -47,20 +47,20 @@ def arms_of(plan: Plan, sample: Sample) -> Arms:
         outcomes = spill(y[rows[0]]), spill(y[rows[1]])
         return Arms(rows=(spill(rows[0]), spill(rows[1])), y=outcomes, scale=scale)
 
-    return plan.share(("arms", id(sample)), make)
+    return plan.share("arms", make, sample)
 
 
 def scores(plan: Plan, sample: Sample) -> Line:
     """Return the search on the propensity score."""
     arms, e = arms_of(plan, sample), plan.propensity(sample).used
-    return plan.share(("scores", id(sample)), lambda: Line(e[arms.rows[0]], e[arms.rows[1]]))
+    return plan.share("scores", lambda: Line(e[arms.rows[0]], e[arms.rows[1]]), sample)
 
 
 def score_search(plan: Plan, sample: Sample) -> Search:
     """Return the search on the propensity score, with or without replacement as the request asks."""
     if plan.settings.match_replacement:
         return scores(plan, sample)
-    return plan.share(("greedy", id(sample)), lambda: _greedy(plan, sample))
+    return plan.share("greedy", lambda: _greedy(plan, sample), sample)
 
 
 def _greedy(plan: Plan, sample: Sample) -> Greedy:
@@ -135,7 +135,7 @@ def space(plan: Plan, sample: Sample) -> Space:
         transform = np.linalg.inv(np.linalg.cholesky(covariance))
         return Space(frame.matrix[1:k], arms.rows, transform, threads=plan.settings.threads)
 
-    return plan.share(("space", id(sample)), make)
+    return plan.share("space", make, sample)
 
 
 def too_many(search: Space, sample: Sample, dimensions: int, target: Target, *, named: bool) -> Message | None:

@@ -41,7 +41,7 @@ def effect_scores(plan: Plan, frame: Frame, propensity: Propensity, split: int) 
     if split:
         # Only the first split, which every request needs, is cached: many splits of many rows would fill the memory.
         return _effect_scores(plan, frame, propensity, split)
-    return plan.share(("scores", id(frame), id(propensity)), lambda: _effect_scores(plan, frame, propensity, 0))
+    return plan.share("effect scores", lambda: _effect_scores(plan, frame, propensity, 0), frame, propensity)
 
 
 def _effect_scores(plan: Plan, frame: Frame, propensity: Propensity, split: int) -> EffectScores:

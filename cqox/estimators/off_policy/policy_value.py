@@ -180,8 +180,9 @@ def _modelled_sample(plan: Plan) -> Sample:
 
 def _rewards(plan: Plan, sample: Sample, *, crossed: bool) -> Rewards:
     return plan.share(
-        ("rewards", id(sample), crossed),
+        ("rewards", crossed),
         lambda: fit_rewards(plan, sample, sample.take(_actions(plan)), len(_labels(plan)), crossed=crossed),
+        sample,
     )
 
 
@@ -203,7 +204,7 @@ def _ratios(plan: Plan, sample: Sample) -> Vector:
     """Return (n,) importance weights: target over logging policy's probability of the logged action."""
     assert plan.data.pscore is not None
     pscore = plan.data.pscore
-    return plan.share(("importance weights", id(sample)), lambda: _policy(plan, sample).taken / sample.take(pscore))
+    return plan.share("importance weights", lambda: _policy(plan, sample).taken / sample.take(pscore), sample)
 
 
 def _policy(plan: Plan, sample: Sample) -> _Policy:
@@ -212,7 +213,7 @@ def _policy(plan: Plan, sample: Sample) -> _Policy:
     Raises:
         UnusableData: the columns are neither one nor one for each action, or the requested action is not logged.
     """
-    return plan.share(("target policy", id(sample)), lambda: _made_policy(plan, sample))
+    return plan.share("target policy", lambda: _made_policy(plan, sample), sample)
 
 
 def _made_policy(plan: Plan, sample: Sample) -> _Policy:

@@ -132,7 +132,7 @@ class Score:
 
 def score_of(plan: Plan, sample: Sample, *, strict: bool = False) -> Score:
     """Return the score of a sample's rows; a side may be empty."""
-    return plan.share(("score", id(sample), strict), lambda: _score(plan.data, sample, strict))
+    return plan.share(("score", strict), lambda: _score(plan.data, sample, strict), sample)
 
 
 def _score(data: Data, sample: Sample, strict: bool) -> Score:

@@ -288,7 +288,7 @@ def _cut(plan: Plan, frame: Frame, column: int | None) -> Plan:
         data = plan.data if frame.sample.index is None else plan.data.rows(frame.sample.index)
         return Plan(data if column is None else _without(data, frame.labels[column], plan), plan.settings)
 
-    return plan.share(("cut", id(frame), column), make)
+    return plan.share(("cut", column), make, frame)
 
 
 def _without(data: Data, label: str, plan: Plan) -> Data:
