@@ -244,7 +244,7 @@ def in_background(client: cqox.Client, steps: list[object], **options: Any) -> t
 
     def ask() -> None:
         try:
-            roles = {**LONG["mapping"], **LONG["options"], "repetitions": 300, **options}
+            roles = {**LONG["mapping"], **LONG["options"], "repetitions": 1_000, **options}
             found.append(client.analyze("test", **roles, progress=lambda step: steps.append(step["step"])))
         except Exception as error:
             found.append(error)
@@ -256,7 +256,7 @@ def in_background(client: cqox.Client, steps: list[object], **options: Any) -> t
 
 def test_an_analysis_survives_a_killed_engine_and_a_drained_gateway(own_stack: Stack) -> None:
     engine, gateway = own_stack.engine, own_stack.gateway
-    gateway.environment["CQOX_DRAIN_SECONDS"] = "0.5"
+    gateway.environment["CQOX_DRAIN_SECONDS"] = "0.2"
     for service in (engine, gateway):
         service.start()
     for service in (engine, gateway):
