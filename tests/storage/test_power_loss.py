@@ -183,9 +183,10 @@ def test_the_original_of_an_upload_is_there_once_it_was_kept_and_else_whole_or_a
 
     async def operation(files: FileStore) -> None:
         path = files.scratch / "upload"
-        writer = files.upload_writer(path.open("xb"))
-        writer.write(UPLOADED)
-        writer.close()
+        with path.open("xb") as file:
+            writer = files.upload_writer(file)
+            writer.write(UPLOADED)
+            writer.close()
         await files.keep_original("a", path, original)
         assert files.originals.has(files.folder_of("a"))
 
