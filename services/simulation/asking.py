@@ -102,11 +102,13 @@ class Asking:
             most: how long the answer may take, in seconds.
             headers: further header fields.
             body: the body.
-            exists: whether what is asked for was acknowledged, so that it must be there.
+            exists: whether what is asked for was acknowledged, so that it must be there unless somebody asks to delete
+                it meanwhile.
             gone: whether what is asked for was deleted or is another tenant's, so that it must not be there.
             may_break: whether the answer is a stream, which ends with the engine that sends it.
         """
         world, began = self.site.world, self.site.world.now
+        withdrawals = self.expected.withdrawals
         leaves = self.draw.expovariate(1) if self.draw.random() < self.mix.leaves else float("inf")
         pause = self.draw.uniform(0.1, 3) if self.draw.random() < self.mix.slow else 0.0
         answer, lost = None, ""
@@ -129,7 +131,7 @@ class Asking:
             return None
         allowed = float("inf") if troubled or pause else most + _SLACK_SECONDS
         request = f"{method} {target} {json.dumps(dict(headers or {}))}"
-        if exists and answer.status == HTTPStatus.NOT_FOUND:
+        if exists and answer.status == HTTPStatus.NOT_FOUND and withdrawals == self.expected.withdrawals:
             world.violated(f"{method} {target} is not there, and it was acknowledged")
         good = self.expected.answered(name, answer, seconds=seconds, most=allowed, sent=request)
         if good and gone:
@@ -159,7 +161,7 @@ class Asking:
     async def read_report(self, analysis_id: str) -> bool:
         """Read a stored report; return whether it was answered."""
         target = f"/api/analyses/{analysis_id}"
-        exists = analysis_id in self.expected.reports
+        exists = self.expected.is_promised(analysis_id)
         answer = await self.ask("read_analysis", "GET", target, most=READ_SECONDS, exists=exists)
         if answer is None:
             return False
@@ -198,7 +200,7 @@ class Asking:
 
     async def read_figure(self, analysis_id: str) -> bool:
         """Read a figure of a report; return whether it was answered."""
-        target, exists = f"/api/analyses/{analysis_id}/figures/forest.svg", analysis_id in self.expected.reports
+        target, exists = f"/api/analyses/{analysis_id}/figures/forest.svg", self.expected.is_promised(analysis_id)
         return await self.ask("read_figure", "GET", target, most=READ_SECONDS, exists=exists) is not None
 
     async def start_job(self, asked: Mapping[str, object], key: str) -> str | None:

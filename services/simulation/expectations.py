@@ -70,6 +70,8 @@ class Expectations:
         removed: the operation that reads each path that was deleted.
         keys_reused: idempotency keys that were taken for two requests.
         jobs_asked_for: requests for jobs that were not answered with one.
+        withdrawals: how many reports clients asked to delete, and jobs to cancel.
+        doubtful: ids of reports and data sets whose deletion was not answered: it may still be carried out.
     """
 
     world: World
@@ -82,6 +84,8 @@ class Expectations:
     removed: dict[str, str] = field(default_factory=dict)
     keys_reused: list[str] = field(default_factory=list)
     jobs_asked_for: int = 0
+    withdrawals: int = 0
+    doubtful: set[str] = field(default_factory=set)
     _names: dict[str, list[str]] = field(default_factory=dict)
     _job_of_key: dict[str, str] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)
@@ -186,6 +190,20 @@ class Expectations:
         provenance = report.get("provenance")
         if isinstance(provenance, dict) and provenance.get("stored") is True:
             self.reports.setdefault(analysis_id, self._numbers[analysis_id])
+
+    def withdraw(self, analysis_id: str) -> None:
+        """Note that a report may be gone from now on, as its deletion is asked for."""
+        self.reports.pop(analysis_id, None)
+        self.withdrawals += 1
+
+    def cancel(self, job_id: str) -> None:
+        """Note that somebody asks to cancel a job, which deletes the record of one that has ended."""
+        self.jobs[job_id].cancelled = True
+        self.withdrawals += 1
+
+    def is_promised(self, analysis_id: str) -> bool:
+        """Return whether a report must be there."""
+        return analysis_id in self.reports and analysis_id not in self.doubtful
 
     def report_of(self, asked: Mapping[str, object]) -> str:
         """Return the id of the report of a request; empty where none was answered."""

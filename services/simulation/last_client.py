@@ -72,7 +72,7 @@ class LastClient(Asking):
             report = self.expected.report_of(asked)
             done = await self.ask(operation, "DELETE", target or f"/api/analyses/{report}", most=READ_SECONDS)
             found[operation] = done is not None
-            self.expected.reports.pop(report, None)
+            self.expected.withdraw(report)
             await self.ask("read_analysis", "GET", f"/api/analyses/{report}", most=READ_SECONDS, gone=True)
         self.expected.datasets.pop(name)
         await self.ask("read_dataset", "GET", path, most=READ_SECONDS, gone=True)

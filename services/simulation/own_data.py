@@ -61,17 +61,21 @@ class OwnData:
     async def _delete_report(self, client: Asking, analysis_id: str) -> None:
         target = f"/api/analyses/{analysis_id}"
         # From now on it may be gone.
-        client.expected.reports.pop(analysis_id)
+        client.expected.withdraw(analysis_id)
         done = await client.ask("delete_analysis", "DELETE", target, most=READ_SECONDS)
-        if done is not None and self.is_certain:
+        if done is None:
+            client.expected.doubtful.add(analysis_id)
+        elif self.is_certain:
             client.expected.delete(f"report of {self.name}", "read_analysis", target)
 
     async def _delete_all(self, client: Asking, dataset_id: str, analysis_id: str) -> None:
         target = f"/api/datasets/{dataset_id}"
-        client.expected.reports.pop(analysis_id)
+        client.expected.withdraw(analysis_id)
         client.expected.datasets.pop(self.name)
         done = await client.ask("delete_dataset", "DELETE", f"{target}?erase=reports", most=READ_SECONDS)
-        if done is not None and self.is_certain:
+        if done is None:
+            client.expected.doubtful |= {dataset_id, analysis_id}
+        elif self.is_certain:
             client.expected.delete(self.name, "read_dataset", target)
             client.expected.delete(f"report of {self.name}", "read_analysis", f"/api/analyses/{analysis_id}")
 

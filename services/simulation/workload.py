@@ -173,18 +173,19 @@ class Client(Asking):
         if not self._open:
             return
         job_id = self.draw.choice(self._open)
-        self.expected.jobs[job_id].cancelled = True
+        self.expected.cancel(job_id)
         await self.ask("cancel_job", "DELETE", f"/api/jobs/{job_id}", most=READ_SECONDS)
 
     async def _delete_job(self) -> None:
         ended = [each for each in self.expected.jobs.values() if self.expected.is_final(each.state)]
         if not ended:
             return
-        promise, target = self.draw.choice(ended), ""
+        promise = self.draw.choice(ended)
         if promise.state == "interrupted":
             # The same key may start it again.
             return
-        target, promise.cancelled = f"/api/jobs/{promise.job_id}", True
+        target = f"/api/jobs/{promise.job_id}"
+        self.expected.cancel(promise.job_id)
         if await self.ask("cancel_job", "DELETE", target, most=READ_SECONDS) is not None:
             self.expected.jobs.pop(promise.job_id, None)
             self.expected.removed[target] = "read_job"

@@ -51,7 +51,7 @@ class Answered(Asking):
 
     async def ask(self, name: str, method: str, target: str, **_: object) -> Answer | None:  # type: ignore[override]
         self.asked_for.append(f"{method} {target}")
-        return Answer(status=204)
+        return None if self.site.broken else Answer(status=204)  # type: ignore[attr-defined]
 
     async def upload(self, name: str, content: bytes) -> bool:
         self.expected.uploaded(name, {"dataset_id": "d"})
@@ -112,3 +112,7 @@ def test_nothing_is_final_where_an_earlier_request_may_still_be_under_way(client
     use(own, client, 0.6)
     assert client.asked_for == ["DELETE /api/analyses/a"]
     assert (client.expected.removed, client.expected.reports) == ({}, {})
+    assert client.expected.doubtful == {"a"}
+    use(own, client)
+    assert list(client.expected.reports) == ["a"]
+    assert not client.expected.is_promised("a")

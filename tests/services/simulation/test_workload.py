@@ -42,6 +42,24 @@ def test_clients_ask_for_everything_and_remember_what_was_acknowledged(recording
     json.dumps(expected.counts)
 
 
+def test_what_somebody_asks_to_delete_while_another_reads_it_may_be_gone(recordings: Recordings) -> None:
+    async def main(world: World) -> None:
+        site, tenant = Site(world, recordings), tenant_of(world)
+        with site.running(engines=1, gateways=1):
+            await trio.sleep(15)
+            mix, own = Mix(leaves=0, slow=0), OwnData(next(iter(OWN_FILES)))
+            client = Client(site, tenant, mix, world.draw("client"), 100, own)
+            tenant.expected.reports |= {"0" * 32: "", "1" * 32: ""}
+            tenant.expected.doubtful.add("1" * 32)
+            assert not await client.read_report("1" * 32)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.read_report, "0" * 32)
+                await trio.sleep(0.0005)
+                tenant.expected.withdraw("0" * 32)
+
+    assert simulate(1, main).violations == []
+
+
 def test_what_was_acknowledged_and_is_not_there_is_a_violation(recordings: Recordings) -> None:
     async def main(world: World) -> None:
         site, tenant = Site(world, recordings), tenant_of(world)
