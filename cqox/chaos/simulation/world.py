@@ -1,10 +1,12 @@
 """One simulated run: its time, its chance, its network and its processes."""
 
+import gc
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Protocol, cast
@@ -22,6 +24,7 @@ from cqox.chaos.simulation.timeline import Timeline
 __all__ = ["InTheLoop", "Stuck", "World", "simulate"]
 
 _RESTART_SECONDS = 0.5
+_COLLECT_SECONDS = 30
 _BUSY_CPU_SECONDS = 120.0
 
 
@@ -143,7 +146,9 @@ class World:
 
     async def _watch_progress(self) -> None:
         # A loop that never waits would let no other task in; one that waits for nothing lets this one in.
-        while True:
+        for seconds in count(1):
+            if not seconds % _COLLECT_SECONDS:
+                gc.collect()
             before = time.process_time()
             await trio.sleep(1)
             if time.process_time() - before > _BUSY_CPU_SECONDS:
@@ -163,7 +168,11 @@ def simulate(seed: int, main: Callable[[World], Awaitable[None]], *, kept: int =
     Raises:
         ExceptionGroup: what `main` or a task of the world raises.
     """
-    with tempfile.TemporaryDirectory(prefix="simulated-", dir=_memory_folder()) as folder, _deterministic(seed):
+    with (
+        tempfile.TemporaryDirectory(prefix="simulated-", dir=_memory_folder()) as folder,
+        _deterministic(seed),
+        _collected_by_the_clock(),
+    ):
         return trio.run(_run, seed, main, Path(folder), kept, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
@@ -201,6 +210,23 @@ def _deterministic(seed: int) -> Iterator[None]:
         scheduler._ALLOW_DETERMINISTIC_SCHEDULING = before
         scheduler._r.setstate(state)
         shared_rng.setstate(jitter)
+
+
+@contextmanager
+def _collected_by_the_clock() -> Iterator[None]:
+    """Collect garbage at moments of the world alone: elsewhere they hang on what this process did before, and with them
+    when a weak reference dies."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    # What is there by now is no garbage of the world.
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if enabled:
+            gc.enable()
 
 
 def _memory_folder() -> str | None:

@@ -1,5 +1,7 @@
+import gc
 import secrets
 import time
+import weakref
 
 import pytest
 import trio
@@ -67,6 +69,33 @@ def test_the_order_of_tasks_is_that_of_the_seed() -> None:
 
     assert order(3) == order(3)
     assert len({tuple(order(seed)) for seed in range(6)}) > 1
+
+
+class Loop:
+    """Refers to itself, so that only a collection ends it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_when_garbage_is_collected_does_not_hang_on_the_process() -> None:
+    async def main(world: World) -> None:
+        gone: list[int] = []
+        for number in range(200):
+            weakref.finalize(Loop(), gone.append, number)
+            await trio.sleep(0.5)
+            world.log.add("gone", len(gone))
+        assert gone
+
+    digests, found = set[str](), gc.get_threshold()
+    try:
+        for threshold in (50, 137, 10_000):
+            gc.set_threshold(threshold)
+            digests.add(simulate(1, main).log.digest)
+    finally:
+        gc.set_threshold(*found)
+    assert gc.isenabled()
+    assert len(digests) == 1
 
 
 def test_a_violation_is_an_event() -> None:
