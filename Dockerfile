@@ -52,11 +52,11 @@ STOPSIGNAL SIGTERM
 FROM service AS gateway
 COPY --from=gateway-build /opt/cqox /opt/cqox
 EXPOSE 8082
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-SE", "/opt/image/healthcheck.py", "8082"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=120s --retries=3 CMD ["python", "-SE", "/opt/image/healthcheck.py", "8082"]
 CMD ["python", "-m", "services.gateway"]
 
 FROM service AS engine
 COPY --from=engine-build /opt/cqox /opt/cqox
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-SE", "/opt/image/healthcheck.py", "8080"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=180s --retries=3 CMD ["python", "-SE", "/opt/image/healthcheck.py", "8080"]
 CMD ["python", "-m", "services.engine"]

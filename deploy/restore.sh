@@ -24,14 +24,17 @@ folder=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 digests() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
 (cd "$folder" && digests -c SHA256SUMS)
-running=$(docker compose --profile replicas ps --services --status running | grep -E '^(gateway|engine|engine-replica)$' || true)
+running=$(docker compose --profile replicas --profile edge ps --services --status running |
+    grep -E '^(gateway|engine)(-replica)?$' || true)
 # shellcheck disable=SC2086 # one word for each service
-[ -z "$running" ] || docker compose --profile replicas stop $running
+[ -z "$running" ] || docker compose --profile replicas --profile edge stop $running
 docker compose up --detach --wait --no-build postgres redis
 docker compose exec -T postgres pg_restore --username=cqox --dbname=cqox --clean --if-exists --no-owner \
     --exit-on-error --single-transaction <"$folder/results.dump"
 docker compose run --rm --no-deps -T engine \
     sh -c 'umask 077 && exec tar --no-same-permissions -C /var/lib/cqox -xzf -' <"$folder/datasets.tar.gz"
 docker compose up --detach --wait --no-build gateway engine
-case $running in *engine-replica*) docker compose --profile replicas start engine-replica ;; esac
+for replica in engine-replica gateway-replica; do
+    case $running in *$replica*) docker compose --profile replicas --profile edge start "$replica" ;; esac
+done
 docker compose exec -T engine cqox db check

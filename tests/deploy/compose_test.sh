@@ -3,12 +3,14 @@
 #
 # The engine runs in namespaces of its own (processes, mounts, network), so that it can touch nothing of this machine and
 # everything in it ends with this script. No image can be pulled: the base image is made by debootstrap under the name
-# that the Dockerfile uses, and Debian's PostgreSQL, Redis and Prometheus stand in for the official images. Jaeger and
-# the collector have stand-ins of our own; Grafana, Elasticsearch and Kibana are not run.
+# that the Dockerfile uses, and Debian's PostgreSQL, Redis, HAProxy and Prometheus stand in for the official images.
+# Jaeger and the collector have stand-ins of our own; Grafana, Elasticsearch and Kibana are not run.
+#
+# Exit status: 0 where everything held, 1 where something did not, 3 where it cannot be run here.
 #
 # Usage: tests/deploy/compose_test.sh PYTHON
 #   PYTHON                    an interpreter with the test requirements
-#   COMPOSE_TEST_ONLY="..."   only these steps of on_engine.py, such as "images starts verifications"
+#   COMPOSE_TEST_ONLY="..."   only these steps of on_engine.py, in this order, such as "images starts replicas replicas"
 #   COMPOSE_TEST_KEEP=DIR     keep what was downloaded there for the next run; without it everything is removed
 set -euo pipefail
 python=${1:?usage: $0 PYTHON}
@@ -16,7 +18,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/deploy
 export PYTHONUTF8=1
 
-not_here() { echo "compose-test: NOT RUN: $*"; exit 0; }
+not_here() { echo "compose-test: NOT RUN: $*"; exit 3; }
 say() { echo "compose-test: $*"; }
 
 driver() { # DIRECTORY: overlay2 where this machine mounts one, which copies nothing; else vfs, which copies everything
@@ -98,8 +100,8 @@ else
     tar -C "$work/base" -xf "$kept/base.tar"
 fi
 
-if [ ! -e "$kept/prometheus.tar" ]; then
-    say "installing Debian's PostgreSQL, Redis and Prometheus aside ..."
+if [ ! -e "$kept/prometheus.tar" ] || [ ! -e "$kept/haproxy.tar" ]; then
+    say "installing Debian's PostgreSQL, Redis, HAProxy and Prometheus aside ..."
     cp -a "$work/base" "$work/stores"
     printf '#!/bin/sh\nexit 101\n' >"$work/stores/usr/sbin/policy-rc.d"
     chmod +x "$work/stores/usr/sbin/policy-rc.d"
@@ -108,10 +110,11 @@ if [ ! -e "$kept/prometheus.tar" ]; then
     cp /etc/resolv.conf "$work/stores/etc/resolv.conf"
     chroot "$work/stores" apt-get update -qq
     DEBIAN_FRONTEND=noninteractive chroot "$work/stores" apt-get install -y -qq --no-install-recommends \
-        -o Dpkg::Options::=--force-confold postgresql-17 redis-server prometheus >"$work/stores.log" 2>&1 ||
+        -o Dpkg::Options::=--force-confold postgresql-17 redis-server prometheus haproxy >"$work/stores.log" 2>&1 ||
         { tail -3 "$work/stores.log"; not_here "apt cannot install what stands in for the official images"; }
     "$here/standins/pack.sh" "$work/stores" "$kept/postgres.tar" usr/lib/postgresql usr/share/postgresql usr/share/zoneinfo
     "$here/standins/pack.sh" "$work/stores" "$kept/redis.tar" usr/bin/redis-server usr/bin/redis-cli usr/bin/redis-check-rdb
+    "$here/standins/pack.sh" "$work/stores" "$kept/haproxy.tar" usr/sbin/haproxy
     "$here/standins/pack.sh" "$work/stores" "$kept/prometheus.tar" usr/bin/prometheus usr/bin/promtool
     rm -rf --one-file-system "$work/stores"
 fi

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 STANDINS = ROOT / "tests" / "deploy" / "standins"
 EXAMPLES = ROOT / "examples"
 GATEWAY = "http://127.0.0.1:8082"
+EDGE = "http://127.0.0.1:8090"
 PROMETHEUS = "http://127.0.0.1:9090"
 PATIENCE_SECONDS = 600.0
 # A long request has to outlast the 5 s until the sockets close, and to end within the 35 s of a drain.
@@ -64,7 +66,9 @@ class Stack:
         wheels = f"{{pull_policy: never, build: {{additional_contexts: {{wheels: {self.kept / 'wheels'}}}}}}}"
         relay = "{pull_policy: never, environment: {RELAY_TO: 'http://jaeger:4318/v1/traces'}}"
         lines = {"gateway": wheels, "engine": wheels, "password": wheels, "otel-collector": relay}
-        lines |= dict.fromkeys(("engine-replica", "postgres", "redis", "jaeger", "prometheus"), never)
+        lines |= dict.fromkeys(
+            ("gateway-replica", "engine-replica", "edge", "postgres", "redis", "jaeger", "prometheus"), never
+        )
         override = work / "never-pull.yaml"
         override.write_text("services:\n" + "".join(f"  {key}: {value}\n" for key, value in lines.items()))
         os.environ["COMPOSE_FILE"] = f"{ROOT / 'compose.yaml'}:{override}"
@@ -80,7 +84,12 @@ class Stack:
         """The images of the project as everybody builds them, but from a directory of wheels; then the stand-ins."""
         self.compose("build", "engine", "gateway")
         (self.work / "contexts").mkdir()
-        for name, tag in (("postgres", "postgres"), ("redis", "redis"), ("prometheus", "prom/prometheus")):
+        for name, tag in (
+            ("postgres", "postgres"),
+            ("redis", "redis"),
+            ("prometheus", "prom/prometheus"),
+            ("haproxy", "haproxy"),
+        ):
             context = self.work / "contexts" / name
             run("cp", "-r", STANDINS / name, context)
             (context / "root.tar").hardlink_to(self.kept / f"{name}.tar")
@@ -314,9 +323,13 @@ def replicas(stack: Stack) -> None:
     stack.up()
 
 
-def versions(stack: Stack) -> None:
+def another_version() -> None:
     for name in ("gateway", "engine"):
         run("docker", "tag", f"cqox-{name}:0.2.0", f"cqox-{name}:0.2.1")
+
+
+def versions(stack: Stack) -> None:
+    another_version()
     before = ask(example("request.json"))
     for step, version in (("upgrade", "0.2.1"), ("rollback", "0.2.0")):
         stack.up(CQOX_VERSION=version)
@@ -324,6 +337,66 @@ def versions(stack: Stack) -> None:
         after = ask(example("request.json"))
         same = after.status_code == 200 and without_trace(after)["analysis_id"] == without_trace(before)["analysis_id"]
         holds(f"{step}: the engine runs {image}, and knows its reports", image.endswith(version) and same)
+
+
+def rolling(stack: Stack) -> None:
+    """Replace every gateway and engine by another version while requests come to the one address of all gateways."""
+    another_version()
+    stack.up(COMPOSE_PROFILES="replicas,edge")
+    dataset = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}}
+    known = ask(example("request.json"))
+    for step, version in (("upgrade", "0.2.1"), ("rollback", "0.2.0")):
+        answered: Counter[str] = Counter()
+        over = threading.Event()
+
+        def load(lane: int, answered: Counter[str] = answered, over: threading.Event = over) -> None:
+            # Half of the lanes keep their connection, half of them open one for each request.
+            seed = time.monotonic_ns() % 10**8 * 10 + lane
+            kept = httpx.Client(base_url=EDGE, timeout=60, trust_env=False)
+            while not over.is_set():
+                seed += 10
+                client = kept if lane % 2 else httpx.Client(base_url=EDGE, timeout=60, trust_env=False)
+                try:
+                    asked = client.get(f"/api/analyses/{known.json()['analysis_id']}")
+                    answered[f"read {asked.status_code}"] += 1
+                    if seed // 10 % 10 == 0:
+                        body = dataset | {"options": {"seed": seed % 10**8}}
+                        answered[f"analyze {client.post('/api/analyze/comprehensive', json=body).status_code}"] += 1
+                except httpx.HTTPError as error:
+                    answered[f"{type(error).__name__}: {error}"] += 1
+                time.sleep(0.05)
+
+        threads = [threading.Thread(target=load, args=(lane,)) for lane in range(6)]
+        for thread in threads:
+            thread.start()
+        began = time.monotonic()
+        try:
+            run("deploy/upgrade.sh", *(["--back"] if step == "rollback" else []), CQOX_VERSION=version)
+        finally:
+            seconds = time.monotonic() - began
+            over.set()
+            for thread in threads:
+                thread.join()
+        holds(
+            f"{step} of two gateways and two engines under load in {seconds:.0f} s: {dict(answered)}",
+            set(answered) == {"read 200", "analyze 200"},
+        )
+        for name in ("cqox-gateway", "cqox-gateway-replica-1", "cqox-engine", "cqox-engine-replica-1"):
+            running = inspected(name, ".Config.Image")
+            holds(f"{step}: {name} runs {running}", running.endswith(version))
+    stack.compose(
+        "--profile",
+        "replicas",
+        "--profile",
+        "edge",
+        "rm",
+        "--stop",
+        "--force",
+        "edge",
+        "gateway-replica",
+        "engine-replica",
+    )
+    stack.up()
 
 
 def backups(stack: Stack) -> None:
@@ -344,7 +417,7 @@ def backups(stack: Stack) -> None:
 
 
 def ends(stack: Stack) -> None:
-    stack.compose("--profile", "replicas", "--profile", "full", "down", "--volumes")
+    stack.compose("--profile", "replicas", "--profile", "edge", "--profile", "full", "down", "--volumes")
     holds(
         "down leaves no container and no volume",
         not run("docker", "ps", "-aq") and not run("docker", "volume", "ls", "-q"),
@@ -360,6 +433,7 @@ STEPS: tuple[Callable[[Stack], None], ...] = (
     measured,
     replicas,
     versions,
+    rolling,
     backups,
     ends,
 )
@@ -367,10 +441,9 @@ STEPS: tuple[Callable[[Stack], None], ...] = (
 
 def main(work: Path) -> int:
     stack = Stack(work)
+    named = {step.__name__: step for step in STEPS}
     only = os.environ.get("COMPOSE_TEST_ONLY", "").split()
-    for step in STEPS:
-        if only and step.__name__ not in only:
-            continue
+    for step in [named[name] for name in only] if only else STEPS:
         began = time.monotonic()
         print(f"compose-test: {step.__name__}", flush=True)
         try:

@@ -24,6 +24,7 @@ STACK = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = STACK["services"]
 DEFAULT = {"gateway", "engine", "password", "postgres", "redis", "jaeger"}
 FULL = {"prometheus", "alertmanager", "grafana", "otel-collector", "elasticsearch", "kibana", "kibana-views"}
+SERVED = ("gateway", "gateway-replica", "engine", "engine-replica")
 # The one comes without a shell, the other ends when it has done its work.
 WITHOUT_CHECK = {"otel-collector", "password", "certificates"}
 
@@ -34,7 +35,7 @@ def image(name: str) -> str:
 
 def test_the_images_are_called_by_the_version_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for name in ("gateway", "engine", "engine-replica", "password"):
+    for name in ("gateway", "gateway-replica", "engine", "engine-replica", "password"):
         assert image(name).endswith(f":${{CQOX_VERSION:-{project['version']}}}")
 
 
@@ -43,6 +44,7 @@ def test_without_a_profile_exactly_these_start() -> None:
     assert {name for name, one in SERVICES.items() if one.get("profiles") == ["full"]} == FULL
     assert SERVICES["engine-replica"]["profiles"] == ["replicas"]
     assert SERVICES["certificates"]["profiles"] == ["secure"]
+    assert {name for name, one in SERVICES.items() if one.get("profiles") == ["edge"]} == {"gateway-replica", "edge"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -82,8 +84,8 @@ def test_every_container_that_stays_is_checked(name: str) -> None:
     check = SERVICES[name].get("healthcheck")
     if name in WITHOUT_CHECK:
         assert check in (None, {"disable": True})
-    elif name in {"gateway", "engine", "engine-replica"}:
-        target = "engine" if name == "engine-replica" else name
+    elif name in SERVED:
+        target = name.removesuffix("-replica")
         stage = (ROOT / "Dockerfile").read_text(encoding="utf-8").split(f" AS {target}\n")[1]
         assert "HEALTHCHECK" in stage.split("\nFROM ")[0]
     else:
@@ -96,6 +98,7 @@ def test_ports_are_those_that_a_person_uses_and_on_loopback() -> None:
     assert all(port.startswith("${CQOX_BIND:-127.0.0.1}:") for port in published.values())
     assert {name: port.rsplit(":", 1)[1] for name, port in published.items()} == {
         "gateway": "8082",
+        "edge": "8082",
         "jaeger": "16686",
         "prometheus": "9090",
         "alertmanager": "9093",
@@ -104,14 +107,30 @@ def test_ports_are_those_that_a_person_uses_and_on_loopback() -> None:
     }
 
 
+def test_gateways_behind_one_address_are_replaced_one_after_another_and_stopped_before_it() -> None:
+    config = (ROOT / "deploy" / "compose" / "haproxy.cfg").read_text(encoding="utf-8")
+    (name,) = re.findall(r"server-template gateway \d+ (\S+):8082", config)
+    for gateway in ("gateway", "gateway-replica"):
+        assert SERVICES[gateway]["networks"]["default"]["aliases"] == [name]
+    assert "depends_on" not in SERVICES["edge"]
+    # A gateway is seen as not ready before its sockets close, and what it still has may end.
+    (fall, inter) = re.findall(r"default-server check .*fall (\d+)", config) + re.findall(r"check inter (\d+)s", config)
+    assert int(fall) * int(inter) < float(SERVICES["gateway"]["environment"]["CQOX_DRAIN_DELAY"])
+    (hard,) = re.findall(r"hard-stop-after (\d+)s", config)
+    grace = [float(SERVICES[each]["stop_grace_period"].removesuffix("s")) for each in ("gateway", "edge")]
+    assert grace[0] <= float(hard) < grace[1]
+    scraped = (ROOT / "deploy" / "compose" / "prometheus.yml").read_text(encoding="utf-8")
+    assert f"names: [gateway, {name}], type: A" in scraped
+
+
 def test_the_admin_socket_of_a_container_is_where_it_may_write() -> None:
     (variable,) = re.findall(r"CQOX_ADMIN_SOCKET=(\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
-    for name in ("gateway", "engine", "engine-replica"):
+    for name in SERVED:
         assert any(variable.startswith(f"{one.split(':')[0]}/") for one in SERVICES[name]["tmpfs"])
 
 
 def test_a_container_is_stopped_hard_only_after_its_drain() -> None:
-    for name in ("gateway", "engine", "engine-replica"):
+    for name in SERVED:
         environment = SERVICES[name]["environment"]
         delay, grace = float(environment["CQOX_DRAIN_DELAY"]), float(environment["CQOX_DRAIN_SECONDS"])
         server = delay + grace + serving._SERVER_EXTRA_SECONDS
@@ -121,7 +140,7 @@ def test_a_container_is_stopped_hard_only_after_its_drain() -> None:
 
 def test_every_setting_in_the_file_is_one() -> None:
     known = {name for one in table() for name in (one.variable, one.file_variable)}
-    for name in ("gateway", "engine", "engine-replica"):
+    for name in SERVED:
         given = {key for key in SERVICES[name]["environment"] if not key.startswith(("OTEL_", "PG"))}
         assert given <= known, given - known
 
@@ -192,7 +211,8 @@ def test_one_variable_turns_every_address_between_the_containers_to_tls() -> Non
     environment = SERVICES["engine"]["environment"] | SERVICES["gateway"]["environment"]
     for name, scheme in (("ENGINE_URL", "http"), ("REDIS_URL", "redis")):
         assert f"{scheme}${{CQOX_TLS_DIR:+s}}://" in environment[name]
-    for name in ("gateway", "engine", "engine-replica", "postgres", "redis"):
+    assert SERVICES["edge"]["environment"]["CQOX_TLS_DIR"] == "${CQOX_TLS_DIR:-}"
+    for name in (*SERVED, "postgres", "redis"):
         assert SERVICES[name]["environment"]["CQOX_TLS_DIR"] == "${CQOX_TLS_DIR:-}"
         awaited = SERVICES[name]["depends_on"]["certificates"]
         assert awaited == {"condition": "service_completed_successfully", "required": False}
@@ -204,7 +224,7 @@ def test_one_variable_turns_every_address_between_the_containers_to_tls() -> Non
         if volume.startswith("tls-") and volume.endswith(":ro")
     }
     assert holders == {
-        "tls-gateway": {"gateway"},
+        "tls-gateway": {"gateway", "gateway-replica"},
         "tls-engine": {"engine", "engine-replica"},
         "tls-postgres": {"postgres"},
         "tls-redis": {"redis"},
@@ -226,9 +246,9 @@ def vault_variables(name: str, **given: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", ["gateway", "engine", "engine-replica"])
+@pytest.mark.parametrize("name", SERVED)
 def test_every_setting_of_a_vault_is_passed_to_the_services_that_have_it_and_none_is_set(name: str) -> None:
-    service: Service = "gateway" if name == "gateway" else "engine"
+    service: Service = "gateway" if name.startswith("gateway") else "engine"
     about = {one.variable for one in table() if one.variable.startswith("CQOX_VAULT_") and service in one.services}
     environment = SERVICES[name]["environment"]
     assert {variable for variable in environment if variable.startswith("CQOX_VAULT_")} == about

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["deploy/verify.sh", "deploy/backup.sh", "deploy/restore.sh"]
+SCRIPTS = ["deploy/verify.sh", "deploy/backup.sh", "deploy/restore.sh", "deploy/upgrade.sh"]
 
 
 def run(*command: str, path: str = "") -> subprocess.CompletedProcess[str]:
@@ -87,9 +87,61 @@ def test_a_damaged_backup_is_refused_before_anything_is_stopped(tmp_path: Path) 
     assert not (tmp_path / "called").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "order"),
+    [
+        ([], ["engine", "gateway", "gateway-replica"]),
+        (["--back"], ["gateway", "gateway-replica", "engine"]),
+    ],
+)
+def test_what_runs_is_replaced_one_after_another_and_nothing_else_is_touched(
+    tmp_path: Path, given: list[str], order: list[str]
+) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "docker").write_text(f"""#!/bin/sh
+case "$*" in
+    *"ps --services"*) printf 'engine\\ngateway\\ngateway-replica\\npostgres\\n' ;;
+    *"ps --quiet gateway-replica") printf '1\\n2\\n' ;;
+    *"ps --quiet"*) echo 1 ;;
+    *"config --images"*) printf 'cqox-engine:9\\npostgres:17\\ncqox-gateway:9\\n' ;;
+    *"image inspect"*) echo "asked for $3" >>{log} ;;
+    *) echo "$*" >>{log} ;;
+esac
+""")
+    (tmp_path / "sleep").write_text(f"#!/bin/sh\necho sleep >>{log}\n")
+    for each in ("docker", "sleep"):
+        (tmp_path / each).chmod(0o755)
+    done = run("deploy/upgrade.sh", *given, path=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    lines = log.read_text().splitlines()
+    assert lines[:2] == ["asked for cqox-engine:9", "asked for cqox-gateway:9"]
+    assert [line.rpartition(" ")[2] for line in lines[2:]] == [
+        order[0], "sleep", order[1], "sleep", order[2],
+    ]  # fmt: skip
+    started = [line for line in lines if " up " in line]
+    assert all("--wait --no-deps --no-build" in line for line in started)
+    assert any("--scale gateway-replica=2 gateway-replica" in line for line in started)
+
+
+def test_nothing_is_replaced_by_an_image_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(f"""#!/bin/sh
+case "$*" in
+    *"ps --services"*) echo gateway ;;
+    *"config --images"*) echo cqox-gateway:9 ;;
+    *"image inspect"*) exit 1 ;;
+    *) echo "$*" >>{tmp_path}/log ;;
+esac
+""")
+    (tmp_path / "docker").chmod(0o755)
+    done = run("deploy/upgrade.sh", path=str(tmp_path))
+    assert done.returncode == 2
+    assert "there is no image cqox-gateway:9" in done.stderr
+    assert not (tmp_path / "log").exists()
+
+
 def test_where_no_engine_can_run_the_reason_is_printed(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
     (tmp_path / "id").chmod(0o755)
     shown = run("tests/deploy/compose_test.sh", "python", path=str(tmp_path))
-    assert shown.returncode == 0, shown.stderr
+    assert shown.returncode == 3, shown.stderr
     assert shown.stdout == "compose-test: NOT RUN: an engine of its own needs root\n"
