@@ -10,9 +10,10 @@ import pytest
 from cqox.resilience import Retry
 from deploy.layers import CONCERNS, HOPS, Concern, Hop, Layer, Mesh
 from services.config.settings import Settings
-from services.gateway import replica
+from services.gateway import engine_client, replica
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.replicas import Replicas
+from services.http.server.serving import KEEP_ALIVE_SECONDS
 from tests.deploy.chart.rendering import MATRIX, find, rendered
 
 CASES: dict[str, Mesh] = {
@@ -161,6 +162,15 @@ def test_what_the_sidecar_ejects_for_is_no_answer_of_a_gateway() -> None:
         f"after {policy['consecutiveLocalOriginFailures']} failed connections for {policy['baseEjectionTime'][:-1]} s"
         in rule
     )
+
+
+def test_sidecars_connect_and_let_go_as_the_gateway_does() -> None:
+    for asked in ("gateway", "engine"):
+        pool = find(rendered("istio"), "DestinationRule", f"cqox-{asked}")["spec"]["trafficPolicy"]["connectionPool"]
+        assert seconds(pool["tcp"]["connectTimeout"]) == engine_client._CONNECT_SECONDS
+        idle = seconds(pool["http"]["idleTimeout"])
+        assert idle == engine_client._KEEP_ALIVE_SECONDS
+        assert idle < KEEP_ALIVE_SECONDS
 
 
 def test_the_numbers_of_the_table_are_those_of_the_policies() -> None:

@@ -14,6 +14,14 @@
 {{- end }}
 {{- end }}
 
+{{- /* Connections are those of the sidecars: they open as fast, and end as early, as between gateway and engine without
+      a mesh. Of an idle one, who sends requests has to be the first to let go. */ -}}
+{{- define "cqox.istioPool" -}}
+connectionPool:
+  tcp: {connectTimeout: 2s}
+  http: {idleTimeout: 30s}
+{{- end }}
+
 {{- define "cqox.istioRoute" -}}
 {{- $host := include "cqox.host" (dict "root" .root "component" "gateway") -}}
 {{- $canary := .root.Values.meshed.canary -}}
