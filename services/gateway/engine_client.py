@@ -18,7 +18,7 @@ from cqox.errors import EngineUnavailable
 from cqox.resilience.propagation.http import propagate
 from cqox.telemetry.http_client import TracedTransport
 from services.gateway.tls import EngineTls
-from services.gateway.transport import EngineTransport
+from services.gateway.transport import UNATTRIBUTED, EngineTransport
 from services.http.request.digests import CONTENT_DIGEST, content_digest
 from services.http.request.propagation import EXCHANGE, RECEIVED, new_exchange
 from services.http.response.checksums import CHECKSUM
@@ -111,12 +111,15 @@ class Reply:
         headers: the header fields to return to the client.
         body: the body as sent, without decoding its content encoding.
         framed: whether the response is delimited by length or chunks; otherwise by the end of the connection.
+        attributed: whether it names the request; a failure that does not comes from an intermediary, or from an engine
+            that could not parse the request.
     """
 
     status: int
     headers: Headers
     body: bytes
     framed: bool = True
+    attributed: bool = True
 
     def header(self, name: bytes) -> str:
         """Return the value of a header, empty where it is absent."""
@@ -133,6 +136,7 @@ class Streamed:
         chunks: the body as it arrives.
         close: releases the connection; the opener of the stream calls it.
         framed: see `Reply`.
+        attributed: see `Reply`.
         max_bytes: the largest body that is buffered.
     """
 
@@ -141,6 +145,7 @@ class Streamed:
     chunks: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]]
     framed: bool = True
+    attributed: bool = True
     max_bytes: int = MAX_ANSWER_BYTES
 
     @classmethod
@@ -151,7 +156,14 @@ class Streamed:
             yield reply.body
 
         chunks = body()
-        return cls(status=reply.status, headers=reply.headers, chunks=chunks, close=chunks.aclose, framed=reply.framed)
+        return cls(
+            status=reply.status,
+            headers=reply.headers,
+            chunks=chunks,
+            close=chunks.aclose,
+            framed=reply.framed,
+            attributed=reply.attributed,
+        )
 
     async def read_all(self) -> Reply:
         """Buffer the rest of the body and close the stream.
@@ -170,7 +182,10 @@ class Streamed:
                 held.append(data)
         finally:
             await self.close()
-        return Reply(status=self.status, headers=self.headers, body=b"".join(held), framed=self.framed)
+        body = b"".join(held)
+        return Reply(
+            status=self.status, headers=self.headers, body=body, framed=self.framed, attributed=self.attributed
+        )
 
     def _announced(self) -> int:
         value = next((value for name, value in self.headers if name == b"content-length"), b"")
@@ -244,6 +259,7 @@ class EngineClient:
             chunks=aiter(stream),
             close=stream.aclose,
             framed="content-length" in response.headers or "transfer-encoding" in response.headers,
+            attributed=UNATTRIBUTED not in response.extensions,
             max_bytes=self._max_answer_bytes,
         )
 

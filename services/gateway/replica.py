@@ -47,7 +47,7 @@ class _ProbeResult(Enum):
     """The result of a liveness probe.
 
     A refused connection does not cancel attempts: a draining engine has closed its listener and still serves requests
-    in flight, and the kernel closes the connections of a process that died.
+    in flight, and the kernel closes the connections of a process that died. The sidecar of a mesh answers 503 instead.
     """
 
     ALIVE = "alive"
@@ -174,6 +174,8 @@ class Replica:
         with trio.move_on_after(_MISS_AFTER_SECONDS):
             try:
                 reply = await self._client.send(_LIVE)
+                if reply.status == HTTPStatus.SERVICE_UNAVAILABLE and not reply.attributed:
+                    return _ProbeResult.CLOSED
                 return _ProbeResult.ALIVE if reply.status == HTTPStatus.OK else _ProbeResult.SILENT
             except httpx.ConnectError:
                 return _ProbeResult.CLOSED

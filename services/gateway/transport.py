@@ -27,7 +27,10 @@ from services.gateway.tls import EngineTls, Terms, connect
 from services.http.request.propagation import EXCHANGE, Received
 from services.http.tls_stream import TlsStream
 
-__all__ = ["EngineTransport"]
+__all__ = ["UNATTRIBUTED", "EngineTransport"]
+
+UNATTRIBUTED = "cqox.unattributed"
+"""Extension of a response that does not name its request; see `foreign_answers.is_own`."""
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
@@ -83,7 +86,9 @@ class EngineTransport(httpx.AsyncBaseTransport):
         if not own:
             connection.close()
             kept = [(name, value) for name, value in head.headers if name in _UNATTRIBUTED_HEADERS]
-            return httpx.Response(head.status_code, headers=kept, stream=_Body(None, self, None))
+            return httpx.Response(
+                head.status_code, headers=kept, stream=_Body(None, self, None), extensions={UNATTRIBUTED: True}
+            )
         return httpx.Response(
             head.status_code,
             headers=head.headers.raw_items(),

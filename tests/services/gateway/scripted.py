@@ -34,6 +34,7 @@ class Engine:
         self.acts = list(acts) or [reply()]
         self.alive = alive
         self.closed = False
+        self.refusal: Reply | httpx.ConnectError = REFUSED
         self.calls: list[tuple[float, Call, int]] = []
         self.probes: list[float] = []
         self.received = 0
@@ -44,7 +45,9 @@ class Engine:
         if call.target == b"/health/live":
             self.probes.append(trio.current_time())
             if self.closed:
-                raise REFUSED
+                if isinstance(self.refusal, Reply):
+                    return self.refusal
+                raise self.refusal
             if not self.alive:
                 await trio.sleep_forever()
             return reply()

@@ -50,8 +50,11 @@ async def test_one_missed_probe_fails_nothing(autojump_clock):
 
 
 @pytest.mark.trio
-async def test_an_engine_that_drains_behind_a_closed_door_finishes_what_it_has(autojump_clock):
+@pytest.mark.parametrize("sidecar", [False, True])
+async def test_an_engine_that_drains_behind_a_closed_door_finishes_what_it_has(autojump_clock, sidecar):
     engine, other = Engine(taking(60)), Engine()
+    # Behind a sidecar a refused connection is a 503 that names no request.
+    engine.refusal = Reply(status=503, headers=(), body=b"", attributed=False) if sidecar else REFUSED
     made = policies(engine, other)
     answers: list[Reply] = []
 
@@ -71,6 +74,18 @@ async def test_an_engine_that_drains_behind_a_closed_door_finishes_what_it_has(a
         nursery.cancel_scope.cancel()
     assert len(engine.calls) == 1
     assert len(other.calls) == 5
+
+
+@pytest.mark.trio
+async def test_an_engine_that_says_itself_that_it_is_not_well_is_silent(autojump_clock):
+    engine = Engine(taking(60))
+    engine.closed, engine.refusal = True, reply(503)
+    made = policies(engine)
+    async with trio.open_nursery() as nursery:
+        await watched(made, nursery)
+        with pytest.raises(EngineStalled):
+            await analyze(made)
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio

@@ -243,6 +243,16 @@ async def test_an_answer_knows_whether_it_says_where_it_ends(head, framed):
 
 
 @pytest.mark.trio
+async def test_a_failure_that_names_no_request_says_so(monkeypatch):
+    named = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+    async with talking([named]) as (_, client):
+        assert (await client.send(GET)).attributed
+    monkeypatch.setitem(globals(), "answer_to", lambda _, answer: answer)
+    async with talking([named]) as (_, client):
+        assert not (await client.send(GET)).attributed
+
+
+@pytest.mark.trio
 async def test_what_comes_beyond_an_answer_in_a_record_of_its_own_is_no_answer_either(scheme):
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     seen = 0
