@@ -28,7 +28,7 @@ VAULT_TESTS := tests/e2e/test_vault.py tests/e2e/test_vault_rotations.py tests/s
 	tests/vault/test_rotations.py
 
 # The tests that `make coverage` measures: those without processes of their own.
-COVERAGE ?= --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz
+COVERAGE ?= --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
@@ -93,7 +93,7 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 	@exec $(BIN)/cqox up --demo
 
 .PHONY: test
-test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make vault` and the slow ones)
+test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make mesh`, `make vault` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/prometheus.sh $(VENV)
@@ -101,7 +101,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
-	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
+	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 	@$(BIN)/python -m cqox.chaos simulate --seeds 0-79 --minutes 4 --quiet
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
@@ -154,6 +154,11 @@ chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m cqox.chaos experiments run $(CHAOS)
+
+.PHONY: mesh
+mesh: $(VENV)/.test-ready  ## gateways and engines behind Envoy in network namespaces, with the values of the chart (as root; eight minutes)
+	@tests/servers/envoy.sh $(VENV)
+	@$(BIN)/python -m pytest -n0 -rP tests/mesh
 
 .PHONY: staging
 staging: $(VENV)/.test-ready  ## every alert, from its cause to its receiver and back, in real time; the table is in build/staging.md (STAGING="locked jammed"; an hour and a half)

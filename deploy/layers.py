@@ -65,10 +65,10 @@ HOPS: tuple[Hop, ...] = (
             ),
             Rule(
                 "kubernetes",
-                "Kubernetes by readiness; with Istio the sidecar of the client, after 5 failed connections for 10 s, "
-                "never for an answer",
+                "Kubernetes by readiness; with Istio the sidecar of the client, after 5 failed connections for 10 s or "
+                "more, never for an answer",
                 "Kubernetes（readiness）。Istio ではクライアント側のサイドカー："
-                "接続に 5 回失敗すると 10 秒間。応答を理由にはしない",
+                "接続に 5 回失敗すると 10 秒間以上。応答を理由にはしない",
                 istio="mesh",
             ),
         ),
