@@ -101,6 +101,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/chromium.sh $(VENV)
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
+	@tests/servers/object_store.sh $(VENV)
 	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
 	@$(BIN)/python -m cqox.chaos simulate --seeds 0-79 --minutes 4 --quiet
 	@# Real processes are started and killed here: they wait more than they work.
@@ -252,6 +253,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/chaos/requirements.in -o deploy/chaos/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/sbom/requirements.in -o deploy/sbom/requirements.lock
+	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate tests/servers/object_store/requirements.in -o tests/servers/object_store/requirements.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches

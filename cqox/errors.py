@@ -31,7 +31,8 @@
         ├── WorkerLost                   the worker process died before it replied
         ├── WorkersUnavailable           no worker process starts; nothing was computed
         ├── StoreUnavailable             a store could not be reached; nothing was read or written
-        │   └── StorageFull              a store is full; data must be deleted first
+        │   ├── StorageFull              a store is full; data must be deleted first
+        │   └── ObjectStoreUnfit         an object store ignores conditions, or keeps what is deleted
         ├── EngineUnavailable            the gateway cannot reach its engine, or lost it before a full response
         ├── IdentityProviderUnavailable  the keys of the identity provider cannot be fetched
         ├── ServerUnreachable            a client cannot reach the server, or lost it before a full response
@@ -63,6 +64,7 @@ __all__ = [
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "ObjectStoreUnfit",
     "PermissionMissing",
     "PreconditionFailed",
     "QuotaExceeded",
@@ -335,6 +337,10 @@ class StoreUnavailable(ServiceError):
 
 class StorageFull(StoreUnavailable):
     """A store is full; data must be deleted before a write can succeed."""
+
+
+class ObjectStoreUnfit(StoreUnavailable):
+    """An object store lacks what the files of tenants need; no attempt will succeed."""
 
 
 class EngineUnavailable(ServiceError):

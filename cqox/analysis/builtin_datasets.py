@@ -6,7 +6,7 @@ from cqox import clock
 from cqox.analysis.key import canonical_json
 from cqox.analysis.workers import Reply, WorkerPool
 from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost
-from cqox.storage import DatasetRecord, FileStore, ResultStore
+from cqox.storage import DatasetRecord, ResultStore, TenantFiles
 
 __all__ = ["PASSING_FAILURES", "BuiltinDatasets", "record_of"]
 
@@ -24,7 +24,7 @@ class BuiltinDatasets:
         files: their files.
     """
 
-    def __init__(self, *, pool: WorkerPool, store: ResultStore, files: FileStore) -> None:
+    def __init__(self, *, pool: WorkerPool, store: ResultStore, files: TenantFiles) -> None:
         self._pool = pool
         self._store = store
         self._files = files

@@ -24,7 +24,7 @@ from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
 from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
 from cqox.fault_points import fault_point
-from cqox.storage import DatasetRecord, FileStore, Original, Readable, ResultStore, Writer
+from cqox.storage import DatasetRecord, Original, Readable, ResultStore, TenantFiles, Writer
 from cqox.tasks import TaskGroup
 from cqox.telemetry import metric_definitions, metrics
 
@@ -57,7 +57,7 @@ class Datasets:
         *,
         pool: WorkerPool,
         store: ResultStore,
-        files: FileStore,
+        files: TenantFiles,
         quarantine: Quarantine,
         limits: Mapping[str, int],
         samples: bool,
@@ -144,7 +144,7 @@ class Datasets:
         given = {key: value for key, value in options.items() if value is not None}
         dataset_id = dataset_id_of(content_digest, given)
         known = await self._store.dataset(dataset_id)
-        if known is not None and self._files.has(dataset_id):
+        if known is not None and await self._files.has(dataset_id):
             if keep_original and not (await self._files.original(dataset_id))[1]:
                 await self._keep_original(known, path, content_digest, given)
             await self._files.use(dataset_id)
@@ -304,7 +304,7 @@ class Datasets:
         return record
 
     async def check_room(self, wanted_bytes: int = 0) -> None:
-        """Raise unless there is space for a file of this size; see `FileStore.check_room`."""
+        """Raise unless there is space for a file of this size; see `TenantFiles.check_room`."""
         await self._files.check_room(wanted_bytes)
 
     def make_room(self) -> None:
@@ -348,7 +348,7 @@ class Datasets:
             if await self._store.dataset(record.dataset_id) is None:
                 await self._files.delete(record.dataset_id)
             raise
-        if not self._files.has(record.dataset_id):
+        if not await self._files.has(record.dataset_id):
             raise StoreUnavailable(Message("analysis.deleted-during-upload", dataset=record.dataset_id))
         return entered
 
@@ -384,7 +384,7 @@ class Datasets:
         epoch = self._epoch()
         if epoch == self._of_epoch:
             return False
-        for dataset_id in self._files.kept():
+        for dataset_id in await self._files.kept():
             record = await self._files.record(dataset_id)
             if record is not None:
                 await self._store.register(record)

@@ -20,7 +20,7 @@ from cqox.analysis.idempotency import IdempotencyKeys
 from cqox.analysis.retention import Retention
 from cqox.contract.messages import Message
 from cqox.errors import NotFound, StoreUnavailable
-from cqox.storage import ErasureRecord, FileStore, ResultStore, StoredReport
+from cqox.storage import ErasureRecord, ResultStore, StoredReport, TenantFiles
 from cqox.tasks import TaskGroup, open_task_group
 
 __all__ = ["EraseTenant", "Erasures", "Save"]
@@ -59,7 +59,7 @@ class Erasures:
         self,
         *,
         store: ResultStore,
-        files: FileStore,
+        files: TenantFiles,
         retention: Retention,
         keys: IdempotencyKeys,
         group: TaskGroup,

@@ -1,7 +1,8 @@
 """Job leases: renew those of this engine, and mark the jobs of dead engines as interrupted."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import anyio
 
@@ -9,8 +10,12 @@ from cqox import clock, telemetry
 from cqox.analysis.log_throttle import Outage
 from cqox.errors import StoreUnavailable
 from cqox.storage import DataDirectory, ResultDatabase
+from cqox.tasks import open_task_group
 
 __all__ = ["JOB_LEASE_SECONDS", "maintain", "maintain_once"]
+
+type Chore = Callable[[], Awaitable[None]]
+"""Periodic work."""
 
 JOB_LEASE_SECONDS = 30.0
 """Duration of a job lease: how long a job counts as running without a renewal by its engine."""
@@ -24,8 +29,9 @@ _logger = logging.getLogger("cqox.analysis")
 async def maintain(
     store: ResultDatabase,
     directory: DataDirectory,
-    *chores: Callable[[], Awaitable[None]],
-    expire: Callable[[], Awaitable[None]],
+    *chores: Chore,
+    of_files: Sequence[Chore] = (),
+    expire: Chore,
 ) -> None:
     """Renew this engine's job leases, interrupt the jobs of dead engines and delete expired data, until cancelled.
 
@@ -33,16 +39,30 @@ async def maintain(
         store: the result store, which contains the jobs of all tenants.
         directory: the data directory, which knows the live engines on the volume.
         chores: further periodic work; must not raise.
+        of_files: periodic work on the files of tenants; must not raise.
         expire: deletes expired data, at the start and every hour; must not raise.
     """
     outage = Outage(_FAILED)
+
+    async def leases() -> None:
+        await maintain_once(store, directory, outage)
+
+    if not of_files or directory.volume is None:
+        await _repeat(leases, *chores, *of_files, expire=expire)
+        return
+    # An object store that hangs must not keep the leases from being renewed.
+    async with open_task_group("maintenance") as group:
+        group.start_soon(partial(_repeat, leases, *chores), name="renew the job leases")
+        group.start_soon(partial(_repeat, *of_files, expire=expire), name="maintain the files")
+
+
+async def _repeat(*chores: Chore, expire: Chore | None = None) -> None:
     expired_at = -_EXPIRE_EVERY_SECONDS
     while True:
         with telemetry.untraced("maintain the job leases once"):
-            await maintain_once(store, directory, outage)
             for chore in chores:
                 await chore()
-            if anyio.current_time() - expired_at >= _EXPIRE_EVERY_SECONDS:
+            if expire is not None and anyio.current_time() - expired_at >= _EXPIRE_EVERY_SECONDS:
                 expired_at = anyio.current_time()
                 await expire()
         await anyio.sleep(_EVERY_SECONDS)

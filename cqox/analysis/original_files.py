@@ -11,7 +11,7 @@ from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import WorkerPool
 from cqox.contract.messages import Message, collect_messages
 from cqox.errors import NotFound
-from cqox.storage import DatasetRecord, FileStore, Original
+from cqox.storage import DatasetRecord, Original, TenantFiles
 
 __all__ = ["OriginalFiles"]
 
@@ -31,7 +31,7 @@ class OriginalFiles:
         self,
         *,
         datasets: Datasets,
-        files: FileStore,
+        files: TenantFiles,
         pool: WorkerPool,
         quarantine: Quarantine,
         limits: Mapping[str, int],

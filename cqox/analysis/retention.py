@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 import anyio
 
@@ -18,7 +19,7 @@ from cqox.analysis.history import no_analysis
 from cqox.analysis.results import Results
 from cqox.contract import counted
 from cqox.errors import NotFound, StorageFull, StoreUnavailable
-from cqox.storage import DataDirectory, FileStore, ResultStore, TenantRetention
+from cqox.storage import DataDirectory, ResultStore, TenantFiles, TenantRetention
 
 __all__ = ["Expired", "Retention", "unrecorded"]
 
@@ -71,7 +72,7 @@ class Retention:
         *,
         store: ResultStore,
         results: Results,
-        files: FileStore,
+        files: TenantFiles,
         datasets: Datasets,
         keep: RetentionPeriods,
         own: Callable[[], Awaitable[TenantRetention]] | None = None,
@@ -149,13 +150,17 @@ class Retention:
 
     async def settle_erasures(self) -> None:
         """Delete reports of data sets that were erased during their analysis, once; never raises."""
-        for dataset_id, age in self._files.erasures.all().items():
+        try:
+            erased = await self._files.erased()
+        except StoreUnavailable:
+            return
+        for dataset_id, age in erased.items():
             try:
                 if await self._store.dataset(dataset_id) is None:
                     await self.erase_reports_of(dataset_id)
                 elif age > _BEGUN_SECONDS:
                     # Deletion failed, or the data set was uploaded again on another disk.
-                    self._files.erasures.end(dataset_id)
+                    await self._files.end_erasure(dataset_id)
             except StoreUnavailable:
                 return
 
@@ -177,7 +182,7 @@ class Retention:
             ("partial upload", self._expire_uploads),
         ]
         if self._directory is not None:
-            steps += [("original", self._expire_originals), ("leftover", self._directory.sweep)]
+            steps += [("original", self._directory.enforce_originals), ("leftover", self._directory.sweep)]
         for what, step in steps:
             try:
                 counts[what] = await step()
@@ -234,7 +239,7 @@ class Retention:
 
     async def _is_in_use(self, dataset_id: str, before: str) -> bool:
         # Without files on this disk, another engine may have them, and knows when they were used.
-        used_at = self._files.used_at(dataset_id)
+        used_at = await self._files.used_at(dataset_id)
         if not used_at or _stamp(datetime.fromtimestamp(used_at, UTC)) >= before:
             return True
         newest = await self._store.reports(dataset_id=dataset_id, limit=1)
@@ -243,18 +248,14 @@ class Retention:
         return bool((await self._store.jobs(dataset_id=dataset_id, status="running", limit=1)).items)
 
     async def _expire_figures(self) -> int:
-        drawn, count = self._files.drawn(), 0
-        for start in range(0, len(drawn), _BATCH):
-            batch = drawn[start : start + _BATCH]
-            old = [key for key in batch if clock.wall_time() - self._files.drawn_at(key) > _GRACE_SECONDS]
+        drawn, count = await self._files.drawn(), 0
+        for batch in batched(drawn.items(), _BATCH, strict=False):
+            old = [key for key, at in batch if clock.wall_time() - at > _GRACE_SECONDS]
             for key in set(old) - await self._store.stored(old) if old else ():
                 await self._files.erase(key)
                 count += 1
             await anyio.sleep(_PAUSE_SECONDS)
         return count
-
-    async def _expire_originals(self) -> int:
-        return await self._files.threaded(self._files.originals.enforce)
 
     async def _expire_uploads(self) -> int:
         return await self._noted("upload", await self._files.threaded(self._files.partial.expire))

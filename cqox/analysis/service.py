@@ -28,10 +28,7 @@ from cqox.analysis.pending_writes import write_pending
 from cqox.analysis.results import UNSTORED_BYTES
 from cqox.analysis.retention import Expired, unrecorded
 from cqox.analysis.shares import token_digest
-from cqox.analysis.stores import (
-    StoreAddresses,
-    generation_of,
-)
+from cqox.analysis.stores import StoreAddresses, generation_of, open_volume
 from cqox.analysis.tenant import Engine, TenantAnalyses
 from cqox.analysis.tenant_erasure import TenantEraser
 from cqox.analysis.workers import WorkerPool
@@ -166,6 +163,7 @@ class Analyses:
             reserve_bytes=bounds.reserve_bytes,
             originals_bytes=bounds.originals_bytes,
             sealing=addresses.sealing,
+            volume=open_volume(data_dir, addresses),
         )
         async with (
             parts.open_store(data_dir, addresses) as store,
@@ -186,9 +184,9 @@ class Analyses:
                 )
                 # Reports of erased data sets are deleted after pending records are written.
                 erasures = (analyses._settle_erasures, analyses._resume_erasures)
-                chores = (analyses._settle, *erasures, analyses._fill_facts, Heap().release)
+                chores = (analyses._settle, analyses._fill_facts, Heap().release)
                 group.start_soon(
-                    partial(maintain, analyses.store, directory, *chores, expire=analyses._expire),
+                    partial(maintain, analyses.store, directory, *chores, of_files=erasures, expire=analyses._expire),
                     name="maintain the job leases",
                 )
                 group.start_soon(directory.tighten, name="tighten the data directory")
@@ -284,6 +282,16 @@ class Analyses:
         await self._directory.threaded(self._disks.look)
         await self._directory.check()
 
+    async def check_objects(self) -> None:
+        """Check that the object store of files answers, and that it is fit for them; nothing without one.
+
+        Raises:
+            ObjectStoreUnfit: it never will be.
+            StoreUnavailable: it fails, or rejects the calls.
+        """
+        if self._directory.volume is not None:
+            await self._directory.volume.check()
+
     async def check_keys(self) -> None:
         """Check that the key ring answers, and that it is the one that sealed the data directory.
 
@@ -347,7 +355,7 @@ class Analyses:
 
     async def _settle_erasures(self) -> None:
         # Another engine may have erased a data set of a tenant that this one has not met.
-        for tenant_id in self._directory.tenants():
+        for tenant_id in await self._directory.tenants():
             await self.within(tenant_id).retention.settle_erasures()
 
     async def _resume_erasures(self) -> None:
@@ -382,7 +390,7 @@ class Analyses:
             await self.within(tenant_id).retention.expire()
 
     async def _every_tenant(self) -> Sequence[str]:
-        found = dict.fromkeys([*self._directory.tenants(), *self._tenants])
+        found = dict.fromkeys([*await self._directory.tenants(), *self._tenants])
         try:
             found |= dict.fromkeys(tenant.tenant_id for tenant in await self.store.tenants())
         except StoreUnavailable:

@@ -20,7 +20,8 @@ from cqox.storage import (
 from cqox.storage.sqlite_file import check_sqlite
 
 if TYPE_CHECKING:
-    # Its HTTP client is not needed by an installation without a vault.
+    # Not needed by an installation without an object store, or without a vault.
+    from cqox.storage.objects import ObjectStoreAddress, ObjectVolume
     from cqox.vault.database import DatabaseLogins
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "generation_of",
     "open_cache",
     "open_store",
+    "open_volume",
     "store_of",
 ]
 
@@ -40,7 +42,7 @@ RESULTS_FILE = "results.sqlite"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAddresses:
-    """Addresses of the result store and cache.
+    """Addresses of the result store, the cache and the files.
 
     Attributes:
         postgres_url: the PostgreSQL database; a SQLite file in the data directory if empty.
@@ -48,6 +50,8 @@ class StoreAddresses:
         credentials: certificates for TLS to them, where the addresses name none.
         sealing: encryption at rest.
         logins: users of the PostgreSQL database, where a vault creates them.
+        objects: the object store of files; the data directory if None.
+        copies_bytes: the most that copies of data sets from it take on the disk.
     """
 
     postgres_url: str = ""
@@ -55,6 +59,8 @@ class StoreAddresses:
     credentials: Credentials | None = None
     sealing: Sealing = field(default_factory=Sealing)
     logins: "DatabaseLogins | None" = None
+    objects: "ObjectStoreAddress | None" = None
+    copies_bytes: int = 0
 
 
 def check_file(data_dir: Path) -> None:
@@ -80,6 +86,25 @@ def check_addresses(addresses: StoreAddresses) -> None:
         from cqox.storage import redis
 
         redis.check_address(addresses.redis_url)
+    if addresses.objects is not None and not addresses.postgres_url:
+        raise ValueError(
+            "CQOX_OBJECT_STORE needs POSTGRES_URL: engines without a common directory have their results, leases and "
+            "locks in a database that all of them reach"
+        )
+
+
+def open_volume(data_dir: Path, addresses: StoreAddresses) -> "ObjectVolume | None":
+    """Return the object store of files, without connecting; None where the data directory keeps them.
+
+    Args:
+        data_dir: the data directory, which has copies of what is read.
+        addresses: where it is.
+    """
+    if addresses.objects is None:
+        return None
+    from cqox.storage.objects import ObjectVolume
+
+    return ObjectVolume.open(addresses.objects, data_dir, copies_bytes=addresses.copies_bytes)
 
 
 @asynccontextmanager

@@ -42,7 +42,6 @@ from cqox.resilience.limits.keyed_budget import KeyedBudget
 from cqox.storage import (
     DEFAULT_TENANT,
     ErasureRecord,
-    FileStore,
     JobRecord,
     JobStatus,
     MemoryCache,
@@ -50,6 +49,7 @@ from cqox.storage import (
     ResultCache,
     ResultStore,
     StoredReport,
+    TenantFiles,
     TenantRetention,
 )
 from cqox.tasks import TaskGroup
@@ -132,7 +132,7 @@ class TenantAnalyses:
         store: ResultStore,
         cache: ResultCache,
         unstored: MemoryCache,
-        files: FileStore,
+        files: TenantFiles,
         samples: bool,
         shared: Datasets | None,
     ) -> None:

@@ -12,7 +12,8 @@ from cqox.analysis.datasets import Datasets
 from cqox.analysis.original_files import OriginalFiles
 from cqox.contract import UploadState, dataset_id
 from cqox.errors import NotFound, StoreUnavailable
-from cqox.storage import PARTIAL_SECONDS, DatasetRecord, FileStore, PartialUpload, Piece
+from cqox.storage import PARTIAL_SECONDS, DatasetRecord, PartialUpload, TenantFiles
+from cqox.storage import PieceWriter as StoredPiece
 
 __all__ = ["CHUNK_BYTES", "PieceWriter", "Uploads"]
 
@@ -28,7 +29,7 @@ class PieceWriter:
         piece: the open piece.
     """
 
-    def __init__(self, files: FileStore, piece: Piece) -> None:
+    def __init__(self, files: TenantFiles, piece: StoredPiece) -> None:
         self._files = files
         self._piece = piece
 
@@ -63,7 +64,7 @@ class Uploads:
         originals: the files that data sets were read from.
     """
 
-    def __init__(self, *, files: FileStore, datasets: Datasets, originals: OriginalFiles) -> None:
+    def __init__(self, *, files: TenantFiles, datasets: Datasets, originals: OriginalFiles) -> None:
         self._files = files
         self._partial = files.partial
         self._datasets = datasets

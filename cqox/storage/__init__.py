@@ -25,13 +25,14 @@ from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.memory import MemoryCache
 from cqox.storage.originals import Original
 from cqox.storage.pages import Page
-from cqox.storage.partial_uploads import PARTIAL_SECONDS, PartialUpload, Piece
+from cqox.storage.partial_upload import PARTIAL_SECONDS, PartialUpload
 from cqox.storage.readable import Readable
 from cqox.storage.schema import MigrationStatus
 from cqox.storage.sealed_store import SealedStore
 from cqox.storage.sealing import FileKeys, Sealing, Writer
 from cqox.storage.shares import Share, ShareStore
 from cqox.storage.sqlite import SqliteStore
+from cqox.storage.tenant_files import PieceWriter, TenantFiles
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
 
 __all__ = [
@@ -62,7 +63,7 @@ __all__ = [
     "Original",
     "Page",
     "PartialUpload",
-    "Piece",
+    "PieceWriter",
     "Readable",
     "ReportFacts",
     "ReportSummary",
@@ -77,6 +78,7 @@ __all__ = [
     "SharedCache",
     "SqliteStore",
     "StoredReport",
+    "TenantFiles",
     "TenantRecord",
     "TenantRetention",
     "Writer",

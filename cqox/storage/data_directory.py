@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from logging import getLogger
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, Lock
 
@@ -22,15 +23,20 @@ from cqox.errors import StorageFull, StoreUnavailable
 from cqox.storage.ballast import Ballast
 from cqox.storage.disk import unavailable
 from cqox.storage.file_operations import remove, sync
-from cqox.storage.files import OWNED, FileStore
+from cqox.storage.files import FileStore
 from cqox.storage.leftovers import sweep
 from cqox.storage.liveness_lock import LivenessLock
 from cqox.storage.originals import Originals
 from cqox.storage.private import private_folder, tighten, tighten_one
 from cqox.storage.room import Room
 from cqox.storage.sealing import Sealing
+from cqox.storage.tenant_files import TenantFiles
 from cqox.storage.tenant_ids import DEFAULT_TENANT, check_tenant_id, is_tenant_id
+from cqox.storage.work_folders import OWNED
 from cqox.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from cqox.storage.objects import ObjectVolume
 
 __all__ = ["DataDirectory"]
 
@@ -46,8 +52,10 @@ class DataDirectory:
         reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
         originals_bytes: the most space that originals of uploads take, of all tenants together; 0 keeps none.
         sealing: encryption at rest; none by default.
+        volume: the object store that keeps the files of tenants; None where this directory does.
 
     Attributes:
+        volume: the object store that keeps the files of tenants; None where this directory does.
         owner: unique name of this process among those on the volume.
         ballast: reserve for deletions on a full disk.
         originals: the originals of uploads.
@@ -67,24 +75,27 @@ class DataDirectory:
         reserve_bytes: int | None = None,
         originals_bytes: int = 0,
         sealing: Sealing | None = None,
+        volume: "ObjectVolume | None" = None,
     ) -> None:
         self._root = root
+        self.volume = volume
         self._sealing = sealing or Sealing()
         self._limiter = CapacityLimiter(8)
         self.reclaiming = Lock()
         self.owner = randomness.token_hex(8)
         self.ballast = Ballast(root)
         self.originals = Originals(lambda: [place / "datasets" for place in self._places()], originals_bytes)
-        self.room = Room(root, reserve_bytes=reserve_bytes, ballast=self.ballast, originals=self.originals)
+        dispensable = self.originals if volume is None else volume.copies
+        self.room = Room(root, reserve_bytes=reserve_bytes, ballast=self.ballast, dispensable=dispensable)
         self._liveness: LivenessLock | None = None
-        self._views: dict[str, FileStore] = {}
+        self._views: dict[str, TenantFiles] = {}
         self.is_prepared = False
         try:
             self.within(DEFAULT_TENANT).prepare()
         except OSError as error:
             _logger.error("The data directory is not writable now, and is used read-only where possible: %s", error)
 
-    def within(self, tenant_id: str) -> FileStore:
+    def within(self, tenant_id: str) -> TenantFiles:
         """Return the files of one tenant; its folders are created with its first file.
 
         Raises:
@@ -94,14 +105,26 @@ class DataDirectory:
         if view is None:
             check_tenant_id(tenant_id)
             place = self._root if tenant_id == DEFAULT_TENANT else self._root / _TENANTS / tenant_id
-            view = self._views[tenant_id] = FileStore(self, place, self._sealing.of(tenant_id))
+            view = self._views[tenant_id] = self._made(tenant_id, place)
         return view
 
-    def tenants(self) -> Sequence[str]:
-        """Return the tenants that have a folder, `default` first."""
-        with suppress(OSError):
-            return [DEFAULT_TENANT, *sorted(path.name for path in self._others())]
-        return [DEFAULT_TENANT]
+    def _made(self, tenant_id: str, place: Path) -> TenantFiles:
+        sealing = self._sealing.of(tenant_id)
+        if self.volume is not None:
+            return self.volume.files_of(self, place, sealing, tenant_id=tenant_id)
+        return FileStore(self, place, sealing)
+
+    async def tenants(self) -> Sequence[str]:
+        """Return the tenants that have files, `default` first; none else where disk or object store is away."""
+
+        def find() -> list[str]:
+            return sorted(path.name for path in self._others())
+
+        found = list[str]()
+        with suppress(StoreUnavailable):
+            # Folders of a tenant hold only its work in progress where its files are in an object store.
+            found += await (self.threaded(find) if self.volume is None else self.volume.tenants())
+        return list(dict.fromkeys([DEFAULT_TENANT, *found]))
 
     def close(self) -> None:
         """Leave the volume: remove the temporary files and the liveness lock of this process."""
@@ -157,14 +180,22 @@ class DataDirectory:
         if self._liveness is None:
             # Live processes are not known yet.
             return 0
-        known, count = self._liveness.known, 0
+        known, count = self._liveness.known, 0 if self.volume is None else await self.volume.sweep()
         for place in self._places():
             count += await self.threaded(partial(sweep, place, OWNED, known, own=self.owner))
         return count
 
+    async def enforce_originals(self) -> int:
+        """Remove the least recently used originals of uploads beyond their quota; return how many were removed."""
+        if self.volume is not None:
+            return await self.volume.enforce_originals(self._sealing, self.originals.quota_bytes)
+        return await self.threaded(self.originals.enforce)
+
     async def remove_tenant(self, tenant_id: str) -> None:
         """Remove the folders of a tenant, which must not be `default`; nothing happens where there are none."""
         assert check_tenant_id(tenant_id) != DEFAULT_TENANT
+        if self.volume is not None:
+            await self.volume.remove_tenant(tenant_id)
         await self.threaded(self._remove_tenant, tenant_id)
         self.forget(tenant_id)
 
@@ -173,6 +204,8 @@ class DataDirectory:
         view = self._views.get(tenant_id)
         if view is not None:
             view.forget()
+        if self.volume is not None:
+            self.volume.copies.forget_tenant(tenant_id)
 
     def _remove_tenant(self, tenant_id: str) -> None:
         place = self._root / _TENANTS / tenant_id

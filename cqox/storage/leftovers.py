@@ -12,9 +12,9 @@ from pathlib import Path
 from cqox import clock
 from cqox.storage.file_operations import sync
 
-__all__ = ["Erasures", "sweep"]
+__all__ = ["ERASED_SECONDS", "Erasures", "sweep"]
 
-_ERASED_SECONDS = 86_400.0
+ERASED_SECONDS = 86_400.0
 _LEFT_SECONDS = 86_400.0
 _DELETED_SECONDS = 600.0
 
@@ -54,7 +54,7 @@ class Erasures:
         with suppress(OSError):
             for path in sorted(self._folder.iterdir()):
                 age = clock.wall_time() - path.stat().st_mtime
-                if age > _ERASED_SECONDS:
+                if age > ERASED_SECONDS:
                     path.unlink(missing_ok=True)
                 else:
                     found[path.name] = age

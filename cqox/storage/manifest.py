@@ -18,9 +18,12 @@ __all__ = [
     "MANIFEST",
     "Manifest",
     "digest_of",
+    "manifest_of",
+    "opened_manifest",
     "read_manifest",
     "rename_in_manifest",
     "replace_manifest",
+    "sealed_manifest",
     "write_manifest",
 ]
 
@@ -48,8 +51,13 @@ def digest_of(path: Path) -> str:
 
 def write_manifest(folder: Path, record: DatasetRecord, sealing: TenantSealing) -> None:
     """Write the manifest of the files that are in the folder now."""
+    _write(folder, manifest_of(folder, record), sealing)
+
+
+def manifest_of(folder: Path, record: DatasetRecord) -> Manifest:
+    """Return the manifest of the files that are in the folder now."""
     digests = {path.name: digest_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    _write(folder, Manifest(record=record, digests=digests), sealing)
+    return Manifest(record=record, digests=digests)
 
 
 def replace_manifest(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
@@ -93,21 +101,41 @@ def read_manifest(folder: Path, dataset_id: str, sealing: TenantSealing) -> Mani
         OSError: it is there, and cannot be read now.
     """
     try:
-        content = json.loads(sealing.read_file(folder / MANIFEST, _context(dataset_id)))
+        return opened_manifest((folder / MANIFEST).read_bytes(), dataset_id, sealing)
+    except FileNotFoundError:
+        return None
+
+
+def opened_manifest(stored: bytes, dataset_id: str, sealing: TenantSealing) -> Manifest | None:
+    """Return the manifest that is stored as these bytes; None if it is damaged.
+
+    Raises:
+        StoreUnavailable: it is sealed, and its key is not there.
+    """
+    try:
+        content = json.loads(sealing.open(stored, _context(dataset_id)))
         values = content["record"]
         others = {"description": values["description"].encode(), "owner": content.get("owner")}
         record = DatasetRecord(**values | others)
         return Manifest(record=record, digests=dict(content["digests"]))
-    except (FileNotFoundError, SealBroken, ValueError, KeyError, TypeError, AttributeError):
+    except (SealBroken, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
+def sealed_manifest(manifest: Manifest, sealing: TenantSealing) -> bytes:
+    """Return the bytes of a manifest as they are stored."""
+    return sealing.seal(_encoded(manifest), _context(manifest.record.dataset_id))
+
+
 def _write(folder: Path, manifest: Manifest, sealing: TenantSealing) -> None:
+    sealing.write_file(folder / MANIFEST, _encoded(manifest), _context(manifest.record.dataset_id))
+
+
+def _encoded(manifest: Manifest) -> bytes:
     values = asdict(manifest.record) | {"description": manifest.record.description.decode()}
     # Outside of the record: earlier releases refuse one with a member that they do not know.
     content = {"record": values, "digests": manifest.digests, "owner": values.pop("owner")}
-    text = json.dumps(content, ensure_ascii=False).encode()
-    sealing.write_file(folder / MANIFEST, text, _context(manifest.record.dataset_id))
+    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def _context(dataset_id: str) -> str:

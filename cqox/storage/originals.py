@@ -65,11 +65,14 @@ class Originals:
     Args:
         folders: returns the folders of data sets, one for each tenant.
         quota_bytes: the most that they take together; 0 keeps none.
+
+    Attributes:
+        quota_bytes: the most that they take together; 0 keeps none.
     """
 
     def __init__(self, folders: Callable[[], Iterable[Path]], quota_bytes: int) -> None:
         self._folders = folders
-        self._quota_bytes = quota_bytes
+        self.quota_bytes = quota_bytes
 
     def keep(
         self,
@@ -90,7 +93,7 @@ class Originals:
             sealing: encryption at rest.
         """
         try:
-            if not self._quota_bytes or original.size_bytes > self._quota_bytes:
+            if not self.quota_bytes or original.size_bytes > self.quota_bytes:
                 return False
             self._write_about(place, original, sealing)
             check_room(0)
@@ -146,7 +149,7 @@ class Originals:
 
     def enforce(self) -> int:
         """Remove the least recently used originals beyond the quota; return how many were removed."""
-        return self._release(lambda size_bytes: size_bytes > self._quota_bytes)
+        return self._release(lambda size_bytes: size_bytes > self.quota_bytes)
 
     def release(self, is_lacking: Callable[[int], bool]) -> None:
         """Remove the least recently used originals until the disk lacks no space.

@@ -14,63 +14,34 @@ across all engines on the volume, which ends with its process.
 import fcntl
 import json
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cqox import clock, randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
-from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
+from cqox.errors import BulkheadFull, UploadConflict
 from cqox.storage.file_operations import link_or_copy, remove, sync, sync_handle
+from cqox.storage.partial_upload import (
+    AGAIN_SECONDS,
+    LEFT_SECONDS,
+    MOST_OPEN,
+    PARTIAL_SECONDS,
+    UPLOAD_ID,
+    PartialUpload,
+    check_complete,
+    check_offset,
+    check_size,
+    unknown,
+)
 from cqox.storage.private import private_folder, private_opener
 from cqox.storage.sealed_content import SealedContent, write_all
 from cqox.storage.sealing import TenantSealing
 
-__all__ = ["PARTIAL_SECONDS", "PartialUpload", "PartialUploads", "Piece"]
+__all__ = ["PartialUploads", "Piece"]
 
-PARTIAL_SECONDS = 86_400.0
-"""Time from its last piece after which an upload is removed."""
-
-_MOST_OPEN = 100
-"""Uploads without all of their bytes, on one volume; beyond it one that was left for an hour is removed."""
-
-_LEFT_SECONDS = 3600.0
-_AGAIN_SECONDS = 60.0
-_ID = re.compile(r"[0-9a-f]{32}")
 _OFFSET_CHARACTERS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartialUpload:
-    """The state of an upload in pieces.
-
-    Attributes:
-        upload_id: 32 hexadecimal digits, not to be guessed.
-        name: the client's name for the file.
-        size_bytes: size of the whole file.
-        fingerprint: what the client recognises the file by; None if it gave nothing.
-        offset: bytes that are acknowledged.
-        used_at: time of the last piece, in seconds of the Unix epoch.
-        digest: BLAKE2b of the whole file; None until it was read.
-        dataset_id: the data set that was first read from it; None until then.
-    """
-
-    upload_id: str
-    name: str
-    size_bytes: int
-    fingerprint: str | None
-    offset: int
-    used_at: float
-    digest: str | None = None
-    dataset_id: str | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """True once all bytes are acknowledged."""
-        return self.offset == self.size_bytes
 
 
 class Piece:
@@ -90,8 +61,7 @@ class Piece:
             LimitExceeded: they are more than the file was said to have.
             OSError: the disk rejects them.
         """
-        if self._end + len(data) > self._upload.size_bytes:
-            raise LimitExceeded(Message("storage.upload-exceeds-size", size=self._upload.size_bytes))
+        check_size(self._upload, self._end + len(data))
         if self._sealed is None:
             write_all(self._content, data, self._end)
         else:
@@ -112,7 +82,7 @@ class Piece:
         try:
             _write_offset(self._folder / "offset", _offset_text(self._end, sealed), create=False)
         except FileNotFoundError:
-            raise _unknown(self._upload.upload_id) from None
+            raise unknown(self._upload.upload_id) from None
         return self._end
 
     def close(self) -> None:
@@ -169,7 +139,7 @@ class PartialUploads:
         """
         upload = self._read(self._place(upload_id))
         if upload is None or clock.wall_time() - upload.used_at > PARTIAL_SECONDS:
-            raise _unknown(upload_id)
+            raise unknown(upload_id)
         return upload
 
     def open_piece(self, upload_id: str, offset: int) -> Piece:
@@ -180,22 +150,22 @@ class PartialUploads:
             UploadConflict: it is at another offset, or another request is writing to it.
         """
         place = self._place(upload_id)
-        self._check_offset(self.find(upload_id), offset)
+        check_offset(self.find(upload_id), offset)
         try:
             content = os.open(place / "content", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise _unknown(upload_id) from None
+            raise unknown(upload_id) from None
         try:
             fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Read again under the lock: another request may have written meanwhile.
             upload = self.find(upload_id)
-            self._check_offset(upload, offset)
+            check_offset(upload, offset)
             _, *frames = _read_offset(place)
             sealed = self._sealed(content, offset, frames)
             os.ftruncate(content, offset if sealed is None else sealed.end)
         except SealBroken:
             os.close(content)
-            raise _unknown(upload_id) from None
+            raise unknown(upload_id) from None
         except BlockingIOError:
             os.close(content)
             raise UploadConflict(Message("storage.upload-is-written"), offset=self.find(upload_id).offset) from None
@@ -211,19 +181,16 @@ class PartialUploads:
             NotFound: it is gone.
             UploadConflict: bytes are missing.
         """
-        upload = self.find(upload_id)
-        if not upload.is_complete:
-            detail = Message("storage.upload-incomplete", offset=upload.offset, size=upload.size_bytes)
-            raise UploadConflict(detail, offset=upload.offset)
+        check_complete(self.find(upload_id))
         try:
             handle = os.open(self._place(upload_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise _unknown(upload_id) from None
+            raise unknown(upload_id) from None
         try:
             link_or_copy("content", view, handle)
             os.utime("offset", dir_fd=handle)
         except FileNotFoundError:
-            raise _unknown(upload_id) from None
+            raise unknown(upload_id) from None
         finally:
             os.close(handle)
 
@@ -245,7 +212,7 @@ class PartialUploads:
 
     def ids(self) -> Sequence[str]:
         """Return the ids of all uploads."""
-        return [place.name for place in self._places() if _ID.fullmatch(place.name)]
+        return [place.name for place in self._places() if UPLOAD_ID.fullmatch(place.name)]
 
     def remove_of(self, dataset_id: str, digests: Collection[str]) -> Sequence[str]:
         """Remove the uploads that a data set was read from; return their ids.
@@ -287,17 +254,17 @@ class PartialUploads:
 
     def _limit(self) -> None:
         self.expire()
-        found = [place for place in self._places() if _ID.fullmatch(place.name) and (place / "content").exists()]
+        found = [place for place in self._places() if UPLOAD_ID.fullmatch(place.name) and (place / "content").exists()]
         unfinished = sorted((_used_at(place), place) for place in found)
-        if len(unfinished) < _MOST_OPEN:
+        if len(unfinished) < MOST_OPEN:
             return
         used_at, place = unfinished[0]
-        if clock.wall_time() - used_at < _LEFT_SECONDS:
-            raise BulkheadFull("open uploads", retry_after=_AGAIN_SECONDS)
+        if clock.wall_time() - used_at < LEFT_SECONDS:
+            raise BulkheadFull("open uploads", retry_after=AGAIN_SECONDS)
         self._remove(place)
 
     def _read(self, place: Path) -> PartialUpload | None:
-        if not _ID.fullmatch(place.name):
+        if not UPLOAD_ID.fullmatch(place.name):
             return None
         try:
             about = json.loads(self._sealing.read_file(place / "about.json", _context(place.name)))
@@ -327,8 +294,8 @@ class PartialUploads:
             yield from sorted(self._root.iterdir())
 
     def _place(self, upload_id: str) -> Path:
-        if not _ID.fullmatch(upload_id):
-            raise _unknown(upload_id)
+        if not UPLOAD_ID.fullmatch(upload_id):
+            raise unknown(upload_id)
         return self._root / upload_id
 
     def _remove(self, place: Path) -> None:
@@ -337,11 +304,6 @@ class PartialUploads:
             place.rename(gone)
             sync(self._root)
         remove(gone)
-
-    def _check_offset(self, upload: PartialUpload, offset: int) -> None:
-        if offset != upload.offset:
-            detail = Message("storage.upload-at-other-offset", offset=upload.offset, given=offset)
-            raise UploadConflict(detail, offset=upload.offset)
 
 
 def _used_at(place: Path) -> float:
@@ -367,10 +329,6 @@ def _read_offset(place: Path) -> list[int]:
 def _offset_text(offset: int, sealed: SealedContent | None) -> str:
     numbers = [offset] if sealed is None else [offset, sealed.end, sealed.number]
     return " ".join(f"{number:0{_OFFSET_CHARACTERS}}" for number in numbers)
-
-
-def _unknown(upload_id: str) -> NotFound:
-    return NotFound(Message("storage.no-upload", upload=upload_id[:100]), field="upload_id")
 
 
 def _write_offset(path: Path, text: str, *, create: bool) -> None:

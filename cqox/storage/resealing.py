@@ -61,7 +61,7 @@ async def reseal_figures(files: FileStore) -> int:
     The next request renders them again.
     """
     count = 0
-    for analysis_id in files.drawn():
+    for analysis_id in await files.drawn():
         if await files.threaded(_is_outdated, files.figure(analysis_id, "x", "svg").parent, files.sealing):
             await files.erase(analysis_id)
             count += 1

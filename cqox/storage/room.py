@@ -1,13 +1,27 @@
-"""Free space of a volume, for which originals of uploads make way; blocking."""
+"""Free space of a volume, for which originals of uploads and copies make way; blocking."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from cqox.errors import StorageFull
 from cqox.storage.ballast import Ballast
 from cqox.storage.disk import check_disk, check_room
-from cqox.storage.originals import Originals
 
-__all__ = ["Room"]
+__all__ = ["Dispensable", "Room"]
+
+
+class Dispensable(Protocol):
+    """Files that can be had again."""
+
+    def release(self, is_lacking: Callable[[int], bool]) -> None:
+        """Remove the least recently used ones until the disk lacks no space.
+
+        Args:
+            is_lacking: returns whether a number of bytes must still be freed; nothing is removed where all of them
+                together do not suffice.
+        """
+        ...
 
 
 class Room:
@@ -17,14 +31,14 @@ class Room:
         root: the data directory.
         reserve_bytes: space to keep free on its disk; `LEAST_FREE_BYTES` if None.
         ballast: reserve for deletions on a full disk.
-        originals: the originals of uploads.
+        dispensable: what is removed where the disk needs the space.
     """
 
-    def __init__(self, root: Path, *, reserve_bytes: int | None, ballast: Ballast, originals: Originals) -> None:
+    def __init__(self, root: Path, *, reserve_bytes: int | None, ballast: Ballast, dispensable: Dispensable) -> None:
         self._root = root
         self._reserve_bytes = reserve_bytes
         self._ballast = ballast
-        self._originals = originals
+        self._dispensable = dispensable
 
     def check(self, wanted_bytes: int = 0) -> None:
         """Check that the disk keeps its reserve after a write of this size.
@@ -46,7 +60,7 @@ class Room:
         check_disk(folder, self._reserve_bytes, ballast_bytes=self._ballast.lacking_bytes)
 
     def make(self, wanted_bytes: int = 0) -> None:
-        """Check as `check` does, after removing originals of uploads if they are in the way.
+        """Check as `check` does, after removing what is dispensable if it is in the way.
 
         Raises:
             OSError: the folder is missing.
@@ -55,7 +69,7 @@ class Room:
         try:
             self.check(wanted_bytes)
         except StorageFull:
-            self._originals.release(lambda freed_bytes: self._lacks(wanted_bytes - freed_bytes))
+            self._dispensable.release(lambda freed_bytes: self._lacks(wanted_bytes - freed_bytes))
             self.check(wanted_bytes)
 
     def _lacks(self, wanted_bytes: int) -> bool:

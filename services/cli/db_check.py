@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from cqox.analysis.stores import store_of
+from cqox.analysis.stores import open_volume, store_of
 from cqox.errors import StoreUnavailable
 from cqox.storage import (
     DEFAULT_TENANT,
     DataDirectory,
-    FileStore,
     ResultDatabase,
     ResultStore,
     Sealing,
     StoredReport,
+    TenantFiles,
 )
 from services.cli.db_session import run
 from services.config.settings import Settings
+from services.engine.addresses import store_addresses
 from services.engine.keyring import open_sealing
 
 __all__ = ["Finding", "check", "every_tenant", "find"]
@@ -52,7 +53,8 @@ def check(*, remove: bool) -> int:
 
     async def command(store: ResultDatabase, settings: Settings) -> int:
         sealing = open_sealing(settings)
-        directory = DataDirectory(settings.data_dir, sealing=sealing)
+        volume = open_volume(settings.data_dir, store_addresses(settings, sealing=sealing))
+        directory = DataDirectory(settings.data_dir, sealing=sealing, volume=volume)
         try:
             left = 0
             findings = [finding async for finding in find(store, directory, sealing)]
@@ -85,30 +87,30 @@ async def find(
 async def every_tenant(store: ResultDatabase, directory: DataDirectory) -> Sequence[str]:
     """Return the tenants that have a row or a folder, `default` first."""
     registered = [tenant.tenant_id for tenant in await store.tenants()]
-    return list(dict.fromkeys([*directory.tenants(), *registered]))
+    return list(dict.fromkeys([*await directory.tenants(), *registered]))
 
 
-async def _find_of(store: ResultStore, files: FileStore) -> AsyncIterator[Finding]:
+async def _find_of(store: ResultStore, files: TenantFiles) -> AsyncIterator[Finding]:
     registered = {record.dataset_id for record in await store.datasets()}
     for dataset_id in sorted(registered):
-        if not files.has(dataset_id):
+        if not await files.has(dataset_id):
             yield Finding(kind="missing", what=f"the files of the data set {dataset_id}; upload it again")
-    for dataset_id in files.kept():
+    for dataset_id, kept_at in (await files.kept()).items():
         if not await files.is_intact(dataset_id):
             yield Finding(kind="damaged", what=f"the files of the data set {dataset_id}")
-        if dataset_id not in registered and time.time() - files.kept_at(dataset_id) > _GRACE_SECONDS:
+        if dataset_id not in registered and time.time() - kept_at > _GRACE_SECONDS:
             yield Finding(
                 kind="orphan", what=f"the files of the data set {dataset_id}, which no row names", dataset_id=dataset_id
             )
-    drawn = files.drawn()
+    drawn = await files.drawn()
     stored = {report.analysis_id for report in await _heads(store)}
     for analysis_id in sorted(stored):
         try:
             await store.load(analysis_id)
         except StoreUnavailable as error:
             yield Finding(kind="damaged", what=str(error))
-    for analysis_id in drawn:
-        if analysis_id not in stored and time.time() - files.drawn_at(analysis_id) > _GRACE_SECONDS:
+    for analysis_id, drawn_at in drawn.items():
+        if analysis_id not in stored and time.time() - drawn_at > _GRACE_SECONDS:
             what = f"the figures of the analysis {analysis_id}, which is not stored"
             yield Finding(kind="orphan", what=what, analysis_id=analysis_id)
 

@@ -58,7 +58,7 @@ async def left(analyses: TenantAnalyses) -> list[object]:
     reports = [each.analysis_id for each in (await analyses.store.reports()).items]
     datasets = [each.dataset_id for each in await analyses.store.datasets()]
     jobs = [each.job_id for each in (await analyses.store.jobs()).items]
-    return [*reports, *datasets, *jobs, *analyses._files.kept(), *analyses._files.drawn()]
+    return [*reports, *datasets, *jobs, *await analyses._files.kept(), *list(await analyses._files.drawn())]
 
 
 async def finished(analyses: TenantAnalyses, erasure_id: str) -> ErasureRecord:
@@ -169,13 +169,13 @@ async def test_an_engine_with_a_disk_of_its_own_removes_its_files_of_a_finished_
         await filled(analyses)
         await analyses.store.forget("d")
         await analyses.store.delete_reports([a_report(number).analysis_id for number in (1, 2, 3)])
-        assert analyses._files.kept() == ["d"]
+        assert list(await analyses._files.kept()) == ["d"]
         gone = ErasedReport(digest="0", figures=1, annotations=0, shares=0)
         progress = Progress(datasets={"d": "0"}, reports={a_report(number).analysis_id: gone for number in (1, 2, 3)})
         done = replace(an_erasure(finished_at="2099-01-01T00:00:00+00:00"), receipt=progress.written())
         await analyses.store.put_erasure(done)
         await analyses.erasures.resume()
-        assert (analyses._files.kept(), analyses._files.drawn()) == ([], [])
+        assert (list(await analyses._files.kept()), list(await analyses._files.drawn())) == ([], [])
 
 
 async def test_a_known_id_is_the_same_erasure(tmp_path: Path) -> None:

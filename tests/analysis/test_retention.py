@@ -66,7 +66,7 @@ class House:
         reports = [report.analysis_id for report in (await self.store.reports()).items]
         jobs = [job.job_id for job in (await self.store.jobs()).items]
         datasets = [record.dataset_id for record in await self.store.datasets()]
-        return sorted(reports), sorted(datasets), sorted(jobs), list(self.files.drawn())
+        return sorted(reports), sorted(datasets), sorted(jobs), list(await self.files.drawn())
 
 
 @asynccontextmanager
@@ -218,7 +218,7 @@ async def test_data_sets_expire_after_their_last_use_and_their_reports_stay(tmp_
         reports, datasets, _, _ = await made.there()
         assert datasets == ["analysed", "elsewhere", "read", "runs", "test", "young"]
         assert report in reports
-        assert not made.files.has("old")
+        assert not await made.files.has("old")
 
 
 async def test_a_data_set_that_is_being_read_is_read_to_its_end_and_does_not_expire(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ async def test_a_data_set_that_is_being_read_is_read_to_its_end_and_does_not_exp
             path = table.path
             await made.retention.expire()
             assert path.read_bytes() == b"table"
-            assert made.files.has("a")
+            assert await made.files.has("a")
 
 
 async def test_figures_of_what_is_not_stored_are_removed_once_they_are_not_just_drawn(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ async def test_figures_of_what_is_not_stored_are_removed_once_they_are_not_just_
         for name in (stored, "orphan"):
             os.utime(tmp_path / "figures" / name, (0, 0))
         await made.retention.expire()
-        assert list(made.files.drawn()) == sorted([stored, "fresh"])
+        assert list(await made.files.drawn()) == sorted([stored, "fresh"])
 
 
 async def test_a_store_that_is_away_costs_a_line_and_the_rest_is_deleted_the_next_time(
@@ -269,7 +269,7 @@ async def test_figures_make_room_where_a_report_cannot_be_deleted_on_a_full_disk
         key, erase = await made.report(1), made.results.erase
 
         async def full(keys: list[str]) -> frozenset[str]:
-            if made.files.drawn():
+            if await made.files.drawn():
                 raise StorageFull("full")
             return await erase(keys)
 

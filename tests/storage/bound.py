@@ -27,4 +27,6 @@ def a_cache(**bounds: Any) -> MemoryCache:
 
 
 def files_in(root: Path, **bounds: Any) -> FileStore:
-    return DataDirectory(root, **bounds).within(DEFAULT_TENANT)
+    files = DataDirectory(root, **bounds).within(DEFAULT_TENANT)
+    assert isinstance(files, FileStore)
+    return files

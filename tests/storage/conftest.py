@@ -13,7 +13,7 @@ from cqox.storage.postgres import PostgresStore
 from cqox.storage.sealing import TenantSealing
 from services.simulation.stores.database import open_database
 from services.simulation.stores.database_server import DatabaseServer
-from tests.servers import Postgres, Redis, running
+from tests.servers import ObjectStore, Postgres, Redis, running
 from tests.storage.bound import in_default
 from tests.storage.sealings import SealedWhole, sealing_in
 
@@ -23,6 +23,12 @@ type Opening = Callable[[], AbstractAsyncContextManager[SqliteStore | PostgresSt
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     with running(Postgres()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    with running(ObjectStore()) as server:
         yield server
 
 

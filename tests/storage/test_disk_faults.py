@@ -94,8 +94,8 @@ class Workload:
     async def check(self) -> None:
         for name in "abc":
             if name not in self.unknown:
-                assert self.files.has(name) == (name in self.stored)
-            if self.files.has(name):
+                assert await self.files.has(name) == (name in self.stored)
+            if await self.files.has(name):
                 assert await self.files.is_intact(name)
                 async with self.files.reading(name) as table:
                     assert table.path.read_bytes() == TABLE

@@ -22,10 +22,10 @@ async def test_a_figure_is_there_once_it_is_written_and_gone_once_it_is_erased(f
     assert await files.read_figure(path) is None
     await files.write_figure(path, b"<svg/>")
     assert await files.read_figure(path) == b"<svg/>"
-    assert (files.drawn(), await files.count_figures("a")) == (["a"], 1)
-    assert files.drawn_at("a") > 0.0
+    assert (list(await files.drawn()), await files.count_figures("a")) == (["a"], 1)
+    assert (await files.drawn())["a"] > 0.0
     await files.erase("a")
-    assert (await files.read_figure(path), files.drawn(), files.drawn_at("a")) == (None, [], 0.0)
+    assert (await files.read_figure(path), await files.drawn()) == (None, {})
 
 
 async def test_a_figure_that_was_damaged_is_rendered_again(tmp_path: Path) -> None:

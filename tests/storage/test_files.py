@@ -65,7 +65,7 @@ async def test_a_data_set_deleted_by_another_engine_stays_readable_for_current_r
     async with files.reading("a") as table:
         path = table.path
         await other.delete("a")
-        assert not files.has("a")
+        assert not await files.has("a")
         assert path.read_bytes() == b"table"
     assert everything(tmp_path) == []
 
@@ -76,7 +76,7 @@ async def test_a_data_set_stored_again_after_its_deletion_stays(tmp_path: Path) 
     async with files.reading("a"):
         await files.delete("a")
         await kept(files, "a")
-    assert files.has("a")
+    assert await files.has("a")
 
 
 async def test_replaced_files_stay_unchanged_for_current_readers(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ async def test_a_file_with_a_wrong_digest_is_never_read_and_can_be_uploaded_agai
     with pytest.raises(NotFound, match="damaged"):
         async with files.reading("a"):
             pass
-    assert not files.has("a")
+    assert not await files.has("a")
     assert everything(tmp_path) == []
 
 
@@ -141,7 +141,7 @@ async def test_deleting_a_missing_data_set_is_no_error(tmp_path: Path) -> None:
 async def test_a_path_traversal_is_not_found(tmp_path: Path, name: str) -> None:
     files = files_in(tmp_path)
     with pytest.raises(NotFound):
-        files.has(name)
+        await files.has(name)
     with pytest.raises(NotFound):
         files.figure("a", name, "svg")
 
@@ -258,7 +258,7 @@ async def test_a_failed_deletion_is_not_reported_as_done(tmp_path: Path, monkeyp
         patched.setattr(Path, "rename", closed)
         with pytest.raises(StoreUnavailable, match="read-only"):
             await files.delete("a")
-    assert files.has("a")
+    assert await files.has("a")
 
 
 async def test_damage_is_reported_if_it_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,15 +305,15 @@ def aged(path: Path, seconds: float) -> None:
 
 async def test_uploads_reads_and_explicit_marks_update_the_last_use_of_a_data_set(tmp_path: Path) -> None:
     files = files_in(tmp_path)
-    assert files.used_at("a") == 0
+    assert await files.used_at("a") == 0
     await kept(files, "a")
     aged(tmp_path / "datasets/a", 1000)
-    assert time.time() - files.used_at("a") > 900
+    assert time.time() - await files.used_at("a") > 900
     await files.use("a")
-    assert time.time() - files.used_at("a") < 500
+    assert time.time() - await files.used_at("a") < 500
     aged(tmp_path / "datasets/a", 1000)
     async with files.reading("a"):
-        assert time.time() - files.used_at("a") < 500
+        assert time.time() - await files.used_at("a") < 500
     await files.use("nothing")
     files.directory.close()
 
@@ -447,5 +447,5 @@ async def test_a_data_set_on_the_way_to_its_place_is_there_after_a_start(tmp_pat
     await kept(files_in(tmp_path), "a")
     (tmp_path / "datasets" / "a").rename(tmp_path / "datasets" / "a.former")
     files = files_in(tmp_path)
-    assert files.kept() == ["a"]
+    assert list(await files.kept()) == ["a"]
     assert await files.is_intact("a")

@@ -115,14 +115,14 @@ async def _check(directory: DataDirectory, dead: str) -> None:
     for kind in ("incoming", "reading", "removed", "uploads"):
         assert [path.name for path in files.listed(kind) if path.name.startswith(dead)] == []
     for name in ("before", "new"):
-        if files.has(name):
+        if await files.has(name):
             assert await files.is_intact(name)
             async with files.reading(name) as table:
                 assert table.path.read_bytes() == TABLE
     # What the killed one had begun can be done again.
     for name in ("before", "new"):
         await stored(files, name)
-        assert files.has(name)
+        assert await files.has(name)
     for upload_id in files.partial.ids():
         found = files.partial.find(upload_id)
         piece = files.partial.open_piece(upload_id, found.offset)

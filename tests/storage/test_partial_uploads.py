@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
-from cqox.storage.partial_uploads import PARTIAL_SECONDS, PartialUpload, PartialUploads
+from cqox.storage.partial_upload import PARTIAL_SECONDS, PartialUpload
+from cqox.storage.partial_uploads import PartialUploads
 from cqox.storage.sealing import UPLOAD, TenantSealing
 from tests.storage.sealings import sealing_in
 

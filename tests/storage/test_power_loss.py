@@ -64,7 +64,7 @@ async def stored(files: FileStore, name: str, content: bytes = TABLE, *, replace
 
 async def is_whole(files: FileStore, name: str) -> bool:
     """Return whether a data set is there, which must be readable then."""
-    if not files.has(name):
+    if not await files.has(name):
         with pytest.raises(NotFound):
             async with files.reading(name):
                 pass
@@ -251,7 +251,7 @@ def test_figures_that_were_erased_do_not_come_back(disk: Path) -> None:
         await files.erase("a")
 
     async def check(files: FileStore, loss: PowerLoss) -> None:
-        assert not (loss.is_complete and files.drawn()), loss
+        assert not (loss.is_complete and await files.drawn()), loss
 
     each_loss_of(disk, Sealing(), before, operation, check)
 
@@ -423,11 +423,11 @@ def test_a_removed_tenant_stays_removed(disk: Path) -> None:
 
     async def check(loss: PowerLoss) -> None:
         directory = DataDirectory(loss.root, reserve_bytes=0)
-        assert not (loss.is_complete and "acme" in directory.tenants()), loss
-        if "acme" in directory.tenants():
+        assert not (loss.is_complete and "acme" in await directory.tenants()), loss
+        if "acme" in await directory.tenants():
             await is_whole(directory.within("acme"), "a")
         await directory.remove_tenant("acme")
-        assert "acme" not in directory.tenants()
+        assert "acme" not in await directory.tenants()
 
     for loss in each_power_loss(disk, seeds=1):
         with loss.running():

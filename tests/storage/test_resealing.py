@@ -61,7 +61,7 @@ async def test_plain_files_are_sealed_and_read_as_before(tmp_path: Path, sealing
     originals: FormerOriginals = {}
     for name in ("a", "b"):
         assert await reseal_dataset(files, name, originals)
-        assert (files.used_at(name) == 100.0) is (name == "a")
+        assert (await files.used_at(name) == 100.0) is (name == "a")
         assert all(is_sealed(content) for content in contents(tmp_path, name).values())
         assert await files.record(name) == a_dataset(name)
         assert await files.is_intact(name)

@@ -28,8 +28,8 @@ def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     state.original = place / "original"
     ballast = SimpleNamespace(lacking_bytes=0)
     originals = Originals(lambda: [tmp_path / "datasets"], 1000)
-    state.room = Room(tmp_path, reserve_bytes=2**30, ballast=ballast, originals=originals)
-    state.small = Room(tmp_path, reserve_bytes=5, ballast=ballast, originals=originals)
+    state.room = Room(tmp_path, reserve_bytes=2**30, ballast=ballast, dispensable=originals)
+    state.small = Room(tmp_path, reserve_bytes=5, ballast=ballast, dispensable=originals)
     return state
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_removed_where_that_would_not_help(disk: SimpleNamespace) -> 
 
 
 def test_the_disk_is_checked_by_a_write(tmp_path: Path) -> None:
-    room = Room(tmp_path, reserve_bytes=0, ballast=Ballast(tmp_path), originals=Originals(lambda: [tmp_path], 0))
+    room = Room(tmp_path, reserve_bytes=0, ballast=Ballast(tmp_path), dispensable=Originals(lambda: [tmp_path], 0))
     room.check_disk(tmp_path)
     with pytest.raises(OSError, match="No such file"):
         room.check_disk(tmp_path / "gone")
