@@ -12,6 +12,7 @@ from cqox.analysis.keyrings import check_mark, put_mark
 from cqox.analysis.rekeying import Rekeyed, rekey, rotate
 from cqox.analysis.stores import open_cache
 from cqox.contract import counted
+from cqox.contract.messages import Message
 from cqox.storage import DataDirectory, ResultDatabase, Sealing
 from services.cli.db_check import every_tenant
 from services.cli.db_session import run
@@ -41,6 +42,8 @@ async def _rekey_all(store: ResultDatabase, settings: Settings, *, new_keys: boo
     await to_thread.run_sync(check_mark, settings.data_dir, opened)
     sealing = Sealing(opened.ring, seals=not plain)
     await store.migrate()
+    if settings.object_store:
+        raise SettingsError(str(Message("encryption.no-rekeying-of-objects")))
     directory = DataDirectory(settings.data_dir, sealing=sealing)
     try:
         return await _each(store, settings, directory, sealing, new_keys=new_keys)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from cqox.environment import data_home
 from services.config.about import About
 from services.config.body_pace import BodyPace
-from services.config.vault_settings import VaultSettings
+from services.config.object_settings import ObjectSettings
 
 __all__ = ["Settings", "shared_socket_path"]
 
@@ -21,7 +21,7 @@ _MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(VaultSettings):
+class Settings(ObjectSettings):
     """The configuration of the services. Every field has a working default."""
 
     data_dir: Annotated[

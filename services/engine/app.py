@@ -13,7 +13,7 @@ from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.parts import Parts
 from cqox.analysis.service import Analyses
 from cqox.analysis.stores import check_addresses, check_file
-from cqox.errors import StoreUnavailable
+from cqox.errors import ObjectStoreUnfit, StoreUnavailable
 from cqox.security import Verdict
 from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics
@@ -144,6 +144,7 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     async def warm() -> None:
         with suppress(StoreUnavailable):
             await check_role()
+        await check_fitness()
         await state.analyses.warm()
 
     async def check_role() -> None:
@@ -154,6 +155,15 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
         if reason is not None:
             raise SettingsError(f"CQOX_AUTH={settings.auth} keeps tenants apart, and this database does not: {reason}")
         state.role_checked = True
+
+    async def check_fitness() -> None:
+        try:
+            await objects()
+        except ObjectStoreUnfit as error:
+            raise SettingsError(f"CQOX_OBJECT_STORE: {error}") from None
+        except StoreUnavailable:
+            # It is found out by the first call that reaches it, and nothing is written before.
+            return
 
     async def results() -> None:
         await state.analyses.store.ping()
@@ -168,6 +178,9 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     async def keys() -> None:
         await state.analyses.check_keys()
 
+    async def objects() -> None:
+        await state.analyses.check_objects()
+
     @engine_app.after_request
     async def translate(response: Response) -> Response:
         await translate_response(current_request(), response)
@@ -181,6 +194,8 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     _record(engine_app, state)
     add_admin(engine_app)
     checks = {"results": results, "cache": cache, "disk": disk}
+    if addresses.objects is not None:
+        checks["objects"] = objects
     add_health(engine_app, checks if addresses.sealing.ring is None else checks | {"keys": keys})
     add_docs(engine_app)
     redirect_to_docs(engine_app)

@@ -46,6 +46,11 @@ def check_sealing(settings: Settings, sealing: Sealing) -> None:
             f"With CQOX_AUTH={settings.auth} it has to be said whether what an engine stores is encrypted: "
             "set CQOX_KEYS to none, file or vault."
         )
+    if settings.keys == "file" and settings.object_store and settings.key_ring == Path():
+        raise SettingsError(
+            "CQOX_KEYS=file with CQOX_OBJECT_STORE needs CQOX_KEY_RING, a file that all engines share: with keys of "
+            "its own in each data directory no engine could read what another has stored. Or set CQOX_KEYS to vault."
+        )
     try:
         sealing.check()
     except StoreUnavailable as error:

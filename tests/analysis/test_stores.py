@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from cqox.analysis.stores import (
     generation_of,
     open_cache,
     open_store,
+    open_volume,
 )
 from cqox.errors import StoreUnavailable
 from cqox.storage import DEFAULT_TENANT, MemoryCache, SqliteStore
+from cqox.storage.objects import ObjectStoreAddress
 from tests.storage.records import a_report
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +54,17 @@ def test_an_address_of_another_form_is_refused(addresses: StoreAddresses) -> Non
     check_addresses(StoreAddresses())
     with pytest.raises(ValueError, match="_URL"):
         check_addresses(addresses)
+
+
+def test_an_object_store_needs_a_database_that_all_engines_reach(tmp_path: Path) -> None:
+    objects = ObjectStoreAddress(bucket="bucket")
+    with pytest.raises(ValueError, match="CQOX_OBJECT_STORE needs POSTGRES_URL"):
+        check_addresses(StoreAddresses(objects=objects))
+    check_addresses(StoreAddresses(objects=objects, postgres_url="postgresql://db/x"))
+    assert open_volume(tmp_path, StoreAddresses()) is None
+    assert open_volume(tmp_path, StoreAddresses(objects=objects)) is not None
+
+
+def test_an_engine_without_an_object_store_does_not_load_its_client() -> None:
+    program = "import sys; import services.engine.app; print([name for name in sys.modules if 'obstore' in name])"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"

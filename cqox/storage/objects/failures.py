@@ -1,5 +1,7 @@
 """Errors of an object store, translated into errors that a caller can act on, and the policy of its calls."""
 
+import re
+
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
 from cqox.resilience import CircuitBreaker, Policy, Retry, Timeout
@@ -13,6 +15,8 @@ _SECONDS = 16.0
 _FULL = ("507 Insufficient Storage", "QuotaExceeded", "XMinioStorageFull", "EntityTooLarge")
 _CLOSED = ("PermissionDeniedError", "UnauthenticatedError")
 _MOST_CHARACTERS = 300
+_STATUS = re.compile(r"status code: ([^:<]+)")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
 class ObjectStoreAway(StoreUnavailable):
@@ -26,12 +30,21 @@ def translate(error: Exception) -> StoreUnavailable:
         error: raised by `obstore`.
     """
     text = str(error).partition("\n\nDebug source")[0]
-    reason = " ".join(text.split())[:_MOST_CHARACTERS].rstrip(".")
+    reason = _reason(text)
     if any(mark in text for mark in _FULL):
         return StorageFull(Message("storage.objects-full", reason=reason))
     if type(error).__name__ in _CLOSED or "NoSuchBucket" in text:
         return StoreUnavailable(Message("storage.objects-refused", reason=reason))
     return ObjectStoreAway(Message("storage.objects-failed", reason=reason))
+
+
+def _reason(text: str) -> str:
+    """Return what the store has answered, or why it has not; without addresses, since clients see it."""
+    status = _STATUS.search(text)
+    if status is None:
+        return " ".join(text.rpartition(": ")[2].split())[:_MOST_CHARACTERS].rstrip(".")
+    code = _CODE.search(text)
+    return status[1].strip() if code is None else f"{status[1].strip()}, {code[1]}"
 
 
 def rejected(error: Rejected | AttemptTimeout) -> StoreUnavailable:

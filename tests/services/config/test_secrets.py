@@ -23,7 +23,8 @@ def secret(tmp_path):
 
 
 def test_every_secret_has_a_file_and_no_flag_that_takes_it():
-    assert set(SECRETS) == {"CQOX_ADMIN_TOKEN", "CQOX_HOP_KEY", "CQOX_OIDC_CLIENT_SECRET", "POSTGRES_URL", "REDIS_URL"}
+    keys = {"CQOX_ADMIN_TOKEN", "CQOX_HOP_KEY", "CQOX_OBJECT_STORE_ACCESS_KEY", "CQOX_OBJECT_STORE_SECRET_KEY"}
+    assert set(SECRETS) == keys | {"CQOX_OIDC_CLIENT_SECRET", "POSTGRES_URL", "REDIS_URL"}
     for one in SECRETS.values():
         assert one.file_variable == f"{one.variable}_FILE"
     assert SECRETS["CQOX_ADMIN_TOKEN"].flag == ""

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cqox.certificates import Credentials
+from cqox.storage.objects.address import Keys, ObjectStoreAddress
 from cqox.vault import Vault, VaultAccess
 from cqox.vault.database import DatabaseLogins
 from services.config.configuration import SettingsError
@@ -44,3 +45,34 @@ def test_users_of_a_vault_need_an_address_without_one() -> None:
         ):
             with pytest.raises(SettingsError, match=reason):
                 store_addresses(Settings(postgres_url=url), logins=logins)
+
+
+def test_the_object_store_is_that_of_the_settings() -> None:
+    assert store_addresses(Settings()).objects is None
+    given = Settings(
+        object_store="s3://bucket/prefix",
+        object_store_endpoint="https://objects.example.com",
+        object_store_region="eu-central-1",
+        object_store_access_key="which",
+        object_store_secret_key="hush",
+        object_copies_bytes=5,
+    )
+    addresses = store_addresses(given)
+    assert addresses.copies_bytes == 5
+    assert addresses.objects == ObjectStoreAddress(
+        bucket="bucket",
+        prefix="prefix",
+        endpoint="https://objects.example.com",
+        region="eu-central-1",
+        keys=Keys(access_key="which", secret_key="hush"),
+    )
+    assert "hush" not in repr(given)
+    assert "hush" not in repr(addresses)
+
+
+def test_an_object_store_that_cannot_be_reached_so_is_an_invalid_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="CQOX_OBJECT_STORE must be an address"):
+        store_addresses(Settings(object_store="/data"))
+    monkeypatch.setattr("services.engine.addresses.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match="pip install 'cqox\\[stores\\]'"):
+        store_addresses(Settings(object_store="s3://bucket"))

@@ -37,3 +37,12 @@ def test_a_ring_that_others_can_read_ends_the_start(tmp_path: Path) -> None:
     (tmp_path / "keyring.json").chmod(0o644)
     with pytest.raises(SettingsError, match="chmod 600"):
         check_sealing(settings, open_sealing(settings))
+
+
+def test_a_ring_in_one_data_directory_goes_with_no_object_store(tmp_path: Path) -> None:
+    given = {"data_dir": tmp_path / "data", "keys": "file", "object_store": "s3://bucket"}
+    alone = Settings(**given)
+    with pytest.raises(SettingsError, match="CQOX_KEY_RING"):
+        check_sealing(alone, open_sealing(alone))
+    shared = Settings(**given, key_ring=tmp_path / "ring")
+    check_sealing(shared, open_sealing(shared))

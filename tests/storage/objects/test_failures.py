@@ -23,6 +23,14 @@ def test_any_other_failure_is_an_outage_in_one_line() -> None:
     assert str(found) == "The object store failed: error sending request."
 
 
+def test_a_reason_names_the_answer_and_no_address() -> None:
+    at = "Generic S3 error: Error performing PUT http://10.0.0.7/bucket/key in 3.4ms - "
+    answered = f"{at}Server returned non-2xx status code: 503 Slow Down: <Error><Code>SlowDown</Code></Error>"
+    assert str(translate(GenericError(answered))) == "The object store failed: 503 Slow Down, SlowDown."
+    unanswered = f"{at}HTTP error: operation timed out"
+    assert str(translate(GenericError(unanswered))) == "The object store failed: operation timed out."
+
+
 def test_outages_are_retried_and_open_the_circuit_and_refusals_do_neither() -> None:
     calls = list[str]()
 
