@@ -55,6 +55,13 @@ CERTIFICATE_END = Series(
     meaning="Unix time at which the certificate in use expires: that of the `service`, where it has TLS.",
     labels=("certificate",),
 )
+CERTIFICATE_BEGIN = Series(
+    name="cqox.certificate.not_before",
+    kind="gauge",
+    unit="s",
+    meaning="Unix time from which on the certificate in use is valid: what of its life is left decides about alerts.",
+    labels=("certificate",),
+)
 CIRCUIT_STATE = Series(
     name="cqox.circuit.state",
     kind="gauge",
@@ -92,10 +99,7 @@ RETRY_BUDGET = Series(
     service="gateway",
 )
 CONNECTIONS = Series(
-    name="cqox.connections",
-    kind="gauge",
-    unit="{connection}",
-    meaning="Connections of clients that are open.",
+    name="cqox.connections", kind="gauge", unit="{connection}", meaning="Connections of clients that are open."
 )
 CONNECTIONS_CLOSED = Series(
     name="cqox.connections.closed",

@@ -62,12 +62,11 @@ ALERTS = (
         summary="The disk of {{ $labels.job }} ({{ $labels.instance }}) is full or takes no writes",
         action="Delete data sets, or what others have put there; uploads and jobs are refused meanwhile.",
     ),
-    # A certificate that lives for an hour is always near its end: so its longest life of late counts as well.
+    # A certificate that lives for an hour is always near its end: so the share of its life that is left counts as well.
     Alert(
         name="CqoxCertificateEnds",
-        expression="cqox:certificate:left_seconds < seconds(600)\n"
-        "or (cqox:certificate:left_seconds < seconds(259200)\n"
-        "    and cqox:certificate:left_seconds < 0.2 * max_over_time(cqox:certificate:left_seconds[14d]))",
+        expression="cqox:certificate:left_seconds < seconds(259200)\n"
+        "and cqox:certificate:left_seconds < 0.2 * cqox:certificate:life_seconds",
         severity="page",
         within=120,
         summary="A certificate ({{ $labels.certificate }}) of {{ $labels.instance }} ends in "
@@ -185,7 +184,7 @@ ALERTS = (
     Alert(
         name="CqoxCertificateEndsSoon",
         expression="cqox:certificate:left_seconds < seconds(1209600)\n"
-        "and cqox:certificate:left_seconds < 0.3 * max_over_time(cqox:certificate:left_seconds[14d])",
+        "and cqox:certificate:left_seconds < 0.3 * cqox:certificate:life_seconds",
         hold=60,
         severity="ticket",
         within=180,

@@ -51,4 +51,8 @@ RECORDS = (
         name="cqox:certificate:left_seconds",
         expression="cqox_certificate_not_after_seconds - time()",
     ),
+    Record(
+        name="cqox:certificate:life_seconds",
+        expression="cqox_certificate_not_after_seconds - cqox_certificate_not_before_seconds",
+    ),
 )

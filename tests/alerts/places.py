@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ __all__ = ["Certified", "OnSmallDisk", "certified", "on_small_disk"]
 _MIB = 2**20
 _DISK_BYTES = 64 * _MIB
 _RESERVE_BYTES = 2 * _MIB
-_DAY = 86400.0
+_LIFE_DAYS = 0.4
 
 
 class OnSmallDisk:
@@ -85,13 +86,11 @@ class Certified:
 
     Attributes:
         watched: what watches it.
-        life: seconds of a certificate that ends.
     """
 
     watched: Monitoring
 
-    def __init__(self, folder: Path, *, factor: float) -> None:
-        self.life = 660 / factor + 5
+    def __init__(self, folder: Path) -> None:
         self.authority: Authority = authority_in(folder / "certificates", "gateway")
         port = free_port()
         variables = {
@@ -119,9 +118,21 @@ class Certified:
             return False
 
     @contextmanager
+    def ageing(self) -> Iterator[None]:
+        """The certificate in use has a quarter of its life left."""
+        with self._left(0.25):
+            yield
+
+    @contextmanager
     def dying(self) -> Iterator[None]:
-        """The certificate in use ends, and none comes after it."""
-        self.authority.issue("gateway", days=self.life / _DAY)
+        """The certificate in use has a tenth of its life left, as a Prometheus sees that has just been started."""
+        with self._left(0.1):
+            yield
+
+    @contextmanager
+    def _left(self, share: float) -> Iterator[None]:
+        begin = datetime.now(UTC) - timedelta(days=(1 - share) * _LIFE_DAYS)
+        self.authority.issue("gateway", days=_LIFE_DAYS, begin=begin)
         yield
         self.authority.issue("gateway", days=1.0)
 
@@ -137,7 +148,7 @@ class Certified:
 def certified(folder: Path, *, factor: float) -> Iterator[Certified]:
     """Run it, watched at this scale of time."""
     with ExitStack() as stack:
-        made = Certified(folder, factor=factor)
+        made = Certified(folder)
         stack.callback(made.close)
         made.start()
         engine = stack.enter_context(StandIn(factor))

@@ -50,6 +50,7 @@ SCENES = (
     Scene(place="processes", cause="starved", alerts=("CqoxEventLoopBlocked",)),
     Scene(place="disk", cause="nearly_full", alerts=("CqoxDiskNearlyFull",), silent=("CqoxDiskFull",)),
     Scene(place="disk", cause="full", alerts=("CqoxDiskFull",), silent=("CqoxStoreFailing", "CqoxReportsUnstored")),
+    Scene(place="certificates", cause="ageing", alerts=("CqoxCertificateEndsSoon",), silent=("CqoxCertificateEnds",)),
     Scene(place="certificates", cause="dying", alerts=("CqoxCertificateEnds",), silent=("CqoxCertificateEndsSoon",)),
     Scene(place="certificates", cause="not_replaced", alerts=("CqoxCertificateNotReplaced",)),
     Scene(place="stand-ins", cause="all", alerts=tuple(each.alert for each in CAUSES)),

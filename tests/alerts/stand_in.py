@@ -35,6 +35,7 @@ class Cause:
 
 _REQUESTS = 'http_server_request_duration_seconds_count{http_request_method="POST",http_route="/api/datasets",'
 _CERTIFICATE = 'cqox_certificate_not_after_seconds{certificate="service"}'
+_ITS_BEGIN = 'cqox_certificate_not_before_seconds{certificate="service"}'
 _DAY = 86400.0
 
 CAUSES = (
@@ -177,7 +178,9 @@ class StandIn:
             levels = {name: each.well.get(name, 0.0) for each in CAUSES for name in each.levels}
             for each in self._causes:
                 levels |= each.levels
-            levels[_CERTIFICATE] = time.time() + levels[_CERTIFICATE] * 20 * _DAY / self.factor
+            life = 20 * _DAY / self.factor
+            levels[_CERTIFICATE] = time.time() + levels[_CERTIFICATE] * life
+            levels[_ITS_BEGIN] = levels[_CERTIFICATE] - life
             counts = dict.fromkeys((name for each in CAUSES for name in each.rates), 0.0) | self._counts
         return "".join(f"{name} {value!r}\n" for name, value in (levels | counts).items())
 

@@ -1,14 +1,16 @@
 """Telemetry of a service over its lifetime, with periodic measurements."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import trio
 
+from cqox.certificates import Loaded
 from cqox.tasks import open_task_group
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.metrics import Labels
@@ -40,7 +42,11 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
     begun = app.telemetry = app.telemetry or begin_telemetry(app.title, app.settings)
     ends = [metrics.watch(metric_definitions.HTTP_SERVER_ACTIVE, lambda: [(len(app.in_flight), {})])]
     if app.tls is not None:
-        ends.append(metrics.watch(metric_definitions.CERTIFICATE_END, partial(_certificate, app.tls)))
+        for series, moment in (
+            (metric_definitions.CERTIFICATE_BEGIN, attrgetter("not_before")),
+            (metric_definitions.CERTIFICATE_END, attrgetter("not_after")),
+        ):
+            ends.append(metrics.watch(series, partial(_certificate, app.tls, moment)))
     try:
         async with open_task_group("telemetry", detached=True) as group:
             if not begun.settings.disabled:
@@ -57,8 +63,8 @@ async def telemetry_of(app: "App") -> AsyncIterator[Telemetry]:
             end()
 
 
-def _certificate(tls: ServerTls) -> list[tuple[float, Labels]]:
-    return [(tls.credentials.current().not_after, {"certificate": "service"})]
+def _certificate(tls: ServerTls, moment: Callable[[Loaded], float]) -> list[tuple[float, Labels]]:
+    return [(moment(tls.credentials.current()), {"certificate": "service"})]
 
 
 async def _measure_lag() -> None:

@@ -58,7 +58,7 @@ async def test_telemetry_that_the_server_started_is_left_to_it() -> None:
 
 
 @pytest.mark.trio
-async def test_the_end_of_the_certificate_in_use_is_a_metric_where_there_is_tls(tmp_path: Path) -> None:
+async def test_begin_and_end_of_the_certificate_in_use_are_metrics_where_there_is_tls(tmp_path: Path) -> None:
     authority = authority_in(tmp_path, "gateway")
     app = App(__name__, title="Gateway", settings=Settings(tls_dir=authority.folder / "gateway"))
     assert app.tls is not None
@@ -66,6 +66,9 @@ async def test_the_end_of_the_certificate_in_use_is_a_metric_where_there_is_tls(
         ((value, labels),) = metrics.read(metric_definitions.CERTIFICATE_END)
         assert labels == {"certificate": "service"}
         assert value == app.tls.credentials.current().not_after
+        assert metrics.read(metric_definitions.CERTIFICATE_BEGIN) == [
+            (app.tls.credentials.current().not_before, labels)
+        ]
     assert metrics.read(metric_definitions.CERTIFICATE_END) == []
     async with telemetry_of(App(__name__, title="Gateway", settings=Settings())):
         assert metrics.read(metric_definitions.CERTIFICATE_END) == []
