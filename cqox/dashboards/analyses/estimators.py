@@ -1,6 +1,7 @@
 """Panels of estimators."""
 
 from cqox.contract.messages import Message
+from cqox.dashboards.analyses.reasons import reason_bars, with_reasons
 from cqox.dashboards.analyses.shapes import Asked, bars, pivot, table
 from cqox.dashboards.analyses.words import ESTIMATES, HISTORY, MANY, NUMBER, REPORT, TIME
 from cqox.dashboards.panels import Panel, View
@@ -48,7 +49,7 @@ PANELS: tuple[Asked, ...] = (
                 most_rows=200,
             ),
         ),
-        shape=bars(of=2),
+        shape=reason_bars,
         nothing=Message("studies.skip-reasons-none"),
     ),
     Asked(
@@ -71,13 +72,15 @@ PANELS: tuple[Asked, ...] = (
                 most_rows=200,
             ),
         ),
-        shape=table(
-            Message("studies.column-estimator"),
-            Message("studies.column-reason"),
-            Message("studies.column-role"),
-            Message("studies.column-number"),
-            timed=False,
-            reported=False,
+        shape=with_reasons(
+            table(
+                Message("studies.column-estimator"),
+                Message("studies.column-reason"),
+                Message("studies.column-number"),
+                timed=False,
+                reported=False,
+            ),
+            1,
         ),
         nothing=Message("studies.skipped-none"),
     ),
@@ -94,13 +97,15 @@ PANELS: tuple[Asked, ...] = (
         queries=(
             ViewQuery(
                 view="dashboard_estimators",
-                columns=("created_second", "name", "reason", "analysis_id"),
+                columns=("created_second", "name", "reason", "role", "analysis_id"),
                 where=(("status", ("failed",)),),
                 order=("-created_second", "analysis_id", "name"),
                 most_rows=100,
             ),
         ),
-        shape=table(TIME, Message("studies.column-estimator"), Message("studies.column-reason"), REPORT),
+        shape=with_reasons(
+            table(TIME, Message("studies.column-estimator"), Message("studies.column-reason"), REPORT), 2
+        ),
         nothing=Message("studies.estimators-failed-none"),
     ),
     Asked(
