@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cqox.dashboards import Dashboard, Link, Match, MetricQuery, Panel, Row, View
+from cqox.dashboards.analyses import ANALYSIS
 from cqox.dashboards.answering import metric_queries
 from cqox.dashboards.operations import OPERATIONS
 from cqox.dashboards.promql import expression
+from deploy.grafana.studies import target_of
 from deploy.grafana.units import unit_of
 
 __all__ = ["DASHBOARDS", "FOLDER", "dashboard", "expressions", "legend", "rows", "text"]
@@ -18,7 +20,7 @@ __all__ = ["DASHBOARDS", "FOLDER", "dashboard", "expressions", "legend", "rows",
 FOLDER = Path(__file__).parent / "dashboards"
 """Folder of the dashboards."""
 
-DASHBOARDS = (OPERATIONS,)
+DASHBOARDS = (OPERATIONS, ANALYSIS)
 
 type _Json = dict[str, object]
 
@@ -146,9 +148,7 @@ def _panel(panel: Panel) -> _Json:
         "links": [_link(link) for link in panel.links if link.kind == "runbook"],
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
-        "targets": [
-            {"refId": chr(ord("A") + number), **_target(panel, query)} for number, query in enumerate(panel.queries)
-        ],
+        "targets": [{"refId": chr(ord("A") + number), **target} for number, target in enumerate(_targets(panel))],
     }
 
 
@@ -165,27 +165,22 @@ def _steps(panel: Panel) -> list[_Json]:
     return steps + ([{"color": "red", "value": alarm}] if alarm is not None else [])
 
 
-def _target(panel: Panel, query: MetricQuery | View) -> _Json:
-    if not isinstance(query, View):
-        text = expression(query, window=_WINDOW, where=_CHOSEN)
+def _targets(panel: Panel) -> Iterator[_Json]:
+    queries = metric_queries(panel)
+    for query in queries:
         # Exemplars lead from a point to a trace that is one of its values.
         exemplar = panel.kind == "timeseries" and panel.unit == "seconds"
-        return {"datasource": _PROMETHEUS, "expr": text, "legendFormat": legend(query), "exemplar": exemplar}
-    timed = panel.kind in ("timeseries", "state")
-    if timed:
-        sql = f"SELECT at AS time, name AS metric, value FROM {query.name} WHERE $__timeFilter(at) ORDER BY at"
-    elif query.headings:
-        named = ", ".join(f'{column} AS "{heading}"' for column, heading in query.headings)
-        sql = f"SELECT {named} FROM {query.name}"
-    else:
-        sql = f"SELECT name, value FROM {query.name} ORDER BY value DESC"
-    return {
-        "datasource": _POSTGRES,
-        "rawQuery": True,
-        "editorMode": "code",
-        "format": "time_series" if timed else "table",
-        "rawSql": sql,
-    }
+        text = expression(query, window=_WINDOW, where=_CHOSEN)
+        yield {"datasource": _PROMETHEUS, "expr": text, "legendFormat": legend(query), "exemplar": exemplar}
+    if not queries:
+        target = target_of(panel.id)
+        yield {
+            "datasource": _POSTGRES,
+            "rawQuery": True,
+            "editorMode": "code",
+            "format": target.format,
+            "rawSql": target.sql,
+        }
 
 
 def _link(link: Link) -> _Json:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cqox.contract.messages import Message
-from cqox.dashboards import Dashboard, Panel, Row, View
+from cqox.dashboards import Dashboard
 from cqox.dashboards.answering import metric_queries
 from deploy.grafana import dashboard
 from deploy.prometheus.alerts import ALERTS
@@ -53,15 +52,15 @@ def test_small_values_are_the_bad_ones_where_the_alarm_is_below_the_warning() ->
     assert [(step["color"], step["value"]) for step in steps] == [("red", None), ("orange", 0.05), ("green", 0.15)]
 
 
-def test_a_view_is_asked_by_sql_within_the_time_range() -> None:
-    text = Message("text.verbatim", text="Verdicts")
-    panel = Panel(id="verdicts", title=text, help=text, queries=(View(name="analysis_verdicts"),))
-    row = Row(id="a", title=text, panels=(panel,))
-    found = dashboard.dashboard(Dashboard(id="analysis", title=text, rows=(row,)))
-    [_, drawn] = found["panels"]  # type: ignore[misc]
-    [target] = drawn["targets"]
-    assert target["rawSql"].startswith("SELECT at AS time, name AS metric, value FROM analysis_verdicts WHERE $__time")
-    assert drawn["datasource"]["type"] == "grafana-postgresql-datasource"
+def test_panels_about_analyses_are_asked_by_one_statement_within_the_time_range() -> None:
+    found = dashboard.dashboard(dashboard.ANALYSIS)
+    panels = [panel for panel in found["panels"] if panel["type"] != "row"]  # type: ignore[attr-defined]
+    assert len(panels) == len(dashboard.ANALYSIS.panels)
+    for panel in panels:
+        [target] = panel["targets"]
+        assert "$__unixEpochFrom()" in target["rawSql"], panel["title"]
+        assert target["format"] == ("time_series" if panel["type"] == "timeseries" else "table")
+        assert panel["datasource"]["type"] == "grafana-postgresql-datasource"
     assert found["templating"] == {"list": []}
 
 
@@ -110,8 +109,16 @@ def test_panels_have_places_of_their_own_and_an_id_each() -> None:
 def test_the_sources_of_the_dashboard_are_provisioned() -> None:
     provisioned = ROOT / "deploy" / "grafana" / "provisioning"
     sources = yaml.safe_load((provisioned / "datasources" / "cqox.yaml").read_text(encoding="utf-8"))["datasources"]
-    uids = {source["uid"] for source in sources}
-    assert set(re.findall(r'"type": "prometheus",\s*"uid": "([^"]+)"', dashboard.text(dashboard.OPERATIONS))) <= uids
+    sources_of = {(source["type"], source["uid"]) for source in sources}
+    for one in dashboard.DASHBOARDS:
+        named = re.findall(r'"type": "([\w-]+)",\s*"uid": "([^"]+)"', dashboard.text(one))
+        assert set(named) <= sources_of
     [provider] = yaml.safe_load((provisioned / "dashboards" / "cqox.yaml").read_text(encoding="utf-8"))["providers"]
     mounts = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["grafana"]["volumes"]
     assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in mounts
+
+
+def test_grafana_begins_with_a_dashboard_that_there_is() -> None:
+    stack = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["grafana"]
+    home = Path(stack["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (dashboard.FOLDER / home.name).is_file()
