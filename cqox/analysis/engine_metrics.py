@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from cqox.analysis.admission import ANALYSES, Admission
 from cqox.analysis.disk_usage import DiskUsage
 from cqox.analysis.metered_pool import CPU_QUOTA
+from cqox.analysis.steps import STEPS
 from cqox.analysis.workers import WorkerPool
+from cqox.contract.estimators import ESTIMATORS
+from cqox.contract.gates import GATE_STATUSES, GATES
 from cqox.storage import MemoryCache, SharedCache
 from cqox.telemetry import metric_definitions, metrics
 from cqox.telemetry.metrics import Labels
@@ -20,6 +23,12 @@ _REJECTED = (
 )
 _REJECTIONS: tuple[Labels, ...] = tuple({"policy": policy, "reason": reason} for policy, reason in _REJECTED)
 """Rejections by an engine itself; those by policies of its stores are in `cqox.telemetry.policies`."""
+
+_GATE_RESULTS: tuple[Labels, ...] = tuple(
+    {"gate": gate, "status": status} for gate in GATES for status in GATE_STATUSES
+)
+_SKIPPED: tuple[Labels, ...] = tuple({"estimator": name} for name in ESTIMATORS)
+_STEPS: tuple[Labels, ...] = tuple({"step": name} for name in STEPS)
 
 
 @contextmanager
@@ -75,6 +84,9 @@ def watched(
             lambda: [(space.size_bytes, {"disk": name}) for name, space in disks.found.items()],
         ),
         metrics.born(metric_definitions.REJECTIONS, lambda: _REJECTIONS),
+        metrics.born(metric_definitions.GATE_RESULTS, lambda: _GATE_RESULTS),
+        metrics.born(metric_definitions.ESTIMATOR_SKIPPED, lambda: _SKIPPED),
+        metrics.born(metric_definitions.STEP_DURATION, lambda: _STEPS),
     ]
     try:
         yield

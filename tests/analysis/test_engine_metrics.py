@@ -35,6 +35,9 @@ async def test_the_parts_of_an_engine_are_read_while_it_is_open(tmp_path: Path) 
             pending=lambda: 2,
         ):
             assert shown(metric_definitions.ANALYSIS_PLACES) == {"": 3}
+            assert {"gate": "overlap", "status": "fail"} in metrics.births(metric_definitions.GATE_RESULTS)
+            assert {"estimator": "iv_2sls"} in metrics.births(metric_definitions.ESTIMATOR_SKIPPED)
+            assert {"step": "diagnostics"} in metrics.births(metric_definitions.STEP_DURATION)
             assert shown(metric_definitions.QUEUE_OLDEST) == {"": 0}
             assert shown(metric_definitions.REPORTS_UNSTORED) == {"": 2}
             assert shown(metric_definitions.WORKERS) == {"idle": 1, "busy": 0}
@@ -44,3 +47,4 @@ async def test_the_parts_of_an_engine_are_read_while_it_is_open(tmp_path: Path) 
             assert shown(metric_definitions.DISK_FREE)["data"] <= shown(metric_definitions.DISK_SIZE)["data"]
     assert not shown(metric_definitions.ANALYSIS_PLACES)
     assert not shown(metric_definitions.DISK_SIZE)
+    assert not metrics.births(metric_definitions.GATE_RESULTS)

@@ -7,6 +7,7 @@ import pytest
 from cqox.analysis import opened
 from cqox.analysis import run as run_module
 from cqox.analysis.run import analyze
+from cqox.analysis.steps import STEPS
 from cqox.contract import AnalyzeRequest, EstimateEvent, parse_model
 from cqox.contract.messages import codes
 from cqox.datasets import Limits, ReadOptions, read_table, sample_path, write_parquet
@@ -67,6 +68,7 @@ def test_every_step_is_reported_in_order_with_each_estimate_as_it_comes(table: P
     steps = [step["step"] for step in progress]
     assert steps[0] == "read"
     assert steps[-1] == "figures"
+    assert {step for step in steps if not step.startswith("estimate.")} == set(STEPS)
     assert steps.index("estimate.difference_in_means") < steps.index("diagnostics")
     difference = next(step for step in progress if step["step"] == "estimate.difference_in_means")
     assert difference["status"] == "ok"
