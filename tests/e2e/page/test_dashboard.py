@@ -1,5 +1,6 @@
 """The dashboard in a real Chromium: both languages, a desk and a phone, live, by keys, and one panel alone."""
 
+import re
 import time
 
 import pytest
@@ -137,3 +138,39 @@ def test_it_goes_on_by_itself(visitors: Visitors, url: str) -> None:
     with visitor.page.expect_response("**/panels/answering**") as later:
         pass
     assert later.value.ok
+
+
+@pytest.mark.parametrize(("board", "width"), [("operations", 360), ("analysis", 1400)])
+def test_a_span_between_two_moments_is_asked_for_and_kept_in_the_address(
+    visitors: Visitors, url: str, board: str, width: int
+) -> None:
+    visitor = visitors.enter(url, width=width)
+    panel = {"operations": "memory", "analysis": "analyses"}[board]
+    visitor.goto(f"/dashboard/{board}?panel={panel}&refresh=0")
+    visitor.choose("time-range", "chosen")
+    end = visitor.page.get_by_label(visitor.text("range-to"), exact=True)
+    second = visitor.page.evaluate("new Date('2025-01-01T12:00').getTime() / 1000")
+    with visitor.page.expect_request(f"**/panels/{panel}?**to={second}.000*"):
+        visitor.page.get_by_label(visitor.text("range-from"), exact=True).fill("2024-12-31T12:00")
+        end.fill("2025-01-01T12:00")
+    visitor.page.wait_for_url(f"**to={second}**")
+    visitor.page.locator(".panel .nothing").wait_for()
+    assert overflow(visitor) == 0
+    visitor.page.reload()
+    visitor.page.locator(".panel .nothing").wait_for()
+    assert end.input_value() == "2025-01-01T12:00"
+    end.fill("2024-12-31T12:00")
+    visitor.page.get_by_role("alert").get_by_text(visitor.text("range-empty")).wait_for()
+    assert visitor.page.locator(".panel").count() == 0
+    visitor.choose("time-range", "86400")
+    visitor.page.locator(".panel .chart svg, .panel .nothing").first.wait_for()
+    assert "from=" not in visitor.page.url
+
+
+def test_five_years_of_analyses_have_years_on_their_axis(visitors: Visitors, url: str) -> None:
+    visitor = visitors.enter(url)
+    visitor.goto("/dashboard/analysis?panel=analyses&range=157766400&refresh=0")
+    visitor.page.locator(".chart svg").wait_for()
+    marks = visitor.page.locator(".chart text.tick[text-anchor=middle]").all_text_contents()
+    assert len(marks) >= 3
+    assert all(re.fullmatch(r"\d{1,2}/\d{4}", mark) for mark in marks), marks

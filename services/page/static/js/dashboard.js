@@ -3,12 +3,11 @@ import { asProblem, call, id, isAbort } from "./api.js";
 import { Bars, Legend, Lines, Numbers, States } from "./chart.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { Busy, Failure, Heading, Table, useLoaded, useStore } from "./parts.js";
+import { endsOf, RangeChoice, rangeOf, rangeProblem } from "./range.js";
 import { go, route } from "./route.js";
 import { currentLanguage, moment, t } from "./text.js";
 import { exactTime, withUnit } from "./units.js";
 
-const RANGES = { operations: [900, 3600, 10_800, 21_600, 86_400], analysis: [86_400, 604_800, 2_592_000] };
-const RANGE_NAMES = { 900: "range-15m", 3600: "range-1h", 10800: "range-3h", 21600: "range-6h", 86400: "range-24h", 604800: "range-7d", 2592000: "range-30d" };
 const REFRESHES = { 0: "refresh-off", 10: "refresh-10s", 30: "refresh-30s", 60: "refresh-1m" };
 
 /** The address of the view with some of its choices changed. */
@@ -45,9 +44,8 @@ export function Dashboards({ board }) {
 function Board({ board, boards }) {
   const { query } = useStore(route);
   const { value, problem, again } = useLoaded((signal) => call(`/api/dashboards/${id(board)}`, { signal }), [board]);
-  const ranges = RANGES[board] ?? RANGES.operations;
-  const asked = Number(query.get("range"));
-  const range = ranges.includes(asked) ? asked : ranges[board === "operations" ? 1 : 2];
+  const range = rangeOf(board, query);
+  const wrong = rangeProblem(board, range);
   const refresh = query.has("refresh") && query.get("refresh") in REFRESHES ? Number(query.get("refresh")) : 30;
   const [turn, refreshNow] = useTurns(refresh);
   const choices = { range, job: query.get("job") ?? "", instance: query.get("instance") ?? "" };
@@ -56,13 +54,14 @@ function Board({ board, boards }) {
   const rows = value?.rows.map((row) => ({ ...row, panels: row.panels.filter((panel) => !alone || panel.id === alone) })).filter((row) => row.panels.length > 0);
   return html`<${Heading}>${value?.title ?? t("dashboard")}<//>
     ${boards.length > 1 && html`<nav class="tabs" aria-label=${t("dashboards")}>${boards.map((each) => html`<a href=${`/dashboard/${id(each.id)}`} aria-current=${each.id === board ? "page" : undefined}>${each.title}</a>`)}</nav>`}
-    <${Controls} board=${board} ranges=${ranges} choices=${choices} refresh=${refresh} set=${set} refreshNow=${refreshNow} />
+    <${Controls} board=${board} choices=${choices} refresh=${refresh} set=${set} refreshNow=${refreshNow} />
     <${Failure} problem=${problem} again=${again} />
     ${!value && !problem && html`<${Busy} />`}
+    ${wrong && html`<p role="alert">${wrong}</p>`}
     ${value && rows.length === 0 && html`<p>${t("panel-unknown")}</p>`}
     ${alone && html`<p><a href=${address(board, query, { panel: "" })}>${t("all-panels")}</a></p>`}
     ${!alone && value && html`<nav class="rows" aria-label=${t("rows-of-panels")}>${rows.map((row) => html`<a href=${`#${row.id}`}>${row.title}</a> `)}</nav>`}
-    ${rows?.map(
+    ${!wrong && rows?.map(
       (row) => html`<section key=${row.id} aria-labelledby=${row.id}>
         <h2 id=${row.id}>${row.title}</h2>
         <div class="panels">${row.panels.map((panel) => html`<${Panel} key=${panel.id} board=${board} panel=${panel} choices=${choices} turn=${turn} alone=${Boolean(alone)} query=${query} />`)}</div>
@@ -70,7 +69,7 @@ function Board({ board, boards }) {
     )}`;
 }
 
-function Controls({ board, ranges, choices, refresh, set, refreshNow }) {
+function Controls({ board, choices, refresh, set, refreshNow }) {
   const processes = useProcesses(board);
   const jobs = [...new Set(processes.map(({ job }) => job))];
   const instances = [...new Set(processes.filter(({ job }) => !choices.job || job === choices.job).map(({ instance }) => instance))];
@@ -82,7 +81,7 @@ function Controls({ board, ranges, choices, refresh, set, refreshNow }) {
     </select>
   </div>`;
   return html`<div class="controls" role="group" aria-label=${t("choices-of-dashboard")}>
-    ${choice("range", t("time-range"), ranges.map((each) => [each, t(RANGE_NAMES[each])]), choices.range)}
+    <${RangeChoice} board=${board} range=${choices.range} set=${set} />
     ${choice("refresh", t("refresh"), Object.entries(REFRESHES).map(([each, code]) => [each, t(code)]), refresh)}
     ${board === "operations" && choice("job", t("service"), jobs.map((each) => [each, each]), choices.job, t("all-services"))}
     ${board === "operations" && choice("instance", t("process"), instances.map((each) => [each, each]), choices.instance, t("all-processes"))}
@@ -121,15 +120,15 @@ function Panel({ board, panel, choices, turn, alone, query }) {
     // Only what can be seen is asked for, so that a long dashboard costs no more than a short one.
     if (!seen) return undefined;
     const stop = new AbortController();
-    const now = Date.now() / 1000;
-    const given = new URLSearchParams({ from: (now - choices.range).toFixed(3), to: now.toFixed(3) });
+    const [from, to] = endsOf(choices.range);
+    const given = new URLSearchParams({ from: from.toFixed(3), to: to.toFixed(3) });
     for (const name of ["job", "instance"]) if (choices[name]) given.set(name, choices[name]);
     call(`/api/dashboards/${id(board)}/panels/${id(panel.id)}?${given}`, { signal: stop.signal }).then(
       (data) => setState({ data }),
       (error) => isAbort(error) || setState({ problem: asProblem(error) }),
     );
     return () => stop.abort();
-  }, [seen, turn, choices.range, choices.job, choices.instance, panel.id, currentLanguage()]);
+  }, [seen, turn, choices.range.length, choices.range.from, choices.range.to, choices.job, choices.instance, panel.id, currentLanguage()]);
   const { data, problem } = state;
   const toggle = (name) => {
     const next = new Set(hidden);

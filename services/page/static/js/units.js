@@ -44,7 +44,7 @@ export function marks(low, high) {
   return found;
 }
 
-const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
+const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 182 * DAY, 365 * DAY, 730 * DAY];
 
 /** Return round times between two, at most as many as given, in the time zone of the reader. */
 export function timeMarks(start, end, most) {
@@ -55,13 +55,16 @@ export function timeMarks(start, end, most) {
   return found;
 }
 
-/** Return a time on an axis, with the day where the axis spans several. */
+/** Return a time on an axis, with the day where the axis spans several, and the year where it spans most of one. */
 export function clockTime(at, span) {
-  const format = span > 2 * DAY ? { month: "numeric", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const day = { month: "numeric", day: "numeric" };
+  const formats = [[730 * DAY, { year: "numeric", month: "numeric" }], [300 * DAY, { year: "2-digit", ...day }], [2 * DAY, day]];
+  const [, format] = formats.find(([least]) => span > least) ?? [0, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }];
   return new Intl.DateTimeFormat(currentLanguage(), format).format(new Date(at * 1000));
 }
 
-/** Return a moment with its seconds. */
+/** Return a moment with its seconds, and with its year where that is another one. */
 export function exactTime(at) {
-  return new Intl.DateTimeFormat(currentLanguage(), { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(new Date(at * 1000));
+  const year = new Date(at * 1000).getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  return new Intl.DateTimeFormat(currentLanguage(), { ...year, month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(new Date(at * 1000));
 }
