@@ -9,6 +9,11 @@ _STORE_ERRORS = (
     'error_type=~"StoreUnavailable|StorageFull"}'
 )
 
+# Windows see a failure for minutes after its repair: who has been woken by the cause is not woken once more by them.
+_PAGED = (
+    'count_over_time(ALERTS{alertname=~"CqoxDown|CqoxStoreFailing|CqoxJam|CqoxDiskFull", alertstate="firing"}[6m]) > 0'
+)
+
 
 def _grown(series: str, labels: str, window: str) -> str:
     # A counter that appears with its first event has no earlier sample from which it could have increased.
@@ -73,9 +78,12 @@ ALERTS = (
         "{{ $value | humanizeDuration }}",
         action="Issue a new one into the folder of the service; it is taken up without a restart.",
     ),
+    # While no engine answers, CqoxDown says so; and for a minute after its end the gateway only has not noticed yet.
     Alert(
         name="CqoxDegraded",
-        expression='max by (job, instance, part) (avg_over_time(cqox_degraded{part=~"engine|keys|vault"}[1m])) > 0.5',
+        expression='max by (job, instance, part) (avg_over_time(cqox_degraded{part=~"keys|vault"}[1m])) > 0.5\n'
+        'or (max by (job, instance, part) (avg_over_time(cqox_degraded{part="engine"}[1m])) > 0.5\n'
+        '    and on () max(min_over_time(up{job="cqox-engine"}[1m])) == 1)',
         hold=45,
         severity="page",
         within=120,
@@ -87,7 +95,7 @@ ALERTS = (
         name="CqoxErrorBudgetBurnsFast",
         expression="cqox:request_errors:ratio_rate5m > 14.4 * 0.005\n"
         "and cqox:request_errors:ratio_rate1h > 14.4 * 0.005\n"
-        "and cqox:request_errors:increase5m >= 10",
+        f"and cqox:request_errors:increase5m >= 10\nunless on () {_PAGED}",
         hold=120,
         severity="page",
         within=300,
