@@ -86,3 +86,15 @@ def test_a_gateway_that_has_died_next_to_its_sidecar_is_left_to_kubernetes(parts
     dead.is_listed = False
     parts.mesh.publish()
     wait_until(lambda: [parts.ask(http) for _ in range(20)] == [200] * 20)
+
+
+def test_idle_connections_are_closed_by_the_sidecar_that_sends_requests(parts: Parts) -> None:
+    [release] = parts.mesh.releases
+    http = parts.mesh.http(parts.client)
+    assert [parts.ask(http) for _ in range(4)] == [200] * 4
+    to_gateways = f"cluster.outbound|8082||{release.objects.host('gateway')}"
+    places = [(parts.client.envoy, to_gateways), *((each.envoy, "cluster.inbound|8082||") for each in parts.gateways)]
+    opened = [(envoy, name) for envoy, name in places if envoy.stat(f"{name}.upstream_cx_total")]
+    assert len(opened) >= 2
+    wait_until(lambda: all(envoy.stat(f"{name}.upstream_cx_idle_timeout") for envoy, name in opened))
+    assert [envoy.stat(f"{name}.upstream_cx_destroy_remote") for envoy, name in opened] == [0] * len(opened)
