@@ -167,6 +167,17 @@ def test_the_deadline_of_a_client_ends_before_the_time_out_of_any_sidecar(parts:
     assert sum(parts.gateway.envoy.stats("upstream_rq_timeout$").values()) == 0
 
 
+def test_no_header_of_a_client_makes_a_sidecar_retry_or_end_a_request(parts: Parts) -> None:
+    for each in parts.counted:
+        each.answer = (503, {})
+    assert parts.ask(**{"x-envoy-retry-on": "5xx", "x-envoy-max-retries": "2"}).status_code == 503
+    assert len(parts.arrived()) == _ATTEMPTS
+    assert _mesh_attempts(parts) == {"1"}
+    for each in parts.counted:
+        each.answer, each.delay = None, 1.0
+    assert parts.ask(**{"x-envoy-upstream-rq-timeout-ms": "300"}).status_code == 200
+
+
 def test_no_deadline_of_a_sidecar_reaches_an_engine(parts: Parts) -> None:
     assert parts.ask().status_code == 200
     [arrived] = parts.arrived()
