@@ -39,6 +39,8 @@ _ASK_EVERY_SECONDS = 5.0
 _MISS_AFTER_SECONDS = 1.0
 _MISSES = 2
 _MOMENT_SECONDS = 0.001
+_REFUSED_BEHIND = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Statuses of an intermediary whose connection was refused, such as a sidecar of Linkerd or Istio."""
 _EJECTED_SECONDS = 10.0
 _FAILURES_TO_EJECT = 5
 
@@ -47,7 +49,7 @@ class _ProbeResult(Enum):
     """The result of a liveness probe.
 
     A refused connection does not cancel attempts: a draining engine has closed its listener and still serves requests
-    in flight, and the kernel closes the connections of a process that died. The sidecar of a mesh answers 503 instead.
+    in flight, and the kernel closes the connections of a process that died. The sidecar of a mesh answers instead.
     """
 
     ALIVE = "alive"
@@ -174,7 +176,7 @@ class Replica:
         with trio.move_on_after(_MISS_AFTER_SECONDS):
             try:
                 reply = await self._client.send(_LIVE)
-                if reply.status == HTTPStatus.SERVICE_UNAVAILABLE and not reply.attributed:
+                if reply.status in _REFUSED_BEHIND and not reply.attributed:
                     return _ProbeResult.CLOSED
                 return _ProbeResult.ALIVE if reply.status == HTTPStatus.OK else _ProbeResult.SILENT
             except httpx.ConnectError:

@@ -50,11 +50,11 @@ async def test_one_missed_probe_fails_nothing(autojump_clock):
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("sidecar", [False, True])
-async def test_an_engine_that_drains_behind_a_closed_door_finishes_what_it_has(autojump_clock, sidecar):
+@pytest.mark.parametrize("status", [None, 502, 503])
+async def test_an_engine_that_drains_behind_a_closed_door_finishes_what_it_has(autojump_clock, status):
     engine, other = Engine(taking(60)), Engine()
-    # Behind a sidecar a refused connection is a 503 that names no request.
-    engine.refusal = Reply(status=503, headers=(), body=b"", attributed=False) if sidecar else REFUSED
+    # Behind a sidecar a refused connection is a failure that names no request.
+    engine.refusal = REFUSED if status is None else Reply(status=status, headers=(), body=b"", attributed=False)
     made = policies(engine, other)
     answers: list[Reply] = []
 
