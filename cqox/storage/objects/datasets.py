@@ -26,9 +26,9 @@ from cqox.storage.objects.copies import LocalCopies
 from cqox.storage.objects.keys import root_of
 from cqox.storage.sealing import TenantSealing
 
-__all__ = ["DatasetObjects"]
+__all__ = ["EDITION_CHARACTERS", "DatasetObjects"]
 
-_EDITION_CHARACTERS = 32
+EDITION_CHARACTERS = 32
 _ATTEMPTS = 5
 _logger = getLogger("cqox.storage")
 
@@ -77,7 +77,7 @@ class DatasetObjects:
             record: the data set.
             replace: whether to replace existing files; otherwise those stay.
         """
-        dataset_id, edition = record.dataset_id, randomness.token_hex(_EDITION_CHARACTERS // 2)
+        dataset_id, edition = record.dataset_id, randomness.token_hex(EDITION_CHARACTERS // 2)
         manifest = manifest_of(folder, record)
         try:
             for name in manifest.digests:
@@ -223,7 +223,7 @@ class DatasetObjects:
         if found is None:
             return None
         content, tag = found
-        edition, stored = content[:_EDITION_CHARACTERS].decode("ascii", "replace"), content[_EDITION_CHARACTERS:]
+        edition, stored = content[:EDITION_CHARACTERS].decode("ascii", "replace"), content[EDITION_CHARACTERS:]
         return _Stored(edition=edition, tag=tag, manifest=opened_manifest(stored, dataset_id, self._sealing))
 
     def _content(self, edition: str, manifest: Manifest) -> bytes:

@@ -5,10 +5,11 @@ erased/<tenant id>/         marks of its recently erased data sets
 probes/                     objects of the check at the start, for a moment each
 """
 
-__all__ = ["ERASED", "TENANTS", "root_of"]
+__all__ = ["ERASED", "PROBES", "TENANTS", "root_of"]
 
 TENANTS = "tenants/"
 ERASED = "erased/"
+PROBES = "probes/"
 
 
 def root_of(tenant_id: str) -> str:

@@ -4,6 +4,7 @@ from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.errors import ObjectStoreUnfit
 from cqox.storage.objects.client import Objects
+from cqox.storage.objects.keys import PROBES
 
 __all__ = ["probe"]
 
@@ -20,7 +21,7 @@ def probe(objects: Objects) -> None:
         StoreUnavailable: the store fails, or rejects the calls.
     """
     for _ in range(_TIMES):
-        key = f"probes/{randomness.token_hex(16)}"
+        key = f"{PROBES}{randomness.token_hex(16)}"
         try:
             first = objects.put(key, b"first", only_new=True)
             if not first or objects.put(key, b"second", only_new=True):

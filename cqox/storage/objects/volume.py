@@ -8,11 +8,12 @@ from anyio import CapacityLimiter
 
 from cqox.contract.messages import Message
 from cqox.errors import ObjectStoreUnfit
+from cqox.storage.objects.abandoned import sweep_probes, sweep_tenant
 from cqox.storage.objects.address import ObjectStoreAddress
 from cqox.storage.objects.client import Objects
 from cqox.storage.objects.copies import LocalCopies
 from cqox.storage.objects.files import ObjectFiles
-from cqox.storage.objects.keys import ERASED, TENANTS, root_of
+from cqox.storage.objects.keys import ERASED, PROBES, TENANTS, root_of
 from cqox.storage.objects.marks import ErasureMarks
 from cqox.storage.objects.originals import OriginalObjects, enforce
 from cqox.storage.objects.probe import probe
@@ -137,7 +138,7 @@ class ObjectVolume:
 
         def check() -> None:
             self.ready()
-            self.objects.get("probes/answer")
+            self.objects.get(f"{PROBES}answer")
 
         await run_in_thread(check, limiter=self.limiter, abandon_on_cancel=True)
 
@@ -170,10 +171,14 @@ class ObjectVolume:
         await run_in_thread(remove, limiter=self.limiter)
 
     async def sweep(self) -> int:
-        """Remove copies of data sets that were deleted by other engines; return their number."""
+        """Remove copies of what others have deleted, and objects that killed engines have left; return the number."""
+
+        def sweep(tenant_id: str) -> int:
+            kept = self.objects.list(f"{root_of(tenant_id)}manifests/")
+            copies = self.copies.retain(tenant_id, frozenset(info.key.rpartition("/")[2] for info in kept))
+            return copies + sweep_tenant(self.objects, tenant_id)
+
         count = 0
         for tenant_id in await self.tenants():
-            kept = await run_in_thread(self.objects.list, f"{root_of(tenant_id)}manifests/", limiter=self.limiter)
-            names = frozenset(info.key.rpartition("/")[2] for info in kept)
-            count += await run_in_thread(self.copies.retain, tenant_id, names, limiter=self.limiter)
-        return count
+            count += await run_in_thread(sweep, tenant_id, limiter=self.limiter)
+        return count + await run_in_thread(sweep_probes, self.objects, limiter=self.limiter)
