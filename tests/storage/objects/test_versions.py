@@ -82,6 +82,9 @@ def test_all_versions_are_deleted_of_one_object_or_of_all_below_a_prefix(
         for content in (b"first", b"second"):
             volume.objects.put(key, content)
     assert len(object_store.versions(address.bucket)) == 8
+    # Another client deletes the current version alone, which leaves a marker.
+    ObjectVolume.open(address, tmp_path, copies_bytes=0).objects.delete("a/c")
+    assert len(object_store.versions(address.bucket)) == 9
     volume.objects.delete("a/b", "nothing")
     assert sorted(set(object_store.versions(address.bucket))) == ["of/cqox/a/bc", "of/cqox/a/c", "of/cqox/ab"]
     volume.objects.delete_below("a/")
