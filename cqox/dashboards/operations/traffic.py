@@ -33,6 +33,9 @@ NOW = Row(
             queries=(Gauge(series=UP, by=("job",), legend=Legend(labels=("job",))),),
             kind="stat",
             columns=4,
+            # None at all is an alarm; how many there should be, only the operator knows.
+            warn=0.9,
+            alarm=0.5,
             links=(runbook("CqoxDown"),),
         ),
         Panel(
@@ -123,7 +126,6 @@ REQUESTS = Row(
                 ),
             ),
             unit="requests_per_second",
-            stacked=True,
             links=(TRACES,),
         ),
         Panel(

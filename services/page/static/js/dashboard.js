@@ -191,7 +191,8 @@ function Values({ panel, data }) {
 
 /** A link, or the name of the place where the installation has no address for it. */
 function Place({ link }) {
-  const title = link.kind === "runbook" ? `${link.title}: ${link.target.split("#").at(-1)}` : link.title;
+  // Names of alerts are longer than a narrow panel: they may break before a capital letter, and nowhere else.
+  const title = link.kind === "runbook" ? html`${link.title}: ${link.target.split("#").at(-1).split(/(?<!^Cqox)(?=[A-Z])/).map((part) => html`<wbr />${part}`)}` : link.title;
   if (!link.address) return link.kind === "runbook" ? html`<span class="muted">${title}</span>` : null;
   return link.kind === "page" ? html`<a href=${link.address}>${title}</a>` : html`<a href=${link.address} target="_blank" rel="noopener">${title}</a>`;
 }
