@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.alerts.monitoring import Monitoring, monitoring
+from tests.alerts.pair import pair
 from tests.alerts.places import certified, on_small_disk
 from tests.alerts.staging import Staged, stage
 from tests.alerts.stand_in import CAUSES, StandIn
@@ -48,6 +49,9 @@ SCENES = (
     Scene(place="links", cause="without_cache", alerts=("CqoxCacheAway",)),
     Scene(place="processes", cause="dying_workers", alerts=("CqoxWorkersKeepDying",)),
     Scene(place="processes", cause="starved", alerts=("CqoxEventLoopBlocked",)),
+    Scene(place="pair", cause="one_killed", alerts=("CqoxReplicasMissing",), silent=("CqoxDown",)),
+    Scene(place="pair", cause="refusing_collector", alerts=("CqoxTelemetryLost",)),
+    Scene(place="pair", cause="overloaded", alerts=("CqoxSaturated", "CqoxQueueLong"), silent=("CqoxJam",)),
     Scene(place="disk", cause="nearly_full", alerts=("CqoxDiskNearlyFull",), silent=("CqoxDiskFull",)),
     Scene(place="disk", cause="full", alerts=("CqoxDiskFull",), silent=("CqoxStoreFailing", "CqoxReportsUnstored")),
     Scene(place="certificates", cause="ageing", alerts=("CqoxCertificateEndsSoon",), silent=("CqoxCertificateEnds",)),
@@ -93,6 +97,7 @@ PLACES: dict[str, Callable[..., AbstractContextManager[Any]]] = {
     "services": system,
     "links": system,
     "processes": system,
+    "pair": pair,
     "disk": on_small_disk,
     "certificates": certified,
     "stand-ins": stand_ins,

@@ -24,6 +24,7 @@ class Cause:
         levels: gauges by name and labels; a certificate's is a share of twenty days.
         rates: growth of counters, per second.
         well: the same gauges where all is well; 0 if not given.
+        well_rates: growth of counters once the trouble is over, per second; 0 if not given.
     """
 
     alert: str
@@ -31,6 +32,7 @@ class Cause:
     levels: Mapping[str, float] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     well: Mapping[str, float] = field(default_factory=dict)
+    well_rates: Mapping[str, float] = field(default_factory=dict)
 
 
 _REQUESTS = 'http_server_request_duration_seconds_count{http_request_method="POST",http_route="/api/datasets",'
@@ -46,6 +48,7 @@ CAUSES = (
             _REQUESTS + 'http_response_status_code="200"}': 24.0,
             _REQUESTS + 'http_response_status_code="503",error_type="503"}': 1.0,
         },
+        well_rates={_REQUESTS + 'http_response_status_code="200"}': 25.0},
     ),
     Cause(
         alert="CqoxCircuitOpen",
@@ -134,6 +137,7 @@ class StandIn:
     factor: float
     _counts: dict[str, float] = field(default_factory=dict)
     _causes: tuple[Cause, ...] = ()
+    _had_causes: bool = False
     _changed: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -188,10 +192,12 @@ class StandIn:
         with self._lock:
             self._count()
             self._causes = causes
+            self._had_causes = True
 
     def _count(self) -> None:
         now = time.monotonic()
-        for each in self._causes:
-            for name, rate in each.rates.items():
+        # No traffic before the first trouble: at a scale of time it would outweigh the failures for long.
+        for each in CAUSES if self._had_causes else ():
+            for name, rate in (each.rates if each in self._causes else each.well_rates).items():
                 self._counts[name] = self._counts.get(name, 0.0) + rate * self.factor * (now - self._changed)
         self._changed = now

@@ -176,6 +176,12 @@ class System:
             yield
 
     @contextmanager
+    def hasty_client(self) -> Iterator[None]:
+        """One client asks each second for an analysis that takes long, and leaves two seconds for it."""
+        with traffic(self.gateway, per_second=1, body=LONG, X_Request_Timeout_Ms="2000"):
+            yield
+
+    @contextmanager
     def wrong_requests(self) -> Iterator[None]:
         """One client asks for what there is not, ten times a second."""
         with traffic(self.gateway, per_second=10, path="/api/datasets/none"):

@@ -26,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def test_a_client_alone_pages_nobody(place: System) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
-        for cause in (place.impatient_client, place.wrong_requests):
+        for cause in (place.impatient_client, place.hasty_client, place.wrong_requests):
             stack.enter_context(cause())
         time.sleep(1.2 * named("CqoxErrorBudgetBurnsFast").within / _FACTOR)
     # They came, and so many that they would have been a page as failures of ours.
