@@ -174,3 +174,22 @@ def test_five_years_of_analyses_have_years_on_their_axis(visitors: Visitors, url
     marks = visitor.page.locator(".chart text.tick[text-anchor=middle]").all_text_contents()
     assert len(marks) >= 3
     assert all(re.fullmatch(r"\d{1,2}/\d{4}", mark) for mark in marks), marks
+
+
+@pytest.mark.parametrize(
+    ("most", "marks"),
+    [
+        (0.3, [0, 0.1, 0.2, 0.3]),
+        (90, [0, 30, 60, 90]),
+        (90_000, [0, 43_200, 86_400]),
+        (3.4e6, [0, 864e3, 1728e3, 2592e3]),
+    ],
+)
+def test_an_axis_of_times_has_round_times(
+    visitors: Visitors, page_stack: Stack, most: float, marks: list[float]
+) -> None:
+    visitor = visitors.enter(page_stack.gateway.url)
+    found = visitor.page.evaluate(
+        "most => import('/page/js/units.js').then(({ marks }) => marks(0, most, 'seconds'))", most
+    )
+    assert found == pytest.approx(marks)

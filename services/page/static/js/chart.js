@@ -91,7 +91,7 @@ export function Lines({ panel, data, hidden, cursor, onCursor }) {
   // A limit far above all values would press them flat.
   const limits = [["warn", panel.warn], ["alarm", panel.alarm]].filter(([, limit]) => limit !== null && limit <= Math.max(highest * 2, panel.unit === "ratio" ? 0.05 : 0) && limit >= lowest);
   const top = Math.max(highest, ...limits.map(([, limit]) => limit)) || 1;
-  const steps = marks(lowest, top * 1.05);
+  const steps = marks(lowest, top * 1.05, panel.unit);
   const most = Math.max(top * 1.05, steps.at(-1) ?? 0);
   const inner = Math.max(10, width - LEFT - RIGHT);
   const x = (at) => LEFT + ((at - start) / (end - start || 1)) * inner;

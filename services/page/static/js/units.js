@@ -34,11 +34,15 @@ export function withUnit(value, unit) {
   return (FORMATS[unit] ?? ((each) => number(each, 3)))(value);
 }
 
-/** Return the marks of an axis from the lowest to the highest value: three to six round numbers. */
-export function marks(low, high) {
+const LENGTHS = [1, 2, 5, 10, 20, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY];
+
+/** Return the marks of an axis from the lowest to the highest value: three to six round numbers, of seconds round times. */
+export function marks(low, high, unit) {
   const rough = (high - low || Math.abs(high) || 1) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough);
+  const base = unit === "seconds" && rough > 2 * DAY ? DAY : 1;
+  const power = 10 ** Math.floor(Math.log10(rough / base)) * base;
+  const lengths = unit === "seconds" && base === 1 && rough > 1 ? LENGTHS : [1, 2, 2.5, 5, 10].map((each) => each * power);
+  const step = lengths.find((each) => each >= rough);
   const found = [];
   for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-9; place += 1) found.push(place * step);
   return found;
