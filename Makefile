@@ -167,6 +167,12 @@ staging: $(VENV)/.test-ready  ## every alert, from its cause to its receiver and
 	@tests/servers/prometheus.sh $(VENV)
 	@$(BIN)/python -m tests.alerts $(STAGING)
 
+.PHONY: game-day
+game-day: $(VENV)/.test-ready  ## break engines, disk, PostgreSQL and a certificate; see who is notified and what the board shows; the page is build/game-day/index.html (GAME_DAY="--factor 20"; half an hour)
+	@tests/servers/prometheus.sh $(VENV)
+	@tests/servers/chromium.sh $(VENV)
+	@$(BIN)/python -m tests.game_day $(GAME_DAY)
+
 .PHONY: simulate
 simulate: $(VENV)/.test-ready  ## ten thousand seeds of six simulated minutes, resumable; 100 of six hours (SEEDS="0-99"; some CPU hours)
 	@$(BIN)/python -m cqox.chaos simulate --seeds 0-19 --minutes 4 --quiet --twice

@@ -88,6 +88,7 @@ def monitoring(
     factor: float,
     encrypted: Sequence[str] = (),
     expected: Mapping[str, int] | None = None,
+    port: int | None = None,
 ) -> Iterator[Monitoring]:
     """Run them until all targets are up, Prometheus has found its Alertmanager and the watchdog has come once.
 
@@ -97,6 +98,7 @@ def monitoring(
         factor: by how much their times are shorter.
         encrypted: jobs whose targets have TLS.
         expected: how many instances of a job there should be, where it is not one.
+        port: that of Prometheus, where somebody has its address already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Receiver() as receiver:
@@ -105,7 +107,7 @@ def monitoring(
             made.scrape(job, addresses)
         made.alertmanager = Alertmanager(_alertmanager_file(folder, receiver.url, factor))
         file = _prometheus_file(folder, targets, made.alertmanager.port, factor, encrypted, expected or {})
-        made.prometheus = Prometheus(file, resend_seconds=max(60.0 / factor, 1.0))
+        made.prometheus = Prometheus(file, resend_seconds=max(60.0 / factor, 1.0), port=port)
         try:
             made.alertmanager.start()
             made.prometheus.start()

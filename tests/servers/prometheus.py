@@ -29,10 +29,12 @@ _SHARE = Path("/usr/share")
 class _Server:
     """A server with `/-/ready`; its log is a file."""
 
-    def __init__(self, name: str, folder: Path, arguments: Sequence[str], around: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, folder: Path, arguments: Sequence[str], around: Sequence[str] = (), port: int | None = None
+    ) -> None:
         self._name = name
         self._log = folder / f"{name}.log"
-        self.port = free_port()
+        self.port = port or free_port()
         self._arguments = [*around, program(name), f"--web.listen-address=127.0.0.1:{self.port}", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,9 +79,10 @@ class Prometheus(_Server):
     Args:
         configuration: the file.
         resend_seconds: how long it waits before it sends an alert again that its Alertmanager may have missed.
+        port: a free one if None.
     """
 
-    def __init__(self, configuration: Path, *, resend_seconds: float) -> None:
+    def __init__(self, configuration: Path, *, resend_seconds: float, port: int | None = None) -> None:
         folder = configuration.parent
         arguments = [
             f"--config.file={configuration}",
@@ -87,7 +90,7 @@ class Prometheus(_Server):
             f"--rules.alert.resend-delay={round(resend_seconds * 1000)}ms",
             "--log.level=warn",
         ]
-        super().__init__("prometheus", folder, arguments)
+        super().__init__("prometheus", folder, arguments, port=port)
 
     def get(self, path: str, **parameters: str) -> dict[str, object]:
         """Return `data` of an answer of its API."""
