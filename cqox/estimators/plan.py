@@ -51,8 +51,8 @@ class Plan:
         Args:
             key: what it is.
             make: computes it.
-            of: the objects that it is computed from, other than data and settings: compared by identity, and kept as long
-                as the plan.
+            of: the objects that it is computed from, other than data and settings: compared by identity, and kept as
+                long as the plan.
         """
         return self._once(("shared", key), make, *of)
 
