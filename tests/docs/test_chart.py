@@ -46,6 +46,6 @@ def test_the_values_for_a_team_are_rendered_as_they_stand(language: str) -> None
 
 
 def test_the_page_counts_the_sets_of_values_that_are_rendered() -> None:
-    assert len(MATRIX) == 15
-    assert "for fifteen sets of values" in PAGES["en"].read_text(encoding="utf-8")
-    assert "15 組の値" in PAGES["ja"].read_text(encoding="utf-8")
+    assert len(MATRIX) == 16
+    assert "for sixteen sets of values" in PAGES["en"].read_text(encoding="utf-8")
+    assert "16 組の値" in PAGES["ja"].read_text(encoding="utf-8")

@@ -12,7 +12,9 @@
 {{- if eq .component "engine" -}}
 {{- $wanted = concat $wanted (list
       (dict "file" "postgres-url" "variable" "POSTGRES_URL_FILE" "secret" $secrets.postgresUrl)
-      (dict "file" "redis-url" "variable" "REDIS_URL_FILE" "secret" $secrets.redisUrl)) -}}
+      (dict "file" "redis-url" "variable" "REDIS_URL_FILE" "secret" $secrets.redisUrl)
+      (dict "file" "object-store-access-key" "variable" "CQOX_OBJECT_STORE_ACCESS_KEY_FILE" "secret" $secrets.objectStoreAccessKey)
+      (dict "file" "object-store-secret-key" "variable" "CQOX_OBJECT_STORE_SECRET_KEY_FILE" "secret" $secrets.objectStoreSecretKey)) -}}
 {{- else -}}
 {{- $wanted = append $wanted
       (dict "file" "oidc-client-secret" "variable" "CQOX_OIDC_CLIENT_SECRET_FILE" "secret" $secrets.oidcClientSecret) -}}
@@ -81,6 +83,16 @@ CQOX_CONCURRENT_ANALYSES: {{ $part.concurrentAnalyses | quote }}
 CQOX_WORKER_MEMORY_BYTES: {{ $part.workerMemoryBytes | quote }}
 {{- with $values.encryption.keys }}
 CQOX_KEYS: {{ . }}
+{{- end }}
+{{- with $values.storage.objectStore }}
+{{- if .url }}
+CQOX_OBJECT_STORE: {{ .url | quote }}
+CQOX_OBJECT_STORE_REGION: {{ .region | quote }}
+CQOX_OBJECT_COPIES_BYTES: {{ .copiesBytes | quote }}
+{{- with .endpoint }}
+CQOX_OBJECT_STORE_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if $values.tls.enabled }}
 CQOX_TLS_PEERS: {{ join "," $values.tls.enginePeers | quote }}

@@ -182,7 +182,11 @@ spec:
       emptyDir: {sizeLimit: {{ ternary .root.Values.engine.temporarySize "64Mi" (eq .component "engine") }}}
     {{- if eq .component "engine" }}
     - name: data
+      {{- if .root.Values.storage.objectStore.url }}
+      emptyDir: {sizeLimit: {{ .root.Values.storage.size }}}
+      {{- else }}
       persistentVolumeClaim: {claimName: {{ .root.Values.storage.existingClaim | default (include "cqox.name" (dict "root" .root "component" "data")) }}}
+      {{- end }}
     {{- end }}
     {{- with include "cqox.volumes" . | trim }}
     {{- . | nindent 4 }}

@@ -90,6 +90,17 @@ MATRIX: Mapping[str, dict[str, object]] = {
             "vault": {"address": "https://vault.example.com:8200", "ca": {"name": "vault-ca"}},
         },
     ),
+    "objects": merged(
+        LEAST,
+        _STORES,
+        {
+            "secrets": {"objectStoreAccessKey": {"name": "cqox-s3"}, "objectStoreSecretKey": {"name": "cqox-s3"}},
+            "storage": {
+                "accessMode": "ReadWriteOnce",
+                "objectStore": {"url": "s3://causal/cqox", "endpoint": "https://objects.example.com"},
+            },
+        },
+    ),
     "placed": merged(
         LEAST,
         {

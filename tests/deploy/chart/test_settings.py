@@ -202,11 +202,29 @@ def test_engines_share_one_data_directory_and_a_volume_of_one_node_has_one_engin
         ]
         claims = [each["spec"]["accessModes"] for each in documents if each["kind"] == "PersistentVolumeClaim"]
         strategy = deployment["spec"]["strategy"]["type"]
-        if claims == [["ReadWriteMany"]]:
+        if "CQOX_OBJECT_STORE" in environment(deployment["spec"]["template"]["spec"]):
+            assert (strategy, claims) == ("RollingUpdate", []), case
+        elif claims == [["ReadWriteMany"]]:
             assert strategy == "RollingUpdate", case
         else:
             assert strategy == "Recreate", case
             assert deployment["spec"]["replicas"] == 1, case
+
+
+def test_with_an_object_store_each_engine_has_a_directory_that_goes_with_its_pod_and_reads_keys_from_files() -> None:
+    documents = rendered("objects")
+    pod = pods(documents)["engine"]
+    values = environment(pod)
+    assert values["CQOX_OBJECT_STORE"] == "s3://causal/cqox"
+    assert values["CQOX_OBJECT_STORE_ENDPOINT"] == "https://objects.example.com"
+    for kind in ("ACCESS", "SECRET"):
+        assert values[f"CQOX_OBJECT_STORE_{kind}_KEY_FILE"].startswith("/etc/cqox/secrets/")
+    [data] = [volume for volume in pod["volumes"] if volume["name"] == "data"]
+    assert data == {"name": "data", "emptyDir": {"sizeLimit": "20Gi"}}
+    assert int(values["CQOX_OBJECT_COPIES_BYTES"]) < 20 * 2**30
+    policy = find(documents, "NetworkPolicy", "cqox-engine")
+    assert {"port": 443, "protocol": "TCP"} in [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert "CQOX_OBJECT_STORE" not in environment(pods(documents)["gateway"])
 
 
 def test_the_user_of_the_pods_is_that_of_the_image() -> None:

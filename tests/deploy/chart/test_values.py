@@ -85,6 +85,22 @@ _TOGETHER = [
         {"engine": {"replicas": 2}, "storage": {"accessMode": "ReadWriteMany"}},
         "secrets.postgresUrl.name: several engines need PostgreSQL",
     ),
+    (
+        {"storage": {"objectStore": {"url": "s3://causal"}}},
+        "secrets.postgresUrl.name: an object store has no locks",
+    ),
+    (
+        merged(_STORES, {"storage": {"objectStore": {"url": "s3://causal"}}, "encryption": {"keys": "file"}}),
+        "encryption.keys: with an object store no file of keys is common",
+    ),
+    (
+        merged(MATRIX["objects"], {"storage": {"existingClaim": "data"}}),
+        "storage.existingClaim: with an object store engines have no volume",
+    ),
+    (
+        {"secrets": {"objectStoreAccessKey": {"name": "s3"}}},
+        "secrets.objectStoreAccessKey: it belongs to secrets.objectStoreSecretKey",
+    ),
     ({"tls": {"enabled": True}}, "tls: name the Secrets"),
     (
         {"engine": {"settings": {"CQOX_VAULT_DATABASE_ROLE": "cqox"}}},
