@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anyio import CapacityLimiter
 
-from cqox.threads import run_in_thread
+from cqox.threads import replacement, run_in_thread
 
 __all__ = ["Heap"]
 
@@ -42,6 +42,9 @@ class Heap:
 
     async def release(self) -> None:
         """Release free memory if the process has grown since the last call."""
+        if replacement() is not None:
+            # A simulated process is a part of this one, whose size would decide what the seed has to.
+            return
         if self._trim is None or (self._after is not None and self._resident() < self._after + _GROWN_BYTES):
             return
         await run_in_thread(self._trim, 0, limiter=self._limiter)

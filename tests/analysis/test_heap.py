@@ -1,6 +1,10 @@
+from random import Random
+
 import pytest
 
 from cqox.analysis.heap import Heap
+from cqox.chaos.simulation.world import InTheLoop
+from cqox.threads import installed
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +21,13 @@ async def test_free_memory_is_given_back_when_the_process_has_grown_and_not_othe
     resident[0] += 5 * 2**20
     await heap.release()
     assert trimmed == [0, 0]
+
+
+async def test_the_size_of_a_process_that_simulates_others_decides_nothing() -> None:
+    trimmed = list[int]()
+    with installed(InTheLoop(Random(1))):
+        await Heap(resident=lambda: 2**40, trim=trimmed.append).release()
+    assert trimmed == []
 
 
 async def test_the_heap_of_this_process_can_be_given_back() -> None:
