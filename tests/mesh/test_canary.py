@@ -113,8 +113,19 @@ def _has(engine: Workload, path: str) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
+def _go_to_main(parts: Parts) -> bool:
+    """Return whether three requests in a row went to the main release."""
+    before = parts.sent(parts.main)
+    with parts.client.pod.inside():
+        for _ in range(3):
+            _listing(parts.http, 0)
+    return parts.sent(parts.main) == before + 3
+
+
 def test_a_mirrored_release_computes_copies_on_stores_of_its_own(parts: Parts) -> None:
     parts.mesh.upgrade(parts.main, _values(mirror=100))
+    # A sidecar reads its files again when it sees that they are new.
+    wait_until(lambda: _go_to_main(parts))
     dataset = _upload(parts, "copied")
     # Copies are in no order: one that overtakes the copy that it needs is refused, and is not repeated.
     wait_until(lambda: _has(parts.canary_engine, f"/api/datasets/{dataset}"))
