@@ -43,7 +43,7 @@ class Heap:
     async def release(self) -> None:
         """Release free memory if the process has grown since the last call."""
         if replacement() is not None:
-            # A simulated process is a part of this one, whose size would decide what the seed has to.
+            # Simulated engines share this process: its size would make runs of one seed differ.
             return
         if self._trim is None or (self._after is not None and self._resident() < self._after + _GROWN_BYTES):
             return

@@ -214,8 +214,7 @@ def _deterministic(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _collected_by_the_clock() -> Iterator[None]:
-    """Collect garbage at moments of the world alone: elsewhere they hang on what this process did before, and with them
-    when a weak reference dies."""
+    """Collect garbage at simulated times only: those of Python depend on earlier allocations."""
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()
