@@ -93,6 +93,7 @@ def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: s
         "rows_used": written.rows_used,
         "code_version": code_version(),
         "seed": request.options.seed,
+        "folds_version": request.options.folds_version,
         "seconds": written.seconds,
     }
     estimate = summary["estimate"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cqox.analysis.categories import with_categories
 from cqox.analysis.designs import check_scales, design_roles, scalar
 from cqox.analysis.expected_shares import planned_shares
+from cqox.analysis.fold_keys import fold_keys
 from cqox.analysis.levels import Levels, treatment_levels
 from cqox.analysis.mapping import check_exact, names_in
 from cqox.analysis.missing import with_indicators
@@ -202,6 +203,7 @@ def _base(
     if "dose" in labels:
         # A dose without a treatment is the treatment.
         labels.setdefault("treatment", labels["dose"])
+    row_key = row_hashes(frame, roles)
     return Data(
         n=frame.height,
         y=np.full(frame.height, np.nan) if y is None else y,
@@ -221,7 +223,8 @@ def _base(
         weights=_weights(frame, roles),
         fixed_effects=tuple(group_codes(series) for series in absorbed),
         **design_roles(frame, columns, roles, notes),
-        row_key=row_hashes(frame, roles),
+        row_key=row_key,
+        fold_key=fold_keys(frame, roles, row_key),
         names={role: value for role, value in labels.items() if value},
     )
 

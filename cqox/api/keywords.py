@@ -89,6 +89,10 @@ class OptionKeywords(TypedDict, total=False):
     """Keys every random choice, such as folds. Default: `0`."""
     folds: int | None
     """Folds of cross-fitting. Default: `5`."""
+    folds_version: Literal[1, 2] | None
+    """The hash that assigns rows to folds. Version 2 can be computed by databases too; version 1 gives the folds,
+    and so the numbers, of releases before 0.3.0. Default: `2`.
+    """
     repetitions: int | None
     """Sample splits of cross-fitting; the reported estimate is their median. Default: `1`."""
     strata: int | None

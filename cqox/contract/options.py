@@ -34,6 +34,11 @@ class EstimationOptions(Strict):
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Keys every random choice, such as folds.")
     folds: Annotated[int, Field(ge=2, le=50)] = Field(5, description="Folds of cross-fitting.")
+    folds_version: Literal[1, 2] = Field(
+        2,
+        description="The hash that assigns rows to folds. Version 2 can be computed by databases too; version 1 gives "
+        "the folds, and so the numbers, of releases before 0.3.0.",
+    )
     repetitions: Annotated[int, Field(ge=1, le=100_000)] = Field(
         1, description="Sample splits of cross-fitting; the reported estimate is their median."
     )

@@ -237,6 +237,7 @@ class Provenance(AnswerModel):
     rows_used: int
     code_version: str
     seed: int
+    folds_version: int | None = Field(None, description="`options.folds_version`; 1 where absent, in older reports.")
     seconds: Mapping[str, float]
     cache: Literal["hit", "miss"]
     trace_id: str | None = None

@@ -29,6 +29,7 @@ _BY_ROW = (
     "y", "treatment", "covariates", "propensity_covariates", "pscore", "instruments", "unit", "time", "post", "cohort",
     "clusters", "weights", "fixed_effects", "running", "mediators", "dose", "action", "target_policy", "in_source",
     "neighbor_exposure", "location", "proxy_treatment", "proxy_outcome", "cost", "row_key",
+    "fold_key",
 )  # fmt: skip
 """Fields of `Data` with one value per row."""
 
@@ -76,8 +77,10 @@ class Data:
         proxy_treatment: (n, k) negative-control exposures.
         proxy_outcome: (n, k) negative-control outcomes.
         cost: the cost of treating the unit.
-        row_key: (n,) a hash of the row's cluster, else its unit, else its content: folds are derived from it, so that
-            row order, partitioning and file format do not change them. Never missing.
+        row_key: (n,) a hash of the row's cluster, else its unit, else its content: what is drawn for a row is derived
+            from it, so that row order, partitioning and file format do not change it. Never missing.
+        fold_key: (n,) a number from 0 for the row's cluster, else its unit, that a database computes alike: folds are
+            derived from it. None where neither is mapped: then from `row_key`.
         names: role to its column names, for diagnostics and figures; `covariates` holds one label for each
             column of the matrix.
     """
@@ -117,6 +120,7 @@ class Data:
     proxy_outcome: Matrix = field(default_factory=_no_columns)
     cost: Vector | None = None
     row_key: NDArray[np.uint64]
+    fold_key: NDArray[np.int64] | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def rows(self, index: NDArray[np.intp]) -> Self:

@@ -21,6 +21,7 @@ from cqox.estimators.numerics.folds import fold_codes
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram
 from cqox.estimators.numerics.logit import Logit, cross_fit_logit, fit_logit
+from cqox.estimators.numerics.portable_folds import hash_keys, portable_folds
 from cqox.estimators.sample import Sample, complete_rows, is_mapped, role_arrays
 
 __all__ = ["Plan"]
@@ -158,13 +159,15 @@ class Plan:
         )  # fmt: skip
 
     def folds(self, split: int = 0) -> NDArray[np.uint8]:
-        """Return the (n,) fold of each row in one split, derived from seed, split and `row_key`, never from
-        position."""
-        settings = self.settings
-        return self._once(
-            ("folds", split),
-            lambda: fold_codes(self.data.row_key, seed=settings.seed, split=split, folds=settings.folds),
-        )
+        """Return the (n,) fold of each row in one split, derived from seed, split and key, never from position."""
+        return self._once(("folds", split), lambda: self._folds(split))
+
+    def _folds(self, split: int) -> NDArray[np.uint8]:
+        seed, folds, row_key = self.settings.seed, self.settings.folds, self.data.row_key
+        if self.settings.folds_version == 1:
+            return fold_codes(row_key, seed=seed, split=split, folds=folds)
+        keys = self._once("fold keys", lambda: hash_keys(row_key) if self.data.fold_key is None else self.data.fold_key)
+        return portable_folds(keys, seed=seed, split=split, folds=folds)
 
     def blocks(self, frame: Frame, split: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (folds, 2, m, m) cross-products of a frame's columns by fold and arm, and (folds, 2) row counts.

@@ -26,7 +26,10 @@ def provenance(report: Report, wording: Wording, created_at: datetime | None) ->
     rows.append((Message("exports.rows"), Message("exports.rows-used", rows=origin.rows, used=origin.rows_used)))
     rows += [(Message("exports.role", role=role), _columns(value)) for role, value in report.mapping.items()]
     rows += [(Message("exports.option", option=name), _value(value)) for name, value in _changed(report).items()]
-    rows += [(Message("exports.seed"), str(origin.seed)), (Message("exports.software"), origin.code_version)]
+    rows.append((Message("exports.seed"), str(origin.seed)))
+    if origin.folds_version is not None:
+        rows.append((Message("exports.folds-version"), str(origin.folds_version)))
+    rows.append((Message("exports.software"), origin.code_version))
     if created_at is not None:
         rows.append((Message("exports.time"), moment(created_at)))
     facts = Facts(rows=tuple((wording(name), wording(value)) for name, value in rows))

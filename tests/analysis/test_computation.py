@@ -85,6 +85,7 @@ async def test_a_report_is_stored_with_its_id_its_figures_and_the_origin_of_its_
     assert report.digest == hashlib.blake2b(report.report, digest_size=16).hexdigest()
     origin = json.loads(report.provenance)
     assert (origin["dataset_digest"], origin["rows"], origin["rows_used"], origin["seed"]) == ("digest of d", 3, 2, 5)
+    assert origin["folds_version"] == 2
     assert set(json.loads(report.figures)) == {"forest"}
     assert waiting.steps == [{"step": "analyze"}]
 

@@ -40,6 +40,7 @@ def test_an_id_does_not_depend_on_the_spelling_of_the_request() -> None:
         lambda: analysis_id("d", {**ROLES, "covariates": ("b", "a")}, Options()),
         lambda: analysis_id("d", {**ROLES, "weights": "v"}, Options()),
         lambda: analysis_id("d", ROLES, Options(seed=1)),
+        lambda: analysis_id("d", ROLES, Options(folds_version=1)),
         lambda: analysis_id("d", ROLES, Options(alpha=0.01)),
         lambda: analysis_id("d", ROLES, Options(estimators=["aipw"])),
     ],

@@ -30,3 +30,11 @@ def test_an_unknown_assignment_is_refused_with_the_choices() -> None:
         parsed(assignment="random")
     assert refused.value.field == "options.assignment"
     assert set(refused.value.choices or ()) == {"unknown", "randomized", "unconfounded"}
+
+
+@pytest.mark.parametrize("version", [0, 3, "2"])
+def test_a_version_of_the_folds_that_does_not_exist_is_refused(version: object) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parsed(folds_version=version)
+    assert refused.value.field == "options.folds_version"
+    assert (parsed().options.folds_version, parsed(folds_version=1).options.folds_version) == (2, 1)

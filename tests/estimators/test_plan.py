@@ -25,9 +25,20 @@ def test_folds_are_about_equal_in_size_and_differ_by_seed_and_split():
     assert np.mean(plan.folds(0) == Plan(data, Settings(folds=7, seed=1)).folds(0)) == pytest.approx(1 / 7, abs=0.02)
 
 
-def test_folds_stay_what_they_were():
+@pytest.mark.parametrize(("version", "folds"), [(1, [3, 4, 3, 2, 4, 0]), (2, [2, 1, 3, 4, 4, 0])])
+def test_folds_of_each_version_stay_what_they_were(version: int, folds: list[int]):
     data = replace(cross_section(n=6), row_key=np.arange(6, dtype=np.uint64))
-    assert Plan(data, Settings(seed=42)).folds(3).tolist() == [3, 4, 3, 2, 4, 0]
+    assert Plan(data, Settings(seed=42, folds_version=version)).folds(3).tolist() == folds
+
+
+def test_a_key_of_folds_replaces_the_key_of_the_row_in_version_two_alone():
+    data = replace(cross_section(n=200), row_key=np.arange(200, dtype=np.uint64))
+    moved = replace(data, fold_key=np.arange(200) + 1)
+    new, old = Settings(), Settings(folds_version=1)
+    assert Plan(moved, new).folds()[:-1].tolist() == Plan(data, new).folds()[1:].tolist()
+    assert Plan(moved, old).folds().tolist() == Plan(data, old).folds().tolist()
+    order = np.arange(199, -1, -1)
+    assert Plan(rows(moved, order), new).folds().tolist() == Plan(moved, new).folds()[::-1].tolist()
 
 
 def test_rows_of_one_key_share_a_fold():

@@ -22,6 +22,12 @@ def test_the_origin_is_data_roles_seed_version_and_time():
     }
 
 
+def test_the_version_of_the_folds_is_said_where_the_report_has_it():
+    origin = made().provenance.model_dump() | {"folds_version": 2}
+    found = list(rows(provenance=origin).items())
+    assert found[found.index(("Seed", "7")) + 1] == ("Version of the folds", "2")
+
+
 def test_options_that_are_not_the_default_and_roles_of_several_columns_are_written_out():
     found = rows(
         mapping={"y": "sales", "covariates": ["age", "region"], "cutoff": 50.0},

@@ -88,6 +88,16 @@ STUDIES: dict[str, tuple[functools.partial[pl.DataFrame], dict[str, object], dic
         {"y": "y", "treatment": "w", "covariates": _COVARIATES, "cluster": "village"},
         {"refute": 20},
     ),
+    "earlier folds": (
+        functools.partial(_arms),
+        {"y": "y", "treatment": "w", "covariates": _COVARIATES},
+        {"folds_version": 1},
+    ),
+    "earlier folds of clusters": (
+        functools.partial(_arms),
+        {"y": "y", "treatment": "w", "instrument": "z", "covariates": ["x1", "x2"], "cluster": "village"},
+        {"folds_version": 1},
+    ),
     "instrument": (
         functools.partial(_arms),
         {"y": "y", "treatment": "w", "instrument": "z", "covariates": ["x1", "x2"]},

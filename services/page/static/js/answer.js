@@ -181,6 +181,7 @@ export function Details({ report }) {
         <dt>${t("code-version")}</dt><dd><code>${provenance.code_version}</code></dd>
         <dt>${t("data-digest")}</dt><dd><code>${provenance.dataset_digest}</code></dd>
         <dt>${t("seed")}</dt><dd>${provenance.seed}</dd>
+        ${provenance.folds_version !== null && html`<dt>${t("folds-version")}</dt><dd>${provenance.folds_version}</dd>`}
       </dl>
     </details>
   </section>`;
