@@ -15,7 +15,7 @@ from cqox.estimators.adjustment.marginal_effects import marginal_effect, no_bina
 from cqox.estimators.data import Codes, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
-from cqox.estimators.inference.least_squares import JACKKNIFE_CELLS, focus, leverages, regress
+from cqox.estimators.inference.least_squares import JACKKNIFE_CELLS, contrasts_without_each, focus, leverages, regress
 from cqox.estimators.inference.make_estimate import (
     EstimateId,
     make_estimate,
@@ -25,8 +25,8 @@ from cqox.estimators.inference.make_estimate import (
     varying_outcome,
 )
 from cqox.estimators.inference.refit import without_each_cluster
-from cqox.estimators.inference.small_arms import Corrected, corrected, own_degrees, sparse_arms
-from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear, influence_se, regression_se
+from cqox.estimators.inference.small_arms import Corrected, corrected, own_degrees, sparse_arms, trace_ratio
+from cqox.estimators.inference.standard_errors import TOO_MANY, Linear, influence_se, regression_se
 from cqox.estimators.nuisance.arm_regressions import (
     ArmFits,
     arm_contributions,
@@ -36,7 +36,7 @@ from cqox.estimators.nuisance.arm_regressions import (
     mean_columns,
 )
 from cqox.estimators.numerics.frame import Frame
-from cqox.estimators.numerics.gram import gram, grouped_gram, solve, solve_independent
+from cqox.estimators.numerics.gram import gram, grouped_gram, solve_independent
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
@@ -87,10 +87,10 @@ def _satterthwaite(fit: Linear, treated: NDArray[np.bool_], weights: Vector | No
 def _trace_ratio(p: Vector) -> float:
     """Return tr(M²)/tr(M)² of M = (I - p1')'D(I - p1'), the diagonal of D being p²/(1 - p)."""
     d = np.square(p) / (1.0 - p)
-    pp, pd, dd, sum_d = float(p @ p), float(p @ d), float(d @ d), float(d.sum())
-    trace = sum_d - 2.0 * pd + sum_d * pp
-    crossed = 2.0 * (pd * pd + pp * dd) - 4.0 * sum_d * pp * pd + (sum_d * pp) ** 2
-    return (dd - 4.0 * float(p @ (d * d)) + 2.0 * sum_d * float(d @ (p * p)) + crossed) / trace**2
+    return trace_ratio(
+        pp=float(p @ p), pd=float(p @ d), dd=float(d @ d), d=float(d.sum()), pdd=float(p @ (d * d)),
+        dpp=float(d @ (p * p)),
+    )  # fmt: skip
 
 
 def _ols_adjustment(plan: Plan) -> Estimate:
@@ -196,21 +196,10 @@ def _lin_without_each(
 ) -> Vector | Message:
     """Return (count,) the contrast without each cluster, at a (k,) mean, or at that of the remaining rows."""
     frame = arms.frame
-    k, y = frame.at["x"].stop, frame.column("y")
     if 2 * count * len(frame.matrix) ** 2 > JACKKNIFE_CELLS:
         return TOO_MANY
     blocks, _ = grouped_gram(frame.rows, frame.matrix, frame.weights, codes * 2 + treated.astype(np.int64), 2 * count)
-    by_arm = blocks.reshape(count, 2, *blocks.shape[1:])
-    rest = by_arm.sum(axis=0) - by_arm
-    values = np.empty(count)
-    for cluster in range(count):
-        control, other = (solve(rest[cluster, arm, :k, :k], rest[cluster, arm, :k, [y]].T) for arm in (0, 1))
-        if not (len(control.kept) and len(other.kept)):
-            return UNIDENTIFIED
-        both = rest[cluster, :, 0, :k].sum(axis=0)
-        at = both / both[0] if mean is None else mean
-        values[cluster] = at @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
-    return values
+    return contrasts_without_each(frame, blocks.reshape(count, 2, *blocks.shape[1:]), mean)
 
 
 def g_computation(plan: Plan, *, target: str) -> Estimate:

@@ -6,13 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
-from cqox.estimators.data import Vector
+from cqox.estimators.data import Settings, Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm, clusters_by_arm
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import ARMS, Sample
 
-__all__ = ["RowsByArm", "allowing_for_few_clusters", "arm_codes_over_time", "doubtful_rows", "rows_by_arm"]
+__all__ = [
+    "RowsByArm",
+    "allowing_for_clusters",
+    "allowing_for_few_clusters",
+    "arm_codes_over_time",
+    "compares_rows",
+    "doubtful_rows",
+    "rows_by_arm",
+]
 
 _OF_MODELS = ("weighting", "doubly_robust", "double_ml", "meta_learners")
 """Families with large-sample errors and models of treatment or of outcomes in each arm."""
@@ -45,7 +53,7 @@ class RowsByArm:
 
 def rows_by_arm(plan: Plan, sample: Sample, family: str, estimand: str) -> RowsByArm | None:
     """Return the row counts of each arm; None for an estimator that does not compare the rows of two arms."""
-    if not _compares_rows(plan, family, estimand):
+    if not compares_rows(plan, family, estimand):
         return None
 
     def make() -> RowsByArm:
@@ -64,7 +72,8 @@ def _constant(y: Vector, treated: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(arm for arm, inside in arms if not ((y != y[np.argmax(inside)]) & inside).any())
 
 
-def _compares_rows(plan: Plan, family: str, estimand: str) -> bool:
+def compares_rows(plan: Plan, family: str, estimand: str) -> bool:
+    """Return whether an estimator compares the rows of two arms."""
     return family in _OF_ARMS and estimand != "LATE" and plan.data.treatment_kind == "binary"
 
 
@@ -93,11 +102,16 @@ def allowing_for_few_clusters(
     """Add the clusters of each arm to the uncertainty; with one in an arm, keep a clustered error only on request."""
     if uncertainty.by_arm is not None:
         return uncertainty
-    by_arm = _clusters(plan, sample, family, estimand)
-    if by_arm is None:
+    return allowing_for_clusters(uncertainty, _clusters(plan, sample, family, estimand), plan.settings)
+
+
+def allowing_for_clusters(uncertainty: Uncertainty, by_arm: ClustersByArm | None, settings: Settings) -> Uncertainty:
+    """Add the clusters of each arm to an uncertainty that has none; with one in an arm, keep a clustered error only on
+    request."""
+    if by_arm is None or uncertainty.by_arm is not None:
         return uncertainty
     found = replace(uncertainty, by_arm=by_arm)
-    refusal, doubt = None if plan.settings.se == "CRV1" else by_arm.refusal(), by_arm.doubt()
+    refusal, doubt = None if settings.se == "CRV1" else by_arm.refusal(), by_arm.doubt()
     if doubt is None or not found.clustered or found.standard_error is None:
         return found
     return replace(found, warnings=(doubt, *found.warnings)) if refusal is None else found.without_error(refusal)
@@ -107,7 +121,7 @@ def _clusters(plan: Plan, sample: Sample, family: str, estimand: str) -> Cluster
     codes = plan.clusters(sample).codes
     if family in _OVER_TIME:
         return clusters_by_arm(codes, arm_codes_over_time(plan, sample, staggered=family == "did_staggered"))
-    return clusters_by_arm(codes, plan.treated(sample)) if _compares_rows(plan, family, estimand) else None
+    return clusters_by_arm(codes, plan.treated(sample)) if compares_rows(plan, family, estimand) else None
 
 
 def arm_codes_over_time(plan: Plan, sample: Sample, *, staggered: bool) -> Vector | None:

@@ -10,7 +10,7 @@ from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.sample import ARMS
 
-__all__ = ["ClustersByArm", "clusters_by_arm", "degrees_by_arm"]
+__all__ = ["ClustersByArm", "clusters_by_arm", "degrees_by_arm", "degrees_by_mass"]
 
 _FEW = 10
 
@@ -100,6 +100,17 @@ def degrees_by_arm(codes: Codes, arm_codes: Vector, squares: Vector, weights: Ve
     inside = [np.where(arm_codes == arm, own, 0.0) for arm in (0, 1)]
     mass = np.stack([np.bincount(codes, each, len(squares)) for each in inside])
     noise = mass if weights is None else np.stack([np.bincount(codes, each * each, len(squares)) for each in inside])
+    return degrees_by_mass(mass, noise, squares)
+
+
+def degrees_by_mass(mass: Matrix, noise: Matrix, squares: Vector) -> float | None:
+    """Return what `degrees_by_arm` returns, from the sums that it needs.
+
+    Args:
+        mass: (2, clusters) weights of each cluster's untreated and treated rows.
+        noise: (2, clusters) sums of their squared weights.
+        squares: (clusters,) that sum to the variance.
+    """
     total = float(squares.sum())
     if np.count_nonzero(mass, axis=1).min() < 2 or total <= 0:
         return None

@@ -10,18 +10,28 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.standard_errors import TOO_MANY, UNIDENTIFIED, Linear
 from cqox.estimators.numerics.blocked_matmul import combined
-from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.frame import Crossed, Frame
 from cqox.estimators.numerics.gram import grouped_gram, independent, solve, solve_independent
 from cqox.estimators.numerics.scratch_memory import scratch
 
-__all__ = ["ACROSS_CLUSTERS", "JACKKNIFE_CELLS", "check_identified", "focus", "leverages", "regress", "residual_pass"]
+__all__ = [
+    "ACROSS_CLUSTERS",
+    "JACKKNIFE_CELLS",
+    "check_identified",
+    "contrasts_without_each",
+    "focus",
+    "leverages",
+    "regress",
+    "residual_pass",
+    "values_without_each",
+]
 
 _REFINE = 1e-12
 JACKKNIFE_CELLS = 20_000_000
 ACROSS_CLUSTERS = Message("inference.effects-across-clusters")
 
 
-def focus(frame: Frame, name: str, label: Message) -> NDArray[np.intp]:
+def focus(frame: Crossed, name: str, label: Message) -> NDArray[np.intp]:
     """Return the positions of the regressors `x` and, after them, one column of interest.
 
     Raises:
@@ -34,7 +44,7 @@ def focus(frame: Frame, name: str, label: Message) -> NDArray[np.intp]:
     return regressors
 
 
-def check_identified(frame: Frame, regressors: NDArray[np.intp], label: Message) -> None:
+def check_identified(frame: Crossed, regressors: NDArray[np.intp], label: Message) -> None:
     """Refuse a regression with a collinear last column, or with more columns than rows.
 
     Raises:
@@ -155,14 +165,44 @@ def _without_each(
         return TOO_MANY
     matrix = frame.matrix[used]
     blocks, _ = grouped_gram(frame.rows, matrix, frame.weights, codes, count)
+    return values_without_each(blocks, direction)
+
+
+def values_without_each(blocks: NDArray[np.float64], direction: Vector) -> Vector | Message:
+    """Return (g,) a combination of coefficients without each group of rows, or the reason for its absence, as a clause.
+
+    Args:
+        blocks: (g, k + 1, k + 1) cross-products of the regressors and, last, the response within each group.
+        direction: (k,) weights of the coefficients.
+    """
     whole = blocks.sum(axis=0)
-    k = len(regressors)
-    needed = set(np.flatnonzero(direction).tolist())
-    values = np.empty(count)
-    for cluster in range(count):
-        rest = whole - blocks[cluster]
+    k, needed = len(direction), set(np.flatnonzero(direction).tolist())
+    values = np.empty(len(blocks))
+    for group, block in enumerate(blocks):
+        rest = whole - block
         solution = solve(rest[:k, :k], rest[:k, k:])
         if not needed.issubset(solution.kept.tolist()):
             return UNIDENTIFIED
-        values[cluster] = direction @ solution.coefficients[:, 0]
+        values[group] = direction @ solution.coefficients[:, 0]
+    return values
+
+
+def contrasts_without_each(frame: Crossed, by_arm: NDArray[np.float64], mean: Vector | None) -> Vector | Message:
+    """Return (g,) Lin's contrast without each group of rows, or the reason for its absence, as a clause.
+
+    Args:
+        frame: the columns.
+        by_arm: (g, 2, m, m) their cross-products within each group and arm.
+        mean: (k,) the point of the contrast; that of the remaining rows where None.
+    """
+    k, y = frame.at["x"].stop, frame.column("y")
+    rest = by_arm.sum(axis=0) - by_arm
+    values = np.empty(len(by_arm))
+    for group in range(len(by_arm)):
+        control, other = (solve(rest[group, arm, :k, :k], rest[group, arm, :k, [y]].T) for arm in (0, 1))
+        if not (len(control.kept) and len(other.kept)):
+            return UNIDENTIFIED
+        both = rest[group, :, 0, :k].sum(axis=0)
+        at = both / both[0] if mean is None else mean
+        values[group] = at @ (other.coefficients[:, 0] - control.coefficients[:, 0]) * frame.scale[y]
     return values

@@ -10,7 +10,7 @@ import numpy as np
 from cqox.contract.messages import Message
 from cqox.estimators.data import Vector
 from cqox.estimators.estimate import Estimate, Json
-from cqox.estimators.inference.arm_sizes import allowing_for_few_clusters, doubtful_rows, rows_by_arm
+from cqox.estimators.inference.arm_sizes import RowsByArm, allowing_for_few_clusters, doubtful_rows, rows_by_arm
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.numerics.absorb import compress, is_nested
 from cqox.estimators.numerics.array_store import empty
@@ -20,6 +20,7 @@ from cqox.estimators.sample import ARMS, Sample
 
 __all__ = [
     "EstimateId",
+    "assembled",
     "effective_rows",
     "finite",
     "make_estimate",
@@ -70,9 +71,46 @@ def make_estimate(
         warnings: caveats, reported after those about the standard error.
     """
     uncertainty = allowing_for_few_clusters(uncertainty, plan, sample, identity.family, identity.estimand)
+    return assembled(
+        identity, plan, value, uncertainty, n=sample.n,
+        arms=rows_by_arm(plan, sample, identity.family, identity.estimand),
+        n_effective=effective_rows(plan.weights(sample), sample.n) if n_effective is None else n_effective,
+        influence=None if contributions is None else _influence(sample, contributions), diagnostics=diagnostics,
+        notes=notes, warnings=warnings,
+    )  # fmt: skip
+
+
+def assembled(
+    identity: EstimateId,
+    plan: Plan,
+    value: float,
+    uncertainty: Uncertainty,
+    *,
+    n: int,
+    arms: RowsByArm | None,
+    n_effective: float,
+    influence: Vector | None,
+    diagnostics: Mapping[str, Json] | None = None,
+    notes: Iterable[Message] = (),
+    warnings: Iterable[Message] = (),
+) -> Estimate:
+    """Return the estimate with its interval and p-value, from numbers about its rows wherever these are.
+
+    Args:
+        identity: its name, family and estimand.
+        plan: the request's plan, for the level of the interval and the roles.
+        value: the point estimate.
+        uncertainty: its standard error, with the clusters by arm.
+        n: rows used.
+        arms: of them in each arm; None for an estimator that does not compare the rows of two arms.
+        n_effective: effective rows.
+        influence: (n_total,) influence function values; None where none are known.
+        diagnostics: numbers about the estimate.
+        notes: what was done, reported among the diagnostics.
+        warnings: caveats, reported after those about the standard error.
+    """
     error = uncertainty.standard_error
     doubts = [*uncertainty.warnings, *warnings]
-    arms = rows_by_arm(plan, sample, identity.family, identity.estimand)
     if arms is not None and error is not None:
         doubts += doubtful_rows(arms, plan, identity.family, uncertainty)
     lower = upper = p_value = None
@@ -104,9 +142,9 @@ def make_estimate(
         ci_upper=upper,
         p_value=p_value,
         se_method=uncertainty.method if error is not None else None,
-        n=sample.n,
-        n_effective=effective_rows(plan.weights(sample), sample.n) if n_effective is None else n_effective,
-        influence=None if contributions is None else _influence(sample, contributions),
+        n=n,
+        n_effective=n_effective,
+        influence=influence,
         diagnostics=details,
         warnings=tuple(dict.fromkeys(doubts)),
     )

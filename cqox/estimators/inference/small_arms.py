@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
 
-__all__ = ["ROWS", "ROWS_PER_COEFFICIENT", "Carried", "Corrected", "corrected", "own_degrees", "sparse_arms"]
+__all__ = [
+    "ROWS",
+    "ROWS_PER_COEFFICIENT",
+    "Carried",
+    "Corrected",
+    "corrected",
+    "own_degrees",
+    "sparse_arms",
+    "trace_ratio",
+]
 
 ROWS_PER_COEFFICIENT, ROWS = 20, 125
 """Rows of an arm, per coefficient of its model and in all, from which on the theory of large samples is used."""
@@ -121,3 +130,12 @@ def own_degrees(x: Matrix, a: Matrix, w: Vector | None, d: Vector, squares: Matr
     trace = float(d @ (1.0 - z))
     squared = float((d * d) @ (1.0 - 2.0 * z)) + float(np.trace(crossed @ crossed))
     return max(trace**2 / squared, 1.0) if squared > 0 else 1.0
+
+
+def trace_ratio(*, pp: float, pd: float, dd: float, d: float, pdd: float, dpp: float) -> float:
+    """Return tr(M²)/tr(M)² of M = (I - p1')'D(I - p1'), from sums of products of weights p that sum to 1 and of the
+    diagonal d of D.
+    """
+    trace = d - 2.0 * pd + d * pp
+    crossed = 2.0 * (pd * pd + pp * dd) - 4.0 * d * pp * pd + (d * pp) ** 2
+    return (dd - 4.0 * pdd + 2.0 * d * dpp + crossed) / trace**2

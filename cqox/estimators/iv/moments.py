@@ -16,13 +16,14 @@ from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.numerics.blocked_matmul import combined, squares
-from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.frame import Crossed
 from cqox.estimators.numerics.gram import solve
 from cqox.estimators.numerics.row_blocks import Partial, Rows
 from cqox.estimators.numerics.scratch_memory import scratch
 from cqox.estimators.plan import Plan
 
 __all__ = [
+    "MomentVariances",
     "Partialled",
     "RowPass",
     "Variables",
@@ -104,14 +105,14 @@ def from_products(inner: Matrix, combine: Matrix, covariates: int) -> Partialled
     )  # fmt: skip
 
 
-def net_of_covariates(frame: Frame, products: Matrix) -> Partialled:
+def net_of_covariates(frame: Crossed, products: Matrix) -> Partialled:
     """Return cross-products of a frame's `z`, `t` and `y` net of its `x`, from all (M, M) of some of its rows."""
     x = _covariate_positions(frame)
     z = frame.at["z"]
     rest = np.asarray([*range(z.start, z.stop), frame.column("t"), frame.column("y")], dtype=np.intp)
     on_x = solve(products[np.ix_(x, x)], products[np.ix_(x, rest)]).coefficients
     inner = products[np.ix_(rest, rest)] - products[np.ix_(rest, x)] @ on_x
-    combine = np.zeros((len(rest), len(frame.matrix)))
+    combine = np.zeros((len(rest), len(products)))
     combine[np.arange(len(rest)), rest] = 1.0
     combine[:, x] = -on_x.T
     return from_products(inner, combine, len(x))
@@ -134,7 +135,7 @@ def limited(parts: Partialled) -> float:
     return 1.0 + float(ratios[-1]) ** 2
 
 
-def check_instruments(frame: Frame, plan: Plan) -> None:
+def check_instruments(frame: Crossed, plan: Plan) -> None:
     """Refuse instruments collinear with the covariates, and samples that are too small.
 
     Raises:
@@ -162,12 +163,12 @@ def _collinear(role: str, name: str, *, within_effects: bool) -> Message:
     return Message("iv.treatment-collinear", name=name)
 
 
-def _covariate_positions(frame: Frame) -> NDArray[np.intp]:
+def _covariate_positions(frame: Crossed) -> NDArray[np.intp]:
     """Return the positions of the covariates."""
     return np.arange(0 if frame.absorbed is None else 1, frame.at["x"].stop)
 
 
-def _residual_share(frame: Frame, x: NDArray[np.intp], column: int) -> float:
+def _residual_share(frame: Crossed, x: NDArray[np.intp], column: int) -> float:
     """Return the share of a column's squares that remains net of covariates."""
     own = float(frame.products[column, column])
     if own <= 1e-14 * frame.n:
@@ -177,24 +178,33 @@ def _residual_share(frame: Frame, x: NDArray[np.intp], column: int) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowPass:
+class MomentVariances:
+    """Variances of the moments.
+
+    Attributes:
+        yy, yt, tt: (m, m) variances of the moments of outcome and treatment, by their residuals on the instruments.
+        ee: (m, m) plain sum of squares of the moments of the two-stage residuals; None with one instrument.
+    """
+
+    yy: Matrix
+    yt: Matrix
+    tt: Matrix
+    ee: Matrix | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowPass(MomentVariances):
     """Row-level results of one pass.
 
     Attributes:
         contributions: (n,) to the two-stage least squares coefficient.
         squares: of its residuals.
-        yy, yt, tt: (m, m) variances of the moments of outcome and treatment, by their residuals on the instruments.
-        ee: (m, m) plain sum of squares of the moments of its residuals; None with one instrument.
         exogeneity: returns the (n,) contributions to, and the residual squares of, the coefficient of the endogeneity
             test.
     """
 
     contributions: Vector
     squares: float
-    yy: Matrix
-    yt: Matrix
-    tt: Matrix
-    ee: Matrix | None
     exogeneity: Callable[[], tuple[Vector, float]]
 
 

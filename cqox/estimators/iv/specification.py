@@ -1,6 +1,8 @@
 """Specification of an instrumental variables estimate: Anderson-Rubin sets, and tests of its assumptions."""
 
 import math
+from collections.abc import Sized
+from typing import Protocol
 
 import numpy as np
 
@@ -10,19 +12,36 @@ from cqox.estimators.estimate import Json
 from cqox.estimators.inference.anderson_rubin import ConfidenceSet, Moments, confidence_set
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.inference.make_estimate import finite
-from cqox.estimators.inference.standard_errors import Linear, regression_se
-from cqox.estimators.iv.moments import Partialled, RowPass
+from cqox.estimators.inference.standard_errors import Linear, Uncertainty, regression_se
+from cqox.estimators.iv.moments import MomentVariances, Partialled, RowPass
 from cqox.estimators.numerics.quantiles import chi_square_survival, f_survival, noncentral_quantile, two_sided
 
-__all__ = ["anderson_rubin", "endogeneity", "overidentification", "strength"]
+__all__ = ["NO_JACKKNIFE", "anderson_rubin", "endogeneity", "overidentification", "strength", "tested"]
+
+NO_JACKKNIFE = Message("iv.no-jackknife-of-a-test")
+"""Why the test of endogeneity has no jackknife, as a clause."""
 
 _WEAK = 10.0
 _NOTHING_LEFT = 1e-12
 """Residual share of the treatment, net of covariates, below which the instruments explain all of it."""
 
 
+class Counted(Protocol):
+    """Groups of rows of which only the numbers matter."""
+
+    @property
+    def codes(self) -> Sized:
+        """One entry for each dimension."""
+        ...
+
+    @property
+    def fewest(self) -> int:
+        """The number of groups in the dimension with the fewest."""
+        ...
+
+
 def anderson_rubin(
-    parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters, alpha: float, scale: float
+    parts: Partialled, rows: MomentVariances, n: int, others: int, clusters: Counted, alpha: float, scale: float
 ) -> tuple[dict[str, Json], list[Message]]:
     """Return the homoskedastic and the robust set, each with the p-value of no effect, and warnings on the robust one.
 
@@ -68,7 +87,7 @@ def _oddities(robust: ConfidenceSet) -> list[Message]:
 
 
 def strength(
-    parts: Partialled, rows: RowPass, n: int, others: int, clusters: Clusters
+    parts: Partialled, rows: MomentVariances, n: int, others: int, clusters: Counted
 ) -> tuple[dict[str, Json], list[Message]]:
     """Return the first-stage strength, and a warning if the instruments are weak, or are the treatment itself."""
     m, moved = len(parts.z_t), parts.strength
@@ -95,7 +114,9 @@ def strength(
     return diagnostics, [Message("iv.weak-instrument", f_statistic=effective, least=_WEAK)]
 
 
-def overidentification(parts: Partialled, rows: RowPass, n: int, alpha: float) -> tuple[dict[str, Json], list[Message]]:
+def overidentification(
+    parts: Partialled, rows: MomentVariances, n: int, alpha: float
+) -> tuple[dict[str, Json], list[Message]]:
     """Return overidentification tests: Sargan's, and Hansen's J of the two-step estimate, which is robust.
 
     Hansen's rejection gives a warning.
@@ -154,12 +175,23 @@ def endogeneity(
         return {}
     fit = Linear(
         value=value, contributions=contributions, parameters=k, parameters_not_nested=parameters[1] + 1,
-        iid_variance=variance, leverage=None, jackknife=lambda codes, count: Message("iv.no-jackknife-of-a-test"),
+        iid_variance=variance, leverage=None, jackknife=lambda codes, count: NO_JACKKNIFE,
     )  # fmt: skip
-    uncertainty = regression_se(fit, clusters, settings)
+    return tested(value, variance, n - k, regression_se(fit, clusters, settings))
+
+
+def tested(value: float, variance: float, degrees: int, uncertainty: Uncertainty) -> dict[str, Json]:
+    """Return the endogeneity tests of a coefficient of the first-stage residual.
+
+    Args:
+        value: the coefficient.
+        variance: for errors of equal variance.
+        degrees: of freedom of that variance.
+        uncertainty: the requested standard error.
+    """
     statistic = value**2 / variance
     found: dict[str, Json] = {
-        "wu_hausman": {"statistic": statistic, "degrees": [1, n - k], "p_value": f_survival(statistic, 1, n - k)}
+        "wu_hausman": {"statistic": statistic, "degrees": [1, degrees], "p_value": f_survival(statistic, 1, degrees)}
     }
     if uncertainty.standard_error is not None:
         t = value / uncertainty.standard_error

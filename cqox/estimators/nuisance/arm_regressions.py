@@ -9,18 +9,20 @@ from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.inference.small_arms import Carried
-from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.frame import Crossed, Frame
 from cqox.estimators.numerics.gram import solve
 from cqox.estimators.numerics.row_blocks import Partial
 from cqox.estimators.sample import ARMS, Sample, listed
 
 __all__ = [
     "ArmFits",
+    "ArmLines",
     "arm_contributions",
     "carried_by_arms",
     "contrast_of_arms",
     "effects_spread",
     "fit_arms",
+    "lines_of_arms",
     "mean_columns",
     "weighted_arms",
 ]
@@ -54,8 +56,25 @@ class ArmFits:
     rows: tuple[int, int]
 
 
-def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
-    """Fit the regressions of `y` on `x` from (2, m, m) cross-products of the arms.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmLines:
+    """The regressions of the arms by their coefficients.
+
+    Attributes:
+        coefficients: (k, 2) of the control and of the treated arm, standardised.
+        inverses: inverse cross-products of the arms' columns.
+        parameters: number of coefficients of each arm.
+        warnings: caveats about the predictions, each a sentence.
+    """
+
+    coefficients: Matrix
+    inverses: tuple[Matrix, Matrix]
+    parameters: tuple[int, int]
+    warnings: tuple[Message, ...]
+
+
+def lines_of_arms(frame: Crossed, products: Matrix, rows: tuple[int, int]) -> ArmLines:
+    """Solve the regressions of `y` on `x` from (2, m, m) cross-products of the arms.
 
     Raises:
         UnusableData: an arm has no more rows than coefficients.
@@ -70,11 +89,26 @@ def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
         lost = [frame.labels[column] for column in np.setdiff1d(np.arange(k), fit.kept)]
         if lost:
             warnings.append(Message("nuisance.arm-extrapolates", arm=ARMS[arm], columns=listed(lost)))
-    coefficients = np.column_stack([fit.coefficients[:, 0] for fit in fits])
+    return ArmLines(
+        coefficients=np.column_stack([fit.coefficients[:, 0] for fit in fits]),
+        inverses=(fits[0].inverse, fits[1].inverse),
+        parameters=(len(fits[0].kept), len(fits[1].kept)),
+        warnings=tuple(warnings),
+    )
+
+
+def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
+    """Fit the regressions of `y` on `x` from (2, m, m) cross-products of the arms, and predict every row.
+
+    Raises:
+        UnusableData: an arm has no more rows than coefficients.
+    """
+    k, y = frame.at["x"].stop, frame.column("y")
+    lines = lines_of_arms(frame, products, rows)
     predictions = np.empty((2, frame.n))
 
     def work(s: slice) -> None:
-        np.multiply(coefficients.T @ frame.matrix[:k, s], frame.scale[y], out=predictions[:, s])
+        np.multiply(lines.coefficients.T @ frame.matrix[:k, s], frame.scale[y], out=predictions[:, s])
         predictions[:, s] += frame.centre[y]
 
     frame.rows.each(work)
@@ -83,11 +117,11 @@ def fit_arms(frame: Frame, products: Matrix, rows: tuple[int, int]) -> ArmFits:
         treated=frame.sample.scatter(predictions[1], np.nan),
         sample=frame.sample,
         notes=frame.notes,
-        warnings=tuple(warnings),
+        warnings=lines.warnings,
         frame=frame,
-        coefficients=coefficients,
-        inverses=(fits[0].inverse, fits[1].inverse),
-        parameters=(len(fits[0].kept), len(fits[1].kept)),
+        coefficients=lines.coefficients,
+        inverses=lines.inverses,
+        parameters=lines.parameters,
         rows=rows,
     )
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
-from cqox.estimators.data import Vector
+from cqox.estimators.data import Settings, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.numerics.blocked_matmul import combined
-from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.frame import Crossed, Frame
 from cqox.estimators.numerics.gram import solve_each
 from cqox.estimators.numerics.scratch_memory import scratch
 from cqox.estimators.plan import Plan
@@ -27,10 +27,13 @@ __all__ = [
     "REMAINING",
     "TREATMENT_DETERMINED",
     "arm_coefficients",
+    "arms_without_folds",
     "check_folds",
+    "median_of_splits",
     "over_splits",
     "own_fold",
     "partialled_out",
+    "residuals_without_folds",
 ]
 
 INFLUENCE = "influence function"
@@ -44,11 +47,19 @@ TREATMENT_DETERMINED = Message("nuisance.treatment-determined")
 
 def arm_coefficients(plan: Plan, frame: Frame, split: int) -> NDArray[np.float64]:
     """Return (folds, 2, m) coefficients that predict the standardised outcome of each arm without each fold."""
-    blocks, counts = plan.blocks(frame, split)
+    return arms_without_folds(frame, *plan.blocks(frame, split))
+
+
+def arms_without_folds(frame: Crossed, blocks: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `arm_coefficients` from (folds, 2, m, m) cross-products and (folds, 2) row counts.
+
+    Raises:
+        UnusableData: a fold cannot be left out.
+    """
     check_folds(counts, frame, ARMS)
     k, y = frame.at["x"].stop, frame.column("y")
     rest = blocks.sum(axis=0) - blocks
-    combine = np.zeros((len(rest), 2, len(frame.matrix)))
+    combine = np.zeros((len(rest), 2, len(frame.labels)))
     for arm in (0, 1):
         combine[:, arm, :k] = solve_each(rest[:, arm, :k, :k], rest[:, arm, :k, y, None])[:, :, 0]
     return combine
@@ -62,18 +73,28 @@ def partialled_out(
     Returns:
         (folds, columns, m) coefficients of the residuals in the variables, and (folds, m, m) cross-products of these.
     """
-    blocks, counts = plan.blocks(frame, split)
+    return residuals_without_folds(frame, *plan.blocks(frame, split), columns)
+
+
+def residuals_without_folds(
+    frame: Crossed, blocks: NDArray[np.float64], counts: NDArray[np.float64], columns: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `partialled_out` from (folds, arms, m, m) cross-products and (folds, arms) row counts.
+
+    Raises:
+        UnusableData: a fold cannot be left out.
+    """
     check_folds(counts.sum(axis=1)[:, None], frame, (REMAINING,))
     k, wanted = frame.at["x"].stop, list(columns)
     whole = blocks.sum(axis=1)
     rest = whole.sum(axis=0) - whole
-    combine = np.zeros((len(rest), len(wanted), len(frame.matrix)))
+    combine = np.zeros((len(rest), len(wanted), len(frame.labels)))
     combine[:, :, :k] = -solve_each(rest[:, :k, :k], rest[:, :k][:, :, wanted]).transpose(0, 2, 1)
     combine[:, np.arange(len(wanted)), wanted] = 1.0
     return combine, whole
 
 
-def check_folds(counts: NDArray[np.float64], frame: Frame, arms: tuple[Message, ...]) -> None:
+def check_folds(counts: NDArray[np.float64], frame: Crossed, arms: tuple[Message, ...]) -> None:
     """Refuse folds without which too few rows are left to fit.
 
     Args:
@@ -133,13 +154,27 @@ def over_splits(
         values.append(value)
         by_split.append(influence_se(contributions, clusters, settings, name=INFLUENCE, arm_codes=arm_codes))
         total += contributions
+    median, uncertainty, diagnostics = median_of_splits(values, by_split, settings)
+    return median, total / settings.repetitions, uncertainty, diagnostics
+
+
+def median_of_splits(
+    values: Sequence[float], by_split: Sequence[Uncertainty], settings: Settings
+) -> tuple[float, Uncertainty, dict[str, Json]]:
+    """Return the median over the splits, with a variance that includes each split's deviation, and diagnostics.
+
+    Args:
+        values: of the splits.
+        by_split: the uncertainty of each.
+        settings: of the request.
+    """
     median = float(np.median(values))
     diagnostics: dict[str, Json] = {"folds": settings.folds, "repetitions": settings.repetitions}
     uncertainty = by_split[0]
     if settings.repetitions > 1:
         uncertainty = _combined(by_split, np.asarray(values) - median)
         diagnostics["estimates_by_split"] = [float(value) for value in values[:100]]
-    return median, total / settings.repetitions, uncertainty, diagnostics
+    return median, uncertainty, diagnostics
 
 
 def _combined(by_split: Sequence[Uncertainty], deviations: Vector) -> Uncertainty:

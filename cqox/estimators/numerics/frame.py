@@ -4,9 +4,10 @@ Cross-products of raw columns (squared income and a dummy) lose half of the digi
 do not. The scales are estimated from a stride of the rows: they condition the algebra and do not enter any result.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from cqox.estimators.numerics.gram import gram, gram_partial, grouped_gram_parti
 from cqox.estimators.numerics.row_blocks import Partial, Rows
 from cqox.estimators.sample import Sample, listed
 
-__all__ = ["Frame", "build_frame"]
+__all__ = ["Crossed", "Frame", "build_frame"]
 
 _STRIDE_ROWS = 512
 _CACHED = 2**19
@@ -30,43 +31,31 @@ _ABSORBED = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """Standardised columns of a sample's rows.
+class Crossed:
+    """Standardised columns by their cross-products, wherever the rows are.
 
     Attributes:
-        sample: the rows.
-        rows: the same rows as blocks.
-        matrix: (m, n) one variable per row, so that a pass over the data is contiguous in memory; ones first, or zeros
-            where fixed effects are absorbed.
-        at: name of a column group to its slice of the matrix; `x` begins with the column of ones.
+        n: number of rows.
+        at: name of a column group to its slice of the columns; `x` begins with the column of ones.
         centre, scale: (m,) such that a raw column is centre + scale · standardised.
-        weights: (n,) sampling weights.
-        products: (m, m) cross-products of the whole matrix.
+        products: (m, m) cross-products of all columns.
         labels: (m,) of the columns.
         dropped: labels of the columns left out as constant or collinear.
         notes: the same as sentences.
-        absorbed: the absorbed fixed effects, if any.
+        absorbed: the absorbed fixed effects, if any; the column of ones is then 0.
         grouped: (g, m, m) cross-products within groups of rows and (g,) rows in each, where groups were given.
     """
 
-    sample: Sample
-    rows: Rows
-    matrix: Matrix
+    n: int
     at: Mapping[str, slice]
     centre: Vector
     scale: Vector
-    weights: Vector | None
     products: Matrix
     labels: tuple[str, ...]
     dropped: tuple[str, ...] = ()
     notes: tuple[Message, ...] = ()
     absorbed: Absorption | None = None
     grouped: tuple[NDArray[np.float64], Vector] | None = None
-
-    @property
-    def n(self) -> int:
-        """The number of rows."""
-        return self.sample.n
 
     def column(self, name: str) -> int:
         """Return the position of a single-column group."""
@@ -75,6 +64,70 @@ class Frame:
     def width(self, name: str) -> int:
         """Return the number of columns of a group."""
         return int(self.at[name].stop - self.at[name].start)
+
+    def without_dependent(self, names: Iterable[str]) -> tuple[NDArray[np.intp], Self]:
+        """Leave out the constant and collinear columns of `x` and of groups of several columns.
+
+        Args:
+            names: the column groups.
+
+        Returns:
+            The positions of the columns that stay, and these columns.
+        """
+        candidates = [
+            column
+            for name in names
+            if name == "x" or self.width(name) > 1
+            for column in range(self.at[name].start, self.at[name].stop)
+            if column > 0
+        ]
+        tested = np.asarray([0, *candidates] if self.absorbed is None else candidates, dtype=np.intp)
+        if self.absorbed is not None:
+            tested = tested[np.diag(self.products)[tested] > _ABSORBED * self.n]
+        found = tested[independent(self.products[np.ix_(tested, tested)])] if len(tested) else tested
+        if len(found) == len(candidates) + (self.absorbed is None):
+            return np.arange(len(self.labels)), self
+        kept = set(found.tolist())
+        gone = [column for column in candidates if column not in kept]
+        dropped = tuple(self.labels[column] for column in gone)
+        constant = tuple(self.labels[column] for column in gone if self.scale[column] == 0)
+        others = tuple(label for label in dropped if label not in constant)
+        notes = [Message("numerics.constant-columns", columns=listed(constant))] if constant else []
+        notes += [Message("numerics.collinear-columns", columns=listed(others))] if others else []
+        stay = np.setdiff1d(np.arange(len(self.labels)), gone)
+        at = {
+            name: slice(int(np.searchsorted(stay, place.start)), int(np.searchsorted(stay, place.stop)))
+            for name, place in self.at.items()
+        }
+        return stay, replace(
+            self,
+            at=at,
+            centre=self.centre[stay],
+            scale=self.scale[stay],
+            products=self.products[np.ix_(stay, stay)],
+            labels=tuple(self.labels[column] for column in stay),
+            dropped=dropped,
+            notes=(*self.notes, *notes),
+            grouped=None if self.grouped is None else (self.grouped[0][:, stay][:, :, stay], self.grouped[1]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame(Crossed):
+    """Standardised columns of a sample's rows, in memory.
+
+    Attributes:
+        sample: the rows.
+        rows: the same rows as blocks.
+        matrix: (m, n) one variable per row, so that a pass over the data is contiguous in memory; ones first, or zeros
+            where fixed effects are absorbed.
+        weights: (n,) sampling weights.
+    """
+
+    sample: Sample
+    rows: Rows
+    matrix: Matrix
+    weights: Vector | None
 
 
 def build_frame(
@@ -114,7 +167,8 @@ def build_frame(
         products = gram(rows, matrix, weights)
     else:
         products = _filled(rows, fill, matrix, weights)
-    frame = Frame(
+    stay, frame = Frame(
+        n=sample.n,
         sample=sample,
         rows=rows,
         matrix=matrix,
@@ -127,8 +181,8 @@ def build_frame(
         notes=() if absorbed is None else _alone(absorbed),
         absorbed=absorbed,
         grouped=grouped,
-    )
-    return _without_dependent(frame, groups)
+    ).without_dependent(groups)
+    return frame if len(stay) == width else replace(frame, matrix=matrix[stay])
 
 
 def _alone(absorbed: Absorption) -> tuple[Message, ...]:
@@ -234,47 +288,3 @@ def _filled_by_group(
 
     products, counts = rows.total(work)
     return products, counts
-
-
-def _without_dependent(frame: Frame, groups: Mapping[str, tuple[Matrix, Sequence[str]]]) -> Frame:
-    """Return the frame without the collinear columns of its multi-column groups."""
-    candidates = [
-        column
-        for name in groups
-        if name == "x" or frame.width(name) > 1
-        for column in range(frame.at[name].start, frame.at[name].stop)
-        if column > 0
-    ]
-    tested = np.asarray([0, *candidates] if frame.absorbed is None else candidates, dtype=np.intp)
-    if frame.absorbed is not None:
-        tested = tested[np.diag(frame.products)[tested] > _ABSORBED * frame.n]
-    found = tested[independent(frame.products[np.ix_(tested, tested)])] if len(tested) else tested
-    if len(found) == len(candidates) + (frame.absorbed is None):
-        return frame
-    kept = set(found.tolist())
-    gone = [column for column in candidates if column not in kept]
-    dropped = tuple(frame.labels[column] for column in gone)
-    constant = tuple(frame.labels[column] for column in gone if frame.scale[column] == 0)
-    others = tuple(label for label in dropped if label not in constant)
-    notes = [Message("numerics.constant-columns", columns=listed(constant))] if constant else []
-    notes += [Message("numerics.collinear-columns", columns=listed(others))] if others else []
-    stay = np.setdiff1d(np.arange(len(frame.labels)), gone)
-    at = {
-        name: slice(int(np.searchsorted(stay, place.start)), int(np.searchsorted(stay, place.stop)))
-        for name, place in frame.at.items()
-    }
-    return Frame(
-        sample=frame.sample,
-        rows=frame.rows,
-        matrix=frame.matrix[stay],
-        at=at,
-        centre=frame.centre[stay],
-        scale=frame.scale[stay],
-        weights=frame.weights,
-        products=frame.products[np.ix_(stay, stay)],
-        labels=tuple(frame.labels[column] for column in stay),
-        dropped=dropped,
-        notes=(*frame.notes, *notes),
-        absorbed=frame.absorbed,
-        grouped=None if frame.grouped is None else (frame.grouped[0][:, stay][:, :, stay], frame.grouped[1]),
-    )

@@ -9,13 +9,13 @@ from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.blocked_matmul import combined, cross
-from cqox.estimators.numerics.frame import Frame
+from cqox.estimators.numerics.frame import Crossed, Frame
 from cqox.estimators.numerics.gram import gram, gram_partial, independent_each
 from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, QuasiNewton, reach
 from cqox.estimators.numerics.row_blocks import Partial, Rows
 from cqox.estimators.numerics.scratch_memory import scratch
 
-__all__ = ["Logit", "cross_fit_logit", "expit", "fit_logit", "gradient_partial", "information_partial"]
+__all__ = ["Logit", "cross_fit_logit", "discriminant", "expit", "fit_logit", "gradient_partial", "information_partial"]
 
 _GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-10
@@ -119,7 +119,7 @@ def fit_logit(frame: Frame, treated: Vector) -> Logit:
     """
     k = frame.at["x"].stop
     z = frame.matrix[:k]
-    start, step = _discriminant(frame), frame.n // _START_ROWS
+    start, step = discriminant(frame), frame.n // _START_ROWS
     nearly = None
     if step >= 4:
         start, nearly = _strided(frame, treated, step, start)
@@ -182,7 +182,7 @@ def _fit(
     return solver.coefficients[0], probabilities, solver.information()
 
 
-def _discriminant(frame: Frame) -> Vector:
+def discriminant(frame: Crossed) -> Vector:
     """Return (k,) the discriminant-analysis logit, exact for variables normal within each arm: a cheap starting
     value."""
     k, t = frame.at["x"].stop, frame.column("t")

@@ -103,9 +103,9 @@ def test_a_treatment_that_the_covariates_determine_is_refused_by_name():
 
 def test_as_many_coefficients_as_rows_are_refused():
     frame = framed(cross_section(n=40, weights=False))
-    check_identified(replace(frame, sample=replace(frame.sample, n=7)), np.arange(6), LABEL)
+    check_identified(replace(frame, n=7), np.arange(6), LABEL)
     with pytest.raises(UnusableData) as caught:
-        check_identified(replace(frame, sample=replace(frame.sample, n=6)), np.arange(6), LABEL)
+        check_identified(replace(frame, n=6), np.arange(6), LABEL)
     assert caught.value.detail.code == "inference.too-few-rows"
 
 

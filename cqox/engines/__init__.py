@@ -1,0 +1,10 @@
+"""Engines that sum where the data are: `Moments` in SQL.
+
+One writer makes the statements of every engine from expressions; a dialect has what they differ in.
+"""
+
+from cqox.engines.duckdb_engine import DuckDBEngine
+from cqox.engines.sql import Dialect, SourceColumn, statement_of
+from cqox.engines.sql_moments import Engine, SqlMoments
+
+__all__ = ["Dialect", "DuckDBEngine", "Engine", "SourceColumn", "SqlMoments", "statement_of"]

@@ -1,0 +1,89 @@
+"""DuckDB in this process: tables in files, larger than memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from cqox.engines.sql import Dialect
+from cqox.estimators.checkpoint import checkpoint
+from cqox.estimators.data import Vector
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["DuckDBEngine"]
+
+_DIALECT = Dialect(
+    total="fsum",
+    word_key="cast(concat('0x', substr(md5({}), 1, 15)) as bigint)".format,
+    # Not by isnan or nullif: the statistics of Parquet files leave NaN out, and DuckDB takes from them that there is
+    # none (duckdb issue 25521).
+    without_nan=lambda text: f"(case when isfinite({text}) then {text} end)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDBEngine:
+    """A connection to a database in memory, which reads files and spills to disk.
+
+    Attributes:
+        connection: of this engine alone.
+        name: the engine and its version.
+    """
+
+    connection: "duckdb.DuckDBPyConnection"
+    name: str
+    dialect: Dialect = _DIALECT
+
+    @classmethod
+    def opened(cls, *, memory_bytes: int, threads: int, spill: Path, folders: Sequence[Path]) -> Self:
+        """Start the engine.
+
+        Args:
+            memory_bytes: memory that its tables and groups may take; beyond, it spills.
+            threads: number of its threads.
+            spill: folder for what does not fit; made where it does not exist.
+            folders: all that statements may read, with the folders in them.
+
+        Raises:
+            ModuleNotFoundError: DuckDB is not installed.
+        """
+        import duckdb
+
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{max(memory_bytes // 2**20, 1)}MiB",
+            "threads": threads,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": False,
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+        }
+        connection = duckdb.connect(config=settings)
+        allowed = ", ".join("'" + str(folder).replace("'", "''") + "/'" for folder in (*folders, spill))
+        connection.execute(f"set allowed_directories = [{allowed}]")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        return cls(connection=connection, name=f"duckdb {duckdb.__version__}")
+
+    def files(self, paths: Sequence[Path]) -> str:
+        """Return what follows `from` to read Parquet files as one table."""
+        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        return f"read_parquet([{listed}], can_have_nan = true)"
+
+    def close(self) -> None:
+        """End the engine and remove what it spilled."""
+        self.connection.close()
+
+    def read(self, statement: str) -> list[Vector]:
+        """Return the columns of an answer as arrays of doubles, NaN where a value is null."""
+        checkpoint()
+        found: Mapping[str, object] = self.connection.execute(statement).fetchnumpy()
+        return [_doubles(column) for column in found.values()]
+
+
+def _doubles(column: object) -> Vector:
+    values = np.ma.asarray(column).astype(np.float64)
+    return np.asarray(np.ma.filled(values, np.nan), dtype=np.float64)

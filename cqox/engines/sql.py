@@ -1,0 +1,270 @@
+"""SQL text of expressions, in the vocabulary that engines share.
+
+What an expression shares with others is computed once: it becomes a column of a nested `select`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cqox.estimators.numerics.moments import (
+    Case,
+    Column,
+    Constant,
+    Exp,
+    Expr,
+    Fold,
+    Is,
+    Known,
+    Linear,
+    Product,
+    Quotient,
+    children,
+)
+from cqox.estimators.numerics.portable_folds import fold_sql, whole_number_key_sql
+
+__all__ = ["Dialect", "SourceColumn", "Statement", "statement_of"]
+
+_FARTHEST = 700.0
+
+
+def _double_quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _single_quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _exponent(value: float) -> str:
+    text = repr(float(value))
+    return text if "e" in text else f"{text}e0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """The differences between engines; the defaults are those of most.
+
+    Attributes:
+        quoted: returns a name between the engine's quotation marks.
+        word: returns a text as a literal.
+        number: returns a literal of a double with all its digits.
+        double: returns a number or a truth value as a double.
+        days: returns a date as days since 1970, a double.
+        without_nan: returns a floating value with null in place of NaN.
+        word_key: returns `portable_folds.text_key` of a word.
+        total: name of the most exact sum of doubles.
+    """
+
+    quoted: Callable[[str], str] = _double_quoted
+    word: Callable[[str], str] = _single_quoted
+    number: Callable[[float], str] = _exponent
+    double: Callable[[str], str] = "cast({} as double)".format
+    days: Callable[[str], str] = "cast(datediff('day', date '1970-01-01', cast({} as date)) as double)".format
+    without_nan: Callable[[str], str] = "nullif({}, cast('NaN' as double))".format
+    word_key: Callable[[str], str] = "cast(conv(substr(md5({}), 1, 15), 16, 10) as bigint)".format
+    total: str = "sum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceColumn:
+    """A column of the table.
+
+    Attributes:
+        name: in the table.
+        kind: what it holds; words can only be compared and grouped by. A `key` is a whole number or a word from which
+            folds are made, and has no other use.
+        floating: True if it may hold NaN, which is missing.
+    """
+
+    name: str
+    kind: Literal["number", "truth", "day", "word", "number key", "word key"]
+    floating: bool = False
+
+    def value(self, dialect: Dialect) -> str:
+        """Return the text of its value as a double."""
+        name = dialect.quoted(self.name)
+        if self.kind == "day":
+            return dialect.days(name)
+        return dialect.without_nan(dialect.double(name)) if self.floating else dialect.double(name)
+
+    def as_it_is(self, dialect: Dialect) -> str:
+        """Return the text of its value for comparisons and groups."""
+        if self.kind == "number key":
+            return whole_number_key_sql(dialect.quoted(self.name))
+        if self.kind == "word key":
+            return dialect.word_key(dialect.quoted(self.name))
+        if self.kind in ("truth", "day") or self.floating:
+            return self.value(dialect)
+        return dialect.quoted(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """The text of some expressions, and of the rows that they are columns of.
+
+    Attributes:
+        rows: what follows `from`.
+        texts: of the expressions.
+    """
+
+    rows: str
+    texts: tuple[str, ...]
+
+
+def statement_of(
+    roots: Sequence[Expr],
+    *,
+    table: str,
+    columns: Mapping[str, SourceColumn],
+    conditions: Sequence[Expr],
+    dialect: Dialect,
+    groups: int = 0,
+) -> Statement:
+    """Return the text of some expressions over the rows of a table in which conditions are 1.
+
+    Args:
+        roots: the expressions.
+        table: what follows `from`: a name, or a `select` in brackets with an alias.
+        columns: of the table, by the names that expressions use.
+        conditions: of the rows.
+        dialect: of the engine.
+        groups: number of the first expressions that rows are grouped by.
+    """
+    return _Writer(columns, dialect).write(roots, table, conditions, groups)
+
+
+class _Writer:
+    """Writes one statement."""
+
+    def __init__(self, columns: Mapping[str, SourceColumn], dialect: Dialect) -> None:
+        self._columns, self._dialect = columns, dialect
+        self._base: dict[tuple[str, bool], str] = {}
+        self._named: dict[Expr, str] = {}
+
+    def write(self, roots: Sequence[Expr], table: str, conditions: Sequence[Expr], groups: int) -> Statement:
+        shared = _shared(roots)
+        levels = _levels(roots, shared)
+        for node in _below([*roots, *conditions]):
+            for name, as_it_is in _columns_of(node):
+                self._base.setdefault((name, as_it_is), f"c{len(self._base)}")
+        for place, root in enumerate(roots):
+            if isinstance(root, Column):
+                self._base.setdefault((root.name, place < groups), f"c{len(self._base)}")
+        picked = [
+            f"{self._source(name, as_it_is=as_it_is)} as {alias}" for (name, as_it_is), alias in self._base.items()
+        ]
+        rows = f"(select {', '.join(picked) or '1 as c0'} from {table}) t0"
+        if conditions:
+            # Nested, so that the conditions may use the names of the columns.
+            rows = f"(select * from {rows} where {' and '.join(map(self._truth, conditions))}) t1"
+        for level in range(1, max(levels.values(), default=0) + 1):
+            made = [node for node, own in levels.items() if own == level]
+            texts = [self._text(node) for node in made]
+            names = [f"e{len(self._named) + number}" for number in range(len(made))]
+            listing = ", ".join(f"{text} as {name}" for text, name in zip(texts, names, strict=True))
+            rows = f"(select *, {listing} from {rows}) l{level}"
+            self._named.update(zip(made, names, strict=True))
+        texts = [self._value_or_raw(root) for root in roots[:groups]] + [self._text(root) for root in roots[groups:]]
+        return Statement(rows=rows, texts=tuple(texts))
+
+    def _source(self, name: str, *, as_it_is: bool) -> str:
+        column = self._columns[name]
+        return column.as_it_is(self._dialect) if as_it_is else column.value(self._dialect)
+
+    def _truth(self, condition: Expr) -> str:
+        if isinstance(condition, Known):
+            return " and ".join(f"{self._value_or_raw(each)} is not null" for each in condition.of) or "1 = 1"
+        if isinstance(condition, Is):
+            return f"{self._value_or_raw(condition.of)} {condition.op} {self._literal(condition.value)}"
+        return f"{self._text(condition)} = 1"
+
+    def _value_or_raw(self, node: Expr) -> str:
+        return self._base[node.name, True] if isinstance(node, Column) else self._text(node)
+
+    def _literal(self, value: float | str | bool) -> str:
+        if isinstance(value, str):
+            return self._dialect.word(value)
+        return self._dialect.number(float(value))
+
+    def _text(self, node: Expr) -> str:
+        return self._named.get(node) or self._written(node)
+
+    def _written(self, node: Expr) -> str:
+        number = self._dialect.number
+        match node:
+            case Column(name=name):
+                return self._base[name, False]
+            case Constant(value=value):
+                return _in_brackets(number(value))
+            case Linear(constant=constant, terms=terms):
+                parts = [f"{_in_brackets(number(factor))} * {self._text(term)}" for factor, term in terms]
+                return "(" + " + ".join([*parts, *([_in_brackets(number(constant))] if constant else [])]) + ")"
+            case Product(left=left, right=right):
+                return f"({self._text(left)} * {self._text(right)})"
+            case Quotient(top=top, bottom=bottom):
+                return f"({self._text(top)} / {self._text(bottom)})"
+            case Exp(of=of):
+                return f"exp(greatest(least({self._text(of)}, {number(_FARTHEST)}), {number(-_FARTHEST)}))"
+            case Is(of=of, op=op, value=value):
+                text = self._value_or_raw(of)
+                one, zero = number(1.0), number(0.0)
+                yes = f"{text} {op} {self._literal(value)}"
+                return f"(case when {text} is null then null when {yes} then {one} else {zero} end)"
+            case Known():
+                return f"(case when {self._truth(node)} then {number(1.0)} else {number(0.0)} end)"
+            case Case(of=of, branches=branches):
+                which = self._text(of)
+                cases = [f"when {which} = {place} then {self._text(each)}" for place, each in enumerate(branches[:-1])]
+                return f"(case {' '.join(cases)} else {self._text(branches[-1])} end)"
+            case Fold(key=key, seed=seed, split=split, folds=folds):
+                return f"({fold_sql(self._base[key.name, True], seed, split, folds)})"
+
+
+def _in_brackets(text: str) -> str:
+    return f"({text})" if text.startswith("-") else text
+
+
+def _below(roots: Sequence[Expr]) -> Iterator[Expr]:
+    """Yield every expression at or below some others, once."""
+    seen: set[Expr] = set()
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            waiting += children(node)
+
+
+def _columns_of(node: Expr) -> Iterator[tuple[str, bool]]:
+    """Yield the columns directly below an expression, and whether their values are used as they are."""
+    as_they_are = isinstance(node, Is | Known | Fold)
+    for child in children(node):
+        if isinstance(child, Column):
+            yield child.name, as_they_are
+
+
+def _shared(roots: Sequence[Expr]) -> set[Expr]:
+    """Return the expressions that are used more than once, other than columns and constants."""
+    uses: dict[Expr, int] = {}
+    for node in roots:
+        uses[node] = uses.get(node, 0) + 1
+    for node in _below(roots):
+        for child in children(node):
+            uses[child] = uses.get(child, 0) + 1
+    return {node for node, count in uses.items() if count > 1 and not isinstance(node, Column | Constant)}
+
+
+def _levels(roots: Sequence[Expr], shared: set[Expr]) -> dict[Expr, int]:
+    """Return the level of each shared expression: one above the highest of those that it uses."""
+    highest: dict[Expr, int] = {}
+
+    def of(node: Expr) -> int:
+        if node not in highest:
+            highest[node] = max((of(child) for child in children(node)), default=0) + (node in shared)
+        return highest[node]
+
+    for root in roots:
+        of(root)
+    return {node: highest[node] for node in highest if node in shared}

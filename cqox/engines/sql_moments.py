@@ -1,0 +1,139 @@
+"""`Moments` of a table that an SQL engine reads: one statement for each method."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+from typing import Protocol, Self
+
+import numpy as np
+
+from cqox.engines.sql import Dialect, SourceColumn, Statement, statement_of
+from cqox.estimators.data import Matrix, Vector
+from cqox.estimators.numerics.moments import Column, Constant, Expr, Groups, Totals, times
+
+__all__ = ["Engine", "SqlMoments"]
+
+_ONE = Constant(1.0)
+
+
+class Engine(Protocol):
+    """Runs statements."""
+
+    @property
+    def name(self) -> str:
+        """The engine and its version."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of its statements."""
+        ...
+
+    def read(self, statement: str) -> list[Vector]:
+        """Return the columns of an answer as arrays of doubles, NaN where a value is null."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlMoments:
+    """The rows of a table in which conditions hold, as sums.
+
+    Attributes:
+        engine: runs the statements.
+        table: what follows `from`.
+        columns: of the table, by the names that expressions use.
+        conditions: of the rows.
+    """
+
+    engine: Engine
+    table: str
+    columns: Mapping[str, SourceColumn]
+    conditions: tuple[Expr, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The engine and its version."""
+        return self.engine.name
+
+    def where(self, condition: Expr) -> Self:
+        """Return the rows in which a condition is 1 too."""
+        return replace(self, conditions=(*self.conditions, condition))
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        written = self._written([])
+        (rows,) = self.engine.read(f"select count(*) from {written.rows}")
+        return int(rows[0])
+
+    def gram(self, columns: Sequence[Expr], by: Sequence[Expr] = (), weight: Expr | None = None) -> Groups:
+        """Return the cross-products of columns within groups."""
+        pairs = list(combinations_with_replacement(range(len(columns)), 2))
+        weighted = [column if weight is None else times(weight, column) for column in columns]
+        values = [_product(weighted[first], columns[second]) for first, second in pairs]
+        found = self.grouped(values, by)
+        products = np.empty((len(found), len(columns), len(columns)))
+        for (first, second), sums in zip(pairs, found[:, len(by) + 1 :].T, strict=True):
+            products[:, first, second] = products[:, second, first] = sums
+        return Groups(keys=found[:, : len(by)], counts=found[:, len(by)], products=products)
+
+    def sums(self, values: Sequence[Expr], largest: Sequence[Expr] = ()) -> Totals:
+        """Return the sums of some values, and the largest of others."""
+        written = self._written([*values, *largest])
+        texts = [f"{self._total}({text})" for text in written.texts[: len(values)]]
+        texts += [f"max({text})" for text in written.texts[len(values) :]]
+        found = [column[0] for column in self.engine.read(f"select {', '.join(texts)} from {written.rows}")]
+        sums = np.asarray(found[: len(values)], dtype=np.float64)
+        return Totals(
+            sums=np.where(np.isnan(sums), 0.0, sums), largest=np.asarray(found[len(values) :], dtype=np.float64)
+        )
+
+    def grouped(self, values: Sequence[Expr], by: Sequence[Expr]) -> Matrix:
+        """Return the groups of some expressions with their rows and sums."""
+        written = self._written([*by, *values], groups=len(by))
+        keys, sums = written.texts[: len(by)], written.texts[len(by) :]
+        words = [number for number, each in enumerate(by) if self._is_word(each)]
+        picked = [*keys, "count(*)", *(f"{self._total}({text})" for text in sums)]
+        for number in words:
+            picked[number] = f"dense_rank() over (order by {keys[number]})"
+        grouping = f" group by {', '.join(keys)}" if keys else ""
+        found = np.stack(self.engine.read(f"select {', '.join(picked)} from {written.rows}{grouping}"), axis=1)
+        for number in words:
+            found[:, number] -= 1.0
+        return found[np.lexsort(found[:, : len(by)].T[::-1])] if by else found
+
+    def squares(self, values: Sequence[Expr], within: Sequence[Expr]) -> tuple[Vector, int]:
+        """Return the sums of squared sums within groups, and the number of groups."""
+        written = self._written([*within, *values], groups=len(within))
+        keys, texts = written.texts[: len(within)], written.texts[len(within) :]
+        sums = ", ".join(f"{self._total}({text}) as s{number}" for number, text in enumerate(texts))
+        inner = f"(select {sums} from {written.rows} group by {', '.join(keys)}) g"
+        outer = ", ".join(f"{self._total}(s{number} * s{number})" for number in range(len(texts)))
+        *found, groups = self.engine.read(f"select {outer}, count(*) from {inner}")
+        return np.asarray([column[0] for column in found], dtype=np.float64), int(groups[0])
+
+    def fetch(self, columns: Mapping[str, Expr], key: Expr, below: float) -> Mapping[str, Vector]:
+        """Return some columns of the rows whose key is below a limit, in the order of the key."""
+        written = self._written([key, *columns.values()])
+        first, *others = written.texts
+        limit = self.engine.dialect.number(float(below))
+        statement = f"select {', '.join(others)} from {written.rows} where {first} < {limit} order by {first}"
+        return dict(zip(columns, self.engine.read(statement), strict=True))
+
+    @property
+    def _total(self) -> str:
+        return self.engine.dialect.total
+
+    def _is_word(self, node: Expr) -> bool:
+        return isinstance(node, Column) and self.columns[node.name].kind == "word"
+
+    def _written(self, roots: Sequence[Expr], *, groups: int = 0) -> Statement:
+        return statement_of(
+            roots, table=self.table, columns=self.columns, conditions=self.conditions, dialect=self.engine.dialect,
+            groups=groups,
+        )  # fmt: skip
+
+
+def _product(left: Expr, right: Expr) -> Expr:
+    if left == _ONE:
+        return right
+    return left if right == _ONE else times(left, right)

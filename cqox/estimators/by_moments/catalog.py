@@ -1,0 +1,30 @@
+"""The estimates that sums over the rows can give, by their names in the catalog."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from cqox.estimators.by_moments import double_ml, doubly_robust, instruments, regression, weighting
+from cqox.estimators.by_moments.rounds import Steps
+from cqox.estimators.by_moments.tables import Tables
+
+__all__ = ["BY_MOMENTS"]
+
+BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
+    "difference_in_means": regression.difference_in_means,
+    "ols_adjustment": regression.ols_adjustment,
+    "lin_interacted": regression.lin_interacted,
+    "g_computation_ate": partial(regression.g_computation, target="ATE"),
+    "g_computation_att": partial(regression.g_computation, target="ATT"),
+    "ipw_ate": partial(weighting.hajek, target="ATE"),
+    "ipw_att": partial(weighting.hajek, target="ATT"),
+    "overlap_weights": partial(weighting.hajek, target="ATO"),
+    "aipw": doubly_robust.aipw,
+    "ipwra": doubly_robust.ipwra,
+    "dml_plr": double_ml.partially_linear,
+    "dml_irm_ate": partial(double_ml.interactive, target="ATE"),
+    "dml_irm_att": partial(double_ml.interactive, target="ATT"),
+    "iv_2sls": partial(instruments.k_class, name="iv_2sls"),
+    "iv_liml": partial(instruments.k_class, name="iv_liml"),
+    "iv_fuller": partial(instruments.k_class, name="iv_fuller"),
+    "iv_wald": partial(instruments.k_class, name="iv_wald"),
+}

@@ -1,0 +1,114 @@
+"""Double machine learning by moments: partially linear and interactive, with linear and logit nuisance functions."""
+
+import numpy as np
+
+from cqox.contract.messages import Message
+from cqox.errors import UnusableData
+from cqox.estimators.by_moments.errors import influence_error, reported
+from cqox.estimators.by_moments.propensity import clipped, out_of_fold, propensity
+from cqox.estimators.by_moments.rounds import Ask, ScoreSums, Steps
+from cqox.estimators.by_moments.tables import SummedFrame, Tables
+from cqox.estimators.by_moments.weighting import probability_rows
+from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.inference.make_estimate import EstimateId
+from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.nuisance.cross_fitting import (
+    INFLUENCE,
+    TREATMENT_DETERMINED,
+    arms_without_folds,
+    median_of_splits,
+    residuals_without_folds,
+)
+from cqox.estimators.nuisance.orthogonal_scores import clipping
+from cqox.estimators.numerics.moments import Expr, Quotient, case, linear, times
+
+__all__ = ["interactive", "partially_linear"]
+
+_FAMILY = "double_ml"
+
+
+def partially_linear(tables: Tables) -> Steps:
+    """Return the regression of outcome residuals on treatment residuals of linear fits."""
+    rows = tables.complete("y", "treatment", "covariates")
+    frame = tables.frame("xty", rows)
+    t, y = frame.column("t"), frame.column("y")
+    scale = float(frame.scale[y] / frame.scale[t])
+    values: list[float] = []
+    contributions: list[Expr] = []
+    for split in range(tables.settings.repetitions):
+        blocks, counts = tables.blocks(frame, split)
+        combine, whole = residuals_without_folds(frame, blocks, counts, (t, y))
+        cross, square = (float(np.einsum("fi,fij,fj->", combine[:, 0], whole, combine[:, each])) for each in (1, 0))
+        if square <= 1e-14 * frame.n:
+            raise UnusableData(TREATMENT_DETERMINED)
+        slope, fold = cross / square, tables.fold(split)
+        own_t, own_y = (case(fold, *(frame.combined(row) for row in combine[:, each])) for each in (0, 1))
+        left = linear([(scale / square, own_y), (-slope * scale / square, own_t)])
+        values.append(slope * scale)
+        contributions.append(times(frame.weight, own_t, left))
+    answer = yield Ask(rows=rows, scores=tuple(contributions), weight=frame.weight)
+    arms = tables.by_arm(frame)[1] if tables.binary else None
+    return _over_splits(tables, frame, EstimateId("dml_plr", _FAMILY, "ATE"), values, answer.scores, arms)
+
+
+def interactive(tables: Tables, *, target: str) -> Steps:
+    """Return the mean doubly robust score over all rows (ATE) or the treated (ATT), cross-fitted."""
+    rows = tables.complete("y", "treatment", "covariates", probability_rows(tables))
+    frame, scores, t = tables.frame("xty", rows), propensity(tables, rows), tables.treated()
+    products, arms = tables.by_arm(frame)
+    y, share = frame.column("y"), float(products[1][0, 0] / products.sum(axis=0)[0, 0])
+    scale, n = float(frame.scale[y]), frame.n
+    by_split: list[tuple[Expr, Expr | None]] = []
+    sums: list[Expr] = []
+    for split in range(tables.settings.repetitions):
+        fold = tables.fold(split)
+        combine = arms_without_folds(frame, *tables.blocks(frame, split))
+        mu0, mu1 = (case(fold, *(frame.combined(row) for row in combine[:, arm])) for arm in (0, 1))
+        p, moved = clipped(out_of_fold(tables, scores, split))
+        outcome, rest = frame.columns[y], linear([(-1.0, p)], 1.0)
+        if target == "ATE":
+            residual = linear([(1.0, outcome), (-1.0, case(t, mu0, mu1))])
+            inverse = case(t, Quotient(linear([], -1.0), rest), Quotient(linear([], 1.0), p))
+            score, tilt = linear([(1.0, mu1), (-1.0, mu0), (1.0, times(residual, inverse))]), None
+        else:
+            odds = case(t, linear([(-1.0 / share, Quotient(p, rest))]), linear([], 1.0 / share))
+            score, tilt = times(linear([(1.0, outcome), (-1.0, mu0)]), odds), linear([(1.0 / share, t)])
+        by_split.append((score, tilt))
+        sums += [times(frame.weight, score), *moved]
+    answer = (yield Ask(rows=rows, sums=tuple(sums))).sums.reshape(-1, 3)
+    values = answer[:, 0] / n
+    contributions = tuple(
+        times(frame.weight, linear([(scale / n, score), *([] if tilt is None else [(-value * scale / n, tilt)])],
+                                   -value * scale / n if tilt is None else 0.0))
+        for (score, tilt), value in zip(by_split, values.tolist(), strict=True)
+    )  # fmt: skip
+    last = yield Ask(rows=rows, scores=contributions, weight=frame.weight)
+    most = int(answer[:, 1:].sum(axis=1).max())
+    notes, warnings = clipping(most, n)
+    return _over_splits(
+        tables, frame, EstimateId(f"dml_irm_{target.lower()}", _FAMILY, target), (values * scale).tolist(),
+        last.scores, arms, {"clipped_rows": most, "propensity": "given" if scores.known else "logit"},
+        (*scores.notes, *notes), (*scores.warnings, *warnings),
+    )  # fmt: skip
+
+
+def _over_splits(
+    tables: Tables,
+    frame: SummedFrame,
+    identity: EstimateId,
+    values: list[float],
+    sums: tuple[ScoreSums, ...],
+    arms: tuple[int, int] | None,
+    more: dict[str, Json] | None = None,
+    notes: tuple[Message, ...] = (),
+    warnings: tuple[Message, ...] = (),
+) -> Estimate:
+    clustering = tables.clustering(frame.rows)
+    by_split: list[Uncertainty] = [
+        influence_error(each, clustering, tables.settings, name=INFLUENCE, arms=arms is not None) for each in sums
+    ]
+    value, uncertainty, diagnostics = median_of_splits(values, by_split, tables.settings)
+    return reported(
+        identity, tables, frame, value, uncertainty, rows=arms, n_effective=tables.effective(frame),
+        diagnostics={**diagnostics, **(more or {})}, notes=(*frame.notes, *notes), warnings=warnings,
+    )  # fmt: skip

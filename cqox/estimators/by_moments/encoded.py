@@ -1,0 +1,68 @@
+"""The roles of a table as expressions of its columns: what `Data` is for arrays."""
+
+from dataclasses import dataclass, field
+
+from cqox.contract.messages import Message
+from cqox.estimators.numerics.moments import Column, Expr, Moments
+
+__all__ = ["Encoded", "NotByMoments"]
+
+
+class NotByMoments(Exception):
+    """Sums over all rows cannot give the estimate; the sample can.
+
+    Attributes:
+        why: the reason, as a clause.
+    """
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """One contrast of a table.
+
+    Attributes:
+        source: its rows.
+        y: the outcome.
+        treatment: 0 and 1, or an amount.
+        covariates, propensity_covariates, instruments: one expression for each column of the matrix in `Data`.
+        pscore: known probability of treatment.
+        post: 1 after the intervention, else 0.
+        weights: sampling weights, positive.
+        clusters: columns of any type.
+        unit, time: columns of any type.
+        row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
+            where the table has none.
+    """
+
+    source: Moments
+    y: Expr
+    treatment: Expr
+    covariates: tuple[Expr, ...] = ()
+    propensity_covariates: tuple[Expr, ...] = ()
+    instruments: tuple[Expr, ...] = ()
+    pscore: Expr | None = None
+    post: Expr | None = None
+    weights: Expr | None = None
+    clusters: tuple[Column, ...] = field(default=())
+    unit: Column | None = None
+    time: Column | None = None
+    row_key: Column | None = None
+
+    def of(self, role: str) -> tuple[Expr, ...]:
+        """Return the expressions of a role; none where it is not mapped."""
+        one = {"y": self.y, "treatment": self.treatment, "pscore": self.pscore, "post": self.post,
+               "weights": self.weights, "unit_id": self.unit, "time": self.time}  # fmt: skip
+        many = {
+            "covariates": self.covariates,
+            "propensity_covariates": self.propensity_covariates,
+            "instrument": self.instruments,
+            "cluster": self.clusters,
+        }
+        if role in many:
+            return many[role]
+        found = one[role]
+        return () if found is None else (found,)

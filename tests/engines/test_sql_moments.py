@@ -1,0 +1,33 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.engines import DuckDBEngine
+from cqox.estimators.numerics.moments import Column, Constant, Moments
+from tests.engines.contract import MomentsContract, table
+from tests.engines.stored import stored
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
+    base = tmp_path_factory.getbasetemp()
+    opened = DuckDBEngine.opened(memory_bytes=2**28, threads=2, spill=base / "spill", folders=[base])
+    yield opened
+    opened.close()
+
+
+class TestDuckDB(MomentsContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def moments(cls, engine: DuckDBEngine, tmp_path_factory: pytest.TempPathFactory) -> Moments:
+        return stored(table(), tmp_path_factory.mktemp("table") / "rows.parquet", engine)
+
+
+def test_cross_products_with_ones_are_sums(engine: DuckDBEngine, tmp_path: Path) -> None:
+    source = stored(pl.DataFrame({"x": [1.0, 2.0, 4.0]}), tmp_path / "rows.parquet", engine)
+    found = source.gram([Constant(1.0), Column("x")])
+    np.testing.assert_array_equal(found.products, [[[3.0, 7.0], [7.0, 21.0]]])
+    assert found.counts.tolist() == [3.0]

@@ -1,0 +1,167 @@
+"""Tables of which only sums are asked, and the same rows in memory."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.estimators.by_moments.encoded import Encoded
+from cqox.estimators.by_moments.rounds import run_rounds
+from cqox.estimators.by_moments.tables import Tables
+from cqox.estimators.numerics.moments import ArrayMoments, Column, Moments
+
+type Source = Callable[[Mapping[str, np.ndarray]], Moments]
+
+ESTIMATORS = {estimator.name: estimator for estimator in catalog()}
+
+
+def study(
+    n: int = 4_000,
+    *,
+    weights: bool = False,
+    clusters: int = 0,
+    missing: bool = True,
+    instruments: int = 0,
+    amount: bool = False,
+    collinear: bool = False,
+    seed: int = 1,
+) -> Data:
+    """Rows of a confounded study with columns of very different size, and gaps."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 4))
+    x[:, 1], x[:, 2] = x[:, 1] * 50 + 2000, x[:, 2] > 0
+    group = rng.integers(0, clusters, n) if clusters else None
+    z = (rng.random(n) < 0.5).astype(np.float64)
+    line = 0.6 * x[:, 0] - 0.4 * x[:, 2] + (z - 0.5)
+    treatment = (rng.random(n) < 1 / (1 + np.exp(-line))).astype(np.float64)
+    if group is not None and clusters < 30:
+        treatment = np.where(rng.random(n) < 0.9, (group % 3 == 0).astype(np.float64), treatment)
+    if amount:
+        treatment = line + rng.normal(size=n)
+    y = 1.5 * treatment + x[:, 0] + 0.02 * x[:, 1] + 0.5 * treatment * x[:, 0] + rng.normal(size=n)
+    if group is not None:
+        y += rng.normal(size=clusters)[group]
+    if collinear:
+        x = np.column_stack([x, np.full(n, 3.0), 2 * x[:, 0] + 1])
+    if missing:
+        x[::91, 0], y[5::203] = np.nan, np.nan
+    offered = np.column_stack([z, z * x[:, 2] + rng.normal(size=n)])[:, :instruments]
+    x = np.asfortranarray(x)
+    names = tuple(f"x{column}" for column in range(x.shape[1]))
+    key = rng.integers(0, 2**40, n) if group is None else group * 7919
+    labels = {"y": ("y",), "treatment": ("t",), "covariates": names, "propensity_covariates": names}
+    if weights:
+        labels["weights"] = ("w",)
+    if group is not None:
+        labels["cluster"] = ("g",)
+    if instruments:
+        labels["instrument"] = ("z0", "z1")[:instruments]
+    return Data(
+        n=n,
+        y=y,
+        treatment=treatment,
+        treatment_kind="continuous" if amount else "binary",
+        covariates=x,
+        propensity_covariates=x,
+        weights=rng.uniform(0.5, 2, n) if weights else None,
+        clusters=() if group is None else (group,),
+        row_key=key.astype(np.uint64),
+        instruments=np.asfortranarray(offered),
+        names=labels,
+    )
+
+
+def columns_of(data: Data) -> dict[str, np.ndarray]:
+    """The columns of the table that holds these rows."""
+    columns = {"y": data.y, "t": data.treatment, "key": data.row_key.astype(np.int64)}
+    columns |= {f"x{column}": values for column, values in enumerate(data.covariates.T)}
+    columns |= {f"z{column}": values for column, values in enumerate(data.instruments.T)}
+    if data.weights is not None:
+        columns["w"] = data.weights
+    return columns | {f"g{number}": codes for number, codes in enumerate(data.clusters)}
+
+
+def in_arrays(columns: Mapping[str, np.ndarray]) -> Moments:
+    """The table in memory."""
+    return ArrayMoments(columns=columns, block=1_000)
+
+
+def encoded(data: Data, source: Source = in_arrays) -> Encoded:
+    """The roles of the table that holds these rows."""
+    columns = columns_of(data)
+    x = tuple(Column(name) for name in columns if name.startswith("x"))
+    return Encoded(
+        source=source(columns),
+        y=Column("y"),
+        treatment=Column("t"),
+        covariates=x,
+        propensity_covariates=x,
+        instruments=tuple(Column(name) for name in columns if name.startswith("z")),
+        weights=Column("w") if data.weights is not None else None,
+        clusters=tuple(Column(f"g{number}") for number in range(len(data.clusters))),
+        row_key=Column("key"),
+    )
+
+
+def tables(data: Data, settings: Settings | None = None, source: Source = in_arrays) -> Tables:
+    """The table, with every second row as its sample."""
+    pilot = Plan(data.rows(np.arange(0, data.n, 2)), settings or Settings())
+    return Tables(encoded(data, source), pilot)
+
+
+def both(
+    name: str, data: Data, settings: Settings | None = None, source: Source = in_arrays
+) -> tuple[Estimate, Estimate | Exception]:
+    """An estimate in memory, and by moments."""
+    made = tables(data, settings, source)
+    found = run_rounds(made, {name: partial(BY_MOMENTS[name], made)})[name]
+    return run(ESTIMATORS[name], Plan(data, settings or Settings())), found
+
+
+def numbers(value: object, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every number within a value, with its place."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from numbers(each, f"{place}.{key}")
+        case list() | tuple():
+            for number, each in enumerate(value):
+                yield from numbers(each, f"{place}[{number}]")
+        case bool():
+            return
+        case int() | float():
+            yield place, float(value)
+
+
+def same(memory: Estimate, moments: Estimate | Exception) -> None:
+    """Fail where an estimate by moments has another number, word or warning than the one in memory."""
+    assert isinstance(moments, Estimate), moments
+    fields = ("estimate", "standard_error", "ci_lower", "ci_upper", "p_value", "n", "n_effective")
+    left = {**{field: getattr(memory, field) for field in fields}, "diagnostics": dict(memory.diagnostics)}
+    right = {**{field: getattr(moments, field) for field in fields}, "diagnostics": dict(moments.diagnostics)}
+    ours, theirs = dict(numbers(right)), dict(numbers(left))
+    assert len(ours.keys() & theirs.keys()) > 6
+    # Errors that need the leverage of every row are computed in memory only where rows are few.
+    assert {place.rpartition(".")[2][:3] for place in theirs.keys() - ours.keys()} <= {"HC2", "HC3"}
+    assert ours.keys() <= theirs.keys()
+    for place, value in ours.items():
+        assert value == pytest.approx(theirs[place], rel=1e-8, abs=1e-11), place
+    assert moments.se_method == memory.se_method
+    assert moments.warnings == memory.warnings
+    assert moments.status == memory.status
+    assert notes(moments) == notes(memory)
+
+
+def notes(estimate: Estimate) -> list[object]:
+    found = estimate.diagnostics.get("notes", [])
+    assert isinstance(found, list)
+    return [getattr(each, "code", each) for each in found]
+
+
+def replaced(data: Data, **fields: object) -> Data:
+    """The same rows with other fields."""
+    return replace(data, **fields)  # type: ignore[arg-type]

@@ -1,0 +1,61 @@
+from dataclasses import dataclass, field
+from functools import partial
+
+from cqox.contract.messages import Message
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.estimators.by_moments.encoded import NotByMoments
+from cqox.estimators.by_moments.rounds import run_rounds
+from cqox.estimators.numerics.moments import ArrayMoments
+from tests.estimators.by_moments.tables_of import study, tables
+
+PASSES = ("gram", "sums", "grouped", "squares", "count")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A table that counts how often it is read."""
+
+    inner: ArrayMoments
+    passes: list[str] = field(default_factory=list)
+
+    def where(self, condition):
+        return Counted(self.inner.where(condition), self.passes)
+
+    def __getattr__(self, name: str):
+        if name in PASSES:
+            self.passes.append(name)
+        return getattr(self.inner, name)
+
+
+def passes_of(*names: str) -> list[str]:
+    found: list[Counted] = []
+
+    def source(columns):
+        found.append(Counted(ArrayMoments(columns=columns)))
+        return found[0]
+
+    made = tables(study(), source=source)
+    results = run_rounds(made, {name: partial(BY_MOMENTS[name], made) for name in names})
+    assert all(result.estimate is not None for result in results.values())
+    return found[0].passes
+
+
+def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
+    alone = passes_of("ols_adjustment")
+    assert alone == ["sums", "gram", "sums"]
+    assert passes_of("ols_adjustment", "lin_interacted", "g_computation_ate", "g_computation_att", "dml_plr") == alone
+    every = passes_of(*(name for name in BY_MOMENTS if not name.startswith("iv")))
+    assert len(every) <= 22, every
+
+
+def test_one_refusal_leaves_the_others() -> None:
+    made = tables(study())
+    wanted = {"ols_adjustment": partial(BY_MOMENTS["ols_adjustment"], made), "iv_2sls": partial(refuse, made)}
+    found = run_rounds(made, wanted)
+    assert found["ols_adjustment"].estimate is not None
+    assert isinstance(found["iv_2sls"], Exception)
+
+
+def refuse(made):
+    raise NotByMoments(Message("by_moments.few-rows"))
+    yield
