@@ -94,6 +94,7 @@ def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: s
         "code_version": code_version(),
         "seed": request.options.seed,
         "folds_version": request.options.folds_version,
+        "engine": written.engine,
         "seconds": written.seconds,
     }
     estimate = summary["estimate"]

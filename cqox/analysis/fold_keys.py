@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from cqox.analysis.roles import Rows
 from cqox.contract import RoleMapping
-from cqox.estimators.numerics.portable_folds import KEY_BITS, hash_keys, text_key, whole_number_keys
+from cqox.estimators.numerics.portable_folds import MISSING_KEY, hash_keys, text_key, whole_number_keys
 
-__all__ = ["MISSING_KEY", "fold_keys"]
-
-MISSING_KEY = 2**KEY_BITS - 2
-"""The key of a missing value: the smallest that no whole number and no text has."""
+__all__ = ["fold_keys"]
 
 
 def fold_keys(frame: Rows, roles: RoleMapping, row_hashes: NDArray[np.uint64]) -> NDArray[np.int64] | None:

@@ -17,6 +17,7 @@ class ContrastResult:
 
     Attributes:
         label: the levels compared, None for a single contrast.
+        rows: of the contrast.
         plan: the plan shared by the estimators.
         estimates: one per requested estimator, in catalog order.
         diagnostics: by name.
@@ -27,6 +28,7 @@ class ContrastResult:
     """
 
     label: str | None
+    rows: int
     plan: Plan
     estimates: tuple[Estimate, ...]
     diagnostics: Mapping[str, Json]
@@ -49,7 +51,7 @@ def assemble(
     Diagnostics, gates and decision at the top level are those of the contrast with the most rows; the others are in
     `diagnostics.contrasts`.
     """
-    main = max(results, key=lambda result: result.plan.data.n)
+    main = max(results, key=lambda result: result.rows)
     rows = [(result, estimate) for result in results for estimate in result.estimates]
     estimates = [estimate for _, estimate in rows]
     warnings = [

@@ -16,6 +16,7 @@ from cqox import diagnostics as judge
 from cqox import figures as draw
 from cqox.analysis.chosen import chosen_estimators, primary_of, settings_of
 from cqox.analysis.finite import finite, finite_estimate, named
+from cqox.analysis.in_engine import InEngine, in_engine, wants_engine
 from cqox.analysis.opened import Opened, open_request, suggestions
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
@@ -44,6 +45,7 @@ class Finished:
         rows: number of rows of the data set.
         rows_used: maximum number of rows used by an estimator.
         seconds: duration of each step.
+        engine: by which sums over the rows were made, with its version; `memory` without one.
     """
 
     report: dict[str, object]
@@ -51,6 +53,7 @@ class Finished:
     rows: int
     rows_used: int
     seconds: dict[str, float]
+    engine: str = "memory"
 
 
 def warm_up() -> None:
@@ -127,6 +130,17 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
     """
     clock = _Clock(on_step)
     opened = open_request(path, request)
+    summed, notes = wants_engine(opened)
+    if summed:
+        with in_engine(opened, threads=threads) as placed:
+            return _analyze(placed.opened, placed, [placed.note], threads, clock)
+    return _analyze(opened, None, notes, threads, clock)
+
+
+def _analyze(
+    opened: Opened, placed: InEngine | None, about: Sequence[Message], threads: int, clock: "_Clock"
+) -> Finished:
+    """Run the analysis of a table, or of the sample of one that an engine sums."""
     with opened.room():
         frame = opened.frame()
         findings, absent = opened.findings(frame)
@@ -136,8 +150,8 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
         if opened.large:
             _release_heap()
         clock.done("plan", contrasts=len(prepared.contrasts))
-        notes = (*opened.notes, *absent, *prepared.notes)
-        finished = _finished(prepared, opened, notes, opened.unmapped(findings), threads, clock)
+        notes = (*opened.notes, *about, *absent, *prepared.notes)
+        finished = _finished(prepared, opened, placed, notes, opened.unmapped(findings), threads, clock)
         del prepared
         if opened.large:
             _release_heap()
@@ -154,6 +168,7 @@ def _release_heap() -> None:
 def _finished(
     prepared: Prepared,
     opened: Opened,
+    placed: InEngine | None,
     notes: Sequence[str],
     unmapped: Unmapped,
     threads: int,
@@ -163,7 +178,8 @@ def _finished(
     settings, chosen = settings_of(options, threads), chosen_estimators(options)
     planned = len(chosen) * len(prepared.contrasts)
     results = [
-        _judge(each, settings, chosen, each.options(options), unmapped, clock, planned) for each in prepared.contrasts
+        _judge(each, settings, chosen, each.options(options), unmapped, clock, planned, number=number, placed=placed)
+        for number, each in enumerate(prepared.contrasts)
     ]
     specs = {name: figure.spec for name, figure in _figures(results).items()}
     clock.done("figures", figures=list(specs))
@@ -178,7 +194,10 @@ def _finished(
     report, drawn = _finite(assemble(roles, options, results, notes=notes, findings=unmapped.found()), dict(specs))
     report["messages"] = collect_messages(report)
     rows_used = max((estimate.n or 0 for estimate in estimates), default=0)
-    return Finished(report=report, specs=drawn, rows=opened.rows, rows_used=rows_used, seconds=dict(clock.seconds))
+    return Finished(
+        report=report, specs=drawn, rows=opened.rows, rows_used=rows_used, seconds=dict(clock.seconds),
+        engine="memory" if placed is None else placed.source.name,
+    )  # fmt: skip
 
 
 def _finite(report: dict[str, object], specs: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
@@ -202,14 +221,23 @@ def _judge(
     unmapped: Unmapped,
     clock: _Clock,
     planned: int,
+    *,
+    number: int = 0,
+    placed: InEngine | None = None,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
     primary = primary_of(plan, chosen, options)
     clock.done("plan")
+    of_all_rows: Callable[[Estimate], Estimate] = _as_it_is
+    rows = contrast.data.n
+    if placed is not None:
+        of_all_rows, rows = placed.estimates(contrast, number, plan, chosen)
+        clock.done("sums")
     estimates: list[Estimate] = []
     for estimator in chosen:
         began = perf_counter()
-        estimate = finite_estimate(replace(run(estimator, plan), seconds=round(perf_counter() - began, 6)))
+        found = of_all_rows(run(estimator, plan))
+        estimate = finite_estimate(replace(found, seconds=round(perf_counter() - began, 6)))
         estimates.append(estimate)
         clock.estimated(estimate, contrast.label, planned)
     diagnostics = judge.diagnose(plan, estimates, primary=primary, options=options)
@@ -244,6 +272,7 @@ def _judge(
     clock.done("diagnostics", contrast=contrast.label)
     return ContrastResult(
         label=contrast.label,
+        rows=rows,
         plan=plan,
         estimates=tuple(estimates),
         diagnostics=diagnostics,
@@ -252,6 +281,10 @@ def _judge(
         identification=ledger,
         effect=effect,
     )
+
+
+def _as_it_is(estimate: Estimate) -> Estimate:
+    return estimate
 
 
 def _family(result: ContrastResult) -> str | None:

@@ -2,5 +2,6 @@
 
 __all__ = ["STEPS"]
 
-STEPS = ("read", "plan", "diagnostics", "figures")
-"""In the order in which they begin; `plan` comes again where there are several contrasts."""
+STEPS = ("read", "plan", "sums", "diagnostics", "figures")
+"""In the order in which they begin; `plan` comes again where there are several contrasts, `sums` only where an engine
+makes them."""

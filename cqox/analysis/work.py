@@ -183,8 +183,9 @@ def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
         Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1, on_step=on_step
     )
     return write(
-        finished.report, finished.specs, rows=finished.rows, rows_used=finished.rows_used, seconds=finished.seconds
-    )
+        finished.report, finished.specs, rows=finished.rows, rows_used=finished.rows_used, seconds=finished.seconds,
+        engine=finished.engine,
+    )  # fmt: skip
 
 
 def _preview(arguments: _Arguments, on_step: StepCallback) -> _Answer:

@@ -30,6 +30,7 @@ class Written:
         rows: number of rows of the data set.
         rows_used: maximum number of rows used by an estimator.
         seconds: duration of each step.
+        engine: by which sums over the rows were made.
     """
 
     report: bytes
@@ -39,6 +40,7 @@ class Written:
     rows: JsonValue
     rows_used: JsonValue
     seconds: Mapping[str, JsonValue]
+    engine: JsonValue
 
     def with_ids(self, ids: Mapping[str, str], figures: Mapping[str, str]) -> bytes:
         """Return the complete report, canonical JSON: the ids, the report, and the address of each figure."""
@@ -52,6 +54,7 @@ def write(
     rows: int,
     rows_used: int,
     seconds: Mapping[str, float],
+    engine: str = "memory",
 ) -> tuple[dict[str, object], bytes]:
     """Return JSON values and binary data of a worker's reply.
 
@@ -61,6 +64,7 @@ def write(
         rows: number of rows of the data set.
         rows_used: maximum number of rows used by an estimator.
         seconds: duration of each step.
+        engine: by which sums over the rows were made.
 
     Raises:
         ValueError: report or figures contain NaN or an infinity.
@@ -73,6 +77,7 @@ def write(
         "rows": rows,
         "rows_used": rows_used,
         "seconds": dict(seconds),
+        "engine": engine,
     }
     return body, content + canonical_json(specs)
 
@@ -95,6 +100,7 @@ def read(reply: Reply) -> Written:
         rows=reply.body["rows"],  # type: ignore[arg-type]
         rows_used=reply.body["rows_used"],  # type: ignore[arg-type]
         seconds=reply.object("seconds"),
+        engine=reply.body["engine"],  # type: ignore[arg-type]
     )
 
 

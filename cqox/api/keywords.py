@@ -238,6 +238,11 @@ class OptionKeywords(TypedDict, total=False):
     """The estimate that the decision uses, fixed before any outcome model. Default: none."""
     better: Literal["higher", "lower"] | None
     """Which direction of the effect is good. Default: `higher`."""
+    engine: Literal["auto", "memory", "duckdb"] | None
+    """Where sums over the rows are made: in memory, or by DuckDB for tables larger than it, which gives the same
+    numbers to 1e-8. `auto` takes DuckDB beyond 150 million mapped cells. Diagnostics, figures and estimates that
+    need single rows are then of a sample of about 200,000 rows, and say so. Default: `auto`.
+    """
     minimum_effect: float | None
     """The smallest effect that matters, in units of y. Default: `0.0`."""
     categorical: Sequence[str] | None

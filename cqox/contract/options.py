@@ -196,6 +196,12 @@ class Options(RemedyOptions, EstimationOptions):
         None, description="The estimate that the decision uses, fixed before any outcome model."
     )
     better: Literal["higher", "lower"] = Field("higher", description="Which direction of the effect is good.")
+    engine: Literal["auto", "memory", "duckdb"] = Field(
+        "auto",
+        description="Where sums over the rows are made: in memory, or by DuckDB for tables larger than it, which gives "
+        "the same numbers to 1e-8. `auto` takes DuckDB beyond 150 million mapped cells. Diagnostics, figures and "
+        "estimates that need single rows are then of a sample of about 200,000 rows, and say so.",
+    )
     minimum_effect: float = Field(0.0, description="The smallest effect that matters, in units of y.")
     covariates: Literal["mapped", "auto"] = Field(
         "mapped",

@@ -238,6 +238,11 @@ class Provenance(AnswerModel):
     code_version: str
     seed: int
     folds_version: int | None = Field(None, description="`options.folds_version`; 1 where absent, in older reports.")
+    engine: str | None = Field(
+        None,
+        description="By which sums over the rows were made, with its version: `memory`, or as `duckdb 2.0.1`; `memory` "
+        "where absent, in older reports.",
+    )
     seconds: Mapping[str, float]
     cache: Literal["hit", "miss"]
     trace_id: str | None = None

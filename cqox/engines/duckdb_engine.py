@@ -18,6 +18,8 @@ __all__ = ["DuckDBEngine"]
 
 _DIALECT = Dialect(
     total="fsum",
+    days="(epoch_us(cast({} as timestamp)) / 86400000000e0)".format,
+    moment_number="epoch_us(cast({} as timestamp))".format,
     word_key="cast(concat('0x', substr(md5({}), 1, 15)) as bigint)".format,
     # Not by isnan or nullif: the statistics of Parquet files leave NaN out, and DuckDB takes from them that there is
     # none (duckdb issue 25521).
@@ -39,13 +41,14 @@ class DuckDBEngine:
     dialect: Dialect = _DIALECT
 
     @classmethod
-    def opened(cls, *, memory_bytes: int, threads: int, spill: Path, folders: Sequence[Path]) -> Self:
+    def opened(cls, *, memory_bytes: int, threads: int, spill: Path | None, folders: Sequence[Path]) -> Self:
         """Start the engine.
 
         Args:
             memory_bytes: memory that its tables and groups may take; beyond, it spills.
             threads: number of its threads.
-            spill: folder for what does not fit; made where it does not exist.
+            spill: folder for what does not fit, in plain text; made where it does not exist. None for tables that are
+                kept encrypted: what does not fit is then an error.
             folders: all that statements may read, with the folders in them.
 
         Raises:
@@ -56,22 +59,29 @@ class DuckDBEngine:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{max(memory_bytes // 2**20, 1)}MiB",
             "threads": threads,
-            "temp_directory": str(spill),
+            "temp_directory": "" if spill is None else str(spill),
             "preserve_insertion_order": False,
             "autoload_known_extensions": False,
             "autoinstall_known_extensions": False,
         }
         connection = duckdb.connect(config=settings)
-        allowed = ", ".join("'" + str(folder).replace("'", "''") + "/'" for folder in (*folders, spill))
+        allowed = ", ".join(
+            "'" + str(folder).replace("'", "''") + "/'" for folder in (*folders, *([] if spill is None else [spill]))
+        )
         connection.execute(f"set allowed_directories = [{allowed}]")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         return cls(connection=connection, name=f"duckdb {duckdb.__version__}")
 
-    def files(self, paths: Sequence[Path]) -> str:
-        """Return what follows `from` to read Parquet files as one table."""
+    def files(self, paths: Sequence[Path], *, numbered: bool = False) -> str:
+        """Return what follows `from` to read Parquet files as one table.
+
+        Args:
+            paths: the files.
+            numbered: add the column `file_row_number`, from 0 in each file.
+        """
         listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        return f"read_parquet([{listed}], can_have_nan = true)"
+        return f"read_parquet([{listed}], can_have_nan = true, file_row_number = {str(numbered).lower()})"
 
     def close(self) -> None:
         """End the engine and remove what it spilled."""

@@ -21,7 +21,7 @@ from cqox.estimators.numerics.moments import (
     Quotient,
     children,
 )
-from cqox.estimators.numerics.portable_folds import fold_sql, whole_number_key_sql
+from cqox.estimators.numerics.portable_folds import MISSING_KEY, fold_sql, whole_number_key_sql
 
 __all__ = ["Dialect", "SourceColumn", "Statement", "statement_of"]
 
@@ -52,6 +52,8 @@ class Dialect:
         double: returns a number or a truth value as a double.
         days: returns a date as days since 1970, a double.
         without_nan: returns a floating value with null in place of NaN.
+        date_number: returns a date as whole days since 1970.
+        moment_number: returns a time as whole microseconds since 1970.
         word_key: returns `portable_folds.text_key` of a word.
         total: name of the most exact sum of doubles.
     """
@@ -62,6 +64,8 @@ class Dialect:
     double: Callable[[str], str] = "cast({} as double)".format
     days: Callable[[str], str] = "cast(datediff('day', date '1970-01-01', cast({} as date)) as double)".format
     without_nan: Callable[[str], str] = "nullif({}, cast('NaN' as double))".format
+    date_number: Callable[[str], str] = "datediff('day', date '1970-01-01', {})".format
+    moment_number: Callable[[str], str] = "unix_micros({})".format
     word_key: Callable[[str], str] = "cast(conv(substr(md5({}), 1, 15), 16, 10) as bigint)".format
     total: str = "sum"
 
@@ -72,13 +76,13 @@ class SourceColumn:
 
     Attributes:
         name: in the table.
-        kind: what it holds; words can only be compared and grouped by. A `key` is a whole number or a word from which
-            folds are made, and has no other use.
+        kind: what it holds; words can only be compared and grouped by. A `key` is a whole number, a word, a date or a
+            time from which folds are made, and has no other use.
         floating: True if it may hold NaN, which is missing.
     """
 
     name: str
-    kind: Literal["number", "truth", "day", "word", "number key", "word key"]
+    kind: Literal["number", "truth", "day", "word", "number key", "word key", "date key", "moment key"]
     floating: bool = False
 
     def value(self, dialect: Dialect) -> str:
@@ -90,13 +94,18 @@ class SourceColumn:
 
     def as_it_is(self, dialect: Dialect) -> str:
         """Return the text of its value for comparisons and groups."""
-        if self.kind == "number key":
-            return whole_number_key_sql(dialect.quoted(self.name))
-        if self.kind == "word key":
-            return dialect.word_key(dialect.quoted(self.name))
+        if self.kind.endswith(" key"):
+            return f"coalesce({self._key(dialect)}, {MISSING_KEY})"
         if self.kind in ("truth", "day") or self.floating:
             return self.value(dialect)
         return dialect.quoted(self.name)
+
+    def _key(self, dialect: Dialect) -> str:
+        name = dialect.quoted(self.name)
+        if self.kind == "word key":
+            return dialect.word_key(name)
+        number = {"number key": "{}".format, "date key": dialect.date_number, "moment key": dialect.moment_number}
+        return whole_number_key_sql(number[self.kind](name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ def provenance(report: Report, wording: Wording, created_at: datetime | None) ->
     rows.append((Message("exports.seed"), str(origin.seed)))
     if origin.folds_version is not None:
         rows.append((Message("exports.folds-version"), str(origin.folds_version)))
+    if origin.engine is not None:
+        rows.append((Message("exports.engine"), origin.engine))
     rows.append((Message("exports.software"), origin.code_version))
     if created_at is not None:
         rows.append((Message("exports.time"), moment(created_at)))

@@ -5,9 +5,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cqox.analysis.fold_keys import MISSING_KEY, fold_keys
+from cqox.analysis.fold_keys import fold_keys
 from cqox.analysis.row_hash import row_hashes
-from cqox.estimators.numerics.portable_folds import KEY_BITS, hash_keys, text_key, whole_number_key_sql
+from cqox.estimators.numerics.portable_folds import KEY_BITS, MISSING_KEY, hash_keys, text_key, whole_number_key_sql
 
 EXPRESSIONS = {
     "whole numbers": whole_number_key_sql("u"),

@@ -21,8 +21,8 @@ def contrast(*estimates: Estimate, rows: int = 10, label: str | None = None, ver
     )  # fmt: skip
     gates = {"overlap": Gate(status="pass", rule="r")}
     return ContrastResult(
-        label=label, plan=Plan(data, Settings()), estimates=estimates, diagnostics={"rows": rows}, gates=gates,
-        decision=decision, identification=None,
+        label=label, rows=rows, plan=Plan(data, Settings()), estimates=estimates, diagnostics={"rows": rows},
+        gates=gates, decision=decision, identification=None,
     )  # fmt: skip
 
 

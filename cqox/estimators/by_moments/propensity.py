@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
-from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.tables import ONE, Complete, SummedFrame, Tables
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.nuisance.orthogonal_scores import CLIP
 from cqox.estimators.numerics.gram import independent_each
-from cqox.estimators.numerics.logit import discriminant
+from cqox.estimators.numerics.logit import carried_over, discriminant
 from cqox.estimators.numerics.moments import Constant, Exp, Expr, Is, Quotient, case, linear, times
 from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, QuasiNewton, reach
 
 __all__ = ["Scores", "clipped", "correction", "out_of_fold", "propensity"]
 
-_GRADIENT = 1e-11
+_GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-10
 _SEPARATED = 1e-4
 _EXTREME = 1e-6
@@ -36,7 +35,8 @@ class Scores:
         frame: the columns of its rows.
         coefficients: (k,) of the logit, standardised; empty where it was given.
         inverse: (k, k) inverse information of the fit.
-        gradients, informations: (folds, k) and (folds, k, k) of each fold's rows in the first split, at the fit.
+        gradients: (folds, k) of each fold's rows in the first split, at the fit.
+        nearly: (k, k) the approximate information at the fit, where single rows may have hardly any.
         notes: preprocessing of the columns.
         warnings: caveats about overlap.
     """
@@ -47,7 +47,7 @@ class Scores:
     coefficients: Vector
     inverse: Matrix
     gradients: Matrix
-    informations: NDArray[np.float64]
+    nearly: Matrix
     notes: tuple[Message, ...] = ()
     warnings: tuple[Message, ...] = ()
 
@@ -73,7 +73,7 @@ def _propensity(tables: Tables, rows: Complete) -> Scores:
         none = np.empty((0, 0))
         return Scores(
             e=encoded.pscore, known=True, frame=frame, coefficients=np.empty(0), inverse=none, gradients=none,
-            informations=none,
+            nearly=none,
         )  # fmt: skip
     same = encoded.propensity_covariates == encoded.covariates
     frame = tables.frame("xty" if same else "wty", rows)
@@ -91,7 +91,7 @@ class _Logit:
         self.source = frame.rows.source
 
     def fitted(self) -> Scores:
-        """Return the scores, to a mean gradient of 1e-11."""
+        """Return the scores, to a mean gradient of 1e-12."""
         products, n = self.frame.products[: self.k, : self.k], self.frame.n
         start, nearly = self._start()
         solver = QuasiNewton(start[None], _inverse(nearly)[None], products)
@@ -101,11 +101,10 @@ class _Logit:
             _GRADIENT * n,
         ):
             raise UnusableData(Message("numerics.logit-diverges", steps=ITERATIONS))
-        return self._closed(solver.coefficients[0])
+        return self._closed(solver.coefficients[0], solver.information())
 
-    def _closed(self, coefficients: Vector) -> Scores:
-        """Return the scores with the exact information, by fold where there are folds, and what is said of extreme
-        ones."""
+    def _closed(self, coefficients: Vector, nearly: Matrix) -> Scores:
+        """Return the scores with the exact information, the gradients by fold, and what is said of extreme ones."""
         e, miss = self.miss(coefficients)
         t = self.tables.treated()
         off = linear([(1.0, t), (-1.0, e)])
@@ -125,11 +124,11 @@ class _Logit:
         if low + high:
             event, rows = Message("nuisance.treatment"), int(low + high)
             warnings = (Message("nuisance.extreme-probabilities", rows=rows, event=event, distance=_EXTREME),)
-        informations = np.stack([self.filled(row[4 + self.k :]) for row in by_fold])
+        information = self.filled(by_fold[:, 4 + self.k :].sum(axis=0))
         return Scores(
             e=e, known=False, frame=self.frame, coefficients=coefficients,
-            inverse=_inverse(informations.sum(axis=0)), gradients=by_fold[:, 4 : 4 + self.k],
-            informations=informations, notes=self.frame.notes, warnings=warnings,
+            inverse=_inverse(information), gradients=by_fold[:, 4 : 4 + self.k],
+            nearly=nearly, notes=self.frame.notes, warnings=warnings,
         )  # fmt: skip
 
     def _start(self) -> tuple[Vector, Matrix]:
@@ -166,15 +165,13 @@ class _Logit:
         curvature = times(self.frame.weight, e, linear([(-1.0, e)], 1.0))
         return self.filled(self.source.sums(self.squares(curvature)).sums)
 
-    def by_fold(self, coefficients: Vector, fold: Expr) -> tuple[Matrix, NDArray[np.float64]]:
-        """Return the gradients and informations of the rows of each fold."""
-        e, miss = self.miss(coefficients)
-        curvature = times(self.frame.weight, e, linear([(-1.0, e)], 1.0))
-        values = [*(_product(miss, each) for each in self.z), *self.squares(curvature)]
-        found = np.zeros((self.tables.settings.folds, len(values)))
-        by_fold = self.source.grouped(values, [fold])
+    def by_fold(self, coefficients: Vector, fold: Expr) -> Matrix:
+        """Return the (folds, k) gradients of the rows of each fold."""
+        _, miss = self.miss(coefficients)
+        found = np.zeros((self.tables.settings.folds, self.k))
+        by_fold = self.source.grouped([_product(miss, each) for each in self.z], [fold])
         found[by_fold[:, 0].astype(np.intp)] = by_fold[:, 2:]
-        return found[:, : self.k], np.stack([self.filled(row[self.k :]) for row in found])
+        return found
 
     def squares(self, weight: Expr) -> list[Expr]:
         """Return the weighted products of the columns, to be summed for `filled`."""
@@ -201,6 +198,15 @@ def _inverse(information: Matrix) -> Matrix:
     return np.asarray((inverse + inverse.T) / 2)
 
 
+def _inverted(information: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the inverses on the columns that each fit uses, 0 elsewhere."""
+    result = np.zeros_like(information)
+    for place, (each, own) in enumerate(zip(information, used, strict=True)):
+        within = np.ix_(own, own)
+        result[place][within] = _inverse(each[within])
+    return result
+
+
 def correction(tables: Tables, scores: Scores, slope: Vector) -> Expr:
     """Return each row's contribution to an estimate through the fitted logit, as `score_correction` does.
 
@@ -218,7 +224,7 @@ def out_of_fold(tables: Tables, scores: Scores, split: int) -> Expr:
 
     Raises:
         UnusableData: without one of the folds the covariates separate the arms.
-        NotByMoments: rows have no key to make folds by, or a column is constant without a fold.
+        NotByMoments: rows have no key to make folds by.
     """
     if scores.known:
         return scores.e
@@ -232,16 +238,12 @@ def _without_folds(tables: Tables, scores: Scores, split: int) -> Expr:
     k, z = logit.k, logit.z
     own = tables.blocks(frame, split)[0].sum(axis=1)[:, :k, :k]
     whole = own.sum(axis=0)
-    if not independent_each(whole - own).all():
-        raise NotByMoments(Message("by_moments.constant-without-fold"))
-    gradient, information = scores.gradients, scores.informations
-    if split:
-        gradient, information = logit.by_fold(scores.coefficients, fold)
-    rest = information.sum(axis=0) - information
-    solver = QuasiNewton(
-        np.repeat(scores.coefficients[None], folds, axis=0), np.stack([_inverse(each) for each in rest]), whole
-    )
-    solver.step(gradient.sum(axis=0) - gradient)
+    used = independent_each(whole - own)
+    gradient = logit.by_fold(scores.coefficients, fold) if split else scores.gradients
+    rest = carried_over(scores.nearly, whole, whole - own)
+    solver = QuasiNewton(np.where(used, scores.coefficients, 0.0), _inverted(rest, used), whole)
+    complete = used.all(axis=1, keepdims=True)
+    solver.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))
     others = [linear([(-1.0, Is(fold, "=", float(each)))], 1.0) for each in range(folds)]
 
     def each_miss() -> list[tuple[Expr, Expr]]:
@@ -257,7 +259,7 @@ def _without_folds(tables: Tables, scores: Scores, split: int) -> Expr:
             for other, (e, _) in zip(others, each_miss(), strict=True)
         ]
         sums = logit.source.sums([square for each in curvatures for square in logit.squares(each)]).sums
-        return np.stack([_inverse(logit.filled(row)) for row in sums.reshape(folds, -1)])
+        return _inverted(np.stack([logit.filled(row) for row in sums.reshape(folds, -1)]), used)
 
     if not solver.run(gradients, inverses, _FOLD_GRADIENT * frame.n):
         raise UnusableData(Message("numerics.logit-diverges-without-fold"))

@@ -15,7 +15,16 @@ from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, Quas
 from cqox.estimators.numerics.row_blocks import Partial, Rows
 from cqox.estimators.numerics.scratch_memory import scratch
 
-__all__ = ["Logit", "cross_fit_logit", "discriminant", "expit", "fit_logit", "gradient_partial", "information_partial"]
+__all__ = [
+    "Logit",
+    "carried_over",
+    "cross_fit_logit",
+    "discriminant",
+    "expit",
+    "fit_logit",
+    "gradient_partial",
+    "information_partial",
+]
 
 _GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-10
@@ -212,10 +221,10 @@ def _strided(frame: Frame, treated: Vector, step: int, start: Vector) -> tuple[V
         coefficients, _, information = _fit(rows, z, np.array(treated[::step]), weights, start, 1e-6, products=products)
     except UnusableData:
         return start, None
-    return coefficients, _carried_over(information, products, frame.products[:k, :k])
+    return coefficients, carried_over(information, products, frame.products[:k, :k])
 
 
-def _carried_over(information: Matrix, products: Matrix, others: NDArray[np.float64]) -> NDArray[np.float64]:
+def carried_over(information: Matrix, products: Matrix, others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the approximate (k, k) information of other rows, from that of some rows and the cross-products of both.
 
     The information is scaled by the number of rows, and corrected by the known difference of the cross-products times
@@ -257,7 +266,7 @@ class _WithoutFolds:
         self.used = independent_each(rest)
         gradient = self._shares(fit)
         self.solver = QuasiNewton(
-            np.where(self.used, fit.coefficients, 0.0), self._inverted(_carried_over(fit.nearly, whole, rest)), whole
+            np.where(self.used, fit.coefficients, 0.0), self._inverted(carried_over(fit.nearly, whole, rest)), whole
         )
         complete = self.used.all(axis=1, keepdims=True)
         self.solver.step(np.where(complete, gradient.sum(axis=0) - gradient, 0.0))

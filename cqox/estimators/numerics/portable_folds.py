@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "KEY_BITS",
+    "MISSING_KEY",
     "fold_sql",
     "hash_keys",
     "portable_folds",
@@ -26,6 +27,9 @@ __all__ = [
 
 KEY_BITS = 62
 """Keys made here are below 2 to this power."""
+
+MISSING_KEY = 2**KEY_BITS - 2
+"""The key of a missing value: the smallest that no whole number and no text has."""
 
 _P, _Q = 2**31 - 1, 2**31 - 19
 """The two largest primes below 2^31: their residues differ for keys below their product, nearly 2^62."""
@@ -70,16 +74,17 @@ def fold_sql(key: str, seed: int, split: int, folds: int) -> str:
         folds: see there.
     """
     by_p, by_q, *polynomial = _coefficients(seed, split)
-    w = f"(((({by_p} * ({key} % {_P})) % {_P}) + ({by_q} * ({key} % {_Q}))) % {_P})"
-    value = f"{polynomial[0]} * {w}"
+    first, second = (f"{factor}*({key}%{prime})" for factor, prime in ((by_p, _P), (by_q, _Q)))
+    w = f"((({first})%{_P}+{second})%{_P})"
+    value = f"{polynomial[0]}*{w}"
     for coefficient in polynomial[1:-1]:
-        value = f"((({value}) + {coefficient}) % {_P}) * {w}"
-    return f"(((({value}) + {polynomial[-1]}) % {_P}) % {folds})"
+        value = f"(({value}+{coefficient})%{_P})*{w}"
+    return f"((({value}+{polynomial[-1]})%{_P})%{folds})"
 
 
 def _coefficients(seed: int, split: int) -> list[int]:
     """Return two factors of the residues, then the polynomial from its highest power; the first three are not 0."""
-    digest = hashlib.blake2b(f"cqox folds 2 {seed} {split}".encode()).digest()
+    digest = hashlib.blake2b(" ".join(("cqox folds 2", str(seed), str(split))).encode()).digest()
     words = [int.from_bytes(digest[start : start + 8], "little") for start in range(0, 64, 8)]
     return [word % (_P - 1) + 1 for word in words[:3]] + [word % _P for word in words[3:]]
 
@@ -99,8 +104,8 @@ def whole_number_key_sql(number: str) -> str:
     Args:
         number: SQL expression of a BIGINT that is not null.
     """
-    negative, other = f"((-1 - {number}) % {_HALF}) * 2 + 1", f"({number} % {_HALF}) * 2"
-    return f"(case when {number} < 0 then {negative} else {other} end)"
+    below, other = (f"({each}%{_HALF})*2" for each in (f"(-1-{number})", number))
+    return " ".join(("(case when", number, "<0 then", below, "+1 else", other, "end)"))
 
 
 def text_key(text: str) -> int:

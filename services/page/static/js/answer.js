@@ -181,7 +181,8 @@ export function Details({ report }) {
         <dt>${t("code-version")}</dt><dd><code>${provenance.code_version}</code></dd>
         <dt>${t("data-digest")}</dt><dd><code>${provenance.dataset_digest}</code></dd>
         <dt>${t("seed")}</dt><dd>${provenance.seed}</dd>
-        ${provenance.folds_version !== null && html`<dt>${t("folds-version")}</dt><dd>${provenance.folds_version}</dd>`}
+        ${provenance.engine && html`<dt>${t("engine")}</dt><dd>${provenance.engine}</dd>`}
+        ${provenance.folds_version && html`<dt>${t("folds-version")}</dt><dd>${provenance.folds_version}</dd>`}
       </dl>
     </details>
   </section>`;

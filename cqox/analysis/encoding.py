@@ -1,0 +1,144 @@
+"""The roles of a request as expressions of a table's columns: what `prepare` makes arrays of, for an engine to sum."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from cqox.analysis.categories import with_categories
+from cqox.analysis.levels import choose_reference
+from cqox.analysis.mapping import names_in
+from cqox.analysis.roles import Columns, is_category
+from cqox.contract import Options, RoleMapping
+from cqox.contract.messages import Message
+from cqox.estimators.by_moments.encoded import Encoded, NotByMoments
+from cqox.estimators.numerics.moments import Column, Exp, Expr, Is, Moments, linear
+
+__all__ = ["KEY", "encoded"]
+
+KEY = "fold key"
+"""The name of the column of a source from whose values folds are made; no column of a table has a blank."""
+
+
+def encoded(
+    source: Moments,
+    frame: pl.DataFrame,
+    columns: Columns,
+    roles: RoleMapping,
+    options: Options,
+    *,
+    contrast: int,
+    amount: bool,
+    keyed: bool,
+) -> Encoded:
+    """Return the roles of one contrast.
+
+    Args:
+        source: the rows.
+        frame: a sample of them in memory, in which every level of a column occurs.
+        columns: description of every column of the table, by name.
+        roles: canonical role to mapped columns or value.
+        options: the request's options.
+        contrast: its number, in the order of `prepare`.
+        amount: True if the treatment is an amount.
+        keyed: True if the source has keys from which folds are made as in memory.
+
+    Raises:
+        NotByMoments: a role or an option has no such expression.
+    """
+    if options.missing == "indicator":
+        raise NotByMoments(Message("by_moments.indicators"))
+    if "treatment" not in roles or not {"y", "reward"} & roles.keys():
+        raise NotByMoments(Message("by_moments.no-treatment"))
+    made = _Encoding(frame=frame, columns=with_categories(frame, columns, roles, options.categorical, []), roles=roles)
+    covariates = made.columns_of("covariates")
+    treatment, condition = (made.amount(), None) if amount else made.treatment(options, contrast)
+    for each in (condition, made.positive_weight()):
+        source = source if each is None else source.where(each)
+    own = "propensity_covariates" in roles
+    return Encoded(
+        source=source,
+        y=made.outcome(),
+        treatment=treatment,
+        covariates=covariates,
+        propensity_covariates=made.columns_of("propensity_covariates") if own else covariates,
+        instruments=made.columns_of("instrument"),
+        pscore=made.probability(),
+        weights=made.one("weights"),
+        clusters=tuple(Column(name) for name in names_in(roles.get("cluster", ()))),
+        unit=made.one("unit_id"),
+        time=made.one("time"),
+        row_key=Column(KEY) if keyed else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encoding:
+    frame: pl.DataFrame
+    columns: Columns
+    roles: RoleMapping
+
+    def one(self, role: str) -> Column | None:
+        """Return the only column of a role."""
+        return Column(str(self.roles[role])) if role in self.roles else None
+
+    def outcome(self) -> Expr:
+        """Return the outcome: its numbers, or of two words 1 for the one that means yes."""
+        name = str(self.roles["y" if "y" in self.roles else "reward"])
+        series = self.frame[name]
+        if series.dtype.is_numeric():
+            return Column(name)
+        levels = _levels(series)
+        reference, _ = choose_reference(levels, None)
+        return _indicator(name, next(level for level in levels if level != reference))
+
+    def amount(self) -> Expr:
+        """Return the treatment as an amount."""
+        return Column(str(self.roles["treatment"]))
+
+    def treatment(self, options: Options, contrast: int) -> tuple[Expr, Expr | None]:
+        """Return the treatment of a contrast, and the condition on its rows where it leaves levels out."""
+        name = str(self.roles["treatment"])
+        series = self.frame[name]
+        levels = _levels(series)
+        reference, _ = choose_reference(levels, options.reference_level)
+        others = [level for level in levels if level != reference]
+        level = others[contrast]
+        if len(others) == 1:
+            return _indicator(name, level), None
+        both = linear([(1.0, _indicator(name, level)), (1.0, _indicator(name, reference))])
+        return _indicator(name, level), Is(both, "=", 1.0)
+
+    def columns_of(self, role: str) -> tuple[Expr, ...]:
+        """Return one expression for each column of the role's design matrix."""
+        found: list[Expr] = []
+        for name in names_in(self.roles.get(role, ())):
+            series = self.frame[name]
+            amount = series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype.is_temporal()
+            if amount and not is_category(self.columns, name):
+                found.append(Column(name))
+            else:
+                found += [_indicator(name, level) for level in _levels(series)[1:]]
+        return tuple(found)
+
+    def probability(self) -> Expr | None:
+        """Return the known probability of treatment."""
+        if "log_propensity" in self.roles:
+            return Exp(Column(str(self.roles["log_propensity"])))
+        return self.one("pscore")
+
+    def positive_weight(self) -> Expr | None:
+        """Return the condition that a row counts."""
+        weight = self.one("weights")
+        return None if weight is None else Is(weight, ">", 0.0)
+
+
+def _levels(series: pl.Series) -> list[object]:
+    return series.drop_nulls().unique().sort().to_list()
+
+
+def _indicator(name: str, level: object) -> Expr:
+    if isinstance(level, bool | int | float):
+        return Is(Column(name), "=", float(level))
+    if isinstance(level, str):
+        return Is(Column(name), "=", level)
+    raise NotByMoments(Message("by_moments.dates-as-levels"))

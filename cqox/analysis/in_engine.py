@@ -1,0 +1,260 @@
+"""A table that an engine sums, with a sample of its rows in memory for everything that sums cannot give.
+
+The sample is chosen by a hash of the unit (of the row where no unit is mapped), so that it is the same in every run.
+Every level of a mapped column occurs in it: where a rare one would not, its last row is added.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cqox.analysis.encoding import KEY, encoded
+from cqox.analysis.mapping import columns_of, names_in
+from cqox.analysis.opened import Opened
+from cqox.analysis.prepare import Contrast
+from cqox.contract.messages import Message, of
+from cqox.datasets import Column as Described
+from cqox.datasets import ColumnsOnDisk
+from cqox.engines import DuckDBEngine, SourceColumn, SqlMoments
+from cqox.errors import InvalidRequest, UnusableData
+from cqox.estimators import Estimate, Estimator, Plan
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.estimators.by_moments.encoded import NotByMoments
+from cqox.estimators.by_moments.rounds import run_rounds
+from cqox.estimators.by_moments.tables import Tables
+from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Moments, linear
+
+__all__ = ["CELLS_IN_MEMORY", "SAMPLE_ROWS", "InEngine", "in_engine", "wants_engine"]
+
+CELLS_IN_MEMORY = 150_000_000
+"""Number of mapped cells up to which `options.engine: auto` analyses in memory."""
+
+SAMPLE_ROWS = 200_000
+"""Rows of the sample, about."""
+
+_MEMORY_BYTES = 2**30
+_STEPS = 250
+_FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
+"""Numbers of splits that no request has, for the hash that chooses the sample."""
+
+_ROW, _NUMBER = "row number", "file_row_number"
+_MOST_LEVELS = 50
+
+
+def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
+    """Return whether an engine is to sum the table, and a note where one was asked for and is not used.
+
+    Raises:
+        InvalidRequest: the engine that was asked for is not installed.
+    """
+    asked = opened.options.engine
+    if asked == "memory" or (asked == "auto" and opened.rows * len(columns_of(opened.roles)) <= CELLS_IN_MEMORY):
+        return False, ()
+    if find_spec("duckdb") is None:
+        if asked == "auto":
+            return False, ()
+        raise InvalidRequest(Message("by_moments.not-installed", engine=asked), field="options.engine")
+    table, why = opened.read.table, None
+    if table.kept is not None or table.replaced:
+        why = Message("by_moments.remedied")
+    elif opened.rows <= SAMPLE_ROWS:
+        why = Message("by_moments.small")
+    if why is None:
+        return True, ()
+    return False, () if asked == "auto" else (Message("by_moments.in-memory", engine=asked, why=why),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InEngine:
+    """A request whose table an engine sums.
+
+    Attributes:
+        opened: the request with the sample in place of the table.
+        source: all rows.
+        frame: the mapped columns of the sample.
+        rows: number of all rows.
+        by_unit: True if the sample is of whole units, from which folds are made too.
+    """
+
+    opened: Opened
+    source: Moments
+    frame: pl.DataFrame
+    rows: int
+    by_unit: bool
+
+    @property
+    def note(self) -> Message:
+        """The note on which rows the results are from."""
+        key: object = Message("by_moments.the-row-number")
+        if self.by_unit:
+            role = next(role for role in ("cluster", "unit_id") if role in self.opened.roles)
+            key = names_in(self.opened.roles[role])[0]
+        return Message(
+            "by_moments.in-engine", of=self.rows, rows=self.frame.height, engine=self.source.name, key=key
+        )  # fmt: skip
+
+    def estimates(
+        self, contrast: Contrast, number: int, plan: Plan, chosen: Sequence[Estimator]
+    ) -> tuple[Callable[[Estimate], Estimate], int]:
+        """Return the function that replaces an estimate of the sample by that of all rows, or notes why there is none;
+        and the number of all rows of the contrast.
+
+        Args:
+            contrast: the contrast.
+            number: its place among the contrasts.
+            plan: the plan of the sample.
+            chosen: the estimators to run.
+        """
+        names = [each.name for each in chosen if each.name in BY_MOMENTS and each.applies(plan) is None]
+        here = self.opened
+        try:
+            roles = encoded(
+                self.source, self.frame, here.columns, here.roles, here.options, contrast=number, keyed=self.by_unit,
+                amount=contrast.data.treatment_kind == "continuous",
+            )  # fmt: skip
+        except NotByMoments as error:
+            return partial(self._replaced, dict.fromkeys(names, error)), contrast.data.n
+        tables = Tables(roles, plan)
+        found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
+        return partial(self._replaced, found), roles.source.count()
+
+    def _replaced(self, found: Mapping[str, Estimate | Exception], sampled: Estimate) -> Estimate:
+        whole = found.get(sampled.name)
+        if isinstance(whole, Estimate):
+            return whole
+        if sampled.estimate is None:
+            return sampled
+        rows, of_all = self.frame.height, self.rows
+        if isinstance(whole, UnusableData):
+            note = Message("by_moments.sampled-refused", rows=rows, of=of_all, reason=of(whole.detail))
+        else:
+            why = whole.why if isinstance(whole, NotByMoments) else Message("by_moments.not-summed")
+            note = Message("by_moments.sampled", rows=rows, of=of_all, why=why)
+        notes = sampled.diagnostics.get("notes", [])
+        return replace(
+            sampled, diagnostics={**sampled.diagnostics, "notes": [note, *(notes if isinstance(notes, list) else [])]}
+        )
+
+
+@contextmanager
+def in_engine(opened: Opened, *, threads: int) -> Iterator[InEngine]:
+    """Sum the table of a request by DuckDB inside the context.
+
+    Args:
+        opened: the request.
+        threads: of the engine.
+
+    Raises:
+        ModuleNotFoundError: DuckDB is not installed.
+    """
+    folder = opened.path.absolute().parent
+    with tempfile.TemporaryDirectory(prefix="cqox-spill-", dir=folder) as spill:
+        # An encrypted table is a link to a nameless file, of which nothing may be written in plain text.
+        sealed = opened.path.is_symlink()
+        engine = DuckDBEngine.opened(
+            memory_bytes=_MEMORY_BYTES, threads=threads, spill=None if sealed else Path(spill), folders=[folder]
+        )
+        try:
+            yield _sampled(opened, engine)
+        finally:
+            engine.close()
+
+
+def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
+    source = SqlMoments(
+        engine=engine, table=engine.files([opened.path.absolute()], numbered=True), columns=_columns(opened)
+    )
+    rows = _rows_of_sample(opened, source)
+    sample = _read(opened.path, rows)
+    table = ColumnsOnDisk(path=opened.path, height=sample.height, replaced={each.name: each for each in sample})
+    return InEngine(
+        opened=replace(opened, read=replace(opened.read, table=table)),
+        source=source,
+        frame=sample.select(columns_of(opened.roles)),
+        rows=opened.rows,
+        by_unit=_key_column(opened) is not None,
+    )
+
+
+def _columns(opened: Opened) -> dict[str, SourceColumn]:
+    kinds = {"int64": "number", "float64": "number", "date": "day", "datetime": "day"}
+    found = {
+        name: SourceColumn(name=name, kind=kinds.get(column.dtype, "word"), floating=column.dtype == "float64")  # type: ignore[arg-type]
+        for name, column in opened.columns.items()
+    }
+    found[_ROW] = SourceColumn(name=_NUMBER, kind="number")
+    key = _key_column(opened)
+    found[KEY] = SourceColumn(name=_NUMBER, kind="number key") if key is None else key
+    return found
+
+
+def _key_column(opened: Opened) -> SourceColumn | None:
+    """Return the column from which folds are made, as in memory; None where it has no portable key."""
+    mapped = next((opened.roles[role] for role in ("cluster", "unit_id") if role in opened.roles), None)
+    if mapped is None or opened.options.folds_version == 1:
+        return None
+    column = opened.columns[names_in(mapped)[0]]
+    match column.dtype:
+        case "float64":
+            return None
+        case "int64":
+            return SourceColumn(name=column.name, kind="number key")
+        case "date":
+            return SourceColumn(name=column.name, kind="date key")
+        case "datetime":
+            return SourceColumn(name=column.name, kind="moment key")
+        case _:
+            return SourceColumn(name=column.name, kind="word key")
+
+
+def _rows_of_sample(opened: Opened, source: Moments) -> NDArray[np.int64]:
+    """Return the ascending numbers of the rows of the sample."""
+    key, seed = Column(KEY), opened.options.seed
+    first, second = (Fold(key, seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
+    draw = linear([(float(_STEPS), first), (1.0, second)])
+    steps = -(-SAMPLE_ROWS * _STEPS * _STEPS // opened.rows)
+    chosen = source.fetch({"row": Column(_ROW)}, draw, steps)["row"].astype(np.int64)
+    return np.unique(np.concatenate([chosen, _rare(opened, source, chosen)]))
+
+
+def _rare(opened: Opened, source: Moments, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a row of each level of a mapped column that does not occur in the chosen rows."""
+    names = [
+        name
+        for name in columns_of(opened.roles)
+        if opened.columns[name].distinct <= _MOST_LEVELS and opened.columns[name].levels
+    ]
+    if not names:
+        return np.empty(0, dtype=np.int64)
+    seen = _read(opened.path, chosen, names)
+    conditions: list[Expr] = []
+    for name in names:
+        there = {str(level) for level in seen[name].drop_nulls().unique()}
+        for level in opened.columns[name].levels or ():
+            if level not in there:
+                conditions.append(Is(Column(name), "=", _value(level, opened.columns[name])))
+    if not conditions:
+        return np.empty(0, dtype=np.int64)
+    places = [source.where(each).sums([], [Column(_ROW)]).largest[0] for each in conditions]
+    return np.asarray([place for place in places if not np.isnan(place)], dtype=np.int64)
+
+
+def _value(level: str, column: Described) -> float | str:
+    return float(level) if column.dtype in ("int64", "float64") else level
+
+
+def _read(path: Path, rows: NDArray[np.int64], names: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return some rows of the stored table, by their ascending numbers."""
+    table = pl.scan_parquet(path, glob=False)
+    if names is not None:
+        table = table.select(names)
+    wanted = pl.LazyFrame({_ROW: pl.Series(rows, dtype=pl.UInt32)})
+    return table.with_row_index(_ROW).join(wanted, on=_ROW, how="semi").drop(_ROW).collect(engine="streaming")

@@ -1,0 +1,177 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.analysis import in_engine
+from cqox.analysis.run import Finished, analyze
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.errors import InvalidRequest
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from tests.estimators.by_moments.tables_of import numbers
+
+ROWS = 6_000
+COVARIATES = ["x0", "x1", "region"]
+FIELDS = ("estimate", "standard_error", "ci_lower", "ci_upper", "n", "n_effective", "diagnostics")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(ROWS, 2))
+    region = np.array(["north", "南", "it's"])[rng.integers(0, 3, ROWS)]
+    arm = rng.integers(0, 3, ROWS)
+    treated = rng.random(ROWS) < 1 / (1 + np.exp(-0.5 * x[:, 0]))
+    y = treated + x[:, 0] + 0.4 * (region == "南") + 0.5 * (arm == 2) + rng.normal(size=ROWS)
+    x[::97, 1] = np.nan
+    region[17] = "rare"
+    frame = pl.DataFrame(
+        {
+            "y": y,
+            "t": treated.astype(int),
+            "arm": np.array(["control", "a", "b"])[arm],
+            "region": region,
+            "x0": x[:, 0],
+            "x1": x[:, 1],
+            "unit": np.arange(ROWS) // 2 - 500,
+            "name": [f"u{number // 3}" for number in range(ROWS)],
+            "day": pl.Series(np.arange(ROWS) // 4).cast(pl.Date),
+            "w": rng.uniform(0.0, 2.0, ROWS).round(1),
+            "z": (rng.random(ROWS) < 0.5).astype(int),
+            "dose": rng.normal(size=ROWS) + x[:, 0],
+        }
+    )
+    folder = tmp_path_factory.mktemp("in-engine")
+    frame.write_csv(folder / "t.csv")
+    read = read_table(folder / "t.csv", name="t", limits=Limits(), options=ReadOptions())
+    write_parquet(read, folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+@pytest.fixture(autouse=True)
+def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_engine, "SAMPLE_ROWS", 3_000)
+
+
+def run(path: Path, mapping: dict[str, object], **options: object) -> Finished:
+    request = parse_model(AnalyzeRequest, {"dataset_id": "d", "mapping": mapping, "options": options})
+    return analyze(path, request, threads=2, on_step=lambda _: None)
+
+
+def both(path: Path, mapping: dict[str, object], **options: object) -> tuple[Finished, Finished]:
+    return run(path, mapping, engine="memory", **options), run(path, mapping, engine="duckdb", **options)
+
+
+def of_all_rows(found: Finished) -> list[dict[str, object]]:
+    return [each for each in found.report["estimates"] if each["estimate"] is not None and not sampled(each)]
+
+
+def sampled(estimate: dict[str, object]) -> list[str]:
+    notes = estimate["diagnostics"].get("notes") or []
+    return [note for note in notes if note.startswith("Computed from a sample of")]
+
+
+MAPPINGS = {
+    "units": {"y": "y", "treatment": "t", "covariates": COVARIATES, "unit_id": "unit"},
+    "words as units": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "unit_id": "name", "weights": "w"},
+    "days as clusters": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "cluster": ["day"]},
+    "instrument": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "instrument": ["z"], "unit_id": "unit"},
+    "three arms": {"y": "y", "treatment": "arm", "covariates": ["x0", "x1"], "unit_id": "unit"},
+    "an amount": {"y": "y", "treatment": "dose", "covariates": ["x0", "x1"], "unit_id": "unit"},
+}
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_report_has_the_numbers_of_the_one_in_memory(table: Path, name: str) -> None:
+    memory, engine = both(table, MAPPINGS[name])
+    assert memory.engine == "memory"
+    assert engine.engine.startswith("duckdb ")
+    theirs = {(each["name"], each["contrast"]): each for each in memory.report["estimates"]}
+    found = of_all_rows(engine)
+    expected = {key for key, each in theirs.items() if key[0] in BY_MOMENTS and each["estimate"] is not None}
+    assert {(each["name"], each["contrast"]) for each in found} == expected
+    for each in found:
+        other = theirs[each["name"], each["contrast"]]
+        left, right = (dict(numbers({field: one[field] for field in FIELDS})) for one in (each, other))
+        assert left.keys() <= right.keys()
+        for place, value in left.items():
+            assert value == pytest.approx(right[place], rel=1e-7, abs=1e-9), (each["name"], place)
+        assert each["warnings"] == other["warnings"]
+    assert engine.rows == memory.rows == ROWS
+    assert engine.report["decision"]["primary"] == memory.report["decision"]["primary"]
+
+
+def test_what_sums_cannot_give_says_that_it_is_of_a_sample_and_why(table: Path) -> None:
+    found = run(table, {"y": "y", "treatment": "t", "covariates": ["x0", "x1"]}, engine="duckdb")
+    rest = {each["name"]: sampled(each) for each in found.report["estimates"] if sampled(each)}
+    assert {"psm_ate", "t_learner", "dml_plr"} <= rest.keys()
+    assert "needs the values of single rows" in rest["psm_ate"][0]
+    assert "unit_id" in rest["dml_plr"][0]
+    (note,) = [note for note in found.report["notes"] if note.startswith("Estimates of all")]
+    assert f"all {ROWS} rows" in note
+    assert "the number of the row" in note
+
+
+def test_a_level_of_one_row_is_in_every_estimate(table: Path) -> None:
+    memory, engine = both(table, {"y": "y", "treatment": "t", "covariates": ["region"]}, estimators=["ols_adjustment"])
+    left, right = (each.report["estimates"][0] for each in (engine, memory))
+    assert left["diagnostics"]["parameters"] == right["diagnostics"]["parameters"] == 5
+    assert left["estimate"] == pytest.approx(right["estimate"], rel=1e-10)
+
+
+def test_small_tables_stay_in_memory_unless_asked(table: Path) -> None:
+    assert run(table, MAPPINGS["units"], estimators=["ols_adjustment"]).engine == "memory"
+
+
+def test_auto_takes_the_engine_beyond_its_cells(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_engine, "CELLS_IN_MEMORY", 5 * ROWS)
+    assert run(table, MAPPINGS["units"], estimators=["ols_adjustment"]).engine.startswith("duckdb")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"drop_rows": [{"column": "region", "values": ["rare"]}]}, "options change rows or values"),
+        ({}, "no larger than the sample"),
+    ],
+)
+def test_an_engine_that_is_not_used_says_why(
+    table: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], why: str
+) -> None:
+    if not options:
+        monkeypatch.setattr(in_engine, "SAMPLE_ROWS", ROWS)
+    found = run(table, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"], **options)
+    assert found.engine == "memory"
+    assert [note for note in found.report["notes"] if "ran in memory although" in note and why in note]
+
+
+def test_an_engine_that_is_not_installed_is_refused(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_engine, "find_spec", lambda _: None)
+    with pytest.raises(InvalidRequest, match=r"cqox\[scale\]"):
+        run(table, MAPPINGS["units"], engine="duckdb")
+
+
+def test_nothing_is_left_next_to_the_table(table: Path) -> None:
+    before = sorted(table.parent.iterdir())
+    run(table, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"])
+    assert sorted(table.parent.iterdir()) == before
+
+
+def test_an_encrypted_table_is_read_through_its_link_and_spills_nothing(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in table.parent.glob(f"{table.name}*"):
+        (tmp_path / file.name).symlink_to(file)
+    opened: list[Path | None] = []
+    start = in_engine.DuckDBEngine.opened
+
+    def watched(**given: object) -> object:
+        opened.append(given["spill"])
+        return start(**given)
+
+    monkeypatch.setattr(in_engine.DuckDBEngine, "opened", watched)
+    found = run(tmp_path / table.name, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"])
+    assert found.engine.startswith("duckdb")
+    assert opened == [None]
