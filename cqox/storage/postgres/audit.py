@@ -19,7 +19,10 @@ type _Connection = psycopg.Connection[TupleRow]
 
 _LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _LOCK_CLASS = int.from_bytes(b"audt", signed=True)
-_INSERT: LiteralString = f"INSERT INTO audit (entry_id, {AUDIT}) VALUES ({', '.join(['%s'] * 13)})"
+_MARKS: LiteralString = f"({', '.join(['%s'] * 13)})"
+_AT_ONCE = 1_000
+"""Entries of one statement, which takes at most 65,535 parameters."""
+
 _LAST: LiteralString = f"SELECT {AUDIT} FROM audit WHERE tenant_id = %s ORDER BY seq DESC LIMIT 1"
 _KNOWN: LiteralString = "SELECT event_id FROM audit WHERE tenant_id = %s AND event_id = ANY(%s)"
 
@@ -46,11 +49,14 @@ class PostgresAudit(OfTenant, ABC):
                 last = None if found is None else entry_of(found)
                 known = {str(row[0]) for row in connection.execute(_KNOWN, (keys.tenant_id, names)).fetchall()}
                 before.append(frozenset(known))
+                rows = list[tuple[object, ...]]()
                 for event in events:
                     if event.event_id not in known:
                         known.add(event.event_id)
                         last = chained(event, last)
-                        connection.execute(_INSERT, (keys.stored(f"{last.seq:0{ENTRY_DIGITS}}"), *row_of(last)))
+                        rows.append((keys.stored(f"{last.seq:0{ENTRY_DIGITS}}"), *row_of(last)))
+                for first in range(0, len(rows), _AT_ONCE):
+                    _insert(connection, rows[first : first + _AT_ONCE])
             # An attempt whose answer was lost has added them before this one.
             return len(known - before[0])
 
@@ -95,3 +101,10 @@ class PostgresAudit(OfTenant, ABC):
         identity = (self._tenant,)
         row = await self._call(lambda c: c.execute(_LAST, identity).fetchone())
         return None if row is None else entry_of(row)
+
+
+def _insert(connection: _Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    # With one statement for each row a batch would wait for so many answers that a slow server never takes it.
+    marks: LiteralString = ", ".join([_MARKS] * len(rows))
+    statement: LiteralString = f"INSERT INTO audit (entry_id, {AUDIT}) VALUES {marks}"
+    connection.execute(statement, [value for row in rows for value in row])

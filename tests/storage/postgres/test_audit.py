@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from cqox.storage.postgres import PostgresStore, schema
-from tests.servers import Postgres
+from tests.servers import Postgres, Proxy
 from tests.storage.bound import in_default
 from tests.storage.records import an_event
 
@@ -26,6 +26,20 @@ async def test_a_retried_call_returns_the_same_as_a_single_one(
         assert await store.append_audit([an_event(1), an_event(2)]) == 2
         assert await store.append_audit([an_event(2), an_event(3)]) == 1
         assert [entry.seq for entry in (await store.audit()).items] == [3, 2, 1]
+
+
+async def test_a_batch_is_stored_in_time_where_every_answer_is_late(postgres_server: Postgres) -> None:
+    link = Proxy(postgres_server.port)
+    try:
+        async with in_default(PostgresStore.open, postgres_server.fresh(link.port)) as store:
+            assert await store.append_audit([an_event(0)]) == 1
+            # Two hundred answers, one after the other, would take longer than the ten seconds of a call.
+            link.late_seconds = 0.06
+            assert await store.append_audit([an_event(number) for number in range(200)]) == 199
+            link.late_seconds = 0.0
+            assert (await store.audit(limit=1)).items[0].seq == 200
+    finally:
+        link.close()
 
 
 async def test_new_tables_are_behind_the_wall_where_that_was_there_before(
