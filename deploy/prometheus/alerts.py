@@ -152,9 +152,10 @@ ALERTS = (
         summary="Analyses of {{ $labels.job }} wait {{ $value | humanizeDuration }} for a place",
         action="Add engines, or places where cores are idle.",
     ),
+    # Four of five samples: even where calls wait nearly always, one look in some minutes sees a moment without.
     Alert(
         name="CqoxPoolExhausted",
-        expression="min_over_time(db_client_connection_pending_requests[5m]) > 0",
+        expression="quantile_over_time(0.2, db_client_connection_pending_requests[5m]) > 0",
         hold=300,
         severity="ticket",
         within=660,

@@ -55,6 +55,12 @@ def test_no_ticket_silences_a_page_and_nothing_silences_itself_or_the_watchdog()
             assert target.severity == "ticket" or all(source.severity == "page" for source in sources)
 
 
+def test_nothing_silences_that_a_restart_would_lose_reports() -> None:
+    silenced = [alert.name for rule in CONFIGURATION["inhibit_rules"] for alert in alerts_in(rule["target_matchers"])]
+    assert "CqoxPoolExhausted" in silenced
+    assert "CqoxReportsUnstored" not in silenced
+
+
 def test_every_receiver_reads_its_address_from_a_file_that_compose_has() -> None:
     for each in CONFIGURATION["receivers"]:
         [hook] = each["webhook_configs"]
