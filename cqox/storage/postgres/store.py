@@ -1,6 +1,7 @@
 """Statements of the result store on a PostgreSQL server; `connections` executes them."""
 
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,7 +11,7 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time
 from psycopg.rows import TupleRow
 
-from cqox import randomness
+from cqox import clock, randomness
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
@@ -62,6 +63,9 @@ _DATASET_MARKS = ", ".join(["%s"] * 10)
 _BRIEF_SECONDS = 1.0
 """Timeout of a call to a server that has just failed to answer one, in seconds: callers soon take their fallback."""
 
+_FAIR_SECONDS = 0.5
+"""Time without an answer after which a server counts as silent, in seconds."""
+
 _logger = logging.getLogger("cqox.storage")
 
 
@@ -104,6 +108,7 @@ class PostgresStore(
         self._run = store_policy(circuit, seconds=seconds, attempts=3)(self._reach)
         brief = store_policy(circuit, name="postgres brief", seconds=min(seconds, _BRIEF_SECONDS))
         self._run_briefly = brief(self._reach)
+        self._seconds, self._brief_seconds = seconds, min(seconds, _BRIEF_SECONDS)
         # Start of each pending call: once the server is known to be silent, the deadlines of all are shortened.
         self._waiting: dict[CancelScope, float] = {}
         self._schema = _Schema()
@@ -328,12 +333,13 @@ class PostgresStore(
     ) -> T:
         # A migration may take longer than the timeout of any other call.
         brief = brief or (self._connections.silent and self._schema.is_migrated)
-        patience, asked = CancelScope(), False
+        patience, asked_at = CancelScope(), math.inf
+        ends_at = clock.monotonic() + (self._brief_seconds if brief else self._seconds)
         self._waiting[patience] = current_time()
 
         def asking(connection: _Connection) -> T:
-            nonlocal asked
-            asked = True
+            nonlocal asked_at
+            asked_at = clock.monotonic()
             return work(connection)
 
         try:
@@ -343,12 +349,13 @@ class PostgresStore(
                 return done
             raise StoreUnavailable(Message("storage.postgres-stopped-answering"))
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
-            # A timeout while waiting for a free connection is no evidence about the server.
-            if isinstance(error, AttemptTimeout) and (asked or not self._connections.exhausted):
+            # A timeout while waiting for a free connection is no evidence about the server, nor is one soon afterwards.
+            had_time = not self._connections.exhausted if asked_at == math.inf else ends_at - asked_at >= _FAIR_SECONDS
+            if isinstance(error, AttemptTimeout) and had_time:
                 self._mark_silent()
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             # A migration that finds no room is no fault of the call, which may only read.
-            full = asked and isinstance(error, psycopg.errors.DiskFull)
+            full = asked_at < math.inf and isinstance(error, psycopg.errors.DiskFull)
             unavailable = StorageFull if full else StoreUnavailable
             raise unavailable(Message("storage.postgres-failed", reason=reason)) from error
         finally:

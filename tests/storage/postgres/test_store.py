@@ -195,6 +195,23 @@ async def test_a_probe_with_every_connection_busy_ends_no_call(postgres_server: 
         assert await store.load(ONE.analysis_id) == ONE
 
 
+async def test_a_probe_that_waited_for_a_connection_shortens_no_later_call(
+    postgres_server: Postgres, proxy: Proxy
+) -> None:
+    async with in_default(PostgresStore.open, postgres_server.fresh(proxy.port), size=1) as store:
+        await store.save(ONE)
+        proxy.late_seconds = 0.4
+        async with anyio.create_task_group() as group:
+            group.start_soon(store._call, lambda connection: connection.execute("SELECT pg_sleep(0.4)").fetchone())
+            await anyio.sleep(0.1)
+            # It gets the connection after most of its second, and its answer would come after the end of it.
+            with pytest.raises(StoreUnavailable, match="after 1 s"):
+                await store.ping()
+        assert await store._call(lambda connection: connection.execute("SELECT 1 FROM pg_sleep(1.2)").fetchone()) == (
+            1,
+        )
+
+
 @pytest.fixture
 def proxy(postgres_server: Postgres) -> Iterator[Proxy]:
     between = Proxy(postgres_server.port)
