@@ -20,7 +20,7 @@ SERVICE_TESTS ?= 3
 # Tests that kill, fill and wait for minutes: `make faults` runs them.
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py tests/e2e/test_erasure.py \
-	tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py \
+	tests/e2e/test_alerts_that_last.py tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py \
 	tests/storage/test_power_loss.py tests/services/simulation/stores/test_contention.py
 
 # Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.
@@ -137,8 +137,9 @@ page-test: $(VENV)/.test-ready  ## the page in a real Chromium; screenshots in b
 	@$(BIN)/python -m pytest -n0 tests/e2e/page
 
 .PHONY: faults
-faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, full stores, power losses, faults of the page (twelve minutes)
+faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, full stores, power losses, alerts that last, faults of the page (a quarter of an hour)
 	@tests/servers/redis.sh $(VENV)
+	@tests/servers/prometheus.sh $(VENV)
 	@tests/servers/chromium.sh $(VENV)
 	@$(BIN)/python -m pytest -n $(SERVICE_TESTS) --dist loadfile $(FAULT_TESTS)
 

@@ -7,6 +7,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.alerts.page import write_page
 from tests.alerts.scenes import PLACES, SCENES, Scene
 from tests.alerts.staging import Staged, table
 
@@ -18,11 +19,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.alerts", description="Stage alerts on real processes.")
     parser.add_argument("causes", nargs="*", help="only these causes")
     parser.add_argument("--factor", type=float, default=1.0, help="by how much shorter the times of the rules are")
+    parser.add_argument("--page", action="store_true", help="write the seconds into docs/staged-alerts.md")
     parser.add_argument("-j", type=int, default=3, help="how many places run at once")
     asked = parser.parse_args()
     unknown = set(asked.causes) - {each.cause for each in SCENES}
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(each.cause for each in SCENES)}")
+    if asked.page and asked.factor != 1:
+        parser.error("the documentation has the seconds of real time")
     chosen = [each for each in SCENES if not asked.causes or each.cause in asked.causes]
     places = [name for name in PLACES if any(each.place == name for each in chosen)]
     with ThreadPoolExecutor(asked.j) as threads:
@@ -36,6 +40,8 @@ def main() -> int:
     _WRITTEN.parent.mkdir(exist_ok=True)
     _WRITTEN.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
+    if asked.page:
+        write_page(staged)
     return int(bool(failed) or not all(each.is_in_time for each in staged))
 
 

@@ -75,7 +75,7 @@ def on_small_disk(folder: Path, *, factor: float) -> Iterator[OnSmallDisk]:
         stack.callback(made.close)
         made.start()
         # Without a gateway there would be another alert.
-        gateway = stack.enter_context(StandIn(factor))
+        gateway = stack.enter_context(StandIn())
         targets = {"cqox-engine": [f"127.0.0.1:{made.engine.port}"], "cqox-gateway": [gateway.address]}
         made.watched = stack.enter_context(monitoring(folder / "monitoring", targets, factor=factor))
         yield made
@@ -151,7 +151,7 @@ def certified(folder: Path, *, factor: float) -> Iterator[Certified]:
         made = Certified(folder)
         stack.callback(made.close)
         made.start()
-        engine = stack.enter_context(StandIn(factor))
+        engine = stack.enter_context(StandIn())
         targets = {"cqox-gateway": [f"127.0.0.1:{made.gateway.port}"], "cqox-engine": [engine.address]}
         made.watched = stack.enter_context(
             monitoring(folder / "monitoring", targets, factor=factor, encrypted=("cqox-gateway",))

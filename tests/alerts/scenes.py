@@ -1,19 +1,18 @@
 """Every cause that is staged, with the alerts that it fires and those that another one silences."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tests.alerts.monitoring import Monitoring, monitoring
-from tests.alerts.pair import pair
-from tests.alerts.places import certified, on_small_disk
+from tests.alerts import staging
+from tests.alerts.database import Database, database
+from tests.alerts.pair import Pair, pair
+from tests.alerts.places import Certified, OnSmallDisk, certified, on_small_disk
 from tests.alerts.staging import Staged, stage
-from tests.alerts.stand_in import CAUSES, StandIn
-from tests.alerts.system import system
+from tests.alerts.system import System, system
 
-__all__ = ["PLACES", "SCENES", "Scene", "stand_ins"]
+__all__ = ["PLACES", "SCENES", "Scene", "words_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +56,12 @@ SCENES = (
     Scene(place="certificates", cause="ageing", alerts=("CqoxCertificateEndsSoon",), silent=("CqoxCertificateEnds",)),
     Scene(place="certificates", cause="dying", alerts=("CqoxCertificateEnds",), silent=("CqoxCertificateEndsSoon",)),
     Scene(place="certificates", cause="not_replaced", alerts=("CqoxCertificateNotReplaced",)),
-    Scene(place="stand-ins", cause="all", alerts=tuple(each.alert for each in CAUSES)),
-    Scene(place="stand-ins", cause="without_a_replica", alerts=("CqoxReplicasMissing",), silent=("CqoxDown",)),
+    Scene(place="pool", cause="slow_database", alerts=("CqoxPoolExhausted",), silent=("CqoxStoreFailing",)),
+    Scene(place="audit", cause="locked_audit", alerts=("CqoxAuditLost",)),
+    Scene(place="writes", cause="read_only", alerts=("CqoxStoreFailing", "CqoxReportsUnstored")),
+    Scene(place="calls", cause="lossy_link", alerts=("CqoxErrorBudgetBurns",), silent=("CqoxErrorBudgetBurnsFast",)),
 )
 """All of them, in the order in which they are staged at a place."""
-
-
-class _StandIns:
-    def __init__(self, engine: StandIn, other: StandIn, watched: Monitoring) -> None:
-        self._engine = engine
-        self._other = other
-        self.watched = watched
-
-    @contextmanager
-    def all(self) -> Iterator[None]:
-        """A stand-in shows the series of this trouble."""
-        with self._engine.having(*CAUSES):
-            yield
-
-    @contextmanager
-    def without_a_replica(self) -> Iterator[None]:
-        """One of two engines is gone, and its name with it."""
-        self.watched.scrape("cqox-engine", [self._engine.address])
-        yield
-        self.watched.scrape("cqox-engine", [self._engine.address, self._other.address])
-
-
-@contextmanager
-def stand_ins(folder: Path, *, factor: float) -> Iterator[_StandIns]:
-    """Run three stand-ins, two of them engines, watched at this scale of time."""
-    with ExitStack() as stack:
-        engine, other, gateway = (stack.enter_context(StandIn(factor)) for _ in range(3))
-        targets = {"cqox-engine": [engine.address, other.address], "cqox-gateway": [gateway.address]}
-        watched = stack.enter_context(monitoring(folder, targets, factor=factor, expected={"cqox-engine": 2}))
-        yield _StandIns(engine, other, watched)
-
 
 PLACES: dict[str, Callable[..., AbstractContextManager[Any]]] = {
     "services": system,
@@ -100,6 +70,22 @@ PLACES: dict[str, Callable[..., AbstractContextManager[Any]]] = {
     "pair": pair,
     "disk": on_small_disk,
     "certificates": certified,
-    "stand-ins": stand_ins,
+    "pool": database,
+    "audit": database,
+    "writes": database,
+    "calls": database,
 }
 """Places by name, each with processes of its own."""
+
+_MADE_IN: dict[Callable[..., AbstractContextManager[Any]], type] = {
+    system: System,
+    pair: Pair,
+    on_small_disk: OnSmallDisk,
+    certified: Certified,
+    database: Database,
+}
+
+
+def words_of(scene: Scene) -> str:
+    """Return what the cause of a scene says of itself."""
+    return staging.words_of(getattr(_MADE_IN[PLACES[scene.place]], scene.cause))

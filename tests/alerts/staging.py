@@ -9,7 +9,7 @@ from deploy.prometheus.alert import Alert
 from deploy.prometheus.alerts import ALERTS
 from tests.alerts.monitoring import RUNBOOK, Monitoring
 
-__all__ = ["RECEIVERS", "Staged", "named", "slack", "stage", "table"]
+__all__ = ["RECEIVERS", "Staged", "named", "slack", "stage", "table", "words_of"]
 
 RECEIVERS = {"page": "page", "ticket": "ticket", "none": "watchdog"}
 _UNSCALED_SECONDS = 30.0
@@ -47,25 +47,30 @@ def slack(factor: float) -> float:
     return _UNSCALED_SECONDS if factor > 1 else 0.0
 
 
+def words_of(cause: Callable[..., object]) -> str:
+    """Return what a cause says of itself."""
+    return (cause.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
+
 def stage(
     watched: Monitoring,
     cause: Callable[[], AbstractContextManager[object]],
     *alerts: str,
     silent: Sequence[str] = (),
-    about: str = "",
 ) -> list[Staged]:
     """Stage alerts that have one cause.
 
     Args:
         watched: what watches the place where the cause is made.
-        cause: a context in which there is the cause.
+        cause: a context in which there is the cause; where that takes long to have an effect, it gives the time of the
+            monotonic clock at which it had one.
         alerts: alerts that it must fire.
         silent: alerts that must not be notified meanwhile, since another one says it already.
-        about: the cause in words; the first line of its docstring if empty.
     """
-    words = about or (cause.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    words = words_of(cause)
     began, fired = time.monotonic(), {}
-    with cause():
+    with cause() as given:
+        since = given if isinstance(given, float) else began
         for alert in map(named, alerts):
             patience = alert.within / watched.factor + slack(watched.factor) + 60
             found = watched.wait_for(alert.name, "firing", since=began, patience=patience)
@@ -83,7 +88,7 @@ def stage(
             alert.name, "resolved", since=began, patience=_RESOLVED_SECONDS / watched.factor + slack(watched.factor)
         )
         assert found.receiver == fired[alert.name].receiver
-        seconds = fired[alert.name].at - began
+        seconds = fired[alert.name].at - since
         staged.append(
             Staged(
                 alert=alert,
