@@ -168,6 +168,11 @@ staging: $(VENV)/.test-ready  ## every alert, from its cause to its receiver and
 	@tests/servers/prometheus.sh $(VENV)
 	@$(BIN)/python -m tests.alerts $(STAGING)
 
+.PHONY: panels
+panels: $(VENV)/.test-ready  ## every panel of both dashboards with its query and a value of a real run, in docs/dashboard-panels.md (two minutes)
+	@tests/servers/redis.sh $(VENV)
+	@$(BIN)/python -m tests.panels
+
 .PHONY: game-day
 game-day: $(VENV)/.test-ready  ## break engines, disk, PostgreSQL and a certificate; see who is notified and what the board shows; the page is build/game-day/index.html (GAME_DAY="--factor 20"; half an hour)
 	@tests/servers/prometheus.sh $(VENV)
