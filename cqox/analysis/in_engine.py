@@ -145,12 +145,13 @@ class InEngine:
 
 
 @contextmanager
-def in_engine(opened: Opened, *, threads: int) -> Iterator[InEngine]:
+def in_engine(opened: Opened, *, threads: int, after_read: Callable[[], None]) -> Iterator[InEngine]:
     """Sum the table of a request by DuckDB inside the context.
 
     Args:
         opened: the request.
         threads: of the engine.
+        after_read: called after each pass over the table.
 
     Raises:
         ModuleNotFoundError: DuckDB is not installed.
@@ -160,8 +161,9 @@ def in_engine(opened: Opened, *, threads: int) -> Iterator[InEngine]:
         # An encrypted table is a link to a nameless file, of which nothing may be written in plain text.
         sealed = opened.path.is_symlink()
         engine = DuckDBEngine.opened(
-            memory_bytes=_MEMORY_BYTES, threads=threads, spill=None if sealed else Path(spill), folders=[folder]
-        )
+            memory_bytes=_MEMORY_BYTES, threads=threads, spill=None if sealed else Path(spill), folders=[folder],
+            after_read=after_read,
+        )  # fmt: skip
         try:
             yield _sampled(opened, engine)
         finally:

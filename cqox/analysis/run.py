@@ -83,7 +83,7 @@ class _Clock:
     def __init__(self, on_step: StepCallback) -> None:
         self._on_step = on_step
         self._since = perf_counter()
-        self._estimates = 0
+        self._estimates = self._passes = 0
         self.seconds: dict[str, float] = {}
 
     def done(self, step: str, **fields: object) -> float:
@@ -92,6 +92,11 @@ class _Clock:
         self.seconds[step] = round(self.seconds.get(step, 0.0) + spent, 6)
         self._on_step({"step": step, "seconds": round(spent, 6), **fields})
         return spent
+
+    def summed(self) -> None:
+        """Report a pass of an engine over the table."""
+        self._passes += 1
+        self.done("sums", passes=self._passes)
 
     def estimated(self, estimate: Estimate, contrast: str | None, planned: int) -> None:
         """Report an estimate; `result` is the body of its own event."""
@@ -132,7 +137,7 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
     opened = open_request(path, request)
     summed, notes = wants_engine(opened)
     if summed:
-        with in_engine(opened, threads=threads) as placed:
+        with in_engine(opened, threads=threads, after_read=clock.summed) as placed:
             return _analyze(placed.opened, placed, [placed.note], threads, clock)
     return _analyze(opened, None, notes, threads, clock)
 
@@ -232,7 +237,6 @@ def _judge(
     rows = contrast.data.n
     if placed is not None:
         of_all_rows, rows = placed.estimates(contrast, number, plan, chosen)
-        clock.done("sums")
     estimates: list[Estimate] = []
     for estimator in chosen:
         began = perf_counter()

@@ -1,6 +1,6 @@
 """DuckDB in this process: tables in files, larger than memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -34,14 +34,24 @@ class DuckDBEngine:
     Attributes:
         connection: of this engine alone.
         name: the engine and its version.
+        after_read: called after each statement, to report progress.
     """
 
     connection: "duckdb.DuckDBPyConnection"
     name: str
     dialect: Dialect = _DIALECT
+    after_read: Callable[[], None] = lambda: None
 
     @classmethod
-    def opened(cls, *, memory_bytes: int, threads: int, spill: Path | None, folders: Sequence[Path]) -> Self:
+    def opened(
+        cls,
+        *,
+        memory_bytes: int,
+        threads: int,
+        spill: Path | None,
+        folders: Sequence[Path],
+        after_read: Callable[[], None] = lambda: None,
+    ) -> Self:
         """Start the engine.
 
         Args:
@@ -50,6 +60,7 @@ class DuckDBEngine:
             spill: folder for what does not fit, in plain text; made where it does not exist. None for tables that are
                 kept encrypted: what does not fit is then an error.
             folders: all that statements may read, with the folders in them.
+            after_read: called after each statement.
 
         Raises:
             ModuleNotFoundError: DuckDB is not installed.
@@ -71,7 +82,7 @@ class DuckDBEngine:
         connection.execute(f"set allowed_directories = [{allowed}]")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
-        return cls(connection=connection, name=f"duckdb {duckdb.__version__}")
+        return cls(connection=connection, name=f"duckdb {duckdb.__version__}", after_read=after_read)
 
     def files(self, paths: Sequence[Path], *, numbered: bool = False) -> str:
         """Return what follows `from` to read Parquet files as one table.
@@ -91,6 +102,7 @@ class DuckDBEngine:
         """Return the columns of an answer as arrays of doubles, NaN where a value is null."""
         checkpoint()
         found: Mapping[str, object] = self.connection.execute(statement).fetchnumpy()
+        self.after_read()
         return [_doubles(column) for column in found.values()]
 
 
