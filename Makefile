@@ -95,6 +95,7 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 .PHONY: test
 test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make mesh`, `make vault` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
+	@tests/servers/haproxy.sh
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/prometheus.sh $(VENV)
 	@tests/servers/faketime.sh
