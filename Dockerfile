@@ -14,27 +14,29 @@ ARG PIP_DEFAULT_TIMEOUT=60
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONUTF8=1
 WORKDIR /src
 RUN python -m venv /build && python -m venv --without-pip /opt/cqox
-COPY deploy/image/install.sh /usr/local/bin/install-locked
+COPY deploy/image/install.sh deploy/image/slim.py deploy/image/rehearse.py /image/
 # The requirements come before the code, so that a change of the code installs nothing again.
 
 FROM build AS gateway-build
 COPY requirements-gateway.lock ./
-RUN --mount=type=bind,from=wheels,target=/wheels sh /usr/local/bin/install-locked requirements-gateway.lock
+RUN --mount=type=bind,from=wheels,target=/wheels sh /image/install.sh requirements-gateway.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY cqox cqox
 COPY services services
 COPY packages packages
-RUN sh /usr/local/bin/install-locked --projects . packages/cqox-services
+RUN sh /image/install.sh --projects . packages/cqox-services
+RUN sh /image/install.sh --slim gateway
 
 FROM build AS engine-build
 COPY requirements.lock ./
-RUN --mount=type=bind,from=wheels,target=/wheels sh /usr/local/bin/install-locked requirements.lock
+RUN --mount=type=bind,from=wheels,target=/wheels sh /image/install.sh requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY cqox cqox
 COPY cqox_assets cqox_assets
 COPY services services
 COPY packages packages
-RUN sh /usr/local/bin/install-locked --projects . packages/cqox-assets packages/cqox-services
+RUN sh /image/install.sh --projects . packages/cqox-assets packages/cqox-services
+RUN sh /image/install.sh --slim engine
 
 FROM ${PYTHON_IMAGE} AS service
 RUN groupadd --gid 10001 cqox && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/cqox cqox \

@@ -47,7 +47,7 @@ def test_what_a_stage_copies_is_there_and_is_sent_to_the_engine(stage: str) -> N
     [("gateway-build", {"cqox", "services"}), ("engine-build", {"cqox", "cqox_assets", "services"})],
 )
 def test_a_stage_builds_the_distributions_whose_code_it_copies(stage: str, distributions: set[str]) -> None:
-    [folders] = re.findall(r"install-locked --projects (.+)$", STAGES[stage], re.MULTILINE)
+    [folders] = re.findall(r"install\.sh --projects (.+)$", STAGES[stage], re.MULTILINE)
     packages = set()
     for folder in folders.split():
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))
