@@ -119,6 +119,11 @@ def test_gateways_behind_one_address_are_replaced_one_after_another_and_stopped_
     (hard,) = re.findall(r"hard-stop-after (\d+)s", config)
     grace = [float(SERVICES[each]["stop_grace_period"].removesuffix("s")) for each in ("gateway", "edge")]
     assert grace[0] <= float(hard) < grace[1]
+    # It is healthy once a gateway is, and a gateway starts when engines are, which start when the stores are.
+    in_dockerfile = re.findall(r"--start-period=(\d+)s", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    waits = [*in_dockerfile, SERVICES["postgres"]["healthcheck"]["start_period"]]
+    own = SERVICES["edge"]["healthcheck"]["start_period"]
+    assert int(own.removesuffix("s")) > sum(int(each.removesuffix("s")) for each in waits)
     scraped = (ROOT / "deploy" / "compose" / "prometheus.yml").read_text(encoding="utf-8")
     assert f"names: [gateway, {name}], type: A" in scraped
 
