@@ -4,14 +4,11 @@ Each check says whether it held, and the run goes on: a stack takes minutes to b
 failure.
 """
 
-import json
 import os
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,106 +18,15 @@ from cqox.telemetry import metric_definitions
 from cqox.telemetry.metric_definitions import SERIES
 from deploy.grafana import dashboard
 from tests.deploy.asking import filled
+from tests.deploy.stack import GATEWAY, ROOT, Stack, ask, example, failures, holds, inspected, run, say, without_trace
+from tests.deploy.under_load import CERTIFICATE_SERIES, another_version, replicas, rolling
+from tools.images import LIMITS
 
-ROOT = Path(__file__).parents[2]
-STANDINS = ROOT / "tests" / "deploy" / "standins"
-EXAMPLES = ROOT / "examples"
-GATEWAY = "http://127.0.0.1:8082"
-EDGE = "http://127.0.0.1:8090"
 PROMETHEUS = "http://127.0.0.1:9090"
-PATIENCE_SECONDS = 600.0
 # A long request has to outlast the 5 s until the sockets close, and to end within the 35 s of a drain.
 LONG_SECONDS = 15.0
 SCRAPE_SECONDS = 10.0
 TABLE = "id,w,y\n" + "\n".join(f"{row},{row % 2},{row % 7 + 2 * (row % 2)}" for row in range(200))
-
-failures: list[str] = []
-
-
-def say(text: str) -> None:
-    print(f"  {text}", flush=True)
-
-
-def holds(what: str, there: object) -> None:
-    say(f"{'ok   ' if there else 'NOT  '} {what}")
-    if not there:
-        failures.append(what)
-
-
-def run(*command: str | Path, quiet: bool = True, **more: str) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], cwd=ROOT, env=os.environ | more, capture_output=quiet, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{command}: {done.returncode}\n{(done.stdout or '')[-2000:]}{(done.stderr or '')[-2000:]}")
-    return done.stdout or ""
-
-
-class Stack:
-    """The stack of compose.yaml, with stand-ins for the images that cannot be pulled here."""
-
-    def __init__(self, work: Path) -> None:
-        self.work = work
-        self.kept = (work / "from").resolve()
-        never = "{pull_policy: never}"
-        wheels = f"{{pull_policy: never, build: {{additional_contexts: {{wheels: {self.kept / 'wheels'}}}}}}}"
-        relay = "{pull_policy: never, environment: {RELAY_TO: 'http://jaeger:4318/v1/traces'}}"
-        lines = {"gateway": wheels, "engine": wheels, "password": wheels, "otel-collector": relay}
-        lines |= dict.fromkeys(
-            ("gateway-replica", "engine-replica", "edge", "postgres", "redis", "jaeger", "prometheus"), never
-        )
-        override = work / "never-pull.yaml"
-        override.write_text("services:\n" + "".join(f"  {key}: {value}\n" for key, value in lines.items()))
-        os.environ["COMPOSE_FILE"] = f"{ROOT / 'compose.yaml'}:{override}"
-        os.environ["COMPOSE_PROJECT_NAME"] = "cqox"
-
-    def compose(self, *arguments: str, **more: str) -> str:
-        return run("docker", "compose", *arguments, **more)
-
-    def up(self, *arguments: str, **more: str) -> None:
-        self.compose("up", "--detach", "--wait", "--no-build", *arguments, **more)
-
-    def build(self) -> None:
-        """The images of the project as everybody builds them, but from a directory of wheels; then the stand-ins."""
-        self.compose("build", "engine", "gateway")
-        (self.work / "contexts").mkdir()
-        for name, tag in (
-            ("postgres", "postgres"),
-            ("redis", "redis"),
-            ("prometheus", "prom/prometheus"),
-            ("haproxy", "haproxy"),
-        ):
-            context = self.work / "contexts" / name
-            run("cp", "-r", STANDINS / name, context)
-            (context / "root.tar").hardlink_to(self.kept / f"{name}.tar")
-            run("docker", "build", "--quiet", "--tag", self.image(tag), context)
-        for tag in ("jaegertracing/jaeger", "otel/opentelemetry-collector-contrib"):
-            contexts = f"wget={STANDINS / 'prometheus'}"
-            tagged = ["--build-context", contexts, "--tag", self.image(tag)]
-            run("docker", "build", "--quiet", *tagged, STANDINS / "jaeger")
-
-    def image(self, name: str) -> str:
-        return re.search(rf"image: ({re.escape(name)}:\S+)", (ROOT / "compose.yaml").read_text())[1]
-
-
-def ask(body: dict[str, object], seed: int | None = None, seconds: float = 120.0) -> httpx.Response:
-    if seed is not None:
-        body = body | {"options": {"seed": seed}}
-    return httpx.post(f"{GATEWAY}/api/analyze/comprehensive", json=body, timeout=seconds, trust_env=False)
-
-
-def example(name: str) -> dict[str, object]:
-    return json.loads((EXAMPLES / name).read_text(encoding="utf-8"))
-
-
-def inspected(container: str, what: str) -> str:
-    return run("docker", "inspect", "--format", f"{{{{{what}}}}}", container).strip()
-
-
-def without_trace(report: httpx.Response) -> dict[str, object]:
-    reported = report.json()
-    reported["provenance"] = {key: value for key, value in reported["provenance"].items() if key != "trace_id"}
-    return reported
 
 
 def images(stack: Stack) -> None:
@@ -129,11 +35,22 @@ def images(stack: Stack) -> None:
     stack.build()
     for name in ("gateway", "engine"):
         tag = f"cqox-{name}:0.2.0"
-        size = int(inspected(tag, ".Size")) / 1e6
+        above = int(inspected(tag, ".Size")) - int(inspected("python:3.13-slim", ".Size"))
+        limit = LIMITS[name]
+        holds(f"the {name} has {above / 1e6:.1f} MB above its base of at most {limit / 1e6:.0f} MB", above <= limit)
         holds(
-            f"the image of the {name} runs as 10001 and is checked ({size:.0f} MB)",
+            f"the image of the {name} runs as 10001 and is checked",
             inspected(tag, ".Config.User") == "10001:10001"
             and "healthcheck.py" in inspected(tag, ".Config.Healthcheck.Test"),
+        )
+        imported = f"import services.{name}.app, services.cli"
+        said = subprocess.run(
+            ["docker", "run", "--rm", tag, "python", "-v", "-c", imported], capture_output=True, text=True, check=True
+        )
+        # Python says so of a module that it compiles: the file that it takes otherwise is in quotes, and ends with pyc.
+        compiled = re.findall(r"^# code object from (/opt/cqox/\S+\.py)$", said.stderr, re.MULTILINE)
+        holds(
+            f"what the {name} imports is compiled in its image, but for {len(compiled)}: {compiled[:3]}", not compiled
         )
     absent = ("numpy", "polars", "scipy", "psycopg", "cqox_assets")
     numerics = f"import importlib.util as u; print([n for n in {absent} if u.find_spec(n)])"
@@ -219,6 +136,16 @@ def collected(stack: Stack) -> None:
     stack.up()
 
 
+def answered_again(seconds: float) -> bool:
+    """Ask until an analysis is answered 200, and return whether one is within this time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if ask(example("request.json")).status_code == 200:
+            return True
+        time.sleep(1)
+    return False
+
+
 def measured(stack: Stack) -> None:
     # A workload with trouble in it, for the series that a service that is well says nothing of.
     run("docker", "stop", "cqox-jaeger-1")
@@ -239,8 +166,11 @@ def measured(stack: Stack) -> None:
     for _ in range(7):
         ask({"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}})
     run("docker", "start", "cqox-engine")
-    time.sleep(45)
     run("docker", "start", "cqox-jaeger-1")
+    # The open circuit lets a single request through to see whether the engine is back, and refuses others meanwhile.
+    recovered = answered_again(90)
+    holds("with the engine back, the circuit closes by itself", recovered)
+    time.sleep(2 * SCRAPE_SECONDS)
 
     def queried(expr: str) -> list[object]:
         answer = httpx.get(f"{PROMETHEUS}/api/v1/query", params={"query": expr}, trust_env=False).json()
@@ -249,6 +179,8 @@ def measured(stack: Stack) -> None:
     targets = queried('up{job=~"cqox-.*"} == 1')
     holds(f"Prometheus reaches gateway and engine, each once ({len(targets)})", len(targets) == 2)
     for one in SERIES:
+        if one.prometheus_name.startswith(CERTIFICATE_SERIES):
+            continue
         name = one.prometheus_name + ("_count" if one.kind == "histogram" else "")
         holds(f"there is data of {name}", queried(f"count_over_time({name}[1h])"))
     asked = [expr for _, expr in dashboard.expressions()]
@@ -262,6 +194,7 @@ def measured(stack: Stack) -> None:
         'status="failed"',
         "avg_over_time",
         "cqox:",
+        CERTIFICATE_SERIES,
     )
     holds(
         "and all but those of failures that did not happen have an answer",
@@ -275,59 +208,6 @@ def measured(stack: Stack) -> None:
     stack.compose("rm", "--stop", "--force", "prometheus")
 
 
-def replicas(stack: Stack) -> None:
-    stack.up("--scale", "engine-replica=2", "engine-replica", COMPOSE_PROFILES="replicas")
-    names = ["cqox-engine", "cqox-engine-replica-1", "cqox-engine-replica-2"]
-    # The gateway asks every five seconds who is behind the name of the replicas.
-    time.sleep(7)
-    statuses: list[int] = []
-
-    def load(first: int, count: int) -> None:
-        for seed in range(first, first + count):
-            statuses.append(ask(example("request.json"), seed=seed).status_code)
-
-    def while_asking(act: Callable[[], object]) -> list[int]:
-        statuses.clear()
-        threads = [
-            threading.Thread(target=load, args=(int(time.time() * 1000) % 10**8 + 100 * lane, 8)) for lane in range(3)
-        ]
-        for thread in threads:
-            thread.start()
-        time.sleep(2)
-        act()
-        for thread in threads:
-            thread.join()
-        return statuses
-
-    def served() -> list[int]:
-        return [run("docker", "logs", name).count('"POST /api/analyze/comprehensive 200"') for name in names]
-
-    before = served()
-    answered = while_asking(lambda: run("docker", "kill", names[1]))
-    spread = [after - ago for ago, after in zip(before, served(), strict=True)]
-    holds(
-        f"a replica is killed under load: {len(answered)} requests, all answered ({spread}, {sorted(set(answered))})",
-        set(answered) == {200},
-    )
-    holds("the two that are left share the work", spread[0] > 0 and spread[2] > 0)
-    run("docker", "start", names[1])
-    answered = while_asking(lambda: run("docker", "kill", names[0]))
-    holds(
-        f"the engine with a name is killed under load: {len(answered)} requests, all answered", set(answered) == {200}
-    )
-    run("docker", "start", names[0])
-    answered = while_asking(lambda: run("docker", "stop", names[2]))
-    holds(f"a replica is stopped under load: {len(answered)} requests, all answered", set(answered) == {200})
-    holds("and it ends with exit status 0", inspected(names[2], ".State.ExitCode") == "0")
-    stack.compose("--profile", "replicas", "rm", "--stop", "--force", "engine-replica")
-    stack.up()
-
-
-def another_version() -> None:
-    for name in ("gateway", "engine"):
-        run("docker", "tag", f"cqox-{name}:0.2.0", f"cqox-{name}:0.2.1")
-
-
 def versions(stack: Stack) -> None:
     another_version()
     before = ask(example("request.json"))
@@ -337,66 +217,6 @@ def versions(stack: Stack) -> None:
         after = ask(example("request.json"))
         same = after.status_code == 200 and without_trace(after)["analysis_id"] == without_trace(before)["analysis_id"]
         holds(f"{step}: the engine runs {image}, and knows its reports", image.endswith(version) and same)
-
-
-def rolling(stack: Stack) -> None:
-    """Replace every gateway and engine by another version while requests come to the one address of all gateways."""
-    another_version()
-    stack.up(COMPOSE_PROFILES="replicas,edge")
-    dataset = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}}
-    known = ask(example("request.json"))
-    for step, version in (("upgrade", "0.2.1"), ("rollback", "0.2.0")):
-        answered: Counter[str] = Counter()
-        over = threading.Event()
-
-        def load(lane: int, answered: Counter[str] = answered, over: threading.Event = over) -> None:
-            # Half of the lanes keep their connection, half of them open one for each request.
-            seed = time.monotonic_ns() % 10**8 * 10 + lane
-            kept = httpx.Client(base_url=EDGE, timeout=60, trust_env=False)
-            while not over.is_set():
-                seed += 10
-                client = kept if lane % 2 else httpx.Client(base_url=EDGE, timeout=60, trust_env=False)
-                try:
-                    asked = client.get(f"/api/analyses/{known.json()['analysis_id']}")
-                    answered[f"read {asked.status_code}"] += 1
-                    if seed // 10 % 10 == 0:
-                        body = dataset | {"options": {"seed": seed % 10**8}}
-                        answered[f"analyze {client.post('/api/analyze/comprehensive', json=body).status_code}"] += 1
-                except httpx.HTTPError as error:
-                    answered[f"{type(error).__name__}: {error}"] += 1
-                time.sleep(0.05)
-
-        threads = [threading.Thread(target=load, args=(lane,)) for lane in range(6)]
-        for thread in threads:
-            thread.start()
-        began = time.monotonic()
-        try:
-            run("deploy/upgrade.sh", *(["--back"] if step == "rollback" else []), CQOX_VERSION=version)
-        finally:
-            seconds = time.monotonic() - began
-            over.set()
-            for thread in threads:
-                thread.join()
-        holds(
-            f"{step} of two gateways and two engines under load in {seconds:.0f} s: {dict(answered)}",
-            set(answered) == {"read 200", "analyze 200"},
-        )
-        for name in ("cqox-gateway", "cqox-gateway-replica-1", "cqox-engine", "cqox-engine-replica-1"):
-            running = inspected(name, ".Config.Image")
-            holds(f"{step}: {name} runs {running}", running.endswith(version))
-    stack.compose(
-        "--profile",
-        "replicas",
-        "--profile",
-        "edge",
-        "rm",
-        "--stop",
-        "--force",
-        "edge",
-        "gateway-replica",
-        "engine-replica",
-    )
-    stack.up()
 
 
 def backups(stack: Stack) -> None:
@@ -417,7 +237,8 @@ def backups(stack: Stack) -> None:
 
 
 def ends(stack: Stack) -> None:
-    stack.compose("--profile", "replicas", "--profile", "edge", "--profile", "full", "down", "--volumes")
+    profiles = [part for name in ("replicas", "edge", "full") for part in ("--profile", name)]
+    stack.compose(*profiles, "down", "--volumes")
     holds(
         "down leaves no container and no volume",
         not run("docker", "ps", "-aq") and not run("docker", "volume", "ls", "-q"),
@@ -453,7 +274,9 @@ def main(work: Path) -> int:
             say(f"NOT   {step.__name__}: {type(error).__name__}: {error}")
             if step is starts or step is images:
                 break
-        say(f"      {time.monotonic() - began:.0f} s")
+        say(f"      {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}")
+    if "COMPOSE_TEST_KEEP" in os.environ and failures:
+        stack.logs.save(stack.kept / f"logs-{time.strftime('%H%M%S')}")
     print("compose-test: not run, because their images cannot be had here: Jaeger, the collector (stand-ins of ours),")
     print("compose-test: Grafana, Elasticsearch, Kibana (`docker compose config` and tests of their files only)")
     print(f"compose-test: {'FAILED: ' + '; '.join(failures) if failures else 'passed'}", flush=True)

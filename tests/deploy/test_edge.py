@@ -97,7 +97,7 @@ class Edge:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the health check of the container would pass."""
+        """True if the health check of the container would pass."""
         try:
             return httpx.get(f"http://127.0.0.1:{self._health}/ready", trust_env=False).status_code == 200
         except httpx.TransportError:
