@@ -232,7 +232,7 @@ mutants: $(VENV)/.mutants-ready  ## changes of the code that no test notices (MU
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
 .PHONY: compose-test
-compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; a quarter of an hour)
+compose-test: $(VENV)/.test-ready $(VENV)/.bench-ready  ## the containers, on a Docker engine of its own (as root; half an hour)
 	@tests/deploy/compose_test.sh $(BIN)/python
 
 .PHONY: image-sizes

@@ -18,8 +18,21 @@ from cqox.telemetry import metric_definitions
 from cqox.telemetry.metric_definitions import SERIES
 from deploy.grafana import dashboard
 from tests.deploy.asking import filled
-from tests.deploy.stack import GATEWAY, ROOT, Stack, ask, example, failures, holds, inspected, run, say, without_trace
-from tests.deploy.under_load import CERTIFICATE_SERIES, another_version, replicas, rolling
+from tests.deploy.stack import (
+    GATEWAY,
+    ROOT,
+    Stack,
+    ask,
+    drawn,
+    example,
+    failures,
+    holds,
+    inspected,
+    run,
+    say,
+    without_trace,
+)
+from tests.deploy.under_load import CERTIFICATE_SERIES, another_version, replicas, rolling, secured
 from tools.images import LIMITS
 
 PROMETHEUS = "http://127.0.0.1:9090"
@@ -87,9 +100,9 @@ def starts(stack: Stack) -> None:
 def main_job(stack: Stack) -> None:
     for name in ("request.json", "mini_retail_request.json"):
         report = ask(example(name))
-        figures = list(report.json().get("figures", {}).values()) if report.status_code == 200 else []
-        drawn = [httpx.get(f"{GATEWAY}{url}", timeout=60, trust_env=False).status_code for url in figures]
-        holds(f"{name} is analysed and its {len(figures)} figures are drawn", figures and set(drawn) == {200})
+        with httpx.Client(base_url=GATEWAY, trust_env=False) as client:
+            figures = drawn(client, report)
+        holds(f"{name} is analysed and its {len(figures)} figures are drawn", set(figures) == {200})
     sent = httpx.post(f"{GATEWAY}/api/datasets?name=a.csv", content=TABLE, timeout=60, trust_env=False)
     mapping = {"y": "y", "treatment": "w", "unit_id": "id"}
     report = ask({"dataset_id": sent.json()["dataset_id"], "mapping": mapping})
@@ -237,7 +250,7 @@ def backups(stack: Stack) -> None:
 
 
 def ends(stack: Stack) -> None:
-    profiles = [part for name in ("replicas", "edge", "full") for part in ("--profile", name)]
+    profiles = [part for name in ("replicas", "edge", "secure", "full") for part in ("--profile", name)]
     stack.compose(*profiles, "down", "--volumes")
     holds(
         "down leaves no container and no volume",
@@ -256,6 +269,7 @@ STEPS: tuple[Callable[[Stack], None], ...] = (
     versions,
     rolling,
     backups,
+    secured,
     ends,
 )
 

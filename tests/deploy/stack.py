@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -100,6 +101,19 @@ def ask(body: dict[str, object], seed: int | None = None, seconds: float = 120.0
 
 def example(name: str) -> dict[str, object]:
     return json.loads((EXAMPLES / name).read_text(encoding="utf-8"))
+
+
+def drawn(client: httpx.Client, report: httpx.Response) -> list[int]:
+    """Return the statuses of the figures of a report; on a busy machine one may take longer than a request."""
+    statuses = []
+    for url in report.json().get("figures", {}).values() if report.status_code == 200 else ():
+        for _ in range(5):
+            status = client.get(url, timeout=60).status_code
+            if status not in (503, 504):
+                break
+            time.sleep(15)
+        statuses.append(status)
+    return statuses
 
 
 def inspected(container: str, what: str) -> str:

@@ -1,6 +1,7 @@
 """Steps of `make compose-test` that kill, stop and replace containers while requests come."""
 
 import secrets
+import ssl
 import threading
 import time
 from collections import Counter
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 import httpx
 
 from tests.deploy.container_logs import Logs
-from tests.deploy.stack import EDGE, GATEWAY, Stack, example, holds, inspected, run, say
+from tests.deploy.stack import EDGE, GATEWAY, Stack, drawn, example, holds, inspected, run, say
 
-__all__ = ["CERTIFICATE_SERIES", "another_version", "replicas", "rolling"]
+__all__ = ["CERTIFICATE_SERIES", "another_version", "replicas", "rolling", "secured"]
 
 DATASET = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}}
 ANALYZE = "/api/analyze/comprehensive"
 # Without TLS there are none.
 CERTIFICATE_SERIES = "cqox_certificate_"
 _SHOWN = 3
+
+
+TLS_EDGE = EDGE.replace("http:", "https:")
+TLS = {"CQOX_TLS_DIR": "/var/lib/cqox-tls", "COMPOSE_PROFILES": "secure,replicas,edge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +198,55 @@ def rolling(stack: Stack) -> None:
     gone = ("edge", "gateway-replica", "engine-replica")
     stack.compose("--profile", "replicas", "--profile", "edge", "rm", "--stop", "--force", *gone)
     stack.up()
+
+
+def secured(stack: Stack) -> None:
+    """The same with certificates: HAProxy passes TLS on to the gateways."""
+    another_version()
+    stack.up(**TLS)
+    # As docs/deploying.md says.
+    authority = stack.compose("exec", "gateway", "cat", "/var/lib/cqox-tls/current/ca.pem", **TLS)
+    file = stack.work / "cqox-ca.pem"
+    file.write_text(authority, encoding="utf-8")
+    reported = run("curl", "--silent", "--show-error", "--noproxy", "*", "--cacert", file, f"{TLS_EDGE}/health/ready")
+    holds(
+        f"curl with the authority reaches a gateway through HAProxy: {reported[:60]}", '"service":"gateway"' in reported
+    )
+    trusted = ssl.create_default_context(cadata=authority)
+
+    def edge() -> httpx.Client:
+        return httpx.Client(base_url=TLS_EDGE, verify=trusted, timeout=60, trust_env=False)
+
+    with edge() as client:
+        report = client.post(ANALYZE, json=example("request.json"), timeout=120)
+        figures = drawn(client, report)
+        holds(
+            "the gateway shows until when its certificate is valid", CERTIFICATE_SERIES in client.get("/metrics").text
+        )
+    holds(
+        f"an analysis over TLS through HAProxy is answered {report.status_code}, stored, and its figures are drawn",
+        report.status_code == 200 and report.json()["provenance"]["stored"] and figures and set(figures) == {200},
+    )
+    for what, address in (("HAProxy", EDGE), ("the engine", "https://127.0.0.1:8080")):
+        try:
+            refused = (
+                httpx.get(f"{address}/health/ready", verify=trusted, timeout=10, trust_env=False).status_code == 400
+            )
+        except httpx.TransportError:
+            refused = True
+        holds(f"{what} has no answer for a client without TLS or without a certificate", refused)
+    encrypted = (
+        "SELECT bool_and(ssl), count(*) > 0 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+        " WHERE host(client_addr) <> '127.0.0.1'"
+    )
+    reported = run("docker", "exec", "cqox-postgres-1", "psql", "-U", "cqox", "-d", "cqox", "-tAc", encrypted).strip()
+    holds("every connection of engines to PostgreSQL is encrypted", reported == "t|t")
+    with loaded(stack, "with TLS, a gateway is killed under load", edge, known_through(edge)) as load:
+        time.sleep(5)
+        run("docker", "kill", "cqox-gateway-replica-1")
+        load.killed()
+        time.sleep(20)
+        run("docker", "start", "cqox-gateway-replica-1")
+        stack.up("--no-recreate", **TLS)
+        time.sleep(5)
+    replaced(stack, "upgrade", "0.2.1", edge, **TLS)
