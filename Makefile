@@ -21,7 +21,8 @@ SERVICE_TESTS ?= 3
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py tests/e2e/test_erasure.py \
 	tests/e2e/test_alerts_that_last.py tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py \
-	tests/storage/test_power_loss.py tests/services/simulation/stores/test_contention.py
+	tests/storage/test_power_loss.py tests/services/simulation/stores/test_contention.py tests/e2e/test_object_store.py \
+	tests/deploy/test_edge.py
 
 # Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.
 VAULT_TESTS := tests/e2e/test_vault.py tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_cluster.py \
@@ -95,7 +96,6 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 .PHONY: test
 test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make mesh`, `make vault` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
-	@tests/servers/haproxy.sh
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/prometheus.sh $(VENV)
 	@tests/servers/faketime.sh
@@ -141,6 +141,8 @@ page-test: $(VENV)/.test-ready  ## the page in a real Chromium; screenshots in b
 faults: $(VENV)/.test-ready  ## the tests that `make test` leaves out: kills, full stores, power losses, alerts that last, faults of the page (a quarter of an hour)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/prometheus.sh $(VENV)
+	@tests/servers/haproxy.sh
+	@tests/servers/object_store.sh $(VENV)
 	@tests/servers/chromium.sh $(VENV)
 	@$(BIN)/python -m pytest -n $(SERVICE_TESTS) --dist loadfile $(FAULT_TESTS)
 
