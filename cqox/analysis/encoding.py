@@ -29,6 +29,7 @@ def encoded(
     contrast: int,
     amount: bool,
     keyed: bool,
+    units_repeat: bool | None,
 ) -> Encoded:
     """Return the roles of one contrast.
 
@@ -41,6 +42,7 @@ def encoded(
         contrast: its number, in the order of `prepare`.
         amount: True if the treatment is an amount.
         keyed: True if the source has keys from which folds are made as in memory.
+        units_repeat: whether some unit has several rows; None if that is not known.
 
     Raises:
         NotByMoments: a role or an option has no such expression.
@@ -68,6 +70,7 @@ def encoded(
         unit=made.one("unit_id"),
         time=made.one("time"),
         row_key=Column(KEY) if keyed else None,
+        units_repeat=units_repeat,
     )
 
 

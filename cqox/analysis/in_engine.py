@@ -40,7 +40,7 @@ CELLS_IN_MEMORY = 150_000_000
 SAMPLE_ROWS = 200_000
 """Rows of the sample, about."""
 
-_MEMORY_BYTES = 2**30
+_MEMORY_BYTES = 2**29
 _STEPS = 250
 _FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
 """Numbers of splits that no request has, for the hash that chooses the sample."""
@@ -118,13 +118,20 @@ class InEngine:
         try:
             roles = encoded(
                 self.source, self.frame, here.columns, here.roles, here.options, contrast=number, keyed=self.by_unit,
-                amount=contrast.data.treatment_kind == "continuous",
+                units_repeat=self._units_repeat(), amount=contrast.data.treatment_kind == "continuous",
             )  # fmt: skip
         except NotByMoments as error:
             return partial(self._replaced, dict.fromkeys(names, error)), contrast.data.n
         tables = Tables(roles, plan)
         found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
         return partial(self._replaced, found), roles.source.count()
+
+    def _units_repeat(self) -> bool | None:
+        """Whether some unit has several rows in the whole table; None for a part of it, which may differ."""
+        if "unit_id" not in self.opened.roles:
+            return None
+        unit = self.opened.columns[str(self.opened.roles["unit_id"])]
+        return False if unit.distinct == unit.count else None
 
     def _replaced(self, found: Mapping[str, Estimate | Exception], sampled: Estimate) -> Estimate:
         whole = found.get(sampled.name)
@@ -161,8 +168,8 @@ def in_engine(opened: Opened, *, threads: int, after_read: Callable[[], None]) -
         # An encrypted table is a link to a nameless file, of which nothing may be written in plain text.
         sealed = opened.path.is_symlink()
         engine = DuckDBEngine.opened(
-            memory_bytes=_MEMORY_BYTES, threads=threads, spill=None if sealed else Path(spill), folders=[folder],
-            after_read=after_read,
+            memory_bytes=_MEMORY_BYTES, threads=threads, spill=None if sealed else Path(spill),
+            files=[opened.path.absolute()], after_read=after_read,
         )  # fmt: skip
         try:
             yield _sampled(opened, engine)

@@ -1,6 +1,6 @@
 """DuckDB in this process: tables in files, larger than memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -49,7 +49,8 @@ class DuckDBEngine:
         memory_bytes: int,
         threads: int,
         spill: Path | None,
-        folders: Sequence[Path],
+        folders: Sequence[Path] = (),
+        files: Sequence[Path] = (),
         after_read: Callable[[], None] = lambda: None,
     ) -> Self:
         """Start the engine.
@@ -59,7 +60,8 @@ class DuckDBEngine:
             threads: number of its threads.
             spill: folder for what does not fit, in plain text; made where it does not exist. None for tables that are
                 kept encrypted: what does not fit is then an error.
-            folders: all that statements may read, with the folders in them.
+            folders: whose files statements may read.
+            files: that statements may read too, by themselves or by links.
             after_read: called after each statement.
 
         Raises:
@@ -76,10 +78,9 @@ class DuckDBEngine:
             "autoinstall_known_extensions": False,
         }
         connection = duckdb.connect(config=settings)
-        allowed = ", ".join(
-            "'" + str(folder).replace("'", "''") + "/'" for folder in (*folders, *([] if spill is None else [spill]))
-        )
-        connection.execute(f"set allowed_directories = [{allowed}]")
+        ours = [*folders, *([] if spill is None else [spill])]
+        connection.execute(f"set allowed_directories = [{_listed([f'{folder}/' for folder in ours])}]")
+        connection.execute(f"set allowed_paths = [{_listed(map(str, files))}]")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         return cls(connection=connection, name=f"duckdb {duckdb.__version__}", after_read=after_read)
@@ -91,8 +92,8 @@ class DuckDBEngine:
             paths: the files.
             numbered: add the column `file_row_number`, from 0 in each file.
         """
-        listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        return f"read_parquet([{listed}], can_have_nan = true, file_row_number = {str(numbered).lower()})"
+        listed, number = _listed(map(str, paths)), str(numbered).lower()
+        return f"read_parquet([{listed}], can_have_nan = true, file_row_number = {number})"
 
     def close(self) -> None:
         """End the engine and remove what it spilled."""
@@ -104,6 +105,10 @@ class DuckDBEngine:
         found: Mapping[str, object] = self.connection.execute(statement).fetchnumpy()
         self.after_read()
         return [_doubles(column) for column in found.values()]
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
 
 
 def _doubles(column: object) -> Vector:

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -162,8 +164,11 @@ def test_nothing_is_left_next_to_the_table(table: Path) -> None:
 def test_an_encrypted_table_is_read_through_its_link_and_spills_nothing(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in table.parent.glob(f"{table.name}*"):
-        (tmp_path / file.name).symlink_to(file)
+    nameless = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR, 0o600)
+    os.write(nameless, table.read_bytes())
+    (tmp_path / table.name).symlink_to(f"/proc/{os.getpid()}/fd/{nameless}")
+    for file in table.parent.glob(f"{table.name}.*"):
+        shutil.copy(file, tmp_path)
     opened: list[Path | None] = []
     start = in_engine.DuckDBEngine.opened
 
@@ -172,6 +177,9 @@ def test_an_encrypted_table_is_read_through_its_link_and_spills_nothing(
         return start(**given)
 
     monkeypatch.setattr(in_engine.DuckDBEngine, "opened", watched)
-    found = run(tmp_path / table.name, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"])
+    try:
+        found = run(tmp_path / table.name, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"])
+    finally:
+        os.close(nameless)
     assert found.engine.startswith("duckdb")
     assert opened == [None]

@@ -29,5 +29,5 @@ def test_what_does_not_exist_is_named_with_what_does() -> None:
     for arguments in (("nothing",), ("--page", "nothing")):
         done = benchmarks(*arguments)
         assert done.returncode == 2
-        assert "no benchmark nothing; there are comprehensive, encryption, estimators" in done.stderr
+        assert "no benchmark nothing; there are comprehensive, encryption, engines, estimators" in done.stderr
     assert benchmarks("--pages-all").returncode == 2

@@ -36,6 +36,7 @@ class Encoded:
         unit, time: columns of any type.
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
+        units_repeat: whether some unit has several rows; None if the rows must be asked.
     """
 
     source: Moments
@@ -51,6 +52,7 @@ class Encoded:
     unit: Column | None = None
     time: Column | None = None
     row_key: Column | None = None
+    units_repeat: bool | None = None
 
     def of(self, role: str) -> tuple[Expr, ...]:
         """Return the expressions of a role; none where it is not mapped."""

@@ -124,6 +124,8 @@ class Tables:
         unit = self.encoded.unit
         if unit is None:
             return False
+        if self.encoded.units_repeat is not None:
+            return self.encoded.units_repeat
         known = self.encoded.source.where(Known((unit,)))
         (rows,), units = known.squares([ONE], [unit])
         return bool(rows > units)
