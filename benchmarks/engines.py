@@ -76,7 +76,7 @@ def _apart(memory: dict[str, Any], engine: dict[str, Any]) -> float:
 
 
 def _analyzed(stored: Path, engine: str) -> dict[str, Any]:
-    names = [name for name in BY_MOMENTS if not name.startswith("iv")]
+    names = [name for name in BY_MOMENTS if not name.startswith(("iv", "did"))]
     command = [sys.executable, "-c", _RUN, str(stored), engine, json.dumps(names)]
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()[-1])
 

@@ -65,6 +65,7 @@ def encoded(
         propensity_covariates=made.columns_of("propensity_covariates") if own else covariates,
         instruments=made.columns_of("instrument"),
         pscore=made.probability(),
+        post=made.post(),
         weights=made.one("weights"),
         clusters=tuple(Column(name) for name in names_in(roles.get("cluster", ()))),
         unit=made.one("unit_id"),
@@ -87,10 +88,14 @@ class _Encoding:
     def outcome(self) -> Expr:
         """Return the outcome: its numbers, or of two words 1 for the one that means yes."""
         name = str(self.roles["y" if "y" in self.roles else "reward"])
-        series = self.frame[name]
-        if series.dtype.is_numeric():
-            return Column(name)
-        levels = _levels(series)
+        return Column(name) if self.frame[name].dtype.is_numeric() else self._of_two(name)
+
+    def post(self) -> Expr | None:
+        """Return 1 in the periods after the intervention, where a column says so."""
+        return self._of_two(str(self.roles["post"])) if "post" in self.roles else None
+
+    def _of_two(self, name: str) -> Expr:
+        levels = _levels(self.frame[name])
         reference, _ = choose_reference(levels, None)
         return _indicator(name, next(level for level in levels if level != reference))
 

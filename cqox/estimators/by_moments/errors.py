@@ -263,6 +263,7 @@ def reported(
     diagnostics: Mapping[str, Json] | None = None,
     notes: Sequence[Message] = (),
     warnings: Sequence[Message] = (),
+    over_time: bool = False,
 ) -> Estimate:
     """Return the estimate, as `make_estimate` does.
 
@@ -277,6 +278,7 @@ def reported(
         diagnostics: numbers about the estimate.
         notes: what was done.
         warnings: caveats.
+        over_time: True if the estimate compares periods, which is no doubt then.
     """
     plan = tables.pilot
     arms = None
@@ -285,5 +287,5 @@ def reported(
         uncertainty = allowing_for_clusters(uncertainty, tables.clustering(frame.rows).by_arm, plan.settings)
     return assembled(
         identity, plan, value, uncertainty, n=frame.n, arms=arms, n_effective=n_effective, influence=None,
-        diagnostics=diagnostics, notes=notes, warnings=(*warnings, *pooled_periods(plan)),
+        diagnostics=diagnostics, notes=notes, warnings=warnings if over_time else (*warnings, *pooled_periods(plan)),
     )  # fmt: skip

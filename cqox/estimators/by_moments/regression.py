@@ -13,11 +13,7 @@ from cqox.estimators.by_moments.rounds import Answer, Ask, ScoreSums, Steps
 from cqox.estimators.by_moments.tables import SummedFrame, Tables
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
-from cqox.estimators.inference.least_squares import (
-    contrasts_without_each,
-    focus,
-    values_without_each,
-)
+from cqox.estimators.inference.least_squares import contrasts_without_each, focus, values_without_each
 from cqox.estimators.inference.make_estimate import EstimateId
 from cqox.estimators.inference.small_arms import trace_ratio
 from cqox.estimators.nuisance.arm_regressions import ArmLines, lines_of_arms
@@ -29,6 +25,7 @@ __all__ = [
     "difference_in_means",
     "fitted_combination",
     "g_computation",
+    "leave_out_clusters",
     "lin_interacted",
     "ols_adjustment",
 ]
@@ -112,7 +109,7 @@ def difference_in_means(tables: Tables) -> Steps:
     regression = Regression(
         value=float(direction @ fit.coefficients), sums=sums, n=frame.n, parameters=2, not_nested=2,
         iid_variance=fit.squares / (frame.n - 2) * float(direction @ fit.inverse @ direction),
-        without_each=_without_each(tables, frame, regressors, direction), compares_arms=tables.binary,
+        without_each=leave_out_clusters(tables, frame, regressors, direction), compares_arms=tables.binary,
         hc2=hc2,
     )  # fmt: skip
     uncertainty = regression_error(regression, tables.clustering(rows), tables.settings)
@@ -180,7 +177,7 @@ def ols_adjustment(tables: Tables) -> Steps:
     regression = Regression(
         value=float(direction @ fit.coefficients), sums=sums, n=frame.n, parameters=k, not_nested=k,
         iid_variance=fit.squares / (frame.n - k) * float(direction @ fit.inverse @ direction),
-        without_each=_without_each(tables, frame, regressors, direction), compares_arms=tables.binary,
+        without_each=leave_out_clusters(tables, frame, regressors, direction), compares_arms=tables.binary,
     )  # fmt: skip
     uncertainty = regression_error(regression, tables.clustering(rows), tables.settings)
     statistic = regression.value / np.sqrt(regression.iid_variance) if regression.iid_variance > 0 else 0.0
@@ -195,9 +192,11 @@ def ols_adjustment(tables: Tables) -> Steps:
     )  # fmt: skip
 
 
-def _without_each(
+def leave_out_clusters(
     tables: Tables, frame: SummedFrame, regressors: NDArray[np.intp], direction: Vector
 ) -> Callable[[], Vector | Message]:
+    """Return the function that gives a combination of coefficients without each cluster."""
+
     def values() -> Vector | Message:
         (column,) = tables.clusters()
         used = [frame.columns[place] for place in (*regressors, frame.column("y"))]

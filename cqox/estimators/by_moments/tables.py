@@ -3,7 +3,7 @@
 Each is made at first use, by one pass of the engine, and kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -17,7 +17,7 @@ from cqox.estimators.by_moments.encoded import Encoded, NotByMoments
 from cqox.estimators.data import Settings, Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm
 from cqox.estimators.numerics.frame import Crossed
-from cqox.estimators.numerics.moments import Column, Constant, Expr, Fold, Is, Known, Moments, linear, times
+from cqox.estimators.numerics.moments import Column, Constant, Expr, Fold, Is, Known, Moments, Product, linear, times
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
@@ -171,7 +171,7 @@ class Tables:
         named = {("x" if group == "w" else group): group for group in groups}
         places, at, start = [0], {"x": slice(0, 1)}, 1
         for name, group in named.items():
-            own = range(whole.at[group].start, whole.at[group].stop)
+            own = range(max(whole.at[group].start, 1), whole.at[group].stop)
             places += own
             at[name] = slice(0 if name == "x" else start, start + len(own))
             start += len(own)
@@ -191,20 +191,46 @@ class Tables:
         return replace(frame, columns=tuple(frame.columns[place] for place in stay))
 
     def _whole(self, rows: Complete) -> SummedFrame:
-        """Return all columns that have no gap in some rows, after one pass over these."""
+        """Return all columns of roles that have no gap in some rows, after one pass over these."""
         columns: dict[str, tuple[Expr, ...]] = {}
         for group, role in _GROUPS.items():
             those: tuple[Expr, ...] = self.encoded.of(role)
             if all(each in rows.known or each not in self._with_gaps for each in those):
                 columns[group] = those
+        labels = {group: self.pilot.labels(_GROUPS[group]) for group in columns}
+        return self._summed(columns, labels, rows, self._groups())
+
+    def frame_of(
+        self, columns: Mapping[str, tuple[Expr, ...]], labels: Mapping[str, Sequence[str]], rows: Complete
+    ) -> SummedFrame:
+        """Return the standardised columns of groups that are made of roles, `x` first, after one pass over the rows.
+
+        Args:
+            columns: of each group: roles, or products of them.
+            labels: of the columns.
+            rows: the rows.
+        """
+        whole = self._summed(columns, labels, rows, [])
+        stay, frame = whole.without_dependent(whole.at)
+        return replace(frame, columns=tuple(frame.columns[place] for place in stay))
+
+    def _summed(
+        self,
+        columns: Mapping[str, tuple[Expr, ...]],
+        labels: Mapping[str, Sequence[str]],
+        rows: Complete,
+        by: Sequence[Expr],
+    ) -> SummedFrame:
         distinct = list(dict.fromkeys(each for group in columns.values() for each in group))
         centre, scale = self._standard(distinct, rows)
         standard = {
             each: linear([(1.0 / s, each)], -c / s) if s > 0 else Constant(0.0)
             for each, c, s in zip(distinct, centre.tolist(), scale.tolist(), strict=True)
         }
-        found = rows.source.gram([ONE, *standard.values()], self._groups(), self.encoded.weights)
-        blocks, counts = self._filled(found.keys, found.products, found.counts)
+        found = rows.source.gram([ONE, *standard.values()], by, self.encoded.weights)
+        blocks, counts = (
+            self._filled(found.keys, found.products, found.counts) if by else (found.products, found.counts)
+        )
         n = int(counts.sum())
         if not n:
             raise NotByMoments(Message("by_moments.no-rows"))
@@ -212,11 +238,11 @@ class Tables:
         weight = None if self.encoded.weights is None else linear([(1.0 / mean_weight, self.encoded.weights)])
         blocks = blocks if weight is None else blocks / mean_weight
         # A column of two groups, as covariates of both models are, was summed once.
-        places, at, labels = [0], dict[str, slice](), ["(intercept)"]
+        places, at, names = [0], dict[str, slice](), ["(intercept)"]
         for group, those in columns.items():
-            at[group] = slice(len(places), len(places) + len(those))
+            at[group] = slice(0 if group == "x" else len(places), len(places) + len(those))
             places += [1 + distinct.index(each) for each in those]
-            labels += self.pilot.labels(_GROUPS[group])
+            names += labels[group]
         chosen = np.asarray(places, dtype=np.intp)
         blocks = blocks[:, chosen][:, :, chosen]
         return SummedFrame(
@@ -225,7 +251,7 @@ class Tables:
             centre=np.append(0.0, centre)[chosen],
             scale=np.append(1.0, scale)[chosen],
             products=blocks.sum(axis=0),
-            labels=tuple(labels),
+            labels=tuple(names),
             grouped=(blocks, counts),
             rows=rows,
             columns=tuple([ONE, *standard.values()][place] for place in places),
@@ -253,8 +279,14 @@ class Tables:
         step = max(1, rows.pilot.n // _STRIDE_ROWS)
         index = np.arange(rows.pilot.total) if rows.pilot.index is None else rows.pilot.index
         strided = index[::step]
+        return np.stack([self._of(each)[strided] for each in exprs])
+
+    def _of(self, node: Expr) -> Vector:
+        """Return the sample's values of a role's expression, or of a product of them."""
         arrays = self._arrays()
-        return np.stack([arrays[each][strided] for each in exprs])
+        if node not in arrays and isinstance(node, Product):
+            return self._of(node.left) * self._of(node.right)
+        return arrays[node]
 
     def _arrays(self) -> dict[Expr, Vector]:
         """Return the sample's array of each expression of a role."""

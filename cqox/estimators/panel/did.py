@@ -33,13 +33,13 @@ from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample, listed
 
-__all__ = ["ESTIMATORS"]
+__all__ = ["CELLS", "ESTIMATORS", "few_rows_in_cells"]
 
 _FAMILY = "did"
 _FEW_ROWS = 10
 _NEGATIVE = 0.05
 """Sum of negative weights from which they are a warning: less of it moves no estimate by as much as 5% of an effect."""
-_CELLS: Mapping[str, Message] = {
+CELLS: Mapping[str, Message] = {
     "untreated before": Message("panel.untreated-before"),
     "untreated after": Message("panel.untreated-after"),
     "treated before": Message("panel.treated-before"),
@@ -50,7 +50,7 @@ _CELLS: Mapping[str, Message] = {
 
 def _two_by_two(plan: Plan) -> Estimate:
     sample = _two_by_two_sample(plan)
-    if sample.n == len(_CELLS) and not plan.has("covariates"):
+    if sample.n == len(CELLS) and not plan.has("covariates"):
         return _four_rows(plan, sample)
     post = sample.scatter(sample.take(_mapped(plan.data.post)), np.nan)
     return _four_cells(plan, EstimateId("did_2x2", _FAMILY, "ATT"), sample, _mapped(plan.data.treatment), post, {}, ())
@@ -59,14 +59,14 @@ def _two_by_two(plan: Plan) -> Estimate:
 def _four_rows(plan: Plan, sample: Sample) -> Estimate:
     """Return the difference in differences of one row per cell, whose error variance is not identified."""
     cells = (2 * plan.treated(sample) + sample.take(_mapped(plan.data.post))).astype(np.int64)
-    means = np.zeros(len(_CELLS))
+    means = np.zeros(len(CELLS))
     means[cells] = sample.take(plan.data.y)
     doubt = Message("panel.one-row-per-cell")
     return make_estimate(
         EstimateId("did_2x2", _FAMILY, "ATT"), plan, sample, float(means[3] - means[2] - means[1] + means[0]), None,
         Uncertainty(standard_error=None, method="none", degrees=None, warnings=(doubt,)),
         diagnostics={
-            "cell_means": dict(zip(_CELLS, means.tolist(), strict=True)), "cell_rows": dict.fromkeys(_CELLS, 1),
+            "cell_means": dict(zip(CELLS, means.tolist(), strict=True)), "cell_rows": dict.fromkeys(CELLS, 1),
         },
     )  # fmt: skip
 
@@ -115,21 +115,23 @@ def _four_cells(
     weights = plan.weights(sample)
     mass = np.bincount(cells, weights, 4)
     means = np.bincount(cells, y if weights is None else y * weights, 4) / mass
-    rows = dict(zip(_CELLS, np.bincount(cells, minlength=4).tolist(), strict=True))
+    rows = dict(zip(CELLS, np.bincount(cells, minlength=4).tolist(), strict=True))
     diagnostics = {
-        "cell_means": dict(zip(_CELLS, means.tolist(), strict=True)),
+        "cell_means": dict(zip(CELLS, means.tolist(), strict=True)),
         "cell_rows": dict[str, Json](rows),
         **diagnostics,
     }
     return make_estimate(
         identity, plan, sample, fit.value, fit.contributions, uncertainty,
-        diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *(() if clusters.codes else _few(rows))),
+        diagnostics=diagnostics, notes=frame.notes,
+        warnings=(*warnings, *(() if clusters.codes else few_rows_in_cells(rows))),
     )  # fmt: skip
 
 
-def _few(rows: Mapping[str, int]) -> list[Message]:
+def few_rows_in_cells(rows: Mapping[str, int]) -> list[Message]:
+    """Return a warning for each cell with few rows."""
     return [
-        Message("panel.few-rows-in-cell", rows=count, cell=_CELLS[name])
+        Message("panel.few-rows-in-cell", rows=count, cell=CELLS[name])
         for name, count in rows.items()
         if count < _FEW_ROWS
     ]
@@ -280,7 +282,7 @@ def _two_by_two_rule(plan: Plan) -> Message | None:
     if not np.isin(post, (0.0, 1.0)).all():
         return Message("panel.post-not-binary", post=plan.label("post"))
     cells = np.bincount((2 * plan.treated(sample) + post).astype(np.int64), minlength=4)
-    empty = [cell for cell, rows in zip(_CELLS.values(), cells, strict=True) if rows == 0]
+    empty = [cell for cell, rows in zip(CELLS.values(), cells, strict=True) if rows == 0]
     if empty:
         return Message("panel.empty-cells", cells=empty)
     return None
