@@ -21,7 +21,7 @@ __all__ = ["inferred_in_memory", "inferred_on_disk"]
 def inferred_in_memory(table: Table) -> Inference:
     """Return the likeliest roles of a table that has just been read."""
     kept = rows_to_look_at(table.frame.get_column, table.columns)
-    rows = table.frame if kept is None else table.frame.filter(kept)
+    rows = table.frame if kept is None else table.frame[kept.arg_true()]
     return infer_roles(table.columns, structure_of(rows, table.columns))
 
 

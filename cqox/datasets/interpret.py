@@ -1,8 +1,9 @@
 """A column as its file gave it becomes a column of numbers, dates or words, with a note of all that was understood."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from cqox.contract.messages import Message
@@ -16,6 +17,11 @@ _MAX_EXACT = 2.0**53
 _SAMPLE = 1000
 _SHOWN = 5
 _SPELLINGS = 8
+_LOOKED_AT = 50_000
+"""Rows that show whether texts repeat."""
+
+_REPEATS = 4
+"""Rows for each different text from which on a column is understood by its different texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +29,18 @@ class Interpreted:
     """A column with a meaning.
 
     Attributes:
-        values: Int64, Float64, Date, Datetime (microseconds, no zone) or String; null where missing, never NaN.
+        values: Int64, Float64, Date, Datetime (microseconds, no zone), String or Enum; null where missing, never NaN.
         infinite: positions of the cells that said infinity; they are null in `values`.
         is_code: text that is made of digits but is no number.
         notes: what was understood, for people.
+        has_levels: whether `values` are an Enum of the texts that occur, in the order of their code points.
     """
 
     values: pl.Series
     infinite: tuple[int, ...] = ()
     is_code: bool = False
     notes: tuple[Message, ...] = ()
+    has_levels: bool = False
 
 
 def interpret(cells: pl.Series, *, decimal: str = ".", na_tokens: Sequence[str] | None = None) -> Interpreted:
@@ -69,7 +77,9 @@ def needs_decimal_comma(cells: pl.Series) -> bool:
     """Return whether a column of text shows that the file's decimal mark is the comma."""
     if cells.dtype != pl.String:
         return False
-    sample = cells.drop_nulls().head(_SAMPLE)
+    sample = cells.head(_SAMPLE).drop_nulls()
+    if sample.len() < min(_SAMPLE, cells.len()):
+        sample = cells.drop_nulls().head(_SAMPLE)
     # Of most columns one look is enough, which of thousands is most of the time that a file takes to be read.
     if not sample.str.contains(",", literal=True).any() or not decimal_comma_only(_words(sample)):
         return False
@@ -83,6 +93,41 @@ def _words(cells: pl.Series) -> pl.Series:
 
 
 def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> Interpreted:
+    keys = _repeated(cells)
+    if keys is None:
+        return _texts(cells, decimal, na_tokens)
+    codes = cells.cast(pl.Enum(keys)).to_physical().cast(pl.UInt32)
+    rows = pl.Series(np.bincount(codes.drop_nulls().to_numpy(), minlength=keys.len()))
+    found = _texts(keys.alias(cells.name), decimal, na_tokens, rows=rows)
+    infinite = tuple(codes.is_in(list(found.infinite)).fill_null(value=False).arg_true()) if found.infinite else ()
+    if found.values.dtype != pl.String or found.values.null_count() == keys.len():
+        return replace(found, values=found.values.gather(codes), infinite=infinite)
+    levels = pl.Enum(found.values.drop_nulls().unique().sort())
+    places = found.values.cast(levels).to_physical()
+    return replace(found, values=places.gather(codes).cat.to(levels), has_levels=True)
+
+
+def _repeated(cells: pl.Series) -> pl.Series | None:
+    """The different texts of a column in the order of their first rows, without null; None if few of them repeat."""
+    head = cells.head(_LOOKED_AT).drop_nulls()
+    if 2 * head.unique(maintain_order=True).len() > head.len():
+        return None
+    known = cells.drop_nulls()
+    keys = known.unique(maintain_order=True)
+    return keys if keys.len() and _REPEATS * keys.len() <= known.len() else None
+
+
+def _texts(
+    cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None, *, rows: pl.Series | None = None
+) -> Interpreted:
+    """The meaning of texts.
+
+    Args:
+        cells: the texts.
+        decimal: the decimal mark.
+        na_tokens: the client's texts for missing values.
+        rows: how many rows each of the cells stands for; one if None.
+    """
     known = cells.len() - cells.null_count()
     if known and na_tokens is None:
         plain = _plain(cells, decimal)
@@ -94,26 +139,23 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
         return Interpreted(values=cells, notes=(*notes, Message("datasets.note-all-empty")))
     tokens = tokens_for(distinct, na_tokens)
     if tokens.always:
-        notes.append(_missing_note(cells, tokens.always))
+        notes.append(_missing_note(cells, tokens.always, rows))
         cells = _without(cells, tokens.always)
         distinct = distinct.filter(~distinct.is_in(list(tokens.always)))
     if distinct.is_empty():
         return Interpreted(values=cells, notes=(*notes, Message("datasets.note-all-missing")))
     candidates = distinct.filter(~distinct.is_in(list(tokens.among_numbers)))
     reading = read_numbers(candidates, decimal=decimal)
+    among = [_missing_note(cells, tokens.among_numbers, rows)] if tokens.among_numbers else []
     if reading.numbers is not None:
-        notes += _words_note(cells, tokens.among_numbers)
-        return _mapped(cells, candidates, reading.numbers, notes)
+        return _mapped(cells, candidates, reading.numbers, [*notes, *among])
     dates, why = read_dates(candidates)
     if dates is not None:
-        notes += [*_words_note(cells, tokens.among_numbers), *dates.notes]
         moments = cells.replace_strict(candidates, dates.values, default=None, return_dtype=dates.values.dtype)
-        return Interpreted(values=moments, notes=tuple(notes))
+        return Interpreted(values=moments, notes=(*notes, *among, *dates.notes))
     if reading.is_code:
-        notes += _words_note(cells, tokens.among_numbers)
         codes = _without(cells, tokens.among_numbers)
-        notes += _given(reading.note)
-        return Interpreted(values=codes, is_code=True, notes=tuple(notes))
+        return Interpreted(values=codes, is_code=True, notes=(*notes, *among, *_given(reading.note)))
     notes += _given(reading.note, why)
     if distinct.len() <= _SPELLINGS and all(text.lower() in ("true", "false") for text in distinct.to_list()):
         cells = cells.str.to_lowercase()
@@ -243,16 +285,17 @@ def _given(*notes: Message | None) -> list[Message]:
     return [note for note in notes if note is not None]
 
 
-def _words_note(cells: pl.Series, tokens: tuple[str, ...]) -> list[Message]:
-    return [_missing_note(cells, tokens)] if tokens else []
-
-
-def _missing_note(cells: pl.Series, tokens: tuple[str, ...]) -> Message:
+def _missing_note(cells: pl.Series, tokens: tuple[str, ...], rows: pl.Series | None) -> Message:
     shown = [
-        Message("datasets.token-count", count=int((cells == token).sum()), token=token)
+        Message("datasets.token-count", count=_rows_with(cells, token, rows), token=token)
         for token in sorted(tokens)[:_SHOWN]
     ]
     more = len(tokens) - _SHOWN
     if more > 0:
         return Message("datasets.note-read-as-missing-and-more", more=more, tokens=shown)
     return Message("datasets.note-read-as-missing", tokens=shown)
+
+
+def _rows_with(cells: pl.Series, token: str, rows: pl.Series | None) -> int:
+    found = cells == token
+    return int(found.sum() if rows is None else rows.filter(found).sum())

@@ -5,10 +5,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import compact_dates
+from cqox.datasets.distinct import count_distinct
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted, interpret
 from cqox.datasets.limits import Limits
@@ -61,8 +63,11 @@ def describe_column(
             values = days.alias(header.name)
             notes.append(Message("datasets.note-compact-dates"))
     count = values.len() - values.null_count()
-    distinct = values.drop_nulls().n_unique() if count else 0
-    kind = _kind(values, header.name, count, distinct, limits, is_code=interpreted.is_code)
+    words = values.dtype.categories if interpreted.has_levels else values  # type: ignore[attr-defined]
+    distinct = words.len() if interpreted.has_levels else count_distinct(values)
+    kind = _kind(words, header.name, count, distinct, limits, is_code=interpreted.is_code)
+    if interpreted.has_levels and kind not in ("binary", "category"):
+        values = values.cast(pl.String)
     if values.dtype.is_numeric():
         notes += sentinel_note(values)
     if distinct == 1 and count > 1:
@@ -146,8 +151,14 @@ def _number_kind(values: pl.Series, name: str, count: int, distinct: int) -> Kin
 
 
 def _levels(values: pl.Series) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    table = values.drop_nulls().value_counts().sort(values.name)
-    return tuple(str(level) for level in table[values.name].to_list()), tuple(table["count"].to_list())
+    if isinstance(values.dtype, pl.Enum):
+        names = values.dtype.categories.to_list()
+        rows = np.bincount(values.to_physical().drop_nulls().to_numpy(), minlength=len(names)).tolist()
+        found = [(name, count) for name, count in zip(names, rows, strict=True) if count]
+    else:
+        # At most a few: grouping takes longer than a look at every row for each.
+        found = [(str(level), int((values == level).sum())) for level in values.drop_nulls().unique().sort()]
+    return tuple(name for name, _ in found), tuple(count for _, count in found)
 
 
 def _dtype(values: pl.Series) -> Dtype:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from cqox.datasets.computed_columns import Computed, computed_columns
+from cqox.datasets.distinct import count_largest, first_distinct
 from cqox.datasets.table import Column
 from cqox.datasets.vocabulary import match_role
 
@@ -68,10 +69,10 @@ def rows_to_look_at(column: Callable[[str], pl.Series], columns: Sequence[Column
     named = [(match_role("unit_id", one.name), one) for one in columns if one.kind not in ("real", "date", "text")]
     repeating = [(named[0], one.name) for named, one in named if named and 2 * one.distinct <= one.count]
     units = column(max(repeating, key=lambda item: item[0])[1]) if repeating else None
-    largest = 0 if units is None else int(units.value_counts()["count"].max())  # type: ignore[arg-type]
+    largest = 0 if units is None else count_largest(units)
     if units is None or largest > _ROWS:
         return pl.Series(np.arange(height) % -(-height // _ROWS) == 0)
-    some = units.unique(maintain_order=True).head(max(2, _ROWS // largest))
+    some = first_distinct(units, max(2, _ROWS // largest))
     return units.is_in(some.implode()).fill_null(value=False)
 
 

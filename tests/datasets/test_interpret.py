@@ -1,14 +1,21 @@
 """Missing values, infinities, codes and words: what a whole column is taken to mean."""
 
 import io
+from collections.abc import Callable
+from unittest import mock
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cqox.datasets import Table
+from cqox.datasets import Limits, Table
 from cqox.datasets import interpret as interpret_module
+from cqox.datasets.headers import Header
 from cqox.datasets.interpret import needs_decimal_comma
-from tests.datasets.conftest import Read
+from cqox.datasets.kinds import describe_column
+from cqox.datasets.table import Column
+from tests.datasets.conftest import MESSY_CELLS, Read
 
 
 def _column(read: Read, cells: list[str], name: str = "値", **options: object) -> tuple[list[object], str, str]:
@@ -161,3 +168,27 @@ def test_a_column_without_a_comma_is_not_looked_at_closely_for_a_decimal_comma(m
     assert not needs_decimal_comma(pl.Series("v", ["1.5", "words", None]))
     with pytest.raises(AssertionError, match="v"):
         needs_decimal_comma(pl.Series("v", ["1,5"]))
+
+
+_CELLS = st.sampled_from(MESSY_CELLS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cells=st.lists(st.sampled_from([0, 1, 2, 3]), min_size=1, max_size=30), words=st.data())
+def test_texts_that_repeat_are_understood_as_if_each_cell_were_looked_at(
+    cells: list[int], words: st.DataObject
+) -> None:
+    few = words.draw(st.lists(_CELLS, min_size=4, max_size=4))
+    column = pl.Series("店舗", [few[cell] or None for cell in cells])
+    na_tokens, decimal = words.draw(st.sampled_from([None, ("2.5", "x")])), words.draw(st.sampled_from([".", ","]))
+
+    def described(repeated: Callable[[pl.Series], pl.Series | None]) -> tuple[list[object], pl.DataType, Column]:
+        with mock.patch.object(interpret_module, "_repeated", repeated):
+            interpreted = interpret_module.interpret(column, decimal=decimal, na_tokens=na_tokens)
+        series, description = describe_column(Header("店舗", "店舗"), interpreted, Limits())
+        return series.to_list(), series.dtype, description
+
+    def different(cells: pl.Series) -> pl.Series | None:
+        return cells.drop_nulls().unique(maintain_order=True) if cells.null_count() < cells.len() else None
+
+    assert described(different) == described(lambda cells: None)

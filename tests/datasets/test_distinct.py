@@ -1,0 +1,47 @@
+"""Counts of different values are those of polars' groups."""
+
+import datetime
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cqox.datasets.distinct import count_distinct, count_largest, first_distinct
+
+_VALUES = st.one_of(
+    st.lists(st.none() | st.integers(-5, 5)).map(lambda cells: pl.Series(cells, dtype=pl.Int64)),
+    st.lists(st.none() | st.integers(-(2**53), 2**53)).map(lambda cells: pl.Series(cells, dtype=pl.Int64)),
+    st.lists(st.none() | st.floats(allow_nan=False)).map(lambda cells: pl.Series(cells, dtype=pl.Float64)),
+    st.lists(st.none() | st.sampled_from([0.0, -0.0, 1.5])).map(lambda cells: pl.Series(cells, dtype=pl.Float64)),
+    st.lists(st.none() | st.dates()).map(lambda cells: pl.Series(cells, dtype=pl.Date)),
+    st.lists(st.none() | st.datetimes()).map(lambda cells: pl.Series(cells, dtype=pl.Datetime("us"))),
+    st.lists(st.none() | st.text(max_size=2)).map(lambda cells: pl.Series(cells, dtype=pl.String)),
+    st.lists(st.none() | st.sampled_from("ba")).map(lambda cells: pl.Series(cells, dtype=pl.Enum(["a", "b", "c"]))),
+)
+
+
+@given(values=_VALUES)
+def test_different_values_are_counted_as_groups_are(values: pl.Series) -> None:
+    assert count_distinct(values) == values.drop_nulls().n_unique()
+
+
+@given(values=_VALUES)
+def test_the_most_frequent_value_has_as_many_rows_as_the_largest_group(values: pl.Series) -> None:
+    assert count_largest(values) == (values.value_counts()["count"].max() or 0)
+
+
+@given(values=_VALUES, most=st.integers(1, 4))
+def test_the_first_values_are_those_of_the_whole_column(values: pl.Series, most: int) -> None:
+    assert first_distinct(values, most).to_list() == values.unique(maintain_order=True).head(most).to_list()
+
+
+@pytest.mark.parametrize("rows", [100_001, 300_000])
+def test_values_that_first_occur_late_are_found(rows: int) -> None:
+    values = pl.Series([7]).new_from_index(0, rows - 1).append(pl.Series([8]))
+    assert first_distinct(values, 2).to_list() == [7, 8]
+
+
+def test_whole_numbers_far_apart_are_counted_in_little_memory() -> None:
+    assert count_distinct(pl.Series([-(2**53), 0, 0, 2**53])) == 3
+    assert count_distinct(pl.Series([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)])) == 2
