@@ -19,7 +19,8 @@ from cqox.datasets.header_guess import proposed_header_row, split_lines
 from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits, exceeded
 from cqox.datasets.raw import Raw
-from cqox.datasets.spooled_text import SpooledText
+from cqox.datasets.sampled_types import SAMPLE_ROWS, sampled_types, wrongly_typed
+from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.temp_files import Scratch, Source
 from cqox.errors import LimitExceeded, UnreadableFile
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import _csv
 
 __all__ = ["read_delimited"]
+
+type _Types = dict[str, type[pl.DataType]]
 
 _CHUNK_ROWS = 50_000
 _SHOWN = 8
@@ -45,6 +48,7 @@ def read_delimited(
     delimiter: str | None = None,
     skipped: int | None = None,
     scratch: Scratch | None = None,
+    typed: bool = False,
 ) -> Raw:
     """The cells of UTF-8 text as columns of text, empty cells as null.
 
@@ -55,6 +59,7 @@ def read_delimited(
         skipped: lines of the file above the source, if the client has chosen the row of the header; it is the first
             one then.
         scratch: where the cells of a large text are written; they are in memory if None.
+        typed: whether columns of a large text may be numbers, where each of their cells is one as programs write them.
 
     Raises:
         UnreadableFile: ragged records or a quotation mark that is never closed, with row numbers.
@@ -68,12 +73,14 @@ def read_delimited(
     lines = split_lines(start, dialect.delimiter)
     try:
         text, notes = (
-            _slowly(source, dialect, limits) if dialect.bare_returns else _quickly(source, dialect, limits, scratch)
+            _slowly(source, dialect, limits)
+            if dialect.bare_returns
+            else _quickly(source, dialect, limits, scratch, typed=typed and not _may_be_title(dialect.header))
         )
     except _RaggedRows as error:
         raise _with_proposal(error, lines) if skipped is None else UnreadableFile(error.detail) from error
-    spooled = text if isinstance(text, SpooledText) else None
-    frame = text.head(_MAX_TITLES) if isinstance(text, SpooledText) else text
+    spooled = text if isinstance(text, SpooledCells) else None
+    frame = text.head(_MAX_TITLES) if isinstance(text, SpooledCells) else text
     originals, titles = dialect.header, 0 if skipped is not None else _titles(dialect.header, frame)
     if titles:
         if spooled is not None:
@@ -116,7 +123,7 @@ def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
 
     A program that saves a sheet as text fills up each record to the width of the table.
     """
-    if len(header) < _LEAST_TITLED or not header[0].strip() or any(cell.strip() for cell in header[1:]):
+    if not _may_be_title(header):
         return 0
     for titles, row in enumerate(frame.head(_MAX_TITLES).iter_rows(), start=1):
         filled = [cell for cell in row if cell is not None and cell.strip()]
@@ -126,11 +133,17 @@ def _titles(header: Sequence[str], frame: pl.DataFrame) -> int:
     return 0
 
 
+def _may_be_title(header: Sequence[str]) -> bool:
+    return len(header) >= _LEAST_TITLED and bool(header[0].strip()) and not any(cell.strip() for cell in header[1:])
+
+
 def _quickly(
-    source: Source, dialect: Dialect, limits: Limits, scratch: Scratch | None
-) -> tuple[pl.DataFrame | SpooledText, tuple[Message, ...]]:
+    source: Source, dialect: Dialect, limits: Limits, scratch: Scratch | None, *, typed: bool
+) -> tuple[pl.DataFrame | SpooledCells, tuple[Message, ...]]:
     width = len(dialect.header)
-    shape = scan(source, dialect.delimiter, width, limits)
+    is_large = _SPOOLED_BYTES <= source.size <= limits.max_expanded_bytes
+    typed = typed and is_large and scratch is not None
+    shape = scan(source, dialect.delimiter, width, limits, cells=typed)
     if shape.odd_quotes or shape.unclosed or (shape.blank and shape.blank[0] <= 1):
         return _slowly(source, dialect, limits)
     if shape.ragged_count:
@@ -138,9 +151,8 @@ def _quickly(
     rows = shape.records - 1
     if rows == len(shape.blank):
         return pl.DataFrame(schema=_schema(width)), ()
-    is_large = _SPOOLED_BYTES <= source.size <= limits.max_expanded_bytes
     try:
-        frame = _parsed(source, dialect, shape, scratch if is_large else None)
+        frame = _parsed(source, dialect, shape, scratch if is_large else None, typed=typed)
     except pl.exceptions.PolarsError:
         return _slowly(source, dialect, limits)
     if frame.height != rows:
@@ -149,30 +161,49 @@ def _quickly(
     return _without_blank(frame, shape), _blank_note(len(shape.blank) - _at_the_end(shape))
 
 
-def _parsed(source: Source, dialect: Dialect, shape: Shape, scratch: Scratch | None) -> pl.DataFrame | SpooledText:
+def _parsed(
+    source: Source, dialect: Dialect, shape: Shape, scratch: Scratch | None, *, typed: bool
+) -> pl.DataFrame | SpooledCells:
     """The records below the header, blank ones included; on disk where there is a scratch that has room for them."""
-    text = pl.scan_csv(
+    texts: _Types = _schema(len(dialect.header))
+    if scratch is not None:
+        # Without room for it, it is read into memory; what cannot be parsed fails there again.
+        with suppress(pl.exceptions.PolarsError, OSError):
+            sample = _lazy(source, dialect, shape, texts, rows=SAMPLE_ROWS).collect() if typed else None
+            types = texts if sample is None else sampled_types(sample, shape)
+            spooled = _spooled(_lazy(source, dialect, shape, types), scratch)
+            wrong = wrongly_typed(spooled, types, shape, dialect.header)
+            if not wrong:
+                return spooled
+            return spooled.replaced(_spooled(_lazy(source, dialect, shape, texts).select(wrong), scratch))
+    return _lazy(source, dialect, shape, texts).collect()
+
+
+def _lazy(source: Source, dialect: Dialect, shape: Shape, types: _Types, *, rows: int | None = None) -> pl.LazyFrame:
+    return pl.scan_csv(
         source.path,
         has_header=False,
         skip_rows=1,
-        schema=_schema(len(dialect.header)),
+        n_rows=rows,
+        schema=types,
         separator=dialect.delimiter,
         quote_char='"' if shape.quoted else None,
         # Without this a cell of two quotes is an empty text, and a cell of nothing is null.
         null_values=[""] if shape.quoted else None,
+        # What is no number is null, and found by the number of nulls.
+        ignore_errors=any(dtype != pl.String for dtype in types.values()),
         glob=False,
     )
-    if scratch is not None:
-        # Without room for it, it is read into memory; what cannot be parsed fails there again.
-        with suppress(pl.exceptions.PolarsError, OSError):
-            return SpooledText.written(text, f"/dev/fd/{scratch.open().fileno()}")
-    return text.collect()
 
 
-def _without_blank(frame: pl.DataFrame | SpooledText, shape: Shape) -> pl.DataFrame | SpooledText:
+def _spooled(cells: pl.LazyFrame, scratch: Scratch) -> SpooledCells:
+    return SpooledCells.written(cells, f"/dev/fd/{scratch.open().fileno()}")
+
+
+def _without_blank(frame: pl.DataFrame | SpooledCells, shape: Shape) -> pl.DataFrame | SpooledCells:
     if not shape.blank:
         return frame
-    if isinstance(frame, SpooledText):
+    if isinstance(frame, SpooledCells):
         blank = pl.Series([position - 1 for position in shape.blank], dtype=pl.UInt32)
         kept = pl.Series([True]).new_from_index(0, frame.rows).scatter(blank, values=False)
         return replace(frame, kept=kept)
@@ -282,7 +313,7 @@ def _columns(records: Sequence[Sequence[str]], width: int) -> pl.DataFrame:
     )
 
 
-def _schema(width: int) -> dict[str, type[pl.DataType]]:
+def _schema(width: int) -> _Types:
     return {f"{position}": pl.String for position in range(width)}
 
 

@@ -270,7 +270,9 @@ def _without(cells: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
 
 def _without_numbers(cells: pl.Series, na_tokens: Sequence[str] | None) -> tuple[pl.Series, list[Message]]:
     """Numbers of a format that has them as such, without those that the client's texts for missing values spell."""
-    asked = pl.Series(list(na_tokens or ()), dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+    if not na_tokens:
+        return cells, []
+    asked = pl.Series(list(na_tokens), dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
     absent = cells.cast(pl.Float64).is_in(asked.drop_nulls().to_list()).fill_null(value=False)
     if not absent.any():
         return cells, []

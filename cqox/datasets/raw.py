@@ -7,7 +7,7 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.headers import Header
-from cqox.datasets.spooled_text import SpooledText
+from cqox.datasets.spooled_cells import SpooledCells
 
 __all__ = ["Raw"]
 
@@ -32,7 +32,7 @@ class Raw:
     notes: tuple[Message, ...] = ()
     first_row: int = 2
     proposed_header_row: int | None = None
-    spooled: SpooledText | None = None
+    spooled: SpooledCells | None = None
 
     @property
     def height(self) -> int:

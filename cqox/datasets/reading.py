@@ -81,14 +81,19 @@ def read_table(
         return _typed(source, files, limits, options, name=name, compression=compression)
 
 
-def _shaped(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding | None]:
-    raw, encoding = _read(source, files, limits, options)
-    if options.header_rows or options.drop_rows or options.fill_down or options.unpivot is not None:
+def _shaped(
+    source: Source, files: Scratch, limits: Limits, options: ReadOptions, *, typed: bool
+) -> tuple[Raw, TextEncoding | None]:
+    is_reshaped = bool(options.header_rows or options.drop_rows or options.fill_down or options.unpivot is not None)
+    raw, encoding = _read(source, files, limits, options, typed=typed and not is_reshaped)
+    if is_reshaped:
         raw = raw.in_memory()
     return reshaped(_without_empty_margins(with_header_rows(raw, options.header_rows)), options, limits), encoding
 
 
-def _read(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding | None]:
+def _read(
+    source: Source, files: Scratch, limits: Limits, options: ReadOptions, *, typed: bool
+) -> tuple[Raw, TextEncoding | None]:
     kind = container(source)
     if options.header_row is not None and kind in ("parquet", "arrow file", "arrow stream"):
         raise _without_header_row()
@@ -102,10 +107,12 @@ def _read(source: Source, files: Scratch, limits: Limits, options: ReadOptions) 
         case "spreadsheet":
             return read_spreadsheet(source, limits, sheet=options.sheet, header_row=options.header_row), None
         case _:
-            return _read_text(source, files, limits, options)
+            return _read_text(source, files, limits, options, typed=typed)
 
 
-def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOptions) -> tuple[Raw, TextEncoding]:
+def _read_text(
+    source: Source, files: Scratch, limits: Limits, options: ReadOptions, *, typed: bool
+) -> tuple[Raw, TextEncoding]:
     encoding = find_encoding(source, options.encoding)
     text = as_utf8(source, encoding, files)
     head = text.head(4096).decode(errors="ignore")
@@ -120,9 +127,9 @@ def _read_text(source: Source, files: Scratch, limits: Limits, options: ReadOpti
     if options.header_row is not None:
         above = options.header_row - 1
         below = _from_byte(text, files, _start_of_line(text, above))
-        return read_delimited(below, limits, delimiter=delimiter, skipped=above, scratch=files), encoding
+        return read_delimited(below, limits, delimiter=delimiter, skipped=above, scratch=files, typed=typed), encoding
     below = text if line is None else _from_byte(text, files, len(line[0].encode()))
-    return read_delimited(below, limits, delimiter=delimiter, scratch=files), encoding
+    return read_delimited(below, limits, delimiter=delimiter, scratch=files, typed=typed), encoding
 
 
 def _start_of_line(text: Source, above: int) -> int:
@@ -183,7 +190,9 @@ def _without_empty_margins(raw: Raw) -> Raw:
 def _typed(
     source: Source, files: Scratch, limits: Limits, options: ReadOptions, *, name: str, compression: str | None
 ) -> Table:
-    raw, encoding = _shaped(source, files, limits, options)
+    # Texts for missing values and a decimal comma are looked for in texts.
+    parsed = options.na is None and options.decimal in (None, ".")
+    raw, encoding = _shaped(source, files, limits, options, typed=parsed)
     if raw.height == 0:
         names = [header.name for header in raw.headers[:_MOST_SHOWN]]
         raise UnusableData(
@@ -193,6 +202,9 @@ def _typed(
         # The sizes of spooled cells were checked on the bytes of the file.
         _check_cells(raw.frame, limits)
     decimal = options.decimal or _decimal(raw.frame if raw.spooled is None else raw.spooled)
+    if parsed and decimal == "," and raw.spooled is not None:
+        # A column whose first rows are empty: the points of the numbers that were parsed mean thousands.
+        raw, encoding = _shaped(source, files, limits, options, typed=False)
     take = _in_memory(raw) if raw.spooled is None else raw.spooled.__getitem__
     headers, rows, format_, first_row = raw.headers, raw.height, raw.format, raw.first_row
     notes, proposed = raw.notes, None if options.header_rows else raw.proposed_header_row

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -67,3 +68,33 @@ def test_rows_are_counted_before_anything_is_parsed() -> None:
     content = b"a\n" + b"1\n" * 100
     with pytest.raises(LimitExceeded, match="rows"):
         scan(Pieces(content, 10), ",", 1, Limits(max_rows=50))  # type: ignore[arg-type]
+
+
+_BEGINNINGS = st.sampled_from(["", "0", "01", "-01", "+0", "0.5", " 1", "\t1", "1", "語"])
+
+
+@given(
+    rows=st.integers(1, 3).flatmap(
+        lambda width: st.lists(st.lists(_BEGINNINGS, min_size=width, max_size=width), min_size=1, max_size=8)
+    ),
+    delimiter=st.sampled_from(",\t;"),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoted=st.booleans(),
+    blank=st.integers(0, 12),
+    piece=st.sampled_from([1, 5, 12, 1000]),
+)
+def test_empty_cells_are_counted_and_odd_beginnings_noted_by_column(
+    rows: list[list[str]], delimiter: str, end: str, quoted: bool, blank: int, piece: int
+) -> None:
+    width = len(rows[0])
+    quoted = quoted or width == 1 or delimiter == "\t"
+    lines = [delimiter.join(f'"{cell}"' if quoted else cell for cell in row) for row in rows]
+    lines.insert(min(blank, len(lines)), "")
+    text = end.join(lines) + end
+    shape = scan(Pieces(text.encode(), piece), delimiter, width, Limits(), cells=True)  # type: ignore[arg-type]
+    columns = list(zip(*rows, strict=True))
+    lone = 1 if width == 1 else 0
+    assert shape.empty.tolist() == [sum(not cell for cell in column) + lone for column in columns]
+    assert shape.odd.tolist() == [any(re.match(r"[ \t]|[-+]?0\d", cell) for cell in column) for column in columns]
+    assert shape.records == len(lines)
+    assert not shape.ragged_count

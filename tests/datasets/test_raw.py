@@ -6,13 +6,13 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.raw import Raw
-from cqox.datasets.spooled_text import SpooledText
+from cqox.datasets.spooled_cells import SpooledCells
 
 
 def test_cells_on_disk_are_counted_and_brought_into_memory(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": ["1", "2", "3"], "b": ["x", None, "z"]})
     form = Message("datasets.delimited-text", delimiter=",")
-    spooled = SpooledText.written(frame.lazy(), str(tmp_path / "cells.arrow"))
+    spooled = SpooledCells.written(frame.lazy(), str(tmp_path / "cells.arrow"))
     raw = Raw(headers=(), frame=frame.head(1), format=form, spooled=spooled)
     assert raw.height == 3
     whole = raw.in_memory()

@@ -1,44 +1,43 @@
-"""Columns of text on disk, which are brought into memory one at a time.
+"""Columns of cells on disk, which are brought into memory one at a time.
 
 As text a table takes several times the memory that its numbers take. What a large file holds is therefore written to
-a scratch file column by column, and only the column that is being interpreted is in memory as text.
+scratch files column by column, and only the column that is being interpreted is in memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import polars as pl
 
-__all__ = ["SpooledText"]
+__all__ = ["SpooledCells"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpooledText:
-    """A table of text in an Arrow file.
+class SpooledCells:
+    """A table of cells in Arrow files.
 
     Attributes:
-        path: where to open it; readable as long as the scratch that made it is open.
-        places: name of each column, with its place in the file.
-        rows: rows in the file.
+        places: name of each column, with the path of its file and its place in it; a path is readable as long as the
+            scratch that made it is open.
+        rows: rows in the files.
         kept: (rows,) whether each row belongs to the table; None if all do.
     """
 
-    path: str
-    places: dict[str, int]
+    places: Mapping[str, tuple[str, int]]
     rows: int
     kept: pl.Series | None = None
 
     @classmethod
-    def written(cls, text: pl.LazyFrame, path: str) -> Self:
+    def written(cls, cells: pl.LazyFrame, path: str) -> Self:
         """Write a table to `path`, a batch of rows at a time, and return it.
 
         Raises:
             PolarsError, OSError: the text cannot be parsed, or there is no room for it.
         """
-        text.sink_ipc(path)
-        places = {name: place for place, name in enumerate(text.collect_schema())}
-        return cls(path=path, places=places, rows=int(pl.scan_ipc(path).select(pl.len()).collect().item()))
+        cells.sink_ipc(path)
+        places = {name: (path, place) for place, name in enumerate(cells.collect_schema())}
+        return cls(places=places, rows=int(pl.scan_ipc(path).select(pl.len()).collect().item()))
 
     @property
     def height(self) -> int:
@@ -47,7 +46,8 @@ class SpooledText:
 
     def __getitem__(self, name: str) -> pl.Series:
         """All rows of a column."""
-        cells = pl.read_ipc(self.path, columns=[self.places[name]]).to_series().alias(name)
+        path, place = self.places[name]
+        cells = pl.read_ipc(path, columns=[place]).to_series().alias(name)
         return cells if self.kept is None else cells.filter(self.kept)
 
     def __iter__(self) -> Iterator[pl.Series]:
@@ -56,9 +56,12 @@ class SpooledText:
 
     def head(self, rows: int) -> pl.DataFrame:
         """The first rows."""
-        text = pl.scan_ipc(self.path)
-        first = text.head(rows).collect() if self.kept is None else text.filter(self.kept).head(rows).collect()
-        return first.select(pl.nth(place).alias(name) for name, place in self.places.items())
+        return pl.DataFrame([self._head(name, rows) for name in self.places])
+
+    def _head(self, name: str, rows: int) -> pl.Series:
+        path, place = self.places[name]
+        cells = pl.scan_ipc(path).select(pl.nth(place).alias(name))
+        return (cells if self.kept is None else cells.filter(self.kept)).head(rows).collect().to_series()
 
     def has_empty_last_row(self) -> bool:
         """Return whether the last row has no cell at all."""
@@ -71,6 +74,10 @@ class SpooledText:
     def without(self, names: Sequence[str]) -> Self:
         """Return the table without some columns."""
         return replace(self, places={name: place for name, place in self.places.items() if name not in names})
+
+    def replaced(self, columns: Self) -> Self:
+        """Return the table with the columns of another one, of as many rows, in place of those of the same names."""
+        return replace(self, places={**self.places, **columns.places})
 
     def in_memory(self) -> pl.DataFrame:
         """The whole table."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cqox.analysis.workers.environment import worker_environment
 from cqox.datasets import Table, delimited
-from cqox.datasets.spooled_text import SpooledText
+from cqox.datasets.spooled_cells import SpooledCells
 from cqox.errors import CqoxError
 from tests.datasets.conftest import Read
 
@@ -82,7 +82,7 @@ def test_titles_and_empty_margins_are_the_same_for_cells_on_disk(read: Read, con
 
 
 def test_without_room_on_disk_the_table_is_read_into_memory(read: Read) -> None:
-    with mock.patch.object(SpooledText, "written", side_effect=OSError(28, "No space left on device")):
+    with mock.patch.object(SpooledCells, "written", side_effect=OSError(28, "No space left on device")):
         found = _outcome(read, "a,b\n1,x\n2,y\n", 0)
     assert found == _outcome(read, "a,b\n1,x\n2,y\n", 1 << 40)
 
