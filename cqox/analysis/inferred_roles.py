@@ -9,20 +9,21 @@ from cqox.datasets import (
     ColumnsOnDisk,
     Description,
     Inference,
-    Table,
+    OpenTable,
     infer_roles,
     rows_to_look_at,
     structure_of,
 )
 
-__all__ = ["inferred_in_memory", "inferred_on_disk"]
+__all__ = ["inferred_as_read", "inferred_on_disk"]
 
 
-def inferred_in_memory(table: Table) -> Inference:
+def inferred_as_read(table: OpenTable) -> Inference:
     """Return the likeliest roles of a table that has just been read."""
-    kept = rows_to_look_at(table.frame.get_column, table.columns)
-    rows = table.frame if kept is None else table.frame[kept.arg_true()]
-    return infer_roles(table.columns, structure_of(rows, table.columns))
+    cells, columns = table.cells, table.description.columns
+    kept = rows_to_look_at(cells.get_column, columns)
+    rows = cells.in_memory() if kept is None else cells[kept.arg_true()]
+    return infer_roles(columns, structure_of(rows, columns))
 
 
 def inferred_on_disk(path: Path, description: Description) -> Inference:

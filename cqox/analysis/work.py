@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
-from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
+from cqox.analysis.inferred_roles import inferred_as_read, inferred_on_disk
 from cqox.analysis.preview import preview as preview_analysis
 from cqox.analysis.run import StepCallback, analyze, warm_up
 from cqox.analysis.written import write
@@ -16,12 +16,12 @@ from cqox.contract.labels import described
 from cqox.contract.messages import LANGUAGES, Message, collect_messages
 from cqox.datasets import (
     Limits,
+    OpenTable,
     ReadOptions,
-    Table,
     join_folder,
     look,
+    open_table,
     preview,
-    read_table,
     sample_names,
     sample_path,
     write_parquet,
@@ -34,6 +34,8 @@ from cqox.exports import export
 from cqox.figures import render_png, render_svg
 
 __all__ = ["perform", "warm"]
+
+_PREVIEW_ROWS = 20
 
 type _Arguments = dict[str, object]
 type _Answer = tuple[dict[str, object], bytes]
@@ -80,10 +82,10 @@ def _ingest(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     source, folder = Path(str(arguments["path"])), Path(str(arguments["folder"]))
     options = parse_options(arguments.get("options"))
     limits = Limits(**arguments["limits"]) if isinstance(arguments.get("limits"), dict) else Limits()  # type: ignore[arg-type]
-    table = read_table(source, name=str(arguments["name"]), limits=limits, options=options)
-    on_step({"step": "read", "rows": table.rows})
-    write_parquet(table, folder / "table.parquet")
-    return _description(table), b""
+    with open_table(source, name=str(arguments["name"]), limits=limits, options=options) as table:
+        on_step({"step": "read", "rows": table.description.rows})
+        write_parquet(table, folder / "table.parquet")
+        return _description(table), b""
 
 
 def _sheets(arguments: _Arguments, on_step: StepCallback) -> _Answer:
@@ -117,9 +119,9 @@ def _join(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 def _sample(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     """Create a built-in data set as a table in `folder`, and return its description."""
     name = str(arguments["name"])
-    table = read_table(sample_path(name), name=name, limits=Limits(), options=ReadOptions())
-    write_parquet(table, Path(str(arguments["folder"])) / "table.parquet")
-    return _description(table), b""
+    with open_table(sample_path(name), name=name, limits=Limits(), options=ReadOptions()) as table:
+        write_parquet(table, Path(str(arguments["folder"])) / "table.parquet")
+        return _description(table), b""
 
 
 def _samples(arguments: _Arguments, on_step: StepCallback) -> _Answer:
@@ -152,18 +154,18 @@ def parse_options(given: object) -> ReadOptions:
     return ReadOptions(**{str(name): value for name, value in given.items() if value is not None})
 
 
-def _description(table: Table) -> dict[str, object]:
-    inference = inferred_in_memory(table)
+def _description(table: OpenTable) -> dict[str, object]:
+    inference, described = inferred_as_read(table), table.description
     description: dict[str, object] = {
-        "rows": table.rows,
-        "columns": [column.to_json() for column in table.columns],
-        "format": table.format,
-        "encoding": table.encoding,
-        "compression": table.compression,
-        "notes": list(table.notes),
-        "preview": preview(table),
+        "rows": described.rows,
+        "columns": [column.to_json() for column in described.columns],
+        "format": described.format,
+        "encoding": described.encoding,
+        "compression": described.compression,
+        "notes": list(described.notes),
+        "preview": preview(table.cells.head(_PREVIEW_ROWS)),
         "roles": {role: [candidate.to_json() for candidate in found] for role, found in inference.candidates.items()},
-        "findings": [finding.model_dump() for finding in table.findings],
+        "findings": [finding.model_dump() for finding in described.findings],
     }
     return {**description, "messages": collect_messages(description)}
 

@@ -12,12 +12,13 @@ from cqox.datasets.limits import Limits
 from cqox.datasets.parquet_store import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.periods import as_periods, fits
 from cqox.datasets.read_options import ReadOptions
-from cqox.datasets.reading import read_table
+from cqox.datasets.reading import open_table, read_table
 from cqox.datasets.row_drops import kept_rows
 from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.sheets import FileLook, look
 from cqox.datasets.structure import Structure, rows_to_look_at, structure_of
 from cqox.datasets.table import Column, Description, Kind, Table, preview
+from cqox.datasets.typed_columns import OpenTable
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Inference",
     "Kind",
     "Limits",
+    "OpenTable",
     "ReadOptions",
     "RoleCandidate",
     "Structure",
@@ -46,6 +48,7 @@ __all__ = [
     "names_codes",
     "of_roles",
     "open_columns",
+    "open_table",
     "period_of_role",
     "preview",
     "read_table",

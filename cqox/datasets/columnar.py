@@ -1,6 +1,8 @@
 """Parquet and Arrow files, with their sizes checked on the metadata before any column is read."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -9,10 +11,19 @@ from cqox.datasets.dates import within_calendar
 from cqox.datasets.headers import name_columns
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
+from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.temp_files import Source
 from cqox.errors import UnreadableFile
 
 __all__ = ["read_arrow_file", "read_arrow_stream", "read_parquet"]
+
+_SPOOLED_CELLS = 1 << 24
+"""Cells from which on one column of a Parquet file at a time is decoded."""
+
+_MOST_COLUMNS = 500
+"""Columns up to which that is done: the description of all columns is read for each."""
+
+_FIRST_ROWS = 10
 
 # polars reports damage by its own errors, and some kinds of it by a panic of its Rust side.
 _DAMAGE = (pl.exceptions.PolarsError, OSError, ValueError)
@@ -26,13 +37,75 @@ def read_parquet(source: Source, limits: Limits) -> Raw:
         LimitExceeded: too many rows or columns.
     """
 
-    def read() -> pl.DataFrame:
-        lazy = pl.scan_parquet(source.path, glob=False, hive_partitioning=False)
-        limits.check_shape(0, len(lazy.collect_schema()))
-        limits.check_shape(int(lazy.select(pl.len()).collect().item()), len(lazy.collect_schema()))
-        return pl.read_parquet(source.path, glob=False, hive_partitioning=False)
+    def size() -> tuple[int, int]:
+        lazy = _scanned(source.path)
+        width = len(lazy.collect_schema())
+        limits.check_shape(0, width)
+        rows = int(lazy.select(pl.len()).collect().item())
+        limits.check_shape(rows, width)
+        return rows, width
 
-    return _raw(_guarded(read, "Parquet"), "Parquet")
+    rows, width = _guarded(size, "Parquet")
+    if width > _MOST_COLUMNS or rows * width < _SPOOLED_CELLS:
+        read = partial(pl.read_parquet, source.path, glob=False, hive_partitioning=False)
+        return _raw(_guarded(read, "Parquet"), "Parquet")
+    return _by_column(source, rows)
+
+
+def _by_column(source: Source, rows: int) -> Raw:
+    """A large table, of which one column at a time is decoded."""
+    schema = _guarded(_scanned(source.path).collect_schema, "Parquet")
+    headers, notes = name_columns(list(schema))
+    cells = _ParquetCells(
+        places={header.name: (source.path, place) for place, header in enumerate(headers)}, rows=rows, is_checked=False
+    )
+    for header, dtype in zip(headers, schema.dtypes(), strict=True):
+        if dtype in (pl.Date, pl.Datetime):
+            outside = within_calendar(cells.decoded(header.name))[1]
+            if outside:
+                notes = (*notes, _outside_note(header.name, outside))
+    return Raw(
+        headers=headers, frame=cells.head(_FIRST_ROWS), format="Parquet", notes=notes, first_row=1, spooled=cells
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ParquetCells(SpooledCells):
+    """The columns of a Parquet file, each decoded when it is asked for."""
+
+    def decoded(self, name: str) -> pl.Series:
+        """All rows of a column as the file has them."""
+        path, place = self.places[name]
+
+        def read() -> pl.Series:
+            return _scanned(path).select(pl.nth(place).alias(name)).collect().to_series()
+
+        return _guarded(read, "Parquet")
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return _inside(self.decoded(name))
+
+    def unchanged(self, name: str, cells: pl.Series, typed: pl.Series) -> None:
+        """Say that no column may be left where it is: decoding it again takes longer than a copy."""
+
+    def _slice(self, start: int, rows: int) -> pl.DataFrame:
+        def read() -> pl.DataFrame:
+            chosen = [pl.nth(place).alias(name) for name, (_, place) in self.places.items()]
+            return _scanned(next(iter(self.places.values()))[0]).select(chosen).slice(start, rows).collect()
+
+        return pl.DataFrame([_inside(series) for series in _guarded(read, "Parquet")])
+
+
+def _scanned(path: str) -> pl.LazyFrame:
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+
+
+def _inside(series: pl.Series) -> pl.Series:
+    return within_calendar(series)[0].alias(series.name) if series.dtype in (pl.Date, pl.Datetime) else series
+
+
+def _outside_note(name: str, cells: int) -> Message:
+    return Message("datasets.outside-the-calendar", cells=cells, column=name)
 
 
 def read_arrow_file(source: Source, limits: Limits) -> Raw:
@@ -71,7 +144,7 @@ def read_arrow_stream(source: Source, limits: Limits) -> Raw:
     return _raw(_guarded(read, "Arrow"), "Arrow stream")
 
 
-def _guarded(read: Callable[[], pl.DataFrame], format_: str) -> pl.DataFrame:
+def _guarded[T](read: Callable[[], T], format_: str) -> T:
     try:
         return read()
     except pl.exceptions.PanicException as error:
@@ -88,5 +161,5 @@ def _raw(frame: pl.DataFrame, format_: str) -> Raw:
         column, outside = within_calendar(series) if series.dtype in (pl.Date, pl.Datetime) else (series, 0)
         columns.append(column.alias(header.name))
         if outside:
-            notes = (*notes, Message("datasets.outside-the-calendar", cells=outside, column=header.name))
+            notes = (*notes, _outside_note(header.name, outside))
     return Raw(headers=headers, frame=pl.DataFrame(columns), format=format_, notes=notes, first_row=1)

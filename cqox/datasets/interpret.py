@@ -11,7 +11,10 @@ from cqox.datasets.dates import dates_at_midnight, read_dates
 from cqox.datasets.missing import tokens_for
 from cqox.datasets.numbers import Numbers, decimal_comma_only, read_numbers
 
-__all__ = ["Interpreted", "interpret", "needs_decimal_comma"]
+__all__ = ["COMMAS_LOOKED_AT", "Interpreted", "interpret", "needs_decimal_comma"]
+
+COMMAS_LOOKED_AT = 1000
+"""Cells of a column that show whether it may have a decimal comma."""
 
 _MAX_EXACT = 2.0**53
 _SAMPLE = 1000
@@ -77,9 +80,9 @@ def needs_decimal_comma(cells: pl.Series) -> bool:
     """Return whether a column of text shows that the file's decimal mark is the comma."""
     if cells.dtype != pl.String:
         return False
-    sample = cells.head(_SAMPLE).drop_nulls()
-    if sample.len() < min(_SAMPLE, cells.len()):
-        sample = cells.drop_nulls().head(_SAMPLE)
+    sample = cells.head(COMMAS_LOOKED_AT).drop_nulls()
+    if sample.len() < min(COMMAS_LOOKED_AT, cells.len()):
+        sample = cells.drop_nulls().head(COMMAS_LOOKED_AT)
     # Of most columns one look is enough, which of thousands is most of the time that a file takes to be read.
     if not sample.str.contains(",", literal=True).any() or not decimal_comma_only(_words(sample)):
         return False
@@ -219,10 +222,11 @@ def _whole(cells: pl.Series, *notes: Message) -> Interpreted:
 
 
 def _real(cells: pl.Series, *notes: Message) -> Interpreted:
+    if cells.is_finite().all():
+        return Interpreted(values=_whole_if_exact(cells), notes=notes)
     infinite = cells.is_infinite().fill_null(value=False)
     odd = (~cells.is_finite()).fill_null(value=False)
-    if odd.any():
-        cells = cells.to_frame("v").select(pl.when(~odd).then(pl.col("v"))).to_series().alias(cells.name)
+    cells = cells.to_frame("v").select(pl.when(~odd).then(pl.col("v"))).to_series().alias(cells.name)
     return Interpreted(values=_whole_if_exact(cells), infinite=tuple(infinite.arg_true().to_list()), notes=notes)
 
 

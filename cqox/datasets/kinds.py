@@ -55,7 +55,8 @@ def describe_column(
         limits: `max_levels` bounds the levels that are listed.
         first_row: number of the first row in messages.
     """
-    values = interpreted.values.alias(header.name)
+    # In one piece, for each look at a column in pieces would copy it.
+    values = interpreted.values.alias(header.name).rechunk()
     notes = [*interpreted.notes, *_infinite_note(interpreted.infinite, first_row)]
     if values.dtype == pl.Int64 and _DATE_NAME.search(header.name):
         days = compact_dates(values)
@@ -73,7 +74,9 @@ def describe_column(
     if distinct == 1 and count > 1:
         notes.append(Message("datasets.note-constant"))
     if kind in ("binary", "category") and values.dtype == pl.String:
-        values = values.cast(pl.Enum(values.drop_nulls().unique().sort()))
+        values = values.cast(pl.Enum(values.drop_nulls().unique(maintain_order=True).sort()))
+    has_bounds = values.dtype not in (pl.String, pl.Enum)
+    low, high = (values.min(), values.max()) if has_bounds else (None, None)
     levels, level_counts = (
         _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
     )
@@ -88,8 +91,8 @@ def describe_column(
         missing=values.null_count(),
         infinite=len(interpreted.infinite),
         distinct=distinct,
-        minimum=_bound(values.min()) if values.dtype not in (pl.String, pl.Enum) else None,
-        maximum=_bound(values.max()) if values.dtype not in (pl.String, pl.Enum) else None,
+        minimum=_bound(low),
+        maximum=_bound(high),
         mean=_mean(values),
         levels=levels,
         level_counts=level_counts,

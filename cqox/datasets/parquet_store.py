@@ -18,6 +18,7 @@ from cqox.contract import DataFinding
 from cqox.contract.messages import Message, collect_messages, restore_messages
 from cqox.datasets.recent_columns import RecentColumns
 from cqox.datasets.table import Description, Table
+from cqox.datasets.typed_columns import OpenTable
 from cqox.errors import InvalidRequest
 
 __all__ = [
@@ -29,14 +30,17 @@ _ROW_GROUP = 131_072
 _CITED = re.compile(r"\(os error (\d+)\)")
 
 
-def write_parquet(table: Table, path: Path) -> None:
+def write_parquet(table: Table | OpenTable, path: Path) -> None:
     """Write a table to `path`, and its description to sidecars; the same table gives the same bytes.
 
     Raises:
         OSError: there is no room for it, or the folder cannot be written to.
     """
     try:
-        table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+        if isinstance(table, OpenTable):
+            table.cells.write_parquet(path, compression_level=1, row_group_size=_ROW_GROUP)
+        else:
+            table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
     except pl.exceptions.PolarsError as error:
         cited = _CITED.search(str(error))
         if cited is None:
@@ -48,8 +52,8 @@ def write_parquet(table: Table, path: Path) -> None:
         (sidecar(path), description),
         (messages_file(path), collect_messages(description)),
     ]
-    if table.findings:
-        findings = [finding.model_dump() for finding in table.findings]
+    if table.description.findings:
+        findings = [finding.model_dump() for finding in table.description.findings]
         contents.append((findings_file(path), {"findings": findings, "messages": collect_messages(findings)}))
     for place, content in contents:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

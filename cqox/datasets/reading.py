@@ -1,7 +1,8 @@
 """From a file of unknown make to a typed table, or to an error that says what to change."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
 from cqox.datasets.expansion import expand
 from cqox.datasets.findings import detect
 from cqox.datasets.headers import unnamed_note
-from cqox.datasets.interpret import interpret, needs_decimal_comma
+from cqox.datasets.interpret import COMMAS_LOOKED_AT, interpret, needs_decimal_comma
 from cqox.datasets.json_rows import looks_like_json, read_json
 from cqox.datasets.kinds import describe_column
 from cqox.datasets.limits import Limits
@@ -23,12 +24,14 @@ from cqox.datasets.raw import Raw
 from cqox.datasets.read_options import ReadOptions
 from cqox.datasets.reshaping import reshaped, with_header_rows
 from cqox.datasets.signatures import container
+from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.spreadsheet import read_spreadsheet
 from cqox.datasets.table import Column, Description, Table
 from cqox.datasets.temp_files import Scratch, Source
+from cqox.datasets.typed_columns import OpenTable, TypedColumns
 from cqox.errors import InvalidRequest, LimitExceeded, NotFound, UnreadableFile, UnusableData
 
-__all__ = ["SEPARATOR_LINE", "read_table"]
+__all__ = ["SEPARATOR_LINE", "open_table", "read_table"]
 
 SEPARATOR_LINE = re.compile(r'"?sep=([,\t;|])"?\r?\n', re.IGNORECASE)
 """The line above the header into which spreadsheet programs write the delimiter."""
@@ -65,6 +68,23 @@ def read_table(
         UnusableData: a header without rows.
         InvalidRequest: an option that this file cannot have, such as a sheet that it lacks.
     """
+    with open_table(path, name=name, limits=limits, options=options, scratch=scratch) as table:
+        return Table(frame=table.cells.in_memory(), description=table.description)
+
+
+@contextmanager
+def open_table(
+    path: Path,
+    *,
+    name: str,
+    limits: Limits = _DEFAULT_LIMITS,
+    options: ReadOptions = _DEFAULT_OPTIONS,
+    scratch: Path | None = None,
+) -> Iterator[OpenTable]:
+    """Yield the table in a file, with the columns of a large one on the disk until the block is left.
+
+    Args and errors are those of `read_table`.
+    """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -78,7 +98,7 @@ def read_table(
         if source.size == 0:
             raise UnreadableFile(Message("datasets.empty-inside"))
         compression = " in ".join(reversed(layers)) or None
-        return _typed(source, files, limits, options, name=name, compression=compression)
+        yield _typed(source, files, limits, options, name=name, compression=compression)
 
 
 def _shaped(
@@ -189,7 +209,7 @@ def _without_empty_margins(raw: Raw) -> Raw:
 
 def _typed(
     source: Source, files: Scratch, limits: Limits, options: ReadOptions, *, name: str, compression: str | None
-) -> Table:
+) -> OpenTable:
     # Texts for missing values and a decimal comma are looked for in texts.
     parsed = options.na is None and options.decimal in (None, ".")
     raw, encoding = _shaped(source, files, limits, options, typed=parsed)
@@ -198,26 +218,33 @@ def _typed(
         raise UnusableData(
             Message("datasets.header-without-rows", columns=names) if names else Message("datasets.no-columns-no-rows")
         )
+    texts = _TextSizes(limits)
     if raw.spooled is None:
-        # The sizes of spooled cells were checked on the bytes of the file.
-        _check_cells(raw.frame, limits)
-    decimal = options.decimal or _decimal(raw.frame if raw.spooled is None else raw.spooled)
+        for series in raw.frame:
+            texts.check(series)
+    decimal = options.decimal or _decimal(raw)
     if parsed and decimal == "," and raw.spooled is not None:
         # A column whose first rows are empty: the points of the numbers that were parsed mean thousands.
         raw, encoding = _shaped(source, files, limits, options, typed=False)
-    take = _in_memory(raw) if raw.spooled is None else raw.spooled.__getitem__
+    spooled, take = raw.spooled, _in_memory(raw) if raw.spooled is None else raw.spooled.__getitem__
     headers, rows, format_, first_row = raw.headers, raw.height, raw.format, raw.first_row
     notes, proposed = raw.notes, None if options.header_rows else raw.proposed_header_row
     # The frame of raw cells is let go of column by column, so that it and the typed one never exist whole together.
     del raw
-    typed: list[pl.Series] = []
+    typed = TypedColumns(files, rows)
     columns: list[Column] = []
     for header in headers:
-        interpreted = interpret(take(header.name), decimal=decimal, na_tokens=options.na)
+        cells = take(header.name)
+        if spooled is not None and not spooled.is_checked:
+            texts.check(cells)
+        interpreted = interpret(cells, decimal=decimal, na_tokens=options.na)
         series, column = describe_column(header, interpreted, limits, first_row=first_row)
-        typed.append(series)
+        place = None if spooled is None else spooled.unchanged(header.name, cells, series)
+        if place is None:
+            typed.add(series)
+        else:
+            typed.refer(series, place)
         columns.append(column)
-    frame = pl.DataFrame(typed)
     description = Description(
         name=name,
         rows=rows,
@@ -226,25 +253,31 @@ def _typed(
         encoding=encoding.name if encoding is not None else None,
         compression=compression,
         notes=(*(encoding.notes if encoding is not None else ()), *notes),
-        findings=detect(frame, columns, proposed_header_row=proposed),
+        findings=detect(typed, columns, proposed_header_row=proposed),
     )
-    return Table(frame=frame, description=description)
+    return OpenTable(cells=typed, description=description)
 
 
-def _check_cells(frame: pl.DataFrame, limits: Limits) -> None:
-    """Refuse texts that only a dictionary makes small: their sizes are known without expanding them."""
-    total = 0
-    for series in frame:
-        if series.dtype == pl.String:
-            sizes = series.str.len_bytes()
-            longest = sizes.max()
-            total += int(sizes.sum() or 0)
-            if isinstance(longest, int) and longest > limits.max_field_bytes:
-                raise LimitExceeded(
-                    Message("datasets.cell-too-large", column=series.name, most=limits.max_field_bytes, size=longest)
-                )
-    if total > limits.max_expanded_bytes:
-        raise LimitExceeded(Message("datasets.texts-too-large", most=limits.max_expanded_bytes, size=total))
+class _TextSizes:
+    """Refuses texts that only a dictionary makes small: their sizes are known without expanding them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._total = 0
+
+    def check(self, series: pl.Series) -> None:
+        """Add a column; raise LimitExceeded if a cell of it is too long, or all columns so far are."""
+        if series.dtype != pl.String:
+            return
+        sizes = series.str.len_bytes()
+        longest, most = sizes.max(), self._limits.max_field_bytes
+        if isinstance(longest, int) and longest > most:
+            raise LimitExceeded(Message("datasets.cell-too-large", column=series.name, most=most, size=longest))
+        self._total += int(sizes.sum() or 0)
+        if self._total > self._limits.max_expanded_bytes:
+            raise LimitExceeded(
+                Message("datasets.texts-too-large", most=self._limits.max_expanded_bytes, size=self._total)
+            )
 
 
 def _in_memory(raw: Raw) -> Callable[[str], pl.Series]:
@@ -252,5 +285,13 @@ def _in_memory(raw: Raw) -> Callable[[str], pl.Series]:
     return dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True)).pop
 
 
-def _decimal(columns: Iterable[pl.Series]) -> str:
+def _decimal(raw: Raw) -> str:
+    columns: Iterable[pl.Series] = raw.frame if raw.spooled is None else _with_commas(raw.spooled)
     return "," if any(needs_decimal_comma(series) for series in columns) else "."
+
+
+def _with_commas(spooled: SpooledCells) -> Iterator[pl.Series]:
+    """Yield the columns of text that may have a decimal comma; a look at the first rows is enough for most."""
+    for first in spooled.head(COMMAS_LOOKED_AT):
+        if first.dtype == pl.String and (first.null_count() or first.str.contains(",", literal=True).any()):
+            yield spooled[first.name]

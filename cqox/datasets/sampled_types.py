@@ -20,7 +20,7 @@ SAMPLE_ROWS = 1000
 
 _MOST_EXACT = 2**53
 _MOST_DIGITS = 1e15
-"""Where a number of 16 digits begins, which may be a code."""
+"""The least number of 16 digits, which may be a code."""
 
 type _Types = dict[str, type[pl.DataType]]
 

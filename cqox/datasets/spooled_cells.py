@@ -22,11 +22,13 @@ class SpooledCells:
             scratch that made it is open.
         rows: rows in the files.
         kept: (rows,) whether each row belongs to the table; None if all do.
+        is_checked: whether the sizes of the cells are known to be within limits.
     """
 
     places: Mapping[str, tuple[str, int]]
     rows: int
     kept: pl.Series | None = None
+    is_checked: bool = True
 
     @classmethod
     def written(cls, cells: pl.LazyFrame, path: str) -> Self:
@@ -56,16 +58,29 @@ class SpooledCells:
 
     def head(self, rows: int) -> pl.DataFrame:
         """The first rows."""
-        return pl.DataFrame([self._head(name, rows) for name in self.places])
+        if self.kept is None:
+            return self._slice(0, rows)
+        last = self.kept.arg_true().head(rows)
+        some = self._slice(0, int(last[-1]) + 1 if last.len() else 0)
+        return some.filter(self.kept.head(some.height))
 
-    def _head(self, name: str, rows: int) -> pl.Series:
-        path, place = self.places[name]
-        cells = pl.scan_ipc(path).select(pl.nth(place).alias(name))
-        return (cells if self.kept is None else cells.filter(self.kept)).head(rows).collect().to_series()
+    def _slice(self, start: int, rows: int) -> pl.DataFrame:
+        columns = [
+            pl.scan_ipc(path).select(pl.nth(place).alias(name)).slice(start, rows).collect().to_series()
+            for name, (path, place) in self.places.items()
+        ]
+        return pl.DataFrame(columns)
 
     def has_empty_last_row(self) -> bool:
         """Return whether the last row has no cell at all."""
-        return all(column[-1] is None for column in self)
+        last = self.rows - 1 if self.kept is None else int(self.kept.arg_true()[-1])
+        rows = replace(self, kept=None)._slice(last, 1)
+        return all(column[0] is None for column in rows)
+
+    def unchanged(self, name: str, cells: pl.Series, typed: pl.Series) -> tuple[str, int] | None:
+        """Return where a column of numbers is, if its interpretation is what is there already."""
+        same = cells.dtype == typed.dtype and cells.dtype in (pl.Int64, pl.Float64) and self.kept is None
+        return self.places[name] if same else None
 
     def named(self, names: Sequence[str]) -> Self:
         """Return the table under other names, in the same order."""

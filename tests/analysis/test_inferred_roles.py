@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cqox.analysis.inferred_roles import inferred_in_memory, inferred_on_disk
-from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.analysis.inferred_roles import inferred_as_read, inferred_on_disk
+from cqox.datasets import Limits, ReadOptions, open_table, write_parquet
 
 
 @pytest.mark.parametrize("units", [20, 5000])
-def test_the_same_roles_are_found_in_memory_and_on_disk(tmp_path: Path, units: int) -> None:
+def test_the_same_roles_are_found_as_read_and_as_stored(tmp_path: Path, units: int) -> None:
     draw = random.Random(3)
     rows = [(f"s{unit}", 2000 + period, unit % 2, period) for period in range(6) for unit in range(units)]
     frame = pl.DataFrame(
@@ -25,8 +25,9 @@ def test_the_same_roles_are_found_in_memory_and_on_disk(tmp_path: Path, units: i
     )
     source, stored = tmp_path / "table.csv", tmp_path / "table.parquet"
     frame.write_csv(source)
-    table = read_table(source, name="table", limits=Limits(), options=ReadOptions())
-    write_parquet(table, stored)
+    with open_table(source, name="table", limits=Limits(), options=ReadOptions()) as table:
+        write_parquet(table, stored)
+        as_read = inferred_as_read(table)
     expected = {"y": "sales", "treatment": "opened", "unit_id": "store_id", "time": "year"}
-    for found in (inferred_in_memory(table), inferred_on_disk(stored, table.description)):
+    for found in (as_read, inferred_on_disk(stored, table.description)):
         assert {role: column for role, column in found.mapping.items() if role != "covariates"} == expected

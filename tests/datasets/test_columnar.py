@@ -7,7 +7,7 @@ import io
 import polars as pl
 import pytest
 
-from cqox.datasets import Limits
+from cqox.datasets import Limits, columnar
 from cqox.errors import LimitExceeded, UnreadableFile
 
 WRITERS = ["write_parquet", "write_ipc", "write_ipc_stream"]
@@ -149,3 +149,39 @@ def test_the_first_and_the_last_day_of_the_calendar_are_kept(read):
 @pytest.mark.parametrize("text", ["0000-01-01", "0001-01-01T00:00:00+09:00", "9999-12-31T23:00:00-09:00"])
 def test_a_text_outside_the_calendar_stays_text(text, read):
     assert read(f"d\n2024-01-05\n{text}\n").frame["d"].to_list() == ["2024-01-05", text]
+
+
+@pytest.fixture
+def by_column(monkeypatch):
+    monkeypatch.setattr(columnar, "_SPOOLED_CELLS", 0)
+
+
+def test_a_file_that_is_read_by_column_gives_the_same_table(read, monkeypatch):
+    moments = pl.Series([0, 2**62, None, 86_400_000]).cast(pl.Datetime("us"))
+    frame = pl.DataFrame(
+        {
+            "": [1, 2, 3, 4],
+            "t": moments,
+            " w ": ["1,5", None, "2,5", "3"],
+            "v": [1.0, float("inf"), None, 2.5],
+            "x": "a",
+        }
+    )
+    content = written(frame, row_group_size=2)
+    whole = read(content)
+    monkeypatch.setattr(columnar, "_SPOOLED_CELLS", 0)
+    parts = read(content)
+    assert parts.frame.equals(whole.frame)
+    assert parts.frame.schema == whole.frame.schema
+    assert parts.description == whole.description
+
+
+def test_damage_anywhere_is_found_by_column_too(read, by_column):
+    test_damage_anywhere_is_an_unreadable_file_or_harmless("write_parquet", read)
+
+
+def test_a_long_cell_is_refused_by_column_too(read, by_column):
+    with pytest.raises(LimitExceeded, match="a"):
+        read(written(pl.DataFrame({"a": ["x" * 100, "y"]})), limits=Limits(max_field_bytes=50))
+    with pytest.raises(LimitExceeded):
+        read(written(pl.DataFrame({"a": ["x" * 40, "y"], "b": ["z" * 40, "y"]})), limits=Limits(max_expanded_bytes=60))

@@ -119,7 +119,8 @@ def test_reading_takes_a_small_multiple_of_the_size_of_a_file(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_gigabyte_is_read_on_the_default_limit_of_memory(tmp_path: Path) -> None:
+def test_a_gigabyte_is_read_in_less_memory_than_its_size(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     rows = _numbers(path, 1000 * _MIB)
-    assert _read_within(path, 4 * 1024 * _MIB) == rows
+    # A warm worker has some 150 MiB by itself.
+    assert _read_within(path, 700 * _MIB) == rows

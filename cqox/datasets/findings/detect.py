@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import polars as pl
-
 from cqox.contract import DataFinding
 from cqox.datasets.findings.duplicate_rows import duplicate_rows
 from cqox.datasets.findings.header_row import header_row
@@ -16,17 +14,18 @@ from cqox.datasets.findings.totals_rows import totals_rows
 from cqox.datasets.findings.wide_panel import wide_panel
 from cqox.datasets.findings.yes_or_blank import yes_or_blank
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["detect", "detect_rows"]
 
-type _Detector = Callable[[pl.DataFrame, Sequence[Column]], list[DataFinding]]
+type _Detector = Callable[[Cells, Sequence[Column]], list[DataFinding]]
 
 _OF_ROWS: tuple[_Detector, ...] = (totals_rows, sum_rows, duplicate_rows)
 _OF_COLUMNS: tuple[_Detector, ...] = (merged_cells, wide_panel, periods, mixed_dates, yes_or_blank)
 
 
 def detect(
-    frame: pl.DataFrame, columns: Sequence[Column], *, proposed_header_row: int | None = None
+    frame: Cells, columns: Sequence[Column], *, proposed_header_row: int | None = None
 ) -> tuple[DataFinding, ...]:
     """Return the findings of a table.
 
@@ -46,6 +45,6 @@ def detect(
     return tuple(finding for find in (*_OF_ROWS, *_OF_COLUMNS) for finding in find(frame, columns))
 
 
-def detect_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[DataFinding, ...]:
+def detect_rows(frame: Cells, columns: Sequence[Column]) -> tuple[DataFinding, ...]:
     """Return the findings that dropping rows settles."""
     return tuple(finding for find in _OF_ROWS for finding in find(frame, columns))

@@ -6,6 +6,7 @@ incomes with a maximum: equal rows are copies only where they are more than such
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.row_drops import repeated_rows
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["duplicate_rows"]
 
@@ -32,7 +34,7 @@ _ROUNDED = 1.0001
 _STRIDES = (2, 3, 5, 7, 11)
 
 
-def duplicate_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def duplicate_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding where measured rows are repeated: a note below one in a hundred, a capping one from there on."""
     measured = [column.name for column in columns if column.dtype == "float64"]
     # A column without repetitions proves that no row is repeated.
@@ -62,17 +64,32 @@ def duplicate_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataF
     ]
 
 
-def _copies(frame: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+def _copies(frame: Cells, names: Sequence[str]) -> pl.Series:
     """Return the positions of the rows that are equal to an earlier one in all columns."""
     rows = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     rows = rows.filter(frame[names[0]].is_duplicated())
     if rows.is_empty():
         return rows
-    some = frame[rows] if len(rows) < frame.height else frame
+    some = _Some(frame, rows) if len(rows) < frame.height else frame
     return rows.filter(repeated_rows(some, names))
 
 
-def _is_measured(frame: pl.DataFrame, copies: pl.Series, original: pl.Series, measured: Sequence[str]) -> pl.Series:
+@dataclass(frozen=True, slots=True)
+class _Some:
+    """Some rows of a table, of which one column at a time is in memory."""
+
+    frame: Cells
+    rows: pl.Series
+
+    @property
+    def height(self) -> int:
+        return self.rows.len()
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self.frame[name].gather(self.rows)
+
+
+def _is_measured(frame: Cells, copies: pl.Series, original: pl.Series, measured: Sequence[str]) -> pl.Series:
     """Return whether each copy has a number that is not whole, and measurements that no row but its original has."""
     fractional = frame[copies].select(pl.any_horizontal(pl.col(measured) != pl.col(measured).floor())).to_series()
     hashes = frame.select(measured).hash_rows(seed=1)
@@ -82,7 +99,7 @@ def _is_measured(frame: pl.DataFrame, copies: pl.Series, original: pl.Series, me
     return fractional.fill_null(value=False) & (shared.fill_null(0) <= 1)
 
 
-def _expected(frame: pl.DataFrame, different: pl.DataFrame, measured: Sequence[str], names: Sequence[str]) -> float:
+def _expected(frame: Cells, different: pl.DataFrame, measured: Sequence[str], names: Sequence[str]) -> float:
     """Return how many pairs of rows the rounding of the finest measurement makes equal.
 
     They are about as many as the pairs whose values are next to each other, and whose other columns are equal.

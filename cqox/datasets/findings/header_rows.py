@@ -7,6 +7,7 @@ import polars as pl
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["header_rows"]
 
@@ -17,7 +18,7 @@ _NUMBER = r"^[-+−△▲(]?[¥￥$€£]?\s*[\d０-９][\d０-９,，.．]*\s*[
 _WORD = r"\p{L}|[%％¥￥$€£]"
 
 
-def header_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def header_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding where the first rows are words above columns of numbers."""
     if frame.height < _FEWEST_ROWS or not any(column.dtype in ("string", "enum") for column in columns):
         return []

@@ -8,6 +8,7 @@ import polars as pl
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["merged_cells"]
 
@@ -18,7 +19,7 @@ _LEAST_EMPTY = 0.5
 _FEWEST_GROUPS = 2
 
 
-def merged_cells(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def merged_cells(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding where labels on the left stand only in the first row of each group."""
     found = [column.name for column in columns[:_FIRST_COLUMNS] if _is_merged(frame, column)]
     if not found:
@@ -40,7 +41,7 @@ def _as_field(names: Sequence[str]) -> str:
     return json.dumps(list(names), ensure_ascii=False) if any("," in name for name in names) else ",".join(names)
 
 
-def _is_merged(frame: pl.DataFrame, column: Column) -> bool:
+def _is_merged(frame: Cells, column: Column) -> bool:
     rows = frame.height
     if column.kind == "real" or column.missing < _LEAST_EMPTY * rows or column.distinct < _FEWEST_GROUPS:
         return False
@@ -59,7 +60,7 @@ def _is_merged(frame: pl.DataFrame, column: Column) -> bool:
     return even or _begins_again(frame, column.name, max(inner.to_list()))
 
 
-def _begins_again(frame: pl.DataFrame, name: str, largest: int) -> bool:
+def _begins_again(frame: Cells, name: str, largest: int) -> bool:
     """Return whether the column to the right numbers the rows of each group, as months do in a table of shops."""
     place = frame.columns.index(name) + 1
     if place == frame.width:

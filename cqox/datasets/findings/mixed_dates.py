@@ -9,6 +9,7 @@ from cqox.contract.messages import Message
 from cqox.datasets.findings.labels import without_totals
 from cqox.datasets.mixed_dates import date_styles, mixed_format
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["mixed_dates"]
 
@@ -16,7 +17,7 @@ _LOOKED_AT = 200
 _MOST_DAYS = 20_000
 
 
-def mixed_dates(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def mixed_dates(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding for each column of text whose cells are all days, in at least two styles."""
     found = []
     for column in columns:

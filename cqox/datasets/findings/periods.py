@@ -9,6 +9,7 @@ from cqox.contract.messages import Message
 from cqox.datasets.findings.labels import without_totals
 from cqox.datasets.periods import MOST_PERIODS, Recognised, recognise
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 from cqox.datasets.vocabulary import match_role
 
 __all__ = ["period_of_role", "periods"]
@@ -16,7 +17,7 @@ __all__ = ["period_of_role", "periods"]
 _LEAST_LIKELY = 0.5
 
 
-def periods(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def periods(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding for each column of text whose order as periods is another than as text."""
     found = []
     for column in columns:

@@ -7,6 +7,7 @@ import polars as pl
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["sum_rows"]
 
@@ -15,7 +16,7 @@ _TOLERANCE = 1e-6
 _FEWEST_ADDENDS = 3
 
 
-def sum_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def sum_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding where the last row has no label and its numbers are sums.
 
     Without any column of labels, at least two columns of numbers must be sums, and half of them.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["totals_rows"]
 
@@ -27,7 +28,7 @@ _TOLERANCE = 1e-4
 _FEWEST_ROWS = 3
 
 
-def totals_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def totals_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding for each column whose labels name rows of totals."""
     if frame.height < _FEWEST_ROWS:
         return []
@@ -42,7 +43,7 @@ def totals_rows(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFind
     return found
 
 
-def _finding(frame: pl.DataFrame, name: str, totals: Sequence[str]) -> DataFinding:
+def _finding(frame: Cells, name: str, totals: Sequence[str]) -> DataFinding:
     rows = frame[name].cast(pl.String).is_in(list(totals)).fill_null(value=False).arg_true()
     return DataFinding(
         code="totals-rows",
@@ -68,7 +69,7 @@ def _plain(label: str) -> str:
     return "".join(unicodedata.normalize("NFKC", label).casefold().split()).strip("()[]【】<>＜＞:：")
 
 
-def _totals(frame: pl.DataFrame, columns: Sequence[Column], name: str, values: dict[str, bool]) -> list[str]:
+def _totals(frame: Cells, columns: Sequence[Column], name: str, values: dict[str, bool]) -> list[str]:
     """Return those labels whose rows are totals."""
     label = frame[name].cast(pl.String)
     flagged = label.is_in(list(values)).fill_null(value=False)
@@ -89,7 +90,7 @@ def _may_group(column: Column) -> bool:
 
 
 def _is_sum(
-    frame: pl.DataFrame,
+    frame: Cells,
     rows: pl.Series,
     flagged: NDArray[np.bool_],
     numbers: Sequence[str],
@@ -132,7 +133,7 @@ def _same(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> bool:
 
 
 def _by_group(
-    frame: pl.DataFrame,
+    frame: Cells,
     rows: pl.Series,
     flagged: NDArray[np.bool_],
     numbers: Sequence[str],

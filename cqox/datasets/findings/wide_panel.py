@@ -3,11 +3,10 @@
 import json
 from collections.abc import Sequence
 
-import polars as pl
-
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 from cqox.datasets.wide_columns import is_regular, measures_of
 
 __all__ = ["wide_panel"]
@@ -15,7 +14,7 @@ __all__ = ["wide_panel"]
 _SHOWN = 5
 
 
-def wide_panel(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def wide_panel(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding where numbers of at least three successive periods stand in a column each.
 
     Columns of 0 and 1 are indicators of periods, and not measures.

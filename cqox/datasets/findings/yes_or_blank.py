@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.marks import is_mark
 from cqox.datasets.table import Column
+from cqox.datasets.typed_columns import Cells
 
 __all__ = ["yes_or_blank"]
 
 
-def yes_or_blank(frame: pl.DataFrame, columns: Sequence[Column]) -> list[DataFinding]:
+def yes_or_blank(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     """Return a finding for each column whose only value is a mark."""
     found = []
     for column in columns:

@@ -1,0 +1,154 @@
+"""The columns of a table that is being read: in memory as long as they are small, and on disk from there on."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, overload
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from cqox.datasets.spooled_cells import SpooledCells
+from cqox.datasets.table import Description
+from cqox.datasets.temp_files import Scratch
+
+__all__ = ["Cells", "OpenTable", "TypedColumns"]
+
+type Cells = pl.DataFrame | TypedColumns
+"""The typed columns of a table, in memory or partly on disk."""
+
+
+class TypedColumns:
+    """Columns by name, in the order in which they were added; those on disk are read when they are asked for.
+
+    It has what checks of a table need of a data frame. A column on disk is as readable as the scratch is open.
+
+    Attributes:
+        MOST_BYTES: size of the columns that are kept in memory.
+    """
+
+    MOST_BYTES: ClassVar[int] = 128 * 2**20
+
+    def __init__(self, scratch: Scratch, height: int) -> None:
+        self._scratch = scratch
+        self._schema: dict[str, pl.DataType] = {}
+        self._kept: dict[str, pl.Series] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        self._bytes = 0
+        self.height = height
+
+    def add(self, column: pl.Series) -> None:
+        """Take a column as the last one; it goes to the disk if those in memory would be too large with it.
+
+        Without room on the disk it stays in memory.
+        """
+        self._schema[column.name] = column.dtype
+        size = int(column.estimated_size())
+        if self._bytes + size > self.MOST_BYTES:
+            path = f"/dev/fd/{self._scratch.open().fileno()}"
+            with suppress(pl.exceptions.PolarsError, OSError):
+                column.to_frame().write_ipc(path)
+                self._places[column.name] = (path, 0)
+                return
+        self._bytes += size
+        self._kept[column.name] = column
+
+    def refer(self, column: pl.Series, place: tuple[str, int]) -> None:
+        """Take a column that is in an Arrow file already, with the path of the file and its place there."""
+        self._schema[column.name] = column.dtype
+        self._places[column.name] = place
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._schema)
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return len(self._schema)
+
+    @overload
+    def __getitem__(self, key: str) -> pl.Series: ...
+    @overload
+    def __getitem__(self, key: pl.Series) -> pl.DataFrame: ...
+    def __getitem__(self, key: str | pl.Series) -> pl.Series | pl.DataFrame:
+        """All rows of a column, or the rows of some positions."""
+        if isinstance(key, pl.Series):
+            return pl.DataFrame([self[name].gather(key) for name in self._schema])
+        if key in self._kept:
+            return self._kept[key]
+        return SpooledCells(places={key: self._places[key]}, rows=self.height)[key]
+
+    def get_column(self, name: str) -> pl.Series:
+        """All rows of a column."""
+        return self[name]
+
+    def head(self, rows: int) -> pl.DataFrame:
+        """The first rows."""
+        return self._slice(0, rows)
+
+    def row(self, index: int, *, named: bool) -> dict[str, object]:
+        """A row by its position, which may be counted from the end."""
+        assert named
+        return self._slice(index % self.height, 1).row(0, named=True)
+
+    def filter(self, kept: pl.Series) -> pl.DataFrame:
+        """The rows that are marked, in memory."""
+        return pl.DataFrame([self[name].filter(kept) for name in self._schema])
+
+    def select(self, names: Sequence[str]) -> pl.DataFrame:
+        """Some columns, in memory."""
+        return pl.DataFrame([self[name] for name in names])
+
+    def in_memory(self) -> pl.DataFrame:
+        """The whole table."""
+        return self.select(self.columns)
+
+    def write_parquet(self, path: Path, *, compression_level: int, row_group_size: int) -> None:
+        """Write the table to a file, compressed by zstd.
+
+        Raises:
+            PolarsError: there is no room for it, or the folder cannot be written to.
+        """
+        if not self._places:
+            self.in_memory().write_parquet(
+                path, compression="zstd", compression_level=compression_level, row_group_size=row_group_size
+            )
+            return
+
+        def batches(
+            columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
+        ) -> Iterator[pl.DataFrame]:
+            # A file that is written whole asks for no part of the table.
+            for start in range(0, self.height, 2 * row_group_size):
+                yield self._slice(start, 2 * row_group_size)
+
+        register_io_source(batches, schema=self._schema).sink_parquet(
+            path, compression="zstd", compression_level=compression_level, row_group_size=row_group_size
+        )
+
+    def _slice(self, start: int, rows: int) -> pl.DataFrame:
+        files: dict[str, list[str]] = {}
+        for name, (path, _) in self._places.items():
+            files.setdefault(path, []).append(name)
+        found = {name: column.slice(start, rows) for name, column in self._kept.items()}
+        for path, names in files.items():
+            # Slices are read, not mapped whole: what is mapped counts as memory of the process.
+            columns = pl.scan_ipc(path).select(pl.nth(self._places[name][1]).alias(name) for name in names)
+            found |= {column.name: column for column in columns.slice(start, rows).collect()}
+        return pl.DataFrame([found[name] for name in self._schema])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTable:
+    """A table that has been read, while its columns may be on the disk.
+
+    Attributes:
+        cells: the typed columns.
+        description: all else.
+    """
+
+    cells: TypedColumns
+    description: Description
