@@ -36,23 +36,28 @@ class TypedColumns:
         self._kept: dict[str, pl.Series] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self._bytes = 0
+        self._has_room = True
         self.height = height
 
     def add(self, column: pl.Series) -> None:
-        """Take a column as the last one; it goes to the disk if those in memory would be too large with it.
+        """Take a column as the last one; those in memory go to one file on the disk when they become too large.
 
-        Without room on the disk it stays in memory.
+        Without room on the disk they stay in memory.
         """
         self._schema[column.name] = column.dtype
-        size = int(column.estimated_size())
-        if self._bytes + size > self.MOST_BYTES:
-            path = f"/dev/fd/{self._scratch.open().fileno()}"
-            with suppress(pl.exceptions.PolarsError, OSError):
-                column.to_frame().write_ipc(path)
-                self._places[column.name] = (path, 0)
-                return
-        self._bytes += size
         self._kept[column.name] = column
+        self._bytes += int(column.estimated_size())
+        if self._bytes > self.MOST_BYTES and self._has_room:
+            self._spill()
+
+    def _spill(self) -> None:
+        self._has_room = False
+        # Several columns to a file: a process may open a few hundred of them.
+        with suppress(pl.exceptions.PolarsError, OSError):
+            path = f"/dev/fd/{self._scratch.open().fileno()}"
+            pl.DataFrame(list(self._kept.values())).write_ipc(path)
+            self._places |= {name: (path, place) for place, name in enumerate(self._kept)}
+            self._kept, self._bytes, self._has_room = {}, 0, True
 
     def refer(self, column: pl.Series, place: tuple[str, int]) -> None:
         """Take a column that is in an Arrow file already, with the path of the file and its place there."""

@@ -1,6 +1,7 @@
 """Columns on disk give the same table as columns in memory."""
 
 import datetime
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -70,7 +71,18 @@ def test_without_room_on_disk_columns_stay_in_memory() -> None:
         typed = TypedColumns(scratch, _ROWS)
         with mock.patch.object(pl.DataFrame, "write_ipc", side_effect=OSError(28, "No space left on device")):
             typed.add(_FRAME["sales"])
-        assert typed.in_memory().equals(_FRAME.select("sales"))
+            typed.add(_FRAME["year"])
+        assert typed.in_memory().equals(_FRAME.select("sales", "year"))
+
+
+def test_many_columns_take_few_files() -> None:
+    with Scratch() as scratch, mock.patch.object(TypedColumns, "MOST_BYTES", 100 * 8 * _ROWS):
+        typed = TypedColumns(scratch, _ROWS)
+        before = len(os.listdir("/dev/fd"))
+        for number in range(1000):
+            typed.add(_FRAME["year"].alias(f"x{number}"))
+        assert len(os.listdir("/dev/fd")) - before <= 10
+        assert typed["x3"].to_list() == typed["x999"].to_list() == _FRAME["year"].to_list()
 
 
 @pytest.mark.parametrize("format_", ["csv", "csv with a blank line", "parquet"])
