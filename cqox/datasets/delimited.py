@@ -37,6 +37,11 @@ _MAX_TITLES = 10
 _SPOOLED_BYTES = 1 << 26
 """Size of a text from which on its cells are on disk, and a column at a time is in memory."""
 
+_HELD_BYTES = 1 << 28
+"""Size of the parsed cells up to which they are in memory after all: numbers take less than their texts."""
+
+_NUMBER_BYTES, _TEXT_BYTES = 8, 32
+
 _LEAST_TITLED = 3
 """Columns from which on a first record of one cell is a title, and no header without names."""
 
@@ -171,11 +176,14 @@ def _parsed(
         with suppress(pl.exceptions.PolarsError, OSError):
             sample = _lazy(source, dialect, shape, texts, rows=SAMPLE_ROWS).collect() if typed else None
             types = texts if sample is None else sampled_types(sample, shape)
-            spooled = _spooled(_lazy(source, dialect, shape, types), scratch)
-            wrong = wrongly_typed(spooled, types, shape, dialect.header)
-            if not wrong:
-                return spooled
-            return spooled.replaced(_spooled(_lazy(source, dialect, shape, texts).select(wrong), scratch))
+            parsed = _lazy(source, dialect, shape, types)
+            held = parsed.collect() if typed and _bytes_of(types) * shape.records <= _HELD_BYTES else None
+            cells = _spooled(parsed, scratch) if held is None else held
+            wrong = wrongly_typed(cells, types, shape, dialect.header)
+            again = _lazy(source, dialect, shape, texts).select(wrong)
+            if isinstance(cells, pl.DataFrame):
+                return cells.with_columns(again.collect()) if wrong else cells
+            return cells.replaced(_spooled(again, scratch)) if wrong else cells
     return _lazy(source, dialect, shape, texts).collect()
 
 
@@ -194,6 +202,10 @@ def _lazy(source: Source, dialect: Dialect, shape: Shape, types: _Types, *, rows
         ignore_errors=any(dtype != pl.String for dtype in types.values()),
         glob=False,
     )
+
+
+def _bytes_of(types: _Types) -> int:
+    return sum(_TEXT_BYTES if dtype == pl.String else _NUMBER_BYTES for dtype in types.values())
 
 
 def _spooled(cells: pl.LazyFrame, scratch: Scratch) -> SpooledCells:

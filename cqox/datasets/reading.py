@@ -223,7 +223,7 @@ def _typed(
         for series in raw.frame:
             texts.check(series)
     decimal = options.decimal or _decimal(raw)
-    if parsed and decimal == "," and raw.spooled is not None:
+    if parsed and decimal == "," and encoding is not None and set(raw.frame.dtypes) != {pl.String}:
         # A column whose first rows are empty: the points of the numbers that were parsed mean thousands.
         raw, encoding = _shaped(source, files, limits, options, typed=False)
     spooled, take = raw.spooled, _in_memory(raw) if raw.spooled is None else raw.spooled.__getitem__

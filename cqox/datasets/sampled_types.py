@@ -41,7 +41,7 @@ def sampled_types(sample: pl.DataFrame, shape: Shape) -> _Types:
     return dict.fromkeys(types, pl.String) if any(needs_decimal_comma(series) for series in texts) else types
 
 
-def wrongly_typed(cells: SpooledCells, types: _Types, shape: Shape, header: Sequence[str]) -> list[str]:
+def wrongly_typed(cells: SpooledCells | pl.DataFrame, types: _Types, shape: Shape, header: Sequence[str]) -> list[str]:
     """Return the columns that have to be read as text after all.
 
     Args:

@@ -54,8 +54,11 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
-def _outcome(read: Read, content: str, *, typed: bool, **options: object) -> tuple[object, ...]:
-    with mock.patch.object(delimited, "_SPOOLED_BYTES", 0 if typed else 1 << 40):
+def _outcome(read: Read, content: str, *, typed: bool, held: bool = True, **options: object) -> tuple[object, ...]:
+    with (
+        mock.patch.object(delimited, "_SPOOLED_BYTES", 0 if typed else 1 << 40),
+        mock.patch.object(delimited, "_HELD_BYTES", 1 << 40 if held else 0),
+    ):
         try:
             table = read(content, **options)
         except CqoxError as error:
@@ -65,11 +68,13 @@ def _outcome(read: Read, content: str, *, typed: bool, **options: object) -> tup
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=250, deadline=None)
-@given(file=_files(), sample=st.integers(1, 3), block=st.sampled_from([7, 40, 1 << 16]))
-def test_a_table_is_the_same_parsed_and_from_text(read: Read, file: tuple[str, str], sample: int, block: int) -> None:
+@given(file=_files(), sample=st.integers(1, 3), block=st.sampled_from([7, 40, 1 << 16]), held=st.booleans())
+def test_a_table_is_the_same_parsed_and_from_text(
+    read: Read, file: tuple[str, str], sample: int, block: int, held: bool
+) -> None:
     content, delimiter = file
     with mock.patch.object(delimited, "SAMPLE_ROWS", sample), mock.patch.object(csv_scan, "BLOCK_BYTES", 4 * block):
-        parsed = _outcome(read, content, typed=True, delimiter=delimiter)
+        parsed = _outcome(read, content, typed=True, held=held, delimiter=delimiter)
     assert parsed == _outcome(read, content, typed=False, delimiter=delimiter)
 
 
@@ -90,7 +95,8 @@ def test_options_that_look_at_texts_mean_the_same(read: Read, options: dict[str,
 
 def test_a_decimal_comma_that_shows_only_behind_the_sample_holds_for_all_columns(read: Read) -> None:
     content = "a;b\n" + "1.500;\n" * 1200 + "1.500;2,5\n" * 3
-    assert _outcome(read, content, typed=True) == _outcome(read, content, typed=False)
+    expected = _outcome(read, content, typed=False)
+    assert _outcome(read, content, typed=True) == _outcome(read, content, typed=True, held=False) == expected
     with mock.patch.object(delimited, "_SPOOLED_BYTES", 0):
         assert read(content).frame["a"][0] == 1500
 

@@ -42,7 +42,7 @@ print(answer["rows"])
 
 
 def _outcome(read: Read, content: str, spooled_bytes: int, **options: object) -> tuple[object, ...]:
-    with mock.patch.object(delimited, "_SPOOLED_BYTES", spooled_bytes):
+    with mock.patch.object(delimited, "_SPOOLED_BYTES", spooled_bytes), mock.patch.object(delimited, "_HELD_BYTES", 0):
         try:
             table = read(content, **options)
         except CqoxError as error:

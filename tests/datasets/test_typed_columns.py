@@ -101,6 +101,7 @@ def test_an_upload_is_answered_and_stored_alike_from_disk_and_from_memory(format
         with (
             mock.patch.object(TypedColumns, "MOST_BYTES", most),
             mock.patch.object(delimited, "_SPOOLED_BYTES", most),
+            mock.patch.object(delimited, "_HELD_BYTES", 0),
             mock.patch.object(columnar, "_SPOOLED_CELLS", most),
         ):
             answer, _ = perform("ingest", {"path": str(path), "name": "t", "folder": str(folder)}, lambda step: None)
