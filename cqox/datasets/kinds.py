@@ -66,17 +66,21 @@ def describe_column(
     count = values.len() - values.null_count()
     words = values.dtype.categories if interpreted.has_levels else values  # type: ignore[attr-defined]
     distinct = words.len() if interpreted.has_levels else count_distinct(values)
-    kind = _kind(words, header.name, count, distinct, limits, is_code=interpreted.is_code)
+    has_bounds = values.dtype not in (pl.String, pl.Enum)
+    low, high = (values.min(), values.max()) if has_bounds else (None, None)
+    kind = (
+        _number_kind(header.name, count, distinct, low, high)
+        if values.dtype.is_numeric()
+        else _kind(words, header.name, count, distinct, limits, is_code=interpreted.is_code)
+    )
     if interpreted.has_levels and kind not in ("binary", "category"):
         values = values.cast(pl.String)
     if values.dtype.is_numeric():
-        notes += sentinel_note(values)
+        notes += sentinel_note(values, low, high)
     if distinct == 1 and count > 1:
         notes.append(Message("datasets.note-constant"))
     if kind in ("binary", "category") and values.dtype == pl.String:
         values = values.cast(pl.Enum(values.drop_nulls().unique(maintain_order=True).sort()))
-    has_bounds = values.dtype not in (pl.String, pl.Enum)
-    low, high = (values.min(), values.max()) if has_bounds else (None, None)
     levels, level_counts = (
         _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
     )
@@ -118,8 +122,6 @@ def redescribed(values: pl.Series, column: Column, *, again: bool = False) -> tu
 def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limits, *, is_code: bool) -> Kind:
     if values.dtype.is_temporal():
         return "date"
-    if values.dtype.is_numeric():
-        return _number_kind(values, name, count, distinct)
     if is_code:
         # A treatment coded 01 and 02 has two levels like any other; two stores of a short list are still ids.
         return "binary" if distinct == 2 and count > 2 and not names_an_id(name) else "id"
@@ -139,10 +141,9 @@ def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limit
     return "id" if short and distinct == count and isinstance(spaced, float) and spaced < 0.5 else "text"
 
 
-def _number_kind(values: pl.Series, name: str, count: int, distinct: int) -> Kind:
+def _number_kind(name: str, count: int, distinct: int, low: object, high: object) -> Kind:
     if distinct == 2 and count > 2:
         return "binary"
-    low, high = values.min(), values.max()
     if not isinstance(low, int) or not isinstance(high, int):
         return "real"
     if distinct > 2 and names_an_id(name):

@@ -17,7 +17,7 @@ _FEWEST = 2
 """Rows with a code below which it may be an odd value."""
 
 
-def sentinel_note(values: pl.Series) -> list[Message]:
+def sentinel_note(values: pl.Series, low: object, high: object) -> list[Message]:
     """A note on the numbers of a column that look like codes for a missing value; none where there are none.
 
     A code of sevens, eights or nines alone looks so where at least two rows have it and it lies beyond all that is no
@@ -26,8 +26,8 @@ def sentinel_note(values: pl.Series) -> list[Message]:
 
     Args:
         values: numbers, null where missing.
+        low, high: the smallest and the largest of them; None where all are missing.
     """
-    low, high = values.min(), values.max()
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not {low, high} & set(_CODES):
         return []
     coded = values.is_in(list(_CODES) if values.dtype.is_integer() else [float(code) for code in _CODES])

@@ -16,7 +16,8 @@ from tests.datasets.conftest import Read
     ],
 )
 def test_a_code_beyond_all_other_numbers_is_reported_with_its_rows(values: list[float | None], codes: str) -> None:
-    (note,) = sentinel_note(pl.Series("v", values))
+    column = pl.Series("v", values)
+    (note,) = sentinel_note(column, column.min(), column.max())
     assert note.startswith(f"Numbers such as {codes} stand for missing values in some files")
     assert "all other values are from " in note
 
@@ -37,7 +38,8 @@ def test_a_code_beyond_all_other_numbers_is_reported_with_its_rows(values: list[
     ],
 )
 def test_a_number_among_the_others_or_of_one_row_is_not(values: list[float | None]) -> None:
-    assert sentinel_note(pl.Series("v", values, dtype=pl.Float64)) == []
+    column = pl.Series("v", values, dtype=pl.Float64)
+    assert sentinel_note(column, column.min(), column.max()) == []
 
 
 def test_the_numbers_themselves_stay_as_they_are(read: Read) -> None:

@@ -121,3 +121,11 @@ def test_a_table_is_open_as_long_as_its_columns_are_needed(tmp_path: Path) -> No
     ):
         write_parquet(table, tmp_path / "stored.parquet")
     assert pl.read_parquet(tmp_path / "stored.parquet").equals(read_table(path, name="t").frame)
+
+
+def test_a_full_disk_is_reported_as_the_operating_system_reports_it(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    _FRAME.write_parquet(path)
+    with mock.patch.object(TypedColumns, "MOST_BYTES", 0), open_table(path, name="t") as table:
+        with pytest.raises(OSError, match="No space left on device"):
+            write_parquet(table, Path("/dev/full"))
