@@ -127,7 +127,7 @@ class InEngine:
         return partial(self._replaced, found), roles.source.count()
 
     def _units_repeat(self) -> bool | None:
-        """Whether some unit has several rows in the whole table; None for a part of it, which may differ."""
+        """Return whether some unit has several rows in the whole table; None where that must be asked."""
         if "unit_id" not in self.opened.roles:
             return None
         unit = self.opened.columns[str(self.opened.roles["unit_id"])]
