@@ -23,6 +23,7 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "dml_plr": double_ml.partially_linear,
     "dml_irm_ate": partial(double_ml.interactive, target="ATE"),
     "dml_irm_att": partial(double_ml.interactive, target="ATT"),
+    "dml_pliv": double_ml.instrumented,
     "iv_2sls": partial(instruments.k_class, name="iv_2sls"),
     "iv_liml": partial(instruments.k_class, name="iv_liml"),
     "iv_fuller": partial(instruments.k_class, name="iv_fuller"),

@@ -5,6 +5,7 @@ import numpy as np
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.by_moments.errors import influence_error, reported
+from cqox.estimators.by_moments.instruments import Lines, moment_variances
 from cqox.estimators.by_moments.propensity import clipped, out_of_fold, propensity
 from cqox.estimators.by_moments.rounds import Ask, ScoreSums, Steps
 from cqox.estimators.by_moments.tables import SummedFrame, Tables
@@ -12,6 +13,8 @@ from cqox.estimators.by_moments.weighting import probability_rows
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.make_estimate import EstimateId
 from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.iv import specification
+from cqox.estimators.iv.moments import Partialled, check_instruments, from_products
 from cqox.estimators.nuisance.cross_fitting import (
     INFLUENCE,
     TREATMENT_DETERMINED,
@@ -22,7 +25,7 @@ from cqox.estimators.nuisance.cross_fitting import (
 from cqox.estimators.nuisance.orthogonal_scores import clipping
 from cqox.estimators.numerics.moments import Expr, Quotient, case, linear, times
 
-__all__ = ["interactive", "partially_linear"]
+__all__ = ["instrumented", "interactive", "partially_linear"]
 
 _FAMILY = "double_ml"
 
@@ -49,6 +52,41 @@ def partially_linear(tables: Tables) -> Steps:
     answer = yield Ask(rows=rows, scores=tuple(contributions), weight=frame.weight)
     arms = tables.by_arm(frame)[1] if tables.binary else None
     return _over_splits(tables, frame, EstimateId("dml_plr", _FAMILY, "ATE"), values, answer.scores, arms)
+
+
+def instrumented(tables: Tables) -> Steps:
+    """Return two-stage least squares on residuals of linear fits, cross-fitted."""
+    rows = tables.complete("y", "treatment", "instrument", "covariates")
+    frame, clustering = tables.frame("xzty", rows), tables.clustering(rows)
+    check_instruments(frame, tables.pilot)
+    z, t, y = frame.at["z"], frame.column("t"), frame.column("y")
+    scale = float(frame.scale[y] / frame.scale[t])
+    found: list[tuple[Partialled, Lines]] = []
+    for split in range(tables.settings.repetitions):
+        columns, fold = [*range(z.start, z.stop), t, y], tables.fold(split)
+        combine, whole = residuals_without_folds(frame, *tables.blocks(frame, split), columns)
+        inner = np.einsum("fri,fij,fsj->rs", combine, whole, combine, optimize=True)
+        parts = from_products(inner, np.eye(len(columns)), 0)
+        if parts.strength <= 1e-20 * parts.tt:
+            raise UnusableData(Message("learners.no-first-stage", instrument=tables.pilot.label("instrument")))
+        left = [case(fold, *(frame.combined(row) for row in combine[:, each])) for each in range(len(columns))]
+        found.append((parts, Lines.of_variables(left, parts)))
+    contributions = []
+    for parts, lines in found:
+        residual = linear([(1.0, lines.y), (-parts.value(), lines.t)])
+        contributions.append(times(frame.weight, lines.fitted, linear([(scale / parts.strength, residual)])))
+    answer = yield Ask(rows=rows, scores=tuple(contributions), weight=frame.weight)
+    values = [parts.value() * scale for parts, _ in found]
+    # Instrument diagnostics are those of the split with the median estimate, or the one just below it.
+    parts, lines = found[int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])]
+    variances, n = moment_variances(frame, parts, lines, tables, clustering), frame.n
+    moved, weak = specification.strength(parts, variances, n, 0, clustering)
+    agreeing, contradicted = specification.overidentification(parts, variances, n, tables.settings.alpha)
+    sets, odd = specification.anderson_rubin(parts, variances, n, 0, clustering, tables.settings.alpha, scale)
+    return _over_splits(
+        tables, frame, EstimateId("dml_pliv", _FAMILY, "LATE"), values, answer.scores, None,
+        {**moved, **agreeing, **sets}, warnings=(*weak, *contradicted, *odd),
+    )  # fmt: skip
 
 
 def interactive(tables: Tables, *, target: str) -> Steps:

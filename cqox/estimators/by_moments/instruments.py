@@ -1,6 +1,6 @@
 """Instrumental variables by moments: two-stage least squares, LIML, Fuller and the Wald ratio."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from cqox.estimators.iv import specification
 from cqox.estimators.iv.moments import MomentVariances, Partialled, check_instruments, limited, net_of_covariates
 from cqox.estimators.numerics.moments import Expr, linear, times
 
-__all__ = ["k_class"]
+__all__ = ["Lines", "k_class", "moment_variances"]
 
 _FAMILY = "instruments"
 
@@ -46,7 +46,7 @@ def k_class(tables: Tables, *, name: str) -> Steps:
     if parts.denominator(kappa) <= 0:
         raise UnusableData(Message("iv.no-finite-estimate"))
     scale = float(frame.scale[frame.column("y")] / frame.scale[frame.column("t")])
-    lines = _Lines.of(frame, parts)
+    lines = Lines.of(frame, parts)
     residual = linear([(1.0, lines.y), (-parts.value(kappa), lines.t)])
     contribution = times(frame.weight, lines.fitted, linear([(scale / parts.denominator(kappa), residual)]))
     answer = yield Ask(
@@ -73,8 +73,14 @@ def _not_known() -> Vector | Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Lines:
-    """Instruments, treatment and outcome of each row net of the covariates."""
+class Lines:
+    """Instruments, treatment and outcome of each row net of the covariates.
+
+    Attributes:
+        z: orthonormal instruments.
+        t, y: treatment and outcome.
+        fitted: the treatment by the instruments.
+    """
 
     z: tuple[Expr, ...]
     t: Expr
@@ -82,7 +88,8 @@ class _Lines:
     fitted: Expr
 
     @classmethod
-    def of(cls, frame: SummedFrame, parts: Partialled) -> "_Lines":
+    def of(cls, frame: SummedFrame, parts: Partialled) -> "Lines":
+        """Return those of a frame's columns."""
         m = len(parts.z_t)
         return cls(
             z=tuple(frame.combined(row) for row in parts.combine[:m]),
@@ -91,14 +98,29 @@ class _Lines:
             fitted=frame.combined(parts.z_t @ parts.combine[:m]),
         )
 
+    @classmethod
+    def of_variables(cls, variables: Sequence[Expr], parts: Partialled) -> "Lines":
+        """Return those of some variables, whose combinations the parts have."""
+
+        def combined(row: Vector) -> Expr:
+            return linear(zip(row.tolist(), variables, strict=True))
+
+        m = len(parts.z_t)
+        return cls(
+            z=tuple(combined(row) for row in parts.combine[:m]),
+            t=combined(parts.combine[m]),
+            y=combined(parts.combine[m + 1]),
+            fitted=combined(parts.z_t @ parts.combine[:m]),
+        )
+
 
 def _specification(
-    tables: Tables, frame: SummedFrame, parts: Partialled, lines: _Lines, clustering: Clustering, scale: float
+    tables: Tables, frame: SummedFrame, parts: Partialled, lines: Lines, clustering: Clustering, scale: float
 ) -> Generator[Ask, Answer, tuple[dict[str, Json], tuple[Message, ...]]]:
     """Return strength, tests and Anderson-Rubin sets."""
     n, k, settings = frame.n, parts.covariates + 1, tables.settings
     variances = tables.once(
-        ("instruments", frame.rows.known), lambda: _variances(frame, parts, lines, tables, clustering)
+        ("instruments", frame.rows.known), lambda: moment_variances(frame, parts, lines, tables, clustering)
     )
     moved, weak = specification.strength(parts, variances, n, k - 1, clustering)
     agreeing, contradicted = specification.overidentification(parts, variances, n, settings.alpha)
@@ -107,10 +129,18 @@ def _specification(
     return {**moved, **agreeing, **needed, **sets}, (*weak, *contradicted, *odd)
 
 
-def _variances(
-    frame: SummedFrame, parts: Partialled, lines: _Lines, tables: Tables, clustering: Clustering
+def moment_variances(
+    frame: SummedFrame, parts: Partialled, lines: Lines, tables: Tables, clustering: Clustering
 ) -> MomentVariances:
-    """Return the variances of the moments, clustered by the first dimension."""
+    """Return the variances of the moments, clustered by the first dimension.
+
+    Args:
+        frame: the columns.
+        parts: their cross-products net of covariates.
+        lines: instruments, treatment and outcome of each row net of covariates.
+        tables: the request's shared computations.
+        clustering: the clusters of the rows.
+    """
     m, source = len(parts.z_t), frame.rows.source
     by_y = linear([(1.0, lines.y), *((-value, z) for value, z in zip(parts.z_y.tolist(), lines.z, strict=True))])
     by_t = linear([(1.0, lines.t), (-1.0, lines.fitted)])
@@ -141,7 +171,7 @@ def _clustered(moments: list[Expr], frame: SummedFrame, tables: Tables, count: i
 
 
 def _endogeneity(
-    tables: Tables, frame: SummedFrame, parts: Partialled, lines: _Lines, clustering: Clustering
+    tables: Tables, frame: SummedFrame, parts: Partialled, lines: Lines, clustering: Clustering
 ) -> Generator[Ask, Answer, dict[str, Json]]:
     """Return the tests of endogeneity."""
     n, k = frame.n, parts.covariates + 2

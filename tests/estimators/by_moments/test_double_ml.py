@@ -23,6 +23,20 @@ def test_the_median_is_over_the_same_splits(name: str) -> None:
     same(*both(name, study(2_000), Settings(repetitions=3, folds=4, seed=11)))
 
 
+@pytest.mark.parametrize(
+    "design",
+    [
+        {"instruments": 1},
+        {"instruments": 2, "amount": True},
+        {"instruments": 2, "clusters": 300, "weights": True},
+        {"instruments": 1, "clusters": 20},
+    ],
+)
+@pytest.mark.parametrize("repetitions", [1, 3])
+def test_an_instrument_is_partialled_out(design: dict[str, int], repetitions: int) -> None:
+    same(*both("dml_pliv", study(**design), Settings(repetitions=repetitions)))
+
+
 def test_an_amount_is_partialled_out() -> None:
     same(*both("dml_plr", study(amount=True)))
 
