@@ -4,7 +4,8 @@ One writer makes the statements of every engine from expressions; a dialect has 
 """
 
 from cqox.engines.duckdb_engine import DuckDBEngine
+from cqox.engines.postgres_engine import PostgresEngine
 from cqox.engines.sql import Dialect, SourceColumn, statement_of
 from cqox.engines.sql_moments import Engine, SqlMoments
 
-__all__ = ["Dialect", "DuckDBEngine", "Engine", "SourceColumn", "SqlMoments", "statement_of"]
+__all__ = ["Dialect", "DuckDBEngine", "Engine", "PostgresEngine", "SourceColumn", "SqlMoments", "statement_of"]

@@ -25,8 +25,6 @@ from cqox.estimators.numerics.portable_folds import MISSING_KEY, fold_sql, whole
 
 __all__ = ["Dialect", "SourceColumn", "Statement", "statement_of"]
 
-_FARTHEST = 700.0
-
 
 def _double_quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
@@ -49,25 +47,34 @@ class Dialect:
         quoted: returns a name between the engine's quotation marks.
         word: returns a text as a literal.
         number: returns a literal of a double with all its digits.
-        double: returns a number or a truth value as a double.
+        double: returns a number as a double.
+        truth: returns a truth value as a double.
         days: returns a date as days since 1970, a double.
         without_nan: returns a floating value with null in place of NaN.
         date_number: returns a date as whole days since 1970.
         moment_number: returns a time as whole microseconds since 1970.
         word_key: returns `portable_folds.text_key` of a word.
         total: name of the most exact sum of doubles.
+        farthest: the largest power of e, and with its sign changed the least; nearer than that of `Exp` where underflow
+            is an error, so that a product of four is none.
+        most_values: number of columns that one answer has at most.
+        apart: ends a nested `select` whose columns the engine would otherwise compute again at each use.
     """
 
     quoted: Callable[[str], str] = _double_quoted
     word: Callable[[str], str] = _single_quoted
     number: Callable[[float], str] = _exponent
     double: Callable[[str], str] = "cast({} as double)".format
+    truth: Callable[[str], str] = "cast({} as double)".format
     days: Callable[[str], str] = "cast(datediff('day', date '1970-01-01', cast({} as date)) as double)".format
     without_nan: Callable[[str], str] = "nullif({}, cast('NaN' as double))".format
     date_number: Callable[[str], str] = "datediff('day', date '1970-01-01', {})".format
     moment_number: Callable[[str], str] = "unix_micros({})".format
     word_key: Callable[[str], str] = "cast(conv(substr(md5({}), 1, 15), 16, 10) as bigint)".format
     total: str = "sum"
+    farthest: float = 700.0
+    most_values: int = 100_000
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,8 @@ class SourceColumn:
         name = dialect.quoted(self.name)
         if self.kind == "day":
             return dialect.days(name)
+        if self.kind == "truth":
+            return dialect.truth(name)
         return dialect.without_nan(dialect.double(name)) if self.floating else dialect.double(name)
 
     def as_it_is(self, dialect: Dialect) -> str:
@@ -172,7 +181,7 @@ class _Writer:
             texts = [self._text(node) for node in made]
             names = [f"e{len(self._named) + number}" for number in range(len(made))]
             listing = ", ".join(f"{text} as {name}" for text, name in zip(texts, names, strict=True))
-            rows = f"(select *, {listing} from {rows}) l{level}"
+            rows = f"(select *, {listing} from {rows}{self._dialect.apart}) l{level}"
             self._named.update(zip(made, names, strict=True))
         texts = [self._value_or_raw(root) for root in roots[:groups]] + [self._text(root) for root in roots[groups:]]
         return Statement(rows=rows, texts=tuple(texts))
@@ -200,7 +209,7 @@ class _Writer:
         return self._named.get(node) or self._written(node)
 
     def _written(self, node: Expr) -> str:
-        number = self._dialect.number
+        number, farthest = self._dialect.number, self._dialect.farthest
         match node:
             case Column(name=name):
                 return self._base[name, False]
@@ -214,7 +223,7 @@ class _Writer:
             case Quotient(top=top, bottom=bottom):
                 return f"({self._text(top)} / {self._text(bottom)})"
             case Exp(of=of):
-                return f"exp(greatest(least({self._text(of)}, {number(_FARTHEST)}), {number(-_FARTHEST)}))"
+                return f"exp(greatest(least({self._text(of)}, {number(farthest)}), {number(-farthest)}))"
             case Is(of=of, op=op, value=value):
                 text = self._value_or_raw(of)
                 one, zero = number(1.0), number(0.0)

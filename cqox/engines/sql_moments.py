@@ -78,17 +78,22 @@ class SqlMoments:
 
     def sums(self, values: Sequence[Expr], largest: Sequence[Expr] = ()) -> Totals:
         """Return the sums of some values, and the largest of others."""
-        written = self._written([*values, *largest])
-        texts = [f"{self._total}({text})" for text in written.texts[: len(values)]]
-        texts += [f"max({text})" for text in written.texts[len(values) :]]
-        found = [column[0] for column in self.engine.read(f"select {', '.join(texts)} from {written.rows}")]
-        sums = np.asarray(found[: len(values)], dtype=np.float64)
+        asked = [*((self._total, each) for each in values), *(("max", each) for each in largest)]
+        found: list[float] = []
+        for piece in self._pieces(asked):
+            written = self._written([each for _, each in piece])
+            texts = [f"{function}({text})" for (function, _), text in zip(piece, written.texts, strict=True)]
+            found += [column[0] for column in self.engine.read(f"select {', '.join(texts)} from {written.rows}")]
         return Totals(
-            sums=np.where(np.isnan(sums), 0.0, sums), largest=np.asarray(found[len(values) :], dtype=np.float64)
+            sums=_zero_without_rows(found[: len(values)]), largest=np.asarray(found[len(values) :], dtype=np.float64)
         )
 
     def grouped(self, values: Sequence[Expr], by: Sequence[Expr]) -> Matrix:
         """Return the groups of some expressions with their rows and sums."""
+        first, *others = (self._grouped(piece, by) for piece in self._pieces(values, len(by) + 1))
+        return np.concatenate((first, *(each[:, len(by) + 1 :] for each in others)), axis=1)
+
+    def _grouped(self, values: Sequence[Expr], by: Sequence[Expr]) -> Matrix:
         written = self._written([*by, *values], groups=len(by))
         keys, sums = written.texts[: len(by)], written.texts[len(by) :]
         words = [number for number, each in enumerate(by) if self._is_word(each)]
@@ -103,13 +108,17 @@ class SqlMoments:
 
     def squares(self, values: Sequence[Expr], within: Sequence[Expr]) -> tuple[Vector, int]:
         """Return the sums of squared sums within groups, and the number of groups."""
+        found = [self._squares(piece, within) for piece in self._pieces(values, 1)]
+        return np.concatenate([sums for sums, _ in found]), found[0][1]
+
+    def _squares(self, values: Sequence[Expr], within: Sequence[Expr]) -> tuple[Vector, int]:
         written = self._written([*within, *values], groups=len(within))
         keys, texts = written.texts[: len(within)], written.texts[len(within) :]
         sums = ", ".join(f"{self._total}({text}) as s{number}" for number, text in enumerate(texts))
         inner = f"(select {sums} from {written.rows} group by {', '.join(keys)}) g"
         outer = ", ".join(f"{self._total}(s{number} * s{number})" for number in range(len(texts)))
         *found, groups = self.engine.read(f"select {outer}, count(*) from {inner}")
-        return np.asarray([column[0] for column in found], dtype=np.float64), int(groups[0])
+        return _zero_without_rows([column[0] for column in found]), int(groups[0])
 
     def fetch(self, columns: Mapping[str, Expr], key: Expr, below: float) -> Mapping[str, Vector]:
         """Return some columns of the rows whose key is below a limit, in the order of the key."""
@@ -118,6 +127,11 @@ class SqlMoments:
         limit = self.engine.dialect.number(float(below))
         statement = f"select {', '.join(others)} from {written.rows} where {first} < {limit} order by {first}"
         return dict(zip(columns, self.engine.read(statement), strict=True))
+
+    def _pieces[Value](self, values: Sequence[Value], others: int = 0) -> list[Sequence[Value]]:
+        """Return the values that each of some statements asks for, next to a number of other columns."""
+        most = self.engine.dialect.most_values - others
+        return [values[start : start + most] for start in range(0, max(len(values), 1), most)]
 
     @property
     def _total(self) -> str:
@@ -131,6 +145,11 @@ class SqlMoments:
             roots, table=self.table, columns=self.columns, conditions=self.conditions, dialect=self.engine.dialect,
             groups=groups,
         )  # fmt: skip
+
+
+def _zero_without_rows(sums: Sequence[float]) -> Vector:
+    found = np.asarray(sums, dtype=np.float64)
+    return np.where(np.isnan(found), 0.0, found)
 
 
 def _product(left: Expr, right: Expr) -> Expr:

@@ -1,9 +1,12 @@
 """The suite that every engine runs: each answers as arrays in memory do."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 
+from cqox.engines import SourceColumn
 from cqox.estimators.numerics.moments import (
     ArrayMoments,
     Column,
@@ -19,6 +22,7 @@ from cqox.estimators.numerics.moments import (
     linear,
     times,
 )
+from cqox.estimators.numerics.portable_folds import text_key, whole_number_keys
 
 ROWS = 3_000
 X = tuple(Column(f"x{number}") for number in range(3))
@@ -26,11 +30,21 @@ Y, T, WORD, GROUP, KEY = (Column(name) for name in ("y", "t", "word", "group", "
 STANDARD = [linear([(0.5, column)], -0.1) for column in X]
 LOGISTIC = Quotient(Constant(1.0), linear([(1.0, Exp(linear([(1.0, STANDARD[0]), (-0.3, STANDARD[1])])))], 1.0))
 COMPLETE = Known((*X, Y, WORD))
-KINDS = {"word": "word", "flag": "truth"}
+KINDS = {"word": "word", "flag": "truth", "day": "day", "small": "number key"}
+ESTIMATES: list[tuple[str, dict[str, int]]] = [
+    *((name, {}) for name in ("ols_adjustment", "ipw_ate", "dml_irm_ate")),
+    *((name, {"clusters": 300, "weights": True}) for name in ("lin_interacted", "aipw", "dml_irm_att")),
+    *((name, {"clusters": 20}) for name in ("ols_adjustment", "dml_plr")),
+    ("iv_2sls", {"instruments": 2}),
+    ("iv_2sls", {"instruments": 1, "clusters": 300, "weights": True}),
+]
+"""Estimates, and the designs of the studies, that every engine has to give as rows in memory do."""
 
 
 def table(seed: int = 0) -> pl.DataFrame:
-    """Rows with gaps, words in several scripts, whole numbers beyond 2^53 and truth values."""
+    """Rows with gaps, words in several scripts, whole numbers beyond 2^53, truth values, dates, and columns that are
+    called as those of the statements are.
+    """
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(ROWS, 3)) * (1.0, 1e3, 1e-3) + (0.0, 1e6, 0.0)
     x[::17, 1] = np.nan
@@ -44,12 +58,33 @@ def table(seed: int = 0) -> pl.DataFrame:
         group=pl.Series(group),
         key=pl.Series(rng.integers(0, 2**61, ROWS)),
         flag=pl.Series(rng.random(ROWS) < 0.3),
+        day=pl.Series([date(1931, 2, 28) + timedelta(days=int(each)) for each in rng.integers(0, 40_000, ROWS)]),
+        small=pl.Series(rng.integers(-(2**31), 2**31, ROWS), dtype=pl.Int32),
+        c0=pl.Series(rng.normal(size=ROWS)),
+        e0=pl.Series(rng.normal(size=ROWS)),
+        t0=pl.Series(rng.normal(size=ROWS)),
     )
 
 
 def in_memory(frame: pl.DataFrame) -> Moments:
     """The same rows as arrays."""
-    return ArrayMoments(columns={name: frame[name].to_numpy() for name in frame.columns}, block=512)
+    columns: dict[str, np.ndarray] = {name: frame[name].to_numpy() for name in frame.columns}
+    if "day" in columns:
+        columns["day"] = frame["day"].to_physical().cast(pl.Float64).to_numpy()
+    if "small" in columns:
+        columns["small"] = whole_number_keys(columns["small"].astype(np.int64))
+    if "word" in columns:
+        columns["word key"] = np.array([text_key(each or "") for each in frame["word"]])
+    return ArrayMoments(columns=columns, block=512)
+
+
+def source_columns(frame: pl.DataFrame) -> dict[str, SourceColumn]:
+    """The columns of the table that holds the rows of a frame."""
+    columns = {
+        name: SourceColumn(name=name, kind=KINDS.get(name, "number"), floating=frame[name].dtype.is_float())
+        for name in frame.columns
+    }
+    return columns | ({"word key": SourceColumn(name="word", kind="word key")} if "word" in columns else {})
 
 
 class MomentsContract:
@@ -71,8 +106,9 @@ class MomentsContract:
         assert 0 < ours.count() == theirs.count() < ROWS
         treated = [each.where(Is(T, "=", 1.0)).where(Is(X[0], ">", 0.25)) for each in (ours, theirs)]
         assert treated[0].count() == treated[1].count()
-        words = [each.where(Is(WORD, "=", "it's")).count() for each in (ours, theirs)]
-        assert words[0] == words[1] > 0
+        for word in ("it's", '"b"', "東京", "x%y\\z"):
+            words = [each.where(Is(WORD, "=", word)).count() for each in (ours, theirs)]
+            assert words[0] == words[1] > 0, word
 
     def test_cross_products_by_group(self, moments: Moments, arrays: Moments) -> None:
         columns: list[Expr] = [Constant(1.0), *STANDARD, Is(WORD, "=", "東京"), Is(WORD, "=", '"b"')]
@@ -116,6 +152,51 @@ class MomentsContract:
     def test_whole_numbers_beyond_doubles_stay_apart(self, moments: Moments) -> None:
         assert moments.squares([Constant(1.0)], [GROUP])[1] == 40
 
+    def test_dates_are_days(self, moments: Moments, arrays: Moments) -> None:
+        day = Column("day")
+        values: list[Expr] = [day, Is(day, "<", 0.0), Is(day, "=", -1.0), Is(day, ">=", 20_000.0)]
+        found = [each.sums(values, [day]) for each in (moments, arrays)]
+        np.testing.assert_array_equal(found[0].sums, found[1].sums)
+        np.testing.assert_array_equal(found[0].largest, found[1].largest)
+        assert found[0].sums[1] > 0
+
+    @pytest.mark.parametrize("key", ["key", "small", "word key"])
+    def test_keys_of_every_kind_have_the_folds_of_rows_in_memory(
+        self, moments: Moments, arrays: Moments, key: str
+    ) -> None:
+        for seed, folds in ((0, 5), (7, 97)):
+            by = [Fold(Column(key), seed, 2, folds)]
+            found = [each.where(Known((WORD,))).grouped([Constant(1.0), Y], by) for each in (moments, arrays)]
+            np.testing.assert_array_equal(found[0][:, :3], found[1][:, :3])
+
+    def test_columns_may_be_called_as_those_of_statements(self, moments: Moments, arrays: Moments) -> None:
+        c0, e0, t0 = (Column(name) for name in ("c0", "e0", "t0"))
+        shared = linear([(2.0, c0), (1.0, e0), (-1.0, t0)], 0.5)
+        values = [times(shared, shared), times(shared, c0), times(e0, t0), times(t0, X[0])]
+        for conditions in ((), (Is(t0, ">", 0.0), Is(c0, "<", 1.0))):
+            found = []
+            for each in (moments, arrays):
+                for condition in conditions:
+                    each = each.where(condition)
+                found.append(each.grouped(values, [T]))
+            np.testing.assert_allclose(found[0], found[1], rtol=1e-11)
+
+    def test_more_values_than_an_answer_may_have_columns(self, moments: Moments, arrays: Moments) -> None:
+        values = [linear([(float(number), Y)], 1.0) for number in range(1, 1_701)]
+        groups = [each.where(COMPLETE).grouped(values, [T]) for each in (moments, arrays)]
+        np.testing.assert_allclose(groups[0], groups[1], rtol=1e-10, atol=1e-9)
+
+    def test_probabilities_near_zero_are_summed(self, moments: Moments, arrays: Moments) -> None:
+        # As where the arms are separated, and the line of the logit grows.
+        e = Quotient(Constant(1.0), linear([(1.0, Exp(linear([(4_000.0, X[0])])))], 1.0))
+        score = times(e, linear([(-1.0, e)], 1.0), linear([(1.0, T), (-1.0, e)]))
+        found = [each.sums([e, score, times(score, score)]).sums for each in (moments, arrays)]
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-11, atol=1e-12)
+
+    def test_every_digit_of_a_number_arrives(self, moments: Moments, arrays: Moments) -> None:
+        for value in (0.1 + 0.2, -1e-300, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, -123456.789e-7):
+            assert moments.sums([], [Constant(value)]).largest[0] == value
+
     def test_rows_are_fetched_by_their_key(self, moments: Moments, arrays: Moments) -> None:
         draw = Fold(KEY, 5, 10**6, 100)
         found = [
@@ -131,3 +212,6 @@ class MomentsContract:
         nothing = moments.where(Is(X[0], ">", 1e9))
         assert nothing.count() == 0
         assert nothing.sums([Y]).sums.tolist() == [0.0]
+        assert np.isnan(nothing.sums([T], [T, Y]).largest).all()
+        assert len(nothing.grouped([Y], [T])) == 0
+        assert nothing.squares([Y], [T]) == (pytest.approx([0.0]), 0)

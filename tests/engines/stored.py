@@ -1,18 +1,34 @@
-"""Frames as files that an engine reads."""
+"""Frames as tables that an engine reads."""
 
 from pathlib import Path
 
 import polars as pl
+import psycopg
 
-from cqox.engines import DuckDBEngine, SourceColumn, SqlMoments
-from tests.engines.contract import KINDS
+from cqox.engines import DuckDBEngine, PostgresEngine, SqlMoments
+from tests.engines.contract import source_columns
+
+_POSTGRES_TYPES = {
+    pl.Float64(): "float8",
+    pl.Int64(): "bigint",
+    pl.Int32(): "int",
+    pl.String(): "text",
+    pl.Boolean(): "boolean",
+    pl.Date(): "date",
+}
 
 
 def stored(frame: pl.DataFrame, path: Path, engine: DuckDBEngine) -> SqlMoments:
     """A frame as a file that the engine reads."""
     frame.write_parquet(path, row_group_size=700)
-    columns = {
-        name: SourceColumn(name=name, kind=KINDS.get(name, "number"), floating=frame[name].dtype.is_float())
-        for name in frame.columns
-    }
-    return SqlMoments(engine=engine, table=engine.files([path]), columns=columns)
+    return SqlMoments(engine=engine, table=engine.files([path]), columns=source_columns(frame))
+
+
+def in_postgres(frame: pl.DataFrame, address: str, engine: PostgresEngine, name: str) -> SqlMoments:
+    """A frame as a new table of a server, which the engine has not read from yet."""
+    types = ", ".join(f'"{column}" {_POSTGRES_TYPES[kind]}' for column, kind in frame.schema.items())
+    with psycopg.connect(address) as connection, connection.cursor() as cursor:
+        cursor.execute(f"create table {name} ({types})".encode())
+        with cursor.copy(f"copy {name} from stdin (format csv)".encode()) as copy:
+            copy.write(frame.write_csv(include_header=False).encode())
+    return SqlMoments(engine=engine, table=name, columns=source_columns(frame))

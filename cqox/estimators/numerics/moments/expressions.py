@@ -96,7 +96,10 @@ class Quotient(_Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exp(_Node):
-    """e to the power of an expression; powers beyond -700 and 700 count as these, where no engine overflows."""
+    """e to the power of an expression; powers beyond -700 and 700 count as these, where no engine overflows.
+
+    An engine to which underflow is an error takes nearer ones, where sums of probabilities are the same.
+    """
 
     of: "Expr"
 
