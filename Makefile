@@ -28,8 +28,11 @@ FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py te
 VAULT_TESTS := tests/e2e/test_vault.py tests/e2e/test_vault_rotations.py tests/storage/postgres/test_user_rotations.py tests/vault/test_cluster.py \
 	tests/vault/test_rotations.py
 
+# Tests of engines whose packages are a gigabyte: `make engines` runs them.
+ENGINE_TESTS := tests/engines/test_clickhouse_engine.py tests/engines/test_spark_engine.py
+
 # The tests that `make coverage` measures: those without processes of their own.
-COVERAGE ?= --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz
+COVERAGE ?= --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz $(ENGINE_TESTS:%=--ignore=%)
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
@@ -72,6 +75,11 @@ $(VENV)/.mutants-ready: $(VENV)/.test-ready requirements-mutants.lock
 	@$(INSTALL) -r requirements-mutants.lock
 	@touch $@
 
+$(VENV)/.engines-ready: $(VENV)/.test-ready requirements-engines.lock
+	@echo "Installing ClickHouse and Spark (requirements-engines.lock; a gigabyte) ..."
+	@$(INSTALL) -r requirements-engines.lock
+	@touch $@
+
 # An environment of its own: nothing else needs it, and it starts Python as the first of the path.
 $(VENV)/.chaos-toolkit-ready: $(VENV)/.test-ready deploy/chaos/requirements.lock
 	@echo "Installing Chaos Toolkit (deploy/chaos/requirements.lock) ..."
@@ -94,7 +102,7 @@ run: setup  ## start gateway and engine, run one analysis, print the address of 
 	@exec $(BIN)/cqox up --demo
 
 .PHONY: test
-test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make mesh`, `make vault` and the slow ones)
+test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, import contracts, tests (all but `make faults`, `make mesh`, `make vault`, `make engines` and the slow ones)
 	@tests/servers/redis.sh $(VENV)
 	@tests/servers/promtool.sh $(VENV)
 	@tests/servers/prometheus.sh $(VENV)
@@ -103,7 +111,7 @@ test: $(VENV)/.test-ready $(VENV)/.bench-ready check  ## format, lint, types, im
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
 	@tests/servers/object_store.sh $(VENV)
-	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
+	@$(BIN)/python -m tests.run --first --ignore=tests/e2e --ignore=tests/mesh --ignore=tests/services --ignore=tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%) $(ENGINE_TESTS:%=--ignore=%)
 	@$(BIN)/python -m cqox.chaos simulate --seeds 0-79 --minutes 4 --quiet
 	@# Real processes are started and killed here: they wait more than they work.
 	@$(BIN)/python -m tests.run -n $(SERVICE_TESTS) --dist loadfile tests/services tests/e2e tests/fuzz $(FAULT_TESTS:%=--ignore=%) $(VAULT_TESTS:%=--ignore=%)
@@ -151,6 +159,11 @@ vault: $(VENV)/.test-ready  ## everything from a vault while all of it is replac
 	@tests/servers/openbao.sh $(VENV)
 	@$(BIN)/python -m pytest -n0 $(VAULT_TESTS)
 	@$(BIN)/python -m tests.e2e.vaulted $(VAULT)
+
+.PHONY: engines
+engines: $(VENV)/.engines-ready  ## estimates by sums in ClickHouse and in Spark, which is started here (some minutes; installs a gigabyte)
+	@tests/servers/java.sh
+	@$(BIN)/python -m pytest -n0 $(ENGINE_TESTS)
 
 .PHONY: chaos
 chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and clocks while requests come in (CHAOS="engine-killed"; half an hour)
@@ -264,6 +277,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@$(EXPORT) --only-group gateway --only-group build -o requirements-gateway.lock
 	@$(EXPORT) --only-group test --only-group docs -o requirements-test.lock
 	@$(EXPORT) --only-group peers -o requirements-peers.lock
+	@$(EXPORT) --only-group engines -o requirements-engines.lock
 	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/chaos/requirements.in -o deploy/chaos/requirements.lock

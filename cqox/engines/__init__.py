@@ -3,9 +3,22 @@
 One writer makes the statements of every engine from expressions; a dialect has what they differ in.
 """
 
+from cqox.engines.clickhouse_engine import ClickHouseEngine
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.postgres_engine import PostgresEngine
+from cqox.engines.spark_engine import SparkEngine, SparkSession
 from cqox.engines.sql import Dialect, SourceColumn, statement_of
 from cqox.engines.sql_moments import Engine, SqlMoments
 
-__all__ = ["Dialect", "DuckDBEngine", "Engine", "PostgresEngine", "SourceColumn", "SqlMoments", "statement_of"]
+__all__ = [
+    "ClickHouseEngine",
+    "Dialect",
+    "DuckDBEngine",
+    "Engine",
+    "PostgresEngine",
+    "SourceColumn",
+    "SparkEngine",
+    "SparkSession",
+    "SqlMoments",
+    "statement_of",
+]

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import psycopg
 
-from cqox.engines import DuckDBEngine, PostgresEngine, SqlMoments
+from cqox.engines import ClickHouseEngine, DuckDBEngine, PostgresEngine, SparkEngine, SqlMoments
 from tests.engines.contract import source_columns
 
 _POSTGRES_TYPES = {
@@ -32,3 +32,15 @@ def in_postgres(frame: pl.DataFrame, address: str, engine: PostgresEngine, name:
         with cursor.copy(f"copy {name} from stdin (format csv)".encode()) as copy:
             copy.write(frame.write_csv(include_header=False).encode())
     return SqlMoments(engine=engine, table=name, columns=source_columns(frame))
+
+
+def in_clickhouse(frame: pl.DataFrame, path: Path, engine: ClickHouseEngine) -> SqlMoments:
+    """A frame as a file that ClickHouse in this process reads."""
+    frame.write_parquet(path, row_group_size=700)
+    return SqlMoments(engine=engine, table=f"file('{path}', Parquet)", columns=source_columns(frame))
+
+
+def in_spark(frame: pl.DataFrame, path: Path, engine: SparkEngine) -> SqlMoments:
+    """A frame as a file that Spark on this machine reads."""
+    frame.write_parquet(path, row_group_size=700)
+    return SqlMoments(engine=engine, table=f"parquet.`{path}`", columns=source_columns(frame))
