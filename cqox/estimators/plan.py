@@ -166,7 +166,7 @@ class Plan:
         seed, folds, row_key = self.settings.seed, self.settings.folds, self.data.row_key
         if self.settings.folds_version == 1:
             return fold_codes(row_key, seed=seed, split=split, folds=folds)
-        keys = self._once("fold keys", lambda: hash_keys(row_key) if self.data.fold_key is None else self.data.fold_key)
+        keys = hash_keys(row_key) if self.data.fold_key is None else self.data.fold_key
         return portable_folds(keys, seed=seed, split=split, folds=folds)
 
     def blocks(self, frame: Frame, split: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
