@@ -67,6 +67,8 @@ def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
         why = Message("by_moments.remedied")
     elif opened.rows <= SAMPLE_ROWS:
         why = Message("by_moments.small")
+    elif taken := [name for name in opened.columns if name.lower() == _NUMBER]:
+        why = Message("by_moments.column-of-engine", column=taken[0])
     if why is None:
         return True, ()
     return False, () if asked == "auto" else (Message("by_moments.in-memory", engine=asked, why=why),)
@@ -178,9 +180,13 @@ def in_engine(opened: Opened, *, threads: int, after_read: Callable[[], None]) -
 
 
 def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
-    source = SqlMoments(
-        engine=engine, table=engine.files([opened.path.absolute()], numbered=True), columns=_columns(opened)
-    )
+    files = engine.files([opened.path.absolute()], numbered=True)
+    # The engine has one column more, the number of the row.
+    theirs = dict(zip(pl.read_parquet_schema(opened.path), engine.names(files), strict=False))
+    columns = {
+        name: replace(column, name=theirs.get(column.name, column.name)) for name, column in _columns(opened).items()
+    }
+    source = SqlMoments(engine=engine, table=files, columns=columns)
     rows = _rows_of_sample(opened, source)
     sample = _read(opened.path, rows)
     table = ColumnsOnDisk(path=opened.path, height=sample.height, replaced={each.name: each for each in sample})

@@ -95,6 +95,15 @@ class DuckDBEngine:
         listed, number = _listed(map(str, paths)), str(numbered).lower()
         return f"read_parquet([{listed}], can_have_nan = true, file_row_number = {number})"
 
+    def names(self, table: str) -> list[str]:
+        """Return the names under which statements reach the columns of a table, in its order.
+
+        Args:
+            table: what follows `from`.
+        """
+        # Names that differ in case alone are one name to DuckDB, which numbers all but the first.
+        return [str(row[0]) for row in self.connection.execute(f"describe select * from {table}").fetchall()]
+
     def close(self) -> None:
         """End the engine and remove what it spilled."""
         self.connection.close()

@@ -123,6 +123,39 @@ def test_a_level_of_one_row_is_in_every_estimate(table: Path) -> None:
     assert left["estimate"] == pytest.approx(right["estimate"], rel=1e-10)
 
 
+def stored(folder: Path, **columns: object) -> Path:
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=ROWS)
+    treated = (rng.random(ROWS) < 1 / (1 + np.exp(-0.5 * x))).astype(int)
+    base = {"y": treated + x + rng.normal(size=ROWS), "t": treated, "x": x, "unit": np.arange(ROWS) // 2}
+    pl.DataFrame({**base, **columns}).write_csv(folder / "s.csv")
+    write_parquet(read_table(folder / "s.csv", name="s", limits=Limits(), options=ReadOptions()), folder / "s.parquet")
+    return folder / "s.parquet"
+
+
+STORED = {"y": "y", "treatment": "t", "covariates": ["x"], "unit_id": "unit"}
+
+
+def same_estimate(memory: Finished, engine: Finished) -> None:
+    left, right = (each.report["estimates"][0] for each in (engine, memory))
+    assert not sampled(left)
+    assert left["estimate"] == pytest.approx(right["estimate"], rel=1e-9)
+    assert left["standard_error"] == pytest.approx(right["standard_error"], rel=1e-9)
+
+
+def test_columns_whose_names_differ_in_case_alone_are_two_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    path = stored(tmp_path, X=rng.normal(size=ROWS), Y=rng.normal(size=ROWS))
+    same_estimate(*both(path, {**STORED, "covariates": ["x", "X", "Y"]}, estimators=["ols_adjustment"]))
+
+
+def test_a_column_with_the_name_of_the_row_number_is_analysed_in_memory(tmp_path: Path) -> None:
+    path = stored(tmp_path, File_Row_Number=np.arange(ROWS) % 7)
+    found = run(path, STORED, engine="duckdb", estimators=["ols_adjustment"])
+    assert found.engine == "memory"
+    assert [note for note in found.report["notes"] if "File_Row_Number" in note and "ran in memory" in note]
+
+
 def test_small_tables_stay_in_memory_unless_asked(table: Path) -> None:
     assert run(table, MAPPINGS["units"], estimators=["ols_adjustment"]).engine == "memory"
 
