@@ -1,5 +1,6 @@
 """The roles of a request as expressions of a table's columns: what `prepare` makes arrays of, for an engine to sum."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -30,6 +31,7 @@ def encoded(
     amount: bool,
     keyed: bool,
     units_repeat: bool | None,
+    beyond: Collection[str] = (),
 ) -> Encoded:
     """Return the roles of one contrast.
 
@@ -43,6 +45,7 @@ def encoded(
         amount: True if the treatment is an amount.
         keyed: True if the source has keys from which folds are made as in memory.
         units_repeat: whether some unit has several rows; None if that is not known.
+        beyond: columns with more levels than enter as indicators.
 
     Raises:
         NotByMoments: a role or an option has no such expression.
@@ -51,7 +54,9 @@ def encoded(
         raise NotByMoments(Message("by_moments.indicators"))
     if "treatment" not in roles or not {"y", "reward"} & roles.keys():
         raise NotByMoments(Message("by_moments.no-treatment"))
-    made = _Encoding(frame=frame, columns=with_categories(frame, columns, roles, options.categorical, []), roles=roles)
+    made = _Encoding(
+        frame=frame, columns=with_categories(frame, columns, roles, options.categorical, []), roles=roles, beyond=beyond
+    )
     covariates = made.columns_of("covariates")
     treatment, condition = (made.amount(), None) if amount else made.treatment(options, contrast)
     for each in (condition, made.positive_weight()):
@@ -80,6 +85,7 @@ class _Encoding:
     frame: pl.DataFrame
     columns: Columns
     roles: RoleMapping
+    beyond: Collection[str]
 
     def one(self, role: str) -> Column | None:
         """Return the only column of a role."""
@@ -125,6 +131,8 @@ class _Encoding:
             if amount and not is_category(self.columns, name):
                 found.append(Column(name))
             else:
+                if name in self.beyond:
+                    raise NotByMoments(Message("by_moments.fixed-effects"))
                 found += [_indicator(name, level) for level in _levels(series)[1:]]
         return tuple(found)
 

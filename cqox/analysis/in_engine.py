@@ -17,9 +17,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cqox.analysis.encoding import KEY, encoded
+from cqox.analysis.levels import MAX_LEVELS
 from cqox.analysis.mapping import columns_of, names_in
 from cqox.analysis.opened import Opened
 from cqox.analysis.prepare import Contrast
+from cqox.analysis.ranges import refuse_out_of_range
 from cqox.contract.messages import Message, of
 from cqox.datasets import Column as Described
 from cqox.datasets import ColumnsOnDisk
@@ -46,7 +48,6 @@ _FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
 """Numbers of splits that no request has, for the hash that chooses the sample."""
 
 _ROW, _NUMBER = "row number", "file_row_number"
-_MOST_LEVELS = 50
 
 
 def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
@@ -67,11 +68,22 @@ def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
         why = Message("by_moments.remedied")
     elif opened.rows <= SAMPLE_ROWS:
         why = Message("by_moments.small")
+    elif _many_levels(opened):
+        why = Message("by_moments.fixed-effects")
     elif taken := [name for name in opened.columns if name.lower() == _NUMBER]:
         why = Message("by_moments.column-of-engine", column=taken[0])
     if why is None:
         return True, ()
     return False, () if asked == "auto" else (Message("by_moments.in-memory", engine=asked, why=why),)
+
+
+def _many_levels(opened: Opened) -> bool:
+    """Return whether a covariate has so many levels that most rows of a sample would have one of their own."""
+    columns = [opened.columns[name] for name in names_in(opened.roles.get("covariates", ()))]
+    return any(
+        column.dtype in ("enum", "string") and 2 * column.distinct * opened.rows > SAMPLE_ROWS * column.count
+        for column in columns
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +133,7 @@ class InEngine:
             roles = encoded(
                 self.source, self.frame, here.columns, here.roles, here.options, contrast=number, keyed=self.by_unit,
                 units_repeat=self._units_repeat(), amount=contrast.data.treatment_kind == "continuous",
+                beyond={name for name, column in here.columns.items() if column.distinct > MAX_LEVELS},
             )  # fmt: skip
         except NotByMoments as error:
             return partial(self._replaced, dict.fromkeys(names, error)), contrast.data.n
@@ -187,6 +200,7 @@ def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
         name: replace(column, name=theirs.get(column.name, column.name)) for name, column in _columns(opened).items()
     }
     source = SqlMoments(engine=engine, table=files, columns=columns)
+    refuse_out_of_range(opened.columns, opened.roles, source)
     rows = _rows_of_sample(opened, source)
     sample = _read(opened.path, rows)
     table = ColumnsOnDisk(path=opened.path, height=sample.height, replaced={each.name: each for each in sample})
@@ -245,7 +259,7 @@ def _rare(opened: Opened, source: Moments, chosen: NDArray[np.int64]) -> NDArray
     names = [
         name
         for name in columns_of(opened.roles)
-        if opened.columns[name].distinct <= _MOST_LEVELS and opened.columns[name].levels
+        if opened.columns[name].distinct <= MAX_LEVELS and opened.columns[name].levels
     ]
     if not names:
         return np.empty(0, dtype=np.int64)

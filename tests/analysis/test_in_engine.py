@@ -133,7 +133,7 @@ def stored(folder: Path, **columns: object) -> Path:
     return folder / "s.parquet"
 
 
-STORED = {"y": "y", "treatment": "t", "covariates": ["x"], "unit_id": "unit"}
+STORED: dict[str, object] = {"y": "y", "treatment": "t", "covariates": ["x"], "unit_id": "unit"}
 
 
 def same_estimate(memory: Finished, engine: Finished) -> None:
@@ -154,6 +154,35 @@ def test_a_column_with_the_name_of_the_row_number_is_analysed_in_memory(tmp_path
     found = run(path, STORED, engine="duckdb", estimators=["ols_adjustment"])
     assert found.engine == "memory"
     assert [note for note in found.report["notes"] if "File_Row_Number" in note and "ran in memory" in note]
+
+
+@pytest.mark.parametrize(("role", "values"), [("weights", [1.0, -1.0]), ("pscore", [0.5, 1.2])])
+def test_a_value_out_of_range_is_refused_wherever_it_is(tmp_path: Path, role: str, values: list[float]) -> None:
+    for row in (1, 2001, 4001):
+        path = stored(tmp_path, v=np.where(np.arange(ROWS) == row, *values[::-1]))
+        with pytest.raises(InvalidRequest, match="1 "):
+            run(path, {**STORED, role: "v"}, engine="duckdb", estimators=["ols_adjustment"])
+
+
+def test_codes_of_more_levels_than_indicators_are_left_to_the_sample(tmp_path: Path) -> None:
+    path = stored(tmp_path, code=np.where(np.arange(ROWS) % 300 < 60, np.arange(ROWS) % 300, 0))
+    mapping = {**STORED, "covariates": ["x", "code"]}
+    found = run(path, mapping, engine="duckdb", estimators=["ols_adjustment"], categorical=["code"])
+    assert "fixed effects" in sampled(found.report["estimates"][0])[0]
+
+
+def test_rare_words_beyond_the_indicators_are_left_to_the_sample(tmp_path: Path) -> None:
+    path = stored(tmp_path, word=[f"k{row // 100 % 56:02d}" if row % 100 == 0 else "k00" for row in range(ROWS)])
+    mapping = {**STORED, "covariates": ["x", "word"]}
+    found = run(path, mapping, engine="duckdb", estimators=["ols_adjustment"])
+    assert "fixed effects" in sampled(found.report["estimates"][0])[0]
+
+
+def test_levels_too_many_for_a_sample_are_analysed_in_memory(tmp_path: Path) -> None:
+    path = stored(tmp_path, word=[f"k{row * 7919 % 2500}" for row in range(ROWS)])
+    found = run(path, {**STORED, "covariates": ["x", "word"]}, engine="duckdb", estimators=["ols_adjustment"])
+    assert found.engine == "memory"
+    assert [note for note in found.report["notes"] if "ran in memory" in note and "fixed effects" in note]
 
 
 def test_small_tables_stay_in_memory_unless_asked(table: Path) -> None:
