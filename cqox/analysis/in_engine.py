@@ -1,6 +1,7 @@
 """A table that an engine sums, with a sample of its rows in memory for everything that sums cannot give.
 
-The sample is chosen by a hash of the unit (of the row where no unit is mapped), so that it is the same in every run.
+The sample is chosen by a hash of the unit, so that it is the same in every run; by a hash of the row's number where no
+unit is mapped, where units are few, or where their sizes are so uneven that the sample would be far from its size.
 Every level of a mapped column occurs in it: where a rare one would not, its last row is added.
 """
 
@@ -32,7 +33,7 @@ from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
-from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Moments, linear
+from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Known, Moments, linear, times
 
 __all__ = ["CELLS_IN_MEMORY", "SAMPLE_ROWS", "InEngine", "in_engine", "wants_engine"]
 
@@ -47,7 +48,9 @@ _STEPS = 250
 _FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
 """Numbers of splits that no request has, for the hash that chooses the sample."""
 
-_ROW, _NUMBER = "row number", "file_row_number"
+_ROW, _ROW_KEY, _NUMBER = "row number", "row key", "file_row_number"
+_FEWEST_UNITS = 100
+"""Expected number of units below which the sample is of rows: few units say little of the others."""
 
 
 def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
@@ -95,7 +98,8 @@ class InEngine:
         source: all rows.
         frame: the mapped columns of the sample.
         rows: number of all rows.
-        by_unit: True if the sample is of whole units, from which folds are made too.
+        by_unit: True if the sample is of whole units.
+        keyed: True if folds are made from units, as in memory.
     """
 
     opened: Opened
@@ -103,6 +107,7 @@ class InEngine:
     frame: pl.DataFrame
     rows: int
     by_unit: bool
+    keyed: bool
 
     @property
     def note(self) -> Message:
@@ -131,7 +136,7 @@ class InEngine:
         here = self.opened
         try:
             roles = encoded(
-                self.source, self.frame, here.columns, here.roles, here.options, contrast=number, keyed=self.by_unit,
+                self.source, self.frame, here.columns, here.roles, here.options, contrast=number, keyed=self.keyed,
                 units_repeat=self._units_repeat(), amount=contrast.data.treatment_kind == "continuous",
                 beyond={name for name, column in here.columns.items() if column.distinct > MAX_LEVELS},
             )  # fmt: skip
@@ -201,7 +206,7 @@ def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
     }
     source = SqlMoments(engine=engine, table=files, columns=columns)
     refuse_out_of_range(opened.columns, opened.roles, source)
-    rows = _rows_of_sample(opened, source)
+    rows, by_unit = _rows_of_sample(opened, source)
     sample = _read(opened.path, rows)
     table = ColumnsOnDisk(path=opened.path, height=sample.height, replaced={each.name: each for each in sample})
     return InEngine(
@@ -209,7 +214,8 @@ def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
         source=source,
         frame=sample.select(columns_of(opened.roles)),
         rows=opened.rows,
-        by_unit=_key_column(opened) is not None,
+        by_unit=by_unit,
+        keyed=_key_column(opened) is not None,
     )
 
 
@@ -220,8 +226,8 @@ def _columns(opened: Opened) -> dict[str, SourceColumn]:
         for name, column in opened.columns.items()
     }
     found[_ROW] = SourceColumn(name=_NUMBER, kind="number")
-    key = _key_column(opened)
-    found[KEY] = SourceColumn(name=_NUMBER, kind="number key") if key is None else key
+    found[_ROW_KEY] = SourceColumn(name=_NUMBER, kind="number key")
+    found[KEY] = _key_column(opened) or found[_ROW_KEY]
     return found
 
 
@@ -244,36 +250,66 @@ def _key_column(opened: Opened) -> SourceColumn | None:
             return SourceColumn(name=column.name, kind="word key")
 
 
-def _rows_of_sample(opened: Opened, source: Moments) -> NDArray[np.int64]:
-    """Return the ascending numbers of the rows of the sample."""
-    key, seed = Column(KEY), opened.options.seed
-    first, second = (Fold(key, seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
-    draw = linear([(float(_STEPS), first), (1.0, second)])
+def _rows_of_sample(opened: Opened, source: Moments) -> tuple[NDArray[np.int64], bool]:
+    """Return the ascending numbers of the rows of the sample, and whether it is of whole units."""
     steps = -(-SAMPLE_ROWS * _STEPS * _STEPS // opened.rows)
+    key = _key_column(opened)
+    by_unit = key is not None and opened.columns[key.name].distinct * steps >= _FEWEST_UNITS * _STEPS * _STEPS
+    if by_unit:
+        drawn = source.where(Is(_draw(KEY, opened), "<", float(steps))).count()
+        by_unit = SAMPLE_ROWS <= 2 * drawn <= 3 * SAMPLE_ROWS
+    draw = _draw(KEY if by_unit else _ROW_KEY, opened)
     chosen = source.fetch({"row": Column(_ROW)}, draw, steps)["row"].astype(np.int64)
-    return np.unique(np.concatenate([chosen, _rare(opened, source, chosen)]))
+    return np.unique(np.concatenate([chosen, _rare(opened, source, chosen)])), by_unit
+
+
+def _draw(key: str, opened: Opened) -> Expr:
+    """Return a number from 0 to `_STEPS`² - 1 of each row, equal for equal keys."""
+    first, second = (Fold(Column(key), opened.options.seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
+    return linear([(float(_STEPS), first), (1.0, second)])
 
 
 def _rare(opened: Opened, source: Moments, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a row of each level of a mapped column that does not occur in the chosen rows."""
-    names = [
-        name
-        for name in columns_of(opened.roles)
-        if opened.columns[name].distinct <= MAX_LEVELS and opened.columns[name].levels
-    ]
-    if not names:
-        return np.empty(0, dtype=np.int64)
-    seen = _read(opened.path, chosen, names)
+    """Return a row of each level of a mapped column that does not occur in the chosen rows.
+
+    Levels are those of words and codes, and the values of an outcome or a treatment that has few in the sample.
+    """
+    seen = _read(opened.path, chosen, columns_of(opened.roles))
     conditions: list[Expr] = []
-    for name in names:
-        there = {str(level) for level in seen[name].drop_nulls().unique()}
-        for level in opened.columns[name].levels or ():
-            if level not in there:
-                conditions.append(Is(Column(name), "=", _value(level, opened.columns[name])))
-    if not conditions:
-        return np.empty(0, dtype=np.int64)
-    places = [source.where(each).sums([], [Column(_ROW)]).largest[0] for each in conditions]
-    return np.asarray([place for place in places if not np.isnan(place)], dtype=np.int64)
+    found: list[int] = []
+    for name in seen.columns:
+        column = opened.columns[name]
+        there = seen[name].drop_nulls().unique().to_list()
+        if column.distinct <= MAX_LEVELS and column.levels:
+            texts = {str(level) for level in there}
+            missed = [level for level in column.levels if level not in texts]
+            conditions += [Is(Column(name), "=", _value(level, column)) for level in missed]
+        elif column.is_number and name in _compared(opened) and len(there) < min(column.distinct, MAX_LEVELS + 1):
+            found += _unseen(source, name, there)
+    if conditions:
+        # The row number counts from 1 here, so that 0 says that there is none.
+        places = [times(each, linear([(1.0, Column(_ROW))], 1.0)) for each in conditions]
+        found += [int(place) - 1 for place in source.sums([], places).largest if place > 0]
+    return np.asarray(found, dtype=np.int64)
+
+
+def _compared(opened: Opened) -> set[str]:
+    return {str(opened.roles[role]) for role in ("y", "reward", "treatment", "dose") if role in opened.roles}
+
+
+def _unseen(source: Moments, name: str, there: Sequence[float]) -> list[int]:
+    """Return the last rows of some of the numbers that a column has beyond those of the sample."""
+    found: list[int] = []
+    others = source.where(Known((Column(name),)))
+    for value in there:
+        others = others.where(linear([(-1.0, Is(Column(name), "=", float(value)))], 1.0))
+    while len(there) + len(found) <= MAX_LEVELS:
+        row, value = others.sums([], [Column(_ROW), Column(name)]).largest
+        if np.isnan(row):
+            break
+        found.append(int(others.where(Is(Column(name), "=", float(value))).sums([], [Column(_ROW)]).largest[0]))
+        others = others.where(Is(Column(name), "<", float(value)))
+    return found
 
 
 def _value(level: str, column: Described) -> float | str:
