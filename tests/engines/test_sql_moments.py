@@ -31,3 +31,16 @@ def test_cross_products_with_ones_are_sums(engine: DuckDBEngine, tmp_path: Path)
     found = source.gram([Constant(1.0), Column("x")])
     np.testing.assert_array_equal(found.products, [[[3.0, 7.0], [7.0, 21.0]]])
     assert found.counts.tolist() == [3.0]
+
+
+def test_cross_products_of_many_columns_within_groups_are_summed_in_parts(engine: DuckDBEngine, tmp_path: Path) -> None:
+    # 11,476 sums in one statement with groups would end the process.
+    values = np.random.default_rng(4).normal(size=(60, 151))
+    names = [f"x{number}" for number in range(150)]
+    frame = pl.DataFrame(values[:, :150], schema=names).with_columns(group=pl.Series([0, 1] * 30))
+    source = stored(frame, tmp_path / "rows.parquet", engine)
+    found = source.gram([Constant(1.0), *map(Column, names)], [Column("group")])
+    for group in (0, 1):
+        rows = np.column_stack([np.ones(30), values[group::2, :150]])
+        np.testing.assert_allclose(found.products[group], rows.T @ rows, atol=1e-12)
+    assert found.counts.tolist() == [30.0, 30.0]
