@@ -224,7 +224,8 @@ class Tables:
         distinct = list(dict.fromkeys(each for group in columns.values() for each in group))
         centre, scale = self._standard(distinct, rows)
         standard = {
-            each: linear([(1.0 / s, each)], -c / s) if s > 0 else Constant(0.0)
+            # Centred first, which is exact where the centre is far larger than the scale.
+            each: linear([(1.0 / s, linear([(1.0, each)], -c))]) if s > 0 else Constant(0.0)
             for each, c, s in zip(distinct, centre.tolist(), scale.tolist(), strict=True)
         }
         found = rows.source.gram([ONE, *standard.values()], by, self.encoded.weights)
