@@ -33,6 +33,7 @@ from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
+from cqox.estimators.catalog import reason_against
 from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Known, Moments, linear, times
 
 __all__ = ["CELLS_IN_MEMORY", "SAMPLE_ROWS", "InEngine", "in_engine", "wants_engine"]
@@ -49,6 +50,8 @@ _FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
 """Numbers of splits that no request has, for the hash that chooses the sample."""
 
 _ROW, _ROW_KEY, _NUMBER = "row number", "row key", "file_row_number"
+_FEWEST_OF_ARM = 50
+"""Rows of an arm below which the sample gets more of it."""
 _FEWEST_UNITS = 100
 """Expected number of units below which the sample is of rows: few units say little of the others."""
 
@@ -132,7 +135,7 @@ class InEngine:
             plan: the plan of the sample.
             chosen: the estimators to run.
         """
-        names = [each.name for each in chosen if each.name in BY_MOMENTS and each.applies(plan) is None]
+        names = [each.name for each in chosen if each.name in BY_MOMENTS and reason_against(each, plan) is None]
         here = self.opened
         try:
             roles = encoded(
@@ -157,9 +160,9 @@ class InEngine:
         whole = found.get(sampled.name)
         if isinstance(whole, Estimate):
             return whole
+        rows, of_all = self.frame.height, self.rows
         if sampled.estimate is None:
             return sampled
-        rows, of_all = self.frame.height, self.rows
         if isinstance(whole, UnusableData):
             note = Message("by_moments.sampled-refused", rows=rows, of=of_all, reason=of(whole.detail))
         else:
@@ -286,11 +289,26 @@ def _rare(opened: Opened, source: Moments, chosen: NDArray[np.int64]) -> NDArray
             conditions += [Is(Column(name), "=", _value(level, column)) for level in missed]
         elif column.is_number and name in _compared(opened) and len(there) < min(column.distinct, MAX_LEVELS + 1):
             found += _unseen(source, name, there)
+    found += [row for name in _compared(opened) for row in _of_rare_arms(opened, source, seen[name])]
     if conditions:
         # The row number counts from 1 here, so that 0 says that there is none.
         places = [times(each, linear([(1.0, Column(_ROW))], 1.0)) for each in conditions]
         found += [int(place) - 1 for place in source.sums([], places).largest if place > 0]
     return np.asarray(found, dtype=np.int64)
+
+
+def _of_rare_arms(opened: Opened, source: Moments, seen: pl.Series) -> list[int]:
+    """Return more rows of each level of the treatment of which the sample has too few for an estimate."""
+    column, found = opened.columns[seen.name], list[int]()
+    if seen.name != opened.roles.get("treatment") or not column.levels:
+        return found
+    drawn = {str(level): rows for level, rows in seen.drop_nulls().value_counts().iter_rows()}
+    for level, rows in zip(column.levels, column.level_counts, strict=True):
+        if drawn.get(level, 0) < min(rows, _FEWEST_OF_ARM):
+            below = -(-4 * _FEWEST_OF_ARM * _STEPS * _STEPS // rows)
+            own = source.where(Is(Column(seen.name), "=", _value(level, column)))
+            found += own.fetch({"row": Column(_ROW)}, _draw(_ROW_KEY, opened), below)["row"].astype(int).tolist()
+    return found
 
 
 def _compared(opened: Opened) -> set[str]:

@@ -225,6 +225,22 @@ def test_an_outcome_that_is_rarely_above_zero_has_such_rows_in_the_sample(tmp_pa
         same_estimate(memory, engine)
 
 
+def test_an_arm_of_few_rows_is_estimated_from_all_of_them(tmp_path: Path) -> None:
+    arm = np.array(["none", "common"])[np.arange(ROWS) * 7 % 2].astype(object)
+    arm[[11, 2011, 3011, 4011, 5011, 5911]] = "seldom"
+    path = stored(tmp_path, arm=arm)
+    memory, engine = both(path, {**STORED, "treatment": "arm"}, estimators=["difference_in_means", "t_learner"])
+    statuses = [
+        {(e["name"], e["contrast"]): e["status"] for e in found.report["estimates"]} for found in (memory, engine)
+    ]
+    assert statuses[0] == statuses[1]
+
+
+def test_an_outcome_far_from_zero_keeps_its_digits(tmp_path: Path) -> None:
+    path = stored(tmp_path, far=1e9 + 1e-3 * np.random.default_rng(2).normal(size=ROWS))
+    same_estimate(*both(path, {**STORED, "y": "far"}, estimators=["difference_in_means"]))
+
+
 def test_small_tables_stay_in_memory_unless_asked(table: Path) -> None:
     assert run(table, MAPPINGS["units"], estimators=["ols_adjustment"]).engine == "memory"
 
