@@ -6,7 +6,7 @@ Every level of a mapped column occurs in it: where a rare one would not, its las
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -136,6 +136,7 @@ class InEngine:
             chosen: the estimators to run.
         """
         names = [each.name for each in chosen if each.name in BY_MOMENTS and reason_against(each, plan) is None]
+        mapped = {each.name for each in chosen if all(plan.has(role) for role in each.requires)}
         here = self.opened
         try:
             roles = encoded(
@@ -144,10 +145,10 @@ class InEngine:
                 beyond={name for name, column in here.columns.items() if column.distinct > MAX_LEVELS},
             )  # fmt: skip
         except NotByMoments as error:
-            return partial(self._replaced, dict.fromkeys(names, error)), contrast.data.n
+            return partial(self._replaced, dict.fromkeys(names, error), mapped), contrast.data.n
         tables = Tables(roles, plan)
         found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
-        return partial(self._replaced, found), roles.source.count()
+        return partial(self._replaced, found, mapped), roles.source.count()
 
     def _units_repeat(self) -> bool | None:
         """Return whether some unit has several rows in the whole table; None where that must be asked."""
@@ -156,13 +157,19 @@ class InEngine:
         unit = self.opened.columns[str(self.opened.roles["unit_id"])]
         return False if unit.distinct == unit.count else None
 
-    def _replaced(self, found: Mapping[str, Estimate | Exception], sampled: Estimate) -> Estimate:
+    def _replaced(
+        self, found: Mapping[str, Estimate | Exception], mapped: Collection[str], sampled: Estimate
+    ) -> Estimate:
         whole = found.get(sampled.name)
         if isinstance(whole, Estimate):
             return whole
         rows, of_all = self.frame.height, self.rows
         if sampled.estimate is None:
-            return sampled
+            if sampled.reason is None or sampled.name not in mapped:
+                return sampled
+            # Every role is there: it is the rows of the sample that do not support it.
+            why = Message("by_moments.sampled-skipped", rows=rows, of=of_all, reason=sampled.reason)
+            return replace(sampled, reason=why)
         if isinstance(whole, UnusableData):
             note = Message("by_moments.sampled-refused", rows=rows, of=of_all, reason=of(whole.detail))
         else:

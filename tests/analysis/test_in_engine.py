@@ -301,3 +301,10 @@ def test_an_encrypted_table_is_read_through_its_link_and_spills_nothing(
         os.close(nameless)
     assert found.engine.startswith("duckdb")
     assert opened == [None]
+
+
+def test_an_estimate_that_the_sample_does_not_support_says_so(table: Path) -> None:
+    found = run(table, MAPPINGS["instrument"], engine="duckdb", estimators=["iv_wald", "twfe"])
+    reasons = {each["name"]: each["reason"] for each in found.report["estimates"]}
+    assert reasons["iv_wald"].startswith("In a sample of")
+    assert "In a sample of" not in reasons["twfe"]
