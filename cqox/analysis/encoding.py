@@ -74,7 +74,6 @@ def encoded(
         weights=made.one("weights"),
         clusters=tuple(Column(name) for name in names_in(roles.get("cluster", ()))),
         unit=made.one("unit_id"),
-        time=made.one("time"),
         row_key=Column(KEY) if keyed else None,
         units_repeat=units_repeat,
     )

@@ -33,7 +33,7 @@ class Encoded:
         post: 1 after the intervention, else 0.
         weights: sampling weights, positive.
         clusters: columns of any type.
-        unit, time: columns of any type.
+        unit: a column of any type.
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
         units_repeat: whether some unit has several rows; None if the rows must be asked.
@@ -50,14 +50,13 @@ class Encoded:
     weights: Expr | None = None
     clusters: tuple[Column, ...] = field(default=())
     unit: Column | None = None
-    time: Column | None = None
     row_key: Column | None = None
     units_repeat: bool | None = None
 
     def of(self, role: str) -> tuple[Expr, ...]:
         """Return the expressions of a role; none where it is not mapped."""
         one = {"y": self.y, "treatment": self.treatment, "pscore": self.pscore, "post": self.post,
-               "weights": self.weights, "unit_id": self.unit, "time": self.time}  # fmt: skip
+               "weights": self.weights, "unit_id": self.unit}  # fmt: skip
         many = {
             "covariates": self.covariates,
             "propensity_covariates": self.propensity_covariates,
