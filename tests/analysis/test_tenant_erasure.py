@@ -125,6 +125,8 @@ async def test_what_a_request_in_flight_has_left_is_erased_once_more(tmp_path: P
         begun = await mine.erasures.request_tenant("acme", requested_by="x")
         ended = await finished(mine, begun.erasure_id)
         await acme.store.save(a_report(1))
+        # The engine resumes erasures by itself too; it may have looked before the report came.
+        mine.erasures._swept.clear()
         await mine.erasures.resume()
         assert await left(acme) == []
         assert await mine.erasures.find(begun.erasure_id) == ended

@@ -66,7 +66,7 @@ def table(seed: int = 0) -> pl.DataFrame:
     )
 
 
-def in_memory(frame: pl.DataFrame) -> Moments:
+def in_memory(frame: pl.DataFrame) -> ArrayMoments:
     """The same rows as arrays."""
     columns: dict[str, np.ndarray] = {name: frame[name].to_numpy() for name in frame.columns}
     if "day" in columns:

@@ -97,6 +97,8 @@ class ArrayMoments:
         """Return the groups of some expressions with their rows and sums."""
         keys, codes = self._groups(by)
         count = len(keys)
+        if not len(codes):
+            return np.zeros((0, len(by) + 1 + len(values)))
 
         def work(s: slice) -> Partial:
             of = self._at(s)

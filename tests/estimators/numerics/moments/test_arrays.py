@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,8 +12,7 @@ class TestArrays(MomentsContract):
     @pytest.fixture(scope="class")
     @classmethod
     def moments(cls) -> Moments:
-        frame = table()
-        return ArrayMoments(columns={name: frame[name].to_numpy() for name in frame.columns}, block=97, threads=2)
+        return replace(in_memory(table()), block=97, threads=2)
 
 
 def test_cross_products_are_those_of_a_matrix() -> None:
