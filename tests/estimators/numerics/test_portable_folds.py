@@ -3,6 +3,7 @@ import itertools
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import duckdb
 import numpy as np
@@ -122,7 +123,7 @@ def test_duckdb_gives_two_million_keys_the_same_folds(seed: int, split: int, fol
 
 def test_sqlite_gives_the_same_folds_and_keys() -> None:
     keys, numbers = np.array([*EDGES, *keys_of(20_000).tolist()]), WHOLE
-    with sqlite3.connect(":memory:") as base:
+    with closing(sqlite3.connect(":memory:")) as base:
         base.execute("create table t (k bigint)")
         base.executemany("insert into t values (?)", [(key,) for key in keys.tolist()])
         found = base.execute(f"select {fold_sql('k', 4, 2, 5)} from t order by rowid").fetchall()
