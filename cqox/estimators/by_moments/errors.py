@@ -17,11 +17,11 @@ from cqox.estimators.by_moments.tables import Clustering, SummedFrame, Tables
 from cqox.estimators.data import Settings, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.arm_sizes import RowsByArm, allowing_for_clusters, compares_rows
-from cqox.estimators.inference.cluster_arms import ClustersByArm, degrees_by_mass
-from cqox.estimators.inference.clusters import FEW_CLUSTERS
+from cqox.estimators.inference.cluster_arms import degrees_by_mass
+from cqox.estimators.inference.error_choice import by_unit, error_choice, few_clusters, no_error, unclustered
 from cqox.estimators.inference.make_estimate import EstimateId, assembled, pooled_periods
 from cqox.estimators.inference.small_arms import sparse_arms
-from cqox.estimators.inference.standard_errors import Uncertainty
+from cqox.estimators.inference.standard_errors import Uncertainty, one_cluster
 
 __all__ = ["Regression", "influence_error", "refuse_sparse", "regression_error", "reported"]
 
@@ -101,10 +101,10 @@ def influence_error(
             notes.append(Message("inference.error-without-meaning", asked=asked, error=name))
         return Uncertainty(
             standard_error=plain or None, method=name, degrees=None, alternates=alternates, notes=tuple(notes),
-            warnings=tuple(_unclustered(clustering, settings)),
+            warnings=tuple(unclustered(clustering, settings)),
         )  # fmt: skip
     if clustering.fewest < 2:
-        return _one_cluster(name)
+        return one_cluster(name)
     if asked == "CRV3":
         notes.append(Message("inference.crv3-for-regressions"))
     variance = clustered(sums, clustering, settings, warnings)
@@ -113,15 +113,15 @@ def influence_error(
     left_out = _left_out(sums.cells) if asked == "auto" and variance > 0 and arms else None
     kind = "CRV1" if left_out is None else "CRV3L"
     if left_out is None:
-        warnings += _few(clustering)
+        warnings += few_clusters(clustering)
     else:
         alternates[kind] = math.sqrt(float(left_out.sum()))
     degrees, remarks = _degrees(sums.cells, clustering, left_out)
     found = Uncertainty(
-        standard_error=alternates.get(kind), method=f"{kind} ({name}){_by_unit(clustering)}", degrees=degrees,
+        standard_error=alternates.get(kind), method=f"{kind} ({name}){by_unit(clustering)}", degrees=degrees,
         alternates=alternates, notes=(*notes, *remarks), warnings=tuple(warnings),
     )  # fmt: skip
-    return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
+    return found if variance > 0 else found.without_error(no_error(variance, clustered=plain > 0))
 
 
 def _left_out(cells: Cells | None) -> Vector | None:
@@ -151,11 +151,11 @@ def regression_error(fit: Regression, clustering: Clustering, settings: Settings
     """
     sums, n, automatic = fit.sums, fit.n, settings.se == "auto"
     by_arm = clustering.by_arm if fit.compares_arms else None
-    chosen, notes, warnings = _choice(by_arm, clustering, settings, "HC1" if fit.hc2 is None else "HC2")
+    chosen, notes, warnings = error_choice(by_arm, clustering, settings, "HC1" if fit.hc2 is None else "HC2")
     if chosen == "HC3" or (chosen == "HC2" and fit.hc2 is None):
         raise NotByMoments(Message("by_moments.leverages", error=chosen))
     if chosen in ("CRV1", "CRV3") and clustering.fewest < 2:
-        return _one_cluster(chosen)
+        return one_cluster(chosen)
     variances = {"iid": fit.iid_variance, "HC0": sums.squares, "HC1": sums.squares * n / (n - fit.parameters)}
     if fit.hc2 is not None:
         variances["HC2"] = fit.hc2[0]
@@ -167,7 +167,7 @@ def regression_error(fit: Regression, clustering: Clustering, settings: Settings
         values = fit.without_each()
         if isinstance(values, Message):
             chosen = "CRV1"
-            warnings += [Message("inference.crv3-not-computed", reason=values), *_few(clustering)]
+            warnings += [Message("inference.crv3-not-computed", reason=values), *few_clusters(clustering)]
             by_cluster = None if sums.cells is None else np.square(sums.cells.contributions.sum(axis=0))
         else:
             by_cluster = np.asarray((len(values) - 1) / len(values) * np.square(values - fit.value))
@@ -184,7 +184,7 @@ def regression_error(fit: Regression, clustering: Clustering, settings: Settings
     alternates = {kind + suffix: math.sqrt(value) for kind, value in variances.items() if value > 0}
     found = Uncertainty(
         standard_error=alternates.get(chosen + suffix),
-        method=chosen + (_by_unit(clustering) if grouped else "") + suffix,
+        method=chosen + (by_unit(clustering) if grouped else "") + suffix,
         degrees=degrees,
         alternates=alternates,
         notes=(*notes, *remarks),
@@ -193,62 +193,8 @@ def regression_error(fit: Regression, clustering: Clustering, settings: Settings
     )
     refusal = by_arm.refusal() if grouped and by_arm is not None and settings.se != "CRV1" else None
     if refusal is None and found.standard_error is None:
-        refusal = _no_error(variances[chosen], clustered=grouped and variances["HC0"] > 0)
+        refusal = no_error(variances[chosen], clustered=grouped and variances["HC0"] > 0)
     return found if refusal is None else found.without_error(refusal)
-
-
-def _choice(
-    by_arm: ClustersByArm | None, clustering: Clustering, settings: Settings, default: str
-) -> tuple[str, list[Message], list[Message]]:
-    """Return the error to report, with notes and warnings on the choice."""
-    asked, notes, warnings = settings.se, list[Message](), list[Message]()
-    if not clustering.counts:
-        if asked in ("CRV1", "CRV3"):
-            same = "HC1" if asked == "CRV1" else "HC3"
-            notes.append(Message("inference.no-cluster-mapped", asked=asked, error=same))
-            return same, notes, warnings
-        return (default if asked == "auto" else asked), notes, warnings
-    doubt = None if by_arm is None else by_arm.doubt()
-    doubts = [] if doubt is None else [doubt]
-    if len(clustering.counts) > 1 and asked in ("auto", "CRV3"):
-        if asked == "CRV3":
-            notes.append(Message("inference.crv3-for-one-dimension"))
-        return "CRV1", notes, [*_few(clustering), *doubts]
-    if asked == "CRV1":
-        return asked, notes, [*_few(clustering), *doubts]
-    if asked != "auto":
-        return asked, notes, doubts if asked == "CRV3" else _unclustered(clustering, settings)
-    return ("CRV3" if doubts or clustering.fewest < FEW_CLUSTERS else "CRV1"), notes, doubts
-
-
-def _few(clustering: Clustering) -> list[Message]:
-    if clustering.fewest >= FEW_CLUSTERS:
-        return []
-    return [Message("inference.few-clusters", clusters=clustering.fewest, enough=FEW_CLUSTERS)]
-
-
-def _unclustered(clustering: Clustering, settings: Settings) -> list[Message]:
-    if not clustering.counts or settings.se in ("auto", "CRV1", "CRV3"):
-        return []
-    if clustering.mapped:
-        return [Message("inference.rows-of-cluster-as-independent", asked=settings.se)]
-    return [Message("inference.rows-of-unit-as-independent", asked=settings.se)]
-
-
-def _no_error(variance: float, *, clustered: bool) -> Message:
-    if variance == 0 and clustered:
-        return Message("inference.cluster-sums-zero")
-    return Message("inference.variance-not-positive")
-
-
-def _one_cluster(name: str) -> Uncertainty:
-    return Uncertainty(
-        standard_error=None, method=name, degrees=None, warnings=(Message("inference.one-cluster"),)
-    )  # fmt: skip
-
-
-def _by_unit(clustering: Clustering) -> str:
-    return "" if clustering.mapped else " by unit"
 
 
 def reported(

@@ -9,7 +9,6 @@ freedom by `cluster_arms`. `docs/standard-errors.md` says which one is the defau
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -17,13 +16,13 @@ from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Settings, Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm, clusters_by_arm
 from cqox.estimators.inference.clusters import (
-    FEW_CLUSTERS,
     Clusters,
     beyond_rounding,
     cluster_degrees,
     linear_jackknife,
     positive_variance,
 )
+from cqox.estimators.inference.error_choice import Kind, by_unit, error_choice, few_clusters, no_error, unclustered
 from cqox.estimators.inference.small_arms import ROWS, ROWS_PER_COEFFICIENT, Corrected
 
 __all__ = [
@@ -32,6 +31,7 @@ __all__ = [
     "Linear",
     "Uncertainty",
     "influence_se",
+    "one_cluster",
     "regression_se",
 ]
 
@@ -41,8 +41,6 @@ _CHEAP_LEVERAGE = 400_000
 UNIDENTIFIED = Message("inference.not-identified-without-cluster")
 TOO_MANY = Message("inference.too-many-clusters-to-leave-out")
 """Reasons for the absence of leave-one-cluster-out estimates, as clauses."""
-
-type Kind = Literal["iid", "HC0", "HC1", "HC2", "HC3", "CRV1", "CRV3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +146,10 @@ def influence_se(
             return _sparse(sparse(), alternates, name)
         return Uncertainty(
             standard_error=plain or None, method=name, degrees=None, alternates=alternates, notes=tuple(notes),
-            warnings=tuple(_unclustered(clusters, settings)),
+            warnings=tuple(unclustered(clusters, settings)),
         )  # fmt: skip
     if clusters.fewest < 2:
-        return _one_cluster(name)
+        return one_cluster(name)
     warnings: list[Message] = []
     if asked == "CRV3":
         notes.append(Message("inference.crv3-for-regressions"))
@@ -161,19 +159,19 @@ def influence_se(
     left_out = linear_jackknife(contributions, clusters, arm_codes) if asked == "auto" and variance > 0 else None
     kind = "CRV1" if left_out is None else "CRV3L"
     if left_out is None:
-        warnings += _few(clusters)
+        warnings += few_clusters(clusters)
     else:
         alternates[kind] = math.sqrt(float(left_out.sum()))
     degrees, remarks = cluster_degrees(arm_codes, clusters, left_out)
     found = Uncertainty(
         standard_error=alternates.get(kind),
-        method=f"{kind} ({name}){_by_unit(clusters)}",
+        method=f"{kind} ({name}){by_unit(clusters)}",
         degrees=degrees,
         alternates=alternates,
         notes=(*notes, *remarks),
         warnings=tuple(warnings),
     )
-    return found if variance > 0 else found.without_error(_no_error(variance, clustered=plain > 0))
+    return found if variance > 0 else found.without_error(no_error(variance, clustered=plain > 0))
 
 
 def _sparse(found: Corrected, alternates: dict[str, float], name: str) -> Uncertainty:
@@ -198,9 +196,9 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     """
     n, u = len(fit.contributions), fit.contributions
     by_arm = clusters_by_arm(clusters.codes, fit.arm_codes)
-    chosen, notes, warnings = _choice(by_arm, clusters, settings, default or _by_size(fit))
+    chosen, notes, warnings = error_choice(by_arm, clusters, settings, default or _by_size(fit))
     if chosen in ("CRV1", "CRV3") and clusters.fewest < 2:
-        return _one_cluster(chosen)
+        return one_cluster(chosen)
     spread = fit.spread if settings.se == "auto" else None
     variances = _without_clusters(fit, spread, leverages=chosen in ("HC2", "HC3"))
     u = u if spread is None else u + spread
@@ -214,7 +212,7 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
         if isinstance(jackknife, Message):
             chosen = "CRV1"
             warnings.append(Message("inference.crv3-not-computed", reason=jackknife))
-            warnings += _few(clusters)
+            warnings += few_clusters(clusters)
             by_cluster = np.square(np.bincount(clusters.codes[0], u, clusters.counts[0]))
         else:
             by_cluster = jackknife
@@ -236,7 +234,7 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     alternates = {name + suffix: math.sqrt(value) for name, value in variances.items() if value > 0}
     found = Uncertainty(
         standard_error=alternates.get(chosen + suffix),
-        method=chosen + (_by_unit(clusters) if grouped else "") + suffix,
+        method=chosen + (by_unit(clusters) if grouped else "") + suffix,
         degrees=degrees,
         alternates=alternates,
         notes=(*notes, *why_so_many),
@@ -245,7 +243,7 @@ def regression_se(fit: Linear, clusters: Clusters, settings: Settings, *, defaul
     )
     refusal = by_arm.refusal() if grouped and by_arm is not None and settings.se != "CRV1" else None
     if refusal is None and found.standard_error is None:
-        refusal = _no_error(variances[chosen], clustered=grouped and variances["HC0"] > 0)
+        refusal = no_error(variances[chosen], clustered=grouped and variances["HC0"] > 0)
     return found if refusal is None else found.without_error(refusal)
 
 
@@ -295,49 +293,6 @@ def _without_clusters(fit: Linear, spread: Vector | None, *, leverages: bool) ->
     return variances
 
 
-def _choice(
-    by_arm: ClustersByArm | None, clusters: Clusters, settings: Settings, default: Kind
-) -> tuple[Kind, list[Message], list[Message]]:
-    asked, notes, warnings = settings.se, list[Message](), list[Message]()
-    if not clusters.codes:
-        if asked in ("CRV1", "CRV3"):
-            same: Kind = "HC1" if asked == "CRV1" else "HC3"
-            notes.append(Message("inference.no-cluster-mapped", asked=asked, error=same))
-            return same, notes, warnings
-        return (default if asked == "auto" else asked), notes, warnings
-    if len(clusters.codes) > 1 and asked in ("auto", "CRV3"):
-        if asked == "CRV3":
-            notes.append(Message("inference.crv3-for-one-dimension"))
-        return "CRV1", notes, [*_few(clusters), *_few_treated(by_arm)]
-    if asked == "CRV1":
-        return asked, notes, [*_few(clusters), *_few_treated(by_arm)]
-    if asked != "auto":
-        return asked, notes, _few_treated(by_arm) if asked == "CRV3" else _unclustered(clusters, settings)
-    doubts = _few_treated(by_arm)
-    return ("CRV3" if doubts or clusters.fewest < FEW_CLUSTERS else "CRV1"), notes, doubts
-
-
-def _few(clusters: Clusters) -> list[Message]:
-    """Return a warning of few clusters, for a variance without a correction for them."""
-    if clusters.fewest >= FEW_CLUSTERS:
-        return []
-    return [Message("inference.few-clusters", clusters=clusters.fewest, enough=FEW_CLUSTERS)]
-
-
-def _unclustered(clusters: Clusters, settings: Settings) -> list[Message]:
-    """Return a warning if the requested standard error treats rows of a cluster as independent."""
-    if not clusters.codes or settings.se in ("auto", "CRV1", "CRV3"):
-        return []
-    if clusters.mapped:
-        return [Message("inference.rows-of-cluster-as-independent", asked=settings.se)]
-    return [Message("inference.rows-of-unit-as-independent", asked=settings.se)]
-
-
-def _few_treated(by_arm: ClustersByArm | None) -> list[Message]:
-    doubt = None if by_arm is None else by_arm.doubt()
-    return [] if doubt is None else [doubt]
-
-
 def _jackknife(fit: Linear, clusters: Clusters) -> Vector | Message:
     """Return (clusters,) terms of the jackknife variance, or the reason for its absence, as a clause."""
     count = clusters.counts[0]
@@ -345,21 +300,11 @@ def _jackknife(fit: Linear, clusters: Clusters) -> Vector | Message:
     return values if isinstance(values, Message) else np.asarray((count - 1) / count * np.square(values - fit.value))
 
 
-def _no_error(variance: float, *, clustered: bool) -> Message:
-    """Return the reason why a variance that is not positive gives no standard error."""
-    if variance == 0 and clustered:
-        return Message("inference.cluster-sums-zero")
-    return Message("inference.variance-not-positive")
-
-
-def _one_cluster(name: str) -> Uncertainty:
+def one_cluster(name: str) -> Uncertainty:
+    """Return the uncertainty, without an error, of rows that are all of one cluster."""
     return Uncertainty(
         standard_error=None,
         method=name,
         degrees=None,
         warnings=(Message("inference.one-cluster"),),
     )
-
-
-def _by_unit(clusters: Clusters) -> str:
-    return "" if clusters.mapped else " by unit"

@@ -1,8 +1,6 @@
 """Specification of an instrumental variables estimate: Anderson-Rubin sets, and tests of its assumptions."""
 
 import math
-from collections.abc import Sized
-from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from cqox.estimators.data import Matrix, Settings, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.anderson_rubin import ConfidenceSet, Moments, confidence_set
 from cqox.estimators.inference.clusters import Clusters
+from cqox.estimators.inference.error_choice import Grouped
 from cqox.estimators.inference.make_estimate import finite
 from cqox.estimators.inference.standard_errors import Linear, Uncertainty, regression_se
 from cqox.estimators.iv.moments import MomentVariances, Partialled, RowPass
@@ -26,22 +25,8 @@ _NOTHING_LEFT = 1e-12
 """Residual share of the treatment, net of covariates, below which the instruments explain all of it."""
 
 
-class Counted(Protocol):
-    """Groups of rows of which only the numbers matter."""
-
-    @property
-    def codes(self) -> Sized:
-        """One entry for each dimension."""
-        ...
-
-    @property
-    def fewest(self) -> int:
-        """The number of groups in the dimension with the fewest."""
-        ...
-
-
 def anderson_rubin(
-    parts: Partialled, rows: MomentVariances, n: int, others: int, clusters: Counted, alpha: float, scale: float
+    parts: Partialled, rows: MomentVariances, n: int, others: int, clusters: Grouped, alpha: float, scale: float
 ) -> tuple[dict[str, Json], list[Message]]:
     """Return the homoskedastic and the robust set, each with the p-value of no effect, and warnings on the robust one.
 
@@ -87,7 +72,7 @@ def _oddities(robust: ConfidenceSet) -> list[Message]:
 
 
 def strength(
-    parts: Partialled, rows: MomentVariances, n: int, others: int, clusters: Counted
+    parts: Partialled, rows: MomentVariances, n: int, others: int, clusters: Grouped
 ) -> tuple[dict[str, Json], list[Message]]:
     """Return the first-stage strength, and a warning if the instruments are weak, or are the treatment itself."""
     m, moved = len(parts.z_t), parts.strength
