@@ -229,9 +229,16 @@ def reported(
     plan = tables.pilot
     arms = None
     if rows is not None and compares_rows(plan, identity.family, identity.estimand):
-        arms = RowsByArm(untreated=rows[0], treated=rows[1], constant=())
+        arms = RowsByArm(untreated=rows[0], treated=rows[1], constant=_constant_arms(tables, frame))
         uncertainty = allowing_for_clusters(uncertainty, tables.clustering(frame.rows).by_arm, plan.settings)
     return assembled(
         identity, plan, value, uncertainty, n=frame.n, arms=arms, n_effective=n_effective, influence=None,
         diagnostics=diagnostics, notes=notes, warnings=warnings if over_time else (*warnings, *pooled_periods(plan)),
     )  # fmt: skip
+
+
+def _constant_arms(tables: Tables, frame: SummedFrame) -> tuple[int, ...]:
+    """Return the arms in which the outcome does not vary, from the cross-products of the arms."""
+    y, products = frame.column("y"), tables.by_arm(frame)[0]
+    spread = [each[y, y] - each[0, y] ** 2 / each[0, 0] for each in products]
+    return tuple(arm for arm in (0, 1) if spread[arm] <= _ROUNDING * products[arm][y, y])

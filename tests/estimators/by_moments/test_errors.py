@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from cqox.estimators import Settings
+from cqox.estimators import Estimate, Settings
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.errors import refuse_sparse
 from tests.estimators.by_moments.tables_of import both, replaced, same, study
@@ -36,3 +37,13 @@ def test_enough_rows_are_not_refused() -> None:
     refuse_sparse((500, 500), (5, 5))
     with pytest.raises(NotByMoments):
         refuse_sparse((500, 20), (5, 5))
+
+
+@pytest.mark.parametrize("name", ["difference_in_means", "ols_adjustment", "aipw"])
+def test_an_arm_whose_outcome_does_not_vary_is_warned_of_as_in_memory(name: str) -> None:
+    data = study()
+    data = replaced(data, y=np.where(data.treatment > 0, data.y, 2.5))
+    memory, found = both(name, data)
+    assert [each.code for each in memory.warnings if each.code == "inference.constant-arm"]
+    assert isinstance(found, Estimate)
+    assert found.warnings == memory.warnings
