@@ -27,6 +27,8 @@ _WEIGHT_OF_THE_NEWEST = 0.2
 _MOST_TIMES_THE_KNOWN = 4.0
 _CAUTION = 1.3
 _DEVIATIONS = 2.0
+_MOMENT_SECONDS = 0.001
+"""Longest time that a refusal on arrival takes, in seconds; one after a longer time ends a wait."""
 
 
 def _for_ever() -> float:
@@ -88,7 +90,6 @@ class Admission:
         """
         with caller(tenant):
             if self._bulkhead.is_full():
-                self._waited(self._now(), "refused")
                 raise self._refusal("BulkheadFull", self.expected_wait(tenant))
 
     def expected_wait(self, tenant: str = DEFAULT_TENANT) -> float:
@@ -117,7 +118,6 @@ class Admission:
         wait, arrived = self.expected_wait(tenant), self._now()
         # A free slot is granted regardless; a queued caller must also have the time to compute.
         if wait > 0.0 and self._cautious(wait) > seconds_left():
-            self._waited(arrived, "refused")
             raise self._refusal("Admission", wait)
         entered, place = False, object()
         self._arrivals[place] = arrived
@@ -143,7 +143,9 @@ class Admission:
             if entered:
                 raise
             self.refused += 1
-            self._waited(arrived, "refused")
+            # A refusal on arrival is no wait: as one of no seconds it would hide those of the others.
+            if self._now() - arrived > _MOMENT_SECONDS:
+                self._waited(arrived, "refused")
             raise BulkheadFull(self._name, retry_after=max(1.0, self.expected_wait(tenant))) from None
         except BaseException:
             # The caller's deadline passed, or it left the queue: only the record shows that it waited.

@@ -170,7 +170,8 @@ QUEUE_WAIT = Series(
     kind="histogram",
     unit="s",
     meaning="Time that a computation waited for its place, and how that ended: it `started`, it `gave_up` since its "
-    "callers left or their deadline came too near, or it was `refused` on arrival.",
+    "callers left or their deadline came too near, or it was `refused` since a more critical one took its place in the "
+    "queue. Who is refused on arrival has not waited, and is in `cqox.rejections` alone.",
     labels=("outcome",),
     service="engine",
     buckets=_WAIT_SECONDS,

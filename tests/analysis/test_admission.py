@@ -4,6 +4,7 @@ import trio
 
 from cqox.analysis.admission import Admission
 from cqox.errors import BulkheadFull
+from cqox.resilience.runtime.criticality import Criticality, criticality
 from cqox.tasks import open_task_group
 from cqox.telemetry import metric_definitions
 from tests.measured import Measured
@@ -309,9 +310,49 @@ async def test_waits_without_a_slot_are_recorded_as_those_that_end_in_one(measur
         clock.time += 2.0
         leaving.cancel()
         await anyio.wait_all_tasks_blocked()
-        assert waits(measured) == [(0.0, "started"), (0.0, "refused"), (0.0, "refused"), (7.0, "gave_up")]
+        # Both refusals are none: who is refused on arrival has not waited.
+        assert waits(measured) == [(0.0, "started"), (7.0, "gave_up")]
         release.set()
-    assert waits(measured)[4:] == [(2.0, "started")]
+    assert waits(measured)[2:] == [(2.0, "started")]
+
+
+async def test_a_refusal_for_the_deadline_is_no_wait(measured: Measured) -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=2, now=clock)
+    async with admission.slot():
+        clock.time += 10.0
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(BulkheadFull):
+            async with admission.slot(seconds_left=lambda: 5.0):
+                raise AssertionError("it was let in")
+        release.set()
+    assert waits(measured) == [(0.0, "started"), (0.0, "started")]
+    assert measured.of(metric_definitions.REJECTIONS) == [{"policy": "analyses", "reason": "Admission"}]
+
+
+async def test_a_place_in_the_queue_that_a_more_critical_computation_takes_is_a_wait_that_was_refused(
+    measured: Measured,
+) -> None:
+    clock, release = Clock(), anyio.Event()
+    admission = Admission(size=1, max_queued=1, now=clock)
+
+    async def sheddable() -> None:
+        with criticality(Criticality.SHEDDABLE), pytest.raises(BulkheadFull):
+            await hold(admission, release)
+
+    async with open_task_group() as group:
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(sheddable)
+        await anyio.wait_all_tasks_blocked()
+        clock.time += 40.0
+        group.start_soon(hold, admission, release)
+        await anyio.wait_all_tasks_blocked()
+        assert waits(measured) == [(0.0, "started"), (40.0, "refused")]
+        release.set()
+    assert waits(measured)[2:] == [(0.0, "started")]
 
 
 async def test_a_turn_that_comes_too_late_for_the_deadline_is_a_wait_without_a_slot(measured: Measured) -> None:
