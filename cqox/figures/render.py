@@ -16,8 +16,6 @@ from cqox.figures.style import FAMILY
 __all__ = ["font_faces", "letters_of", "render_png", "render_svg"]
 
 _VERSION = "6.4"
-_NOWHERE: list[str] = []
-"""URLs that a specification may load data from: none."""
 
 _UNDRAWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Controls, which XML cannot hold, so that the renderer would abort the process, and turns of direction."""
@@ -39,8 +37,7 @@ def render_svg(spec: Mapping[str, Json], *, with_fonts: bool = True) -> bytes:
         with_fonts: whether to embed the glyphs. A document of several figures embeds them once, by `font_faces`.
     """
     vl_convert = _renderer()
-    drawn = _drawable(spec)
-    svg: str = vl_convert.vegalite_to_svg(drawn, vl_version=_VERSION, allowed_base_urls=_NOWHERE)
+    svg: str = vl_convert.vegalite_to_svg(_drawable(spec), vl_version=_VERSION)
     said = spec.get("description")
     label = f' role="img" aria-label="{html.escape(_UNDRAWABLE.sub(_LOST, said))}"' if isinstance(said, str) else ""
     start = svg.index(">")
@@ -55,9 +52,7 @@ def render_png(spec: Mapping[str, Json], scale: float = 2.0) -> bytes:
         scale: pixels per unit of length; 2 is sharp on most screens.
     """
     vl_convert = _renderer()
-    png: bytes = vl_convert.vegalite_to_png(
-        _drawable(spec), vl_version=_VERSION, scale=scale, allowed_base_urls=_NOWHERE
-    )
+    png: bytes = vl_convert.vegalite_to_png(_drawable(spec), vl_version=_VERSION, scale=scale)
     return png
 
 
@@ -113,9 +108,10 @@ def _typeface(weight: str) -> Typeface:
 
 @cache
 def _renderer() -> ModuleType:
-    """Load the renderer and register the fonts, once per process; its font registry is global."""
+    """Load the renderer, deny it every address and register the fonts, once per process: its settings are global."""
     # Loaded at the first figure: a process that draws none starts sooner.
     import vl_convert
 
+    vl_convert.configure(base_url=False, allowed_base_urls=[])
     vl_convert.register_font_directory(str(asset_folder("fonts")))
     return vl_convert

@@ -62,9 +62,9 @@ VENDORED = (
     ),
     Vendored(
         name="vega.js",
-        package="vega 6.2.0, vega-lite 6.4.1, vega-embed 7.0.2",
+        package="vega 6.4.0, vega-lite 6.4.3, vega-embed 7.2.0",
         licence="BSD-3-Clause AND ISC AND MIT",
         notice="LICENSES-vega.txt",
-        digest="3425bd951a44d478d0505c6b5d1e8d57656b6e9a4da7bfe88a718ce61d76e572",
+        digest="080d974be0015bdfd95f7cd5fc9277bba286e7febd2c25913798cd7271770556",
     ),
 )
