@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
+import pytest
 
-from cqox.analysis.row_hash import row_hashes
+from cqox.analysis.row_hash import RowHashing, row_hashes
+from cqox.datasets import ColumnsOnDisk
 
 ROLES = {"y": "y", "treatment": "w", "covariates": ("a", "b")}
 FRAME = pl.DataFrame({"y": [1.5, 2.0, None], "w": ["x", "y", "x"], "a": [1, 2, 3], "b": [0.0, -0.0, 7.5]})
@@ -65,3 +69,51 @@ def test_columns_are_kept_as_long_as_each_raises_the_rank() -> None:
         assert (
             row_hashes(table, {"covariates": tuple(raising)}) == row_hashes(table, {"covariates": tuple(names)})
         ).all()
+
+
+LATE = 400_000
+"""Rows of several row groups, of which the last alone shows what a column holds."""
+
+
+def stored(folder: Path) -> tuple[pl.DataFrame, ColumnsOnDisk]:
+    rng = np.random.default_rng(4)
+    last = np.arange(LATE) >= LATE - 3
+    frame = pl.DataFrame(
+        {
+            "y": rng.normal(size=LATE),
+            "truths": np.where(rng.random(LATE) < 0.5, "true", "false"),
+            "words": np.where(last, "perhaps", "true"),
+            "constant until late": np.where(last, 1.0, 0.0),
+            "missing until late": pl.Series([None] * (LATE - 1) + ["late"]),
+            "constant": np.ones(LATE),
+            "missing": pl.Series([None] * LATE, dtype=pl.Float64),
+            "not a number": np.full(LATE, np.nan),
+            "day": pl.Series(np.arange(LATE) // 1000).cast(pl.Date),
+            "flag": rng.random(LATE) < 0.5,
+        }
+    )
+    frame = frame.with_columns(
+        twice=2 * pl.col("constant until late") + 1, level=pl.col("truths").cast(pl.Enum(["true", "false"]))
+    )
+    frame.write_parquet(folder / "t.parquet", row_group_size=131_072)
+    return frame, ColumnsOnDisk(path=folder / "t.parquet", height=LATE)
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        {"y": "y", "covariates": ("truths", "words", "constant until late", "missing until late", "constant", "twice")},
+        {"y": "y", "covariates": ("missing", "not a number", "day", "flag", "level")},
+        {"y": "y", "unit_id": "words"},
+        {"y": "y", "cluster": ("truths", "y")},
+    ],
+)
+def test_parts_of_a_table_on_disk_have_the_hashes_of_the_whole(tmp_path: Path, roles: dict[str, object]) -> None:
+    frame, disk = stored(tmp_path)
+    whole = row_hashes(frame, roles)
+    np.testing.assert_array_equal(row_hashes(disk, roles), whole)
+    hashing = RowHashing.of(disk, roles)
+    names = [name for _, name in hashing.columns]
+    parts = [hashing(part) for part in frame.select(names).iter_slices(7_919)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert {"constant", "twice"}.isdisjoint(names)
