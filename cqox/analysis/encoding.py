@@ -14,10 +14,7 @@ from cqox.contract.messages import Message
 from cqox.estimators.by_moments.encoded import Encoded, NotByMoments
 from cqox.estimators.numerics.moments import Column, Exp, Expr, Is, Moments, linear
 
-__all__ = ["KEY", "encoded"]
-
-KEY = "fold key"
-"""The name of the column of a source from whose values folds are made; no column of a table has a blank."""
+__all__ = ["encoded"]
 
 
 def encoded(
@@ -29,7 +26,7 @@ def encoded(
     *,
     contrast: int,
     amount: bool,
-    keyed: bool,
+    fold_key: str | None,
     units_repeat: bool | None,
     beyond: Collection[str] = (),
 ) -> Encoded:
@@ -43,7 +40,7 @@ def encoded(
         options: the request's options.
         contrast: its number, in the order of `prepare`.
         amount: True if the treatment is an amount.
-        keyed: True if the source has keys from which folds are made as in memory.
+        fold_key: the column of the source from which folds are made as in memory; None where it has none.
         units_repeat: whether some unit has several rows; None if that is not known.
         beyond: columns with more levels than enter as indicators.
 
@@ -74,7 +71,7 @@ def encoded(
         weights=made.one("weights"),
         clusters=tuple(Column(name) for name in names_in(roles.get("cluster", ()))),
         unit=made.one("unit_id"),
-        row_key=Column(KEY) if keyed else None,
+        row_key=None if fold_key is None else Column(fold_key),
         units_repeat=units_repeat,
     )
 

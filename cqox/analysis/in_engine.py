@@ -1,30 +1,25 @@
-"""A table that an engine sums, with a sample of its rows in memory for everything that sums cannot give.
-
-The sample is chosen by a hash of the unit, so that it is the same in every run; by a hash of the row's number where no
-unit is mapped, where units are few, or where their sizes are so uneven that the sample would be far from its size.
-Every level of a mapped column occurs in it: where a rare one would not, its last row is added.
-"""
+"""A table that an engine sums, with a sample of its rows in memory for everything that sums cannot give."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from cqox.analysis.encoding import KEY, encoded
+from cqox.analysis.encoding import encoded
+from cqox.analysis.engine_sample import EngineSample
 from cqox.analysis.levels import MAX_LEVELS
 from cqox.analysis.mapping import columns_of, names_in
 from cqox.analysis.opened import Opened
+from cqox.analysis.own_columns import OwnColumns, free_name
 from cqox.analysis.prepare import Contrast
 from cqox.analysis.ranges import refuse_out_of_range
+from cqox.analysis.row_keys import KEY, KeyFile, key_column, key_files, write_keys
 from cqox.contract.messages import Message, of
-from cqox.datasets import Column as Described
 from cqox.datasets import ColumnsOnDisk
 from cqox.engines import DuckDBEngine, SourceColumn, SqlMoments
 from cqox.errors import InvalidRequest, UnusableData
@@ -34,7 +29,6 @@ from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.catalog import reason_against
-from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Known, Moments, linear, times
 
 __all__ = ["CELLS_IN_MEMORY", "SAMPLE_ROWS", "InEngine", "in_engine", "wants_engine"]
 
@@ -45,15 +39,8 @@ SAMPLE_ROWS = 200_000
 """Rows of the sample, about."""
 
 _MEMORY_BYTES = 2**29
-_STEPS = 250
-_FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
-"""Numbers of splits that no request has, for the hash that chooses the sample."""
-
-_ROW, _ROW_KEY, _NUMBER = "row number", "row key", "file_row_number"
-_FEWEST_OF_ARM = 50
-"""Rows of an arm below which the sample gets more of it."""
-_FEWEST_UNITS = 100
-"""Expected number of units below which the sample is of rows: few units say little of the others."""
+_NUMBER = "file_row_number"
+"""The column that the engine adds to the table."""
 
 
 def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
@@ -102,15 +89,15 @@ class InEngine:
         frame: the mapped columns of the sample.
         rows: number of all rows.
         by_unit: True if the sample is of whole units.
-        keyed: True if folds are made from units, as in memory.
+        fold_key: the column of the source from which folds are made, as in memory; None where it has none.
     """
 
     opened: Opened
-    source: Moments
+    source: SqlMoments
     frame: pl.DataFrame
     rows: int
     by_unit: bool
-    keyed: bool
+    fold_key: str | None
 
     @property
     def note(self) -> Message:
@@ -140,8 +127,9 @@ class InEngine:
         here = self.opened
         try:
             roles = encoded(
-                self.source, self.frame, here.columns, here.roles, here.options, contrast=number, keyed=self.keyed,
-                units_repeat=self._units_repeat(), amount=contrast.data.treatment_kind == "continuous",
+                self.source, self.frame, here.columns, here.roles, here.options, contrast=number,
+                fold_key=self.fold_key, units_repeat=self._units_repeat(),
+                amount=contrast.data.treatment_kind == "continuous",
                 beyond={name for name, column in here.columns.items() if column.distinct > MAX_LEVELS},
             )  # fmt: skip
         except NotByMoments as error:
@@ -194,30 +182,35 @@ def in_engine(opened: Opened, *, threads: int, after_read: Callable[[], None]) -
         ModuleNotFoundError: DuckDB is not installed.
     """
     folder = opened.path.absolute().parent
-    with tempfile.TemporaryDirectory(prefix="cqox-spill-", dir=folder) as spill:
+    with tempfile.TemporaryDirectory(prefix="cqox-spill-", dir=folder) as spill, ExitStack() as stack:
         # An encrypted table is a link to a nameless file, of which nothing may be written in plain text.
         sealed = opened.path.is_symlink()
+        keys = key_files(opened, None if sealed else Path(spill), stack)
         engine = DuckDBEngine.opened(
             memory_bytes=_MEMORY_BYTES, threads=threads, spill=None if sealed else Path(spill),
-            files=[opened.path.absolute()], after_read=after_read,
+            files=[opened.path.absolute(), *(each.path for each in keys)], after_read=after_read,
         )  # fmt: skip
         try:
-            yield _sampled(opened, engine)
+            placed = _sampled(opened, engine)
+            yield _keyed(placed, opened, engine, keys) if keys else placed
         finally:
             engine.close()
 
 
 def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
-    files = engine.files([opened.path.absolute()], numbered=True)
+    files, own = engine.files([opened.path.absolute()], numbered=True), OwnColumns.of(opened.columns)
     # The engine has one column more, the number of the row.
     theirs = dict(zip(pl.read_parquet_schema(opened.path), engine.names(files), strict=False))
-    columns = {
-        name: replace(column, name=theirs.get(column.name, column.name)) for name, column in _columns(opened).items()
-    }
+    columns = {name: replace(column, name=theirs.get(name, name)) for name, column in _columns(opened).items()}
+    number, key = SourceColumn(name=_NUMBER, kind="number key"), key_column(opened)
+    columns[own.row], columns[own.row_key] = replace(number, kind="number"), number
+    if key is not None:
+        columns[own.fold_key] = replace(key, name=theirs[key.name])
     source = SqlMoments(engine=engine, table=files, columns=columns)
     refuse_out_of_range(opened.columns, opened.roles, source)
-    rows, by_unit = _rows_of_sample(opened, source)
-    sample = _read(opened.path, rows)
+    sampling = EngineSample(opened=opened, source=source, own=own, about=SAMPLE_ROWS)
+    rows, by_unit = sampling.rows()
+    sample = sampling.read(rows)
     table = ColumnsOnDisk(path=opened.path, height=sample.height, replaced={each.name: each for each in sample})
     return InEngine(
         opened=replace(opened, read=replace(opened.read, table=table)),
@@ -225,126 +218,23 @@ def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
         frame=sample.select(columns_of(opened.roles)),
         rows=opened.rows,
         by_unit=by_unit,
-        keyed=_key_column(opened) is not None,
+        fold_key=None if key is None else own.fold_key,
     )
 
 
 def _columns(opened: Opened) -> dict[str, SourceColumn]:
     kinds = {"int64": "number", "float64": "number", "date": "day", "datetime": "day"}
-    found = {
+    return {
         name: SourceColumn(name=name, kind=kinds.get(column.dtype, "word"), floating=column.dtype == "float64")  # type: ignore[arg-type]
         for name, column in opened.columns.items()
     }
-    found[_ROW] = SourceColumn(name=_NUMBER, kind="number")
-    found[_ROW_KEY] = SourceColumn(name=_NUMBER, kind="number key")
-    found[KEY] = _key_column(opened) or found[_ROW_KEY]
-    return found
 
 
-def _key_column(opened: Opened) -> SourceColumn | None:
-    """Return the column from which folds are made, as in memory; None where it has no portable key."""
-    mapped = next((opened.roles[role] for role in ("cluster", "unit_id") if role in opened.roles), None)
-    if mapped is None or opened.options.folds_version == 1:
-        return None
-    column = opened.columns[names_in(mapped)[0]]
-    match column.dtype:
-        case "float64":
-            return None
-        case "int64":
-            return SourceColumn(name=column.name, kind="number key")
-        case "date":
-            return SourceColumn(name=column.name, kind="date key")
-        case "datetime":
-            return SourceColumn(name=column.name, kind="moment key")
-        case _:
-            return SourceColumn(name=column.name, kind="word key")
-
-
-def _rows_of_sample(opened: Opened, source: Moments) -> tuple[NDArray[np.int64], bool]:
-    """Return the ascending numbers of the rows of the sample, and whether it is of whole units."""
-    steps = -(-SAMPLE_ROWS * _STEPS * _STEPS // opened.rows)
-    key = _key_column(opened)
-    by_unit = key is not None and opened.columns[key.name].distinct * steps >= _FEWEST_UNITS * _STEPS * _STEPS
-    if by_unit:
-        drawn = source.where(Is(_draw(KEY, opened), "<", float(steps))).count()
-        by_unit = SAMPLE_ROWS <= 2 * drawn <= 3 * SAMPLE_ROWS
-    draw = _draw(KEY if by_unit else _ROW_KEY, opened)
-    chosen = source.fetch({"row": Column(_ROW)}, draw, steps)["row"].astype(np.int64)
-    return np.unique(np.concatenate([chosen, _rare(opened, source, chosen)])), by_unit
-
-
-def _draw(key: str, opened: Opened) -> Expr:
-    """Return a number from 0 to `_STEPS`² - 1 of each row, equal for equal keys."""
-    first, second = (Fold(Column(key), opened.options.seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
-    return linear([(float(_STEPS), first), (1.0, second)])
-
-
-def _rare(opened: Opened, source: Moments, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a row of each level of a mapped column that does not occur in the chosen rows.
-
-    Levels are those of words and codes, and the values of an outcome or a treatment that has few in the sample.
-    """
-    seen = _read(opened.path, chosen, columns_of(opened.roles))
-    conditions: list[Expr] = []
-    found: list[int] = []
-    for name in seen.columns:
-        column = opened.columns[name]
-        there = seen[name].drop_nulls().unique().to_list()
-        if column.distinct <= MAX_LEVELS and column.levels:
-            texts = {str(level) for level in there}
-            missed = [level for level in column.levels if level not in texts]
-            conditions += [Is(Column(name), "=", _value(level, column)) for level in missed]
-        elif column.is_number and name in _compared(opened) and len(there) < min(column.distinct, MAX_LEVELS + 1):
-            found += _unseen(source, name, there)
-    found += [row for name in _compared(opened) for row in _of_rare_arms(opened, source, seen[name])]
-    if conditions:
-        # The row number counts from 1 here, so that 0 says that there is none.
-        places = [times(each, linear([(1.0, Column(_ROW))], 1.0)) for each in conditions]
-        found += [int(place) - 1 for place in source.sums([], places).largest if place > 0]
-    return np.asarray(found, dtype=np.int64)
-
-
-def _of_rare_arms(opened: Opened, source: Moments, seen: pl.Series) -> list[int]:
-    """Return more rows of each level of the treatment of which the sample has too few for an estimate."""
-    column, found = opened.columns[seen.name], list[int]()
-    if seen.name != opened.roles.get("treatment") or not column.levels:
-        return found
-    drawn = {str(level): rows for level, rows in seen.drop_nulls().value_counts().iter_rows()}
-    for level, rows in zip(column.levels, column.level_counts, strict=True):
-        if drawn.get(level, 0) < min(rows, _FEWEST_OF_ARM):
-            below = -(-4 * _FEWEST_OF_ARM * _STEPS * _STEPS // rows)
-            own = source.where(Is(Column(seen.name), "=", _value(level, column)))
-            found += own.fetch({"row": Column(_ROW)}, _draw(_ROW_KEY, opened), below)["row"].astype(int).tolist()
-    return found
-
-
-def _compared(opened: Opened) -> set[str]:
-    return {str(opened.roles[role]) for role in ("y", "reward", "treatment", "dose") if role in opened.roles}
-
-
-def _unseen(source: Moments, name: str, there: Sequence[float]) -> list[int]:
-    """Return the last rows of some of the numbers that a column has beyond those of the sample."""
-    found: list[int] = []
-    others = source.where(Known((Column(name),)))
-    for value in there:
-        others = others.where(linear([(-1.0, Is(Column(name), "=", float(value)))], 1.0))
-    while len(there) + len(found) <= MAX_LEVELS:
-        row, value = others.sums([], [Column(_ROW), Column(name)]).largest
-        if np.isnan(row):
-            break
-        found.append(int(others.where(Is(Column(name), "=", float(value))).sums([], [Column(_ROW)]).largest[0]))
-        others = others.where(Is(Column(name), "<", float(value)))
-    return found
-
-
-def _value(level: str, column: Described) -> float | str:
-    return float(level) if column.dtype in ("int64", "float64") else level
-
-
-def _read(path: Path, rows: NDArray[np.int64], names: Sequence[str] | None = None) -> pl.DataFrame:
-    """Return some rows of the stored table, by their ascending numbers."""
-    table = pl.scan_parquet(path, glob=False)
-    if names is not None:
-        table = table.select(names)
-    wanted = pl.LazyFrame({_ROW: pl.Series(rows, dtype=pl.UInt32)})
-    return table.with_row_index(_ROW).join(wanted, on=_ROW, how="semi").drop(_ROW).collect(engine="streaming")
+def _keyed(placed: InEngine, opened: Opened, engine: DuckDBEngine, keys: Sequence[KeyFile]) -> InEngine:
+    """Return the request with keys of folds that are made here, next to the columns of the table."""
+    write_keys(opened, keys)
+    source, name = placed.source, OwnColumns.of(opened.columns).fold_key
+    column = SourceColumn(name=free_name("fold key", engine.names(source.table)), kind="fold key")
+    paired = engine.row_by_row(source.table, [each.path for each in keys], KEY, column.name)
+    source = replace(source, columns={**source.columns, name: column}, paired={name: paired})
+    return replace(placed, source=source, fold_key=name)

@@ -97,6 +97,21 @@ class DuckDBEngine:
         listed, number = _listed(map(str, paths)), str(numbered).lower()
         return f"read_parquet([{listed}], can_have_nan = true, file_row_number = {number})"
 
+    def row_by_row(self, table: str, paths: Sequence[Path], column: str, name: str) -> str:
+        """Return what follows `from` to read a table with a column of Parquet files next to it, row by row.
+
+        One thread reads both, in their order.
+
+        Args:
+            table: what follows `from`; Parquet files.
+            paths: the files, whose rows in this order are those of the table.
+            column: of the files.
+            name: of it in the result; no column of the table may have it, in whatever case.
+        """
+        quoted = self.dialect.quoted
+        pairs = f"{table} as l positional join {self.files(paths)} as r"
+        return f"(select l.*, r.{quoted(column)} as {quoted(name)} from {pairs}) as p"
+
     def names(self, table: str) -> list[str]:
         """Return the names under which statements reach the columns of a table, in its order.
 

@@ -23,7 +23,7 @@ from cqox.estimators.numerics.moments import (
 )
 from cqox.estimators.numerics.portable_folds import MISSING_KEY, fold_sql, whole_number_key_sql
 
-__all__ = ["Dialect", "SourceColumn", "Statement", "statement_of"]
+__all__ = ["Dialect", "SourceColumn", "Statement", "below", "statement_of"]
 
 
 def _double_quoted(name: str) -> str:
@@ -84,12 +84,12 @@ class SourceColumn:
     Attributes:
         name: in the table.
         kind: what it holds; words can only be compared and grouped by. A `key` is a whole number, a word, a date or a
-            time from which folds are made, and has no other use.
+            time from which folds are made, and has no other use; a `fold key` is what is otherwise made from it.
         floating: True if it may hold NaN, which is missing.
     """
 
     name: str
-    kind: Literal["number", "truth", "day", "word", "number key", "word key", "date key", "moment key"]
+    kind: Literal["number", "truth", "day", "word", "number key", "word key", "date key", "moment key", "fold key"]
     floating: bool = False
 
     def value(self, dialect: Dialect) -> str:
@@ -111,6 +111,8 @@ class SourceColumn:
 
     def _key(self, dialect: Dialect) -> str:
         name = dialect.quoted(self.name)
+        if self.kind == "fold key":
+            return name
         if self.kind == "word key":
             return dialect.word_key(name)
         number = {"number key": "{}".format, "date key": dialect.date_number, "moment key": dialect.moment_number}
@@ -163,7 +165,7 @@ class _Writer:
     def write(self, roots: Sequence[Expr], table: str, conditions: Sequence[Expr], groups: int) -> Statement:
         shared = _shared(roots)
         levels = _levels(roots, shared)
-        for node in _below([*roots, *conditions]):
+        for node in below([*roots, *conditions]):
             for name, as_it_is in _columns_of(node):
                 self._base.setdefault((name, as_it_is), f"c{len(self._base)}")
         for place, root in enumerate(roots):
@@ -243,7 +245,7 @@ def _in_brackets(text: str) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
-def _below(roots: Sequence[Expr]) -> Iterator[Expr]:
+def below(roots: Sequence[Expr]) -> Iterator[Expr]:
     """Yield every expression at or below some others, once."""
     seen: set[Expr] = set()
     waiting = list(roots)
@@ -268,7 +270,7 @@ def _shared(roots: Sequence[Expr]) -> set[Expr]:
     uses: dict[Expr, int] = {}
     for node in roots:
         uses[node] = uses.get(node, 0) + 1
-    for node in _below(roots):
+    for node in below(roots):
         for child in children(node):
             uses[child] = uses.get(child, 0) + 1
     return {node for node, count in uses.items() if count > 1 and not isinstance(node, Column | Constant)}

@@ -1,13 +1,13 @@
 """`Moments` of a table that an SQL engine reads: one statement for each method."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from typing import Protocol, Self
 
 import numpy as np
 
-from cqox.engines.sql import Dialect, SourceColumn, Statement, statement_of
+from cqox.engines.sql import Dialect, SourceColumn, Statement, below, statement_of
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.moments import Column, Constant, Expr, Groups, Totals, times
 
@@ -43,12 +43,15 @@ class SqlMoments:
         table: what follows `from`.
         columns: of the table, by the names that expressions use.
         conditions: of the rows.
+        paired: what follows `from` in a statement that needs a column which `table` lacks, by the name of that column;
+            of one column at a time.
     """
 
     engine: Engine
     table: str
     columns: Mapping[str, SourceColumn]
     conditions: tuple[Expr, ...] = ()
+    paired: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -141,8 +144,10 @@ class SqlMoments:
         return isinstance(node, Column) and self.columns[node.name].kind == "word"
 
     def _written(self, roots: Sequence[Expr], *, groups: int = 0) -> Statement:
+        names = {each.name for each in below([*roots, *self.conditions]) if isinstance(each, Column)}
+        table = next((self.paired[name] for name in names & self.paired.keys()), self.table)
         return statement_of(
-            roots, table=self.table, columns=self.columns, conditions=self.conditions, dialect=self.engine.dialect,
+            roots, table=table, columns=self.columns, conditions=self.conditions, dialect=self.engine.dialect,
             groups=groups,
         )  # fmt: skip
 

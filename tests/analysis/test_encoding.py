@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from cqox.analysis.encoding import KEY, encoded
+from cqox.analysis.encoding import encoded
 from cqox.contract import Options
 from cqox.estimators.by_moments.encoded import Encoded, NotByMoments
 from cqox.estimators.numerics.moments import ArrayMoments, Column, Exp, Is
@@ -14,7 +14,15 @@ FRAME = pl.DataFrame(
 def roles(mapping: dict[str, object], contrast: int = 0, *, amount: bool = False, **options: object) -> Encoded:
     source = ArrayMoments(columns={name: FRAME[name].to_numpy() for name in FRAME.columns})
     return encoded(
-        source, FRAME, {}, mapping, Options(**options), contrast=contrast, amount=amount, keyed=True, units_repeat=None
+        source,
+        FRAME,
+        {},
+        mapping,
+        Options(**options),
+        contrast=contrast,
+        amount=amount,
+        fold_key="k",
+        units_repeat=None,
     )
 
 
@@ -22,7 +30,7 @@ def test_words_enter_by_their_levels_and_numbers_as_they_are() -> None:
     found = roles({"y": "y", "treatment": "t", "covariates": ("x", "word")})
     assert found.covariates == (Column("x"), Is(Column("word"), "=", "v"), Is(Column("word"), "=", "w"))
     assert found.propensity_covariates == found.covariates
-    assert found.row_key == Column(KEY)
+    assert found.row_key == Column("k")
 
 
 @pytest.mark.parametrize(("contrast", "level"), [(0, "a"), (1, "b")])

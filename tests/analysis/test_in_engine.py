@@ -76,6 +76,10 @@ def sampled(estimate: dict[str, object]) -> list[str]:
 
 
 MAPPINGS = {
+    "rows": {"y": "y", "treatment": "t", "covariates": COVARIATES},
+    "rows of three arms": {"y": "y", "treatment": "arm", "covariates": ["x0", "x1"], "weights": "w"},
+    "rows with an instrument": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "instrument": ["z"]},
+    "fractions as clusters": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "cluster": ["dose"]},
     "units": {"y": "y", "treatment": "t", "covariates": COVARIATES, "unit_id": "unit"},
     "words as units": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "unit_id": "name", "weights": "w"},
     "days as clusters": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "cluster": ["day"]},
@@ -108,12 +112,19 @@ def test_a_report_has_the_numbers_of_the_one_in_memory(table: Path, name: str) -
 def test_what_sums_cannot_give_says_that_it_is_of_a_sample_and_why(table: Path) -> None:
     found = run(table, {"y": "y", "treatment": "t", "covariates": ["x0", "x1"]}, engine="duckdb")
     rest = {each["name"]: sampled(each) for each in found.report["estimates"] if sampled(each)}
-    assert {"psm_ate", "t_learner", "dml_plr"} <= rest.keys()
+    assert {"psm_ate", "t_learner"} <= rest.keys()
     assert "needs the values of single rows" in rest["psm_ate"][0]
-    assert "unit_id" in rest["dml_plr"][0]
     (note,) = [note for note in found.report["notes"] if note.startswith("Estimates of all")]
     assert f"all {ROWS} rows" in note
     assert "the number of the row" in note
+
+
+def test_folds_of_version_1_are_of_a_sample_and_say_so(table: Path) -> None:
+    mapping = {"y": "y", "treatment": "t", "covariates": ["x0", "x1"]}
+    found = run(table, mapping, engine="duckdb", estimators=["dml_plr", "ols_adjustment"], folds_version=1)
+    notes = {each["name"]: sampled(each) for each in found.report["estimates"]}
+    assert "folds_version 2" in notes["dml_plr"][0]
+    assert not notes["ols_adjustment"]
 
 
 def test_a_level_of_one_row_is_in_every_estimate(table: Path) -> None:
@@ -147,6 +158,17 @@ def test_columns_whose_names_differ_in_case_alone_are_two_columns(tmp_path: Path
     rng = np.random.default_rng(9)
     path = stored(tmp_path, X=rng.normal(size=ROWS), Y=rng.normal(size=ROWS))
     same_estimate(*both(path, {**STORED, "covariates": ["x", "X", "Y"]}, estimators=["ols_adjustment"]))
+
+
+@pytest.mark.parametrize("unit", [{"unit_id": "unit"}, {}])
+def test_columns_that_are_called_what_the_engine_adds_are_analysed(tmp_path: Path, unit: dict[str, object]) -> None:
+    rng = np.random.default_rng(10)
+    own = ["fold key", "row key", "row number", "row", "key", "Fold Key_"]
+    x = rng.normal(size=(len(own), ROWS))
+    path = stored(tmp_path, **dict(zip(own, x, strict=True)), z=rng.normal(size=ROWS) + x.sum(axis=0))
+    mapping = {"y": "z", "treatment": "t", "covariates": ["x", *own], **unit}
+    for name in ("ols_adjustment", "dml_plr"):
+        same_estimate(*both(path, mapping, estimators=[name]))
 
 
 def test_a_column_with_the_name_of_the_row_number_is_analysed_in_memory(tmp_path: Path) -> None:
@@ -279,28 +301,42 @@ def test_nothing_is_left_next_to_the_table(table: Path) -> None:
     assert sorted(table.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize("name", ["units", "rows"])
 def test_an_encrypted_table_is_read_through_its_link_and_spills_nothing(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     nameless = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR, 0o600)
     os.write(nameless, table.read_bytes())
     (tmp_path / table.name).symlink_to(f"/proc/{os.getpid()}/fd/{nameless}")
     for file in table.parent.glob(f"{table.name}.*"):
         shutil.copy(file, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
     opened: list[Path | None] = []
+    files: list[Path] = []
     start = in_engine.DuckDBEngine.opened
 
     def watched(**given: object) -> object:
         opened.append(given["spill"])
         return start(**given)
 
+    def read(engine: object, statement: str) -> list[object]:
+        (spill,) = tmp_path.glob("cqox-spill-*")
+        files.extend(spill.iterdir())
+        return statements(engine, statement)
+
+    statements = in_engine.DuckDBEngine.read
     monkeypatch.setattr(in_engine.DuckDBEngine, "opened", watched)
+    monkeypatch.setattr(in_engine.DuckDBEngine, "read", read)
     try:
-        found = run(tmp_path / table.name, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"])
+        found = run(tmp_path / table.name, MAPPINGS[name], engine="duckdb", estimators=["ols_adjustment", "dml_plr"])
     finally:
         os.close(nameless)
     assert found.engine.startswith("duckdb")
     assert opened == [None]
+    assert files == []
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not [each for each in found.report["estimates"] if sampled(each)]
+    same_estimate(run(table, MAPPINGS[name], engine="memory", estimators=["ols_adjustment", "dml_plr"]), found)
 
 
 def test_an_estimate_that_the_sample_does_not_support_says_so(table: Path) -> None:

@@ -84,3 +84,29 @@ def test_groups_that_do_not_fit_into_memory_are_spilled(tmp_path: Path) -> None:
 def test_a_statement_reaches_nothing_else(engine: DuckDBEngine, statement: str) -> None:
     with pytest.raises(duckdb.Error):
         engine.read(statement)
+
+
+def test_a_column_of_other_files_is_read_row_by_row_with_the_table(tmp_path: Path) -> None:
+    rows = 300_000
+    number = np.arange(rows)
+    table = pl.DataFrame({"n": number, "v": number % 1_000 / 7, "word": [f"w{each % 13}" for each in range(rows)]})
+    table.write_parquet(tmp_path / "t.parquet", row_group_size=10_000)
+    files = [tmp_path / f"k{part}.parquet" for part in range(3)]
+    for part, file in enumerate(files):
+        own = number[part * 110_000 : (part + 1) * 110_000]
+        pl.DataFrame({"key": own * 3 + 1}).write_parquet(file, row_group_size=7_000)
+    engine = DuckDBEngine.opened(memory_bytes=2**28, threads=2, spill=None, folders=[tmp_path])
+    try:
+        alone = engine.files([tmp_path / "t.parquet"], numbered=True)
+        paired = engine.row_by_row(alone, files, "key", "own key")
+        assert engine.names(paired) == [*engine.names(alone), "own key"]
+        # What is filtered, even where statistics of row groups exclude most of them, moves no key to another row.
+        for condition in ("true", "n >= 250000", "v < 3", "word = 'w5'", "file_row_number between 5000 and 5100"):
+            wrong, right = engine.read(
+                'select count(*) filter (where "own key" is distinct from n * 3 + 1), count(*) '
+                f"from (select * from {paired}) where {condition}"
+            )
+            (expected,) = engine.read(f"select count(*) from {alone} where {condition}")
+            assert (wrong[0], right[0]) == (0, expected[0])
+    finally:
+        engine.close()

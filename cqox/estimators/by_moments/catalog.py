@@ -7,7 +7,7 @@ from cqox.estimators.by_moments import double_ml, doubly_robust, instruments, re
 from cqox.estimators.by_moments.rounds import Steps
 from cqox.estimators.by_moments.tables import Tables
 
-__all__ = ["BY_MOMENTS"]
+__all__ = ["BY_MOMENTS", "CROSS_FITTED"]
 
 BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "difference_in_means": regression.difference_in_means,
@@ -30,3 +30,6 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "iv_wald": partial(instruments.k_class, name="iv_wald"),
     "did_2x2": two_by_two.did_2x2,
 }
+
+CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv"})
+"""Those of them that need folds."""
