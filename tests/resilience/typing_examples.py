@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from datetime import timedelta
 from typing import Any, assert_type
 
 from cqox.resilience import (
@@ -60,6 +61,13 @@ def opened(path: str) -> Generator[bytes]:
     yield path.encode()
 
 
+@circuit_breaker(recovery_timeout=timedelta(minutes=1), failures=OSError)
+@exponential_backoff_retry(base_delay=timedelta(milliseconds=50), exceptions=[ConnectionError, TimeoutError])
+@api_timeout(timedelta(seconds=5))
+async def everyday(number: int) -> str:
+    return str(number)
+
+
 class Client:
     @circuit_breaker()
     def plain(self, number: int) -> str:
@@ -83,6 +91,7 @@ async def examples(client: Client) -> None:
     assert_type(await awaited(1, text="x"), bytes)
     assert_type(plain.breaker, CircuitBreaker)
     assert_type(await stacked(1), str)
+    assert_type(await everyday(1), str)
     assert_type([item async for item in items(3)], list[int])
     async with connect("url") as connection:
         assert_type(connection, bytes)
@@ -117,5 +126,7 @@ async def mistakes(client: Client) -> None:
     await client.awaited()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.guarded("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await policy.call(awaited, "one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Retry(exceptions=[int])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Retry(base_delay="1 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     circuit_breaker(threshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     CircuitBreaker("x").reconfigure(treshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

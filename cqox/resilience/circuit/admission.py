@@ -11,7 +11,7 @@ from types import CoroutineType
 from typing import Protocol, cast
 
 from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Rejected
-from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe
+from cqox.resilience.circuit.settings import CircuitSettings, Probe
 from cqox.resilience.circuit.state import Circuit, Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 from cqox.resilience.pipeline import events
@@ -21,6 +21,7 @@ from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, is_tim
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.event_loop import current_loop
 from cqox.resilience.runtime.queueing import seconds_in_queues
+from cqox.resilience.runtime.ranges import Covered
 
 __all__ = ["CircuitAdmission", "SharedPermit", "check_probe"]
 
@@ -292,7 +293,7 @@ def _outcome_of(circuit: Circuit, error: BaseException) -> Outcome:
     return Outcome.FAILURE if _counts_as_failure(circuit.settings.failures, error) else Outcome.IGNORED
 
 
-def _counts_as_failure(failures: Failures, error: Exception) -> bool:
+def _counts_as_failure(failures: Covered[BaseException], error: Exception) -> bool:
     # The dependency was not called: an inner part rejected the call, or its time had already passed.
     if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded | AttemptTimeout) and error.before_call):
         return False
@@ -306,7 +307,7 @@ def _leaves(error: Exception) -> tuple[Exception, ...]:
     return cast("ExceptionGroup[Exception]", error).exceptions if isinstance(error, ExceptionGroup) else ()
 
 
-def _lists_group_class(failures: Failures, group: BaseException) -> bool:
+def _lists_group_class(failures: Covered[BaseException], group: BaseException) -> bool:
     """Return whether `failures` lists an exception group class that `group` is an instance of."""
     if callable(failures):
         return False

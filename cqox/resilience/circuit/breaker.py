@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Concatenate, Protocol, Self, Unpack, cast, overload
+from typing import Any, Concatenate, Protocol, Self, Unpack, cast, overload
 from weakref import ref
 
 from cqox.errors import CircuitOpen
@@ -19,7 +19,7 @@ from cqox.resilience.pipeline.permit import Admission, Permit
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
-from cqox.resilience.runtime.ranges import check_name
+from cqox.resilience.runtime.ranges import Seconds, as_listed, as_seconds, check_name
 
 __all__ = ["CircuitBreaker", "GuardedFunction"]
 
@@ -63,9 +63,9 @@ class CircuitBreaker(Gate):
         self,
         name: str,
         failure_threshold: int = 5,
-        recovery_timeout: float = 60.0,
+        recovery_timeout: Seconds = 60.0,
         half_open_max_calls: int = 1,
-        probe_timeout: float | None = None,
+        probe_timeout: Seconds | None = None,
         probe: Probe | None = None,
         failures: Failures = (Exception,),
         failure_if: Callable[..., bool] | None = None,
@@ -79,13 +79,13 @@ class CircuitBreaker(Gate):
         Args:
             name: its name in rejections, events and the registry.
             failure_threshold: consecutive failures that open it, at least 1.
-            recovery_timeout: seconds from opening to the next probe, from 0.
+            recovery_timeout: seconds (or a `timedelta`) from opening to the next probe, from 0.
             half_open_max_calls: limit on concurrent probes, and successes that close the circuit, at least 1.
             probe_timeout: seconds after which a probe loses its permit, above 0 and longer than the attempt timeout;
                 by default that timeout plus 1 s, or `recovery_timeout` where the call is unbounded.
             probe: a cheap callable that tests the dependency in place of the call, which waits for it. The probe fails
                 by raising or by returning False.
-            failures: exception classes that count as failures, or a predicate. Other exceptions are ignored.
+            failures: exception class or classes that count as failures, or a predicate. Other exceptions are ignored.
             failure_if: predicate on the result; True counts the call as a failure and still returns the result.
             clock: time source; by default the system's, or the simulated clock in effect.
             failure_rate: opens the circuit by a rate over a sliding window, instead of `failure_threshold`.
@@ -96,11 +96,11 @@ class CircuitBreaker(Gate):
         """
         settings = CircuitSettings(
             failure_threshold=failure_threshold,
-            recovery_timeout=recovery_timeout,
+            recovery_timeout=as_seconds(recovery_timeout),
             half_open_max_calls=half_open_max_calls,
-            probe_timeout=probe_timeout,
+            probe_timeout=None if probe_timeout is None else as_seconds(probe_timeout),
             probe=probe,
-            failures=failures,
+            failures=as_listed(failures),
             failure_if=failure_if,
             failure_rate=failure_rate,
         )
@@ -171,13 +171,14 @@ class CircuitBreaker(Gate):
     def prepare(self, **changes: object) -> Callable[[], None]:
         """See `Part.prepare`."""
         # Validated now, applied to the settings in force later: another thread may change other settings meanwhile.
-        replace(self._circuit.settings, **cast("CircuitChanges", changes))
+        replace(self._circuit.settings, **cast("dict[str, Any]", changes))
         return lambda: self._circuit.reconfigure(cast("CircuitChanges", changes))
 
     def check_dependencies(self, pending: Changes) -> None:
         """See `Part.check_dependencies`."""
         mine, settings = pending.get(self, {}), self._circuit.settings
-        probe_timeout = cast("float | None", mine.get("probe_timeout", settings.probe_timeout))
+        given = cast("Seconds | None", mine.get("probe_timeout", settings.probe_timeout))
+        probe_timeout = None if given is None else as_seconds(given)
         for timeout in self._uses.attempt_timeouts(pending):
             self._check_probe_timeout(probe_timeout, timeout)
         if self._uses.blocking:

@@ -8,12 +8,12 @@ from collections import deque
 from dataclasses import dataclass
 
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
-from cqox.resilience.runtime.ranges import check_count, check_seconds, check_share
+from cqox.resilience.runtime.ranges import Seconds, check_count, check_seconds, check_share
 
 __all__ = ["ConsecutiveFailures", "CountWindow", "FailureRate", "Health", "TimeWindow", "Window", "new_window"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class FailureRate:
     """A failure rate over a sliding window that opens a circuit when too many calls failed or were slow.
 
@@ -37,21 +37,38 @@ class FailureRate:
     slow_call_seconds: float | None = None
     slow_call_rate: float = 1.0
 
-    def __post_init__(self) -> None:
-        check_share("rate", self.rate)
-        check_share("slow_call_rate", self.slow_call_rate)
-        check_count("minimum_calls", self.minimum_calls)
-        if self.window is not None:
-            check_count("window", self.window)
-            if self.seconds is not None:
+    def __init__(
+        self,
+        *,
+        rate: float = 0.5,
+        window: int | None = None,
+        seconds: Seconds | None = None,
+        minimum_calls: int = 20,
+        slow_call_seconds: Seconds | None = None,
+        slow_call_rate: float = 1.0,
+    ) -> None:
+        """Make a rate; each argument is described with the attribute of its name, and durations may be `timedelta`."""
+        check_share("rate", rate)
+        check_share("slow_call_rate", slow_call_rate)
+        check_count("minimum_calls", minimum_calls)
+        if window is not None:
+            check_count("window", window)
+            if seconds is not None:
                 raise ValueError(
-                    f"a window is counted in calls or in seconds, not in both: window={self.window!r}, "
-                    f"seconds={self.seconds!r}"
+                    f"a window is counted in calls or in seconds, not in both: window={window!r}, seconds={seconds!r}"
                 )
-        if self.seconds is not None:
-            check_seconds("seconds", self.seconds, zero=False)
-        if self.slow_call_seconds is not None:
-            check_seconds("slow_call_seconds", self.slow_call_seconds, zero=False)
+        values = {
+            "rate": rate,
+            "window": window,
+            "seconds": None if seconds is None else check_seconds("seconds", seconds, zero=False),
+            "minimum_calls": minimum_calls,
+            "slow_call_seconds": None
+            if slow_call_seconds is None
+            else check_seconds("slow_call_seconds", slow_call_seconds, zero=False),
+            "slow_call_rate": slow_call_rate,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @property
     def window_calls(self) -> int:

@@ -6,12 +6,21 @@ from typing import TypedDict
 
 from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health, Window, new_window
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
-from cqox.resilience.runtime.ranges import check_callable, check_count, check_exceptions, check_kind, check_seconds
+from cqox.resilience.runtime.ranges import (
+    Covered,
+    Listed,
+    Seconds,
+    check_callable,
+    check_count,
+    check_exceptions,
+    check_kind,
+    check_seconds,
+)
 
 __all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
 
-type Failures = tuple[type[Exception], ...] | Callable[[Exception], bool]
-"""Exceptions that count as failures of the dependency: classes, or a predicate."""
+type Failures = Listed[Exception]
+"""Exceptions that count as failures of the dependency: a class, a collection of classes, or a predicate."""
 
 type Probe = Callable[[], object] | Callable[[], Awaitable[object]]
 """Tests the dependency; it fails by raising, or by returning False."""
@@ -21,9 +30,9 @@ class CircuitChanges(TypedDict, total=False):
     """Settings that can be changed at run time."""
 
     failure_threshold: int
-    recovery_timeout: float
+    recovery_timeout: Seconds
     half_open_max_calls: int
-    probe_timeout: float | None
+    probe_timeout: Seconds | None
     probe: Probe | None
     failures: Failures
     failure_if: Callable[..., bool] | None
@@ -34,6 +43,8 @@ class CircuitChanges(TypedDict, total=False):
 class CircuitSettings:
     """Settings of a circuit; see `CircuitBreaker`, which takes the same arguments.
 
+    Durations are in seconds and exception classes a tuple, in whichever form they were given.
+
     Raises:
         ValueError: a setting is out of its range.
     """
@@ -43,17 +54,17 @@ class CircuitSettings:
     half_open_max_calls: int = 1
     probe_timeout: float | None = None
     probe: Probe | None = None
-    failures: Failures = (Exception,)
+    failures: Covered[BaseException] = (Exception,)
     failure_if: Callable[..., bool] | None = None
     failure_rate: FailureRate | None = None
 
     def __post_init__(self) -> None:
         check_count("failure_threshold", self.failure_threshold)
-        check_seconds("recovery_timeout", self.recovery_timeout)
+        object.__setattr__(self, "recovery_timeout", check_seconds("recovery_timeout", self.recovery_timeout))
         check_count("half_open_max_calls", self.half_open_max_calls)
         if self.probe_timeout is not None:
-            check_seconds("probe_timeout", self.probe_timeout, zero=False)
-        check_exceptions("failures", self.failures)
+            object.__setattr__(self, "probe_timeout", check_seconds("probe_timeout", self.probe_timeout, zero=False))
+        object.__setattr__(self, "failures", check_exceptions("failures", self.failures))
         if self.probe is not None and not callable(self.probe):
             raise ValueError(f"probe must be callable, not {self.probe!r}")
         check_callable("failure_if", self.failure_if)

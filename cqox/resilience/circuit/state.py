@@ -12,7 +12,7 @@ another object is stale. Clocks, predicates, probes and listeners are user code 
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock
-from typing import Final
+from typing import Any, Final, cast
 
 from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.health import Health
@@ -244,7 +244,7 @@ class Circuit:
     def reconfigure(self, changes: CircuitChanges) -> None:
         """Change settings and keep the state."""
         with self.lock:
-            self.settings = settings = replace(self.settings, **changes)
+            self.settings = settings = replace(self.settings, **cast("dict[str, Any]", changes))
             if isinstance(self.phase, Closed):
                 # In place: the generation stays, so that calls in progress still count.
                 self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)

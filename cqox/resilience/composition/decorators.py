@@ -15,7 +15,7 @@ from cqox.resilience.retry.classification import is_database_error, is_network_e
 from cqox.resilience.retry.retry import Exceptions, Retry
 from cqox.resilience.runtime.callable_kinds import key_of, name_of
 from cqox.resilience.runtime.clock import Clock, TimeSource
-from cqox.resilience.runtime.ranges import check_name
+from cqox.resilience.runtime.ranges import Seconds, as_listed, as_seconds, check_name
 
 __all__ = [
     "CircuitBreakerDecorator",
@@ -51,11 +51,11 @@ class CircuitBreakerDecorator:
 
 def circuit_breaker(
     failure_threshold: int = 5,
-    recovery_timeout: float = 60.0,
+    recovery_timeout: Seconds = 60.0,
     *,
     name: str | None = None,
     half_open_max_calls: int = 1,
-    probe_timeout: float | None = None,
+    probe_timeout: Seconds | None = None,
     probe: Probe | None = None,
     failures: Failures = (Exception,),
     failure_if: Callable[..., bool] | None = None,
@@ -66,7 +66,7 @@ def circuit_breaker(
 
     Args:
         failure_threshold: consecutive failures that open the circuit, at least 1.
-        recovery_timeout: seconds from opening to the next probe, from 0.
+        recovery_timeout: seconds (or a `timedelta`) from opening to the next probe, from 0.
         name: its name in rejections; the name of the function by default. The registry lists it by module and
             qualified name, so that functions with the same name do not share a circuit.
         half_open_max_calls: see `CircuitBreaker`, as for all that follow.
@@ -84,11 +84,11 @@ def circuit_breaker(
         check_name(name)
     settings = CircuitSettings(
         failure_threshold=failure_threshold,
-        recovery_timeout=recovery_timeout,
+        recovery_timeout=as_seconds(recovery_timeout),
         half_open_max_calls=half_open_max_calls,
-        probe_timeout=probe_timeout,
+        probe_timeout=None if probe_timeout is None else as_seconds(probe_timeout),
         probe=probe,
-        failures=failures,
+        failures=as_listed(failures),
         failure_if=failure_if,
         failure_rate=failure_rate,
     )
@@ -97,14 +97,14 @@ def circuit_breaker(
 
 def exponential_backoff_retry(
     max_attempts: int = 3,
-    base_delay: float = 1.0,
-    max_delay: float = 60.0,
+    base_delay: Seconds = 1.0,
+    max_delay: Seconds = 60.0,
     jitter: Jitter = True,
     exceptions: Exceptions = (Exception,),
     *,
     budget: RetryBudget | None = None,
     idempotency_key: bool = False,
-    max_retry_after: float | None = None,
+    max_retry_after: Seconds | None = None,
     clock: Clock | TimeSource | None = None,
     rng: Random | None = None,
 ) -> Retry:
@@ -112,10 +112,10 @@ def exponential_backoff_retry(
 
     Args:
         max_attempts: attempts in all, at least 1.
-        base_delay: the first pause before jitter, in seconds, from 0.
-        max_delay: cap of the pause before jitter, in seconds, from 0.
+        base_delay: the first pause before jitter, in seconds or as a `timedelta`, from 0.
+        max_delay: cap of the pause before jitter, likewise.
         jitter: True: each pause is multiplied by 0.5 to 1.5; see `Retry` for the others.
-        exceptions: classes to retry, or a predicate.
+        exceptions: a class or classes to retry, or a predicate.
         budget: see `Retry`, as for all that follow.
         idempotency_key: see `Retry`.
         max_retry_after: see `Retry`.
@@ -143,8 +143,8 @@ def exponential_backoff_retry(
 
 def retry_on_network_error(
     max_attempts: int = 3,
-    base_delay: float = 1.0,
-    max_delay: float = 60.0,
+    base_delay: Seconds = 1.0,
+    max_delay: Seconds = 60.0,
     jitter: Jitter = True,
     *,
     budget: RetryBudget | None = None,
@@ -155,8 +155,8 @@ def retry_on_network_error(
 
     Args:
         max_attempts: attempts in all, at least 1.
-        base_delay: the first pause before jitter, in seconds, from 0.
-        max_delay: cap of the pause before jitter, in seconds, from 0.
+        base_delay: the first pause before jitter, in seconds or as a `timedelta`, from 0.
+        max_delay: cap of the pause before jitter, likewise.
         jitter: randomisation of the pauses; see `Retry`.
         budget: see `Retry`, as for all that follow.
         clock: see `Retry`.
@@ -172,8 +172,8 @@ def retry_on_network_error(
 
 def retry_on_database_error(
     max_attempts: int = 3,
-    base_delay: float = 1.0,
-    max_delay: float = 60.0,
+    base_delay: Seconds = 1.0,
+    max_delay: Seconds = 60.0,
     jitter: Jitter = True,
     *,
     budget: RetryBudget | None = None,
@@ -186,8 +186,8 @@ def retry_on_database_error(
 
     Args:
         max_attempts: attempts in all, at least 1.
-        base_delay: the first pause before jitter, in seconds, from 0.
-        max_delay: cap of the pause before jitter, in seconds, from 0.
+        base_delay: the first pause before jitter, in seconds or as a `timedelta`, from 0.
+        max_delay: cap of the pause before jitter, likewise.
         jitter: randomisation of the pauses; see `Retry`.
         budget: see `Retry`, as for all that follow.
         clock: see `Retry`.
@@ -201,7 +201,7 @@ def retry_on_database_error(
     )
 
 
-def api_timeout(seconds: float = 30.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
+def api_timeout(seconds: Seconds = 30.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
     """Decorate a function with a timeout for calls of an API; see `Timeout`.
 
     Raises:
@@ -210,7 +210,7 @@ def api_timeout(seconds: float = 30.0, *, clock: Clock | TimeSource | None = Non
     return Timeout(seconds, name="api_timeout", clock=clock)
 
 
-def database_timeout(seconds: float = 10.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
+def database_timeout(seconds: Seconds = 10.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
     """Decorate a function with a timeout for calls of a database; see `Timeout`.
 
     Raises:
@@ -219,7 +219,7 @@ def database_timeout(seconds: float = 10.0, *, clock: Clock | TimeSource | None 
     return Timeout(seconds, name="database_timeout", clock=clock)
 
 
-def computation_timeout(seconds: float = 120.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
+def computation_timeout(seconds: Seconds = 120.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
     """Decorate a function with a timeout for computations; see `Timeout`.
 
     Raises:

@@ -12,7 +12,7 @@ from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, in_force
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock, natural_time
 from cqox.resilience.runtime.event_loop import current_loop
-from cqox.resilience.runtime.ranges import check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_seconds
 
 __all__ = ["deadline", "remaining"]
 
@@ -40,11 +40,11 @@ class deadline:
 
     __slots__ = ("_clock", "_entered", "_record", "seconds")
 
-    def __init__(self, seconds: float, *, clock: Clock | TimeSource | None = None) -> None:
+    def __init__(self, seconds: Seconds, *, clock: Clock | TimeSource | None = None) -> None:
         """Make a deadline; its time starts with the block.
 
         Args:
-            seconds: time limit of the block, from 0; infinity sets none.
+            seconds: time limit of the block in seconds or as a `timedelta`, from 0; infinity sets none.
             clock: clock of the remaining time; the cancel scope of a task uses its event loop's clock.
 
         Raises:

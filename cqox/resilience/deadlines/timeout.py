@@ -14,7 +14,7 @@ from cqox.resilience.pipeline.part import Limit
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.event_loop import EventLoop, current_loop
-from cqox.resilience.runtime.ranges import check_name, check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_name, check_seconds
 
 __all__ = ["Timeout"]
 
@@ -35,11 +35,11 @@ class Timeout(Limit):
 
     __slots__ = ("_clock", "given_clock", "limit", "name")
 
-    def __init__(self, seconds: float, *, name: str = "timeout", clock: Clock | TimeSource | None = None) -> None:
+    def __init__(self, seconds: Seconds, *, name: str = "timeout", clock: Clock | TimeSource | None = None) -> None:
         """Set the limit of one attempt.
 
         Args:
-            seconds: the limit, above 0; infinity sets none.
+            seconds: the limit in seconds or as a `timedelta`, above 0; infinity sets none.
             name: its name in errors and the registry.
             clock: clock of the remaining time; the cancel scope of a task uses its event loop's clock.
 
@@ -56,7 +56,7 @@ class Timeout(Limit):
         """The limit, in seconds."""
         return self.limit
 
-    def reconfigure(self, *, seconds: float) -> None:
+    def reconfigure(self, *, seconds: Seconds) -> None:
         """Change the limit for attempts from now on.
 
         Raises:

@@ -12,7 +12,7 @@ from cqox.resilience.pipeline.permit import TimeSpent, is_timeout_or_cancellatio
 from cqox.resilience.retry.classification import is_overload
 from cqox.resilience.runtime.clock import Clock, TimeSource
 from cqox.resilience.runtime.queueing import seconds_in_queues
-from cqox.resilience.runtime.ranges import check_callable, check_count, check_seconds, check_share
+from cqox.resilience.runtime.ranges import Seconds, check_callable, check_count, check_seconds, check_share
 from cqox.resilience.runtime.token_bucket import check_rate
 
 __all__ = ["AdaptiveLimit", "AdaptiveLimitSnapshot"]
@@ -100,7 +100,7 @@ class AdaptiveLimit(SlotGate):
         max_queued: int = 0,
         increase: float = 1.0,
         decrease: float = 0.9,
-        slow_call_seconds: float | None = None,
+        slow_call_seconds: Seconds | None = None,
         overloads: Callable[[Exception], bool] = is_overload,
         name: str = "adaptive limit",
         clock: Clock | TimeSource | None = None,
@@ -114,7 +114,8 @@ class AdaptiveLimit(SlotGate):
             max_queued: length of the queue, at least 0.
             increase: slots gained per round of successes, a finite number above 0.
             decrease: factor applied to the limit on an overload, above 0 and below 1.
-            slow_call_seconds: duration from which a call counts as an overload, above 0; None for no such bound.
+            slow_call_seconds: duration in seconds or as a `timedelta`, above 0, from which a call counts as an
+                overload; None for no such bound.
             overloads: predicate that returns whether a failure is an overload.
             name: its name in rejections and snapshots.
             clock: for tests.
@@ -132,7 +133,7 @@ class AdaptiveLimit(SlotGate):
         if check_share("decrease", decrease) == 1:
             raise ValueError(f"decrease must be below 1, not {decrease!r}")
         if slow_call_seconds is not None:
-            check_seconds("slow_call_seconds", slow_call_seconds, zero=False)
+            slow_call_seconds = check_seconds("slow_call_seconds", slow_call_seconds, zero=False)
         check_callable("overloads", overloads)
         super().__init__(name, initial_limit, max_queued, clock)
         self._slow_call_seconds = slow_call_seconds

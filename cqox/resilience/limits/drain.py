@@ -15,7 +15,7 @@ from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.criticality import Criticality
-from cqox.resilience.runtime.ranges import check_name, check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_name, check_seconds
 from cqox.tasks import open_task_group
 
 __all__ = ["Drain", "DrainReport", "InFlight"]
@@ -58,7 +58,7 @@ class Drain(Gate):
     """
 
     def __init__(
-        self, name: str = "drain", *, retry_after: float = 1.0, clock: Clock | TimeSource | None = None
+        self, name: str = "drain", *, retry_after: Seconds = 1.0, clock: Clock | TimeSource | None = None
     ) -> None:
         """Make a drain.
 
@@ -125,7 +125,7 @@ class Drain(Gate):
         """See `Part.describe`."""
         return "drain: rejects new calls once it has begun"
 
-    async def wait(self, grace: float) -> DrainReport:
+    async def wait(self, grace: Seconds) -> DrainReport:
         """Begin, and wait until nothing is in flight or the grace period is over.
 
         A cancellation ends the wait; the drain continues, and `wait` may be called again.
@@ -136,7 +136,7 @@ class Drain(Gate):
         Raises:
             ValueError: `grace` is out of its range.
         """
-        check_seconds("grace", grace, infinite=True)
+        grace = check_seconds("grace", grace, infinite=True)
         self.begin()
         waiter = TaskWaiter(Criticality.PROBE)
         if grace > 0 and self._add_waiter(waiter):
@@ -157,13 +157,13 @@ class Drain(Gate):
             await waiter.wait()
             group.cancel_scope.cancel()
 
-    def wait_sync(self, grace: float) -> DrainReport:
+    def wait_sync(self, grace: Seconds) -> DrainReport:
         """Synchronous twin of `wait`; it blocks this thread.
 
         Raises:
             ValueError: `grace` is out of its range.
         """
-        check_seconds("grace", grace, infinite=True)
+        grace = check_seconds("grace", grace, infinite=True)
         self.begin()
         waiter = ThreadWaiter(Criticality.PROBE)
         if grace > 0 and self._add_waiter(waiter):

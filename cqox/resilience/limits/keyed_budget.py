@@ -11,7 +11,7 @@ from threading import Lock
 
 from cqox.resilience.limits.keyed_rate_limit import Allowance
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
-from cqox.resilience.runtime.ranges import check_count, check_name, check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_count, check_name, check_seconds
 from cqox.resilience.runtime.token_bucket import TokenBucket
 
 __all__ = ["KeyedBudget"]
@@ -30,7 +30,7 @@ class KeyedBudget:
     def __init__(
         self,
         amount: int,
-        seconds: float,
+        seconds: Seconds,
         *,
         most_keys: int = _MOST_KEYS,
         name: str = "keyed budget",
@@ -40,7 +40,7 @@ class KeyedBudget:
 
         Args:
             amount: what a key may use per period, at least 1.
-            seconds: length of the period in seconds, above 0.
+            seconds: length of the period in seconds or as a `timedelta`, above 0.
             most_keys: keys that are kept, at least 1.
             name: its name in rejections.
             clock: for tests.

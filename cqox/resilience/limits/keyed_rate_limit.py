@@ -11,7 +11,7 @@ from threading import Lock
 
 from cqox.resilience.limits.gcra import Gcra
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
-from cqox.resilience.runtime.ranges import check_count, check_name, check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_count, check_name, check_seconds
 from cqox.resilience.runtime.token_bucket import check_rate
 
 __all__ = ["Allowance", "KeyedRateLimit"]
@@ -45,7 +45,7 @@ class KeyedRateLimit:
     def __init__(
         self,
         calls: int,
-        seconds: float = 1.0,
+        seconds: Seconds = 1.0,
         *,
         burst: int | None = None,
         most_keys: int = _MOST_KEYS,
@@ -56,7 +56,7 @@ class KeyedRateLimit:
 
         Args:
             calls: calls of one key per period, at least 1.
-            seconds: length of the period in seconds, above 0.
+            seconds: length of the period in seconds or as a `timedelta`, above 0.
             burst: calls of one key admitted at once after an idle time, at least 1; `calls` by default.
             most_keys: keys that are kept, at least 1.
             name: its name in rejections.

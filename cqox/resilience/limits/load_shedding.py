@@ -14,7 +14,14 @@ from cqox.resilience.pipeline.part import Gate, Permit
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.criticality import Criticality, current_criticality
-from cqox.resilience.runtime.ranges import check_callable, check_count, check_name, check_seconds, check_share
+from cqox.resilience.runtime.ranges import (
+    Seconds,
+    check_callable,
+    check_count,
+    check_name,
+    check_seconds,
+    check_share,
+)
 
 __all__ = ["DEFAULT_SHARES", "Shed", "ShedSnapshot"]
 
@@ -75,7 +82,7 @@ class Shed(Gate):
         *,
         shares: Mapping[Criticality, float] = DEFAULT_SHARES,
         load: Callable[[], float] | None = None,
-        retry_after: float = 1.0,
+        retry_after: Seconds = 1.0,
         name: str = "shed",
         clock: Clock | TimeSource | None = None,
     ) -> None:

@@ -15,7 +15,7 @@ from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.event_loop import task_or_loop
 from cqox.resilience.runtime.queueing import QueueWait
-from cqox.resilience.runtime.ranges import check_count, check_name, check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_count, check_name, check_seconds
 from cqox.resilience.runtime.token_bucket import check_rate
 
 __all__ = ["RateLimit", "RateLimitSnapshot"]
@@ -54,10 +54,10 @@ class RateLimit(Gate):
     def __init__(
         self,
         calls: int,
-        seconds: float = 1.0,
+        seconds: Seconds = 1.0,
         *,
         burst: int | None = None,
-        max_wait: float = 0.0,
+        max_wait: Seconds = 0.0,
         name: str = "rate limit",
         clock: Clock | TimeSource | None = None,
     ) -> None:
@@ -65,9 +65,9 @@ class RateLimit(Gate):
 
         Args:
             calls: calls per period, at least 1.
-            seconds: length of the period in seconds, above 0.
+            seconds: length of the period in seconds or as a `timedelta`, above 0.
             burst: calls admitted at once after an idle time, at least 1; `calls` by default.
-            max_wait: the longest wait of a call for its turn, in seconds, from 0.
+            max_wait: the longest wait of a call for its turn, likewise, from 0.
             name: its name in rejections.
             clock: for tests.
 
@@ -136,9 +136,9 @@ class RateLimit(Gate):
         self,
         *,
         calls: int | None = None,
-        seconds: float | None = None,
+        seconds: Seconds | None = None,
         burst: int | None = None,
-        max_wait: float | None = None,
+        max_wait: Seconds | None = None,
     ) -> None:
         """Change the rate; `calls` and `seconds` go together, and None leaves any other setting unchanged.
 

@@ -30,6 +30,7 @@ from cqox.resilience.pipeline.block import GuardedBlock
 from cqox.resilience.pipeline.events import CallRejected, Event
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
+from cqox.resilience.runtime.ranges import Seconds, as_seconds
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -263,7 +264,7 @@ class Limit(Part):
 
     def seconds_in(self, pending: Changes) -> float:
         """Return the time limit once `pending` is applied, in seconds."""
-        return cast("float", pending.get(self, {}).get("seconds", self.seconds))
+        return as_seconds(cast("Seconds", pending.get(self, {}).get("seconds", self.seconds)))
 
     def check_dependencies(self, pending: Changes) -> None:
         """See `Part.check_dependencies`."""

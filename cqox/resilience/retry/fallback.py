@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from cqox.resilience.pipeline.awaitables import Awaiting, must_be_awaited
 from cqox.resilience.pipeline.part import StageContext, Wrapper
-from cqox.resilience.runtime.ranges import check_exceptions, check_name
+from cqox.resilience.runtime.ranges import Listed, check_exceptions, check_name
 
 __all__ = ["Fallback"]
 
@@ -25,7 +25,7 @@ class Fallback(Wrapper):
     def __init__(
         self,
         answer: Callable[[Exception], object],
-        exceptions: tuple[type[Exception], ...] | Callable[[Exception], bool] = (Exception,),
+        exceptions: Listed[Exception] = (Exception,),
         *,
         name: str = "fallback",
     ) -> None:
@@ -33,7 +33,7 @@ class Fallback(Wrapper):
 
         Args:
             answer: takes the exception and returns the substitute result.
-            exceptions: exception classes to cover, or a predicate.
+            exceptions: an exception class or classes to cover, or a predicate.
             name: its name in explanations.
 
         Raises:
@@ -42,10 +42,9 @@ class Fallback(Wrapper):
         """
         if not callable(answer):
             raise TypeError(f"answer must be a function of the exception, such as `lambda error: ...`, not {answer!r}")
-        check_exceptions("exceptions", exceptions)
         self.name = check_name(name)
         self._answer = answer
-        self._exceptions = exceptions
+        self._exceptions = check_exceptions("exceptions", exceptions)
         self._awaited = inspect.iscoroutinefunction(answer) or inspect.iscoroutinefunction(
             getattr(answer, "__call__", None)  # noqa: B004 - the method is inspected, not called
         )

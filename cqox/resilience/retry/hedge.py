@@ -17,7 +17,7 @@ from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.queueing import ended_in_queue, mark_ended_in_queue, waits
-from cqox.resilience.runtime.ranges import check_count, check_kind, check_name, check_seconds
+from cqox.resilience.runtime.ranges import Seconds, check_count, check_kind, check_name, check_seconds
 from cqox.tasks import TaskGroup, open_task_group
 
 __all__ = ["Hedge"]
@@ -39,7 +39,7 @@ class Hedge(Wrapper):
 
     def __init__(
         self,
-        delay: float,
+        delay: Seconds,
         max_attempts: int = 2,
         *,
         budget: RetryBudget | None = None,
@@ -49,7 +49,8 @@ class Hedge(Wrapper):
         """Make a hedge.
 
         Args:
-            delay: seconds without a result after which another attempt starts, above 0, such as the 95th percentile.
+            delay: seconds (or a `timedelta`) without a result after which another attempt starts, above 0, such as
+                the 95th percentile.
             max_attempts: limit on the number of attempts, including the first, at least 2.
             budget: budget of further attempts, shared by all callers of the dependency.
             name: its name in explanations.

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Unpack, cast
+from typing import Any, Unpack, cast
 
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.part import AttemptController, RetryPart, StageContext
@@ -21,7 +21,7 @@ from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import call_key
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.randomness import shared_rng
-from cqox.resilience.runtime.ranges import check_flag, check_kind, check_name
+from cqox.resilience.runtime.ranges import Seconds, as_listed, as_seconds, check_flag, check_kind, check_name
 
 __all__ = ["Exceptions", "Retry", "RetryChanges", "RetrySettings"]
 
@@ -42,15 +42,15 @@ class Retry(RetryPart):
     def __init__(
         self,
         max_attempts: int = 3,
-        base_delay: float = 1.0,
-        max_delay: float = 60.0,
+        base_delay: Seconds = 1.0,
+        max_delay: Seconds = 60.0,
         jitter: Jitter = True,
         exceptions: Exceptions = (Exception,),
         budget: RetryBudget | None = None,
         idempotent: bool = False,
         *,
         idempotency_key: bool = False,
-        max_retry_after: float | None = None,
+        max_retry_after: Seconds | None = None,
         name: str = "retry",
         clock: Clock | TimeSource | None = None,
         rng: Random | None = None,
@@ -59,11 +59,11 @@ class Retry(RetryPart):
 
         Args:
             max_attempts: limit on the number of attempts, including the first, at least 1.
-            base_delay: the first pause before jitter, in seconds, from 0.
-            max_delay: cap of the pause before jitter, in seconds, from 0.
+            base_delay: the first pause before jitter, in seconds or as a `timedelta`, from 0.
+            max_delay: cap of the pause before jitter, likewise.
             jitter: randomisation of the pauses: True, False, "full" or "decorrelated".
-            exceptions: classes to retry, or a predicate. `Exception` does not include rejections: list their class to
-                retry them.
+            exceptions: a class or classes to retry, or a predicate. `Exception` does not include rejections: list their
+                class to retry them.
             budget: retry budget, shared by all callers of the dependency.
             idempotent: True where the call may be executed twice. A bare decorator implies it.
             idempotency_key: gives all attempts of a call the same `Idempotency-Key`, which `propagate` sends.
@@ -77,12 +77,12 @@ class Retry(RetryPart):
         """
         self.settings = RetrySettings(
             max_attempts=max_attempts,
-            base_delay=base_delay,
-            max_delay=max_delay,
+            base_delay=as_seconds(base_delay),
+            max_delay=as_seconds(max_delay),
             jitter=jitter,
-            exceptions=exceptions,
+            exceptions=as_listed(exceptions),
             idempotent=idempotent,
-            max_retry_after=max_retry_after,
+            max_retry_after=None if max_retry_after is None else as_seconds(max_retry_after),
         )
         self.name = check_name(name)
         check_kind("budget", budget, RetryBudget)
@@ -107,7 +107,7 @@ class Retry(RetryPart):
 
     def prepare(self, **changes: object) -> Callable[[], None]:
         """See `Part.prepare`."""
-        settings = replace(self.settings, **cast("RetryChanges", changes))
+        settings = replace(self.settings, **cast("dict[str, Any]", changes))
 
         def change() -> None:
             self.settings = settings

@@ -1,22 +1,31 @@
 """Settings of a retry, validated on construction, with the exceptions that they cover."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience.retry.backoff import Jitter
-from cqox.resilience.runtime.ranges import check_count, check_exceptions, check_flag, check_seconds
+from cqox.resilience.runtime.ranges import (
+    Covered,
+    Listed,
+    Seconds,
+    check_count,
+    check_exceptions,
+    check_flag,
+    check_seconds,
+)
 
 __all__ = ["Exceptions", "RetryChanges", "RetrySettings"]
 
-type Exceptions = tuple[type[BaseException], ...] | Callable[[Exception], bool]
-"""Exceptions to retry: classes, or a predicate."""
+type Exceptions = Listed[BaseException]
+"""Exceptions to retry: a class, a collection of classes, or a predicate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySettings:
     """Settings of a retry; see `Retry`, which takes the same arguments.
+
+    Durations are in seconds and exception classes a tuple, in whichever form they were given.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -26,20 +35,20 @@ class RetrySettings:
     base_delay: float = 1.0
     max_delay: float = 60.0
     jitter: Jitter = True
-    exceptions: Exceptions = (Exception,)
+    exceptions: Covered[BaseException] = (Exception,)
     idempotent: bool = False
     max_retry_after: float | None = None
 
     def __post_init__(self) -> None:
         check_count("max_attempts", self.max_attempts)
-        check_seconds("base_delay", self.base_delay)
-        check_seconds("max_delay", self.max_delay)
+        object.__setattr__(self, "base_delay", check_seconds("base_delay", self.base_delay))
+        object.__setattr__(self, "max_delay", check_seconds("max_delay", self.max_delay))
         if not isinstance(self.jitter, bool) and self.jitter not in ("full", "decorrelated"):
             raise ValueError(f'jitter must be True, False, "full" or "decorrelated", not {self.jitter!r}')
-        check_exceptions("exceptions", self.exceptions)
+        object.__setattr__(self, "exceptions", check_exceptions("exceptions", self.exceptions))
         check_flag("idempotent", self.idempotent)
         if self.max_retry_after is not None:
-            check_seconds("max_retry_after", self.max_retry_after)
+            object.__setattr__(self, "max_retry_after", check_seconds("max_retry_after", self.max_retry_after))
 
     @property
     def longest_retry_after(self) -> float:
@@ -64,9 +73,9 @@ class RetryChanges(TypedDict, total=False):
     """Settings that can be changed at run time."""
 
     max_attempts: int
-    base_delay: float
-    max_delay: float
+    base_delay: Seconds
+    max_delay: Seconds
     jitter: Jitter
     exceptions: Exceptions
     idempotent: bool
-    max_retry_after: float | None
+    max_retry_after: Seconds | None

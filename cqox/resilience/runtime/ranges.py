@@ -2,9 +2,16 @@
 
 import inspect
 import math
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import cast
 
 __all__ = [
+    "Covered",
+    "Listed",
+    "Seconds",
+    "as_listed",
+    "as_seconds",
     "check_callable",
     "check_count",
     "check_exceptions",
@@ -15,28 +22,50 @@ __all__ = [
     "check_share",
 ]
 
+type Seconds = float | timedelta
+"""A duration: a number of seconds, or a `timedelta`."""
+
+type Listed[E: BaseException] = type[E] | Collection[type[E]] | Callable[[Exception], bool]
+"""Exceptions that a part covers: a class, a collection of classes, or a predicate."""
+
+type Covered[E: BaseException] = tuple[type[E], ...] | Callable[[Exception], bool]
+"""Exceptions that a part covers, after the check: a tuple of classes, or a predicate."""
+
+
+def as_seconds(value: Seconds) -> float:
+    """Return a duration in seconds; its range is not checked."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def as_listed[E: BaseException](value: Listed[E]) -> Covered[E]:
+    """Return exception classes as a tuple, and a predicate as it is; neither is checked."""
+    if isinstance(value, type):
+        return (cast("type[E]", value),)
+    return value if callable(value) else tuple(value)
+
 
 def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool = False) -> float:
     """Return `value` as seconds.
 
     Args:
         name: the setting.
-        value: the value to check.
+        value: the value to check: a number of seconds or a `timedelta`.
         zero: True where 0 is allowed.
         infinite: True where infinity is allowed.
 
     Raises:
-        ValueError: it is not a number, NaN, negative, or 0 or infinite where that is not allowed.
+        ValueError: it is neither a number nor a `timedelta`, NaN, negative, or 0 or infinite where that is not allowed.
     """
     allowed = f"{name} must be a number of seconds {'at least' if zero else 'above'} 0"
     if not infinite:
         allowed += ", and finite"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    given = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(given, bool) or not isinstance(given, int | float):
         raise ValueError(f"{allowed}, not {value!r}")
     try:
-        seconds = float(value)
+        seconds = float(given)
     except OverflowError:  # an integer beyond all floats
-        seconds = math.inf if value > 0 else -math.inf
+        seconds = math.inf if given > 0 else -math.inf
     if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero) or (math.isinf(seconds) and not infinite):
         raise ValueError(f"{allowed}, not {value!r}")
     return seconds
@@ -75,20 +104,26 @@ def check_share(name: str, value: object) -> float:
     return float(value)
 
 
-def check_exceptions(name: str, value: object) -> None:
-    """Check that `value` is a plain predicate or a non-empty tuple of exception classes.
+def check_exceptions(name: str, value: object) -> Covered[BaseException]:
+    """Return `value` as a plain predicate or a non-empty tuple of exception classes.
+
+    Args:
+        name: the setting.
+        value: an exception class, a tuple, list or set of them, or a predicate.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none of them.
     """
-    if isinstance(value, tuple):
-        kinds = cast("tuple[object, ...]", value)
+    if isinstance(value, type | tuple | list | set | frozenset):
+        kinds = (value,) if isinstance(value, type) else tuple(cast("Collection[object]", value))
         if kinds and all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-            return
-    elif callable(value) and not isinstance(value, type):
+            return cast("tuple[type[BaseException], ...]", kinds)
+    elif callable(value):
         check_callable(name, value)
-        return
-    raise ValueError(f"{name} must be a non-empty tuple of exception classes or a predicate, not {value!r}")
+        return cast("Callable[[Exception], bool]", value)
+    raise ValueError(
+        f"{name} must be an exception class, a non-empty tuple, list or set of them, or a predicate, not {value!r}"
+    )
 
 
 def check_kind(name: str, value: object, kind: type) -> None:

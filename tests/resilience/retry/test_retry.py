@@ -286,7 +286,7 @@ def test_an_exception_whose_notes_are_no_list_reaches_the_caller_as_it_is() -> N
         ({"base_delay": 10**400}, "and finite, not 1000"),
         ({"idempotent": "false"}, "idempotent must be True or False, not 'false'"),
         ({"idempotency_key": 1}, "idempotency_key must be True or False, not 1"),
-        ({"exceptions": ()}, "exceptions must be a non-empty tuple"),
+        ({"exceptions": ()}, "exceptions must be an exception class, a non-empty tuple"),
         ({"exceptions": ("Down",)}, "exceptions must be"),
         ({"exceptions": judged_later}, "exceptions must be a plain function, not the coroutine function"),
         ({"max_retry_after": -1.0}, "max_retry_after must be"),

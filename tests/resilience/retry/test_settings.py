@@ -1,6 +1,7 @@
 """Settings of a retry: retryable outcomes, by class and by predicate, and the longest `Retry-After`."""
 
 import asyncio
+from datetime import timedelta
 
 import anyio
 import anyio.to_thread
@@ -12,7 +13,7 @@ from cqox.resilience import (
     Retry,
     Timeout,
 )
-from cqox.resilience.retry.settings import RetrySettings
+from cqox.resilience.retry.settings import Exceptions, RetrySettings
 from cqox.resilience.testing import Script
 from tests.resilience.conftest import Down
 from tests.resilience.retrying import plain
@@ -24,6 +25,24 @@ def test_only_listed_exceptions_are_retried() -> None:
     with pytest.raises(ValueError, match="a mistake"):
         retry(script.__call__)()
     assert (script.calls, clock.sleeps) == (1, [])
+
+
+@pytest.mark.parametrize("listed", [Down, [Down], {Down}])
+def test_a_class_and_a_list_of_classes_are_retried_like_a_tuple(listed: Exceptions) -> None:
+    retry, _ = plain(exceptions=listed)
+    script = Script(Down("once"), "up")
+    assert retry(script.__call__)() == "up"
+    retry.reconfigure(exceptions=[KeyError])
+    assert retry.settings.exceptions == (KeyError,)
+
+
+def test_durations_may_be_timedeltas_at_construction_and_later() -> None:
+    retry, clock = plain(base_delay=timedelta(seconds=2), max_delay=timedelta(minutes=1))
+    assert retry(Script(Down(), "up").__call__)() == "up"
+    retry.reconfigure(base_delay=timedelta(milliseconds=500), max_retry_after=timedelta(seconds=5))
+    assert retry(Script(Down(), "up").__call__)() == "up"
+    assert clock.sleeps == [2.0, 0.5]
+    assert retry.settings.longest_retry_after == 5.0
 
 
 def test_a_predicate_may_decide() -> None:

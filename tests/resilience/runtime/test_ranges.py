@@ -2,11 +2,17 @@
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cqox.resilience.runtime.ranges import (
+    Listed,
+    as_listed,
+    as_seconds,
     check_callable,
     check_count,
     check_exceptions,
@@ -44,14 +50,20 @@ def test_a_value_at_the_edge_of_its_range_is_returned(check: Callable[..., objec
 @pytest.mark.parametrize(
     ("check", "value"),
     [
-        *((check_seconds, value) for value in (-1e-9, math.nan, math.inf, -math.inf, 10**400, True, "1", None)),
-        *((partial(check_seconds, zero=False), value) for value in (0, 0.0, -0.0)),
+        *(
+            (check_seconds, value)
+            for value in (timedelta(microseconds=-1), -1e-9, math.nan, math.inf, -math.inf, 10**400, True, "1", None)
+        ),
+        *((partial(check_seconds, zero=False), value) for value in (0, 0.0, -0.0, timedelta())),
         *((partial(check_seconds, infinite=True), value) for value in (-math.inf, -(10**400), math.nan)),
         *((check_count, value) for value in (0, -1, 1.0, True, "1", None)),
         (partial(check_count, least=0), -1),
         *((check_flag, value) for value in (0, 1, "false", None)),
         *((check_share, value) for value in (0, -0.1, 1.0000001, math.nan, True, "0.5")),
-        *((check_exceptions, value) for value in ((), (5,), (ValueError, int), ValueError, [ValueError], later, None)),
+        *(
+            (check_exceptions, value)
+            for value in ((), (5,), (ValueError, int), int, [], [5], {ValueError: 1}, later, None)
+        ),
         *((check_callable, value) for value in (5, later)),
         (partial(check_kind, kind=str), 5),
     ],
@@ -86,3 +98,20 @@ def test_a_name_is_a_text_that_is_not_empty() -> None:
     for value in ("", None, 5, b"engine"):
         with pytest.raises(ValueError, match="name must be"):
             check_name(value)
+
+
+@given(st.timedeltas(min_value=timedelta()))
+def test_a_timedelta_is_taken_as_its_seconds(duration: timedelta) -> None:
+    assert check_seconds("limit", duration) == as_seconds(duration) == duration.total_seconds()
+
+
+@pytest.mark.parametrize("listed", [OSError, (OSError,), [OSError], {OSError}, frozenset({OSError})])
+def test_a_class_and_any_collection_of_classes_become_a_tuple(listed: Listed[Exception]) -> None:
+    assert check_exceptions("exceptions", listed) == as_listed(listed) == (OSError,)
+
+
+def test_a_predicate_is_returned_as_it_is() -> None:
+    def judge(error: Exception) -> bool:
+        return False
+
+    assert check_exceptions("exceptions", judge) is as_listed(judge) is judge
