@@ -61,6 +61,21 @@ def opened(path: str) -> Generator[bytes]:
     yield path.encode()
 
 
+@circuit_breaker
+def bare(number: int) -> str:
+    return str(number)
+
+
+@exponential_backoff_retry
+@retry_on_network_error
+@retry_on_database_error
+@api_timeout
+@database_timeout
+@computation_timeout
+async def all_bare(number: int) -> str:
+    return str(number)
+
+
 @circuit_breaker(recovery_timeout=timedelta(minutes=1), failures=OSError)
 @exponential_backoff_retry(base_delay=timedelta(milliseconds=50), exceptions=[ConnectionError, TimeoutError])
 @api_timeout(timedelta(seconds=5))
@@ -81,6 +96,14 @@ class Client:
     async def bounded(self, number: int) -> str:
         return str(number)
 
+    @circuit_breaker
+    async def bare(self, number: int) -> str:
+        return str(number)
+
+    @api_timeout
+    async def bare_timeout(self, number: int) -> str:
+        return str(number)
+
     @policy
     def guarded(self, number: int) -> str:
         return str(number)
@@ -92,6 +115,13 @@ async def examples(client: Client) -> None:
     assert_type(plain.breaker, CircuitBreaker)
     assert_type(await stacked(1), str)
     assert_type(await everyday(1), str)
+    assert_type(bare(1), str)
+    assert_type(bare.breaker, CircuitBreaker)
+    assert_type(await all_bare(1), str)
+    assert_type(await client.bare(1), str)
+    assert_type(await client.bare_timeout(1), str)
+    assert_type(api_timeout(2.0), Timeout)
+    assert_type(retry_on_network_error(max_attempts=2), Retry)
     assert_type([item async for item in items(3)], list[int])
     async with connect("url") as connection:
         assert_type(connection, bytes)
@@ -121,6 +151,9 @@ async def mistakes(client: Client) -> None:
     plain("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     plain(1, txt="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await awaited()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    bare("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await all_bare("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.bare("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await stacked("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.plain("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.awaited()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -128,5 +161,5 @@ async def mistakes(client: Client) -> None:
     await policy.call(awaited, "one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Retry(exceptions=[int])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     Retry(base_delay="1 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    circuit_breaker(threshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    circuit_breaker(threshold=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     CircuitBreaker("x").reconfigure(treshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

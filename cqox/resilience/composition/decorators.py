@@ -1,13 +1,15 @@
-"""Decorators for functions: one part each, which can be stacked.
+"""Decorators for functions: one part each, which can be stacked, and be bare where the defaults do: `@circuit_breaker`.
 
 Stacked decorators run as one stage. A bare retry decorator counts its function as idempotent.
 """
 
 from collections.abc import Callable
 from random import Random
+from typing import cast
 
 from cqox.resilience.circuit import CircuitBreaker, FailureRate, GuardedFunction
 from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe
+from cqox.resilience.composition.bare import BreakerFactory, also_bare
 from cqox.resilience.deadlines.timeout import Timeout
 from cqox.resilience.retry.backoff import Jitter
 from cqox.resilience.retry.budget import RetryBudget
@@ -27,6 +29,12 @@ __all__ = [
     "retry_on_database_error",
     "retry_on_network_error",
 ]
+
+
+def _also_bare_breaker[**Q](
+    factory: "Callable[Q, CircuitBreakerDecorator]",
+) -> "BreakerFactory[Q, CircuitBreakerDecorator]":
+    return cast("BreakerFactory[Q, CircuitBreakerDecorator]", also_bare(factory))
 
 
 class CircuitBreakerDecorator:
@@ -49,6 +57,7 @@ class CircuitBreakerDecorator:
         return CircuitBreaker.from_settings(name, self._settings, clock=self._clock, key=key_of(function))(function)
 
 
+@_also_bare_breaker
 def circuit_breaker(
     failure_threshold: int = 5,
     recovery_timeout: Seconds = 60.0,
@@ -95,6 +104,7 @@ def circuit_breaker(
     return CircuitBreakerDecorator(settings, name, clock)
 
 
+@also_bare
 def exponential_backoff_retry(
     max_attempts: int = 3,
     base_delay: Seconds = 1.0,
@@ -141,6 +151,7 @@ def exponential_backoff_retry(
     )
 
 
+@also_bare
 def retry_on_network_error(
     max_attempts: int = 3,
     base_delay: Seconds = 1.0,
@@ -170,6 +181,7 @@ def retry_on_network_error(
     )
 
 
+@also_bare
 def retry_on_database_error(
     max_attempts: int = 3,
     base_delay: Seconds = 1.0,
@@ -201,6 +213,7 @@ def retry_on_database_error(
     )
 
 
+@also_bare
 def api_timeout(seconds: Seconds = 30.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
     """Decorate a function with a timeout for calls of an API; see `Timeout`.
 
@@ -210,6 +223,7 @@ def api_timeout(seconds: Seconds = 30.0, *, clock: Clock | TimeSource | None = N
     return Timeout(seconds, name="api_timeout", clock=clock)
 
 
+@also_bare
 def database_timeout(seconds: Seconds = 10.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
     """Decorate a function with a timeout for calls of a database; see `Timeout`.
 
@@ -219,6 +233,7 @@ def database_timeout(seconds: Seconds = 10.0, *, clock: Clock | TimeSource | Non
     return Timeout(seconds, name="database_timeout", clock=clock)
 
 
+@also_bare
 def computation_timeout(seconds: Seconds = 120.0, *, clock: Clock | TimeSource | None = None) -> Timeout:
     """Decorate a function with a timeout for computations; see `Timeout`.
 
