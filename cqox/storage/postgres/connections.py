@@ -62,7 +62,7 @@ class DatabaseConnections(Protocol):
     """Connections as the store uses them.
 
     Attributes:
-        silent: whether the last call timed out without an answer.
+        silent: whether the server counts as silent; set by the store.
     """
 
     silent: bool
@@ -93,7 +93,7 @@ class Connections:
         logins: users of the database that change; a connection of an earlier one is used for no further call.
 
     Attributes:
-        silent: whether the last call timed out without an answer. Later calls are then ended without waiting for the
+        silent: whether the server counts as silent; set by the store. Calls are then ended without waiting for the
             server to confirm the cancel.
     """
 

@@ -1,7 +1,6 @@
 """Statements of the result store on a PostgreSQL server; `connections` executes them."""
 
 import logging
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,7 +10,7 @@ import psycopg
 from anyio import CancelScope, CapacityLimiter, Lock, current_time
 from psycopg.rows import TupleRow
 
-from cqox import clock, randomness
+from cqox import randomness
 from cqox.certificates import Credentials
 from cqox.contract.messages import Message
 from cqox.errors import AttemptTimeout, Rejected, StorageFull, StoreUnavailable
@@ -34,6 +33,7 @@ from cqox.storage.postgres.retention import PostgresRetention
 from cqox.storage.postgres.row_security import enter, finish, passing_role, void_wall
 from cqox.storage.postgres.schema import migrate, migration_status
 from cqox.storage.postgres.shares import PostgresShares
+from cqox.storage.postgres.silence import ObservedCall, Silence
 from cqox.storage.rows import (
     DATASET,
     REPORT,
@@ -61,10 +61,7 @@ type _Connection = psycopg.Connection[TupleRow]
 _HEAD = REPORT.replace(" report, provenance, figures,", " ''::bytea, ''::bytea, ''::bytea,")
 _DATASET_MARKS = ", ".join(["%s"] * 10)
 _BRIEF_SECONDS = 1.0
-"""Timeout of a call to a server that has just failed to answer one, in seconds: callers soon take their fallback."""
-
-_FAIR_SECONDS = 0.5
-"""Time without an answer after which a server counts as silent, in seconds."""
+"""Timeout of a probe, and of a call to a server that is silent, in seconds: callers soon take their fallback."""
 
 _logger = logging.getLogger("cqox.storage")
 
@@ -111,6 +108,7 @@ class PostgresStore(
         self._seconds, self._brief_seconds = seconds, min(seconds, _BRIEF_SECONDS)
         # Start of each pending call: once the server is known to be silent, the deadlines of all are shortened.
         self._waiting: dict[CancelScope, float] = {}
+        self._silence = Silence()
         self._schema = _Schema()
 
     @classmethod
@@ -333,37 +331,31 @@ class PostgresStore(
     ) -> T:
         # A migration may take longer than the timeout of any other call.
         brief = brief or (self._connections.silent and self._schema.is_migrated)
-        patience, asked_at = CancelScope(), math.inf
-        ends_at = clock.monotonic() + (self._brief_seconds if brief else self._seconds)
+        patience, call = CancelScope(), ObservedCall(self._brief_seconds if brief else self._seconds)
         self._waiting[patience] = current_time()
-
-        def asking(connection: _Connection) -> T:
-            nonlocal asked_at
-            asked_at = clock.monotonic()
-            return work(connection)
-
         try:
             with patience:
-                done = await (self._run_briefly if brief else self._run)(asking, migrated=migrated, scope=scope)
+                run = self._run_briefly if brief else self._run
+                done = await run(call.observed(work), migrated=migrated, scope=scope)
+                self._silence.answered()
                 self._connections.silent = False
                 return done
             raise StoreUnavailable(Message("storage.postgres-stopped-answering"))
         except (psycopg.Error, AttemptTimeout, Rejected) as error:
-            # A timeout while waiting for a free connection is no evidence about the server, nor is one soon afterwards.
-            had_time = not self._connections.exhausted if asked_at == math.inf else ends_at - asked_at >= _FAIR_SECONDS
-            if isinstance(error, AttemptTimeout) and had_time:
-                self._mark_silent()
+            if isinstance(error, AttemptTimeout):
+                self._missed(call)
             reason = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
             # A migration that finds no room is no fault of the call, which may only read.
-            full = asked_at < math.inf and isinstance(error, psycopg.errors.DiskFull)
+            full = call.is_asked and isinstance(error, psycopg.errors.DiskFull)
             unavailable = StorageFull if full else StoreUnavailable
             raise unavailable(Message("storage.postgres-failed", reason=reason)) from error
         finally:
             del self._waiting[patience]
 
-    def _mark_silent(self) -> None:
-        self._connections.silent = True
-        if self._schema.is_migrated:
+    def _missed(self, call: ObservedCall) -> None:
+        self._silence.missed(call, exhausted=self._connections.exhausted)
+        self._connections.silent = bool(self._silence)
+        if self._connections.silent and self._schema.is_migrated:
             for scope, began in self._waiting.items():
                 scope.deadline = min(scope.deadline, began + _BRIEF_SECONDS)
 

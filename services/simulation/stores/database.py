@@ -38,7 +38,7 @@ class DatabasePool:
         size: maximum number of connections and of concurrent calls.
 
     Attributes:
-        silent: whether the last call timed out without an answer; set by the store.
+        silent: whether the server counts as silent; set by the store.
     """
 
     def __init__(self, server: DatabaseServer, client: str, *, size: int) -> None:

@@ -1,6 +1,7 @@
 """Faults of the simulated database as its clients meet them, in virtual time."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -126,6 +127,45 @@ async def test_calls_on_a_frozen_server_end_by_their_deadline_and_open_the_circu
         server.thaw()
         await trio.sleep(6)
         assert await store.save(ONE) is True
+
+
+async def test_one_missed_probe_shortens_no_call(server: DatabaseServer, engine: Opening) -> None:
+    async with engine() as store:
+        await store.save(ONE)
+        server.freeze()
+        with pytest.raises(StoreUnavailable, match="after 1 s"):
+            await store.ping()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.load, ONE.analysis_id)
+            # An answer after three seconds, as from a server that gets no CPU for them.
+            await trio.sleep(3)
+            server.thaw()
+        await store.ping()
+
+
+async def test_a_frozen_server_is_known_to_be_silent_after_two_probes(server: DatabaseServer, engine: Opening) -> None:
+    async with engine() as store:
+        await store.save(ONE)
+        server.freeze()
+        frozen_at = trio.current_time()
+
+        async def probe() -> None:
+            # As health and leases do: every five seconds.
+            while True:
+                with suppress(StoreUnavailable):
+                    await store.ping()
+                await trio.sleep(5)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(probe)
+            for most in (10.0, 1.5, 1.5):
+                began = trio.current_time()
+                with pytest.raises(StoreUnavailable):
+                    await store.load(ONE.analysis_id)
+                assert trio.current_time() - began <= most
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - frozen_at <= 13.0
+        server.thaw()
 
 
 async def test_what_a_frozen_server_has_received_happens_once_it_resumes(engine: Opening) -> None:
