@@ -4,7 +4,6 @@ Two TUN devices, one on each side, and a task that carries packets between them:
 `tun`. Addresses are from the block for benchmarks (RFC 2544), which no network uses.
 """
 
-import errno
 import fcntl
 import os
 import random
@@ -18,7 +17,7 @@ from typing import Any
 import trio
 
 from cqox.chaos.experiments.system import SystemUnusable
-from tests.servers.parent import ending_with_parent
+from tests.servers.namespaces import NetworkNamespace
 
 __all__ = ["PacketLink", "open_packet_link"]
 
@@ -80,20 +79,20 @@ class PacketLink:
 @asynccontextmanager
 async def open_packet_link(*, seed: int = 0) -> AsyncIterator[PacketLink]:
     """Open a namespace and the link to it; both end on leaving, or with this process."""
-    holder, devices = None, []
+    namespace, devices = None, []
     number = os.getpid() % 250 + 2
     outer, inner = f"198.18.{number}.1", f"198.18.{number}.2"
     try:
         try:
-            holder = _namespace()
-            around = ["nsenter", "-t", str(holder.pid), "-n"]
+            namespace = NetworkNamespace()
             devices.append(_device(f"cqox{number}o"))
             _addressed([], f"cqox{number}o", outer, inner)
-            devices.append(_device_inside(holder.pid, f"cqox{number}i"))
-            _addressed(around, f"cqox{number}i", inner, outer)
+            with namespace.inside():
+                devices.append(_device(f"cqox{number}i"))
+            _addressed(namespace.around, f"cqox{number}i", inner, outer)
         except (OSError, subprocess.CalledProcessError) as error:
             raise SystemUnusable(f"network namespaces with TUN devices cannot be had here: {error}") from error
-        link = PacketLink(outer, inner, around, random.Random(seed))
+        link = PacketLink(outer, inner, namespace.around, random.Random(seed))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_carry, link, devices[0], devices[1], True)
             nursery.start_soon(_carry, link, devices[1], devices[0], False)
@@ -104,44 +103,14 @@ async def open_packet_link(*, seed: int = 0) -> AsyncIterator[PacketLink]:
     finally:
         for device in devices:
             os.close(device)
-        if holder is not None:
-            holder.kill()
-            holder.wait()
-            if holder.stdout is not None:
-                holder.stdout.close()
-
-
-def _namespace() -> subprocess.Popen[bytes]:
-    """Start a process whose namespace is there as long as it is."""
-    holder = subprocess.Popen(
-        ["unshare", "-n", "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=ending_with_parent(9),
-    )
-    assert holder.stdout is not None
-    line = holder.stdout.readline()
-    if line != b"ready\n":
-        holder.kill()
-        holder.communicate()
-        raise OSError(errno.EPERM, f"no namespace: {line!r}")
-    return holder
+        if namespace is not None:
+            namespace.close()
 
 
 def _device(name: str) -> int:
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _TUN_WITHOUT_INFO))
     return descriptor
-
-
-def _device_inside(pid: int, name: str) -> int:
-    """Make a device in the namespace of a process: this thread goes there and comes back."""
-    with open("/proc/thread-self/ns/net") as here, open(f"/proc/{pid}/ns/net") as there:
-        os.setns(there.fileno(), os.CLONE_NEWNET)
-        try:
-            return _device(name)
-        finally:
-            os.setns(here.fileno(), os.CLONE_NEWNET)
 
 
 def _addressed(around: Sequence[str], name: str, own: str, other: str) -> None:

@@ -3,7 +3,6 @@
 Addresses are from the block for benchmarks (RFC 2544). A name stands for addresses in the hosts file of each pod.
 """
 
-import os
 import socket
 import subprocess
 import threading
@@ -12,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy.mesh.sidecar import MARK
-from tests.servers.parent import ending_with_parent
+from tests.servers.namespaces import NetworkNamespace
 
 __all__ = ["Network", "Pod", "open_network"]
 
@@ -20,7 +19,7 @@ _GATE = "169.254.1.1"
 _TABLE = "100"
 
 
-class Pod:
+class Pod(NetworkNamespace):
     """A network namespace with one address.
 
     Args:
@@ -37,19 +36,8 @@ class Pod:
         self.address = address
         self._hosts = folder / f"{name}.hosts"
         self._hosts.write_text("127.0.0.1 localhost\n")
-        script = 'mount --bind "$0" /etc/hosts && ip link set lo up && echo ready && exec sleep infinity'
-        self._holder = subprocess.Popen(
-            ["unshare", "-n", "-m", "sh", "-c", script, str(self._hosts)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            preexec_fn=ending_with_parent(9),
-        )
-        assert self._holder.stdout is not None
-        line = self._holder.stdout.readline()
-        assert line == b"ready\n", f"no namespace for {name}: {line!r} {self._holder.stdout.read()!r}"
-        self.pid = self._holder.pid
-        self.around = ["nsenter", "-t", str(self.pid), "-n", "-m", "setpriv", "--pdeathsig", "KILL"]
+        super().__init__(hosts=str(self._hosts))
+        self.around += ["setpriv", "--pdeathsig", "KILL"]
 
     def run(self, *command: str) -> None:
         """Run a command of `ip` and the like in the namespace."""
@@ -71,21 +59,6 @@ class Pod:
             file.write(content)
             file.truncate()
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Let this thread make its sockets in the pod."""
-        with open("/proc/thread-self/ns/net") as here:
-            self.enter()
-            try:
-                yield
-            finally:
-                os.setns(here.fileno(), os.CLONE_NEWNET)
-
-    def enter(self) -> None:
-        """Move this thread into the network of the pod for good."""
-        with open(f"/proc/{self.pid}/ns/net") as there:
-            os.setns(there.fileno(), os.CLONE_NEWNET)
-
     def thread(self, work: Callable[[], None]) -> threading.Thread:
         """Start a thread in the pod."""
 
@@ -101,13 +74,6 @@ class Pod:
         """Return a connection of the pod."""
         with self.inside():
             return socket.create_connection((address, port), timeout=seconds)
-
-    def close(self) -> None:
-        """End the pod; its address is gone."""
-        self._holder.kill()
-        self._holder.wait()
-        if self._holder.stdout is not None:
-            self._holder.stdout.close()
 
 
 class Network:
