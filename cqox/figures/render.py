@@ -112,6 +112,7 @@ def _renderer() -> ModuleType:
     # Loaded at the first figure: a process that draws none starts sooner.
     import vl_convert
 
-    vl_convert.configure(base_url=False, allowed_base_urls=[])
-    vl_convert.register_font_directory(str(asset_folder("fonts")))
-    return vl_convert
+    renderer: ModuleType = vl_convert
+    renderer.configure(base_url=False, allowed_base_urls=[])
+    renderer.register_font_directory(str(asset_folder("fonts")))
+    return renderer
