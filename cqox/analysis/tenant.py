@@ -6,8 +6,7 @@ share (workers, admission, group of tasks) is in `cqox.analysis.service`. Import
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -28,6 +27,7 @@ from cqox.analysis.missing_facts import MissingFacts
 from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
+from cqox.analysis.rendering import Pictures
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.retention import Retention
 from cqox.analysis.reuse_counts import ReuseCounts
@@ -205,7 +205,7 @@ class TenantAnalyses:
         )
         # A computation belongs to no single caller: waiters may join and leave.
         self._single_flight = SingleFlight[LookedUp](engine.group)
-        self._undrawn = Outage("A figure could not be stored")
+        self._pictures = Pictures(group=engine.group, pool=pool, files=files, is_held=self._results.is_held)
         self._unknown = Outage("A lookup of an existing job failed")
 
     async def analyze(
@@ -266,6 +266,8 @@ class TenantAnalyses:
     async def figure(self, key: str, name: str, suffix: str, *, language: Language = LANGUAGES[0]) -> bytes:
         """Return a figure of a report in a language; SVG and PNG are rendered at the first call and stored.
 
+        A cancellation leaves the rendering, which is finished, so that the next call finds it.
+
         Raises:
             NotFound: no such report, figure or format.
         """
@@ -277,22 +279,10 @@ class TenantAnalyses:
             return canonical_json(translate_figure(specs[name], language))
         if suffix not in ("svg", "png"):
             raise NotFound(Message("analysis.no-such-format", format=suffix[:20]), choices=["svg", "png", "json"])
-        path = self._files.figure(key, name, suffix if language == LANGUAGES[0] else f"{language}.{suffix}")
-        drawn: bytes | None = None
-        with self._without_keeping(key, name):
-            drawn = await self._files.read_figure(path)
-        if drawn is None:
-            drawn = (
-                await self.pool.run("render", {"spec": translate_figure(specs[name], language), "format": suffix})
-            ).payload
-            with self._without_keeping(key, name):
-                await self._files.check_room()
-                await self._files.write_figure(path, drawn)
-                self._undrawn.recovered()
-                if not await self._results.is_held(key):
-                    # The report was deleted while the figure was rendered.
-                    await self._files.erase(key)
-        return drawn
+        file = suffix if language == LANGUAGES[0] else f"{language}.{suffix}"
+        return await self._pictures.picture(
+            key, name, lambda: translate_figure(specs[name], language), file=file, suffix=suffix
+        )
 
     async def export(self, key: str, suffix: str, *, language: Language = LANGUAGES[0]) -> bytes:
         """Return a report as a document in a language; the same report gives the same bytes.
@@ -378,14 +368,6 @@ class TenantAnalyses:
     def log_unstored(self) -> None:
         """Log the number of reports that are lost when this engine exits, because no store accepted them."""
         self._results.log_unstored()
-
-    @contextmanager
-    def _without_keeping(self, key: str, name: str) -> Iterator[None]:
-        # A rendered figure can be returned even if it cannot be stored.
-        try:
-            yield
-        except StoreUnavailable as error:
-            self._undrawn.failed("The figure %s of %s was rendered and could not be stored: %s", name, key, error)
 
     async def _look_up(self, key: str) -> LookedUp:
         found = await self._results.load(key)
