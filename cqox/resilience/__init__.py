@@ -54,6 +54,7 @@ from cqox.resilience.pipeline.events import (
     subscribe,
 )
 from cqox.resilience.pipeline.registry import Registry, registry
+from cqox.resilience.pipeline.results import UnwantedResult
 from cqox.resilience.propagation.asgi import DeadlineMiddleware
 from cqox.resilience.propagation.http import (
     attempt_from_headers,
@@ -135,6 +136,7 @@ __all__ = [
     "ShedSnapshot",
     "TimedOut",
     "Timeout",
+    "UnwantedResult",
     "api_timeout",
     "attempt_from_headers",
     "backoff",

@@ -10,7 +10,9 @@ from cqox.resilience import (
     CircuitBreaker,
     Policy,
     Retry,
+    RetryScheduled,
     Timeout,
+    UnwantedResult,
     api_timeout,
     circuit_breaker,
     computation_timeout,
@@ -83,6 +85,22 @@ async def everyday(number: int) -> str:
     return str(number)
 
 
+def is_empty(answer: bytes) -> bool:
+    return not answer
+
+
+def note(event: RetryScheduled) -> None: ...
+
+
+def pause(attempt: int, error: Exception) -> timedelta | None:
+    return timedelta(seconds=attempt) if isinstance(error, UnwantedResult) else None
+
+
+@exponential_backoff_retry(retry_if=is_empty, backoff=pause, on_retry=note, max_duration=timedelta(minutes=1))
+async def polled(number: int) -> bytes:
+    return b"x" * number
+
+
 class Client:
     @circuit_breaker()
     def plain(self, number: int) -> str:
@@ -115,6 +133,7 @@ async def examples(client: Client) -> None:
     assert_type(plain.breaker, CircuitBreaker)
     assert_type(await stacked(1), str)
     assert_type(await everyday(1), str)
+    assert_type(await polled(1), bytes)
     assert_type(bare(1), str)
     assert_type(bare.breaker, CircuitBreaker)
     assert_type(await all_bare(1), str)

@@ -11,6 +11,9 @@ from cqox.resilience.circuit import CircuitBreaker, FailureRate, GuardedFunction
 from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe
 from cqox.resilience.composition.bare import BreakerFactory, also_bare
 from cqox.resilience.deadlines.timeout import Timeout
+from cqox.resilience.pipeline.events import RetryScheduled
+from cqox.resilience.pipeline.results import ResultCheck
+from cqox.resilience.retry.attempt_controller import Backoff
 from cqox.resilience.retry.backoff import Jitter
 from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.classification import is_database_error, is_network_error
@@ -115,6 +118,10 @@ def exponential_backoff_retry(
     budget: RetryBudget | None = None,
     idempotency_key: bool = False,
     max_retry_after: Seconds | None = None,
+    retry_if: ResultCheck | None = None,
+    max_duration: Seconds | None = None,
+    backoff: Backoff | None = None,
+    on_retry: Callable[[RetryScheduled], object] | None = None,
     clock: Clock | TimeSource | None = None,
     rng: Random | None = None,
 ) -> Retry:
@@ -129,6 +136,10 @@ def exponential_backoff_retry(
         budget: see `Retry`, as for all that follow.
         idempotency_key: see `Retry`.
         max_retry_after: see `Retry`.
+        retry_if: see `Retry`.
+        max_duration: see `Retry`.
+        backoff: see `Retry`.
+        on_retry: see `Retry`.
         clock: see `Retry`.
         rng: see `Retry`.
 
@@ -145,6 +156,10 @@ def exponential_backoff_retry(
         idempotent=True,
         idempotency_key=idempotency_key,
         max_retry_after=max_retry_after,
+        retry_if=retry_if,
+        max_duration=max_duration,
+        backoff=backoff,
+        on_retry=on_retry,
         name="exponential_backoff_retry",
         clock=clock,
         rng=rng,

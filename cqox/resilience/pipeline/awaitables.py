@@ -22,6 +22,7 @@ __all__ = [
     "awaiting",
     "must_be_awaited",
     "plain_type",
+    "remember",
     "resume",
     "returns_awaitables",
     "settle_contextual",
@@ -102,7 +103,7 @@ def resume(
         outer: permits from the gates around all attempts.
         inner: permits from the gates around this attempt.
     """
-    _remember(function)
+    remember(function)
     made: list[Any] = [first]
 
     def next_attempt(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the callee's
@@ -175,7 +176,8 @@ class _GrantedAdmission:
         return self._gate.admit_blocking(deadline)
 
 
-def _remember(function: object) -> None:
+def remember(function: object) -> None:
+    """Note that `function` has returned an awaitable."""
     try:
         _known.add(_underlying(function))
     except TypeError:

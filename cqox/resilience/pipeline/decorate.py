@@ -8,7 +8,7 @@ from types import MethodType
 from typing import Any, cast
 
 from cqox.resilience.pipeline.contexts import bind_async_context, bind_context
-from cqox.resilience.pipeline.executor import bind_async, bind_blocking
+from cqox.resilience.pipeline.executor import bind_async, bind_blocking, bind_checked
 from cqox.resilience.pipeline.generators import bind_async_generator
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
@@ -118,7 +118,10 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
     if kind in (Kind.FUNCTION, Kind.COROUTINE):
         for stage in reversed(stages):
             if isinstance(stage, Stage):
-                function = (bind_async if kind.asynchronous else bind_blocking)(function, stage)
+                if stage.check is None:
+                    function = (bind_async if kind.asynchronous else bind_blocking)(function, stage)
+                else:
+                    function = bind_checked(function, stage, asynchronous=kind.asynchronous)
             else:
                 wrapper = stage.wrapper
                 function = (wrapper.wrap_async if kind.asynchronous else wrapper.wrap_blocking)(function, stage.facts)
@@ -126,6 +129,8 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
     plain = [stage for stage in stages if isinstance(stage, Stage)]
     if len(plain) < len(stages):
         raise TypeError(f"a {kind} cannot be guarded by a hedge or fallback: its result is not a value")
+    if any(stage.check is not None for stage in plain):
+        raise TypeError(f"a {kind} cannot be guarded by a retry with retry_if: its result is not a value")
     if kind is Kind.ASYNC_GENERATOR:
         for stage in reversed(plain):
             function = bind_async_generator(function, stage)

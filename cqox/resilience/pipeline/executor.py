@@ -17,15 +17,17 @@ from cqox.resilience.pipeline.awaitables import (
     awaiting,
     must_be_awaited,
     plain_type,
+    remember,
     resume,
     settle_contextual,
 )
 from cqox.resilience.pipeline.part import StageContext
 from cqox.resilience.pipeline.permit import Admission, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage, enclosing
+from cqox.resilience.pipeline.results import raise_unwanted, raise_unwanted_blocking, return_last
 from cqox.resilience.runtime.ambient_deadline import ambient
 
-__all__ = ["bind_async", "bind_blocking"]
+__all__ = ["bind_async", "bind_blocking", "bind_checked"]
 
 
 def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
@@ -129,7 +131,7 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
                     awaited = _bind_awaiting(function, stage)
                     inside, held[base:] = held[base:], []
                     held[:] = settle_contextual(held)
-                    return resume(bind_async, stage, function, result, held, inside)(*args, **kwargs)
+                    return resume(_bind_awaited, stage, function, result, held, inside)(*args, **kwargs)
                 plain = plain_type(result)
             while held:
                 held.pop().succeed(result)
@@ -139,6 +141,17 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
         return result
 
     return guarded
+
+
+def bind_checked(function: Callable[..., Any], stage: Stage, *, asynchronous: bool) -> Callable[..., Any]:
+    """Bind `function` to a stage whose retry checks results."""
+    check = stage.check
+    assert check is not None
+    if asynchronous:
+        bound: Callable[..., Any] = bind_async(raise_unwanted(function, check), stage)
+    else:
+        bound = bind_blocking(raise_unwanted_blocking(function, check, remember), stage)
+    return return_last(bound, asynchronous=asynchronous)
 
 
 def _bind_gate_async(
@@ -181,7 +194,7 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, stage: St
             if type(result) is not plain:
                 if must_be_awaited(result, name):
                     awaited = _bind_awaiting(function, stage)
-                    return resume(bind_async, stage, function, result, [permit], ())(*args, **kwargs)
+                    return resume(_bind_awaited, stage, function, result, [permit], ())(*args, **kwargs)
                 plain = plain_type(result)
         except BaseException as error:
             spent = None if deadline is None else time_spent(deadline, entered, facts.attempt_timeout, error)
@@ -224,7 +237,7 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
         nonlocal awaited, plain
         if must_be_awaited(result, name):
             awaited = _bind_awaiting(function, stage)
-            return resume(bind_async, stage, function, result, (), ())(*args, **kwargs)
+            return resume(_bind_awaited, stage, function, result, (), ())(*args, **kwargs)
         plain = plain_type(result)
         return result
 
@@ -251,8 +264,12 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
 
 def _bind_awaiting(function: Callable[..., Any], stage: Stage) -> Callable[..., Awaiting]:
     """Bind `function`, which is known to return awaitables, so that a call starts when it is awaited."""
-    call = bind_async(awaiting(function), stage)
+    call = _bind_awaited(awaiting(function), stage)
     return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function)
+
+
+def _bind_awaited(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
+    return bind_async(function, stage) if stage.check is None else bind_checked(function, stage, asynchronous=True)
 
 
 class _Published(Permit):

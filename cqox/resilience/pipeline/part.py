@@ -29,6 +29,7 @@ from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.block import GuardedBlock
 from cqox.resilience.pipeline.events import CallRejected, Event
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
+from cqox.resilience.pipeline.results import ResultCheck
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.ranges import Seconds, as_seconds
 
@@ -231,6 +232,10 @@ class RetryPart(Part):
     __slots__ = ("begins",)
 
     begins: bool
+
+    def result_check(self) -> ResultCheck | None:
+        """Return the predicate on results after which another attempt follows, read on decoration; None for none."""
+        return None
 
     def begins_in(self, facts: StageContext) -> bool:
         """Return whether `begin` must be called for every call in a stage with these `facts`."""

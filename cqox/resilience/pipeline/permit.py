@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol, cast
 
 from cqox.errors import DeadlineExceeded
+from cqox.resilience.pipeline.results import UnwantedResult
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 
@@ -107,7 +108,7 @@ class Permit:
 
 
 def fail_permits(held: list[Permit], base: int, error: BaseException, spent: TimeSpent | None = None) -> None:
-    """Settle the permits above `base` as failed, all of them even if one raises.
+    """Settle the permits above `base` as failed, all of them even if one raises; an `UnwantedResult` is a success.
 
     Args:
         held: permits of the call; it is truncated to `base`.
@@ -118,7 +119,9 @@ def fail_permits(held: list[Permit], base: int, error: BaseException, spent: Tim
     try:
         while len(held) > base:
             permit = held.pop()
-            if spent is None:
+            if isinstance(error, UnwantedResult):
+                permit.succeed(error.value)
+            elif spent is None:
                 permit.fail(error)
             else:
                 permit.fail_within_deadline(spent, error)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from cqox.resilience.pipeline.part import Gate, Limit, Part, RetryPart, StageContext, Wrapper
 from cqox.resilience.pipeline.permit import Admission, Permit
+from cqox.resilience.pipeline.results import ResultCheck
 
 __all__ = ["Stage", "enclosing", "plan"]
 
@@ -31,6 +32,7 @@ class Stage:
         first: True for the outermost stage of its policy, not counting wrappers.
         publishes: True where an inner retry or wrapper must see the permits of this stage.
         function: name of the callee.
+        check: predicate on results after which another attempt follows.
     """
 
     outer: tuple[Admission, ...]
@@ -41,6 +43,7 @@ class Stage:
     first: bool
     publishes: bool
     function: str
+    check: ResultCheck | None = None
 
     @property
     def only_gate(self) -> Admission | None:
@@ -122,6 +125,7 @@ def _stage(
         first=first,
         publishes=publishes,
         function=function,
+        check=retry.result_check() if isinstance(retry, RetryPart) else None,
     )
 
 

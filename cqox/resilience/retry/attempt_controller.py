@@ -5,6 +5,7 @@ The last exception is referenced only during a pause, so that a failed attempt k
 
 import inspect
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import NamedTuple, Protocol, cast
 from cqox.errors import Rejected
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.pipeline import events
-from cqox.resilience.pipeline.events import AttemptFailed, AttemptStarted, GaveUp, RetryScheduled
+from cqox.resilience.pipeline.events import AttemptFailed, AttemptStarted, Event, GaveUp, Listener, RetryScheduled
 from cqox.resilience.pipeline.part import AttemptController, StageContext
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.retry.backoff import backoff
@@ -27,8 +28,12 @@ from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
 from cqox.resilience.runtime.clock import BoundClock
 from cqox.resilience.runtime.event_loop import task_or_loop
+from cqox.resilience.runtime.ranges import Seconds, check_seconds
 
-__all__ = ["RetryController", "emit_start"]
+__all__ = ["Backoff", "RetryController", "emit_start"]
+
+type Backoff = Callable[[int, Exception], Seconds | None]
+"""Computes the pause after a failed attempt from its number, from 1, and its exception; None is the usual pause."""
 
 _log = logging.getLogger("cqox.resilience")
 
@@ -40,6 +45,10 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 class _Retry(Protocol):
     """The retry, as its controllers see it; they read it at each decision, as its settings may change."""
 
+    backoff: "Backoff | None"
+    max_duration: float | None
+    on_retry: Callable[[RetryScheduled], object] | None
+
     settings: RetrySettings
     budget: RetryBudget | None
     clock: BoundClock
@@ -49,10 +58,17 @@ class _Retry(Protocol):
 class RetryController(AttemptController):
     """Controller of the attempts of one call."""
 
-    __slots__ = ("_attempt", "_delay", "_error", "_facts", "_outer", "_retry", "_token")
+    __slots__ = ("_attempt", "_began", "_delay", "_error", "_facts", "_outer", "_retry", "_token")
 
-    def __init__(self, retry: _Retry, outer: tuple[Permit, ...], facts: StageContext) -> None:
+    def __init__(self, retry: _Retry, outer: tuple[Permit, ...], facts: StageContext, began: float = math.nan) -> None:
+        """Args:
+        retry: the retry.
+        outer: permits of the call from the gates outside of the retry.
+        facts: facts of the stage.
+        began: start of the call by the clock of the retry, NaN where it has no `max_duration`.
+        """
         self._retry = retry
+        self._began = began
         self._outer = outer
         self._facts = facts
         self._attempt = 1
@@ -114,7 +130,28 @@ class RetryController(AttemptController):
     def _reason_to_stop_now(self) -> "_StopReason | None":
         if self._outer and not all(permit.is_current() for permit in self._outer):
             return _StopReason("an enclosing circuit has changed its state")
+        if self._time_left() <= 0:
+            return _StopReason(f"the total time of {self._retry.max_duration:g} s is over")
         return _StopReason("the deadline has passed") if remaining() <= 0 else None
+
+    def _time_left(self) -> float:
+        """Return what is left of the total time of the call in seconds, NaN where it is not limited."""
+        limit = self._retry.max_duration
+        return math.nan if limit is None else limit - (self._retry.clock.peek() - self._began)
+
+    def _computed_delay(self, error: Exception) -> float:
+        retry, settings = self._retry, self._retry.settings
+        chosen = None if retry.backoff is None else retry.backoff(self._attempt, error)
+        if chosen is not None:
+            return check_seconds("the result of backoff", chosen)
+        return backoff(
+            self._attempt - 1,
+            base_delay=settings.base_delay,
+            max_delay=settings.max_delay,
+            jitter=settings.jitter,
+            rng=retry.rng,
+            previous=self._delay,
+        )
 
     def _reason_to_stop(self, error: Exception, called: bool) -> "_StopReason | None":
         """Return the reason to give up, or None after setting `_delay` to the pause."""
@@ -148,19 +185,18 @@ class RetryController(AttemptController):
         if asked > settings.longest_retry_after:
             longest = settings.longest_retry_after
             return _StopReason(f"Retry-After asks for {asked:g} s, and at most {longest:g} s are waited")
-        computed = backoff(
-            self._attempt - 1,
-            base_delay=settings.base_delay,
-            max_delay=settings.max_delay,
-            jitter=settings.jitter,
-            rng=self._retry.rng,
-            previous=self._delay,
-        )
+        computed = self._computed_delay(error)
         self._delay = max(computed, asked)
+        what = "the wait that Retry-After asks for" if asked > computed else "the pause"
         left = remaining()
         if self._delay >= left:
-            what = "the wait that Retry-After asks for" if asked > computed else "the pause"
             return _StopReason(f"{what}, {self._delay:.2f} s, would outlast the deadline, {left:.2f} s from now")
+        left = self._time_left()
+        if self._delay >= left:
+            return _StopReason(
+                f"{what}, {self._delay:.2f} s, would outlast the total time of {self._retry.max_duration:g} s, "
+                f"of which {max(left, 0.0):.2f} s are left"
+            )
         budget = self._retry.budget
         if budget is not None and not budget.may_retry():
             return _StopReason(f"{budget.name} is exhausted")
@@ -171,8 +207,10 @@ class RetryController(AttemptController):
             _one_line(error),
             self._delay,
         )
-        if events.listeners:
-            self._emit(RetryScheduled, max_attempts=settings.max_attempts, delay=self._delay, error=error)
+        on_retry = self._retry.on_retry
+        if on_retry is not None or events.listeners:
+            more = () if on_retry is None else (cast("Listener", on_retry),)
+            self._emit(RetryScheduled, more, max_attempts=settings.max_attempts, delay=self._delay, error=error)
         return None
 
     def _give_up(self, error: Exception, stop: "_StopReason") -> None:
@@ -189,8 +227,8 @@ class RetryController(AttemptController):
         if events.listeners:
             self._emit(GaveUp, reason=stop.reason, error=error)
 
-    def _emit(self, kind: Callable[..., events.Event], **data: object) -> None:
-        events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data))
+    def _emit(self, kind: Callable[..., Event], more: tuple[Listener, ...] = (), **data: object) -> None:
+        events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data), more)
 
 
 def emit_start(retry: _Retry, facts: StageContext, attempt: int) -> None:

@@ -4,6 +4,7 @@ The decision after each attempt is made in `attempt_controller`; exceptions are 
 computed in `backoff`, and retries limited in `budget`.
 """
 
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,9 +12,11 @@ from random import Random
 from typing import Any, Unpack, cast
 
 from cqox.resilience.pipeline import events
+from cqox.resilience.pipeline.events import RetryScheduled
 from cqox.resilience.pipeline.part import AttemptController, RetryPart, StageContext
 from cqox.resilience.pipeline.permit import Permit
-from cqox.resilience.retry.attempt_controller import RetryController, emit_start
+from cqox.resilience.pipeline.results import ResultCheck
+from cqox.resilience.retry.attempt_controller import Backoff, RetryController, emit_start
 from cqox.resilience.retry.backoff import Jitter
 from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.settings import Exceptions, RetryChanges, RetrySettings
@@ -21,7 +24,16 @@ from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import call_key
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.randomness import shared_rng
-from cqox.resilience.runtime.ranges import Seconds, as_listed, as_seconds, check_flag, check_kind, check_name
+from cqox.resilience.runtime.ranges import (
+    Seconds,
+    as_listed,
+    as_seconds,
+    check_callable,
+    check_flag,
+    check_kind,
+    check_name,
+    check_seconds,
+)
 
 __all__ = ["Exceptions", "Retry", "RetryChanges", "RetrySettings"]
 
@@ -37,7 +49,18 @@ class Retry(RetryPart):
     never sent and it has started no other: `propagate` records the requests; an exception's name alone proves nothing.
     """
 
-    __slots__ = ("_gives_key", "budget", "clock", "name", "rng", "settings")
+    __slots__ = (
+        "_gives_key",
+        "_retry_if",
+        "backoff",
+        "budget",
+        "clock",
+        "max_duration",
+        "name",
+        "on_retry",
+        "rng",
+        "settings",
+    )
 
     def __init__(
         self,
@@ -51,6 +74,10 @@ class Retry(RetryPart):
         *,
         idempotency_key: bool = False,
         max_retry_after: Seconds | None = None,
+        retry_if: ResultCheck | None = None,
+        max_duration: Seconds | None = None,
+        backoff: Backoff | None = None,
+        on_retry: Callable[[RetryScheduled], object] | None = None,
         name: str = "retry",
         clock: Clock | TimeSource | None = None,
         rng: Random | None = None,
@@ -68,6 +95,14 @@ class Retry(RetryPart):
             idempotent: True where the call may be executed twice. A bare decorator implies it.
             idempotency_key: gives all attempts of a call the same `Idempotency-Key`, which `propagate` sends.
             max_retry_after: the longest `Retry-After` to honour, in seconds, from 0; `max_delay` by default.
+            retry_if: predicate on the result; True makes another attempt, if the call is idempotent. The result of the
+                last attempt is returned.
+            max_duration: total time of the call in seconds or as a `timedelta`, above 0: no attempt and no pause starts
+                that would begin or end after it. A running attempt is not cut.
+            backoff: computes the pause in seconds or as a `timedelta` from the number of the attempt, from 1, and its
+                exception, which is an `UnwantedResult` for `retry_if`. None is the usual pause. Neither `max_delay` nor
+                jitter applies to it.
+            on_retry: called with each `RetryScheduled` of this retry, before the pause. An exception of it is logged.
             name: its name in the registry.
             clock: clock that sleeps; by default the system's, or the simulated clock in effect.
             rng: random generator of the jitter.
@@ -89,7 +124,14 @@ class Retry(RetryPart):
         check_kind("rng", rng, Random)
         self.budget = budget
         self._gives_key = check_flag("idempotency_key", idempotency_key)
-        self.begins = budget is not None or idempotency_key
+        check_callable("retry_if", retry_if)
+        check_callable("backoff", backoff)
+        check_callable("on_retry", on_retry)
+        self._retry_if = retry_if
+        self.max_duration = None if max_duration is None else check_seconds("max_duration", max_duration, zero=False)
+        self.backoff = backoff
+        self.on_retry = on_retry
+        self.begins = budget is not None or idempotency_key or max_duration is not None
         self.clock = bind_clock(name, clock)
         self.rng = rng or shared_rng
 
@@ -114,6 +156,10 @@ class Retry(RetryPart):
 
         return change
 
+    def result_check(self) -> ResultCheck | None:
+        """See `RetryPart.result_check`."""
+        return self._retry_if
+
     def begins_in(self, facts: StageContext) -> bool:
         """See `RetryPart.begins_in`."""
         return self.begins or self._tracks_requests(facts)
@@ -127,33 +173,45 @@ class Retry(RetryPart):
             self.budget.first_attempt()
         if events.listeners:
             emit_start(self, facts, 1)
-        if not self._gives_key and (facts.bare or self.settings.idempotent):
+        tracks = self._tracks_requests(facts)
+        if not (self._gives_key or tracks or self.max_duration is not None):
             return None
         gives_key = self._gives_key and call_key.get() is None
-        tracks = self._tracks_requests(facts)
-        return _CallScope(self, gives_key=gives_key, tracks=tracks) if gives_key or tracks else None
+        if not (gives_key or tracks or self.max_duration is not None):
+            return None
+        return _CallScope(self, gives_key=gives_key, tracks=tracks)
 
     def judge(self, outer: tuple[Permit, ...], facts: StageContext, function: str) -> AttemptController:
         """See `RetryPart.judge`."""
-        return RetryController(self, outer, facts)
+        began = math.nan
+        if self.max_duration is not None:
+            scopes = (permit for permit in reversed(outer) if isinstance(permit, _CallScope) and permit.retry is self)
+            began = next((scope.began for scope in scopes), math.nan)
+        return RetryController(self, outer, facts, began)
 
     def describe(self) -> str:
         """See `Part.describe`."""
         settings = self.settings
+        within = "" if self.max_duration is None else f" within {self.max_duration:g} s"
+        pauses = f"from {settings.base_delay:g} s to {settings.max_delay:g} s"
+        if self.backoff is not None:
+            pauses = f"by {getattr(self.backoff, '__name__', 'backoff')}"
         return (
-            f"retry: up to {settings.max_attempts} attempts, pauses from {settings.base_delay:g} s to "
-            f"{settings.max_delay:g} s, {'idempotent' if settings.idempotent else 'only requests never sent'}"
+            f"retry: up to {settings.max_attempts} attempts{within}, pauses {pauses}, "
+            f"{'idempotent' if settings.idempotent else 'only requests never sent'}"
         )
 
 
 class _CallScope(Permit):
-    """Context shared by all attempts of one call: its idempotency key and its recorded requests."""
+    """Context shared by all attempts of one call: its idempotency key, its recorded requests and its start."""
 
-    __slots__ = ("_key", "_requests")
+    __slots__ = ("_key", "_requests", "began", "retry")
 
     contextual = True
 
     def __init__(self, retry: Retry, *, gives_key: bool, tracks: bool) -> None:
+        self.retry = retry
+        self.began = math.nan if retry.max_duration is None else retry.clock.peek()
         self._key = call_key.set(str(uuid.uuid4())) if gives_key else None
         self._requests = attempt_requests.set(AttemptRequests(retry, attempt_requests.get())) if tracks else None
 

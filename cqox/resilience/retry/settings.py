@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from cqox.errors import DeadlineExceeded, Rejected
+from cqox.resilience.pipeline.results import UnwantedResult
 from cqox.resilience.retry.backoff import Jitter
 from cqox.resilience.runtime.ranges import (
     Covered,
@@ -57,6 +58,8 @@ class RetrySettings:
 
     def covers(self, error: BaseException) -> bool:
         """Return whether `error` is covered: a group if every leaf is, a rejection only if its class is listed."""
+        if isinstance(error, UnwantedResult):
+            return True
         if isinstance(error, BaseExceptionGroup):
             return all(map(self.covers, cast("BaseExceptionGroup[BaseException]", error).exceptions))
         if not isinstance(error, Exception) or (isinstance(error, DeadlineExceeded) and error.before_call):
