@@ -18,6 +18,7 @@ class Answer:
 
     Attributes:
         analysis_id: id of the report.
+        digest: digest of the report without its provenance, hexadecimal; the same for every request.
         body: the complete report, JSON bytes.
         sha256: SHA-256 of the body, 32 bytes.
         hit: whether it was cached or stored before the request.
@@ -25,6 +26,7 @@ class Answer:
     """
 
     analysis_id: str
+    digest: str
     body: bytes
     sha256: bytes
     hit: bool
@@ -41,7 +43,14 @@ class Answer:
         end = provenance[1:] + b"}"
         digest = _beginnings.hashed(report, beginning).copy()
         digest.update(end)
-        return cls(analysis_id=report.analysis_id, body=beginning + end, sha256=digest.digest(), hit=hit, stored=stored)
+        return cls(
+            analysis_id=report.analysis_id,
+            digest=report.digest,
+            body=beginning + end,
+            sha256=digest.digest(),
+            hit=hit,
+            stored=stored,
+        )
 
 
 class _PrefixHashes:

@@ -73,8 +73,14 @@ class Answer:
         return parsed(model, self.json(), self.server)
 
 
-def checked(response: httpx.Response, server: Server, path: str) -> Answer:
+def checked(response: httpx.Response, server: Server, path: str, *, sent: bytes | None = None) -> Answer:
     """Return a response that was read completely, if it is a success.
+
+    Args:
+        response: the response, with its content decoded.
+        server: who gave it.
+        path: what was asked for.
+        sent: the content as it was sent, in its content coding; None where there is no coding, or it is not known.
 
     Raises:
         Refused: it is an error, or its body is damaged.
@@ -82,7 +88,7 @@ def checked(response: httpx.Response, server: Server, path: str) -> Answer:
     if not response.is_success:
         raise refusal(response, server, path)
     body = response.content
-    if not _is_intact(response, body):
+    if not _is_intact(response, body if sent is None else sent, decoded=sent is None):
         raise Refused(ServerUnreachable(Message("client.damaged", url=server.url)), response, retryable=True)
     return Answer(server=server, path=path, status=response.status_code, media=_media(response), body=body)
 
@@ -150,12 +156,18 @@ def _without_problem(response: httpx.Response, server: Server, path: str, retry_
     return Refused(AnswerNotUnderstood(reason), response)
 
 
-def _is_intact(response: httpx.Response, body: bytes) -> bool:
-    """Return whether a body matches its `Content-Digest`, which is that of the content as it was sent (RFC 9530)."""
+def _is_intact(response: httpx.Response, content: bytes, *, decoded: bool) -> bool:
+    """Return whether content matches its `Content-Digest`, which is that of the content as it was sent (RFC 9530).
+
+    Args:
+        response: the response.
+        content: its content.
+        decoded: whether a content coding was removed from it, if there was one.
+    """
     announced = _SHA256.search(response.headers.get("Content-Digest", ""))
-    if announced is None or response.headers.get("Content-Encoding", "identity") != "identity":
+    if announced is None or (decoded and response.headers.get("Content-Encoding", "identity") != "identity"):
         return True
-    return base64.b64encode(hashlib.sha256(body).digest()).decode() == announced[1]
+    return base64.b64encode(hashlib.sha256(content).digest()).decode() == announced[1]
 
 
 def _media(response: httpx.Response) -> str:

@@ -141,7 +141,8 @@ class Connection:
         async def make() -> httpx.Request:
             return self._request(call)
 
-        return checked(await self._respond(make), self.server, call.path)
+        response, content = await _read(await self._respond(make, stream=True))
+        return checked(response, self.server, call.path, sent=content)
 
     async def _transfer(self, call: Call, file: BinaryIO, sent: Callable[[int], None]) -> Answer:
         timeout = httpx.Timeout(_WRITE_SECONDS, connect=_CONNECT_SECONDS, read=_PARSE_SECONDS)
@@ -150,7 +151,8 @@ class Connection:
             await to_thread.run_sync(file.seek, 0)
             return self._request(call, content=_Blocks(file, sent), timeout=timeout)
 
-        return checked(await self._respond(make), self.server, call.path)
+        response, content = await _read(await self._respond(make, stream=True))
+        return checked(response, self.server, call.path, sent=content)
 
     async def _begin(self, call: Call) -> httpx.Response:
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
@@ -227,6 +229,22 @@ class _Blocks:
             raise StopAsyncIteration
         self._sent += len(block)
         return block
+
+
+async def _read(response: httpx.Response) -> tuple[httpx.Response, bytes | None]:
+    """Return a response that was read completely, and the bytes that were sent if its content coding hides them."""
+    coded = response.headers.get("Content-Encoding", "identity") != "identity"
+    try:
+        if not coded or response.is_stream_consumed:
+            await response.aread()
+            return response, None
+        sent = b"".join([data async for data in response.aiter_raw()])
+    finally:
+        with anyio.CancelScope(shield=True), suppress(httpx.HTTPError, httpx.StreamError):
+            await response.aclose()
+    # Made of its content, it decodes that.
+    request, headers = response.request, response.headers
+    return httpx.Response(response.status_code, headers=headers, content=sent, request=request), sent
 
 
 async def _end(chunks: AsyncIterator[bytes]) -> None:

@@ -52,6 +52,10 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
 UNUSED_EVERYWHERE = (
     # Version 1 of the API in version 2.
     "pydantic/v1",
+    # The variant of the binding for PyPy, and archives, which nobody compresses here.
+    "backports/zstd/_cffi",
+    "backports/zstd/tarfile.py",
+    "backports/zstd/zipfile",
     # A compiler of bindings; cryptography has the compiled ones, `_cffi_backend`.
     "cffi",
     "pycparser",
@@ -66,7 +70,7 @@ def unused(service: str, site: Path) -> Iterator[Path]:
     for pattern in (*UNUSED[service], *UNUSED_EVERYWHERE):
         yield from site.glob(pattern)
     yield from (file for file in site.glob("pygments/lexers/*.py") if file.stem not in LEXERS)
-    yield from (folder for folder in site.rglob("tests") if folder.is_dir())
+    yield from (folder for name in ("tests", "_tests") for folder in site.rglob(name) if folder.is_dir())
     yield from (file for file in site.rglob("*") if file.suffix in _FOR_COMPILERS)
 
 

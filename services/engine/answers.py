@@ -8,12 +8,14 @@ from quart import Response
 from cqox.analysis.answer import Answer
 from cqox.contract import EXPORT_TYPES
 from services.http.request.digests import CONTENT_DIGEST, digest_field
+from services.http.request.origin import SAFE_METHODS
 from services.http.request.request import current_request
 from services.http.response.translation import add_language
 
 __all__ = ["document_answer", "figure_answer", "json_answer", "json_bytes", "no_content", "report_answer"]
 
 _SHOWN_OF_ID = 8
+_SHOWN_OF_DIGEST = 32
 _FIGURE_TYPES = {"svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
@@ -33,9 +35,13 @@ def json_bytes(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 def report_answer(report: Answer) -> Response:
-    """Return a report with its `Content-Digest`."""
-    answer = json_bytes(report.body)
-    if current_request().method != "HEAD":
+    """Return a report with its `Content-Digest`, and of one that is read, its `ETag`."""
+    answer, request = json_bytes(report.body), current_request()
+    if request.method in SAFE_METHODS:
+        # Weak: the trace id in the provenance is that of the request.
+        state = "" if report.stored else "-computed"
+        answer.headers["ETag"] = f'W/"{report.digest[:_SHOWN_OF_DIGEST]}-{request.language}{state}"'
+    if request.method != "HEAD":
         # The digest covers the content that is sent (RFC 9530, appendix B.2), and a response to HEAD has none.
         answer.headers[CONTENT_DIGEST] = digest_field(report.sha256)
     return answer

@@ -44,7 +44,10 @@ def expected(operation: Operation, parameters: Mapping[str, str], *, events: boo
     if written:
         return {HTTPStatus.OK: (written,)}
     statuses: dict[int, tuple[str, ...]] = {
-        each.status: each.media or ((_JSON,) if each.model else ()) for each in operation.answers
+        each.status: each.media or ((_JSON,) if each.model else ())
+        for each in operation.answers
+        # An engine is never asked whether the client has it already.
+        if each.status != HTTPStatus.NOT_MODIFIED
     }
     if events:
         return statuses

@@ -20,12 +20,13 @@ from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
 from services.gateway.hop import HopWriter
 from services.gateway.policies import READ_SECONDS, EnginePolicies
+from services.gateway.representations import represented, returned
 from services.gateway.response_contract import expected, problem_of
 from services.gateway.upload_quota import UploadQuota
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Operation, operation
 from services.http.contract.registration import Handler, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
-from services.http.request.digests import CONTENT_DIGEST, verified
+from services.http.request.digests import verified
 from services.http.request.propagation import own_key, serving
 from services.http.request.request import IncomingRequest, current_request
 from services.http.request.uploads import FORM_BYTES
@@ -73,30 +74,6 @@ Dropped are credentials under any name but the token of a share link, which the 
 browsers about the origin of a request, which the gateway has checked. Deadline, attempt and criticality are written
 for each attempt.
 """
-
-_RETURNED = frozenset(
-    {
-        b"allow",
-        b"cache-control",
-        b"content-digest",
-        b"content-disposition",
-        b"content-encoding",
-        b"content-language",
-        b"content-type",
-        b"etag",
-        b"location",
-        b"preference-applied",
-        b"ratelimit",
-        b"ratelimit-policy",
-        b"retry-after",
-        b"upload-offset",
-        b"vary",
-        b"x-accel-buffering",
-        b"x-trace-id",
-        b"x-trace-url",
-    }
-)
-"""Response header fields that are returned to the client; others belong to this hop or to an intermediary."""
 
 
 class EngineAccess:
@@ -149,13 +126,13 @@ def add_routes(app: App, engines: EngineAccess) -> None:
             if current_request().wants_events:
                 streaming = engines.policies.analyze_stream(call, seconds=given.left)
                 return await _streamed(streaming, given, final_event=True)
-            return _answer(await engines.policies.analyze(call, seconds=given.left), given)
+            return await _answer(await engines.policies.analyze(call, seconds=given.left), given)
 
     def reading(what: Operation, most: float = READ_SECONDS) -> Handler:
         async def read(**parameters: str) -> TrioResponse:
             call = await asked(what, parameters)
             with serving_within(most) as given:
-                return _answer(await engines.policies.read(call, seconds=given.left), given)
+                return await _answer(await engines.policies.read(call, seconds=given.left), given, what)
 
         return read
 
@@ -163,7 +140,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         async def find(**parameters: str) -> TrioResponse:
             with serving_within(most) as given:
                 call = call_of(current_request(), b"", expected(what, parameters))
-                return _answer(await engines.policies.find(call, seconds=given.left), given)
+                return await _answer(await engines.policies.find(call, seconds=given.left), given, what)
 
         return find
 
@@ -171,7 +148,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         async def ingest(**parameters: str) -> TrioResponse:
             call = await asked(what, parameters)
             with serving_within(settings.analysis_seconds) as given:
-                return _answer(await engines.policies.ingest(call, seconds=given.left), given)
+                return await _answer(await engines.policies.ingest(call, seconds=given.left), given)
 
         return ingest
 
@@ -193,7 +170,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         call = call_of(request, b"", expected(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
         with serving_within(settings.analysis_seconds) as given:
-            return _answer(await engines.policies.upload(call, seconds=given.left, place=place), given)
+            return await _answer(await engines.policies.upload(call, seconds=given.left, place=place), given)
 
     async def append_piece(**parameters: str) -> TrioResponse:
         request, what = current_request(), operation("append_piece")
@@ -209,7 +186,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         call = replace(call, headers=call.headers + headers, content=verified(request, chunks))
         with serving_within(READ_SECONDS) as given:
             sent = engines.policies.append(call, question, seconds=given.left, place=place)
-            return _answer(await sent, given)
+            return await _answer(await sent, given)
 
     async def revoke_key(key_id: str) -> TrioResponse:
         answer = await reading(operation("revoke_key"))(key_id=key_id)
@@ -280,7 +257,7 @@ def _forwarded(headers: list[tuple[bytes, bytes]]) -> Headers:
     return tuple((name, value) for name, value in end_to_end(headers) if name in _FORWARDED)
 
 
-def _answer(reply: Reply, given: Granted) -> TrioResponse:
+async def _answer(reply: Reply, given: Granted, what: Operation | None = None) -> TrioResponse:
     """Return the engine's response to the client; log a rejection or failure and set its `Retry-After`.
 
     Raises:
@@ -292,9 +269,10 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
         # The client has been authenticated here: it is this gateway that the engine does not trust.
         _log.error("an engine does not take this gateway for one; compare CQOX_HOP_KEY, CQOX_AUTH and the clocks")
         raise EngineUnavailable(Message("security.gateway-untrusted"))
-    if not is_server_error(reply.status) and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
-        return _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
     request = current_request()
+    if not is_server_error(reply.status) and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+        fields, conditional = request.scope["headers"], what is not None and what.conditional
+        return _of(await represented(reply, method=request.method, fields=list(fields), conditional=conditional))
     reply = given.annotate(reply, request.language)
     problem = problem_of(reply)
     if not problem and reply.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -308,7 +286,7 @@ def _answer(reply: Reply, given: Granted) -> TrioResponse:
         status=reply.status,
         detail=_detail_in_english(problem),
     )
-    response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
+    response = _of(await represented(reply, method=request.method, fields=()))
     if reply.status not in NOT_CURED_BY_WAITING:
         response.headers.setdefault("Retry-After", "1")
     return response
@@ -334,7 +312,7 @@ async def _streamed(
     streamed = await stack.enter_async_context(streaming)
     if is_error(streamed.status):
         async with stack:
-            return _answer(await streamed.read_all(), given)
+            return await _answer(await streamed.read_all(), given)
     request = current_request()
 
     async def chunks() -> AsyncGenerator[bytes]:
@@ -351,7 +329,7 @@ async def _streamed(
                 _log.warning("the stream of %s ended before its last event: %s", request.path, error)
                 yield _last_event(error, request)
 
-    return _with_headers(TrioResponse(chunks(), streamed.status), streamed.headers)
+    return _with_headers(TrioResponse(chunks(), streamed.status), returned(streamed.headers))
 
 
 def _last_event(error: EngineUnavailable, request: IncomingRequest) -> bytes:
@@ -360,13 +338,16 @@ def _last_event(error: EngineUnavailable, request: IncomingRequest) -> bytes:
     return f"event: failed\ndata: {json.dumps(problem, ensure_ascii=False)}\n\n".encode()
 
 
+def _of(reply: Reply) -> TrioResponse:
+    response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
+    if reply.status == HTTPStatus.NOT_MODIFIED:
+        # It would be the length of the content that is not sent (RFC 9110, section 8.6).
+        response.headers.remove("Content-Length")
+    return response
+
+
 def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:
     response.headers.remove("Content-Type")
-    for name, value in end_to_end(headers):
-        if name not in _RETURNED:
-            continue
+    for name, value in headers:
         response.headers.add(name.decode("latin1"), value.decode("latin1"))
-    if current_request().method == "HEAD":
-        # The digest covers the content that is sent (RFC 9530, appendix B.2), and a response to HEAD has none.
-        response.headers.remove(CONTENT_DIGEST)
     return response

@@ -1,8 +1,12 @@
 """Requests under the policies of a server, on both event loops and in virtual time."""
 
+import base64
+import gzip
+import hashlib
 import io
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
@@ -25,7 +29,7 @@ from cqox.errors import (
     ServerUnreachable,
 )
 from cqox.resilience import deadline
-from tests.client.scripted import URL, Scripted, answer, problem, stream
+from tests.client.scripted import URL, Pieces, Scripted, answer, problem, stream
 
 pytestmark = pytest.mark.anyio
 GET = Call(method="GET", path="/api/health", query={"lang": "ja"})
@@ -55,6 +59,20 @@ async def test_what_may_pass_is_repeated_and_says_so(step: httpx.Response | Exce
     server = Scripted(step, step, answer({"a": 1}))
     assert (await server.connection().send(GET)).json() == {"a": 1}
     assert [request.headers.get("X-Retry-Attempt") for request in server.requests] == [None, "1", "2"]
+
+
+async def test_a_compressed_answer_is_compared_with_its_digest_before_it_is_expanded() -> None:
+    packed = gzip.compress(b'{"a": 1}')
+    digest = base64.b64encode(hashlib.sha256(packed).digest()).decode()
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", "Content-Digest": f"sha-256=:{digest}:"}
+
+    def step(content: bytes) -> Callable[[httpx.Request], httpx.Response]:
+        return lambda request: httpx.Response(200, stream=Pieces([content[:9], content[9:]]), headers=headers)
+
+    # Another level leaves the same content in other bytes.
+    server = Scripted(step(gzip.compress(b'{"a": 1}', 0)), step(packed))
+    assert (await server.connection().send(GET)).json() == {"a": 1}
+    assert len(server.requests) == 2
 
 
 async def test_what_is_wrong_is_not_repeated() -> None:

@@ -60,6 +60,7 @@ def test_what_is_for_compilers_and_tests_of_packages_goes(tmp_path: Path) -> Non
         "p/a.py",
         "p/a.pyi",
         "p/tests/b.py",
+        "p/_tests/b.py",
         "p/inc/c.h",
         "zstandard/_cffi.cpython-313.so",
         "pygments/lexers/sql.py",

@@ -1,5 +1,6 @@
 """Each client is given the answer to its own request, or none, whatever lies between gateway and engine."""
 
+import gzip
 import json
 import threading
 from collections import Counter
@@ -178,9 +179,36 @@ def test_a_body_that_nobody_reads_is_no_failure_of_the_engine(api: httpx.Client)
 
 
 def test_a_client_can_check_what_it_was_given_and_have_checked_what_it_sent(api: httpx.Client) -> None:
-    answer = api.get("/api/datasets/test")
+    answer = api.get("/api/datasets/test", headers={"Accept-Encoding": "identity"})
     assert answer.headers["Content-Digest"] == content_digest(answer.content)
+    with api.stream("GET", "/api/datasets/test", headers={"Accept-Encoding": "gzip"}) as packed:
+        content = b"".join(packed.iter_raw())
+    assert packed.headers["Content-Digest"] == content_digest(content)
+    assert gzip.decompress(content) == answer.content
     assert "Content-Digest" not in api.head("/api/datasets/test").headers
     assert not any(name.startswith("x-cqox") for name in answer.headers)
     wrong = api.post(ANALYZE, json=asking(1), headers={"Content-Digest": content_digest(b"another")})
     assert (wrong.status_code, wrong.json()["type"]) == (400, "content-digest-mismatch")
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "zstd"])
+def test_a_client_that_keeps_reports_and_figures_gets_none_that_it_has(api: httpx.Client, coding: str) -> None:
+    report = api.post(ANALYZE, json=asking(1)).json()
+    path = f"/api/analyses/{report['analysis_id']}"
+    for each in (path, next(iter(report["figures"].values())), f"{path}/export.csv"):
+        headers = {"Accept-Encoding": coding}
+        first = api.get(each, headers=headers)
+        assert first.status_code == 200
+        again = api.get(each, headers={**headers, "If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        for name in ("ETag", "Cache-Control"):
+            assert again.headers[name] == first.headers[name]
+        assert again.headers.get_list("Vary") == first.headers.get_list("Vary")
+        assert not again.headers.keys() & {"content-length", "content-type", "content-digest", "content-encoding"}
+        head = api.head(each, headers=headers)
+        assert head.headers["ETag"] == first.headers["ETag"]
+        # A report has the trace id of its request.
+        assert head.headers["Content-Length"] == first.headers["Content-Length"] or each == path
+        other = api.get(f"{each}?lang=ja", headers={**headers, "If-None-Match": first.headers["ETag"]})
+        # A table of numbers is the same in every language.
+        assert other.status_code == (200 if "export" not in each else other.status_code)

@@ -24,12 +24,13 @@ def rest(report: dict) -> dict:
 
 
 def test_a_report_is_read_in_either_language_and_stored_in_english(api: httpx.Client) -> None:
-    japanese = api.post("/api/analyze/comprehensive?lang=ja", json=ASKED)
+    plain = {"Accept-Encoding": "identity"}
+    japanese = api.post("/api/analyze/comprehensive?lang=ja", json=ASKED, headers=plain)
     path = f"/api/analyses/{japanese.json()['analysis_id']}"
     english = api.get(path)
     assert english_only(english)
     assert (english.headers["Content-Language"], japanese.headers["Content-Language"]) == ("en", "ja")
-    assert japanese.headers["Vary"] == "Accept-Language"
+    assert "Accept-Language" in japanese.headers.get_list("Vary")
     digest = base64.b64encode(hashlib.sha256(japanese.content).digest()).decode()
     assert japanese.headers["Content-Digest"] == f"sha-256=:{digest}:"
     report = japanese.json()
@@ -61,7 +62,7 @@ def test_figures_of_both_languages_are_stored_side_by_side(api: httpx.Client) ->
     english, japanese = api.get(figure), api.get(f"{figure}?lang=ja")
     assert english.content != japanese.content
     assert (api.get(figure).content, api.get(f"{figure}?lang=ja").content) == (english.content, japanese.content)
-    assert japanese.headers["Vary"] == "Accept-Language"
+    assert "Accept-Language" in japanese.headers.get_list("Vary")
     specification = figure.removesuffix("svg") + "json"
     assert english_only(api.get(specification))
     assert JAPANESE.search(json.dumps(api.get(f"{specification}?lang=ja").json()["title"], ensure_ascii=False))

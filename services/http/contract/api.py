@@ -25,7 +25,18 @@ from services.http.contract.health_models import Liveness
 from services.http.contract.history_operations import HISTORY_OPERATIONS
 from services.http.contract.identity_operations import IDENTITY_OPERATIONS
 from services.http.contract.operations import Answer, Operation, Parameter
-from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, PAGES, SUFFIX
+from services.http.contract.parameters import (
+    ANALYSIS,
+    DOCUMENT,
+    FIGURE,
+    FIGURE_NAME,
+    FIGURE_SUFFIX,
+    IF_NONE_MATCH,
+    KEY,
+    PAGES,
+    SUFFIX,
+    UNMODIFIED,
+)
 from services.http.contract.share_operations import SHARE_OPERATIONS
 from services.http.contract.study_operations import STUDY_OPERATIONS
 from services.http.contract.upload_operations import UPLOAD_OPERATIONS
@@ -121,8 +132,8 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Read a stored report",
         needs=Permission.ANALYSES_READ,
         audited=Audited.QUEUED,
-        parameters=(ANALYSIS,),
-        answers=(Answer(meaning="The report.", model=Report),),
+        parameters=(ANALYSIS, IF_NONE_MATCH),
+        answers=(Answer(meaning="The report.", model=Report), UNMODIFIED),
         problems=(HTTPStatus.NOT_FOUND, *UNAVAILABLE),
     ),
     Operation(
@@ -151,8 +162,9 @@ OPERATIONS: tuple[Operation, ...] = (
             ANALYSIS,
             FIGURE_NAME,
             FIGURE_SUFFIX,
+            IF_NONE_MATCH,
         ),
-        answers=(FIGURE,),
+        answers=(FIGURE, UNMODIFIED),
         problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
     ),
     Operation(
@@ -167,8 +179,9 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(
             ANALYSIS,
             SUFFIX,
+            IF_NONE_MATCH,
         ),
-        answers=(DOCUMENT,),
+        answers=(DOCUMENT, UNMODIFIED),
         problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
     ),
     *SHARE_OPERATIONS,

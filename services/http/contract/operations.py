@@ -80,6 +80,11 @@ class Operation:
     problems: tuple[HTTPStatus, ...] = field(default=())
 
     @property
+    def conditional(self) -> bool:
+        """True where a client that names the entity tag of what it has gets a 304 in place of the content."""
+        return any(each.status == HTTPStatus.NOT_MODIFIED for each in self.answers)
+
+    @property
     def refusals(self) -> tuple[HTTPStatus, ...]:
         """Statuses of the checks before the operation: of host, origin and media type."""
         host = () if self.path in HEALTH_PATHS else (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST)

@@ -11,7 +11,17 @@ from cqox.contract import (
 )
 from cqox.security import Permission
 from services.http.contract.operations import Answer, Operation, Parameter
-from services.http.contract.parameters import ANALYSIS, DOCUMENT, FIGURE, FIGURE_NAME, FIGURE_SUFFIX, KEY, SUFFIX
+from services.http.contract.parameters import (
+    ANALYSIS,
+    DOCUMENT,
+    FIGURE,
+    FIGURE_NAME,
+    FIGURE_SUFFIX,
+    IF_NONE_MATCH,
+    KEY,
+    SUFFIX,
+    UNMODIFIED,
+)
 from services.http.security.audited import Audited
 from services.http.statuses import UNAVAILABLE
 
@@ -87,8 +97,8 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         needs=None,
         audited=Audited.QUEUED,
         description=_ONE_REPORT,
-        parameters=(_TOKEN,),
-        answers=(Answer(meaning="The report.", model=Report),),
+        parameters=(_TOKEN, IF_NONE_MATCH),
+        answers=(Answer(meaning="The report.", model=Report), UNMODIFIED),
         problems=_OF_READING,
     ),
     Operation(
@@ -111,8 +121,8 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         summary="Draw a figure of a shared report",
         needs=None,
         audited=Audited.QUEUED,
-        parameters=(FIGURE_NAME, FIGURE_SUFFIX, _TOKEN),
-        answers=(FIGURE,),
+        parameters=(FIGURE_NAME, FIGURE_SUFFIX, _TOKEN, IF_NONE_MATCH),
+        answers=(FIGURE, UNMODIFIED),
         problems=_OF_DRAWING,
     ),
     Operation(
@@ -123,8 +133,8 @@ SHARE_OPERATIONS: tuple[Operation, ...] = (
         summary="Write a shared report as a document",
         needs=None,
         audited=Audited.QUEUED,
-        parameters=(SUFFIX, _TOKEN),
-        answers=(DOCUMENT,),
+        parameters=(SUFFIX, _TOKEN, IF_NONE_MATCH),
+        answers=(DOCUMENT, UNMODIFIED),
         problems=_OF_DRAWING,
     ),
 )
