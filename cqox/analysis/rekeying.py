@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from cqox.contract.messages import Message
 from cqox.encryption import KeysUnavailable
 from cqox.errors import NotFound, StoreUnavailable
-from cqox.storage import DataDirectory, FileStore, ResultDatabase, ResultStore, SealedStore, Sealing, SharedCache
+from cqox.storage import DataDirectory, ResultDatabase, ResultStore, SealedStore, Sealing, SharedCache
 from cqox.storage.contracts import Record
-from cqox.storage.resealing import FormerOriginals, reseal_dataset, reseal_figures
+from cqox.storage.resealing import resealing_of
 from cqox.threads import run_in_thread
 
 __all__ = ["Rekeyed", "rekey", "rotate"]
@@ -73,26 +73,22 @@ async def rekey(
         directory: the data directory.
         sealing: encryption at rest, which also opens what is there.
         progress: called after each page of rows and each data set.
-
-    Raises:
-        StoreUnavailable: the files are in an object store.
     """
     done = Rekeyed()
     below, files = database.within(tenant_id), directory.within(tenant_id)
-    if not isinstance(files, FileStore):
-        raise StoreUnavailable(Message("encryption.no-rekeying-of-objects"))
     store = SealedStore(below, sealing.of(tenant_id), prepare=database.finish)
-    originals: FormerOriginals = {}
+    resealing = resealing_of(files)
     for dataset_id in await files.kept():
         try:
-            done.datasets += await reseal_dataset(files, dataset_id, originals)
+            done.datasets += await resealing.dataset(dataset_id)
         except NotFound:
             continue
         except StoreUnavailable as error:
             done.failures.append(f"{dataset_id}: {error}")
         progress(done)
-    done.figures = await reseal_figures(files)
-    done.uploads = files.partial.count()
+    done.figures = await resealing.figures()
+    done.uploads = await files.threaded(files.partial.count)
+    await resealing.end()
     async for rows in _rows(below, done):
         for row in rows:
             try:

@@ -5,6 +5,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
@@ -17,13 +18,86 @@ from cqox.storage.manifest import MANIFEST, digest_of, read_manifest, replace_ma
 from cqox.storage.originals import ABOUT, ORIGINAL
 from cqox.storage.readable import table_context
 from cqox.storage.sealing import UPLOAD, TenantSealing
+from cqox.storage.tenant_files import TenantFiles
 
-__all__ = ["FormerOriginals", "reseal_dataset", "reseal_figures"]
+__all__ = [
+    "FileResealing",
+    "FormerOriginals",
+    "Resealing",
+    "copy_resealed",
+    "is_current",
+    "reseal_dataset",
+    "reseal_figures",
+    "resealing_of",
+]
 
 type FormerOriginals = MutableMapping[tuple[int, int], Path]
 """Device and inode of each original that was written again, with the new file; data sets share originals."""
 
 _HEAD_BYTES = 4096
+
+
+class Resealing(Protocol):
+    """Resealing of the files of one tenant, while engines read and write them."""
+
+    async def dataset(self, dataset_id: str) -> bool:
+        """Write the files of a data set as they would be written now; return False if they are so already.
+
+        A reader sees the old files or the new ones. What an engine changes meanwhile is not lost: the files stay as
+        they are then, and another call is needed.
+
+        Raises:
+            StoreUnavailable: the disk or the store is full or away, a key is not there, something is damaged, or the
+                files changed meanwhile.
+            NotFound: there are no such files.
+        """
+        ...
+
+    async def figures(self) -> int:
+        """Remove rendered figures that would be written otherwise now; return the number of analyses.
+
+        The next request renders them again.
+        """
+        ...
+
+    async def end(self) -> None:
+        """Remove what is left of former files."""
+        ...
+
+
+class FileResealing:
+    """Resealing of the files of one tenant in a data directory; see `Resealing`.
+
+    Args:
+        files: the files of the tenant.
+    """
+
+    def __init__(self, files: FileStore) -> None:
+        self._files = files
+        self._originals: FormerOriginals = {}
+
+    async def dataset(self, dataset_id: str) -> bool:
+        """See `Resealing`."""
+        return await reseal_dataset(self._files, dataset_id, self._originals)
+
+    async def figures(self) -> int:
+        """See `Resealing`."""
+        return await reseal_figures(self._files)
+
+    async def end(self) -> None:
+        """See `Resealing`; the exchange has left nothing."""
+
+
+def resealing_of(files: TenantFiles) -> Resealing:
+    """Return the resealing of the files of one tenant."""
+    if isinstance(files, FileStore):
+        return FileResealing(files)
+    # Not needed without an object store, and it takes functions from here.
+    from cqox.storage.objects.files import ObjectFiles
+    from cqox.storage.objects.resealing import ObjectResealing
+
+    assert isinstance(files, ObjectFiles)
+    return ObjectResealing(files)
 
 
 async def reseal_dataset(files: FileStore, dataset_id: str, originals: FormerOriginals) -> bool:
@@ -84,8 +158,21 @@ def _size_of(folder: Path) -> int:
 
 def _is_outdated(folder: Path, sealing: TenantSealing) -> bool:
     try:
-        return not all(sealing.is_current(_head(path)) for path in _whole(folder))
+        return not all(is_current(_head(path), sealing) for path in _whole(folder))
     except FileNotFoundError:
+        return False
+
+
+def is_current(head: bytes, sealing: TenantSealing) -> bool:
+    """Return whether stored bytes are as they would be written now; damaged ones are not.
+
+    Args:
+        head: the first few KiB.
+        sealing: encryption at rest.
+    """
+    try:
+        return sealing.is_current(head)
+    except SealBroken:
         return False
 
 
@@ -102,7 +189,7 @@ def _reseal(place: Path, folder: Path, sealing: TenantSealing, originals: Former
         if name == ORIGINAL:
             _reseal_original(source, target, sealing, originals, fresh)
         else:
-            _copy(source, target, _context(place.name, name), sealing)
+            copy_resealed(source, target, _context(place.name, name), sealing)
         about = source.stat()
         os.utime(target, ns=(about.st_atime_ns, about.st_mtime_ns))
         sync(target)
@@ -131,11 +218,17 @@ def _reseal_original(
     try:
         os.link(originals[inode], target)
     except (KeyError, OSError):
-        _copy(source, target, UPLOAD, sealing)
+        copy_resealed(source, target, UPLOAD, sealing)
     fresh[inode] = source
 
 
-def _copy(source: Path, target: Path, context: str, sealing: TenantSealing) -> None:
+def copy_resealed(source: Path, target: Path, context: str, sealing: TenantSealing) -> None:
+    """Copy a file to a new one as it would be written now; blocking.
+
+    Raises:
+        StoreUnavailable: it is damaged, or its key is not there.
+        OSError: the disk rejects it.
+    """
     try:
         sealing.copy_file(source, target, context)
     except SealBroken as error:

@@ -10,16 +10,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cqox.analysis.job_leases import maintain_once
 from cqox.analysis.keyrings import check_mark, put_mark
 from cqox.analysis.rekeying import Rekeyed, rekey, rotate
-from cqox.analysis.stores import open_cache
+from cqox.analysis.stores import open_cache, open_volume
 from cqox.contract import counted
-from cqox.contract.messages import Message
 from cqox.storage import DataDirectory, ResultDatabase, Sealing
 from services.cli.db_check import every_tenant
 from services.cli.db_session import run
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
 from services.engine.addresses import store_addresses
-from services.engine.keyring import open_sealing
+from services.engine.keyring import check_shared_ring, open_sealing
 
 __all__ = ["rekey_all"]
 
@@ -38,13 +37,13 @@ async def _rekey_all(store: ResultDatabase, settings: Settings, *, new_keys: boo
     opened = open_sealing(settings)
     if opened.ring is None:
         raise SettingsError("CQOX_KEYS is none, so that there is no key to encrypt with: set it to file or vault.")
+    check_shared_ring(settings)
     # Another ring would leave two, of which nobody knows what they open.
     await to_thread.run_sync(check_mark, settings.data_dir, opened)
     sealing = Sealing(opened.ring, seals=not plain)
     await store.migrate()
-    if settings.object_store:
-        raise SettingsError(str(Message("encryption.no-rekeying-of-objects")))
-    directory = DataDirectory(settings.data_dir, sealing=sealing)
+    volume = open_volume(settings.data_dir, store_addresses(settings, sealing=sealing))
+    directory = DataDirectory(settings.data_dir, sealing=sealing, volume=volume)
     try:
         return await _each(store, settings, directory, sealing, new_keys=new_keys)
     finally:

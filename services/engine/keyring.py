@@ -16,7 +16,7 @@ from services.config.vault import vault_access
 if TYPE_CHECKING:
     from cqox.vault.client import Vault
 
-__all__ = ["check_sealing", "open_sealing"]
+__all__ = ["check_sealing", "check_shared_ring", "open_sealing"]
 
 
 def open_sealing(settings: Settings, vault: "Vault | None" = None) -> Sealing:
@@ -46,11 +46,7 @@ def check_sealing(settings: Settings, sealing: Sealing) -> None:
             f"With CQOX_AUTH={settings.auth} it has to be said whether what an engine stores is encrypted: "
             "set CQOX_KEYS to none, file or vault."
         )
-    if settings.keys == "file" and settings.object_store and settings.key_ring == Path():
-        raise SettingsError(
-            "CQOX_KEYS=file with CQOX_OBJECT_STORE needs CQOX_KEY_RING, a file that all engines share: with keys of "
-            "its own in each data directory no engine could read what another has stored. Or set CQOX_KEYS to vault."
-        )
+    check_shared_ring(settings)
     try:
         sealing.check()
     except StoreUnavailable as error:
@@ -62,6 +58,19 @@ def check_sealing(settings: Settings, sealing: Sealing) -> None:
         check_mark(settings.data_dir, sealing)
     except StoreUnavailable as error:
         raise SettingsError(f"CQOX_KEYS={settings.keys or 'none'}: {error}") from None
+
+
+def check_shared_ring(settings: Settings) -> None:
+    """Check that the key ring is one of all engines where their files are.
+
+    Raises:
+        SettingsError: it would be in the data directory of this engine.
+    """
+    if settings.keys == "file" and settings.object_store and settings.key_ring == Path():
+        raise SettingsError(
+            "CQOX_KEYS=file with CQOX_OBJECT_STORE needs CQOX_KEY_RING, a file that all engines share: with keys of "
+            "its own in each data directory no engine could read what another has stored. Or set CQOX_KEYS to vault."
+        )
 
 
 def _ring(settings: Settings, vault: "Vault | None") -> KeyRing | None:

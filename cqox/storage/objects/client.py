@@ -28,6 +28,9 @@ PART_BYTES = 8 * 2**20
 """The largest object that is written; a longer file is several, so that no unfinished multipart upload is ever left."""
 
 _BATCH = 1000
+_DIGITS = 6
+_FIRST = "0" * _DIGITS
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,17 @@ class Objects:
                 return None
 
         return self._run(get)
+
+    def heads(self, prefix: str) -> Iterator[bytes]:
+        """Yield the beginning of each file that `upload` has written below a prefix, which ends in a slash."""
+        for info in self.list(prefix):
+            if info.key.endswith(f"/{_FIRST}"):
+                yield self.beginning(info)
+
+    def beginning(self, info: ObjectInfo) -> bytes:
+        """Return enough of an object to see how it is sealed; nothing of one that was deleted meanwhile."""
+        length = min(info.size_bytes, _HEAD_BYTES)
+        return (self.head(info.key, length) if length else None) or b""
 
     def put(self, key: str, content: bytes, *, only_new: bool = False, replaces: str | None = None) -> bool:
         """Write an object.
@@ -188,6 +202,11 @@ class Objects:
         else:
             self.delete(*(info.key for info in self.list(prefix)))
 
+    def delete_former(self, prefix: str) -> None:
+        """Delete the versions of objects below a prefix, which ends in a slash, that others have replaced."""
+        if self.versions is not None:
+            self._run(partial(self.versions.delete_former, prefix))
+
     def upload(self, path: Path, key: str) -> None:
         """Write a file as objects below a key, of at most `PART_BYTES` each.
 
@@ -196,7 +215,7 @@ class Objects:
         """
         with path.open("rb") as file:
             for number, block in enumerate(_blocks(file.read)):
-                self.put(f"{key}/{number:06}", block)
+                self.put(f"{key}/{number:0{_DIGITS}}", block)
 
     def download(self, key: str, path: Path) -> bool:
         """Write the objects of `upload` to a new file; return False if there are none.

@@ -8,7 +8,7 @@ affect it. Concurrent readers of one edition wait for one copy.
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -94,12 +94,21 @@ class LocalCopies:
         """Remove the copies of a tenant."""
         remove(self._root / tenant_id)
 
-    def retain(self, tenant_id: str, dataset_ids: Collection[str]) -> int:
-        """Remove the copies of all other data sets of a tenant; return the number of data sets."""
-        gone = [path for path in _folders(self._root / tenant_id) if path.name not in dataset_ids]
-        for path in gone:
-            remove(path)
-        return len(gone)
+    def retain(self, tenant_id: str, edition_of: Callable[[str], str | None]) -> int:
+        """Remove the copies of a tenant that are not of the current edition; return their number.
+
+        Args:
+            tenant_id: the tenant.
+            edition_of: returns the current edition of a data set, None where it is deleted.
+        """
+        count = 0
+        for dataset in _folders(self._root / tenant_id):
+            current = edition_of(dataset.name)
+            for edition in _folders(dataset):
+                if edition.name != current:
+                    self._remove(edition)
+                    count += 1
+        return count
 
     def release(self, is_lacking: Callable[[int], bool]) -> None:
         """Remove the least recently used copies until the disk lacks no space.

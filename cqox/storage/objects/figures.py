@@ -3,13 +3,14 @@
 figures/<analysis id>/<name>.svg
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cqox.encryption import SealBroken
 from cqox.storage.figure_files import figure_context
 from cqox.storage.objects.client import Objects
 from cqox.storage.objects.keys import root_of
+from cqox.storage.resealing import is_current
 from cqox.storage.sealing import TenantSealing
 
 __all__ = ["FigureObjects"]
@@ -42,6 +43,14 @@ class FigureObjects:
     def erase(self, analysis_id: str) -> None:
         """Delete the figures of an analysis."""
         self._objects.delete_below(f"{self._root}{analysis_id}/")
+
+    def outdated(self) -> Sequence[str]:
+        """Return the ids of the analyses with a figure that would be written otherwise now."""
+        found = dict[str, None]()
+        for info in self._objects.list(self._root):
+            if not is_current(self._objects.beginning(info), self._sealing):
+                found[info.key.removeprefix(self._root).partition("/")[0]] = None
+        return list(found)
 
     def read(self, path: Path) -> bytes | None:
         """Return a figure, or None where there is none."""

@@ -1,6 +1,6 @@
 """Files of one tenant in an object store; the disk of the engine holds what is being read and written."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from cqox.storage.figure_files import checked_part
 from cqox.storage.file_operations import remove
 from cqox.storage.objects.datasets import DatasetObjects
 from cqox.storage.objects.figures import FigureObjects
+from cqox.storage.objects.keys import root_of
 from cqox.storage.objects.originals import OriginalObjects
 from cqox.storage.objects.uploads import ObjectUploads
 from cqox.storage.originals import ORIGINAL, Original
@@ -214,6 +215,38 @@ class ObjectFiles(TenantFiles):
             return await self.threaded(partial(self._datasets.is_intact, checked_part(dataset_id), scratch))
         finally:
             await self.drop(scratch)
+
+    async def reseal(self, dataset_id: str) -> bool:
+        """Write a data set and its original as they would be written now; return False if they are so already.
+
+        A reader sees the old objects or the new ones.
+
+        Raises:
+            StoreUnavailable: the disk is full, a key is not there, something is damaged, or was replaced meanwhile.
+            NotFound: the data set was deleted meanwhile.
+        """
+        name = checked_part(dataset_id)
+        is_done = await self._resealed(self._datasets, name)
+        return await self._resealed(self._originals, name) or is_done
+
+    async def _resealed(self, part: DatasetObjects | OriginalObjects, dataset_id: str) -> bool:
+        if await self.threaded(part.is_current, dataset_id):
+            return False
+        source, target = self.incoming(), self.incoming()
+        try:
+            await self.threaded(part.reseal, dataset_id, source, target)
+        finally:
+            await self.drop(source)
+            await self.drop(target)
+        return True
+
+    async def outdated_figures(self) -> Sequence[str]:
+        """Return the ids of the analyses with a rendered figure that would be written otherwise now."""
+        return await self.threaded(self._figures.outdated)
+
+    async def drop_former_versions(self) -> None:
+        """Delete what a bucket that keeps versions has kept of replaced objects of this tenant."""
+        await self.threaded(self._volume.objects.delete_former, root_of(self._tenant_id))
 
     async def drawn(self) -> Mapping[str, float]:
         """See `TenantFiles`."""

@@ -1,27 +1,32 @@
 """Originals of uploads in an object store: the files as clients sent them, so that they can be read again; blocking.
 
-    originals/<data set id>/about              name, digest, size, encoding and read options; outlives the file
-    originals/<data set id>/kept               written once all of the file is there
-    originals/<data set id>/content/<number>   the file in parts
+    originals/<data set id>/about                        name, digest, size, encoding, options; outlives the file
+    originals/<data set id>/kept                         the edition; written once all of its file is there
+    originals/<data set id>/content/<edition>/<number>   the file in parts
 
 They are a cache: those that were used least recently are removed where they exceed their quota.
 """
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cqox import randomness
 from cqox.contract.messages import Message
 from cqox.encryption import SealBroken
-from cqox.errors import NotFound
+from cqox.errors import NotFound, StoreUnavailable
 from cqox.storage.objects.client import Objects
+from cqox.storage.objects.editions import EDITION_CHARACTERS
 from cqox.storage.objects.keys import root_of
 from cqox.storage.originals import ORIGINAL, Original
+from cqox.storage.resealing import copy_resealed, is_current
 from cqox.storage.sealing import UPLOAD, TenantSealing
 
 __all__ = ["OriginalObjects", "enforce"]
+
+_ATTEMPTS = 5
 
 
 class OriginalObjects:
@@ -59,15 +64,30 @@ class OriginalObjects:
         try:
             if sealed != path:
                 self._sealing.copy_file(path, sealed, UPLOAD)
-            self._objects.upload(sealed, self._key(dataset_id, "content"))
+            self._upload(dataset_id, sealed, replaces=None)
         finally:
             if sealed != path:
                 sealed.unlink(missing_ok=True)
-        self._objects.put(self._key(dataset_id, "kept"), b"")
+
+    def _upload(self, dataset_id: str, path: Path, *, replaces: str | None) -> bool:
+        """Write a file as a new edition; return False if another one is there, or not the one that it replaces."""
+        edition = randomness.token_hex(EDITION_CHARACTERS // 2)
+        try:
+            self._objects.upload(path, self._content(dataset_id, edition))
+            kept = self._key(dataset_id, "kept")
+            if self._objects.put(kept, edition.encode(), only_new=replaces is None, replaces=replaces):
+                return True
+        except BaseException:
+            with suppress(StoreUnavailable):
+                if self._edition(dataset_id) != edition:
+                    self._objects.delete_below(f"{self._content(dataset_id, edition)}/")
+            raise
+        self._objects.delete_below(f"{self._content(dataset_id, edition)}/")
+        return False
 
     def has(self, dataset_id: str) -> bool:
         """Return whether the original of a data set is kept."""
-        return self._objects.get(self._key(dataset_id, "kept")) is not None
+        return self._edition(dataset_id) is not None
 
     def about(self, dataset_id: str) -> Original | None:
         """Return what the file of a data set was, also where it is gone; None where that was not recorded."""
@@ -90,18 +110,69 @@ class OriginalObjects:
         Raises:
             NotFound: it is not kept, or damaged.
         """
-        path, original = folder / ORIGINAL, self.about(dataset_id)
-        is_there = original is not None and self.has(dataset_id)
-        if original is not None and is_there and self._objects.download(self._key(dataset_id, "content"), path):
-            if not verify or self._is_intact(path, original):
+        original = self.about(dataset_id)
+        if original is not None and self._fetch(dataset_id, folder / ORIGINAL) is not None:
+            if not verify or self._is_intact(folder / ORIGINAL, original):
                 return original
             self.remove(dataset_id)
         raise NotFound(Message("storage.original-gone", dataset=dataset_id), field="original")
 
+    def _fetch(self, dataset_id: str, path: Path) -> tuple[bytes, str] | None:
+        """Write the file to a new one; return what `kept` holds, with its entity tag, or None where it is not kept."""
+        for _ in range(_ATTEMPTS):
+            kept = self._objects.get(self._key(dataset_id, "kept"))
+            if kept is None:
+                return None
+            is_whole = self._objects.download(self._content(dataset_id, kept[0].decode("ascii", "replace")), path)
+            # A replaced edition may have been half deleted already when its parts were listed.
+            if self._objects.get(self._key(dataset_id, "kept")) == kept:
+                return kept if is_whole else None
+            path.unlink()
+        raise StoreUnavailable(Message("storage.objects-contended", dataset=dataset_id))
+
     def remove(self, dataset_id: str) -> None:
         """Remove the file, and leave what is known about it."""
+        edition = self._edition(dataset_id)
         self._objects.delete(self._key(dataset_id, "kept"))
-        self._objects.delete_below(f"{self._key(dataset_id, 'content')}/")
+        if edition is not None:
+            self._objects.delete_below(f"{self._content(dataset_id, edition)}/")
+
+    def is_current(self, dataset_id: str) -> bool:
+        """Return whether an original is as it would be written now; so is one that is not kept."""
+        about, edition = self._objects.get(self._key(dataset_id, "about")), self._edition(dataset_id)
+        heads = () if edition is None else self._objects.heads(f"{self._content(dataset_id, edition)}/")
+        return (about is None or is_current(about[0], self._sealing)) and all(
+            is_current(head, self._sealing) for head in heads
+        )
+
+    def reseal(self, dataset_id: str, source: Path, target: Path) -> None:
+        """Write an original as it would be written now, as a new edition, and delete the former one.
+
+        Args:
+            dataset_id: the data set.
+            source: an empty folder for the file as it is.
+            target: an empty folder for the new one.
+
+        Raises:
+            StoreUnavailable: it is damaged, its key is not there, or it was replaced meanwhile; it stays as it is.
+        """
+        key = self._key(dataset_id, "about")
+        about = self._objects.get(key)
+        if about is not None and not is_current(about[0], self._sealing):
+            try:
+                plain = self._sealing.open(about[0], _context(dataset_id))
+            except SealBroken as error:
+                what = f"original of data set {dataset_id}"
+                raise StoreUnavailable(Message("encryption.seal-broken", what=what)) from error
+            if not self._objects.put(key, self._sealing.seal(plain, _context(dataset_id)), replaces=about[1]):
+                raise StoreUnavailable(Message("encryption.changed-meanwhile", dataset=dataset_id))
+        kept = self._fetch(dataset_id, source / ORIGINAL)
+        if kept is None:
+            return
+        copy_resealed(source / ORIGINAL, target / ORIGINAL, UPLOAD, self._sealing)
+        if not self._upload(dataset_id, target / ORIGINAL, replaces=kept[1]):
+            raise StoreUnavailable(Message("encryption.changed-meanwhile", dataset=dataset_id))
+        self._objects.delete_below(f"{self._content(dataset_id, kept[0].decode('ascii', 'replace'))}/")
 
     def delete(self, dataset_id: str) -> None:
         """Delete everything about the original of a data set."""
@@ -130,6 +201,13 @@ class OriginalObjects:
             return self._sealing.digest(path, UPLOAD) == original.digest
         except SealBroken:
             return False
+
+    def _edition(self, dataset_id: str) -> str | None:
+        kept = self._objects.get(self._key(dataset_id, "kept"))
+        return None if kept is None else kept[0].decode("ascii", "replace")
+
+    def _content(self, dataset_id: str, edition: str) -> str:
+        return self._key(dataset_id, f"content/{edition}")
 
     def _key(self, dataset_id: str, name: str) -> str:
         return f"{self._root}originals/{dataset_id}/{name}"

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import http.client
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -25,6 +26,15 @@ _SECONDS = 10.0
 _SERVER_ERROR = 500
 _ERROR = 300
 _NOTHING = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    """A version of an object, or the mark of a deletion."""
+
+    key: str
+    version: str
+    is_current: bool
 
 
 class Versions:
@@ -47,26 +57,37 @@ class Versions:
 
     def delete(self, key: str) -> None:
         """Delete all versions of one object."""
-        self._delete(key, is_whole=True)
+        full = self._full(key)
+        self._delete(full, lambda found: found.key == full)
 
     def delete_below(self, prefix: str) -> None:
         """Delete all versions of all objects below a prefix."""
-        self._delete(prefix, is_whole=False)
+        self._delete(self._full(prefix), lambda _: True)
 
-    def _delete(self, key: str, *, is_whole: bool) -> None:
-        full = f"{self._address.prefix}/{key}" if self._address.prefix else key
+    def delete_former(self, prefix: str) -> None:
+        """Delete all versions of the objects below a prefix but the current ones."""
+        self._delete(self._full(prefix), lambda found: not found.is_current)
+
+    def _full(self, key: str) -> str:
+        return f"{self._address.prefix}/{key}" if self._address.prefix else key
+
+    def _delete(self, prefix: str, goes: Callable[[_Version], bool]) -> None:
         # Listed before the first is deleted, since a page begins where the last one has ended.
-        for name, version in list(self._versions(full)):
-            if name == full or not is_whole:
-                self._request("DELETE", name, {"versionId": version})
+        for found in list(self._versions(prefix)):
+            if goes(found):
+                self._request("DELETE", found.key, {"versionId": found.version})
 
-    def _versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+    def _versions(self, prefix: str) -> Iterator[_Version]:
         after: dict[str, str] = {}
         while True:
             page = self._request("GET", "", {"versions": "", "prefix": prefix, **after})
             for item in page:
                 if _name(item) in ("Version", "DeleteMarker"):
-                    yield self._text(item, "Key"), self._text(item, "VersionId")
+                    yield _Version(
+                        key=self._text(item, "Key"),
+                        version=self._text(item, "VersionId"),
+                        is_current=self._text(item, "IsLatest") == "true",
+                    )
             if self._text(page, "IsTruncated") != "true":
                 return
             after = {

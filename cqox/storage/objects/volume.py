@@ -1,5 +1,6 @@
 """An object store with the files of all tenants, and the copies of them on the disk of this engine."""
 
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,7 @@ from cqox.storage.objects.abandoned import sweep_probes, sweep_tenant
 from cqox.storage.objects.address import ObjectStoreAddress
 from cqox.storage.objects.client import Objects
 from cqox.storage.objects.copies import LocalCopies
+from cqox.storage.objects.editions import edition_of
 from cqox.storage.objects.files import ObjectFiles
 from cqox.storage.objects.keys import ERASED, PROBES, TENANTS, root_of
 from cqox.storage.objects.marks import ErasureMarks
@@ -171,11 +173,10 @@ class ObjectVolume:
         await run_in_thread(remove, limiter=self.limiter)
 
     async def sweep(self) -> int:
-        """Remove copies of what others have deleted, and objects that killed engines have left; return the number."""
+        """Remove copies of what others replaced or deleted, and objects that killed engines left; return the number."""
 
         def sweep(tenant_id: str) -> int:
-            kept = self.objects.list(f"{root_of(tenant_id)}manifests/")
-            copies = self.copies.retain(tenant_id, frozenset(info.key.rpartition("/")[2] for info in kept))
+            copies = self.copies.retain(tenant_id, partial(edition_of, self.objects, tenant_id))
             return copies + sweep_tenant(self.objects, tenant_id)
 
         count = 0

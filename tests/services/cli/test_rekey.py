@@ -30,6 +30,7 @@ def test_an_empty_directory_is_sealed_and_marked(tmp_path: Path) -> None:
         ((), {}, "CQOX_KEYS is none"),
         (("--rotate", "--plain"), {"CQOX_KEYS": "file"}, "choose one"),
         (("--rotate",), {"CQOX_KEYS": "file", "CQOX_KEY_RING": "/missing/ring.json"}, "cannot be written"),
+        ((), {"CQOX_KEYS": "file", "CQOX_OBJECT_STORE": "s3://bucket"}, "needs CQOX_KEY_RING"),
     ],
 )
 def test_a_wrong_setting_says_what_to_change(

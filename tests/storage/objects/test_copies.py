@@ -117,13 +117,15 @@ def test_what_was_deleted_elsewhere_is_forgotten(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     for dataset in (("default", "a"), ("default", "b"), ("acme", "a"), ("acme", "c")):
         reader.read(dataset, "-".join(dataset))
-    assert reader.copies.retain("default", {"b"}) == 1
+    reader.read(("default", "b"), "former")
+    assert reader.copies.retain("default", {"b": "default-b"}.get) == 2
     assert reader.kept() == ["acme-a", "acme-c", "default-b"]
+    assert not (tmp_path / "copies/default/a").exists()
     reader.copies.forget(("acme", "c"))
     assert reader.kept() == ["acme-a", "default-b"]
     reader.copies.forget_tenant("acme")
     assert reader.kept() == ["default-b"]
-    assert reader.copies.retain("nobody", ()) == 0
+    assert reader.copies.retain("nobody", lambda _: None) == 0
 
 
 def test_a_folder_is_adopted_as_a_copy(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def test_a_damaged_original_is_removed_and_what_it_was_stays(objects: Objects, t
     originals = OriginalObjects(objects, "default", quota_bytes=100, sealing=TenantSealing())
     (tmp_path / "up").write_bytes(b"y\n1\n")
     originals.keep("a", tmp_path / "up", an_original(tmp_path / "up"))
-    objects.put("tenants/default/originals/a/content/000000", b"y\n2\n")
+    (part,) = [info.key for info in objects.list("tenants/default/originals/a/content/")]
+    objects.put(part, b"y\n2\n")
     with pytest.raises(NotFound):
         originals.copy("a", tmp_path, verify=True)
     assert not originals.has("a")

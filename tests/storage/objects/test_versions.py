@@ -91,6 +91,19 @@ def test_all_versions_are_deleted_of_one_object_or_of_all_below_a_prefix(
     assert object_store.versions(address.bucket) == ["of/cqox/ab"] * 2
 
 
+def test_former_versions_are_deleted_and_current_ones_stay(object_store: ObjectStore, tmp_path: Path) -> None:
+    address = object_store.address(versions=True)
+    volume = ObjectVolume.open(address, tmp_path, copies_bytes=0)
+    volume.ready()
+    for key in ("a/b", "a/c", "ab"):
+        for content in (b"first", b"second"):
+            volume.objects.put(key, content)
+    volume.objects.delete_former("a/")
+    assert object_store.versions(address.bucket) == ["of/cqox/a/b", "of/cqox/a/c", "of/cqox/ab", "of/cqox/ab"]
+    assert volume.objects.get("a/b") is not None
+    assert volume.objects.head("a/c", 6) == b"second"
+
+
 def test_a_versioned_bucket_without_keys_is_refused(
     object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
