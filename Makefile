@@ -171,6 +171,7 @@ chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and
 	@tests/servers/faketime.sh
 	@tests/servers/identity_provider.sh $(VENV)
 	@tests/servers/openbao.sh $(VENV)
+	@tests/servers/object_store.sh $(VENV)
 	@$(BIN)/python -m cqox.chaos experiments run $(CHAOS)
 
 .PHONY: mesh

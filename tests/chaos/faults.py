@@ -41,7 +41,7 @@ async def _gone(system: "CqoxSystem", pid: int) -> None:
         if service.process.pid == pid:
             await system.call(partial(service.process.wait, _ENDING_SECONDS))
             return
-    for server in (system.postgres, system.redis, system.openbao, system.provider):
+    for server in (system.postgres, system.redis, system.openbao, system.objects, system.provider):
         process = None if server is None else server._process
         if process is not None and process.pid == pid:
             await system.call(partial(process.wait, _ENDING_SECONDS))
@@ -58,6 +58,7 @@ async def _restart(system: "CqoxSystem", fault: Fault, services: list[Service]) 
         "postgres": system.postgres,
         "redis": system.redis,
         "openbao": system.openbao,
+        "object-store": system.objects,
         "identity-provider": system.provider,
     }.get(component)
     # Nobody starts a worker but its engine.

@@ -27,7 +27,9 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.packets import PacketLink, open_packet_link
 from tests.e2e.stack import Service
 from tests.servers.certificates import authority_in
+from tests.servers.durable_object_store import DurableObjectStore
 from tests.servers.identity_provider import Client, IdentityProvider
+from tests.servers.object_store import KEYS
 from tests.servers.openbao import OpenBao
 from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres
@@ -71,6 +73,7 @@ class CqoxSystem:
     postgres: Postgres | None = None
     redis: Redis | None = None
     openbao: OpenBao | None = None
+    objects: DurableObjectStore | None = None
     provider: IdentityProvider | None = None
     authority: Authority | None = None
     disk: SmallDisk | None = None
@@ -107,6 +110,7 @@ class CqoxSystem:
             "postgres": self.postgres,
             "redis": self.redis,
             "openbao": self.openbao,
+            "object-store": self.objects,
             "identity-provider": self.provider,
         }.get(component)
         return [] if server is None or server._process is None else [server._process.pid]
@@ -226,7 +230,14 @@ async def _end(system: CqoxSystem) -> None:
         for service in (*system.gateways, *system.engines):
             if hasattr(service, "process"):
                 service.kill()
-        for server in (system.postgres, system.redis, system.openbao, system.provider, system.disk):
+        for server in (
+            system.postgres,
+            system.redis,
+            system.openbao,
+            system.objects,
+            system.provider,
+            system.disk,
+        ):
             if server is not None:
                 server.close()
 
@@ -252,6 +263,9 @@ async def _parts(system: CqoxSystem, stack: AsyncExitStack) -> dict[str, str]:
         system.redis = await _started(system, Redis(), "start")
         port = await _linked(system, stack, "engine->redis", system.redis.port)
         shared["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+    if system.needs("object-store"):
+        system.objects = await _started(system, DurableObjectStore(), "start")
+        shared |= await system.call(lambda: _bucket(system.objects, system.folder))
     if system.needs("identity-provider"):
         from tests.e2e.test_tokens import signing_key
 
@@ -276,6 +290,19 @@ async def _parts(system: CqoxSystem, stack: AsyncExitStack) -> dict[str, str]:
     if "CQOX_AUTH" in shared:
         shared.setdefault("CQOX_KEYS", "none")
     return shared
+
+
+def _bucket(store: DurableObjectStore | None, folder: Path) -> dict[str, str]:
+    """Create a bucket, and return the settings by which engines keep their files in it."""
+    assert store is not None
+    secret = folder / "object-store-key"
+    secret.write_text(KEYS.secret_key)
+    return {
+        "CQOX_OBJECT_STORE": f"s3://{store.bucket()}/of/cqox",
+        "CQOX_OBJECT_STORE_ENDPOINT": store.endpoint,
+        "CQOX_OBJECT_STORE_ACCESS_KEY": KEYS.access_key,
+        "CQOX_OBJECT_STORE_SECRET_KEY_FILE": str(secret),
+    }
 
 
 async def _started[S](system: CqoxSystem, server: S, how: str) -> S:
@@ -338,6 +365,8 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
         port, name = free_port(), f"engine-{number}"
         own = {
             **shared,
+            # Engines on an object store share no directory.
+            **({"CQOX_DATA_DIR": str(system.data / name)} if system.needs("object-store") else {}),
             "CQOX_ENGINE_PORT": str(port),
             "CQOX_ADMIN_SOCKET": str(system.folder / f"{name}.sock"),
         }

@@ -40,13 +40,16 @@ class ObjectStore:
         """Start it, empty, and wait until it answers."""
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-H", "127.0.0.1", "-p", str(self.port)],
+                self._command(),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=ending_with_parent(signal.SIGKILL),
             )
         wait_until(self._answers, failure=(self._folder / "log").read_text)
+
+    def _command(self) -> list[str]:
+        return [str(self._program), "-H", "127.0.0.1", "-p", str(self.port)]
 
     def _answers(self) -> bool:
         assert self._process is not None

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import trio
 
-__all__ = ["Acknowledged", "Numbers", "numbers_of"]
+__all__ = ["Acknowledged", "Numbers", "numbers_of", "rows_with"]
 
 type Numbers = Mapping[str, tuple[str, object, object]]
 """Status, value and standard error of each estimate by its name."""
@@ -19,6 +19,14 @@ _ENDED = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
 _FOR_NOW = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT})
 _PAUSE_SECONDS = 0.2
 _AT_ONCE = 8
+_ROWS = 40
+_ROUNDING = 1e-9
+
+
+def rows_with(effect: int) -> bytes:
+    """Return a file whose two arms differ by an effect in the mean, to the last digit."""
+    rows = "".join(f"{row},{row % 2},{row // 2 % 5 + effect * (row % 2)}\n" for row in range(_ROWS))
+    return f"id,w,y\n{rows}".encode()
 
 
 def numbers_of(report: Mapping[str, Any]) -> Numbers:
@@ -38,6 +46,7 @@ class Acknowledged:
         reports: the seed of each report that was said to be stored, by its id.
         jobs: the seed of each job that was accepted, by its id.
         keys: the job of each idempotency key.
+        uploads: the effect in each data set whose upload was acknowledged, by its id.
         violations: sentences on promises that were not kept.
         ends: number of jobs by the status with which they ended.
     """
@@ -46,6 +55,7 @@ class Acknowledged:
     reports: dict[str, int] = field(default_factory=dict)
     jobs: dict[str, int] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    uploads: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
 
@@ -84,6 +94,23 @@ class Acknowledged:
                 nursery.start_soon(self._verify_job, client, job_id, seed, end, limiter)
             for analysis_id, seed in list(self.reports.items()):
                 nursery.start_soon(self._verify_report, client, analysis_id, seed, end, limiter)
+            for dataset_id, effect in list(self.uploads.items()):
+                nursery.start_soon(self._verify_upload, client, dataset_id, effect, end, limiter)
+
+    async def _verify_upload(
+        self, client: httpx.AsyncClient, dataset_id: str, effect: int, end: float, limiter: trio.CapacityLimiter
+    ) -> None:
+        mapping = {"y": "y", "treatment": "w", "unit_id": "id"}
+        body = {"dataset_id": dataset_id, "mapping": mapping, "options": {"estimators": ["difference_in_means"]}}
+        async with limiter:
+            answer = await _answer(lambda: client.post("/api/analyze/comprehensive", json=body, timeout=30), end)
+        if answer is None or answer.status_code != httpx.codes.OK:
+            said = "no answer" if answer is None else f"{answer.status_code} {answer.text[:200]}"
+            self.violations.append(f"data set {dataset_id} was acknowledged and cannot be analysed: {said}")
+            return
+        found = answer.json()["estimates"][0].get("estimate")
+        if found is None or abs(found - effect) > _ROUNDING * effect:
+            self.violations.append(f"data set {dataset_id} has another effect than was uploaded: {found}, not {effect}")
 
     async def _verify_report(
         self, client: httpx.AsyncClient, analysis_id: str, seed: int, end: float, limiter: trio.CapacityLimiter
@@ -120,11 +147,15 @@ class Acknowledged:
 
 
 async def _read(client: httpx.AsyncClient, path: str, end: float) -> httpx.Response | None:
+    return await _answer(lambda: client.get(path, timeout=15), end)
+
+
+async def _answer(ask: Callable[[], Awaitable[httpx.Response]], end: float) -> httpx.Response | None:
     """Return an answer; ask again until a time where there is none, or one that says that it is for now."""
     while True:
         answer = None
         with suppress(httpx.HTTPError, json.JSONDecodeError):
-            answer = await client.get(path, timeout=15)
+            answer = await ask()
             answer.json()
             if answer.status_code not in _FOR_NOW:
                 return answer

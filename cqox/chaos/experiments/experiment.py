@@ -26,7 +26,17 @@ __all__ = [
 type Value = str | int | float | bool
 type Mode = Literal["one", "all"]
 
-COMPONENTS = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "identity-provider", "client")
+COMPONENTS = (
+    "gateway",
+    "engine",
+    "worker",
+    "postgres",
+    "redis",
+    "openbao",
+    "object-store",
+    "identity-provider",
+    "client",
+)
 """Parts of a system that a fault can have as its target; `client` is the load, which has certificates and keys."""
 
 LINKS = (

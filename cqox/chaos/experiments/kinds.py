@@ -15,6 +15,7 @@ PARTS = (
     "postgres",
     "redis",
     "openbao",
+    "object-store",
     "identity-provider",
     "tls",
     "keys",
@@ -28,6 +29,7 @@ MIX: Mapping[str, str] = {
     "analysis": "an analysis that waits for its report; every third repeats an earlier request",
     "job": "an analysis in the background; every third repeats an earlier one with its idempotency key",
     "long-job": "an analysis in the background that takes seconds, so that a fault finds it at work",
+    "upload": "a small file that no earlier upload had",
     "stored": "a report that was stored earlier, or the list of reports",
     "health": "the health of the gateway",
 }
@@ -89,7 +91,7 @@ class ProbeKind:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
-_PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "identity-provider")
+_PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "object-store", "identity-provider")
 _SERVICES = ("gateway", "engine")
 
 
@@ -268,6 +270,10 @@ PROBES: Mapping[str, ProbeKind] = {
                 type=str, about="statuses with spaces, 0 for no answer; those of the contract if absent", optional=True
             )
         },
+    ),
+    "problems": ProbeKind(
+        about="every answer that refuses or fails names one of these types of problem",
+        parameters={"only": Parameter(type=str, about="types with spaces")},
     ),
     "deadlines": ProbeKind(
         about="every answer comes within the deadline of its request and a slack",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import httpx
+
 from cqox.chaos.experiments.experiment import Experiment, Probe
 from cqox.chaos.experiments.records import Sent, quantile
 from cqox.chaos.experiments.system import Health
@@ -110,6 +112,13 @@ def _statuses(parameters: Mapping[str, object], observed: Observed) -> tuple[boo
     return not wrong, said + (f"; unexpected: {_counted(wrong)}" if wrong else "")
 
 
+def _problems(parameters: Mapping[str, object], observed: Observed) -> tuple[bool, str]:
+    named = Counter(each.problem for each in observed.sent if each.status >= httpx.codes.BAD_REQUEST)
+    wrong = set(named) - set(str(parameters["only"]).split())
+    said = ", ".join(f"{number} × {problem}" for problem, number in sorted(named.items())) or "none"
+    return not wrong, said + (f"; unexpected: {', '.join(sorted(wrong))}" if wrong else "")
+
+
 def _deadlines(parameters: Mapping[str, object], observed: Observed) -> tuple[bool, str]:
     slack = cast(float, parameters["slack"])
     # A request whose connection the fault holds gets no answer, whatever its deadline.
@@ -168,6 +177,7 @@ _EVALUATIONS: Mapping[str, Callable[[Mapping[str, object], Observed], tuple[bool
     "goodput": _goodput,
     "failures": _failures,
     "statuses": _statuses,
+    "problems": _problems,
     "deadlines": _deadlines,
     "latency": _latency,
     "ready": _ready,

@@ -30,7 +30,13 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MOST_SECONDS = 3600.0
 _USUAL_MIX = {"analysis": 0.4, "job": 0.1, "stored": 0.3, "health": 0.2}
 _USUAL_RATE = 10.0
-_NEEDED_BY = {"postgres": "postgres", "redis": "redis", "openbao": "openbao", "identity-provider": "identity-provider"}
+_NEEDED_BY = {
+    "postgres": "postgres",
+    "redis": "redis",
+    "openbao": "openbao",
+    "object-store": "object-store",
+    "identity-provider": "identity-provider",
+}
 
 
 class ExperimentInvalid(CqoxError):

@@ -25,7 +25,7 @@ _WARM_UP_REQUESTS = 6
 _JOBS_SECONDS = 60.0
 _ALWAYS = (Probe(kind="statuses"),)
 _WATCHED = ("gateway", "engine")
-_PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "identity-provider")
+_PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "object-store", "identity-provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

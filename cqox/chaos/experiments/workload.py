@@ -11,14 +11,21 @@ from typing import Any
 import httpx
 import trio
 
-from cqox.chaos.experiments.acknowledged import Acknowledged
+from cqox.chaos.experiments.acknowledged import Acknowledged, rows_with
 from cqox.chaos.experiments.experiment import Load
 from cqox.chaos.experiments.records import Records, Sent
 from cqox.chaos.experiments.system import System
 
 __all__ = ["DEADLINES", "Workload", "statuses_of"]
 
-DEADLINES: Mapping[str, float] = {"analysis": 8.0, "job": 6.0, "long-job": 6.0, "stored": 4.0, "health": 4.0}
+DEADLINES: Mapping[str, float] = {
+    "analysis": 8.0,
+    "job": 6.0,
+    "long-job": 6.0,
+    "upload": 8.0,
+    "stored": 4.0,
+    "health": 4.0,
+}
 """Seconds that a request of each kind allows, in `X-Request-Timeout-Ms`."""
 
 _GIVE_UP_SECONDS = 8.0
@@ -31,10 +38,12 @@ _MAPPING = {"y": "y", "treatment": "w", "unit_id": "id", "covariates": ["x1", "x
 _SHORT: Mapping[str, object] = {"estimators": ["difference_in_means"]}
 _LONG: Mapping[str, object] = {"estimators": ["dml_plr"], "repetitions": 600}
 _ANALYZE = "/api/analyze/comprehensive"
+_UPLOAD = "/api/datasets"
 _PATHS: Mapping[str, tuple[str, str]] = {
     "analysis": (_ANALYZE, "post"),
     "job": (_ANALYZE, "post"),
     "long-job": (_ANALYZE, "post"),
+    "upload": (_UPLOAD, "post"),
     "stored": ("/api/analyses/{analysis_id}", "get"),
     "health": ("/health/ready", "get"),
 }
@@ -85,6 +94,7 @@ class Workload:
             "analysis": self._analysis,
             "job": self._job,
             "long-job": self._long_job,
+            "upload": self._upload,
             "stored": self._stored,
             "health": self._health,
         }
@@ -182,6 +192,22 @@ class Workload:
         if options is _SHORT:
             self._known["job"].append(seed)
         return answer.status_code, "", self.acknowledged.job(seed, key, str(record["job_id"]))
+
+    async def _upload(self, client: httpx.AsyncClient) -> _Answered:
+        self._next += 1
+        effect = self._next
+        answer = self._intact(
+            await client.post(
+                f"{_UPLOAD}?name=chaos-{effect}.csv", content=rows_with(effect), headers=_limits("upload")
+            )
+        )
+        if answer.status_code != httpx.codes.CREATED:
+            return _failed(answer)
+        record = _json(answer)
+        if record is None:
+            return answer.status_code, "not JSON", False
+        self.acknowledged.uploads[str(record["dataset_id"])] = effect
+        return answer.status_code, "", True
 
     async def _stored(self, client: httpx.AsyncClient) -> _Answered:
         reports = self.acknowledged.reports

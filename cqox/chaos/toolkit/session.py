@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 1.5
 _JOBS_SECONDS = 60.0
 _WARM_UP_REQUESTS = 6
 _WATCHED = ("gateway", "engine")
-_PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "identity-provider")
+_PROCESSES = ("gateway", "engine", "worker", "postgres", "redis", "openbao", "object-store", "identity-provider")
 
 
 class Session:

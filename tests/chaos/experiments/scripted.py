@@ -52,7 +52,7 @@ class Scripted:
 
     Attributes:
         lies: promises that it breaks: `forget-jobs`, `other-numbers`, `two-jobs`, `other-bytes`, `lose-reports`,
-            `no-end`, `late`, `teapot`.
+            `lose-uploads`, `other-effect`, `no-end`, `late`, `teapot`.
         status: of the answers during a fault.
         heals: whether it is well after a fault.
     """
@@ -65,6 +65,7 @@ class Scripted:
     client: httpx.AsyncClient = field(init=False)
     jobs: dict[str, int] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)
     is_broken: bool = False
     asked: int = 0
     number: int = 1
@@ -107,13 +108,20 @@ class Scripted:
             return httpx.Response(418)
         if path == "/health/ready":
             return httpx.Response(200, json={"degraded": {}})
+        if path == "/api/datasets":
+            dataset_id = f"d-{len(self.uploads)}"
+            self.uploads[dataset_id] = request.content
+            return httpx.Response(201, json={"dataset_id": dataset_id})
         if path.startswith("/api/jobs/"):
             return self._job(path.rpartition("/")[2])
         if path.startswith("/api/analyses/"):
             if "lose-reports" in self.lies:
                 return httpx.Response(404, json={"type": "not-found"})
             return httpx.Response(200, json=self._report(int(path.rpartition("-")[2])))
-        seed = json.loads(request.content)["options"]["seed"]
+        asked = json.loads(request.content)
+        if asked["dataset_id"] in self.uploads:
+            return self._of_upload(self.uploads[asked["dataset_id"]])
+        seed = asked["options"]["seed"]
         if request.headers.get("prefer") == "respond-async":
             key = request.headers["idempotency-key"]
             job_id = f"job-{len(self.jobs)}" if "two-jobs" in self.lies else self.keys.setdefault(key, f"job-{key}")
@@ -126,6 +134,16 @@ class Scripted:
         digest = hashlib.sha256(answer.content + (b" " if "other-bytes" in self.lies else b"")).digest()
         answer.headers["content-digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
         return answer
+
+    def _of_upload(self, content: bytes) -> httpx.Response:
+        """The difference in means of a file with a row for each unit."""
+        if "lose-uploads" in self.lies:
+            return httpx.Response(404, json={"type": "not-found"})
+        rows = [[int(each) for each in line.split(",")] for line in content.decode().split()[1:]]
+        arms = [[y for _, w, y in rows if w == arm] for arm in (0, 1)]
+        value = sum(arms[1]) / len(arms[1]) - sum(arms[0]) / len(arms[0]) + ("other-effect" in self.lies)
+        estimate = {"name": "difference_in_means", "status": "ok", "estimate": value, "standard_error": 1.0}
+        return httpx.Response(200, json={"analysis_id": "a-0", "estimates": [estimate], "provenance": {}})
 
     def _job(self, job_id: str) -> httpx.Response:
         if "forget-jobs" in self.lies:

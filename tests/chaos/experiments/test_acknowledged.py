@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from cqox.chaos.experiments.acknowledged import Acknowledged, numbers_of
+from cqox.chaos.experiments.acknowledged import Acknowledged, numbers_of, rows_with
 from tests.chaos.experiments.scripted import Scripted
 
 
@@ -51,3 +51,25 @@ async def test_a_report_that_no_answer_brings_is_a_violation(monkeypatch: pytest
     found = Acknowledged(reports={"a-1": 1})
     await found.verify(httpx.AsyncClient(transport=httpx.MockTransport(refuse), base_url="http://x"), patience=1)
     assert found.violations == ["analysis a-1 was acknowledged as stored and cannot be read: no answer"]
+
+
+def test_the_arms_of_an_upload_differ_by_its_effect() -> None:
+    head, *rows = rows_with(7).decode().split()
+    assert head == "id,w,y"
+    parts = [[int(each) for each in row.split(",")] for row in rows]
+    means = [sum(y for _, w, y in parts if w == arm) / 20 for arm in (0, 1)]
+    assert means[1] - means[0] == 7.0
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [("", ""), ("lose-uploads", "was acknowledged and cannot be analysed: 404"), ("other-effect", "another effect")],
+)
+async def test_an_upload_that_was_acknowledged_is_analysed_and_has_its_effect(lie: str, said: str) -> None:
+    system = Scripted(lies=frozenset({lie}))
+    system.uploads["d-0"] = rows_with(3)
+    found = Acknowledged(uploads={"d-0": 3})
+    await found.verify(system.client, patience=5)
+    assert len(found.violations) == bool(lie)
+    assert all(said in each for each in found.violations)

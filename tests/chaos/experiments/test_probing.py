@@ -54,6 +54,9 @@ SOME = (sent(), sent(), sent(), sent(503))
         ("statuses", {}, observed(sent(0), may_cut=True), True, "1 × 0"),
         ("statuses", {"only": "200"}, observed(*SOME), False, "503"),
         ("statuses", {"only": "200 503"}, observed(*SOME), True, "3 × 200"),
+        ("problems", {"only": "circuit-open"}, observed(*SOME), True, "1 × circuit-open"),
+        ("problems", {"only": "store-unavailable"}, observed(*SOME), False, "unexpected: circuit-open"),
+        ("problems", {"only": "store-unavailable"}, observed(sent()), True, "none"),
         ("deadlines", {"slack": 2.0}, observed(sent(504, 5.9)), True, "+1.90 s"),
         ("deadlines", {"slack": 2.0}, observed(sent(504, 6.1)), False, "1 late of 1"),
         ("latency", {"quantile": 0.5, "at_most": 0.2}, observed(sent(), sent(seconds=3.0)), True, "0.100 s"),
@@ -90,6 +93,7 @@ def test_a_probe_holds_or_fails_and_says_what_it_found(
 
 def test_every_kind_of_probe_can_be_evaluated() -> None:
     parameters = {"at_least": 1.0, "at_most": 1, "slack": 1.0, "quantile": 0.5, "component": "engine", "name": "x"}
+    parameters["only"] = "200"
     for kind in PROBES:
         evaluate("after", [Probe(kind=kind, parameters={**parameters, "status": 200})], observed(sent()))
 

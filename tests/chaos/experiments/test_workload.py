@@ -31,6 +31,7 @@ async def test_every_request_is_recorded_with_its_answer() -> None:
         ("analysis", 200, True),
         ("job", 202, True),
         ("long-job", 202, True),
+        ("upload", 201, True),
         ("stored", 200, True),
         ("health", 200, True),
     ]
