@@ -59,6 +59,7 @@ _NOT_FOR_READERS = {
     "KeyError",
     "RuntimeError",
     "Source",
+    "TemplateFailed",
     "TypeError",
     "ValueError",
     "_entry",

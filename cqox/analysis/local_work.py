@@ -2,7 +2,11 @@
 
 from cqox.analysis.work import perform
 
-__all__ = ["perform", "warm"]
+__all__ = ["load", "perform", "warm"]
+
+
+def load() -> None:
+    """Do nothing, see `warm`."""
 
 
 def warm() -> None:

@@ -33,9 +33,16 @@ from cqox.estimators import abandonable, catalog, entries
 from cqox.exports import export
 from cqox.figures import render_png, render_svg
 
-__all__ = ["perform", "warm"]
+__all__ = ["load", "perform", "warm"]
 
 _PREVIEW_ROWS = 20
+_LATE_MODULES = (
+    # What a task with a trace loads, and one that meets a fault of the disk: a task that is abandoned meanwhile would
+    # seem not to notice, and its process would be killed.
+    "cqox.telemetry.remote", "cqox.storage.disk",
+    # What estimators import at their first use.
+    "scipy.linalg", "scipy.spatial", "scipy.special", "threadpoolctl",
+)  # fmt: skip
 
 type _Arguments = dict[str, object]
 type _Answer = tuple[dict[str, object], bytes]
@@ -68,12 +75,15 @@ def _opened(arguments: _Arguments) -> AbstractContextManager[_Arguments]:
     return unsealed(arguments)
 
 
-def warm() -> None:
-    """Load everything that the first task would otherwise wait for."""
-    # What a task with a trace loads, and one that meets a fault of the disk: a task that is abandoned meanwhile would
-    # seem not to notice, and its process would be killed.
-    for name in ("cqox.telemetry.remote", "cqox.storage.disk"):
+def load() -> None:
+    """Import what the first task would otherwise wait for, without starting a thread."""
+    for name in _LATE_MODULES:
         import_module(name)
+
+
+def warm() -> None:
+    """Do everything that the first task would otherwise wait for."""
+    load()
     warm_up()
 
 

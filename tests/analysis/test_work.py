@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from cqox.analysis.work import perform
 from cqox.analysis.workers import Reply
+from cqox.analysis.workers.environment import template_environment
 from cqox.analysis.written import read
 from cqox.errors import InvalidRequest
 from tests.exports.reports import made
@@ -91,3 +93,19 @@ def test_an_analysis_draws_its_figures_without_altair(arguments: dict[str, objec
     figures, loaded = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert {"forest", "overlap", "love_plot", "weights"} <= set(figures)
     assert not loaded
+
+
+def test_loading_starts_no_thread_and_leaves_nothing_to_import_to_a_worker_that_is_forked() -> None:
+    code = (
+        "import json, sys; from cqox.analysis.workers.late_threads import LateThreads, other_threads;"
+        "late = LateThreads(); late.install();"
+        "from cqox.analysis.work import load, warm; load();"
+        "threads, before = other_threads(), set(sys.modules);"
+        "late.start(); warm();"
+        "print(json.dumps([threads, sorted(set(sys.modules) - before)]))"
+    )
+    environment = template_environment(os.environ, threads=2)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    threads, imported = json.loads(done.stdout)
+    assert threads == []
+    assert not [name for name in imported if name.partition(".")[0] in ("cqox", "numpy", "polars", "scipy")]

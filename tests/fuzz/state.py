@@ -14,8 +14,8 @@ __all__ = ["differences", "look"]
 
 _SETTLE_SECONDS = 75.0
 _SLACK_DESCRIPTORS = 12
-# Places for analyses, for light work and spares: a fresh engine has yet to start some of them.
-_POOL_OF_WORKERS = 4
+# Places for analyses, for light work and spares, and their template: a fresh engine has yet to start some of them.
+_POOL_OF_WORKERS = 5
 _BAD_LINE = re.compile(r"Traceback|connections failed|unexpected error|the application failed")
 
 

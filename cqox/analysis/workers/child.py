@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from cqox.analysis.finite import finite, named
 from cqox.analysis.workers.confinement import confine, limit_cpu, limit_memory, show
@@ -28,7 +28,7 @@ from cqox.analysis.workers.protocol import Frame, encode
 from cqox.contract.messages import Message, as_json
 from cqox.errors import InputError
 
-__all__ = ["Work", "main"]
+__all__ = ["Work", "freeze", "lower_priority", "main", "serve"]
 
 _NICE = 5
 _logger = logging.getLogger("cqox.analysis.workers")
@@ -37,8 +37,12 @@ _logger = logging.getLogger("cqox.analysis.workers")
 class Work(Protocol):
     """Interface of the module of tasks."""
 
+    def load(self) -> None:
+        """Import what the first task would otherwise wait for, without starting a thread."""
+        ...
+
     def warm(self) -> None:
-        """Load everything that the first task would otherwise wait for."""
+        """Do everything that the first task would otherwise wait for."""
         ...
 
     def perform(
@@ -99,18 +103,33 @@ def main(arguments: list[str]) -> None:
     show("start")
     handle, lifeline = (int(argument) for argument in arguments[:2])
     _end_with_parent(lifeline)
-    os.nice(_NICE)
-    limits = ProcessLimits.from_argument(arguments[2])
+    lower_priority()
+    serve(
+        socket.socket(fileno=handle),
+        ProcessLimits.from_argument(arguments[2]),
+        # Loads the numerics before the first task.
+        lambda: cast("Work", importlib.import_module(arguments[3])),
+    )
+
+
+def serve(connection: socket.socket, limits: ProcessLimits, load: Callable[[], Work]) -> None:
+    """Confine this process, load the tasks, and run those that arrive until the parent closes the socket.
+
+    Args:
+        connection: the private socket to the parent.
+        limits: resource limits of this process.
+        load: returns the module of tasks. What it starts is confined.
+    """
     confined: dict[str, object] = {"confined": list(confine(limits))}
-    link = Link(socket.socket(fileno=handle))
+    link = Link(connection)
     log = _LogFrames(link)
     logging.basicConfig(level=logging.INFO, handlers=[log])
     _log_warnings()
 
     gc.disable()  # nearly all that is loaded now stays
-    work: Work = importlib.import_module(arguments[3])  # loads the numerics before the first task
+    work = load()
     work.warm()
-    _freeze()
+    freeze()
     limit_memory(limits)
     show("idle")
     link.send(encode(Frame(kind="ready", job=0, body=confined)))
@@ -124,7 +143,12 @@ def main(arguments: list[str]) -> None:
         link.send(answer)
 
 
-def _freeze() -> None:
+def lower_priority() -> None:
+    """Yield the CPU to the event loop of the engine."""
+    os.nice(_NICE)
+
+
+def freeze() -> None:
     """Take the loaded modules out of the collector's sight, which would go through them in the middle of a task."""
     gc.collect()
     gc.freeze()

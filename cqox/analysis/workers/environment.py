@@ -5,7 +5,7 @@ The engine's settings contain passwords and tokens, and a worker reads untrusted
 
 from collections.abc import Mapping
 
-__all__ = ["worker_environment"]
+__all__ = ["template_environment", "worker_environment"]
 
 _NAMES = frozenset({"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "TMPDIR", "TZ", "TZDIR"})
 # Of the interpreter, coverage measurement and a test clock; of the C library, BLAS and polars.
@@ -32,3 +32,17 @@ def worker_environment(environ: Mapping[str, str], *, threads: int) -> dict[str,
         "POLARS_MAX_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def template_environment(environ: Mapping[str, str], *, threads: int) -> dict[str, str]:
+    """Return the environment of a process that forks workers, which is that of the workers too.
+
+    Args:
+        environ: environment of the engine.
+        threads: threads of one worker for row passes and for reading tables.
+    """
+    found = worker_environment(environ, threads=threads)
+    # A fork leaves the threads of the allocator behind, which return free memory. Without them it does so itself for
+    # pieces of this size at once, and for smaller ones as it goes.
+    found["_RJEM_MALLOC_CONF"] += ",background_thread:false,oversize_threshold:1048576"
+    return found

@@ -20,6 +20,7 @@ from anyio.abc import Process, UNIXSocketStream
 import cqox.errors
 from cqox import telemetry
 from cqox.analysis.workers.environment import worker_environment
+from cqox.analysis.workers.forked import ForkedProcess
 from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
@@ -56,7 +57,9 @@ class WorkerProcess:
         confined: restrictions in force, see `cqox.analysis.workers.confinement.confine`.
     """
 
-    def __init__(self, process: Process, stream: UNIXSocketStream, lifeline: int, limits: ProcessLimits) -> None:
+    def __init__(
+        self, process: Process | ForkedProcess, stream: UNIXSocketStream, lifeline: int, limits: ProcessLimits
+    ) -> None:
         self._process = process
         self._stream = stream
         self._lifeline = lifeline
@@ -109,7 +112,26 @@ class WorkerProcess:
         finally:
             theirs.close()
             os.close(lifeline)
-        worker = cls(process, await UNIXSocketStream.from_socket(ours), held, limits)
+        return await cls.admit(process, ours, held, limits)
+
+    @classmethod
+    async def admit(
+        cls, process: Process | ForkedProcess, connection: socket.socket, lifeline: int, limits: ProcessLimits
+    ) -> Self:
+        """Wait until a process that has been started is ready for its first task.
+
+        Args:
+            process: the process; ended if it does not become ready.
+            connection: this end of the socket to it.
+            lifeline: this end of its lifeline.
+            limits: its resource limits.
+
+        A cancellation ends the process.
+
+        Raises:
+            WorkerLost: it exited before it was ready.
+        """
+        worker = cls(process, await UNIXSocketStream.from_socket(connection), lifeline, limits)
         try:
             with anyio.move_on_after(_START_SECONDS) as scope:
                 first = await worker._receive()

@@ -2,8 +2,10 @@
 
 import errno
 import gc
+import importlib
 import logging
 import os
+import random
 import resource
 import signal
 import socket
@@ -49,6 +51,10 @@ def _numbers(folder: str) -> list[str]:
     return [name for name in os.listdir(folder) if os.path.exists(f"{folder}/{name}")]
 
 
+def load() -> None:
+    importlib.import_module("numpy.random")
+
+
 def warm() -> None:
     pass
 
@@ -62,6 +68,11 @@ def perform(
     match name:
         case "echo":
             return {"pid": os.getpid(), **arguments}, b"payload"
+        case "draw":
+            return {
+                "standard_library": random.random(),
+                "numpy": float(importlib.import_module("numpy.random").random()),
+            }, b""
         case "frozen":
             return {"objects": gc.get_freeze_count()}, b""
         case "burn":

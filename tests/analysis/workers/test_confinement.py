@@ -3,12 +3,14 @@
 import logging
 import os
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import anyio
 import pytest
 
 from cqox.analysis.workers import ProcessLimits, WorkerPool
+from cqox.analysis.workers.forking import Forking
 from cqox.errors import LimitExceeded
 from tests.waiting import PATIENCE_SECONDS
 
@@ -25,16 +27,19 @@ SECRETS = {
 }
 
 
-@pytest.fixture
-async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerPool]:
+@pytest.fixture(params=["started", "forked"])
+async def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerPool]:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     held = os.open(__file__, os.O_RDONLY)
     os.set_inheritable(held, True)
     try:
+        forks = request.param == "forked"
         with anyio.fail_after(PATIENCE_SECONDS):
-            async with WorkerPool.open(work=CHORES, size=1, spares=0) as opened:
-                yield opened
+            async with Forking.open(work=CHORES, threads=1) if forks else nullcontext() as forking:
+                start = None if forking is None else forking.start
+                async with WorkerPool.open(work=CHORES, size=1, spares=0, start=start) as opened:
+                    yield opened
     finally:
         os.close(held)
 

@@ -1,4 +1,4 @@
-from cqox.analysis.workers.environment import worker_environment
+from cqox.analysis.workers.environment import template_environment, worker_environment
 from tests.analysis.workers.test_confinement import SECRETS
 
 
@@ -19,3 +19,10 @@ def test_a_variable_is_kept_by_its_whole_name_or_its_prefix_and_no_other() -> No
     assert worker_environment({"HOME": "/h", "LC_TIME": "C"}, threads=1).keys() >= {"HOME", "LC_TIME"}
     made = worker_environment({"HOME_TOKEN": "x", "MY_PATH": "x", "path": "x", "LANGUAGES": "x"}, threads=1)
     assert made == worker_environment({}, threads=1)
+
+
+def test_what_is_forked_has_the_environment_of_a_worker_and_an_allocator_without_threads() -> None:
+    plain = worker_environment({"PATH": "/bin"}, threads=2)
+    forked = template_environment({"PATH": "/bin"}, threads=2)
+    assert forked["_RJEM_MALLOC_CONF"].startswith("retain:false,background_thread:false,")
+    assert {**forked, "_RJEM_MALLOC_CONF": ""} == {**plain, "_RJEM_MALLOC_CONF": ""}

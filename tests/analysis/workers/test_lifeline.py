@@ -24,6 +24,21 @@ async def main():
 
 anyio.run(main, backend=sys.argv[1])
 """
+FORKED = """
+import sys, anyio
+from cqox.analysis.workers import WorkerPool
+from cqox.analysis.workers.forking import Forking
+
+async def main():
+    work = "tests.analysis.workers.chores"
+    async with Forking.open(work=work, threads=1) as forking:
+        async with WorkerPool.open(work=work, size=1, spares=0, start=forking.start) as pool:
+            await pool.ready()
+            print(forking.template_pid, flush=True)
+            await pool.run("burn", {"seconds": 60}, lambda step: print(step["pid"], flush=True))
+
+anyio.run(main, backend=sys.argv[1])
+"""
 STARTING = """
 import anyio
 from cqox.analysis.workers import WorkerPool, process
@@ -92,6 +107,18 @@ def test_a_worker_ends_with_its_parent(backend: str, state: str) -> None:
             os.kill(pid, signal.SIGSTOP)
             wait_until(lambda: stat(pid)[0] == "T")
     wait_until_all_are_gone([pid])
+
+
+@pytest.mark.parametrize("state", ["computing", "stopped"])
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_a_forked_worker_and_its_template_end_with_their_parent(backend: str, state: str) -> None:
+    with parent(FORKED, backend) as process:
+        pids = [int(line(process)) for _ in range(2)]
+        if state == "stopped":
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+                wait_until(lambda pid=pid: stat(pid)[0] == "T")
+    wait_until_all_are_gone(pids)
 
 
 def test_no_worker_is_left_of_a_parent_that_is_killed_while_it_starts_them() -> None:

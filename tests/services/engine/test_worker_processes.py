@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -38,7 +39,12 @@ def idle(engine: int) -> list[int]:
 
 
 def files(process: int) -> list[str]:
-    return [os.readlink(each) for each in Path(f"/proc/{process}/fd").iterdir()]
+    found = []
+    for each in Path(f"/proc/{process}/fd").iterdir():
+        # One that the process closes meanwhile has no target any more.
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(each))
+    return found
 
 
 def answered(engine, seed: int) -> float:
