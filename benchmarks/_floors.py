@@ -5,8 +5,10 @@ returns the effect and its standard error; x is (n, p), the rest (n,).
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 type Array = NDArray[np.float64]
@@ -102,6 +104,15 @@ def irm(x: Array, t: Array, y: Array) -> tuple[float, float]:
         scores[rows] = one - zero + treated - (1 - t[rows]) * (y[rows] - zero) / (1 - e)
     value = scores.mean()
     return float(value), float(np.sqrt(((scores - value) ** 2).sum()) / len(x))
+
+
+def decode_and_gram(file: Path) -> Array:
+    """Return the sums of products of all columns of a Parquet file, of a constant too."""
+    frame, moments = pl.read_parquet(file), np.zeros(())
+    for rows in _chunks(frame.height):
+        block = _columns(frame[rows].to_numpy(), slice(0, rows.stop - rows.start))
+        moments = moments + block.T @ block
+    return moments
 
 
 def _logit(x: Array, t: Array, beta: Array, kept: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:

@@ -2,52 +2,29 @@
 
 Ours is the complete path from arrays to an `Estimate` with a new plan; the peer's is its fit with the equivalent
 standard error. Nuisances, folds and repetitions are the same. Medians of 5 warm runs; only the ratios are comparable.
+The floor of any estimate is to decode its columns from a file and to sum their products once; ours of these rows begins
+with the file too.
 """
 
 import contextlib
 import io
-import statistics
-import time
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from benchmarks import _floors
 from benchmarks._history import Ratio, blas_threads, cpus, record, versions
+from benchmarks._race import RUNS, Race, Spent, spent
 from cqox.estimators import Data, Plan, Settings, catalog, run
 
-RUNS = 5
 COVARIATES = 10
 _MANY = 50
-_WARM = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Race:
-    """One comparison.
-
-    Attributes:
-        what: its row in the table.
-        peer: the library, or plain numpy.
-        rows: of the data.
-        target: the smallest accepted ratio of the peer's time to ours.
-        ours: one run of ours.
-        theirs: one run of the peer's.
-        case: its name in the history, if `what` does not say enough.
-        peer_threads: how many threads the peer may use; None for those of BLAS.
-    """
-
-    what: str
-    peer: str
-    rows: int
-    target: float
-    ours: Callable[[], object]
-    theirs: Callable[[], object]
-    case: str | None = None
-    peer_threads: int | None = None
 
 
 def cross_section(rows: int, covariates: int = COVARIATES) -> Data:
@@ -337,23 +314,44 @@ def against_the_floor(rows: int, covariates: int = COVARIATES) -> Iterator[Race]
         )  # fmt: skip
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the median time of some runs, after warm-up runs of at least a fifth of a second."""
-    warm = time.perf_counter() + _WARM
-    work()
-    while time.perf_counter() < warm:
-        work()
-    spent = []
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        work()
-        spent.append(time.perf_counter() - began)
-    return statistics.median(spent)
+def from_a_file(rows: int, covariates: int = COVARIATES) -> Iterator[Race]:
+    """One decode of a Parquet file and one pass for the cross-products of its columns, as a lower bound of all."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, moved = cross_section(rows, covariates), instrumented(rows, covariates)
+        for name, given, target in (
+            ("ols_adjustment", data, 0.5),
+            ("ipw_ate", data, 0.2),
+            ("dml_plr", data, 0.5),
+            ("dml_irm_ate", data, 0.2),
+            ("iv_2sls", moved, 0.5),
+        ):
+            file = Path(folder) / "columns.parquet"
+            columns = {f"x{place}": column for place, column in enumerate(given.covariates.T)}
+            columns |= {f"z{place}": column for place, column in enumerate(given.instruments.T)}
+            pl.DataFrame({"y": given.y, "t": given.treatment, **columns}).write_parquet(file, compression_level=1)
+            yield Race(
+                what=f"{name}, file", peer="decode + Gram", rows=rows, target=target,
+                ours=partial(_decoded, name, given, file), theirs=partial(_floors.decode_and_gram, file),
+                case=f"{name} from a file", peer_threads=cpus(),
+            )  # fmt: skip
+
+
+def _decoded(name: str, data: Data, file: Path) -> object:
+    """Run our estimator on the columns of a file; keys, kinds and names are those of the data."""
+    frame = pl.read_parquet(file)
+    x, z = ([column for column in frame.columns if column[0] == letter] for letter in "xz")
+    matrix = frame.select(x).to_numpy(order="fortran")
+    read = replace(
+        data, y=frame["y"].to_numpy(), treatment=frame["t"].to_numpy(), covariates=matrix, propensity_covariates=matrix,
+        # A frame without columns has no rows.
+        instruments=frame.select(z).to_numpy(order="fortran").reshape(frame.height, len(z)),
+    )  # fmt: skip
+    return ours(name, read)()
 
 
 def races() -> Iterator[tuple[int, Race]]:
     """Yield every comparison with its number of covariates."""
-    general = (against_statsmodels, against_doubleml, against_linearmodels, against_the_floor)
+    general = (against_statsmodels, against_doubleml, against_linearmodels, against_the_floor, from_a_file)
     for rows in (10_000, 100_000, 1_000_000):
         for against in general:
             yield from ((COVARIATES, race) for race in against(rows))
@@ -367,27 +365,33 @@ def races() -> Iterator[tuple[int, Race]]:
 
 def main() -> None:
     """Print the table."""
-    print(f"Estimators, milliseconds, median of {RUNS}")
-    print(f"{'':16}{'rows':>10}{'covariates':>12}{'ours':>10}{'peer':>10}   ratio  target")
+    print(
+        f"Estimators, milliseconds, median of {RUNS}; CPU of all threads, and how many each may use: ours / the peer's"
+    )
+    print(f"{'':22}{'rows':>10}{'covariates':>12}{'ours':>10}{'peer':>10}   ratio  {'target':26}{'CPU':>18}  threads")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for covariates, race in races():
-            mine, theirs = seconds(race.ours), seconds(race.theirs)
+            mine, theirs = spent(race.ours), spent(race.theirs)
+            kept = ratio_of(race, covariates, mine, theirs)
+            cpu = f"{mine.cpu * 1e3:.2f} / {theirs.cpu * 1e3:.1f}"
             print(
-                f"{race.what:16}{race.rows:>10,}{covariates:>12}{mine * 1e3:>10.2f}{theirs * 1e3:>10.1f}"
-                f"{theirs / mine:>7.1f}x  >= {race.target:g}x {race.peer}",
+                f"{race.what:22}{race.rows:>10,}{covariates:>12}{mine.wall * 1e3:>10.2f}{theirs.wall * 1e3:>10.1f}"
+                f"{kept.ratio:>7.1f}x  {f'>= {race.target:g}x {race.peer}':26}{cpu:>18}  "
+                f"{kept.threads} / {kept.peer_threads}",
                 flush=True,
             )
-            record(ratio_of(race, covariates, mine, theirs))
+            record(kept)
 
 
-def ratio_of(race: Race, covariates: int, mine: float, theirs: float) -> Ratio:
-    """Return the line of the history without its run; times are in seconds."""
+def ratio_of(race: Race, covariates: int, mine: Spent, theirs: Spent) -> Ratio:
+    """Return the line of the history without its run."""
     width = f", {covariates} covariates" if covariates else ""
+    plain = {"plain numpy": "numpy", "decode + Gram": "polars"}
     return Ratio(
-        case=f"{race.case or race.what}, {race.rows:,} rows{width}", ratio=theirs / mine, better="higher",
-        unit="ms", ours=mine * 1e3, theirs=theirs * 1e3, peer=race.peer,
-        peer_version=versions("numpy" if race.peer == "plain numpy" else race.peer), threads=cpus(),
+        case=f"{race.case or race.what}, {race.rows:,} rows{width}", ratio=theirs.wall / mine.wall, better="higher",
+        unit="ms", ours=mine.wall * 1e3, theirs=theirs.wall * 1e3, peer=race.peer,
+        peer_version=versions(plain.get(race.peer, race.peer)), threads=cpus(),
         peer_threads=race.peer_threads or blas_threads(),
     )  # fmt: skip
 

@@ -1,0 +1,63 @@
+"""A comparison of two computations in one process, and what each of them takes."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["RUNS", "Race", "Spent", "spent"]
+
+RUNS = 5
+_WARM = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """One comparison.
+
+    Attributes:
+        what: its row in the table.
+        peer: the library, or plain numpy.
+        rows: of the data.
+        target: the smallest accepted ratio of the peer's time to ours.
+        ours: one run of ours.
+        theirs: one run of the peer's.
+        case: its name in the history, if `what` does not say enough.
+        peer_threads: how many threads the peer may use; None for those of BLAS.
+    """
+
+    what: str
+    peer: str
+    rows: int
+    target: float
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    case: str | None = None
+    peer_threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Time of a run.
+
+    Attributes:
+        wall: seconds until it ends, the median of `RUNS`.
+        cpu: CPU seconds of all threads, the mean of `RUNS`.
+    """
+
+    wall: float
+    cpu: float
+
+
+def spent(work: Callable[[], object]) -> Spent:
+    """Return the time of a run, after warm-up runs of at least a fifth of a second."""
+    warm = time.perf_counter() + _WARM
+    work()
+    while time.perf_counter() < warm:
+        work()
+    walls, began_cpu = [], time.process_time()
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        work()
+        walls.append(time.perf_counter() - began)
+    return Spent(wall=statistics.median(walls), cpu=(time.process_time() - began_cpu) / RUNS)
