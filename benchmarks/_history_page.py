@@ -23,6 +23,7 @@ are given where they were recorded. "Change" is from the release before to the l
 """
 _TITLES = {
     ("estimators", "higher"): "Estimators: times as fast as the peer",
+    ("engines", "lower"): "Large tables: CPU time and memory in multiples of what each is compared with",
     ("gateway", "higher"): "Gateway: requests per second, times those of the peer",
     ("stores", "lower"): "Stores: time and CPU of a call in multiples of the driver's",
     ("telemetry", "higher"): "Telemetry: requests per second, times those without telemetry",

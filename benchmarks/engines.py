@@ -1,96 +1,154 @@
-"""Analyses of large tables: the rows in memory, and summed by DuckDB, with CPU, peak memory and the largest difference.
+"""Analyses of large tables: the rows in memory, and summed by DuckDB and Spark; draws `docs/images/engines.svg`.
 
-Each run is a process of its own that reads the same stored Parquet file with 10 covariates and two threads. Both run
-the estimates that sums can give; with an engine the report's other parts are of a sample. Target: the numbers of both
-within 1e-8, and at most 1 GiB with DuckDB at 10 million rows.
+Each run is a process of its own that reads a stored Parquet file with 10 covariates. A report has every estimate that
+sums can give; with an engine its other parts are of a sample. The four estimates are difference in means, regression,
+Lin's regression and partially linear double machine learning, of all rows and without a report. 100,000,000 rows are
+ten hard links to 10,000,000, so that every unit occurs ten times. Targets: the numbers of all within 1e-8, and at most
+1 GiB for a report by DuckDB of 10,000,000 rows.
 """
 
-import json
-import os
-import subprocess
-import sys
+import argparse
 import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import polars as pl
+import altair as alt
 
-from benchmarks._history import Ratio, record
-from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from benchmarks._history import Ratio, cpus, record
+from benchmarks._large import Run, difference, linked, measured, stored
+from benchmarks._large_runs import THREADS
+from cqox.estimators import Json
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.figures import render_svg
 
-_ROWS = (1_000_000, 10_000_000)
-_X = [f"x{number}" for number in range(10)]
-_NUMBERS = ("estimate", "standard_error", "ci_lower", "ci_upper")
-_RUN = """
-import json, resource, sys, time
-from pathlib import Path
-from cqox.analysis.run import analyze, warm_up
-from cqox.contract import AnalyzeRequest, parse_model
-path, engine, names = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-warm_up()
-used = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-mapping = {"y": "y", "treatment": "t", "covariates": [f"x{k}" for k in range(10)], "unit_id": "unit"}
-request = {"dataset_id": "d", "mapping": mapping, "options": {"engine": engine, "estimators": names}}
-wall, cpu = time.perf_counter(), used()
-found = analyze(Path(path), parse_model(AnalyzeRequest, request), threads=2, on_step=lambda _: None)
-print(json.dumps({
-    "engine": found.engine, "wall": time.perf_counter() - wall, "cpu": used() - cpu,
-    "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "estimates": {each["name"]: each for each in found.report["estimates"]},
-}))
-"""
+_MOST = 100_000_000
+_SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+_IN_ENGINE = 1_000_000
+"""Rows from which a report is made by DuckDB too; up to its sample, it would be made in memory."""
+_REPORT = [name for name in BY_MOMENTS if not name.startswith(("iv", "did", "dml_pliv"))]
+_FOUR = ["difference_in_means", "ols_adjustment", "lin_interacted", "dml_plr"]
+_PEERS = (("doubleml", "dml_plr", 1), ("doubleml", "dml_irm_ate", 1), ("pyfixest", "ols_adjustment", cpus()))
+"""Kind of run, what of ours it is compared with, and its threads."""
+_PICTURE = Path(__file__).parent.parent / "docs" / "images" / "engines.svg"
+_SERIES = {
+    "memory report": "report, memory",
+    "duckdb report": "report, DuckDB",
+    "duckdb sums": "four estimates, DuckDB",
+}
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"\nLarge tables, 10 covariates, two threads on both sides, {os.cpu_count()} CPUs")
-    print(f"\n  {'rows':>11} {'engine':>14} {'CPU s':>8} {'wall s':>8} {'peak MiB':>9}  largest difference")
-    with tempfile.TemporaryDirectory() as folder:
-        for rows in _ROWS:
-            _measured(Path(folder), rows)
+def main(most: int = _MOST, picture: Path = _PICTURE) -> None:
+    """Print the tables and draw the figure.
+
+    Args:
+        most: largest number of rows.
+        picture: file of the figure.
+    """
+    points: list[dict[str, str | float]] = []
+    print(
+        f"Large tables, 10 covariates, {cpus()} CPUs; a thread of BLAS for each; CPU of the process, reading included"
+    )
+    print(f"{'':42}{'rows':>12}{'threads':>9}{'CPU s':>8}{'wall s':>8}{'peak MiB':>10}   difference from memory")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for rows in (size for size in _SIZES if size <= most):
+            table = stored(folder, rows)
+            points += _grown(table, rows)
+            if rows == _IN_ENGINE:
+                _against_others(table, rows)
+            if rows * 10 == _MOST <= most:
+                links = linked(table, 10)
+                points.append(_printed("duckdb sums", _MOST, measured("duckdb sums", links, _FOUR)))
+            for each in folder.iterdir():
+                each.unlink()
+    picture.write_bytes(render_svg(_drawn(points)))
+    print(f"drawn: docs/images/{picture.name}")
 
 
-def _measured(folder: Path, rows: int) -> None:
-    stored = _stored(folder, rows)
-    memory, engine = (_analyzed(stored, name) for name in ("memory", "duckdb"))
-    for found, apart in ((memory, ""), (engine, f"{_apart(memory, engine):.0e}")):
-        figures = f"{found['cpu']:>8.1f} {found['wall']:>8.1f} {found['mib']:>9,.0f}"
-        print(f"  {rows:>11,} {found['engine']:>14} {figures}  {apart}")
-    stored.unlink()
-    for unit, key in (("CPU s", "cpu"), ("MiB", "mib")):
+def _grown(table: Path, rows: int) -> list[dict[str, str | float]]:
+    """Return the points of one table, and print its rows."""
+    memory = measured("memory report", [table], _REPORT)
+    found = [_printed("memory report", rows, memory)]
+    for kind, names in (("duckdb report", _REPORT), ("duckdb sums", _FOUR)):
+        if kind == "duckdb sums" or rows >= _IN_ENGINE:
+            run = measured(kind, [table], names)
+            found.append(_printed(kind, rows, run, memory))
+            if kind == "duckdb report":
+                _recorded(f"report, {rows:,} rows", run, memory, "the same rows in memory", THREADS)
+    return found
+
+
+def _against_others(table: Path, rows: int) -> None:
+    """Print Spark, where it is installed, and the peers, each next to ours."""
+    memory = measured("memory report", [table], _FOUR)
+    _line("the same four, report, memory", rows, THREADS, memory)
+    if find_spec("pyspark") is None:
+        print("four estimates, Spark: pyspark is not installed")
+    else:
+        spark = measured("spark sums", [table], _FOUR)
+        _line(f"four estimates, {spark['by']}", rows, THREADS, spark, memory)
+    for kind, name, threads in _PEERS:
+        theirs = measured(kind, [table], [name])
+        # Folds of DoubleML are its own, so that its numbers differ by chance.
+        _line(f"{name}, {theirs['by']}", rows, threads, theirs)
+        for ours in ("memory report", "duckdb report"):
+            run = measured(ours, [table], [name])
+            _line(f"{name}, {_SERIES[ours]}", rows, THREADS, run)
+            _recorded(f"{name}, {_SERIES[ours]}, {rows:,} rows", run, theirs, theirs["by"], threads)
+
+
+def _recorded(case: str, ours: Run, theirs: Run, peer: str, threads: int) -> None:
+    for unit, mine, other in (("CPU s", ours["cpu"], theirs["cpu"]), ("MiB", ours["mib"], theirs["mib"])):
         record(
             Ratio(
-                case=f"{rows:,} rows, {unit}", ratio=engine[key] / memory[key], better="lower", unit=unit,
-                ours=engine[key], theirs=memory[key], peer="the same rows in memory", peer_version=None, threads=2,
-                peer_threads=2,
+                case=f"{case}, {unit}", ratio=mine / other, better="lower", unit=unit, ours=mine, theirs=other,
+                peer=peer, peer_version=None, threads=THREADS, peer_threads=threads,
             )
         )  # fmt: skip
 
 
-def _apart(memory: dict[str, Any], engine: dict[str, Any]) -> float:
-    """Return the largest relative difference of a number."""
-    left, right = memory["estimates"], engine["estimates"]
-    return max(abs(left[name][key] / right[name][key] - 1) for name in left for key in _NUMBERS if left[name][key])
+def _printed(kind: str, rows: int, run: Run, memory: Run | None = None) -> dict[str, str | float]:
+    """Print a run and return its point in the figure."""
+    _line(_SERIES[kind], rows, THREADS, run, memory)
+    return {"series": _SERIES[kind], "rows": rows, "cpu": run["cpu"], "mib": run["mib"]}
 
 
-def _analyzed(stored: Path, engine: str) -> dict[str, Any]:
-    names = [name for name in BY_MOMENTS if not name.startswith(("iv", "did"))]
-    command = [sys.executable, "-c", _RUN, str(stored), engine, json.dumps(names)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()[-1])
+def _line(what: str, rows: int, threads: int, run: Run, memory: Run | None = None) -> None:
+    apart = "" if memory is None else f"{difference(run, memory):.0e}"
+    figures = f"{run['cpu']:>8.2f}{run['wall']:>8.2f}{run['mib']:>10,.0f}"
+    print(f"{what:42}{rows:>12,}{threads:>9}{figures}   {apart}".rstrip(), flush=True)
 
 
-def _stored(folder: Path, rows: int) -> Path:
-    """Return a stored table of a confounded comparison with a true effect of 1 + .3 x0."""
-    rng = np.random.default_rng(rows)
-    x = rng.normal(size=(10, rows))
-    t = rng.random(rows) < 1 / (1 + np.exp(-(0.4 * x[0] - 0.3 * x[1] + 0.2 * x[3])))
-    y = t * (1 + 0.3 * x[0]) + x[0] - 0.5 * x[1] + 0.2 * x[2] + rng.normal(size=rows)
-    frame = pl.DataFrame({"unit": np.arange(rows), "t": t.astype(int), "y": y, **dict(zip(_X, x, strict=True))})
-    raw, stored = folder / "raw.parquet", folder / "table.parquet"
-    frame.write_parquet(raw)
-    limits = Limits(max_rows=rows + 1, max_cells=rows * 20)
-    write_parquet(read_table(raw, name="t", limits=limits, options=ReadOptions()), stored)
-    raw.unlink()
-    return stored
+def _drawn(points: Sequence[dict[str, str | float]]) -> dict[str, Json]:
+    """Return the figure: CPU time and memory by rows."""
+    names = list(_SERIES.values())
+    color = alt.Color("series:N", title=None, scale=alt.Scale(domain=names, range=["#222222", "#0b5fa5", "#b3541e"]))
+    dash = alt.StrokeDash("series:N", title=None, scale=alt.Scale(domain=names, range=[[1, 0], [6, 3], [2, 2]]))
+    ticks = sorted({float(point["rows"]) for point in points})
+    panels = []
+    for column, title in (("cpu", "CPU seconds"), ("mib", "Peak memory, MiB")):
+        chart = alt.Chart(alt.InlineData(values=list(points))).mark_line(point=True)
+        panels.append(
+            chart.encode(
+                x=alt.X("rows:Q", scale=alt.Scale(type="log"),
+                        axis=alt.Axis(title="Rows", grid=False, values=ticks, format="~s")),
+                y=alt.Y(f"{column}:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=title, tickCount=4)),
+                color=color, strokeDash=dash,
+            ).properties(width=250, height=180)
+        )  # fmt: skip
+    chart = alt.hconcat(*panels, background="white").properties(title="Large tables, 10 covariates")
+    spec: dict[str, Json] = chart.to_dict()
+    said = "; ".join(
+        f"{each['series']}, {each['rows']:,} rows: {each['cpu']:.2f} s, {each['mib']:,.0f} MiB" for each in points
+    )
+    spec["description"] = f"CPU time and peak memory by rows. {said}."
+    return spec
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description="Try smaller tables.")
+    parser.add_argument("--rows", type=int, default=_MOST, help="largest number of rows")
+    parser.add_argument("--picture", type=Path, default=_PICTURE, help="file of the figure")
+    asked = parser.parse_args()
+    main(asked.rows, asked.picture)
