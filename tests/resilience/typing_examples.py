@@ -17,6 +17,7 @@ from cqox.resilience import (
     circuit_breaker,
     computation_timeout,
     database_timeout,
+    deadline,
     exponential_backoff_retry,
     retry_on_database_error,
     retry_on_network_error,
@@ -85,6 +86,11 @@ async def everyday(number: int) -> str:
     return str(number)
 
 
+@deadline(timedelta(seconds=2))
+async def in_time(number: int) -> str:
+    return str(number)
+
+
 def is_empty(answer: bytes) -> bool:
     return not answer
 
@@ -134,6 +140,7 @@ async def examples(client: Client) -> None:
     assert_type(await stacked(1), str)
     assert_type(await everyday(1), str)
     assert_type(await polled(1), bytes)
+    assert_type(await in_time(1), str)
     assert_type(bare(1), str)
     assert_type(bare.breaker, CircuitBreaker)
     assert_type(await all_bare(1), str)

@@ -1,14 +1,17 @@
-"""The deadline of a block, shared by all calls and attempts inside it.
+"""The deadline of a block or a call, shared by all calls and attempts inside it.
 
 `ambient_deadline` defines where it is in force (not in background tasks, other threads or shielded clean-up), and
 `propagation.http` sends it over HTTP.
 """
 
 import math
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cqox.errors import DeadlineExceeded
+from cqox.resilience.pipeline.awaitables import Awaiting, must_be_awaited
+from cqox.resilience.pipeline.part import StageContext, Wrapper
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, in_force
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock, natural_time
 from cqox.resilience.runtime.event_loop import current_loop
@@ -27,8 +30,11 @@ def remaining() -> float:
     return math.inf if innermost is None else innermost.remaining()
 
 
-class deadline:
+class deadline(Wrapper):
     """A deadline for the block, `seconds` after its start: `with deadline(2.0):`, in async and sync code alike.
+
+    As a decorator (`@deadline(2.0)`) and as a part of a `Policy` it gives each call a deadline of its own, for all
+    attempts and pauses further in.
 
     In a task it is a cancel scope of the event loop. On expiry the block ends with `DeadlineExceeded`, unless it has
     already produced its result; a cancellation from outside stays a cancellation. Synchronous code cannot be
@@ -38,7 +44,9 @@ class deadline:
     An inner deadline can only shorten the outer one.
     """
 
-    __slots__ = ("_clock", "_entered", "_record", "seconds")
+    __slots__ = ("_clock", "_entered", "_given_clock", "_record", "seconds")
+
+    name = "deadline"
 
     def __init__(self, seconds: Seconds, *, clock: Clock | TimeSource | None = None) -> None:
         """Make a deadline; its time starts with the block.
@@ -51,6 +59,7 @@ class deadline:
             ValueError: a setting is out of its range.
         """
         self.seconds = check_seconds("seconds", seconds, infinite=True)
+        self._given_clock = clock
         self._clock = None if clock is None else bind_clock("deadline", clock).now
         self._record: AmbientDeadline | None = None
         self._entered = False
@@ -72,6 +81,31 @@ class deadline:
     ) -> None:
         if self._record is not None and self._record.leave(error):
             raise DeadlineExceeded(self.seconds, before_call=self._record.was_spent_queueing(error)) from error
+
+    def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
+        """See `Wrapper.wrap_async`."""
+
+        async def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+            with deadline(self.seconds, clock=self._given_clock):
+                return await call(*args, **kwargs)
+
+        return in_time
+
+    def wrap_blocking(self, call: Callable[..., Any], facts: StageContext) -> Callable[..., Any]:
+        """See `Wrapper.wrap_blocking`."""
+
+        def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+            with deadline(self.seconds, clock=self._given_clock):
+                result = call(*args, **kwargs)
+            if must_be_awaited(result, self.name):
+                return Awaiting(self.wrap_async(lambda: result, facts), self.name)
+            return result
+
+        return in_time
+
+    def describe(self) -> str:
+        """See `Part.describe`."""
+        return f"deadline: {self.seconds:g} s for the call, with all its attempts and pauses"
 
     def disarm(self) -> bool:
         """Disarm the deadline: the rest of the block runs without it, in every task of the block.

@@ -1,6 +1,9 @@
 """The deadline of a block: remaining time, expiry, and what reaches the caller."""
 
+import asyncio
 import math
+from collections.abc import AsyncGenerator
+from datetime import timedelta
 
 import anyio
 import anyio.lowlevel
@@ -8,9 +11,9 @@ import anyio.to_thread
 import pytest
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience import deadline, remaining
-from cqox.resilience.testing import FakeClock
-from tests.resilience.conftest import World
+from cqox.resilience import Policy, Retry, Timeout, deadline, remaining
+from cqox.resilience.testing import FakeClock, run_in_virtual_time
+from tests.resilience.conftest import Down, World, outcome
 
 
 def test_without_one_the_time_is_infinite(same_trace) -> None:
@@ -114,3 +117,87 @@ def test_infinity_sets_none_and_one_serves_one_block(run) -> None:
 def test_nonsense_is_refused(seconds: object) -> None:
     with pytest.raises(ValueError, match="seconds must be a number of seconds at least 0, not"):
         deadline(seconds)
+
+
+def test_each_call_of_a_decorated_function_has_a_deadline_of_its_own(same_trace) -> None:
+    async def scenario(world: World) -> list[object]:
+        call = world.guard(deadline(5.0, clock=world.clock), "up")
+        trace = [await outcome(call)]
+        await world.sleep(7.0)
+        return [*trace, await outcome(call), remaining() == math.inf]
+
+    assert same_trace(scenario) == ["up", "up", True]
+
+
+def test_a_deadline_as_a_part_bounds_all_attempts_and_pauses(same_trace) -> None:
+    error = Down("last")
+
+    async def scenario(world: World) -> list[object]:
+        error.__dict__.pop("__notes__", None)
+        policy = Policy(
+            "engine",
+            deadline(timedelta(seconds=6), clock=world.clock),
+            Retry(9, 2.0, jitter=False, idempotent=True, clock=world.clock),
+        )
+        return [await outcome(world.guard(policy, Down(), error, "late")), world.now(), *error.__notes__]
+
+    note = "no further attempt was made after 2: the pause, 4.00 s, would outlast the deadline, 4.00 s from now"
+    assert same_trace(scenario) == ["Down", 2.0, note]
+
+
+def test_a_decorated_call_that_hangs_ends_at_its_deadline(run) -> None:
+    async def main() -> None:
+        began = anyio.current_time()
+        for guard in (deadline(3.0), Policy("engine", deadline(3.0), Timeout(10.0))):
+            with pytest.raises(DeadlineExceeded) as caught:
+                await guard(anyio.sleep)(60.0)
+            assert caught.value.seconds == 3.0
+        assert round(anyio.current_time() - began, 6) == 6.0
+
+    run(main)
+
+
+def test_a_cancellation_of_a_decorated_call_stays_one(run) -> None:
+    async def main() -> None:
+        with anyio.move_on_after(1.0) as scope:
+            await deadline(3.0)(anyio.sleep)(60.0)
+        assert scope.cancelled_caught
+
+    run(main)
+
+
+def test_a_hundred_tasks_share_a_decorated_function(run) -> None:
+    async def main() -> None:
+        left: list[float] = []
+
+        @deadline(10.0)
+        async def call(seconds: float) -> None:
+            await anyio.sleep(seconds)
+            left.append(round(remaining(), 6))
+
+        async with anyio.create_task_group() as group:
+            for at in range(100):
+                group.start_soon(call, at / 20)
+        assert left == [round(10.0 - at / 20, 6) for at in range(100)]
+
+    run(main)
+
+
+def test_an_awaitable_of_a_plain_function_is_awaited_in_time() -> None:
+    async def main() -> None:
+        @deadline(3.0)
+        def fetch() -> asyncio.Future[None]:
+            return asyncio.get_running_loop().create_future()
+
+        with pytest.raises(DeadlineExceeded):
+            await fetch()
+
+    run_in_virtual_time(main)
+
+
+def test_what_yields_cannot_be_decorated() -> None:
+    async def items() -> AsyncGenerator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="cannot be guarded by a hedge, fallback or deadline"):
+        deadline(1.0)(items)
