@@ -107,6 +107,11 @@ class Part(ABC):
         """Describe its behaviour and settings in one line, for `Policy.explain`."""
         return self.kind
 
+    def __repr__(self) -> str:
+        """Return its kind and name with what `describe` says of it."""
+        behaviour = self.describe()
+        return f"<{self.kind} {self.name}: {behaviour.partition(': ')[2] or behaviour}>"
+
     def setting_names(self) -> frozenset[str]:
         """Return the names of the settings that `reconfigure` takes; empty where it has no such method."""
         change = getattr(self, "reconfigure", None)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from cqox.errors import BulkheadFull
-from cqox.resilience import CallRejected, CircuitBreaker, Policy, Shed, Timeout
+from cqox.resilience import Bulkhead, CallRejected, CircuitBreaker, Hedge, Policy, Retry, Shed, Timeout, deadline
 from cqox.resilience.pipeline.part import Gate, Part, Permit, StageContext
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.testing import capture_events
@@ -151,3 +151,20 @@ def test_without_listeners_a_rejection_reads_no_clock() -> None:
 
     with pytest.raises(BulkheadFull):
         Open().refuse(BulkheadFull("slots"), now)
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        (Timeout(2.5), "<Timeout timeout: 2.5 s for one attempt>"),
+        (Bulkhead(3, name="slots"), "<Bulkhead slots: at most 3 concurrent calls, 0 waiting>"),
+        (Hedge(0.5), "<Hedge hedge: another attempt after every 0.5 s without a result, 2 in all>"),
+        (
+            Retry(3, max_duration=9.0, idempotent=True),
+            "<Retry retry: up to 3 attempts within 9 s, pauses from 1 s to 60 s, idempotent>",
+        ),
+        (deadline(2.0), "<deadline deadline: 2 s for the call, with all its attempts and pauses>"),
+    ],
+)
+def test_a_part_shows_its_kind_name_and_behaviour(part: Part, shown: str) -> None:
+    assert repr(part) == shown
