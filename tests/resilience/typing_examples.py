@@ -168,6 +168,12 @@ async def examples(client: Client) -> None:
     assert_type(await handler(1), str)
     assert_type(await Timeout(1.0)(stacked)(1), str)
     assert_type(await CircuitBreaker("x")(stacked)(1), str)
+    async for attempt in Retry():
+        with attempt:
+            assert_type(attempt.number, int)
+    for attempt in Retry():
+        with attempt:
+            assert_type(attempt.number, int)
     async with CircuitBreaker("block") as breaker:
         assert_type(breaker, CircuitBreaker)
 

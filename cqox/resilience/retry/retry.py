@@ -17,6 +17,7 @@ from cqox.resilience.pipeline.part import AttemptController, RetryPart, StageCon
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.pipeline.results import ResultCheck
 from cqox.resilience.retry.attempt_controller import Backoff, RetryController, emit_start
+from cqox.resilience.retry.attempt_loop import AsyncAttempts, BlockingAttempts
 from cqox.resilience.retry.backoff import Jitter
 from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.settings import Exceptions, RetryChanges, RetrySettings
@@ -44,6 +45,8 @@ class Retry(RetryPart):
     The pause is min(base_delay · 2^attempt, max_delay) · (0.5 + random()). `Retry-After` is honoured where it is
     longer. It gives up, with the last exception of the callee and a note on it, where the pause would exceed the
     deadline, the budget is exhausted, an enclosing circuit has opened, or the request being served is itself a retry.
+
+    `async for attempt in retry:` (or `for`) with `with attempt:` inside retries a block, which counts as idempotent.
 
     A cancellation is never retried. A call that is not idempotent is retried only where its first request was provably
     never sent and it has started no other: `propagate` records the requests; an exception's name alone proves nothing.
@@ -188,6 +191,32 @@ class Retry(RetryPart):
             scopes = (permit for permit in reversed(outer) if isinstance(permit, _CallScope) and permit.retry is self)
             began = next((scope.began for scope in scopes), math.nan)
         return RetryController(self, outer, facts, began)
+
+    def __iter__(self) -> BlockingAttempts:
+        """Return the attempts of a block in synchronous code: `for attempt in retry:`, and in it `with attempt:`.
+
+        Raises:
+            TypeError: the retry has `retry_if`, and a block has no result.
+        """
+        return BlockingAttempts(self._judge_block(asynchronous=False), gives_key=self._gives_key)
+
+    def __aiter__(self) -> AsyncAttempts:
+        """Return the attempts of a block in a task: `async for attempt in retry:`, and in it `with attempt:`.
+
+        Raises:
+            TypeError: the retry has `retry_if`, and a block has no result.
+        """
+        return AsyncAttempts(self._judge_block(asynchronous=True), gives_key=self._gives_key)
+
+    def _judge_block(self, *, asynchronous: bool) -> AttemptController:
+        if self._retry_if is not None:
+            raise TypeError(f"{self.name} checks results with retry_if, and a block has none: decorate a function")
+        facts = StageContext(policy=self.name, asynchronous=asynchronous, bare=True)
+        if self.budget is not None:
+            self.budget.first_attempt()
+        if events.listeners:
+            emit_start(self, facts, 1)
+        return RetryController(self, (), facts, math.nan if self.max_duration is None else self.clock.peek())
 
     def describe(self) -> str:
         """See `Part.describe`."""
