@@ -28,6 +28,7 @@ from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
 from cqox.resilience.runtime.clock import BoundClock
 from cqox.resilience.runtime.event_loop import task_or_loop
+from cqox.resilience.runtime.instant import pauses
 from cqox.resilience.runtime.ranges import Seconds, check_seconds
 
 __all__ = ["Backoff", "RetryController", "emit_start"]
@@ -186,7 +187,7 @@ class RetryController(AttemptController):
             longest = settings.longest_retry_after
             return _StopReason(f"Retry-After asks for {asked:g} s, and at most {longest:g} s are waited")
         computed = self._computed_delay(error)
-        self._delay = max(computed, asked)
+        self._delay = 0.0 if pauses.skipped else max(computed, asked)
         what = "the wait that Retry-After asks for" if asked > computed else "the pause"
         left = remaining()
         if self._delay >= left:

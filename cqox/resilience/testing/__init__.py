@@ -1,8 +1,9 @@
-"""Test support for resilient code: a fake clock, virtual time, captured events and scripted faults."""
+"""Test support for resilient code: a fake clock, virtual time, captured events, scripted faults, and no pauses."""
 
 from cqox.resilience.pipeline.events import capture_events
+from cqox.resilience.runtime.instant import instant
 from cqox.resilience.testing.clock import FakeClock
 from cqox.resilience.testing.faults import Script, Slow
 from cqox.resilience.testing.loop import VirtualTimeLoop, run_in_virtual_time
 
-__all__ = ["FakeClock", "Script", "Slow", "VirtualTimeLoop", "capture_events", "run_in_virtual_time"]
+__all__ = ["FakeClock", "Script", "Slow", "VirtualTimeLoop", "capture_events", "instant", "run_in_virtual_time"]
