@@ -43,6 +43,7 @@ def template_environment(environ: Mapping[str, str], *, threads: int) -> dict[st
     """
     found = worker_environment(environ, threads=threads)
     # A fork leaves the threads of the allocator behind, which return free memory. Without them it does so itself for
-    # pieces of this size at once, and for smaller ones as it goes.
-    found["_RJEM_MALLOC_CONF"] += ",background_thread:false,oversize_threshold:1048576"
+    # pieces of this size at once, and for smaller ones as it goes. What the engine's environment says of that wins.
+    given = found["_RJEM_MALLOC_CONF"]
+    found["_RJEM_MALLOC_CONF"] = f"oversize_threshold:1048576,{given},background_thread:false"
     return found

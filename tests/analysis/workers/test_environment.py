@@ -24,5 +24,5 @@ def test_a_variable_is_kept_by_its_whole_name_or_its_prefix_and_no_other() -> No
 def test_what_is_forked_has_the_environment_of_a_worker_and_an_allocator_without_threads() -> None:
     plain = worker_environment({"PATH": "/bin"}, threads=2)
     forked = template_environment({"PATH": "/bin"}, threads=2)
-    assert forked["_RJEM_MALLOC_CONF"].startswith("retain:false,background_thread:false,")
+    assert forked["_RJEM_MALLOC_CONF"] == "oversize_threshold:1048576,retain:false,background_thread:false"
     assert {**forked, "_RJEM_MALLOC_CONF": ""} == {**plain, "_RJEM_MALLOC_CONF": ""}
