@@ -34,8 +34,10 @@ _DIALECT = Dialect(
     word=lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'",
     double="cast({} as float8)".format,
     truth="cast(cast({} as int) as float8)".format,
-    # The dates `infinity` and `-infinity` have no days: they are missing.
-    days="(case when isfinite({0}::date) then ({0}::date - date '1970-01-01')::float8 end)".format,
+    # The times `infinity` and `-infinity` have no days: they are missing.
+    days="(case when isfinite({0}::timestamp) then extract(epoch from {0}::timestamp)::float8 / 86400 end)".format,
+    date_number="({}::date - date '1970-01-01')::bigint".format,
+    moment_number="(extract(epoch from {}::timestamp) * 1000000)::bigint".format,
     without_nan="nullif({}, 'NaN'::float8)".format,
     # The digest is of UTF-8 in a database of another encoding too.
     word_key="('x' || substr(md5(convert_to({}, 'UTF8')), 1, 15))::bit(60)::bigint".format,

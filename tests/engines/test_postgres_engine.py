@@ -9,11 +9,12 @@ import polars as pl
 import psycopg
 import pytest
 
-from cqox.engines import PostgresEngine, SqlMoments
+from cqox.engines import PostgresEngine, SourceColumn, SqlMoments
 from cqox.errors import UnusableData
 from cqox.estimators import Settings
 from cqox.estimators.by_moments.propensity import propensity
 from cqox.estimators.numerics.moments import Column, Known, Moments, linear
+from cqox.estimators.numerics.portable_folds import MISSING_KEY, whole_number_keys
 from tests.engines.contract import ESTIMATES, MomentsContract, table
 from tests.engines.stored import in_postgres
 from tests.estimators.by_moments.tables_of import both, replaced, same, study, tables
@@ -149,3 +150,23 @@ def asleep(server: Postgres, seconds: int) -> bool:
             "select 1 from pg_stat_activity where state = 'active' and query = %s", f"select pg_sleep({seconds})"
         )
     )
+
+
+def test_dates_and_times_are_days_with_their_fractions_and_keys_as_in_memory(server: Postgres, engines) -> None:
+    server.execute("create table moments (d date, m timestamp)")
+    server.execute("insert into moments values ('1969-12-30', '1969-12-31 18:00:00.000001'), (null, null)")
+    columns = {
+        "d": SourceColumn(name="d", kind="day"),
+        "m": SourceColumn(name="m", kind="day"),
+        "date key": SourceColumn(name="d", kind="date key"),
+        "moment key": SourceColumn(name="m", kind="moment key"),
+    }
+    engine = engines()
+    dialect = engine.dialect
+    texts = [columns["d"].value(dialect), columns["m"].value(dialect)]
+    texts += [columns[name].as_it_is(dialect) for name in ("date key", "moment key")]
+    found = np.stack(engine.read(f"select {', '.join(texts)} from moments order by d nulls last"), axis=1)
+    keys = [*whole_number_keys(np.array([-2])), *whole_number_keys(np.array([-21_599_999_999]))]
+    np.testing.assert_allclose(found[0], [-2.0, -0.25 + 1e-6 / 86_400, *keys], rtol=1e-14)
+    assert np.isnan(found[1, :2]).all()
+    assert (found[1, 2:] == MISSING_KEY).all()
