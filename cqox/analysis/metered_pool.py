@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from cqox.analysis.workers import Progress, Reply, WorkerPool
+from cqox.analysis.workers import Progress, Reply, Serve, WorkerPool
 from cqox.contract.messages import Message
 from cqox.errors import QuotaExceeded
 from cqox.resilience.limits.keyed_budget import KeyedBudget
@@ -57,7 +57,14 @@ class MeteredPool:
             retry_after=seconds,
         )
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        *,
+        serve: Serve | None = None,
+    ) -> Reply:
         """Run a task, see `WorkerPool.run`, and account for its CPU time however it ends."""
 
         def spent(seconds: float) -> None:
@@ -65,4 +72,4 @@ class MeteredPool:
             if self._budget is not None:
                 self._budget.spend(self._tenant_id, seconds)
 
-        return await self._pool.run(name, arguments, progress, spent=spent)
+        return await self._pool.run(name, arguments, progress, serve=serve, spent=spent)

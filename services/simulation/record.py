@@ -12,7 +12,7 @@ import trio
 
 from cqox.analysis.parts import Parts
 from cqox.analysis.pools import open_pool
-from cqox.analysis.workers import Progress, Reply
+from cqox.analysis.workers import Progress, Reply, Serve
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.process import WorkerProcess
 from cqox.analysis.workers.worker import Worker
@@ -49,7 +49,13 @@ class _RecordingWorker:
     def abandoned(self) -> bool:
         return self._worker.abandoned
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        serve: Serve | None = None,
+    ) -> Reply:
         key, steps = task_key(name, arguments), list[Mapping[str, object]]()
 
         def step(body: Mapping[str, object]) -> None:
@@ -57,7 +63,7 @@ class _RecordingWorker:
             if progress is not None:
                 progress(body)
 
-        reply = await self._worker.run(name, arguments, step)
+        reply = await self._worker.run(name, arguments, step, serve)
         files = {}
         if "folder" in arguments:
             folder = trio.Path(str(arguments["folder"]))

@@ -8,7 +8,7 @@ from random import Random
 
 import anyio
 
-from cqox.analysis.workers import Progress, Reply
+from cqox.analysis.workers import Progress, Reply, Serve
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
@@ -137,7 +137,13 @@ class SimulatedWorker:
         """True while it runs a task of a cancelled caller."""
         return self._abandoned and self.alive
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        serve: Serve | None = None,
+    ) -> Reply:
         """Answer what a real worker has answered; one that still runs an abandoned task answers that first.
 
         Raises:

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from cqox.analysis.workers.pool import WorkerPool
     from cqox.analysis.workers.process import TaskFailed
     from cqox.analysis.workers.reply import Reply
-    from cqox.analysis.workers.worker import Progress
+    from cqox.analysis.workers.worker import Progress, Serve
 
-__all__ = ["ProcessLimits", "Progress", "Reply", "TaskFailed", "WorkerPool"]
+__all__ = ["ProcessLimits", "Progress", "Reply", "Serve", "TaskFailed", "WorkerPool"]
 
 _MODULES = {
     "ProcessLimits": "limits",
     "Progress": "worker",
     "Reply": "reply",
+    "Serve": "worker",
     "TaskFailed": "process",
     "WorkerPool": "pool",
 }

@@ -16,10 +16,12 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
 from cqox.analysis.finite import finite, named
+from cqox.analysis.workers.asking import asking
 from cqox.analysis.workers.confinement import confine, limit_cpu, limit_memory, show
 from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
@@ -168,7 +170,8 @@ def _answer(work: Work, task: Frame, link: Link) -> bytes:
             span(body)
 
     try:
-        body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress, check)
+        with asking(partial(link.ask, task.job)):
+            body, payload = work.perform(str(task.body["name"]), task.body["arguments"], progress, check)
         return _encoded(Frame(kind="result", job=task.job, body=body, payload=payload))
     except TaskCancelled:
         return encode(Frame(kind="cancelled", job=task.job))

@@ -3,9 +3,9 @@
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from cqox.analysis.workers.protocol import Decoder, Frame
+from cqox.analysis.workers.protocol import Decoder, Frame, encode
 
 __all__ = ["Link", "TaskCancelled"]
 
@@ -56,3 +56,23 @@ class Link:
         self._frames.extend(self._decoder.feed(data))
         if any(frame.kind == "cancel" and frame.job == job for frame in self._frames):
             raise TaskCancelled
+
+    def ask(self, job: int, question: Mapping[str, object]) -> bytes:
+        """Send a question of this job to the parent, and return its answer.
+
+        Raises:
+            TaskCancelled: the parent has cancelled this job, or closed the socket.
+        """
+        self.send(encode(Frame(kind="ask", job=job, body=dict(question))))
+        while True:
+            found = [frame for frame in self._frames if frame.job == job and frame.kind in ("answer", "cancel")]
+            for frame in found:
+                self._frames.remove(frame)
+            if any(frame.kind == "cancel" for frame in found):
+                raise TaskCancelled
+            if found:
+                return found[0].payload
+            data = self._connection.recv(_RECEIVE_BYTES)
+            if not data:
+                raise TaskCancelled
+            self._frames.extend(self._decoder.feed(data))

@@ -21,7 +21,7 @@ import anyio
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.process import WorkerProcess
 from cqox.analysis.workers.reply import Reply
-from cqox.analysis.workers.worker import Progress, StartWorker, Worker
+from cqox.analysis.workers.worker import Progress, Serve, StartWorker, Worker
 from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, WorkerLost, WorkersUnavailable
 from cqox.tasks import TaskGroup, open_task_group
@@ -153,6 +153,7 @@ class WorkerPool:
         arguments: Mapping[str, object],
         progress: Progress | None = None,
         *,
+        serve: Serve | None = None,
         spent: Callable[[float], None] | None = None,
     ) -> Reply:
         """Run a task and return its result, see `WorkerProcess.run`. Waits for a slot and a warm process first.
@@ -164,6 +165,7 @@ class WorkerPool:
             name: the task.
             arguments: its arguments.
             progress: called with every step.
+            serve: answers the questions of the task; None for a task that has none.
             spent: called at the end, however it comes, with the CPU seconds that the process has used for the task.
 
         Raises:
@@ -173,7 +175,7 @@ class WorkerPool:
             worker = await self._take()
             began = worker.cpu_seconds()
             try:
-                return await worker.run(name, arguments, progress)
+                return await worker.run(name, arguments, progress, serve)
             finally:
                 if spent is not None:
                     spent(max(0.0, worker.cpu_seconds() - began))

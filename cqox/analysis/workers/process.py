@@ -25,7 +25,7 @@ from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
-from cqox.analysis.workers.worker import Progress
+from cqox.analysis.workers.worker import Progress, Serve
 from cqox.contract.messages import Message, message_from
 from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
@@ -35,6 +35,7 @@ __all__ = ["TaskFailed", "WorkerProcess"]
 _RECEIVE_BYTES = 256 * 1024
 _REAP_SECONDS = 1.0
 _SEND_SECONDS = 5.0
+_ANSWER_SECONDS = 30.0
 _START_SECONDS = 120.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MOST_TIMES_THE_CPU = 10
@@ -162,10 +163,22 @@ class WorkerProcess:
         """True while the process still runs a task of a cancelled caller: it needs `settle`, and accepts no task."""
         return self._abandoned is not None and self.alive
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        serve: Serve | None = None,
+    ) -> Reply:
         """Run a task and return its result.
 
-        A cancellation leaves the process `abandoned`; any other exception kills it.
+        A cancellation leaves the process `abandoned`, and so does an exception of `serve`; any other kills it.
+
+        Args:
+            name: the task.
+            arguments: its arguments.
+            progress: called with every step.
+            serve: answers the questions of the task; None for a task that has none.
 
         Raises:
             InputError: the task rejected its input; the same class and message as raised in the process.
@@ -175,14 +188,20 @@ class WorkerProcess:
             WorkerLost: the process exited, or answered another job.
         """
         with telemetry.span(f"worker {name}", {"process.pid": self.pid}) as span:
-            return await self._run(name, arguments, progress, span.context if span.recording else None)
+            return await self._run(name, arguments, progress, serve, span.context if span.recording else None)
 
     async def _run(
-        self, name: str, arguments: Mapping[str, object], progress: Progress | None, trace: TraceContext | None
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None,
+        serve: Serve | None,
+        trace: TraceContext | None,
     ) -> Reply:
         self._jobs += 1
         job = self._jobs
         last: Mapping[str, object] = {}
+        waits = False
         # A caller cancelled before this point must not cost a process, nor one cancelled in the middle of a frame.
         await anyio.lowlevel.checkpoint_if_cancelled()
         try:
@@ -207,6 +226,11 @@ class WorkerProcess:
                 elif frame.kind == "span":
                     last = frame.body
                     telemetry.adopt(last)
+                elif frame.kind == "ask" and serve is not None:
+                    waits = True
+                    payload = await serve(frame.body)
+                    waits = False
+                    await self._answer(job, payload)
                 elif frame.kind == "result":
                     self._abandoned = None
                     return Reply(body=frame.body, payload=frame.payload)
@@ -214,12 +238,19 @@ class WorkerProcess:
                     self._abandoned = None
                     break
         except BaseException as error:
-            # A process that violates the protocol cannot be reused.
-            if self._abandoned is None or not isinstance(error, anyio.get_cancelled_exc_class()):
+            # A process that violates the protocol cannot be reused; one that waits for an answer can be cancelled.
+            if self._abandoned is None or not (waits or isinstance(error, anyio.get_cancelled_exc_class())):
                 self.kill()
             telemetry.unfinished(last)
             raise
         raise _raised(name, frame)
+
+    async def _answer(self, job: int, payload: bytes) -> None:
+        # Shielded: half a frame would be no frame.
+        with anyio.move_on_after(_ANSWER_SECONDS, shield=True) as sending:
+            await self._send(encode(Frame(kind="answer", job=job, payload=payload)))
+        if sending.cancelled_caught:
+            raise WorkerLost(Message("analysis.task-not-taken", pid=self.pid, seconds=_ANSWER_SECONDS))
 
     async def settle(self, seconds: float) -> None:
         """Let an abandoned task end by itself, and kill the process if it does not in time.

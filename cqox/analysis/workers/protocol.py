@@ -12,8 +12,10 @@ from typing import Literal
 
 __all__ = ["Decoder", "Frame", "FrameError", "Kind", "encode"]
 
-type Kind = Literal["ready", "task", "progress", "span", "log", "result", "error", "cancel", "cancelled"]
-_KINDS = {"ready", "task", "progress", "span", "log", "result", "error", "cancel", "cancelled"}
+type Kind = Literal[
+    "ready", "task", "progress", "span", "log", "ask", "answer", "result", "error", "cancel", "cancelled"
+]  # fmt: skip
+_KINDS = {"ready", "task", "progress", "span", "log", "ask", "answer", "result", "error", "cancel", "cancelled"}
 _LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER = 64 * 1024 * 1024
 _MAX_PAYLOAD = 1024 * 1024 * 1024

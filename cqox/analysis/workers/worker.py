@@ -1,15 +1,18 @@
 """The contract of one worker, as the pool uses it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.reply import Reply
 
-__all__ = ["Progress", "StartWorker", "Worker"]
+__all__ = ["Progress", "Serve", "StartWorker", "Worker"]
 
 type Progress = Callable[[Mapping[str, object]], None]
 """Called in the event loop with each step reported by a worker; must not block."""
+
+type Serve = Callable[[Mapping[str, object]], Awaitable[bytes]]
+"""Answers a question of a task, which waits. An exception ends the task, and is the result of `Worker.run`."""
 
 
 class StartWorker(Protocol):
@@ -40,7 +43,13 @@ class Worker(Protocol):
         """True while it still runs a task of a cancelled caller: it needs `settle`, and accepts no task."""
         ...
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        serve: Serve | None = None,
+    ) -> Reply:
         """Run a task and return its result, see `WorkerProcess.run`."""
         ...
 

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 
+from cqox.analysis.workers.asking import ask
 from cqox.errors import InvalidRequest
 
 
@@ -73,6 +74,9 @@ def perform(
                 "standard_library": random.random(),
                 "numpy": float(importlib.import_module("numpy.random").random()),
             }, b""
+        case "ask":
+            on_step({"step": "asking", "pid": os.getpid()})
+            return {"pid": os.getpid()}, b"".join(ask({"number": number}) for number in range(2))
         case "frozen":
             return {"objects": gc.get_freeze_count()}, b""
         case "burn":

@@ -75,3 +75,23 @@ def test_messages_of_several_threads_are_not_mixed(ends: Ends) -> None:
     for thread in threads:
         thread.join()
     assert sorted(received, key=lambda frame: frame.job) == sent
+
+
+def test_an_answer_is_of_the_same_job_and_leaves_what_came_with_it(ends: Ends) -> None:
+    link, engine = ends
+    answers = [encode(Frame(kind="answer", job=job, payload=b"%d" % job)) for job in (1, 2)]
+    engine.sendall(answers[0] + task(3) + answers[1])
+    assert link.ask(2, {"statement": "select 1"}) == b"2"
+    (asked,) = Decoder().feed(engine.recv(1000))
+    assert (asked.kind, asked.job, asked.body) == ("ask", 2, {"statement": "select 1"})
+    engine.shutdown(socket.SHUT_WR)
+    assert [frame.job for frame in link.tasks()] == [3]
+
+
+@pytest.mark.parametrize("sent", [cancel(1), b""])
+def test_a_task_that_waits_for_an_answer_ends_with_a_cancellation_and_with_its_engine(ends: Ends, sent: bytes) -> None:
+    link, engine = ends
+    engine.sendall(sent)
+    engine.shutdown(socket.SHUT_WR)
+    with pytest.raises(TaskCancelled):
+        link.ask(1, {})

@@ -361,3 +361,37 @@ async def test_the_cpu_time_of_processes_never_falls_and_their_memory_is_that_of
         assert 0 < pool.memory_bytes() < 2 * memory
     assert pool.cpu_seconds() > before
     assert pool.memory_bytes() == 0
+
+
+async def test_the_questions_of_a_task_are_answered_while_it_waits() -> None:
+    asked: list[Mapping[str, object]] = []
+
+    async def serve(question: Mapping[str, object]) -> bytes:
+        asked.append(question)
+        return b"%d;" % len(asked) * 300_000
+
+    async with opened() as pool:
+        reply = await pool.run("ask", {}, serve=serve)
+    assert asked == [{"number": 0}, {"number": 1}]
+    assert reply.payload == b"1;" * 300_000 + b"2;" * 300_000
+
+
+async def test_a_question_that_fails_or_is_cancelled_ends_the_task() -> None:
+    waits = anyio.Event()
+
+    async def fail(_: Mapping[str, object]) -> bytes:
+        raise InvalidRequest("no such table")
+
+    async def wait(_: Mapping[str, object]) -> bytes:
+        waits.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with opened(spares=0) as pool:
+        with pytest.raises(InvalidRequest, match="no such table"):
+            await pool.run("ask", {}, serve=fail)
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: pool.run("ask", {}, serve=wait))
+            await waits.wait()
+            group.cancel_scope.cancel()
+        assert (await pool.run("echo", {"text": "next"})).body["text"] == "next"

@@ -207,3 +207,29 @@ async def test_the_end_of_a_process_releases_its_lifeline() -> None:
         await worker.ended()
     assert os.read(reading, 1) == b""
     os.close(reading)
+
+
+async def test_a_question_that_fails_leaves_the_process_abandoned_and_not_killed() -> None:
+    async def fail(_: Mapping[str, object]) -> bytes:
+        raise InvalidRequest("no such table")
+
+    async with opened() as (worker, actor):
+        await actor.say("ask", statement="select 1")
+        with pytest.raises(InvalidRequest):
+            await worker.run("analyze", {}, serve=fail)
+        assert worker.alive
+        assert worker.abandoned
+        assert actor.signals == []
+
+
+async def test_an_answer_goes_to_the_job_that_asked() -> None:
+    async def serve(question: Mapping[str, object]) -> bytes:
+        return str(question["statement"]).encode()
+
+    async with opened() as (worker, actor):
+        await actor.say("ask", statement="select 1")
+        await actor.say("result")
+        await worker.run("analyze", {}, serve=serve)
+        assert (await actor.receive()).kind == "task"
+        answer = await actor.receive()
+        assert (answer.kind, answer.job, answer.payload) == ("answer", 1, b"select 1")

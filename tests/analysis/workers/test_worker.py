@@ -6,7 +6,7 @@ import pytest
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.pool import WorkerPool
 from cqox.analysis.workers.reply import Reply
-from cqox.analysis.workers.worker import Progress, Worker
+from cqox.analysis.workers.worker import Progress, Serve, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,13 @@ class InProcess:
     def alive(self) -> bool:
         return not self._killed.is_set()
 
-    async def run(self, name: str, arguments: Mapping[str, object], progress: Progress | None = None) -> Reply:
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        progress: Progress | None = None,
+        serve: Serve | None = None,
+    ) -> Reply:
         if name == "die":
             self.kill()
         return Reply(body={"name": name, **arguments}, payload=b"")
