@@ -35,6 +35,7 @@
         │   └── ObjectStoreUnfit         an object store ignores conditions, or keeps what is deleted
         ├── EngineUnavailable            the gateway cannot reach its engine, or lost it before a full response
         ├── IdentityProviderUnavailable  the keys of the identity provider cannot be fetched
+        ├── SourceDown                   a source whose tables stay where they are fails
         ├── ServerUnreachable            a client cannot reach the server, or lost it before a full response
         ├── AnswerNotUnderstood          what answers a client is no CQOx server, or one of another version
         └── JobInterrupted               a job ended with its engine, or was cancelled
@@ -75,6 +76,7 @@ __all__ = [
     "ServerUnreachable",
     "ServiceError",
     "Shed",
+    "SourceDown",
     "SourceUnavailable",
     "StorageFull",
     "StoreUnavailable",
@@ -349,6 +351,20 @@ class EngineUnavailable(ServiceError):
 
 class IdentityProviderUnavailable(ServiceError):
     """The keys of the identity provider cannot be fetched, so that no token can be verified."""
+
+
+class SourceDown(ServiceError):
+    """A source whose tables stay where they are cannot be reached, fails, or is rested after failures.
+
+    Attributes:
+        detail: which source, and what happened; no address, and no text of a server.
+        retry_after: seconds until it is asked again, 0.0 where that is unknown.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
 
 
 class ServerUnreachable(ServiceError):

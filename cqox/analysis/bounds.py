@@ -9,6 +9,7 @@ from cqox.analysis.workers.limits import ProcessLimits
 
 if TYPE_CHECKING:
     # The stores take long to load, and a session begins with its worker.
+    from cqox.analysis.places import Places
     from cqox.storage import TenantRetention
 
 __all__ = ["Bounds", "RetentionPeriods"]
@@ -55,6 +56,7 @@ class Bounds:
         keep: the retention periods.
         cpu_seconds_per_hour: CPU seconds of one tenant's analyses and previews in an hour, 0 for no limit.
         share_days: days after which every share link expires, 0 to allow none.
+        places: sources of tables in place, with their slots and circuits; None without any.
         standby: keep further warm workers, for uploads and figures and in place of a killed one. Without, there is one
             worker, and it starts as fast as it can.
     """
@@ -70,6 +72,7 @@ class Bounds:
     keep: RetentionPeriods = RetentionPeriods()
     cpu_seconds_per_hour: int = 0
     share_days: float = 0.0
+    places: "Places | None" = None
     standby: bool = True
 
     def of_a_worker(self) -> ProcessLimits:

@@ -4,15 +4,19 @@ This module contains the work done once per key. `single_flight` shares it betwe
 reports.
 """
 
-from cqox import clock
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cqox import clock, randomness
 from cqox.analysis.admission import Admission
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.key import canonical_json, code_version, digest
 from cqox.analysis.metered_pool import MeteredPool
+from cqox.analysis.places import PlaceRecord, Places, Reading, provenance_of
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.results import LookedUp, Results
 from cqox.analysis.single_flight import Waiters
-from cqox.analysis.workers import Progress, Reply
+from cqox.analysis.workers import Reply
 from cqox.analysis.written import read
 from cqox.contract import AnalyzeRequest
 from cqox.storage import DatasetRecord, StoredReport
@@ -27,6 +31,7 @@ class Computation:
     Args:
         pool: the worker processes.
         datasets: the available data sets.
+        places: the tables in place.
         results: the finished reports.
         admission: bound on concurrent computations.
         quarantine: keys rejected after repeated worker crashes.
@@ -39,6 +44,7 @@ class Computation:
         *,
         pool: MeteredPool,
         datasets: Datasets,
+        places: Places | None = None,
         results: Results,
         admission: Admission,
         quarantine: Quarantine,
@@ -47,6 +53,7 @@ class Computation:
     ) -> None:
         self._pool = pool
         self._datasets = datasets
+        self._places = places or Places({})
         self._results = results
         self._admission = admission
         self._quarantine = quarantine
@@ -64,19 +71,35 @@ class Computation:
         """
 
         async def compute() -> StoredReport:
-            async with self._admission.slot(self._tenant, seconds_left=waiters.seconds_left):
-                return await self._compute(request, record, key, waiters.report)
+            # The queue of a source first: a slow one must not hold the slots of all.
+            async with (
+                self._places.admitted(record),
+                self._admission.slot(self._tenant, seconds_left=waiters.seconds_left),
+            ):
+                return await self._compute(request, record, key, waiters)
 
         return await self._results.once(key, compute)
 
     async def _compute(
-        self, request: AnalyzeRequest, record: DatasetRecord, key: str, progress: Progress
+        self, request: AnalyzeRequest, record: DatasetRecord, key: str, waiters: Waiters
     ) -> StoredReport:
         arguments = {"request": request.model_dump(mode="json"), "threads": self._threads}
-        async with self._datasets.reading(record) as table:
-            task = {**table.to_arguments(), **arguments}
-            reply = await self._quarantine.guard(key, lambda: self._pool.run("analyze", task, measured_steps(progress)))
+        async with self._reading(record, waiters) as table:
+            task = {**table.arguments, **arguments}
+            steps = measured_steps(waiters.report)
+            served = {} if table.serve is None else {"serve": table.serve}
+            reply = await self._quarantine.guard(key, lambda: self._pool.run("analyze", task, steps, **served))
         return _stored(reply, request, record, key)
+
+    @asynccontextmanager
+    async def _reading(self, record: DatasetRecord, waiters: Waiters) -> AsyncIterator[Reading]:
+        if isinstance(record, PlaceRecord):
+            scratch = self._datasets.plain_scratch / f"place-{randomness.token_hex(8)}"
+            async with self._places.reading(record, scratch, seconds_left=waiters.seconds_left) as place:
+                yield place
+            return
+        async with self._datasets.reading(record) as table:
+            yield Reading(arguments=table.to_arguments(), serve=None)
 
 
 def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: str) -> StoredReport:
@@ -95,6 +118,7 @@ def _stored(reply: Reply, request: AnalyzeRequest, record: DatasetRecord, key: s
         "seed": request.options.seed,
         "folds_version": request.options.folds_version,
         "engine": written.engine,
+        **provenance_of(record),
         "seconds": written.seconds,
     }
     estimate = summary["estimate"]

@@ -5,8 +5,9 @@ mapped, where units are few, or where their sizes are so uneven that the sample 
 of a mapped column occurs in it: where a rare one would not, its last row is added.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,10 @@ from cqox.analysis.row_keys import key_column
 from cqox.datasets import Column as Described
 from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Known, Moments, linear, times
 
-__all__ = ["EngineSample"]
+__all__ = ["SAMPLE_ROWS", "EngineSample", "Numbers", "ReadRows", "stored_rows"]
+
+SAMPLE_ROWS = 200_000
+"""Rows of a sample, about."""
 
 _STEPS = 250
 _FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
@@ -31,24 +35,32 @@ _FEWEST_OF_ARM = 50
 _FEWEST_UNITS = 100
 """Expected number of units below which the sample is of rows: few units say little of the others."""
 
+type Numbers = NDArray[np.int64]
+"""Ascending numbers of rows, from 0."""
+
+type ReadRows = Callable[[Numbers, Sequence[str] | None], pl.DataFrame]
+"""Returns some columns, or all where None, of the rows with these numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSample:
-    """Chooses and reads the rows of a sample.
+    """Chooses the rows of a sample.
 
     Attributes:
         opened: the request.
         source: all rows of its table.
         own: names of the number and the keys of a row in the source.
+        read: returns rows of the table.
         about: number of rows, about.
     """
 
     opened: Opened
     source: Moments
     own: OwnColumns
+    read: ReadRows
     about: int
 
-    def rows(self) -> tuple[NDArray[np.int64], bool]:
+    def rows(self) -> tuple[Numbers, bool]:
         """Return the ascending numbers of the rows of the sample, and whether it is of whole units."""
         opened, own = self.opened, self.own
         steps = -(-self.about * _STEPS * _STEPS // opened.rows)
@@ -61,27 +73,13 @@ class EngineSample:
         chosen = self.source.fetch({"row": Column(own.row)}, draw, steps)["row"].astype(np.int64)
         return np.unique(np.concatenate([chosen, self._rare(chosen)])), by_unit
 
-    def read(self, rows: NDArray[np.int64], names: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return some rows of the stored table.
-
-        Args:
-            rows: their ascending numbers.
-            names: of the columns; all where None.
-        """
-        table = pl.scan_parquet(self.opened.path, glob=False)
-        if names is not None:
-            table = table.select(names)
-        row = free_name("row", table.collect_schema().names())
-        wanted = pl.LazyFrame({row: pl.Series(rows, dtype=pl.UInt32)})
-        return table.with_row_index(row).join(wanted, on=row, how="semi").drop(row).collect(engine="streaming")
-
     def _draw(self, key: str) -> Expr:
         """Return a number from 0 to `_STEPS`² - 1 of each row, equal for equal keys."""
         seed = self.opened.options.seed
         first, second = (Fold(Column(key), seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
         return linear([(float(_STEPS), first), (1.0, second)])
 
-    def _rare(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _rare(self, chosen: Numbers) -> Numbers:
         """Return a row of each level of a mapped column that does not occur in the chosen rows.
 
         Levels are those of words and codes, and the values of an outcome or a treatment that has few in the sample.
@@ -138,6 +136,22 @@ class EngineSample:
             found.append(int(others.where(Is(column, "=", float(value))).sums([], [number]).largest[0]))
             others = others.where(Is(column, "<", float(value)))
         return found
+
+
+def stored_rows(path: Path, rows: Numbers, names: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return some rows of a stored table.
+
+    Args:
+        path: of the table, a Parquet file.
+        rows: their ascending numbers.
+        names: of the columns; all where None.
+    """
+    table = pl.scan_parquet(path, glob=False)
+    if names is not None:
+        table = table.select(names)
+    row = free_name("row", table.collect_schema().names())
+    wanted = pl.LazyFrame({row: pl.Series(rows, dtype=pl.UInt32)})
+    return table.with_row_index(row).join(wanted, on=row, how="semi").drop(row).collect(engine="streaming")
 
 
 def _value(level: str, column: Described) -> float | str:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from cqox.analysis import engine_sample
 from cqox.analysis.encoding import encoded
-from cqox.analysis.engine_sample import EngineSample
+from cqox.analysis.engine_sample import EngineSample, stored_rows
 from cqox.analysis.levels import MAX_LEVELS
 from cqox.analysis.mapping import columns_of, names_in
 from cqox.analysis.opened import Opened
@@ -30,13 +31,10 @@ from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.catalog import reason_against
 
-__all__ = ["CELLS_IN_MEMORY", "SAMPLE_ROWS", "InEngine", "in_engine", "wants_engine"]
+__all__ = ["CELLS_IN_MEMORY", "InEngine", "in_engine", "many_levels", "wants_engine"]
 
 CELLS_IN_MEMORY = 150_000_000
 """Number of mapped cells up to which `options.engine: auto` analyses in memory."""
-
-SAMPLE_ROWS = 200_000
-"""Rows of the sample, about."""
 
 _MEMORY_BYTES = 2**29
 _NUMBER = "file_row_number"
@@ -59,9 +57,9 @@ def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
     table, why = opened.read.table, None
     if table.kept is not None or table.replaced:
         why = Message("by_moments.remedied")
-    elif opened.rows <= SAMPLE_ROWS:
+    elif opened.rows <= engine_sample.SAMPLE_ROWS:
         why = Message("by_moments.small")
-    elif _many_levels(opened):
+    elif many_levels(opened):
         why = Message("by_moments.fixed-effects")
     elif taken := [name for name in opened.columns if name.lower() == _NUMBER]:
         why = Message("by_moments.column-of-engine", column=taken[0])
@@ -70,11 +68,12 @@ def wants_engine(opened: Opened) -> tuple[bool, tuple[Message, ...]]:
     return False, () if asked == "auto" else (Message("by_moments.in-memory", engine=asked, why=why),)
 
 
-def _many_levels(opened: Opened) -> bool:
+def many_levels(opened: Opened) -> bool:
     """Return whether a covariate has so many levels that most rows of a sample would have one of their own."""
     columns = [opened.columns[name] for name in names_in(opened.roles.get("covariates", ()))]
     return any(
-        column.dtype in ("enum", "string") and 2 * column.distinct * opened.rows > SAMPLE_ROWS * column.count
+        column.dtype in ("enum", "string")
+        and 2 * column.distinct * opened.rows > engine_sample.SAMPLE_ROWS * column.count
         for column in columns
     )
 
@@ -208,9 +207,11 @@ def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
         columns[own.fold_key] = replace(key, name=theirs[key.name])
     source = SqlMoments(engine=engine, table=files, columns=columns)
     refuse_out_of_range(opened.columns, opened.roles, source)
-    sampling = EngineSample(opened=opened, source=source, own=own, about=SAMPLE_ROWS)
-    rows, by_unit = sampling.rows()
-    sample = sampling.read(rows)
+    read = partial(stored_rows, opened.path)
+    rows, by_unit = EngineSample(
+        opened=opened, source=source, own=own, read=read, about=engine_sample.SAMPLE_ROWS
+    ).rows()  # fmt: skip
+    sample = read(rows)
     table = ColumnsOnDisk(path=opened.path, height=sample.height, replaced={each.name: each for each in sample})
     return InEngine(
         opened=replace(opened, read=replace(opened.read, table=table)),

@@ -13,7 +13,7 @@ from cqox.contract import Options, RoleMapping
 
 __all__ = ["analysis_id", "canonical_json", "code_version", "digest"]
 
-_DECIDING = ("analysis", "contract", "datasets", "diagnostics", "estimators", "figures")
+_DECIDING = ("analysis", "contract", "datasets", "diagnostics", "engines", "estimators", "figures")
 
 
 def canonical_json(value: object) -> bytes:

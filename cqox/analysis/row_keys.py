@@ -22,13 +22,13 @@ from cqox.analysis.mapping import names_in
 from cqox.analysis.opened import Opened
 from cqox.analysis.row_hash import RowHashing
 from cqox.analysis.sealed_tasks import MEMORY_BYTES
-from cqox.datasets import ColumnsOnDisk
+from cqox.datasets import Column, ColumnsOnDisk
 from cqox.engines import SourceColumn
 from cqox.estimators.by_moments.catalog import CROSS_FITTED
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.numerics.portable_folds import hash_keys
 
-__all__ = ["KEY", "KeyFile", "key_column", "key_files", "write_keys"]
+__all__ = ["KEY", "KeyFile", "as_key", "key_column", "key_files", "write_keys"]
 
 KEY = "key"
 """The column of the files."""
@@ -41,7 +41,15 @@ def key_column(opened: Opened) -> SourceColumn | None:
     mapped = next((opened.roles[role] for role in ("cluster", "unit_id") if role in opened.roles), None)
     if mapped is None or opened.options.folds_version == 1:
         return None
-    column = opened.columns[names_in(mapped)[0]]
+    return as_key(opened.columns[names_in(mapped)[0]])
+
+
+def as_key(column: Column) -> SourceColumn | None:
+    """Return a column as the key of folds; None where it has no portable one.
+
+    Args:
+        column: a column of the table.
+    """
     match column.dtype:
         case "float64":
             return None

@@ -17,6 +17,7 @@ from cqox import figures as draw
 from cqox.analysis.chosen import chosen_estimators, primary_of, settings_of
 from cqox.analysis.finite import finite, finite_estimate, named
 from cqox.analysis.in_engine import InEngine, in_engine, wants_engine
+from cqox.analysis.in_place import in_place
 from cqox.analysis.opened import Opened, open_request, suggestions
 from cqox.analysis.prepare import Contrast, Prepared, prepare
 from cqox.analysis.refutation import refutation_gate
@@ -29,7 +30,7 @@ from cqox.datasets import capping
 from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, catalog, run
 from cqox.figures import Figure
 
-__all__ = ["Finished", "StepCallback", "analyze", "warm_up"]
+__all__ = ["Finished", "StepCallback", "analyze", "analyze_in_place", "warm_up"]
 
 type StepCallback = Callable[[dict[str, object]], None]
 """Called with each step as it is reached: a JSON object with `step` and its data."""
@@ -140,6 +141,28 @@ def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepC
         with in_engine(opened, threads=threads, after_read=clock.summed) as placed:
             return _analyze(placed.opened, placed, [placed.note], threads, clock)
     return _analyze(opened, None, notes, threads, clock)
+
+
+def analyze_in_place(
+    place: Mapping[str, object], request: AnalyzeRequest, folder: Path, *, threads: int, on_step: StepCallback
+) -> Finished:
+    """Run every analysis that a table supports which stays where it is.
+
+    Args:
+        place: the table, see `in_place`.
+        request: the client's request.
+        folder: for files that are needed meanwhile.
+        threads: threads for row passes.
+        on_step: called with each step, and with each estimate as it is computed.
+
+    Raises:
+        InvalidRequest: the mapping or an option does not fit the table, or needs an upload.
+        SourceDown: the table cannot be read.
+        UnusableData: the outcome or the treatment does not vary.
+    """
+    clock = _Clock(on_step)
+    with in_place(place, request, folder, threads=threads, after_read=clock.summed) as found:
+        return _analyze(found.opened, found.placed, found.notes, threads, clock)
 
 
 def _analyze(

@@ -25,6 +25,7 @@ from cqox.analysis.log_throttle import Outage
 from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.missing_facts import MissingFacts
 from cqox.analysis.original_files import OriginalFiles
+from cqox.analysis.places import Places
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.rendering import Pictures
@@ -121,6 +122,7 @@ class TenantAnalyses:
         erasures: erasures with a receipt.
         previews: previews of analyses.
         history: what people list and write about stored reports.
+        places: tables that stay where they are.
         shares: links that give read access to one report each.
     """
 
@@ -186,6 +188,7 @@ class TenantAnalyses:
             finished=lambda record: engine.finished(tenant_id, record),
             stop=lambda dataset_id: engine.stop(tenant_id, dataset_id),
         )
+        self.places = bounds.places or Places({})
         self._missing_facts = MissingFacts(store)
         self._reuses = ReuseCounts(store)
         self.history = History(store=store, results=self._results, datasets=self.datasets)
@@ -194,6 +197,7 @@ class TenantAnalyses:
         self._computation = Computation(
             pool=self._metered,
             datasets=self.datasets,
+            places=self.places,
             results=self._results,
             admission=engine.admission,
             quarantine=quarantine,
@@ -232,7 +236,7 @@ class TenantAnalyses:
             QuotaExceeded: the tenant has used its CPU time of an hour.
         """
         roles, _ = request.roles()
-        record = await self.datasets.get_for_analysis(request.dataset_id)
+        record = await self.places.record_of(self.tenant_id, request, self.datasets)
         key = analysis_id(record.digest, roles, request.options)
         found = await self._results.find(key)
         if found is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cqox.analysis.inferred_roles import inferred_as_read, inferred_on_disk
 from cqox.analysis.preview import preview as preview_analysis
-from cqox.analysis.run import StepCallback, analyze, warm_up
+from cqox.analysis.run import StepCallback, analyze, analyze_in_place, warm_up
 from cqox.analysis.written import write
 from cqox.contract import AnalyzeRequest, Report, parse_model
 from cqox.contract.labels import described
@@ -190,10 +190,12 @@ def _infer(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 
 def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     request = parse_model(AnalyzeRequest, arguments["request"])  # type: ignore[arg-type]
-    threads = arguments.get("threads")
-    finished = analyze(
-        Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1, on_step=on_step
-    )
+    given, place = arguments.get("threads"), arguments.get("place")
+    threads = given if isinstance(given, int) else 1
+    if isinstance(place, dict):
+        finished = analyze_in_place(place, request, Path(str(arguments["folder"])), threads=threads, on_step=on_step)
+    else:
+        finished = analyze(Path(str(arguments["path"])), request, threads=threads, on_step=on_step)
     return write(
         finished.report, finished.specs, rows=finished.rows, rows_used=finished.rows_used, seconds=finished.seconds,
         engine=finished.engine,

@@ -31,6 +31,7 @@ from cqox.errors import (
     RunsElsewhere,
     ServiceError,
     Shed,
+    SourceDown,
     SourceUnavailable,
     StorageFull,
     StoreUnavailable,
@@ -84,7 +85,7 @@ _RETRYABLE = frozenset(
     {
         *_REJECTIONS,
         *("content-digest-mismatch", "attempt-timeout", "worker-lost", "workers-unavailable", "store-unavailable"),
-        *("engine-unavailable", "unavailable"),
+        *("engine-unavailable", "source-down", "unavailable"),
     }
 )
 
@@ -171,6 +172,7 @@ def _too_many_listeners(detail: str, retry_after: float) -> CqoxError:
 
 
 _OTHERS: Mapping[str, Callable[[str, float], CqoxError]] = {
+    "source-down": lambda detail, seconds: SourceDown(detail, retry_after=seconds),
     "quota-exceeded": lambda detail, seconds: QuotaExceeded("the tenant's quota", detail=detail, retry_after=seconds),
     "too-many-listeners": _too_many_listeners,
     "deadline-exceeded": lambda detail, _: DeadlineExceeded(_seconds(detail)),

@@ -126,8 +126,11 @@ class SourceSummary(AnswerModel):
     """A data source that the operator has named."""
 
     name: str
-    kind: Literal["file", "url", "objects", "postgresql", "sqlite", "duckdb"]
+    kind: Literal["file", "url", "objects", "postgresql", "sqlite", "duckdb", "parquet"]
     meaning: str = ""
+    tables: Sequence[str] = Field(
+        (), description="Tables that an analysis names with this source; empty for a source that is read as a data set."
+    )
 
 
 class SourceListing(AnswerModel):
@@ -242,6 +245,13 @@ class Provenance(AnswerModel):
         None,
         description="By which sums over the rows were made, with its version: `memory`, or as `duckdb 2.0.1`; `memory` "
         "where absent, in older reports.",
+    )
+    source: str | None = Field(None, description="The source of a table in place; absent for a data set.")
+    table: str | None = Field(None, description="The table in place; absent for a data set.")
+    snapshot: str | None = Field(
+        None,
+        description="What identifies the rows of a table in place: the operator's `as_of`, or a digest of the sizes "
+        "and times of files; null where nothing does.",
     )
     seconds: Mapping[str, float]
     cache: Literal["hit", "miss"]

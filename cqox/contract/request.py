@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Annotated
 
-from pydantic import FailFast, Field
+from pydantic import ConfigDict, FailFast, Field, model_validator
 
 from cqox.contract.bounds import MAX_SHOWN_CHARACTERS, MOST_COLUMNS, shortened
 from cqox.contract.messages import Message
@@ -21,7 +21,18 @@ from cqox.contract.strict import Names, Strict
 from cqox.contract.words import unknown_word
 from cqox.errors import InvalidRequest
 
-__all__ = ["AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "RoleMapping"]
+__all__ = [
+    "MOST_OF_A_SOURCE",
+    "MOST_OF_A_TABLE",
+    "AnalyzeRequest",
+    "Assignment",
+    "InferRequest",
+    "Mapped",
+    "RoleMapping",
+]
+
+MOST_OF_A_SOURCE, MOST_OF_A_TABLE = 60, 130
+"""Characters of the names of a source and of a table in place: together they are an id of a data set."""
 
 type Mapped = str | float | tuple[str, ...]
 """Normalised value of a role: a column, several columns, or a scalar (a number, or a date as ISO text)."""
@@ -43,12 +54,33 @@ class Assignment(Strict):
 class AnalyzeRequest(Strict):
     """The body of `POST /api/analyze/comprehensive` and of `POST /api/analyze/preview`."""
 
-    dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["required"].remove("dataset_id"))
+
+    dataset_id: Annotated[
+        str, Field(min_length=1, max_length=200, description="The data set; absent where a table in place is named.")
+    ]
+    source: Annotated[str, Field(min_length=1, max_length=MOST_OF_A_SOURCE)] | None = Field(
+        None, description="The source of a table that stays where it is, from `/api/sources`; needs `table`."
+    )
+    table: Annotated[str, Field(min_length=1, max_length=MOST_OF_A_TABLE)] | None = Field(
+        None, description="One of the tables of the source."
+    )
     mapping: dict[str, str | float | Names] | Annotated[list[Assignment], FailFast()] = Field(
         description="Which column plays which role, as `{role: column | [columns] | number}` or `[{role, column}]`. Of "
         f"several words for a role, reports use the first.\n\n{ROLES_IN_WORDS}"
     )
     options: Options = Options()  # type: ignore[call-arg]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_table(cls, body: object) -> object:
+        """Give a table in place an id of its own, by which reports and jobs name it."""
+        if not isinstance(body, dict) or (body.get("source") is None and body.get("table") is None):
+            return body
+        named = f"source:{body.get('source')}:{body.get('table')}"
+        if body.get("source") is None or body.get("table") is None or body.get("dataset_id", named) != named:
+            raise InvalidRequest(Message("sources.one-of-both"), field="source", choices=["dataset_id", "source"])
+        return {**body, "dataset_id": named}
 
     def roles(self) -> tuple[RoleMapping, Mapping[str, str]]:
         """The mapping under canonical names, and the aliases that were translated on the way (word to role).

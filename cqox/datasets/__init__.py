@@ -7,7 +7,7 @@ from cqox.datasets.findings import capping, detect_rows, of_roles, period_of_rol
 from cqox.datasets.folder import join_folder
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
-from cqox.datasets.kinds import redescribed
+from cqox.datasets.kinds import names_an_id, redescribed
 from cqox.datasets.limits import Limits
 from cqox.datasets.parquet_store import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.periods import as_periods, fits
@@ -45,6 +45,7 @@ __all__ = [
     "kept_rows",
     "load_columns",
     "look",
+    "names_an_id",
     "names_codes",
     "of_roles",
     "open_columns",

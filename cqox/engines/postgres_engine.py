@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     type Connection = psycopg.Connection[tuple[object, ...]]
 
-__all__ = ["PostgresEngine"]
+__all__ = ["DIALECT", "PostgresEngine"]
 
 _BLOCK_ROWS = 10_000
 _CONNECT_SECONDS = 10
@@ -28,7 +28,7 @@ _PARAMETERS = {
     "TimeZone": "UTC",
 }
 
-_DIALECT = Dialect(
+DIALECT = Dialect(
     number=lambda value: f"'{float(value)!r}'::float8",
     # Whatever `standard_conforming_strings` says.
     word=lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'",
@@ -59,7 +59,7 @@ class PostgresEngine:
 
     connection: "Connection"
     name: str
-    dialect: Dialect = _DIALECT
+    dialect: Dialect = DIALECT
 
     @classmethod
     def opened(cls, address: str, *, statement_seconds: float) -> Self:

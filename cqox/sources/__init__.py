@@ -2,5 +2,21 @@
 
 from cqox.sources.address import Query, Source, kind_of, parse, path_of, sql
 from cqox.sources.fetching import Fetched, fetch
+from cqox.sources.place import Place, files_of, snapshot_of
+from cqox.sources.postgres_session import NULL, PostgresSession
 
-__all__ = ["Fetched", "Query", "Source", "fetch", "kind_of", "parse", "path_of", "sql"]
+__all__ = [
+    "NULL",
+    "Fetched",
+    "Place",
+    "PostgresSession",
+    "Query",
+    "Source",
+    "fetch",
+    "files_of",
+    "kind_of",
+    "parse",
+    "path_of",
+    "snapshot_of",
+    "sql",
+]

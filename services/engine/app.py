@@ -11,6 +11,7 @@ from cqox import clock
 from cqox.analysis.bounds import Bounds, RetentionPeriods
 from cqox.analysis.jobs import Ending, Job, Jobs
 from cqox.analysis.parts import Parts
+from cqox.analysis.places import Places
 from cqox.analysis.service import Analyses
 from cqox.analysis.stores import check_addresses, check_file
 from cqox.errors import ObjectStoreUnfit, StoreUnavailable
@@ -18,6 +19,7 @@ from cqox.security import Verdict
 from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics
 from services.config.configuration import SettingsError
+from services.config.places import places
 from services.config.settings import Settings
 from services.config.sources import named_sources
 from services.engine import (
@@ -107,6 +109,7 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
         reserve_bytes=settings.disk_reserve_bytes,
         originals_bytes=settings.originals_bytes,
         cpu_seconds_per_hour=settings.cpu_seconds_per_hour if settings.authenticates else 0,
+        places=Places(places(settings.sources)),
         share_days=settings.share_days if settings.share_links == "on" else 0.0,
         keep=RetentionPeriods(
             reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days

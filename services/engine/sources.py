@@ -13,7 +13,7 @@ from services.engine.answers import json_answer
 from services.engine.datasets import created, read_options
 from services.engine.pages import query_of
 from services.engine.state import State
-from services.engine.tenancy import mine, owner_of
+from services.engine.tenancy import mine, owner_of, tenant_of
 from services.http.contract.registration import Handler
 from services.http.request.request import current_request
 
@@ -36,7 +36,16 @@ def handlers(state: State) -> dict[str, Handler]:
             }
             for each in state.sources.values()
         ]
-        return json_answer({"sources": sources})
+        in_place = [
+            {
+                "name": each.name,
+                "kind": "postgresql" if each.kind == "postgres" else each.kind,
+                "meaning": each.meaning,
+                "tables": list(each.tables),
+            }
+            for each in mine(state).places.of_tenant(tenant_of(current_request().scope))
+        ]
+        return json_answer({"sources": [*sources, *in_place]})
 
     async def read_source(name: str) -> Response:
         query_of("read_source")

@@ -40,7 +40,9 @@ _NOT_HTTP = "bad-request"
 _OF_ONE_CALLER = frozenset({"too-many-listeners", "quota-exceeded"})
 """Problem types of a 429 that does not reflect the engine's load: a retry in a moment would be rejected too."""
 
-_BEHIND_THE_ENGINE = frozenset({"store-unavailable", "worker-lost", "circuit-open", "rejected", "unavailable"})
+_BEHIND_THE_ENGINE = frozenset(
+    {"store-unavailable", "source-down", "worker-lost", "circuit-open", "rejected", "unavailable"}
+)
 """Problem types of a 503 from a live engine one of whose dependencies is unavailable."""
 _NO_ROOM = "insufficient-storage"
 """Problem type of a 507: the engine is healthy, and its client or operator has to free storage."""

@@ -1,10 +1,11 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from cqox.analysis.engine_sample import EngineSample
+from cqox.analysis.engine_sample import EngineSample, stored_rows
 from cqox.analysis.opened import open_request
 from cqox.analysis.own_columns import OwnColumns
 from cqox.contract import AnalyzeRequest, parse_model
@@ -27,7 +28,9 @@ def sample(folder: Path, mapping: dict[str, object]) -> EngineSample:
     added = {own.row: number, own.row_key: whole_number_keys(number), own.fold_key: whole_number_keys(number // 4)}
     columns = {**{name: frame[name].to_numpy() for name in frame.columns}, **added}
     source = ArrayMoments(columns={**columns, "word": word.astype(object)})
-    return EngineSample(opened=open_request(folder / "t.parquet", request), source=source, own=own, about=1_000)
+    path = folder / "t.parquet"
+    read = partial(stored_rows, path)
+    return EngineSample(opened=open_request(path, request), source=source, own=own, read=read, about=1_000)
 
 
 @pytest.mark.parametrize("unit", [{"unit_id": "unit"}, {}])
@@ -45,5 +48,5 @@ def test_a_sample_has_about_its_rows_and_every_level(tmp_path: Path, unit: dict[
 
 def test_rows_are_read_by_their_numbers_whatever_columns_are_called(tmp_path: Path) -> None:
     found = sample(tmp_path, {})
-    assert found.read(np.array([3, 4_999]))["row"].to_list() == [3, 4_999]
+    assert found.read(np.array([3, 4_999]), None)["row"].to_list() == [3, 4_999]
     assert found.read(np.array([3, 4_999]), ["word", "unit"]).rows() == [("usual", 0), ("usual", 1_249)]

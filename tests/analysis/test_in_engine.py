@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cqox.analysis import in_engine
+from cqox.analysis import engine_sample, in_engine
 from cqox.analysis.run import Finished, analyze
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
@@ -54,7 +54,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_engine, "SAMPLE_ROWS", 3_000)
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 3_000)
 
 
 def run(path: Path, mapping: dict[str, object], **options: object) -> Finished:
@@ -283,7 +283,7 @@ def test_an_engine_that_is_not_used_says_why(
     table: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], why: str
 ) -> None:
     if not options:
-        monkeypatch.setattr(in_engine, "SAMPLE_ROWS", ROWS)
+        monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", ROWS)
     found = run(table, MAPPINGS["units"], engine="duckdb", estimators=["ols_adjustment"], **options)
     assert found.engine == "memory"
     assert [note for note in found.report["notes"] if "ran in memory although" in note and why in note]

@@ -30,6 +30,7 @@ ERRORS = [
     errors.StorageFull("full"),
     errors.EngineUnavailable(Message("problems.engine-does-not-answer")),
     errors.IdentityProviderUnavailable("away"),
+    errors.SourceDown(Message("sources.down", source="shop", reason="OperationalError"), retry_after=2.0),
     errors.ServiceError("broken"),
     errors.CircuitOpen("engine", retry_after=2.0),
     errors.BulkheadFull("engine"),
@@ -116,7 +117,7 @@ def test_what_may_pass_is_repeated() -> None:
     assert repeated == {
         *("content-digest-mismatch", "worker-lost", "workers-unavailable", "store-unavailable", "engine-unavailable"),
         *("unavailable", "circuit-open", "bulkhead-full", "rate-limited", "shed", "draining", "rejected"),
-        "attempt-timeout",
+        *("attempt-timeout", "source-down"),
     }
 
 

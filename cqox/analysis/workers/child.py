@@ -28,7 +28,7 @@ from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.link import Link, TaskCancelled
 from cqox.analysis.workers.protocol import Frame, encode
 from cqox.contract.messages import Message, as_json
-from cqox.errors import InputError
+from cqox.errors import InputError, SourceDown
 
 __all__ = ["Work", "freeze", "lower_priority", "main", "serve"]
 
@@ -175,8 +175,10 @@ def _answer(work: Work, task: Frame, link: Link) -> bytes:
         return _encoded(Frame(kind="result", job=task.job, body=body, payload=payload))
     except TaskCancelled:
         return encode(Frame(kind="cancelled", job=task.job))
-    except InputError as error:
-        details: dict[str, object] = {"detail": error.detail, "field": error.field, "choices": list(error.choices)}
+    except (InputError, SourceDown) as error:
+        details: dict[str, object] = {"detail": error.detail}
+        if isinstance(error, InputError):
+            details |= {"field": error.field, "choices": list(error.choices)}
         if isinstance(error.detail, Message):
             details["message"] = as_json(error.detail)
         name = type(error).__name__

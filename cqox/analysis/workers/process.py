@@ -27,7 +27,7 @@ from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
 from cqox.analysis.workers.worker import Progress, Serve
 from cqox.contract.messages import Message, message_from
-from cqox.errors import CqoxError, InputError, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
+from cqox.errors import CqoxError, InputError, LimitExceeded, SourceDown, StorageFull, StoreUnavailable, WorkerLost
 from cqox.telemetry import TraceContext
 
 __all__ = ["TaskFailed", "WorkerProcess"]
@@ -380,11 +380,15 @@ def _raised(name: str, frame: Frame) -> Exception:
         return LimitExceeded(Message("analysis.file-too-large"))
     if kind in ("StoreUnavailable", "StorageFull"):
         return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
+    message = frame.body.get("message")
+    sentence = message_from(message["code"], message["params"], detail) if isinstance(message, dict) else detail
+    if kind == "SourceDown":
+        return SourceDown(sentence)
     known = getattr(cqox.errors, kind, None)
     if isinstance(known, type) and issubclass(known, InputError):
-        choices, message = frame.body.get("choices"), frame.body.get("message")
+        choices = frame.body.get("choices")
         return known(
-            message_from(message["code"], message["params"], detail) if isinstance(message, dict) else detail,
+            sentence,
             field=str(frame.body.get("field", "")),
             choices=[str(choice) for choice in choices] if isinstance(choices, list) else [],
         )

@@ -41,6 +41,7 @@ from cqox.errors import (
     RunsElsewhere,
     ServiceError,
     Shed,
+    SourceDown,
     SourceUnavailable,
     StorageFull,
     StoreUnavailable,
@@ -70,7 +71,7 @@ __all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "select_
 _log = structlog.stdlib.get_logger("cqox.http")
 
 
-_TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
+_TOO_MANY, _AWAY = HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +209,7 @@ _KINDS: dict[type[Exception], Kind] = {
         title=Message("problems.title-identity-provider-unavailable"),
         retry_after=10,
     ),
+    SourceDown: Kind(type="source-down", status=_AWAY, title=Message("problems.title-source-down"), retry_after=5),
     ServiceError: Kind(
         type="unavailable",
         status=HTTPStatus.SERVICE_UNAVAILABLE,

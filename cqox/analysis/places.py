@@ -1,0 +1,256 @@
+"""Tables in place that requests may name; each source has a circuit and slots of its own, shared by all tenants.
+
+A worker has no network and no address: it asks for statements, and a thread of the engine runs them. A request that is
+cancelled, or whose deadline passes, ends the statement on the server.
+"""
+
+import logging
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+from threading import Lock
+
+import anyio
+from anyio import CapacityLimiter
+
+from cqox import randomness
+from cqox.analysis.datasets import Datasets
+from cqox.analysis.key import canonical_json, digest
+from cqox.analysis.workers import Serve
+from cqox.contract import AnalyzeRequest, near_words, shortened
+from cqox.contract.messages import Message
+from cqox.errors import CircuitOpen, NotFound, SourceDown
+from cqox.resilience import Bulkhead, CircuitBreaker
+from cqox.sources import Place, PostgresSession, files_of, snapshot_of
+from cqox.storage import DatasetRecord
+from cqox.threads import run_in_thread
+
+__all__ = ["PlaceRecord", "Places", "Reading", "provenance_of"]
+
+_logger = logging.getLogger("cqox.analysis.places")
+_FAILURES, _RECOVERY_SECONDS = 3, 10.0
+_MOST_QUEUED = 16
+_THREADS = 16
+_SLACK_SECONDS = 1.0
+"""The server ends a statement this much later than the caller, so that the caller's deadline is what is reported."""
+_END_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRecord(DatasetRecord):
+    """A table in place, in the form of a data set.
+
+    Attributes:
+        place: its source.
+        table: its name.
+        snapshot: what identifies its rows; None where nothing does.
+    """
+
+    place: Place = field(repr=False)
+    table: str
+    snapshot: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Arguments and answers by which a worker reads a table in place.
+
+    Attributes:
+        arguments: of its task.
+        serve: answers its questions; None where it has none.
+    """
+
+    arguments: Mapping[str, object]
+    serve: Serve | None
+
+
+class Places:
+    """The sources of tables in place of one engine.
+
+    Args:
+        places: the sources by name.
+    """
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self._places = dict(places)
+        self._limiter: CapacityLimiter | None = None
+        self._slots = {
+            name: Bulkhead(place.most_concurrent, _MOST_QUEUED, name=f"source {name}") for name, place in places.items()
+        }
+        self._circuits = {
+            name: CircuitBreaker(f"source {name}", _FAILURES, _RECOVERY_SECONDS, failures=(SourceDown,))
+            for name in places
+        }
+
+    def of_tenant(self, tenant_id: str) -> list[Place]:
+        """Return the sources that a tenant may read."""
+        return [place for place in self._places.values() if place.tenants is None or tenant_id in place.tenants]
+
+    def find(self, tenant_id: str, request: AnalyzeRequest) -> tuple[Place, str]:
+        """Return the source and the table that a request names.
+
+        Raises:
+            NotFound: there is no such source or table, or not for this tenant.
+        """
+        name, table = str(request.source), str(request.table)
+        mine = {place.name: place for place in self.of_tenant(tenant_id)}
+        place = mine.get(name)
+        if place is None:
+            near = [*near_words(name, list(mine)), *mine]
+            raise NotFound(
+                Message("sources.no-place", source=shortened(name)), field="source", choices=list(dict.fromkeys(near))
+            )
+        if table not in place.tables:
+            near = [*near_words(table, place.tables), *place.tables]
+            raise NotFound(
+                Message("sources.no-table", source=name, table=shortened(table)),
+                field="table",
+                choices=list(dict.fromkeys(near)),
+            )
+        return place, table
+
+    async def record_of(self, tenant_id: str, request: AnalyzeRequest, datasets: Datasets) -> DatasetRecord:
+        """Return the table in place that a request names, or else its data set.
+
+        Raises:
+            NotFound: there is none of that name for this tenant.
+            SourceDown: a folder cannot be read.
+        """
+        if request.source is None:
+            return await datasets.get_for_analysis(request.dataset_id)
+        return await self._record(tenant_id, request)
+
+    async def _record(self, tenant_id: str, request: AnalyzeRequest) -> PlaceRecord:
+        """Return a table in place with a digest of its snapshot; without one, with a new digest."""
+        place, table = self.find(tenant_id, request)
+        snapshot = await self._in_thread(snapshot_of, place, table)
+        known = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
+        return PlaceRecord(
+            dataset_id=request.dataset_id, digest=digest(canonical_json(known)), name=table, rows=0, columns=0,
+            size_bytes=0, created_at="", sample=False, description=b"", place=place, table=table, snapshot=snapshot,
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def admitted(self, record: DatasetRecord) -> AsyncIterator[None]:
+        """Hold a slot of a record's source while the block runs, whose failures its circuit counts.
+
+        Raises:
+            BulkheadFull: too many requests wait for the source.
+            SourceDown: it has failed repeatedly, and is not asked again yet.
+        """
+        if not isinstance(record, PlaceRecord):
+            yield
+            return
+        name = record.place.name
+        try:
+            async with self._slots[name], self._circuits[name]:
+                yield
+        except CircuitOpen as error:
+            seconds = max(1, math.ceil(error.retry_after))
+            raise SourceDown(Message("sources.resting", source=name, seconds=seconds), retry_after=seconds) from None
+
+    @asynccontextmanager
+    async def reading(
+        self, record: PlaceRecord, scratch: Path, *, seconds_left: Callable[[], float]
+    ) -> AsyncIterator[Reading]:
+        """Yield what a worker needs to read a table; the statement that runs ends with the block.
+
+        Args:
+            record: the table.
+            scratch: path of a folder that does not exist yet; nothing of it stays.
+            seconds_left: returns the time until the deadline of the callers.
+
+        Raises:
+            SourceDown: the source fails, or its files were changed meanwhile.
+        """
+        place = record.place
+        about: dict[str, object] = {
+            "source": place.name,
+            "table": record.table,
+            "key": place.key,
+            "snapshot": record.snapshot,
+        }
+        session: _Session | None = None
+        await self._in_thread(partial(scratch.mkdir, mode=0o700))
+        try:
+            if place.kind == "parquet":
+                files = await self._in_thread(files_of, place, record.table)
+                about["files"] = [str(path.absolute()) for path in files]
+            else:
+                session = _Session(place, seconds_left, self._threads())
+            yield Reading(
+                arguments={"place": about, "folder": str(scratch)}, serve=None if session is None else session.serve
+            )
+            if place.kind == "parquet" and await self._in_thread(snapshot_of, place, record.table) != record.snapshot:
+                raise SourceDown(Message("sources.changed", source=place.name, table=record.table), retry_after=1.0)
+        except SourceDown as error:
+            _logger.warning("%s", error)
+            raise
+        finally:
+            with anyio.move_on_after(_END_SECONDS, shield=True):
+                if session is not None:
+                    await session.end()
+                await self._in_thread(partial(rmtree, scratch, ignore_errors=True))
+
+    async def _in_thread[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
+        return await run_in_thread(call, *given, limiter=self._threads(), abandon_on_cancel=True)
+
+    def _threads(self) -> CapacityLimiter:
+        # It belongs to the event loop in which it is made.
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(_THREADS)
+        return self._limiter
+
+
+def provenance_of(record: DatasetRecord) -> dict[str, object]:
+    """Return the members of a report's provenance that say where its rows were; none for a data set."""
+    if not isinstance(record, PlaceRecord):
+        return {}
+    return {"source": record.place.name, "table": record.table, "snapshot": record.snapshot}
+
+
+class _Session:
+    """The statements of one task on one server, each in a thread; the first one connects."""
+
+    def __init__(self, place: Place, seconds_left: Callable[[], float], limiter: CapacityLimiter) -> None:
+        self._place = place
+        self._seconds_left = seconds_left
+        self._limiter = limiter
+        self._lock = Lock()
+        self._session: PostgresSession | None = None
+        self._is_busy = self._has_ended = False
+
+    async def serve(self, question: Mapping[str, object]) -> bytes:
+        """Answer a question of the worker; a cancellation leaves the thread, whose statement `end` cancels."""
+        seconds = self._seconds_left() + _SLACK_SECONDS
+        return await run_in_thread(
+            partial(self._answer, question, seconds), limiter=self._limiter, abandon_on_cancel=True
+        )
+
+    async def end(self) -> None:
+        """Cancel the statement that runs, and close the connection."""
+        with self._lock:
+            self._has_ended = True
+            session, is_busy = self._session, self._is_busy
+        if session is not None:
+            # A connection in use is closed by the thread that uses it.
+            call = session.cancel if is_busy else session.close
+            await run_in_thread(call, abandon_on_cancel=True)
+
+    def _answer(self, question: Mapping[str, object], seconds: float) -> bytes:
+        session = self._session or PostgresSession.opened(self._place)
+        with self._lock:
+            self._session, self._is_busy = session, True
+            has_ended = self._has_ended
+        try:
+            return b"" if has_ended else session.answer(question, seconds=seconds)
+        finally:
+            with self._lock:
+                self._is_busy = False
+                has_ended = self._has_ended
+            if has_ended:
+                session.close()

@@ -1,0 +1,238 @@
+"""A table in place as a worker reads it: by sums, and some of its rows.
+
+The columns that a request maps are cast to the types of stored tables, under names that are safe in every engine.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cqox.contract.messages import Message
+from cqox.engines.duckdb_engine import DuckDBEngine
+from cqox.engines.postgres_engine import DIALECT as POSTGRES
+from cqox.engines.remote_engine import RemoteEngine
+from cqox.engines.sql_moments import Engine
+from cqox.errors import InvalidRequest, SourceDown
+from cqox.sources import NULL
+
+__all__ = ["Kind", "PlaceTable", "opened_table"]
+
+type Ask = Callable[[Mapping[str, object]], bytes]
+type Kind = Literal["whole", "real", "word", "day", "moment"]
+_TYPES: dict[Kind, pl.DataType] = {
+    "whole": pl.Int64(), "real": pl.Float64(), "word": pl.String(), "day": pl.Date(), "moment": pl.Datetime("us"),
+}  # fmt: skip
+
+_POSTGRES_CASTS = {
+    "whole": "{}::bigint", "real": "nullif({}::float8, 'NaN'::float8)", "word": "{}::text", "day": "{}::date",
+    "moment": "{}::timestamp", "zoned": "({} at time zone 'UTC')",
+}  # fmt: skip
+_DUCKDB_CASTS = {
+    "whole": "cast({} as bigint)", "real": "cast({} as double)", "word": "cast({} as varchar)",
+    "day": "cast({} as date)", "moment": "make_timestamp(epoch_us({}))",
+}  # fmt: skip
+_TID = 65_536
+"""More rows than a page of PostgreSQL has."""
+_MEMORY_BYTES = 2**29
+_ROW = "\0"
+"""No column has this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceTable:
+    """A table in place.
+
+    Attributes:
+        engine: sums its rows.
+        raw: what follows `from` to read it as it is.
+        kinds: name to kind of every column that can be used.
+        others: name to type of the columns that cannot.
+        row: the number of a row.
+        casts: name to the text of a column in the type that its kind is stored in.
+        infinite: the text that is true where a real number is infinite.
+        words: returns the answer of a statement as texts, None where a value is null.
+        read: returns columns of the rows with some ascending numbers; of all rows without.
+    """
+
+    engine: Engine
+    raw: str
+    kinds: Mapping[str, Kind]
+    others: Mapping[str, str]
+    row: str
+    casts: Mapping[str, str]
+    infinite: str
+    words: Callable[[str], list[tuple[str | None, ...]]]
+    read: Callable[[NDArray[np.int64] | None, Sequence[str]], pl.DataFrame]
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        (rows,) = self.engine.read(f"select count(*) from {self.raw}")
+        return int(rows[0])
+
+    def columns(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+        """Return what follows `from` to read some columns and the number of the row, and the name of each in it.
+
+        Raises:
+            InvalidRequest: a column is of a type that cannot be used.
+        """
+        for name in names:
+            if name in self.others:
+                raise InvalidRequest(
+                    Message("sources.unusable-type", column=name, type=self.others[name]), field="mapping"
+                )
+        aliases = {name: f"v{number}" for number, name in enumerate(names)}
+        picked = [f"{self.casts[name]} as {alias}" for name, alias in aliases.items()]
+        return f"(select {', '.join([*picked, f'{self.row} as rownumber'])} from {self.raw}) s", aliases
+
+
+@contextmanager
+def opened_table(
+    place: Mapping[str, object], folder: Path, *, threads: int, after_read: Callable[[], None], ask: Ask
+) -> Iterator[PlaceTable]:
+    """Open the table of a task.
+
+    Args:
+        place: `source` and `table`, and `files` of a table in Parquet files.
+        folder: for what does not fit into memory.
+        threads: of an engine in this process.
+        after_read: called after each pass over the table.
+        ask: answers the questions of `cqox.sources.PostgresSession`, for a table on a server.
+
+    Raises:
+        SourceDown: it cannot be read.
+    """
+    source = str(place["source"])
+    files = place.get("files")
+    if not isinstance(files, list):
+        yield _postgres(str(place["table"]), after_read, ask)
+        return
+    import duckdb
+
+    paths = [Path(str(each)) for each in files]
+    engine = DuckDBEngine.opened(
+        memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=paths, after_read=after_read
+    )
+    try:
+        yield _parquet(paths, engine)
+    except (duckdb.IOException, duckdb.InvalidInputException, OSError, pl.exceptions.PolarsError) as error:
+        raise SourceDown(Message("sources.down", source=source, reason=type(error).__name__)) from error
+    finally:
+        engine.close()
+
+
+def _postgres(table: str, after_read: Callable[[], None], ask: Ask) -> PlaceTable:
+    found = json.loads(ask({"schema": table}))
+    kinds = {name: kind for name, kind, _ in found["columns"] if kind}
+    engine = RemoteEngine(
+        name=found["engine"], dialect=POSTGRES, run=lambda text: ask({"sums": text}), after_read=after_read
+    )
+    stored: dict[str, Kind] = {name: "moment" if kind == "zoned" else kind for name, kind in kinds.items()}
+    casts = {name: _POSTGRES_CASTS[kind].format(POSTGRES.quoted(name)) for name, kind in kinds.items()}
+
+    def read(rows: NDArray[np.int64] | None, names: Sequence[str]) -> pl.DataFrame:
+        listed = ", ".join(casts[name] for name in names)
+        where = ""
+        if rows is not None:
+            places = ",".join(f'"({row // _TID},{row % _TID})"' for row in rows.tolist())
+            where = f" where ctid = any('{{{places}}}'::tid[])"
+        return _from_csv(ask({"rows": f"select {listed} from {found['table']}{where}"}), names, stored)
+
+    return PlaceTable(
+        engine=engine,
+        raw=found["table"],
+        kinds=stored,
+        others={name: kind for name, mine, kind in found["columns"] if not mine},
+        row=f"((ctid::text::point)[0] * {_TID} + (ctid::text::point)[1])::bigint",
+        casts=casts,
+        infinite="{} in ('Infinity'::float8, '-Infinity'::float8)",
+        words=lambda text: _texts(ask({"rows": text})),
+        read=read,
+    )
+
+
+def _texts(content: bytes) -> list[tuple[str | None, ...]]:
+    rows = csv.reader(StringIO(content.decode(), newline=""))
+    return [tuple(None if cell == NULL else cell for cell in row) for row in rows]
+
+
+def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -> pl.DataFrame:
+    if not content:
+        return pl.DataFrame(schema={name: _TYPES[kinds[name]] for name in names})
+    texts = pl.read_csv(
+        BytesIO(content), has_header=False, new_columns=list(names), null_values=NULL, infer_schema=False,
+    )  # fmt: skip
+    reads = {
+        "day": lambda column: column.str.to_date("%Y-%m-%d"),
+        "moment": lambda column: column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us"),
+    }
+    return texts.select(
+        reads.get(kinds[name], lambda column, to=_TYPES[kinds[name]]: column.cast(to))(pl.col(name)) for name in names
+    )
+
+
+def _parquet(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
+    scanned = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+    schema = scanned.collect_schema()
+    heights = [pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in paths]
+    starts = np.cumsum([0, *heights[:-1]]).tolist()
+    raw = engine.files(paths, numbered=True)
+    # Names that differ in case alone are one name to DuckDB, which numbers all but the first.
+    theirs = dict(zip(schema, engine.names(raw), strict=False))
+    kinds = {name: kind for name, dtype in schema.items() if (kind := _kind(dtype)) is not None}
+    quoted = engine.dialect.quoted
+    return PlaceTable(
+        engine=engine,
+        raw=raw,
+        kinds=kinds,
+        others={name: str(dtype) for name, dtype in schema.items() if name not in kinds},
+        row=f"list_extract([{', '.join(map(str, starts))}], cast(file_index as bigint) + 1) + file_row_number",
+        casts={name: _DUCKDB_CASTS[kind].format(quoted(theirs[name])) for name, kind in kinds.items()},
+        infinite="isinf({})",
+        words=partial(_words, engine),
+        read=partial(_read_parquet, scanned, kinds),
+    )
+
+
+def _words(engine: DuckDBEngine, statement: str) -> list[tuple[str | None, ...]]:
+    found = engine.connection.execute(statement).fetchall()
+    return [tuple(None if cell is None else str(cell) for cell in row) for row in found]
+
+
+def _read_parquet(
+    scanned: pl.LazyFrame, kinds: Mapping[str, Kind], rows: NDArray[np.int64] | None, names: Sequence[str]
+) -> pl.DataFrame:
+    table = scanned.select(_cast(pl.col(name), scanned.collect_schema()[name], kinds[name]) for name in names)
+    if rows is not None:
+        wanted = pl.LazyFrame({_ROW: pl.Series(rows, dtype=pl.UInt32)})
+        table = table.with_row_index(_ROW).join(wanted, on=_ROW, how="semi").drop(_ROW)
+    return table.collect(engine="streaming")
+
+
+def _cast(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
+    if kind == "moment":
+        zoned = isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zoned else column
+    cast = column.cast(_TYPES[kind])
+    return cast.fill_nan(None) if kind == "real" else cast
+
+
+def _kind(dtype: pl.DataType) -> Kind | None:
+    if dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum):
+        return "word"
+    if dtype == pl.Date:
+        return "day"
+    if dtype == pl.Datetime:
+        return "moment"
+    if dtype.is_integer() and dtype not in (pl.UInt64, pl.Int128):
+        return "whole"
+    return "real" if dtype.is_numeric() else None

@@ -1,0 +1,82 @@
+"""Tables that stay where they are: a database or a folder that the operator names, read by sums."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cqox.contract.messages import Message
+from cqox.errors import SourceDown
+
+__all__ = ["Place", "files_of", "snapshot_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A source whose tables are summed where they are.
+
+    Attributes:
+        name: its name in requests.
+        kind: a PostgreSQL server, or a folder of Parquet files on the engine's disk.
+        address: of the server; it may hold a password.
+        folder: the folder; each table is a file or a folder in it.
+        tables: the tables that requests may name.
+        key: a column that identifies each row, from which folds and the sample are made; None without one.
+        as_of: the snapshot that the operator states; None where the tables may change at any time.
+        tenants: tenants that may read it; None for all.
+        most_concurrent: number of requests that read it at once.
+        meaning: one sentence for people.
+    """
+
+    name: str
+    kind: Literal["postgres", "parquet"]
+    address: str = field(default="", repr=False)
+    folder: Path = Path()
+    tables: tuple[str, ...]
+    key: str | None = None
+    as_of: str | None = None
+    tenants: frozenset[str] | None = None
+    most_concurrent: int = 2
+    meaning: str = ""
+
+
+def files_of(place: Place, table: str) -> list[Path]:
+    """Return the Parquet files of a table of a folder, in the order of their names.
+
+    Raises:
+        SourceDown: there are none.
+    """
+    # Without tables, the folder is one, which has the name of the source.
+    path = place.folder if table == place.name and not (place.folder / table).exists() else place.folder / table
+    try:
+        found = [path] if path.is_file() else sorted(each for each in path.rglob("*.parquet") if each.is_file())
+    except OSError:
+        found = []
+    if not found:
+        raise SourceDown(Message("sources.no-files", source=place.name, table=table))
+    return found
+
+
+def snapshot_of(place: Place, table: str) -> str | None:
+    """Return what identifies the rows of a table; None where nothing does, so that no result may be used again.
+
+    A stated `as_of` does, and so do the names, sizes and times of files. Blocking.
+
+    Raises:
+        SourceDown: a folder cannot be read.
+    """
+    if place.as_of is not None:
+        return place.as_of
+    if place.kind == "postgres":
+        return None
+    return _digest(files_of(place, table), place)
+
+
+def _digest(files: Sequence[Path], place: Place) -> str:
+    try:
+        facts = [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in files]
+    except OSError as error:
+        raise SourceDown(Message("sources.down", source=place.name, reason=type(error).__name__)) from error
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()

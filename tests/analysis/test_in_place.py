@@ -1,0 +1,226 @@
+"""Tables that stay where they are: files larger than the sample, and a real PostgreSQL server."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import psycopg
+import pytest
+
+from cqox.analysis import engine_sample
+from cqox.analysis.run import Finished, analyze, analyze_in_place
+from cqox.analysis.workers.asking import asking
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.errors import CqoxError, InvalidRequest, SourceDown
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.sources import Place, PostgresSession
+from tests.estimators.by_moments.tables_of import numbers
+from tests.servers import Postgres, running
+
+pytestmark = pytest.mark.xdist_group("in place")
+ROWS = 6_000
+FIELDS = ("estimate", "standard_error", "ci_lower", "ci_upper", "n", "n_effective", "diagnostics")
+MAPPING: dict[str, object] = {"y": "y", "treatment": "t", "covariates": ["x0", "x1", "region", "flag", "at"]}
+UNITS = {**MAPPING, "unit_id": "unit"}
+
+type InPlace = Callable[..., Finished]
+
+
+@pytest.fixture(scope="module")
+def frame() -> pl.DataFrame:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(ROWS, 2))
+    region = np.array(["north", "南", "it's"])[rng.integers(0, 3, ROWS)]
+    region[17] = "rare"
+    treated = rng.random(ROWS) < 1 / (1 + np.exp(-0.5 * x[:, 0]))
+    y = treated + x[:, 0] + 0.4 * (region == "南") + rng.normal(size=ROWS)
+    x[::97, 1] = np.nan
+    return pl.DataFrame(
+        {
+            "y": y,
+            "t": treated.astype(int),
+            "region": region,
+            "x0": x[:, 0],
+            "x1": pl.Series(x[:, 1]).fill_nan(None),
+            "flag": rng.random(ROWS) < 0.3,
+            "at": pl.Series(1_600_000_000_000_000 + rng.integers(0, 10**13, ROWS)).cast(pl.Datetime("us")),
+            "unit": np.arange(ROWS) // 2 - 500,
+            "id": np.arange(ROWS) * 3,
+            "Y": rng.normal(size=ROWS),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def uploaded(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uploaded")
+    frame.write_parquet(folder / "t.parquet")
+    path = folder / "stored.parquet"
+    write_parquet(read_table(folder / "t.parquet", name="t", limits=Limits(), options=ReadOptions()), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parquet")
+    for number, start in enumerate(range(0, ROWS, 2_500)):
+        frame.slice(start, 2_500).write_parquet(folder / f"{number}.parquet", row_group_size=700)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(frame: pl.DataFrame) -> Iterator[Postgres]:
+    with running(Postgres()) as started:
+        kinds = "y float8, t int, region varchar(9), x0 numeric, x1 float8, flag boolean, at timestamptz, unit int"
+        started.execute(f'create table sales ({kinds}, id bigint, "Y" float8, extra jsonb)')
+        started.execute("create view seen as select * from sales")
+        names = ", ".join(f'"{name}"' for name in frame.columns)
+        with psycopg.connect(started.url) as connection, connection.cursor() as cursor:
+            with cursor.copy(f"copy sales ({names}) from stdin (format csv)".encode()) as copy:
+                copy.write(
+                    frame.with_columns(pl.col("at").dt.to_string("%Y-%m-%d %H:%M:%S%.6f+00"))
+                    .write_csv(include_header=False)
+                    .encode()
+                )
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 3_000)
+
+
+def request(mapping: Mapping[str, object], **options: object) -> AnalyzeRequest:
+    return parse_model(AnalyzeRequest, {"dataset_id": "d", "mapping": mapping, "options": options})
+
+
+def in_files(folder: Path, mapping: Mapping[str, object], *, key: str | None = None, **options: object) -> Finished:
+    files = sorted(str(path) for path in folder.iterdir() if path.suffix == ".parquet")
+    place: dict[str, object] = {"source": "lake", "table": "t", "files": files, "key": key, "snapshot": "s1"}
+    return analyze_in_place(place, request(mapping, **options), folder, threads=2, on_step=lambda _: None)
+
+
+def in_postgres(
+    server: Postgres, folder: Path, mapping: Mapping[str, object], *, key: str | None = None,
+    table: str = "public.sales", **options: object,
+) -> Finished:  # fmt: skip
+    place: dict[str, object] = {"source": "shop", "table": table, "key": key, "snapshot": None}
+    with answering(server.url):
+        return analyze_in_place(place, request(mapping, **options), folder, threads=2, on_step=lambda _: None)
+
+
+@contextmanager
+def answering(address: str) -> Iterator[None]:
+    session = PostgresSession.opened(Place(name="shop", kind="postgres", address=address, tables=()))
+    try:
+        with asking(partial(session.answer, seconds=60.0)):
+            yield
+    finally:
+        session.close()
+
+
+@pytest.fixture(params=["parquet", "postgres"])
+def run(folder: Path, server: Postgres, request: pytest.FixtureRequest) -> InPlace:
+    return partial(in_files, folder) if request.param == "parquet" else partial(in_postgres, server, folder)
+
+
+def sampled(estimate: Mapping[str, object]) -> list[str]:
+    notes = estimate["diagnostics"].get("notes") or []
+    return [note for note in notes if note.startswith("Computed from a sample of")]
+
+
+def test_sums_over_all_rows_are_those_in_memory_to_1e_8(run: InPlace, uploaded: Path) -> None:
+    memory = analyze(uploaded, request(UNITS, engine="memory"), threads=2, on_step=lambda _: None)
+    found = run(UNITS)
+    assert found.engine.startswith(("duckdb ", "postgresql "))
+    assert found.rows == ROWS
+    theirs = {each["name"]: each for each in memory.report["estimates"] if each["estimate"] is not None}
+    ours = {
+        each["name"]: each for each in found.report["estimates"] if each["estimate"] is not None and not sampled(each)
+    }
+    assert ours.keys() == theirs.keys() & BY_MOMENTS.keys()
+    assert "dml_plr" in ours
+    for name, each in ours.items():
+        left, right = (dict(numbers({field: one[field] for field in FIELDS})) for one in (each, theirs[name]))
+        assert left.keys() <= right.keys()
+        for place, value in left.items():
+            assert value == pytest.approx(right[place], rel=1e-8, abs=1e-9), (name, place)
+    assert found.report["decision"]["primary"] == memory.report["decision"]["primary"]
+
+
+def test_what_sums_cannot_give_is_of_the_same_sample_in_every_run_and_says_so(run: InPlace) -> None:
+    first, second = (run(MAPPING, estimators=["psm_ate", "dml_plr"], key="id").report for _ in range(2))
+    matched = next(each for each in first["estimates"] if each["name"] == "psm_ate")
+    assert sampled(matched)
+    assert [each["estimate"] for each in first["estimates"]] == [each["estimate"] for each in second["estimates"]]
+
+
+def test_cross_fitting_needs_a_key(run: InPlace) -> None:
+    (without,) = run(MAPPING, estimators=["dml_plr"]).report["estimates"]
+    assert "unit_id" in sampled(without)[0]
+    (keyed,) = run(MAPPING, estimators=["dml_plr"], key="id").report["estimates"]
+    assert keyed["estimate"] is not None
+    assert not sampled(keyed)
+
+
+def test_a_table_no_larger_than_the_sample_is_read(
+    run: InPlace, uploaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", ROWS)
+    chosen = ["ols_adjustment", "aipw", "propensity_strata"]
+    found = run(UNITS, estimators=chosen)
+    asked = request(UNITS, engine="memory", estimators=chosen)
+    memory = analyze(uploaded, asked, threads=2, on_step=lambda _: None)
+    assert found.engine == "memory"
+    assert len(found.report["estimates"]) == 3
+    for left, right in zip(found.report["estimates"], memory.report["estimates"], strict=True):
+        assert left["estimate"] == pytest.approx(right["estimate"], rel=1e-10)
+
+
+def test_the_notes_say_where_the_rows_are(folder: Path, server: Postgres) -> None:
+    of_files = in_files(folder, MAPPING, estimators=["ols_adjustment"]).report["notes"]
+    assert any("'t' of the source 'lake'" in note and "s1" in note for note in of_files)
+    of_server = in_postgres(server, folder, MAPPING, estimators=["ols_adjustment"]).report["notes"]
+    assert any("'public.sales' of the source 'shop'" in note and "computed again" in note for note in of_server)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "options", "field"),
+    [
+        ({**MAPPING, "covariates": ["x9"]}, {}, "mapping.covariates"),
+        (MAPPING, {"engine": "duckdb"}, "options.engine"),
+        (MAPPING, {"yes_no": ["region"]}, "options.yes_no"),
+        ({"y": "y", "treatment": "t"}, {"covariates": "auto"}, "options.covariates"),
+    ],
+)
+def test_what_a_table_in_place_does_not_allow_is_named(
+    run: InPlace, mapping: Mapping[str, object], options: Mapping[str, object], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        run(mapping, **options)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "reason"),
+    [
+        ({"table": "public.none"}, SourceDown, "no data for the table"), ({"table": "public.seen"}, SourceDown, "view"),
+        ({"key": "none"}, SourceDown, "no such column"),
+        ({"mapping": {**MAPPING, "cluster": ["extra"]}}, InvalidRequest, "jsonb"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_table_is_said(
+    server: Postgres, folder: Path, options: Mapping[str, object], error: type[CqoxError], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        in_postgres(server, folder, **{"mapping": MAPPING, **options})
+
+
+def test_damaged_files_are_a_source_that_is_down(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(SourceDown, match="'lake' cannot be read"):
+        in_files(tmp_path, MAPPING)

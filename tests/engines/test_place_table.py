@@ -1,0 +1,70 @@
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.engines.place_table import PlaceTable, opened_table
+from cqox.errors import InvalidRequest, SourceDown
+
+FRAME = pl.DataFrame(
+    {
+        "x": [1.5, float("nan"), None, 2.0, 3.0],
+        "X": [1, 2, 3, 4, None],
+        "word": ["a", "", None, "b", "\"'"],
+        "flag": [True, False, None, True, False],
+        "day": [date(1969, 12, 31), None, date(2026, 1, 1), None, None],
+        "at": pl.Series([datetime(2026, 1, 1, 9), None, None, None, None]).dt.replace_time_zone("Asia/Tokyo"),
+        "list": [[1], [2], [], None, [3]],
+    }
+)
+
+
+def no_server(question: object) -> bytes:
+    raise AssertionError(question)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[PlaceTable]:
+    paths = [tmp_path / f"{number}.parquet" for number in range(2)]
+    FRAME.head(2).write_parquet(paths[0])
+    FRAME.tail(3).write_parquet(paths[1])
+    place = {"source": "lake", "table": "t", "files": [str(path) for path in paths]}
+    with opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as found:
+        yield found
+
+
+def test_columns_have_kinds_and_lists_none(table: PlaceTable) -> None:
+    assert table.kinds == {"x": "real", "X": "whole", "word": "word", "flag": "word", "day": "day", "at": "moment"}
+    assert list(table.others) == ["list"]
+    with pytest.raises(InvalidRequest, match="'list' has the type List"):
+        table.columns(["x", "list"])
+
+
+def test_rows_are_numbered_through_the_files_and_read_by_their_numbers(table: PlaceTable) -> None:
+    rows, aliases = table.columns(["X", "x"])
+    numbers, values = table.engine.read(f"select rownumber, {aliases['X']} from {rows} order by rownumber")
+    np.testing.assert_array_equal(numbers, np.arange(5))
+    np.testing.assert_array_equal(values, [1, 2, 3, 4, np.nan])
+    found = table.read(np.array([1, 3]), ["X", "x", "word", "flag"])
+    assert found.rows() == [(2, None, "", "false"), (4, 2.0, "b", "true")]
+    assert table.read(None, ["at", "day"]).row(0) == (datetime(2026, 1, 1), date(1969, 12, 31))
+
+
+def test_words_are_texts_with_their_gaps(table: PlaceTable) -> None:
+    rows, aliases = table.columns(["word"])
+    found = table.words(f"select {aliases['word']}, count(*) from {rows} group by 1")
+    assert sorted(found, key=str) == sorted([("a", "1"), ("", "1"), (None, "1"), ("b", "1"), ("\"'", "1")], key=str)
+
+
+def test_files_of_other_columns_are_a_source_that_is_down(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "0.parquet")
+    pl.DataFrame({"b": ["x"]}).write_parquet(tmp_path / "1.parquet")
+    place = {"source": "lake", "table": "t", "files": [str(tmp_path / f"{number}.parquet") for number in range(2)]}
+    with (
+        pytest.raises(SourceDown, match="'lake'"),
+        opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table,
+    ):
+        table.read(None, ["a"])

@@ -1,0 +1,78 @@
+"""Tables in place in the file of named sources."""
+
+from pathlib import Path
+
+import pytest
+
+from services.config.configuration import SettingsError
+from services.config.places import places
+from services.config.sources import named_sources
+
+GOOD = """
+[shop]
+kind = "postgres"
+address = "postgresql://reader:${SHOP_PASSWORD}@db/shop"
+tables = ["public.sales", "public.returns"]
+key = "id"
+as_of = "2026-11-30"
+tenants = ["acme"]
+most_concurrent = 3
+meaning = "Sales by shop and week"
+[lake]
+kind = "parquet"
+folder = "FOLDER"
+[parts]
+address = "FOLDER"
+"""
+POSTGRES = "[a]\nkind='postgres'\naddress='postgresql://h/d'\ntables=['t']\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sources.toml"
+
+
+def test_tables_in_place_are_read_with_their_secrets_from_the_environment(path: Path) -> None:
+    path.write_text(GOOD.replace("FOLDER", str(path.parent)))
+    found = places(path, {"SHOP_PASSWORD": "xyzzy"})
+    assert found.keys() == {"shop", "lake"}
+    assert named_sources(path, {}).keys() == {"parts"}
+    shop, lake = found["shop"], found["lake"]
+    assert (shop.address, shop.tables) == ("postgresql://reader:xyzzy@db/shop", ("public.sales", "public.returns"))
+    assert (shop.key, shop.as_of, shop.tenants, shop.most_concurrent) == ("id", "2026-11-30", {"acme"}, 3)
+    assert (lake.folder, lake.tables, lake.key, lake.tenants) == (path.parent, ("lake",), None, None)
+    assert "xyzzy" not in repr(found)
+
+
+def test_without_the_setting_there_are_none() -> None:
+    assert places(Path()) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("['a b']\nkind='parquet'", "a name has"), (f"[{'a' * 61}]\nkind='parquet'", "at most 60 of them"),
+        (f"[a]\nkind='postgres'\naddress='postgresql://h/d'\ntables=['{'t' * 131}']", "at most 130 characters"),
+        ("[a]\nkind='oracle'", "kind is one of postgres, parquet"),
+        (POSTGRES + "folder='/tmp'", "unknown members folder"), ("[a]\nkind='postgres'\ntables=['t']", "an address"),
+        ("[a]\nkind='postgres'\naddress='postgresql://h/d'", "it needs tables"), (POSTGRES + "key=1", "key is a text"),
+        (POSTGRES + "tenants='acme'", "tenants is a list"), (POSTGRES + "most_concurrent=0", "from 1 to 64"),
+        ("[a]\nkind='postgres'\ntables=['t']\naddress='${ABSENT}'", "no variable ABSENT"),
+        ("[a]\nkind='parquet'\nfolder='/no/such/folder'", "a folder that exists"), ("[a]\nkind='parquet'", "a folder"),
+        ("[a]\nkind='parquet'\nfolder='.'\ntables=['../b']", "a folder"),
+        ("[a]\nkind='parquet'\nfolder='/tmp'\ntables=['../b']", "'../b' is not the name"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_source(path: Path, text: str, reason: str) -> None:
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=f"CQOX_SOURCES: .*{reason}"):
+        places(path, {})
+
+
+@pytest.mark.parametrize("address", ["host=h password=xyzzy plugh", "postgresql://me:xyzzy plugh@h:x y/d?xyzzy"])
+def test_an_address_that_is_none_is_not_repeated(path: Path, address: str) -> None:
+    path.write_text(f"[a]\nkind='postgres'\ntables=['t']\naddress='{address}'")
+    with pytest.raises(SettingsError, match="no connection string of PostgreSQL") as caught:
+        places(path, {})
+    assert "xyzzy" not in f"{caught.value} {caught.value.__cause__}"
+    assert "plugh" not in str(caught.value)

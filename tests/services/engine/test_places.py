@@ -1,0 +1,165 @@
+"""Tables in place of a running gateway and engine: a real PostgreSQL server, and a folder of files."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import polars as pl
+import psycopg
+import pytest
+
+from tests.servers import Postgres, running
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.xdist_group("places")
+ROWS = 210_000
+MAPPING = {"y": "y", "treatment": "t", "covariates": ["x", "region"], "unit_id": "id"}
+OPTIONS = {"estimators": ["ols_adjustment", "dml_plr"]}
+SECRET = "xyzzy plugh"
+ROWS_OF = (
+    "select i::bigint as id, (i % 7)::float8 / 3 + (i % 11 < 5)::int + sin(i) as y, (i % 11 < 5)::int as t, "
+    f"cos(i * 0.7) as x, 'r' || (i % 3) as region from generate_series(1, {ROWS}) i"
+)
+
+type Clients = tuple[httpx.Client, Callable[[], list[str]]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with running(Postgres()) as started:
+        started.execute(f"create table sales as {ROWS_OF}")
+        yield started
+
+
+@pytest.fixture
+def folder(server: Postgres, tmp_path: Path) -> Path:
+    frame = pl.DataFrame(server.execute("select * from sales"), schema=["id", "y", "t", "x", "region"], orient="row")
+    (tmp_path / "lake").mkdir()
+    for number in range(2):
+        half = ROWS // 2
+        frame.slice(number * half, half).write_parquet(tmp_path / "lake" / f"{number}.parquet")
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def clients(start, server: Postgres, folder: Path, tmp_path: Path) -> Iterator[Clients]:
+    (tmp_path / "sources.toml").write_text(
+        f'[shop]\nkind = "postgres"\naddress = "{server.url}"\ntables = ["public.sales"]\nkey = "id"\n'
+        f'[stated]\nkind = "postgres"\naddress = "{server.url}"\ntables = ["public.sales"]\nas_of = "2026-11-30"\n'
+        f'[lake]\nkind = "parquet"\nfolder = "{folder}"\nmeaning = "All sales"\n'
+        f'[theirs]\nkind = "parquet"\nfolder = "{folder}"\ntenants = ["acme"]\n'
+        '[away]\nkind = "postgres"\ntables = ["t"]\n'
+        "address = \"host=127.0.0.1 port=1 user=me password='${SECRET}'\"\n"
+    )
+    variables = {"CQOX_SOURCES": str(tmp_path / "sources.toml"), "SECRET": SECRET}
+    engine = start("-m", "services.engine", **variables)
+    with engine.ready_client():
+        gateway = start("-m", "services.gateway", ENGINE_URL=engine.url)
+        with gateway.ready_client() as client:
+            yield client, lambda: [*engine.lines, *gateway.lines]
+
+
+def asked(source: str, table: str, **options: object) -> dict[str, object]:
+    return {"source": source, "table": table, "mapping": MAPPING, "options": {**OPTIONS, **options}}
+
+
+def analyzed(client: httpx.Client, body: Mapping[str, object], **headers: str) -> httpx.Response:
+    return client.post("/api/analyze/comprehensive", json=body, headers=headers, timeout=120)
+
+
+def statements(server: Postgres) -> list[tuple[object, ...]]:
+    return server.execute(
+        "select pid from pg_stat_activity where application_name <> 'test' and wait_event_type = 'Lock'"
+    )
+
+
+def sessions(server: Postgres) -> list[tuple[object, ...]]:
+    return server.execute(
+        "select pid from pg_stat_activity where application_name <> 'test' and backend_type = 'client backend'"
+    )
+
+
+def test_tables_in_place_have_the_numbers_of_an_upload(clients: Clients, server: Postgres, folder: Path) -> None:
+    client, _ = clients
+    listed = {each["name"]: each for each in client.get("/api/sources").json()["sources"]}
+    assert listed.keys() == {"shop", "stated", "lake", "away"}
+    assert (listed["shop"]["kind"], listed["shop"]["tables"]) == ("postgresql", ["public.sales"])
+    assert (listed["lake"]["kind"], listed["lake"]["tables"], listed["lake"]["meaning"]) == (
+        "parquet", ["lake"], "All sales",
+    )  # fmt: skip
+    frame = pl.concat([pl.read_parquet(path) for path in sorted(folder.iterdir())])
+    content = frame.write_csv().encode()
+    dataset = client.post("/api/datasets", files={"file": ("sales.csv", content)}).json()["dataset_id"]
+    body = {"dataset_id": dataset, "mapping": MAPPING, "options": OPTIONS}
+    memory = {each["name"]: each for each in analyzed(client, body).json()["estimates"]}
+    found = {}
+    tables = [("shop", "public.sales", None), ("stated", "public.sales", "2026-11-30"), ("lake", "lake", "")]
+    for source, table, snapshot in tables:
+        answer = analyzed(client, asked(source, table))
+        assert answer.status_code == 200, answer.text
+        found[source] = report = answer.json()
+        origin = report["provenance"]
+        assert (origin["source"], origin["table"], origin["rows"]) == (source, table, ROWS)
+        assert origin["snapshot"] == snapshot or (snapshot == "" and origin["snapshot"])
+        assert origin["engine"].startswith("duckdb" if source == "lake" else "postgresql")
+        assert report["dataset_id"] == f"source:{source}:{table}"
+        for each in report["estimates"]:
+            other = memory[each["name"]]
+            assert each["n"] == other["n"] == ROWS
+            assert each["estimate"] == pytest.approx(other["estimate"], rel=1e-8)
+            assert each["standard_error"] == pytest.approx(other["standard_error"], rel=1e-8)
+    # Only rows that a snapshot identifies are answered from the cache.
+    again = {source: analyzed(client, asked(source, found[source]["provenance"]["table"])).json() for source in found}
+    assert {source: each["provenance"]["cache"] for source, each in again.items()} == {
+        "shop": "miss", "stated": "hit", "lake": "hit",
+    }  # fmt: skip
+    assert again["shop"]["analysis_id"] != found["shop"]["analysis_id"]
+    assert client.get(f"/api/analyses/{found['shop']['analysis_id']}").status_code == 200
+    wait_until(lambda: not sessions(server))
+
+
+def test_what_a_request_may_not_name_is_said(clients: Clients) -> None:
+    client, _ = clients
+    unknown = [("theirs", "theirs", "source"), ("none", "t", "source"), ("shop", "pg_class", "table")]
+    for source, table, field in unknown:
+        answer = analyzed(client, asked(source, table))
+        assert (answer.status_code, answer.json()["type"], answer.json()["field"]) == (404, "not-found", field)
+        assert "theirs" not in answer.json()["choices"]
+    for body in ({"source": "shop"}, {"table": "t"}, {"source": "shop", "table": "public.sales", "dataset_id": "test"}):
+        answer = analyzed(client, {**body, "mapping": MAPPING})
+        assert (answer.status_code, answer.json()["type"]) == (400, "invalid-request")
+        assert "either dataset_id, or source and table" in answer.json()["detail"]
+    answer = client.post("/api/analyze/preview", json=asked("shop", "public.sales"))
+    assert (answer.status_code, answer.json()["field"]) == (400, "source")
+
+
+def test_a_source_that_is_down_is_rested_and_its_password_is_nowhere(clients: Clients) -> None:
+    client, lines = clients
+    answers = [analyzed(client, asked("away", "t")) for _ in range(4)]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["type"]) == (503, "source-down"), answer.text
+        assert int(answer.headers["retry-after"]) >= 1
+    assert "has failed several times" in answers[-1].json()["detail"]
+    # The circuit of one source is none of another's.
+    assert analyzed(client, asked("lake", "lake")).status_code == 200
+    shown = "\n".join([*lines(), *(answer.text for answer in answers), client.get("/api/sources").text])
+    assert "'away'" in shown
+    for part in (SECRET, *SECRET.split()):
+        assert part not in shown
+
+
+def test_a_cancelled_request_and_a_passed_deadline_end_the_statement(clients: Clients, server: Postgres) -> None:
+    client, _ = clients
+    with psycopg.connect(server.url, application_name="test") as locker:
+        locker.execute("lock table sales in access exclusive mode")
+        answer = analyzed(client, asked("shop", "public.sales"), **{"X-Request-Timeout-Ms": "3000"})
+        assert answer.status_code == 504
+        wait_until(lambda: not sessions(server))
+
+        job = client.post(
+            "/api/analyze/comprehensive", json=asked("shop", "public.sales"), headers={"Prefer": "respond-async"}
+        ).json()
+        wait_until(lambda: statements(server))
+        assert client.delete(f"/api/jobs/{job['job_id']}").status_code in (200, 202, 204)
+        wait_until(lambda: not sessions(server))
+    assert analyzed(client, asked("shop", "public.sales")).status_code == 200

@@ -1,0 +1,37 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from cqox.errors import SourceDown
+from cqox.sources import Place, files_of, snapshot_of
+
+
+def lake(folder: Path, **members: object) -> Place:
+    return Place(name="lake", kind="parquet", folder=folder, tables=("lake", "part"), **members)
+
+
+def test_a_table_is_a_file_or_a_folder_or_the_folder_itself(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    for name in ("b.parquet", "part/a.parquet", "notes.txt"):
+        (tmp_path / name).touch()
+    assert files_of(lake(tmp_path), "lake") == [tmp_path / "b.parquet", tmp_path / "part/a.parquet"]
+    assert files_of(lake(tmp_path), "part") == [tmp_path / "part/a.parquet"]
+    assert files_of(lake(tmp_path), "b.parquet") == [tmp_path / "b.parquet"]
+    with pytest.raises(SourceDown, match="no data for the table 'none'"):
+        files_of(lake(tmp_path), "none")
+
+
+def test_a_snapshot_is_stated_or_that_of_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"1")
+    os.utime(path, ns=(1, 1))
+    first = snapshot_of(lake(tmp_path), "lake")
+    assert first == snapshot_of(lake(tmp_path), "lake")
+    os.utime(path, ns=(1, 2))
+    second = snapshot_of(lake(tmp_path), "lake")
+    path.write_bytes(b"12")
+    os.utime(path, ns=(1, 2))
+    assert len({first, second, snapshot_of(lake(tmp_path), "lake")}) == 3
+    assert snapshot_of(lake(tmp_path, as_of="v1"), "lake") == "v1"
+    assert snapshot_of(Place(name="shop", kind="postgres", tables=("t",)), "t") is None
