@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cqox.analysis.workers.failures import TaskFailed
     from cqox.analysis.workers.limits import ProcessLimits
     from cqox.analysis.workers.pool import WorkerPool
-    from cqox.analysis.workers.process import TaskFailed
     from cqox.analysis.workers.reply import Reply
     from cqox.analysis.workers.worker import Progress, Serve
 
@@ -20,7 +20,7 @@ _MODULES = {
     "Progress": "worker",
     "Reply": "reply",
     "Serve": "worker",
-    "TaskFailed": "process",
+    "TaskFailed": "failures",
     "WorkerPool": "pool",
 }
 

@@ -17,20 +17,20 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import Process, UNIXSocketStream
 
-import cqox.errors
 from cqox import telemetry
 from cqox.analysis.workers.environment import worker_environment
+from cqox.analysis.workers.failures import raised
 from cqox.analysis.workers.forked import ForkedProcess
 from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
 from cqox.analysis.workers.worker import Progress, Serve
-from cqox.contract.messages import Message, message_from
-from cqox.errors import CqoxError, InputError, LimitExceeded, SourceDown, StorageFull, StoreUnavailable, WorkerLost
+from cqox.contract.messages import Message
+from cqox.errors import CqoxError, LimitExceeded, WorkerLost
 from cqox.telemetry import TraceContext
 
-__all__ = ["TaskFailed", "WorkerProcess"]
+__all__ = ["WorkerProcess"]
 
 _RECEIVE_BYTES = 256 * 1024
 _REAP_SECONDS = 1.0
@@ -41,14 +41,6 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MOST_TIMES_THE_CPU = 10
 _ENDS = frozenset({"result", "error", "cancelled"})
 _logger = logging.getLogger("cqox.analysis.workers")
-
-
-class TaskFailed(CqoxError):
-    """A task raised an unexpected exception; the traceback is in the log."""
-
-
-class _InWorker(Exception):
-    """Traceback of a worker as text, for the log, which displays an exception on separate lines."""
 
 
 class WorkerProcess:
@@ -243,7 +235,7 @@ class WorkerProcess:
                 self.kill()
             telemetry.unfinished(last)
             raise
-        raise _raised(name, frame)
+        raise raised(name, frame)
 
     async def _answer(self, job: int, payload: bytes) -> None:
         # Shielded: half a frame would be no frame.
@@ -370,30 +362,6 @@ def _how_ended(status: int | None) -> str:
     if status < 0:
         return f"it was killed by {signal.Signals(-status).name}"
     return f"it exited with status {status}"
-
-
-def _raised(name: str, frame: Frame) -> Exception:
-    kind, detail = str(frame.body["error"]), str(frame.body["detail"])
-    if kind == "MemoryError":
-        return LimitExceeded(Message("analysis.out-of-memory"))
-    if kind == "FileTooLarge":
-        return LimitExceeded(Message("analysis.file-too-large"))
-    if kind in ("StoreUnavailable", "StorageFull"):
-        return StorageFull(detail) if kind == "StorageFull" else StoreUnavailable(detail)
-    message = frame.body.get("message")
-    sentence = message_from(message["code"], message["params"], detail) if isinstance(message, dict) else detail
-    if kind == "SourceDown":
-        return SourceDown(sentence)
-    known = getattr(cqox.errors, kind, None)
-    if isinstance(known, type) and issubclass(known, InputError):
-        choices = frame.body.get("choices")
-        return known(
-            sentence,
-            field=str(frame.body.get("field", "")),
-            choices=[str(choice) for choice in choices] if isinstance(choices, list) else [],
-        )
-    _logger.error("The task %s failed in its worker.", name, exc_info=_InWorker(detail))
-    return TaskFailed(Message("analysis.task-failed", error=kind))
 
 
 def _words(given: object) -> tuple[str, ...]:

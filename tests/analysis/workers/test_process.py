@@ -12,8 +12,9 @@ import anyio
 import pytest
 from anyio.abc import Process, UNIXSocketStream
 
+from cqox.analysis.workers.failures import TaskFailed
 from cqox.analysis.workers.limits import ProcessLimits
-from cqox.analysis.workers.process import TaskFailed, WorkerProcess
+from cqox.analysis.workers.process import WorkerProcess
 from cqox.analysis.workers.protocol import Decoder, Frame, Kind, encode
 from cqox.analysis.workers.reply import Reply
 from cqox.errors import InvalidRequest, LimitExceeded, StorageFull, StoreUnavailable, WorkerLost
