@@ -21,7 +21,6 @@ from cqox.analysis.fold_keys import fold_keys
 from cqox.analysis.mapping import names_in
 from cqox.analysis.opened import Opened
 from cqox.analysis.row_hash import RowHashing
-from cqox.analysis.sealed_tasks import MEMORY_BYTES
 from cqox.datasets import Column, ColumnsOnDisk
 from cqox.engines import SourceColumn
 from cqox.estimators.by_moments.catalog import CROSS_FITTED
@@ -34,6 +33,8 @@ KEY = "key"
 """The column of the files."""
 
 _PART_ROWS = 2**20
+_MEMORY_BYTES = 2**28
+"""The largest keys of an encrypted table, which are held in memory."""
 
 
 def key_column(opened: Opened) -> SourceColumn | None:
@@ -81,7 +82,7 @@ def key_files(opened: Opened, folder: Path | None, stack: ExitStack) -> list[Key
 
     Args:
         opened: the request.
-        folder: of the files, which are in plain text; None for files in memory, up to `MEMORY_BYTES`.
+        folder: of the files, which are in plain text; None for files in memory.
         stack: closes the files.
     """
     if not _are_needed(opened) or (folder is None and not _fit_into_memory(opened.rows)):
@@ -98,7 +99,7 @@ def _are_needed(opened: Opened) -> bool:
 
 
 def _fit_into_memory(rows: int) -> bool:
-    return hasattr(os, "memfd_create") and 8 * rows <= MEMORY_BYTES
+    return hasattr(os, "memfd_create") and 8 * rows <= _MEMORY_BYTES
 
 
 def _key_file(folder: Path | None, part: int, stack: ExitStack) -> KeyFile:

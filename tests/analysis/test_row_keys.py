@@ -81,7 +81,7 @@ def test_no_key_is_made_where_no_estimate_needs_one(
 def test_keys_of_an_encrypted_table_that_do_not_fit_into_memory_are_not_made(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_keys, "MEMORY_BYTES", 8 * ROWS - 1)
+    monkeypatch.setattr(row_keys, "_MEMORY_BYTES", 8 * ROWS - 1)
     with ExitStack() as stack:
         assert key_files(opened(table, MAPPING), None, stack) == []
         assert len(key_files(opened(table, MAPPING), tmp_path, stack)) == 1
