@@ -100,7 +100,7 @@ def test_measures_go_out_again_and_again_and_are_the_same_for_a_scraper(
         assert value_of(telemetry.exposition()[0].decode(), "cqox_rejections_total", 'policy="p"') == total
         receiver.wait_for(lambda received, sent=sent: len(received.sums.get(key, [])) > sent)
     metrics.count(metric_definitions.REJECTIONS, {"policy": "p", "reason": "Shed"})
-    telemetry.stop()
+    telemetry.stop(60.0)
     values = [value for value, _ in receiver.received.sums[key]]
     temporalities = {temporality for _, temporality in receiver.received.sums[key]}
     # As OTLP numbers them: 1 is what came since the last time, 2 what came since the start.

@@ -79,16 +79,16 @@ def test_a_valid_certificate_is_kept_at_a_restart(vault: Vault, bao: OpenBao, tm
 
 
 def test_a_certificate_is_renewed_at_two_thirds_of_its_life(vault: Vault, bao: OpenBao, tmp_path: Path) -> None:
-    bao.authority(ttl="3s")
+    bao.authority(ttl="9s")
     kept = issuer(vault, tmp_path)
     kept.begin()
-    assert 1 <= kept.keep() <= 2
+    assert 3 <= kept.keep() <= 6
     credentials = Credentials(tmp_path / "engine")
     first = credentials.current()
     wait_until(lambda: kept.keep() and credentials.current() is not first)
     assert time.time() < first.not_after
     assert credentials.current().not_after > first.not_after
-    assert 0 < vault.outage.leases["the certificate"] - vault.clock() < 4
+    assert 0 < vault.outage.leases["the certificate"] - vault.clock() < 10
 
 
 def test_a_failed_renewal_keeps_the_certificate_and_says_until_when(vault: Vault, bao: OpenBao, tmp_path: Path) -> None:

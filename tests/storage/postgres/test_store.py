@@ -238,7 +238,7 @@ async def test_a_retry_after_a_lost_answer_inserts_once_and_reports_the_insert(
 ) -> None:
     url = postgres_server.fresh(proxy.port)
     async with in_default(PostgresStore.open, url) as store:
-        await store.ping()
+        assert await store.load(ONE.analysis_id) is None
         proxy.lose_answer_to(b"INSERT INTO reports")
         assert await store.save(ONE) is True
         assert proxy.lost == 1
