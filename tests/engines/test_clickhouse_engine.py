@@ -1,7 +1,7 @@
 """ClickHouse in this process: `make engines` runs this."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import polars as pl
@@ -10,7 +10,9 @@ import pytest
 from cqox.engines import ClickHouseEngine, SourceColumn, SqlMoments
 from cqox.estimators import Settings
 from cqox.estimators.numerics.moments import Column, Is, Known, Moments
+from tests.engines import opened
 from tests.engines.contract import ESTIMATES, MomentsContract, table
+from tests.engines.opened import Store
 from tests.engines.stored import in_clickhouse
 from tests.estimators.by_moments.tables_of import both, same, study
 
@@ -21,17 +23,11 @@ COLUMNS = {
     "flag": SourceColumn(name="flag", kind="truth"),
 }
 
-type Store = Callable[[pl.DataFrame], SqlMoments]
-
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[ClickHouseEngine]:
-    # Here, so that the suites that leave these tests out can collect them.
-    from chdb.session import Session
-
-    session = Session()
-    yield ClickHouseEngine.opened(lambda statement: session.query(statement).bytes())
-    session.close()
+    with opened.clickhouse() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

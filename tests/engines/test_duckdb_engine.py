@@ -11,16 +11,15 @@ from cqox.engines import DuckDBEngine
 from cqox.estimators import Settings
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.numerics.moments import Column, Constant, Known, Moments
+from tests.engines import opened
 from tests.engines.stored import stored
 from tests.estimators.by_moments.tables_of import both, same, study
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
-    base = tmp_path_factory.getbasetemp()
-    opened = DuckDBEngine.opened(memory_bytes=2**28, threads=2, spill=base / "spill", folders=[base])
-    yield opened
-    opened.close()
+    with opened.duckdb(tmp_path_factory.getbasetemp()) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2")])
@@ -49,7 +48,7 @@ def test_missing_numbers_are_found_though_statistics_hide_them(engine: DuckDBEng
 
 def test_groups_that_do_not_fit_into_memory_are_spilled(tmp_path: Path) -> None:
     spill = tmp_path / "spill"
-    opened = DuckDBEngine.opened(memory_bytes=64 * 2**20, threads=2, spill=spill, folders=[tmp_path])
+    engine = DuckDBEngine.opened(memory_bytes=64 * 2**20, threads=2, spill=spill, folders=[tmp_path])
     found, over = [0], Event()
 
     def watch() -> None:
@@ -60,14 +59,14 @@ def test_groups_that_do_not_fit_into_memory_are_spilled(tmp_path: Path) -> None:
     try:
         numbers = np.arange(4_000_000)
         frame = pl.DataFrame({"unit": numbers // 2, "x": np.ones(len(numbers))})
-        source = stored(frame, tmp_path / "rows.parquet", opened)
+        source = stored(frame, tmp_path / "rows.parquet", engine)
         watching.start()
         squares, groups = source.squares([Column("x"), Constant(1.0)], [Column("unit")])
         assert (groups, squares.tolist()) == (2_000_000, [8_000_000.0, 8_000_000.0])
     finally:
         over.set()
         watching.join()
-        opened.close()
+        engine.close()
     assert max(found) > 2**20
 
 

@@ -9,21 +9,21 @@ import polars as pl
 import psycopg
 import pytest
 
-from cqox.engines import PostgresEngine, SourceColumn, SqlMoments
+from cqox.engines import PostgresEngine, SourceColumn
 from cqox.errors import UnusableData
 from cqox.estimators import Settings
 from cqox.estimators.by_moments.propensity import propensity
 from cqox.estimators.numerics.moments import Column, Known, Moments, linear
 from cqox.estimators.numerics.portable_folds import MISSING_KEY, whole_number_keys
+from tests.engines import opened
 from tests.engines.contract import ESTIMATES, MomentsContract, table
+from tests.engines.opened import Store
 from tests.engines.stored import in_postgres
 from tests.estimators.by_moments.tables_of import both, replaced, same, study, tables
 from tests.servers import Postgres, running
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("postgres engine")
-
-type Store = Callable[[pl.DataFrame], SqlMoments]
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +34,8 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def engines(server: Postgres) -> Iterator[Callable[[], PostgresEngine]]:
-    opened: list[PostgresEngine] = []
-
-    def make(statement_seconds: float = 60.0) -> PostgresEngine:
-        opened.append(PostgresEngine.opened(server.url, statement_seconds=statement_seconds))
-        return opened[-1]
-
-    yield make
-    for engine in opened:
-        engine.close()
+    with opened.postgres(server) as engines:
+        yield engines
 
 
 @pytest.fixture(scope="module")

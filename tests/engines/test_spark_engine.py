@@ -1,16 +1,18 @@
 """Spark on this machine: `make engines` runs this."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from cqox.engines import SparkEngine, SqlMoments
+from cqox.engines import SparkEngine
 from cqox.estimators import Settings
 from cqox.estimators.numerics.moments import Moments
+from tests.engines import opened
 from tests.engines.contract import ESTIMATES, MomentsContract, table
+from tests.engines.opened import Store
 from tests.engines.stored import in_spark
 from tests.estimators.by_moments.tables_of import both, same, study
 from tests.waiting import wait_until
@@ -18,26 +20,11 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-type Store = Callable[[pl.DataFrame], SqlMoments]
-
-OPTIONS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-}
-
 
 @pytest.fixture(scope="module")
 def session() -> "Iterator[SparkSession]":
-    # Here, so that the suites that leave these tests out can collect them.
-    from pyspark.sql import SparkSession
-
-    started = SparkSession.builder.master("local[2]").config(map=OPTIONS).getOrCreate()
-    started.sparkContext.setLogLevel("OFF")
-    yield started
-    started.stop()
+    with opened.spark() as session:
+        yield session
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,15 @@ import pytest
 
 from cqox.engines import DuckDBEngine
 from cqox.estimators.numerics.moments import Column, Constant, Moments
+from tests.engines import opened
 from tests.engines.contract import MomentsContract, table
 from tests.engines.stored import stored
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
-    base = tmp_path_factory.getbasetemp()
-    opened = DuckDBEngine.opened(memory_bytes=2**28, threads=2, spill=base / "spill", folders=[base])
-    yield opened
-    opened.close()
+    with opened.duckdb(tmp_path_factory.getbasetemp()) as engine:
+        yield engine
 
 
 class TestDuckDB(MomentsContract):

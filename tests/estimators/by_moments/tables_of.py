@@ -75,6 +75,21 @@ def study(
     )
 
 
+def over_time(data: Data) -> Data:
+    """The same rows in two periods, some of which are unknown."""
+    post = (np.random.default_rng(9).random(data.n) < 0.5).astype(float)
+    post[::301] = np.nan
+    y = data.y + 0.7 * np.nan_to_num(post) * data.treatment
+    return replaced(data, post=post, y=y, names={**data.names, "post": ("p",)})
+
+
+def without_covariates(data: Data) -> Data:
+    """The same rows, and nothing to adjust for."""
+    names = {role: words for role, words in data.names.items() if "covariates" not in role}
+    empty = np.empty((data.n, 0))
+    return replaced(data, covariates=empty, propensity_covariates=empty, names=names)
+
+
 def columns_of(data: Data) -> dict[str, np.ndarray]:
     """The columns of the table that holds these rows."""
     columns = {"y": data.y, "t": data.treatment, "key": data.row_key.astype(np.int64)}
@@ -82,6 +97,8 @@ def columns_of(data: Data) -> dict[str, np.ndarray]:
     columns |= {f"z{column}": values for column, values in enumerate(data.instruments.T)}
     if data.weights is not None:
         columns["w"] = data.weights
+    if data.post is not None:
+        columns["p"] = data.post
     return columns | {f"g{number}": codes for number, codes in enumerate(data.clusters)}
 
 
@@ -103,6 +120,7 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
         instruments=tuple(Column(name) for name in columns if name.startswith("z")),
         weights=Column("w") if data.weights is not None else None,
         clusters=tuple(Column(f"g{number}") for number in range(len(data.clusters))),
+        post=Column("p") if data.post is not None else None,
         row_key=Column("key"),
     )
 
@@ -137,13 +155,17 @@ def numbers(value: object, place: str = "") -> Iterator[tuple[str, float]]:
             yield place, float(value)
 
 
+def figures(estimate: Estimate) -> dict[str, float]:
+    """Every number of an estimate and of its diagnostics, by its place."""
+    fields = ("estimate", "standard_error", "ci_lower", "ci_upper", "p_value", "n", "n_effective")
+    stated = {field: getattr(estimate, field) for field in fields}
+    return dict(numbers({**stated, "diagnostics": dict(estimate.diagnostics)}))
+
+
 def same(memory: Estimate, moments: Estimate | Exception) -> None:
     """Fail where an estimate by moments has another number, word or warning than the one in memory."""
     assert isinstance(moments, Estimate), moments
-    fields = ("estimate", "standard_error", "ci_lower", "ci_upper", "p_value", "n", "n_effective")
-    left = {**{field: getattr(memory, field) for field in fields}, "diagnostics": dict(memory.diagnostics)}
-    right = {**{field: getattr(moments, field) for field in fields}, "diagnostics": dict(moments.diagnostics)}
-    ours, theirs = dict(numbers(right)), dict(numbers(left))
+    ours, theirs = figures(moments), figures(memory)
     assert len(ours.keys() & theirs.keys()) > 6
     # Errors that need the leverage of every row are computed in memory only where rows are few.
     assert {place.rpartition(".")[2][:3] for place in theirs.keys() - ours.keys()} <= {"HC2", "HC3"}

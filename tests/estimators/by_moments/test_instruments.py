@@ -1,9 +1,8 @@
-import numpy as np
 import pytest
 
 from cqox.errors import UnusableData
 from cqox.estimators.by_moments.encoded import NotByMoments
-from tests.estimators.by_moments.tables_of import both, replaced, same, study
+from tests.estimators.by_moments.tables_of import both, replaced, same, study, without_covariates
 
 NAMES = ["iv_2sls", "iv_liml", "iv_fuller"]
 
@@ -23,10 +22,7 @@ def test_the_numbers_are_those_of_the_rows_in_memory(design: dict[str, int], nam
 
 
 def test_wald_needs_no_covariates() -> None:
-    data = study(instruments=1)
-    names = {role: words for role, words in data.names.items() if "covariates" not in role}
-    empty = np.empty((data.n, 0))
-    same(*both("iv_wald", replaced(data, covariates=empty, propensity_covariates=empty, names=names)))
+    same(*both("iv_wald", without_covariates(study(instruments=1))))
 
 
 def test_few_clusters_are_left_to_the_sample() -> None:
