@@ -161,9 +161,10 @@ vault: $(VENV)/.test-ready  ## everything from a vault while all of it is replac
 	@$(BIN)/python -m tests.e2e.vaulted $(VAULT)
 
 .PHONY: engines
-engines: $(VENV)/.engines-ready  ## estimates by sums in ClickHouse and in Spark, which is started here (some minutes; installs a gigabyte)
+engines: $(VENV)/.engines-ready  ## estimates by sums in ClickHouse and in Spark, which is started here, and the table of all engines in docs/engines.md (some minutes; installs a gigabyte)
 	@tests/servers/java.sh
 	@$(BIN)/python -m pytest -n0 $(ENGINE_TESTS)
+	@$(BIN)/python -m tests.engines
 
 .PHONY: chaos
 chaos: $(VENV)/.test-ready  ## break gateway, engines, servers, links, disks and clocks while requests come in (CHAOS="engine-killed"; half an hour)

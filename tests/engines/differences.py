@@ -1,0 +1,65 @@
+"""Differences between estimates by sums in an engine and those of the same rows in memory."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from cqox.estimators import Data, Estimate, Plan, Settings, run
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.estimators.by_moments.rounds import run_rounds
+from cqox.estimators.numerics.moments import Moments
+from tests.estimators.by_moments.tables_of import ESTIMATORS, figures, over_time, study, tables, without_covariates
+
+__all__ = ["BOUND", "largest_difference", "largest_differences"]
+
+BOUND = 1e-8
+"""The largest relative difference that the documentation allows."""
+
+_SMALL = 1e-3
+_DESIGNS: tuple[dict[str, int], ...] = ({}, {"clusters": 300, "weights": True})
+
+
+def _studies() -> Iterable[tuple[Data, list[str]]]:
+    """Yield rows, and the estimates to make of them: those of one table share its passes."""
+    for design in _DESIGNS:
+        yield over_time(study(**design, instruments=2)), [name for name in BY_MOMENTS if name != "iv_wald"]
+        yield without_covariates(study(**design, instruments=1)), ["iv_wald"]
+
+
+def largest_differences(store: Callable[[pl.DataFrame], Moments]) -> dict[str, float]:
+    """Return the largest relative difference of each estimate, over all its numbers in all designs.
+
+    Raises:
+        AssertionError: an estimate could not be made.
+    """
+    largest = dict.fromkeys(BY_MOMENTS, 0.0)
+    for data, names in _studies():
+        made = tables(data, source=lambda columns: store(pl.DataFrame(columns)))
+        found = run_rounds(made, {name: partial(BY_MOMENTS[name], made) for name in names})
+        memory = Plan(data, Settings())
+        for name in names:
+            estimate = found[name]
+            assert isinstance(estimate, Estimate), f"{name}: {estimate}"
+            difference = largest_difference(figures(run(ESTIMATORS[name], memory)), figures(estimate))
+            largest[name] = max(largest[name], difference)
+    return largest
+
+
+def largest_difference(memory: Mapping[str, float], sums: Mapping[str, float]) -> float:
+    """Return the largest relative difference over the numbers that both have.
+
+    Numbers below .001 are compared relative to .001. Where only one of two is known, the difference is infinite.
+
+    Raises:
+        AssertionError: they have fewer than seven numbers in common.
+    """
+    places = sorted(memory.keys() & sums.keys())
+    assert len(places) >= 7, f"only {places} are in both"
+    left, right = (np.array([each[place] for place in places]) for each in (memory, sums))
+    known = np.isfinite(left) & np.isfinite(right)
+    if not np.array_equal(left[~known], right[~known], equal_nan=True):
+        return float("inf")
+    left, right = left[known], right[known]
+    return float(np.max(np.abs(left - right) / np.maximum(np.abs(left), _SMALL), initial=0.0))
