@@ -128,9 +128,9 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
         return function
     plain = [stage for stage in stages if isinstance(stage, Stage)]
     if len(plain) < len(stages):
-        raise TypeError(f"a {kind} cannot be guarded by a hedge, fallback or deadline: its result is not a value")
+        raise TypeError(f"{kind.named} cannot be guarded by a hedge, fallback or deadline: its result is not a value")
     if any(stage.check is not None for stage in plain):
-        raise TypeError(f"a {kind} cannot be guarded by a retry with retry_if: its result is not a value")
+        raise TypeError(f"{kind.named} cannot be guarded by a retry with retry_if: its result is not a value")
     if kind is Kind.ASYNC_GENERATOR:
         for stage in reversed(plain):
             function = bind_async_generator(function, stage)

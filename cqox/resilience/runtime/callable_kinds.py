@@ -24,6 +24,11 @@ class Kind(StrEnum):
         """True where the callee is awaited."""
         return self in (Kind.COROUTINE, Kind.ASYNC_GENERATOR, Kind.ASYNC_CONTEXT)
 
+    @property
+    def named(self) -> str:
+        """Its name with the indefinite article."""
+        return f"{'an' if self.startswith('a') else 'a'} {self}"
+
 
 @contextmanager
 def _context() -> Generator[None]:

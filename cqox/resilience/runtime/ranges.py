@@ -38,10 +38,13 @@ def as_seconds(value: Seconds) -> float:
 
 
 def as_listed[E: BaseException](value: Listed[E]) -> Covered[E]:
-    """Return exception classes as a tuple, and a predicate as it is; neither is checked."""
+    """Return exception classes as a tuple, and all else as it is; neither is checked."""
     if isinstance(value, type):
         return (cast("type[E]", value),)
-    return value if callable(value) else tuple(value)
+    given = cast("object", value)
+    if callable(given) or isinstance(given, str) or not isinstance(given, Collection):
+        return cast("Covered[E]", given)
+    return tuple(cast("Collection[type[E]]", given))
 
 
 def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool = False) -> float:

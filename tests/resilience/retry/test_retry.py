@@ -288,6 +288,8 @@ def test_an_exception_whose_notes_are_no_list_reaches_the_caller_as_it_is() -> N
         ({"idempotency_key": 1}, "idempotency_key must be True or False, not 1"),
         ({"exceptions": ()}, "exceptions must be an exception class, a non-empty tuple"),
         ({"exceptions": ("Down",)}, "exceptions must be"),
+        ({"exceptions": "Down"}, "exceptions must be an exception class, .*, not 'Down'"),
+        ({"exceptions": OSError(5)}, r"exceptions must be an exception class, .*, not OSError\(5\)"),
         ({"exceptions": judged_later}, "exceptions must be a plain function, not the coroutine function"),
         ({"max_retry_after": -1.0}, "max_retry_after must be"),
         ({"clock": 5}, "clock must have"),
