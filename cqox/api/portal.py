@@ -8,6 +8,7 @@ import atexit
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, suppress
@@ -146,6 +147,9 @@ class Portal[R]:
     def _new_loop(self) -> "_Loop[R]":
         if not self._registered:
             self._registered = True
+            # Exit functions run last to first, and the first finalizer of a process registers the one that removes
+            # temporary folders: before ours, so that the resource is closed while its folder is there.
+            weakref.finalize(self, int).detach()
             atexit.register(self.close)
         self._loop = _Loop(self._open)
         self._loop.begin()

@@ -265,6 +265,29 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert time.monotonic() - began < 60
 
 
+def test_a_temporary_folder_is_there_until_the_resource_is_closed_at_the_exit() -> None:
+    code = """if True:
+        import tempfile
+        from contextlib import asynccontextmanager
+        from pathlib import Path
+
+        from cqox.api.portal import Portal
+
+        @asynccontextmanager
+        async def open_folder():
+            with tempfile.TemporaryDirectory() as name:
+                yield Path(name)
+                print("there" if Path(name).is_dir() else "removed")
+
+        async def is_there(folder, on_step):
+            return folder.is_dir()
+
+        print(Portal(open_folder).start(is_there).wait())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout.split(), done.stderr) == (["True", "there"], "")
+
+
 def test_steps_can_be_taken_one_by_one_and_a_call_that_is_left_is_cancelled() -> None:
     ended = threading.Event()
 
