@@ -144,13 +144,23 @@ class PostgresSession:
 
     def _rows(self, statement: str) -> bytes:
         # Every value is quoted, so that an empty text is not missing.
-        text = f"copy ({statement}) to stdout (format csv, force_quote *, null '{NULL}')"
+        text = f"copy ({statement}) to stdout (format csv, force_quote *, null '{NULL}')".encode()
+        self._check_alone(text)
         found = bytearray()
-        with self._connection.cursor() as cursor, cursor.copy(text.encode()) as copy:
+        with self._connection.cursor() as cursor, cursor.copy(text) as copy:
             for block in copy:
                 found += block
                 self._check(len(found))
         return bytes(found)
+
+    def _check_alone(self, text: bytes) -> None:
+        """Refuse several statements, which COPY would run: one could end the transaction that only reads."""
+        from psycopg.errors import error_from_result
+        from psycopg.pq import ExecStatus
+
+        prepared = self._connection.pgconn.prepare(b"", text)
+        if prepared.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(prepared)
 
     def _check(self, size_bytes: int) -> None:
         if size_bytes > _MOST_BYTES:

@@ -68,6 +68,15 @@ def test_all_statements_see_the_rows_of_one_moment_and_change_none(server: Postg
         session.answer({"sums": "delete from growing returning a"}, seconds=60)
 
 
+@pytest.mark.parametrize("question", ["rows", "sums"])
+def test_a_question_is_one_statement(server: Postgres, session: PostgresSession, question: str) -> None:
+    others = "rollback; begin read write; create table taken (a int); commit"
+    statement = f"select 1) to stdout; {others}; copy (select 2" if question == "rows" else f"select 1; {others}"
+    with pytest.raises(SourceDown, match="SyntaxError 42601"):
+        session.answer({question: statement}, seconds=60)
+    assert server.execute("select to_regclass('taken')") == [(None,)]
+
+
 @pytest.mark.parametrize("ends", ["by its time", "by a cancellation"])
 def test_a_statement_is_ended(server: Postgres, ends: str) -> None:
     session = PostgresSession.opened(place(server.url))
