@@ -32,16 +32,21 @@ _PARAMETERS = {
     # Of a client that is gone, the server would otherwise learn when it answers; versions before 14 cannot.
     "client_connection_check_interval": "1s", "idle_in_transaction_session_timeout": "0",
 }  # fmt: skip
+# Rows of a table from which others inherit are theirs too, and a `ctid` is then of several rows.
 _SCHEMA = (
-    "select c.relkind::text, a.attname::text, t.typname::text, t.typcategory::text from pg_class c "
+    "with recursive base(type, oid) as (select oid, oid from pg_type where typtype <> 'd' union all "
+    "select d.oid, base.oid from pg_type d join base on base.type = d.typbasetype where d.typtype = 'd') "
+    "select case when exists (select 1 from pg_inherits i where i.inhparent = c.oid) then 'p' else c.relkind::text end,"
+    " a.attname::text, t.typname::text, t.typcategory::text from pg_class c "
     "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
-    "join pg_type t on t.oid = a.atttypid where c.oid = to_regclass(%s) order by a.attnum"
+    "join base on base.type = a.atttypid join pg_type t on t.oid = base.oid "
+    "where c.oid = to_regclass(%s) order by a.attnum"
 )
 _KINDS = {
     "int2": "whole", "int4": "whole", "int8": "whole", "date": "day", "timestamp": "moment", "timestamptz": "zoned",
-    "uuid": "word",
+    "float4": "real", "float8": "real", "numeric": "real", "uuid": "word",
 }  # fmt: skip
-_OF_CATEGORY = {"N": "real", "S": "word", "E": "word", "B": "word"}
+_OF_CATEGORY = {"S": "word", "E": "word", "B": "word"}
 
 
 class PostgresSession:

@@ -22,6 +22,11 @@ def server() -> Iterator[Postgres]:
         started.execute("""insert into "T" values (null, 'NaN', '')""")
         started.execute("create table growing (a int)")
         started.execute("create table part (a int) partition by range (a)")
+        started.execute("create table parent (a int)")
+        started.execute("create table child () inherits (parent)")
+        started.execute("create domain number as bigint")
+        started.execute("create domain id as number")
+        started.execute("create table kinds (a id, b money, c oid, d float4)")
         yield started
 
 
@@ -46,7 +51,16 @@ def test_columns_have_kinds_and_those_that_cannot_be_used_their_types(session: P
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "reason"), [("public.t", "no data"), ("t", "no data"), ("part", "is partitioned")])
+def test_a_domain_has_the_kind_of_its_type_and_numbers_that_are_no_doubles_none(session: PostgresSession) -> None:
+    found = json.loads(session.answer({"schema": "public.kinds"}, seconds=60))
+    assert found["columns"] == [
+        ["a", "whole", "int8"], ["b", "", "money"], ["c", "", "oid"], ["d", "real", "float4"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"), [("public.t", "no data"), ("t", "no data"), ("part", "is partitioned"), ("parent", "inherit")]
+)
 def test_a_table_that_cannot_be_summed_is_named(session: PostgresSession, table: str, reason: str) -> None:
     with pytest.raises(SourceDown, match=reason):
         session.answer({"schema": table}, seconds=60)
