@@ -22,7 +22,7 @@ from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.postgres_engine import DIALECT as POSTGRES
 from cqox.engines.remote_engine import RemoteEngine
 from cqox.engines.sql_moments import Engine
-from cqox.errors import InvalidRequest, SourceDown
+from cqox.errors import InvalidRequest, SourceDown, UnusableData
 from cqox.sources import NULL
 
 __all__ = ["Kind", "PlaceTable", "opened_table"]
@@ -44,6 +44,8 @@ _DUCKDB_CASTS = {
 _TID = 65_536
 """More rows than a page of PostgreSQL has."""
 _MEMORY_BYTES = 2**29
+_RESERVED = ("file_row_number", "file_index")
+"""Columns of DuckDB by which rows are numbered."""
 _ROW = "\0"
 """No column has this name."""
 
@@ -183,6 +185,7 @@ def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -
 def _parquet(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
     scanned = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
     schema = scanned.collect_schema()
+    _check_names(paths, schema.names())
     heights = [pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in paths]
     starts = np.cumsum([0, *heights[:-1]]).tolist()
     raw = engine.files(paths, numbered=True)
@@ -201,6 +204,17 @@ def _parquet(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
         words=partial(_words, engine),
         read=partial(_read_parquet, scanned, kinds),
     )
+
+
+def _check_names(paths: Sequence[Path], names: Sequence[str]) -> None:
+    """Refuse names that DuckDB has for itself, and those that it would mistake for each other between files."""
+    folded = [name.casefold() for name in names]
+    for name, plain in zip(names, folded, strict=True):
+        if plain in _RESERVED:
+            raise UnusableData(Message("sources.reserved-column", column=name), field="table")
+        # Between files, DuckDB finds columns by their names in whatever case.
+        if folded.count(plain) > 1 and any(list(pl.read_parquet_schema(path)) != list(names) for path in paths):
+            raise UnusableData(Message("sources.same-but-for-case", column=name), field="table")
 
 
 def _words(engine: DuckDBEngine, statement: str) -> list[tuple[str | None, ...]]:

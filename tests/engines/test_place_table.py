@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from cqox.engines.place_table import PlaceTable, opened_table
-from cqox.errors import InvalidRequest, SourceDown
+from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
 FRAME = pl.DataFrame(
     {
@@ -68,3 +68,26 @@ def test_files_of_other_columns_are_a_source_that_is_down(tmp_path: Path) -> Non
         opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table,
     ):
         table.read(None, ["a"])
+
+
+def open_files(folder: Path, *frames: pl.DataFrame) -> None:
+    paths = [folder / f"{number}.parquet" for number in range(len(frames))]
+    for path, frame in zip(paths, frames, strict=True):
+        frame.write_parquet(path)
+    place = {"source": "lake", "table": "t", "files": [str(path) for path in paths]}
+    with opened_table(place, folder, threads=1, after_read=lambda: None, ask=no_server):
+        pass
+
+
+@pytest.mark.parametrize("name", ["file_row_number", "File_Index"])
+def test_a_column_by_which_the_engine_numbers_rows_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnusableData, match=name):
+        open_files(tmp_path, pl.DataFrame({"a": [1], name: [0]}))
+
+
+def test_names_that_differ_in_case_alone_need_one_order_in_all_files(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [1.0], "X": [2.0], "y": [3.0]})
+    open_files(tmp_path, frame, frame)
+    open_files(tmp_path, frame.drop("X"), frame.select("y", "x"))
+    with pytest.raises(UnusableData, match="'x' has the name of another but for its case"):
+        open_files(tmp_path, frame, frame.select("X", "y", "x"))
