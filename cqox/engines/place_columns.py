@@ -8,7 +8,7 @@ import polars as pl
 
 from cqox.datasets import Column, Limits, names_an_id
 from cqox.datasets.table import Kind as ColumnKind
-from cqox.engines.place_table import Kind, PlaceTable
+from cqox.engines.place_table import Kind, PlaceTable, unusable_dates
 from cqox.engines.sql import SourceColumn
 
 __all__ = ["described_columns", "source_column", "typed"]
@@ -93,7 +93,10 @@ def _described(
     )  # fmt: skip
     if kind == "word":
         return _of_words(table, rows, alias, plain, 0 if math.isnan(facts[1]) else int(facts[1]))
-    low, high = (_bound(fact, kind) for fact in facts[1:3])
+    try:
+        low, high = (_bound(fact, kind) for fact in facts[1:3])
+    except OverflowError:
+        raise unusable_dates(name) from None
     means = kind in ("whole", "real") and not math.isnan(facts[3])
     is_binary = distinct == 2 and count > 2
     levels = _levels_of_numbers(table, rows, alias, kind) if is_binary and kind in ("whole", "real") else {}

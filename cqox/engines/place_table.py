@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import MAXYEAR, MINYEAR
 from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from cqox.engines.sql_moments import Engine
 from cqox.errors import InvalidRequest, SourceDown, UnusableData
 from cqox.sources import NULL
 
-__all__ = ["Kind", "PlaceTable", "opened_table"]
+__all__ = ["Kind", "PlaceTable", "opened_table", "unusable_dates"]
 
 type Ask = Callable[[Mapping[str, object]], bytes]
 type Kind = Literal["whole", "real", "word", "day", "moment"]
@@ -34,8 +35,11 @@ _TYPES: dict[Kind, pl.DataType] = {
 }  # fmt: skip
 
 _POSTGRES_CASTS = {
-    "whole": "{}::bigint", "real": "nullif({}::float8, 'NaN'::float8)", "word": "{}::text", "day": "{}::date",
-    "moment": "{}::timestamp", "zoned": "({} at time zone 'UTC')",
+    "whole": "{}::bigint", "real": "nullif({}::float8, 'NaN'::float8)", "word": "{}::text",
+    # The times `infinity` and `-infinity` are missing.
+    "day": "(case when isfinite({0}) then {0}::date end)",
+    "moment": "(case when isfinite({0}) then {0}::timestamp end)",
+    "zoned": "(case when isfinite({0}) then {0} at time zone 'UTC' end)",
 }  # fmt: skip
 _DUCKDB_CASTS = {
     "whole": "cast({} as bigint)", "real": "cast({} as double)", "word": "cast({} as varchar)",
@@ -162,6 +166,11 @@ def _postgres(table: str, after_read: Callable[[], None], ask: Ask) -> PlaceTabl
     )
 
 
+def unusable_dates(column: str) -> UnusableData:
+    """Return the error of a column with dates beyond those of Python."""
+    return UnusableData(Message("sources.unusable-dates", column=column), field="mapping")
+
+
 def _texts(content: bytes) -> list[tuple[str | None, ...]]:
     rows = csv.reader(StringIO(content.decode(), newline=""))
     return [tuple(None if cell == NULL else cell for cell in row) for row in rows]
@@ -174,12 +183,16 @@ def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -
         BytesIO(content), has_header=False, new_columns=list(names), null_values=NULL, infer_schema=False,
     )  # fmt: skip
     reads = {
-        "day": lambda column: column.str.to_date("%Y-%m-%d"),
-        "moment": lambda column: column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us"),
+        "day": lambda column: column.str.to_date("%Y-%m-%d", strict=False),
+        "moment": lambda column: column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
     }
-    return texts.select(
+    typed = texts.select(
         reads.get(kinds[name], lambda column, to=_TYPES[kinds[name]]: column.cast(to))(pl.col(name)) for name in names
     )
+    for name in names:
+        if typed[name].null_count() > texts[name].null_count():
+            raise unusable_dates(name)
+    return typed
 
 
 def _parquet(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
@@ -229,7 +242,12 @@ def _read_parquet(
     if rows is not None:
         wanted = pl.LazyFrame({_ROW: pl.Series(rows, dtype=pl.UInt32)})
         table = table.with_row_index(_ROW).join(wanted, on=_ROW, how="semi").drop(_ROW)
-    return table.collect(engine="streaming")
+    found = table.collect(engine="streaming")
+    for each in found.select(pl.selectors.temporal()):
+        years = each.dt.year()
+        if not years.is_between(MINYEAR, MAXYEAR).all():
+            raise unusable_dates(each.name)
+    return found
 
 
 def _cast(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:

@@ -15,7 +15,7 @@ from cqox.analysis.run import Finished, analyze, analyze_in_place
 from cqox.analysis.workers.asking import asking
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
-from cqox.errors import CqoxError, InvalidRequest, SourceDown
+from cqox.errors import CqoxError, InvalidRequest, SourceDown, UnusableData
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.sources import Place, PostgresSession
 from tests.estimators.by_moments.tables_of import numbers
@@ -218,6 +218,39 @@ def test_what_is_wrong_with_a_table_is_said(
 ) -> None:
     with pytest.raises(error, match=reason):
         in_postgres(server, folder, **{"mapping": MAPPING, **options})
+
+
+@pytest.mark.parametrize("rows", [100, 10_000])
+@pytest.mark.parametrize(("kind", "column"), [("date", "day"), ("timestamp", "moment"), ("timestamptz", "zoned")])
+def test_infinite_dates_are_missing_and_those_without_a_year_of_four_digits_are_refused(
+    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kind: str, column: str
+) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
+    name = f"of_{column}_{rows}"
+    server.execute(
+        f"create table {name} as select s.*, '2020-01-01'::{kind} + id * interval '1 h' as {column} from sales s"
+    )
+    server.execute(f"alter table {name} alter column {column} type {kind}")
+    server.execute(f"update {name} set {column} = 'infinity' where id = 3")
+    mapping = {"y": "y", "treatment": "t", "covariates": ["x0", column]}
+    asked = partial(in_postgres, server, tmp_path, mapping, table=name, estimators=["ols_adjustment"])
+    (found,) = asked().report["estimates"]
+    assert found["n"] == ROWS - 1
+    for year in ("0044-03-15 BC", "12000-03-15"):
+        server.execute(f"update {name} set {column} = '{year}' where id = 3")
+        with pytest.raises(UnusableData, match=f"'{column}' has dates before"):
+            asked()
+
+
+@pytest.mark.parametrize("rows", [100, 10_000])
+def test_dates_of_files_beyond_four_digits_are_refused(
+    frame: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
+    day = pl.date(9999, 1, 1) + pl.duration(days="id")
+    frame.with_columns(day=day).write_parquet(tmp_path / "0.parquet")
+    with pytest.raises(UnusableData, match="'day' has dates before"):
+        in_files(tmp_path, {**MAPPING, "covariates": ["x0", "day"]})
 
 
 def test_damaged_files_are_a_source_that_is_down(tmp_path: Path) -> None:
