@@ -35,7 +35,7 @@ _TYPES: dict[Kind, pl.DataType] = {
 }  # fmt: skip
 
 _POSTGRES_CASTS = {
-    "whole": "{}::bigint", "real": "nullif({}::float8, 'NaN'::float8)", "word": "{}::text",
+    "whole": "{}::bigint", "real": "nullif({}::float8, 'NaN'::float8)", "word": '{}::text collate "C"',
     # The times `infinity` and `-infinity` are missing.
     "day": "(case when isfinite({0}) then {0}::date end)",
     "moment": "(case when isfinite({0}) then {0}::timestamp end)",

@@ -12,9 +12,10 @@ import pytest
 
 from cqox.analysis import engine_sample
 from cqox.analysis.run import Finished, analyze, analyze_in_place
-from cqox.analysis.workers.asking import asking
+from cqox.analysis.workers.asking import ask, asking
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.engines.place_table import opened_table
 from cqox.errors import CqoxError, InvalidRequest, SourceDown, UnusableData
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.sources import Place, PostgresSession
@@ -251,6 +252,17 @@ def test_dates_of_files_beyond_four_digits_are_refused(
     frame.with_columns(day=day).write_parquet(tmp_path / "0.parquet")
     with pytest.raises(UnusableData, match="'day' has dates before"):
         in_files(tmp_path, {**MAPPING, "covariates": ["x0", "day"]})
+
+
+def test_words_are_compared_by_their_bytes(server: Postgres) -> None:
+    with (
+        answering(server.url),
+        opened_table(
+            {"source": "shop", "table": "public.sales"}, Path(), threads=1, after_read=lambda: None, ask=ask
+        ) as table,
+    ):
+        rows, aliases = table.columns(["region"])
+        assert table.words(f"select collation for ({aliases['region']}) from {rows} limit 1") == [('"C"',)]
 
 
 def test_damaged_files_are_a_source_that_is_down(tmp_path: Path) -> None:
