@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from cqox.contract.messages import Message
-from cqox.errors import LimitExceeded, SourceDown
+from cqox.errors import LimitExceeded, SourceDown, UnusableData
 from cqox.sources.place import Place
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class PostgresSession:
 
         Raises:
             SourceDown: the server fails, ends the statement, or has no such table.
+            UnusableData: it cannot compute with some values.
             LimitExceeded: there are too many rows.
         """
         with _translated(self._place):
@@ -189,6 +190,10 @@ def _translated(place: Place) -> Iterator[None]:
 
     try:
         yield
+    except psycopg.DataError as error:
+        # Values are at fault, and not the source: its circuit does not count it.
+        code = error.sqlstate or type(error).__name__
+        raise UnusableData(Message("sources.out-of-range", source=place.name, code=code), field="mapping") from None
     except psycopg.Error as error:
         reason = " ".join(filter(None, [type(error).__name__, error.sqlstate]))
         # Without the cause: the log would show its text.

@@ -6,7 +6,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from cqox.errors import SourceDown
+from cqox.errors import SourceDown, UnusableData
 from cqox.sources import NULL, Place, PostgresSession
 from tests.servers import Postgres, running
 from tests.waiting import wait_until
@@ -80,6 +80,14 @@ def test_all_statements_see_the_rows_of_one_moment_and_change_none(server: Postg
     assert session.answer(count, seconds=60) == before
     with pytest.raises(SourceDown, match="ReadOnlySqlTransaction 25006"):
         session.answer({"sums": "delete from growing returning a"}, seconds=60)
+
+
+@pytest.mark.parametrize("question", ["rows", "sums"])
+def test_values_that_cannot_be_computed_with_are_no_failure_of_the_source(
+    session: PostgresSession, question: str
+) -> None:
+    with pytest.raises(UnusableData, match="22003"):
+        session.answer({question: "select (10::numeric ^ 400)::float8"}, seconds=60)
 
 
 @pytest.mark.parametrize("question", ["rows", "sums"])
