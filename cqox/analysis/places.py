@@ -35,6 +35,7 @@ _logger = logging.getLogger("cqox.analysis.places")
 _FAILURES, _RECOVERY_SECONDS = 3, 10.0
 _MOST_QUEUED = 16
 _THREADS = 16
+"""Of one source: a server that does not answer holds a thread after its request, and none that another source needs."""
 _SLACK_SECONDS = 1.0
 """The server ends a statement this much later than the caller, so that the caller's deadline is what is reported."""
 _END_SECONDS = 5.0
@@ -77,7 +78,7 @@ class Places:
 
     def __init__(self, places: Mapping[str, Place]) -> None:
         self._places = dict(places)
-        self._limiter: CapacityLimiter | None = None
+        self._limiters: dict[str, CapacityLimiter] = {}
         self._slots = {
             name: Bulkhead(place.most_concurrent, _MOST_QUEUED, name=f"source {name}") for name, place in places.items()
         }
@@ -127,7 +128,7 @@ class Places:
     async def _record(self, tenant_id: str, request: AnalyzeRequest) -> PlaceRecord:
         """Return a table in place with a digest of its snapshot; without one, with a new digest."""
         place, table = self.find(tenant_id, request)
-        snapshot = await self._in_thread(snapshot_of, place, table)
+        snapshot = await self._in_thread(place, snapshot_of, place, table)
         known = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
         return PlaceRecord(
             dataset_id=request.dataset_id, digest=digest(canonical_json(known)), name=table, rows=0, columns=0,
@@ -175,17 +176,20 @@ class Places:
             "snapshot": record.snapshot,
         }
         session: _Session | None = None
-        await self._in_thread(partial(scratch.mkdir, mode=0o700))
+        await self._in_thread(place, partial(scratch.mkdir, mode=0o700))
         try:
             if place.kind == "parquet":
-                files = await self._in_thread(files_of, place, record.table)
+                files = await self._in_thread(place, files_of, place, record.table)
                 about["files"] = [str(path.absolute()) for path in files]
             else:
-                session = _Session(place, seconds_left, self._threads())
+                session = _Session(place, seconds_left, self._threads(place))
             yield Reading(
                 arguments={"place": about, "folder": str(scratch)}, serve=None if session is None else session.serve
             )
-            if place.kind == "parquet" and await self._in_thread(snapshot_of, place, record.table) != record.snapshot:
+            if (
+                place.kind == "parquet"
+                and await self._in_thread(place, snapshot_of, place, record.table) != record.snapshot
+            ):
                 raise SourceDown(Message("sources.changed", source=place.name, table=record.table), retry_after=1.0)
         except SourceDown as error:
             _logger.warning("%s", error)
@@ -194,16 +198,16 @@ class Places:
             with anyio.move_on_after(_END_SECONDS, shield=True):
                 if session is not None:
                     await session.end()
-                await self._in_thread(partial(rmtree, scratch, ignore_errors=True))
+                await self._in_thread(place, partial(rmtree, scratch, ignore_errors=True))
 
-    async def _in_thread[*Given, T](self, call: Callable[[*Given], T], *given: *Given) -> T:
-        return await run_in_thread(call, *given, limiter=self._threads(), abandon_on_cancel=True)
+    async def _in_thread[*Given, T](self, place: Place, call: Callable[[*Given], T], *given: *Given) -> T:
+        return await run_in_thread(call, *given, limiter=self._threads(place), abandon_on_cancel=True)
 
-    def _threads(self) -> CapacityLimiter:
+    def _threads(self, place: Place) -> CapacityLimiter:
         # It belongs to the event loop in which it is made.
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(_THREADS)
-        return self._limiter
+        if place.name not in self._limiters:
+            self._limiters[place.name] = CapacityLimiter(_THREADS)
+        return self._limiters[place.name]
 
 
 def provenance_of(record: DatasetRecord) -> dict[str, object]:

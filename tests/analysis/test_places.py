@@ -129,6 +129,29 @@ async def test_a_cancellation_ends_the_statement_that_runs_and_leaves_nothing(se
     assert not scratch.exists()
 
 
+async def test_a_source_that_does_not_answer_holds_no_thread_of_another(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places_module, "_THREADS", 1)
+    (tmp_path / "t.parquet").write_bytes(b"1")
+    lake = Place(name="lake", kind="parquet", folder=tmp_path, tables=("t.parquet",))
+    places = Places({"shop": shop(), "lake": lake})
+
+    async def read() -> None:
+        async with places.reading(await record_of(places), tmp_path / "place", seconds_left=lambda: 60.0) as reading:
+            assert reading.serve is not None
+            await reading.serve({})
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        await anyio.to_thread.run_sync(session.asked.wait)
+        with anyio.fail_after(60):
+            record = await places.record_of("default", asked("lake", "t.parquet"), NO_DATASETS)
+        assert isinstance(record, PlaceRecord)
+        group.cancel_scope.cancel()
+    await anyio.to_thread.run_sync(session.closed.wait)
+
+
 async def test_statements_have_the_time_that_is_left_and_the_connection_is_closed(
     session: Session, tmp_path: Path
 ) -> None:
