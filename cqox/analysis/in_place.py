@@ -28,12 +28,14 @@ from cqox.datasets import Column, ColumnsOnDisk, Description, redescribed
 from cqox.engines import SourceColumn, SqlMoments
 from cqox.engines.place_columns import described_columns, source_column, typed
 from cqox.engines.place_table import PlaceTable, opened_table
-from cqox.errors import InvalidRequest, SourceDown
+from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
 __all__ = ["InPlace", "in_place"]
 
 _COUNTED = ("unit_id", "cluster", "fixed_effects")
 """Roles whose different values are counted, however many."""
+_EXACT = 2.0**53
+"""Beyond, whole numbers that differ by one are one double."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,7 @@ def _opened(
 ) -> Opened:
     refuse_infinite(columns, list(columns))
     refuse_extreme(columns, roles)
+    _refuse_inexact(columns, roles)
     path = folder / "table"
     described = Description(name=str(place["table"]), rows=rows, columns=tuple(columns.values()), format="in place")
     read = Remedied(table=ColumnsOnDisk(path=path, height=rows), columns=columns, notes=())
@@ -152,6 +155,16 @@ def _opened(
         path=path, described=described, read=read, roles=roles, options=options, notes=tuple(notes),
         free=Candidates(names=(), excluded={}),
     )  # fmt: skip
+
+
+def _refuse_inexact(columns: Mapping[str, Column], roles: RoleMapping) -> None:
+    """Refuse numbers that name units where they are doubles and different ones may have become one."""
+    for role in _COUNTED:
+        for name in names_in(roles.get(role, ())):
+            column = columns[name]
+            bounds = [abs(each) for each in (column.minimum, column.maximum) if isinstance(each, float)]
+            if column.dtype == "float64" and max(bounds, default=0.0) > _EXACT:
+                raise UnusableData(Message("sources.inexact-names", column=name), field=f"mapping.{role}")
 
 
 def _with(opened: Opened, frame: pl.DataFrame) -> Opened:

@@ -254,6 +254,18 @@ def test_dates_of_files_beyond_four_digits_are_refused(
         in_files(tmp_path, {**MAPPING, "covariates": ["x0", "day"]})
 
 
+@pytest.mark.parametrize("rows", [100, 10_000])
+@pytest.mark.parametrize("role", ["unit_id", "cluster", "fixed_effects"])
+def test_names_of_units_that_would_lose_digits_are_refused(
+    frame: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, role: str
+) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
+    frame.with_columns(large=pl.col("id").cast(pl.UInt64) + 2**63).write_parquet(tmp_path / "0.parquet")
+    large = ["large"] if role == "fixed_effects" else "large"
+    with pytest.raises(UnusableData, match="'large' names units or groups by numbers so large"):
+        in_files(tmp_path, {"y": "y", "treatment": "t", "covariates": ["x0"], role: large})
+
+
 def test_words_are_compared_by_their_bytes(server: Postgres) -> None:
     with (
         answering(server.url),
