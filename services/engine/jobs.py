@@ -27,7 +27,8 @@ from services.http.response.problems import describe
 
 __all__ = ["described", "handlers", "record_of", "recorded", "remembered"]
 
-_ASKING_SECONDS = 0.5
+# Longer than a busy store takes: without its answer a job that was deleted through another engine is shown once more.
+_ASKING_SECONDS = 2.0
 
 
 def handlers(state: State) -> dict[str, Handler]:

@@ -1,9 +1,11 @@
 """Jobs of an engine: their records, their descriptions and their handlers."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
+import trio
 
 from cqox.analysis.jobs import Ending, Job, Outcome
 from cqox.contract import JobDescription, JobListing
@@ -101,6 +103,25 @@ async def test_a_job_that_the_store_cannot_know_or_a_store_that_is_away_leaves_i
         state.jobs["j"] = job
         assert await remembered(state.analyses, state.jobs, "j") is job
     assert await remembered(state.analyses, state.jobs, "unknown") is None
+
+
+@pytest.mark.trio
+async def test_a_slow_store_is_waited_for_and_a_hung_one_is_not(autojump_clock) -> None:
+    class Slow(Store):
+        def __init__(self, seconds: float) -> None:
+            super().__init__()
+            self.seconds = seconds
+
+        async def job(self, job_id: str):
+            await trio.sleep(self.seconds)
+            return await super().job(job_id)
+
+    for seconds, kept in ((1.5, False), (math.inf, True)):
+        state = state_of(store=Slow(seconds), records=Records())
+        state.jobs["j"] = a_finished()
+        began = trio.current_time()
+        assert (await remembered(state.analyses, state.jobs, "j") is not None) is kept
+        assert trio.current_time() - began <= 2.0
 
 
 @pytest.mark.trio
