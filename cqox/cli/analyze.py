@@ -1,4 +1,4 @@
-"""`cqox analyze`: an analysis of one file, on this machine or by a server."""
+"""`cqox analyze`: an analysis of one file, on this machine or by a server, or of a table of a server's source."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ from cqox.cli.exports import check_targets, format_of, write_report
 from cqox.cli.output import INTERRUPTED, Progress, error_console, print_error, print_json, result_console
 from cqox.cli.servers import open_client
 from cqox.contract.messages import Language, Message
-from cqox.errors import CqoxError
+from cqox.errors import CqoxError, InvalidRequest
+from cqox.sources import Source
 
 __all__ = ["FigureFormat", "Wanted", "analyze"]
 
@@ -32,9 +33,11 @@ class Wanted:
     """The arguments of the command line.
 
     Attributes:
-        data: a file, a folder or an address; for a server also a data set that it has.
+        data: a file, a folder or an address; for a server also a data set that it has. None for a table in place.
         server: address of the server that computes; None for this machine.
         token_file: file with the token for it; None for that of the environment.
+        source: source of a table in place; None for data.
+        table: one of its tables.
         query: a query on the database at that address; None for the data themselves.
         roles: values by role name, one string for each use of the flag.
         options: options of the analysis as `name=value` strings.
@@ -46,7 +49,7 @@ class Wanted:
         language: language of the sentences in report and figures.
     """
 
-    data: str
+    data: str | None
     server: str | None
     query: str | None
     roles: Mapping[str, Sequence[str]]
@@ -58,6 +61,8 @@ class Wanted:
     as_json: bool
     language: Language
     token_file: Path | None = None
+    source: str | None = None
+    table: str | None = None
 
 
 def analyze(wanted: Wanted) -> int:
@@ -85,18 +90,40 @@ def _computed(wanted: Wanted, progress: Progress) -> Report:
     check_targets(wanted.exports)
     options, read = options_of(wanted.options), read_options_of(wanted.read_options)
     mapping = mapping_of(wanted.roles)
-    data = source_of(wanted.data, wanted.query)
+    data = _data(wanted)
     if wanted.server is not None:
         with open_client(wanted.server, wanted.token_file) as client:
             report = client.analyze_request(
-                data, mapping, options, read=read, language=wanted.language, progress=progress.step
-            )
+                data, mapping, options, source=wanted.source, table=wanted.table, read=read, language=wanted.language,
+                progress=progress.step,
+            )  # fmt: skip
             return _written(wanted, report)
     with Session(bounds_of(os.environ)) as session:
         report = analyze_request(
             data, mapping, options, read=read, language=wanted.language, progress=progress.step, session=session
         )
         return _written(wanted, report)
+
+
+def _data(wanted: Wanted) -> Source | None:
+    """Return the data; None for a table in place.
+
+    Raises:
+        InvalidRequest: data and a table in place are given, or neither, or what does not go with one of them.
+    """
+    named = [name for name in (wanted.source, wanted.table) if name is not None]
+    if (wanted.data is None) != bool(named):
+        raise InvalidRequest(Message("terminal.data-or-table"), field="--source" if named else "DATA")
+    if wanted.data is not None:
+        return source_of(wanted.data, wanted.query)
+    if len(named) == 1:
+        raise InvalidRequest(Message("terminal.source-with-table"), field="--table" if wanted.source else "--source")
+    for flag, given in (("--query", wanted.query), ("--read", wanted.read_options)):
+        if given:
+            raise InvalidRequest(Message("terminal.source-without-flag", flag=flag), field=flag)
+    if wanted.server is None:
+        raise InvalidRequest(Message("terminal.source-needs-server"), field="--server")
+    return None
 
 
 def _written(wanted: Wanted, report: Report) -> Report:

@@ -42,6 +42,11 @@ QUERY_HELP = (
     "Analyse the result of a query on a database, which is then DATA: postgresql://user@host/name (password in "
     "PGPASSWORD or ~/.pgpass), sqlite:///path or duckdb:///path. Nothing can be written."
 )
+_SOURCE_HELP = (
+    "In place of DATA, a source of the server whose table is analysed where it is; needs --table and --server. "
+    "`cqox sources` lists them."
+)
+_TABLE_HELP = "One of the tables of --source."
 _METAVARS = {"columns": "COLUMN,…", "scalar": "NUMBER"}
 _OPTION_HELP = (
     "An option of the analysis, such as assignment=randomized, seed=7 or se=HC3; several values are separated by "
@@ -94,13 +99,15 @@ def analyze_flags() -> list[inspect.Parameter]:
     figures = typer.Option("--figures", help="Folder for the figures; NAME-figures where the file is if absent.")
     formats = typer.Option("--format", help="svg, png or json (Vega-Lite); may be repeated. svg if absent.")
     return [
-        parameter("data", Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)], ...),
+        parameter("data", Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]),
         parameter(
             "option",
             Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help=_OPTION_HELP)],
         ),
         parameter("server", ServerOption),
         parameter("token_file", TokenFileOption),
+        parameter("source", Annotated[str | None, typer.Option("--source", metavar="NAME", help=_SOURCE_HELP)]),
+        parameter("table", Annotated[str | None, typer.Option("--table", metavar="NAME", help=_TABLE_HELP)]),
         parameter("query", Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]),
         parameter("read", Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]),
         parameter("export", Annotated[list[Path] | None, typer.Option("--export", metavar="FILE", help=_EXPORT_HELP)]),

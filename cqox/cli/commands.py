@@ -47,9 +47,10 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
     app.command(
         "analyze",
         short_help="Analyse one file: verdict with reasons, estimates, figures, documents.",
-        help="Analyse one file, on this machine or by a server: print the verdict with its reasons and every estimate, "
-        "write figures and documents. Exit status: 0 for a report, 1 where data or files cannot be used or there is no "
-        "estimate, 2 for a wrong command line, 130 after Ctrl-C.",
+        help="Analyse one file, on this machine or by a server, or a table that stays in a source of the server: print "
+        "the verdict with its reasons and every estimate, write figures and documents. Exit status: 0 for a report, 1 "
+        "where data, files or the source cannot be used or there is no estimate, 2 for a wrong command line, 130 after "
+        "Ctrl-C.",
         epilog="Example: cqox analyze trial.csv --y outcome --treatment arm --covariates age,sex "
         "-o assignment=randomized --export report.html",
         rich_help_panel=_ANALYSES,
@@ -61,6 +62,12 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
     app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(
         _checked(_roles, installation)
     )
+    app.command(
+        "sources",
+        rich_help_panel=_ANALYSES,
+        short_help="List the sources of a server, and their tables.",
+        epilog="Example: cqox sources --server http://localhost:8082",
+    )(_checked(_sources, installation))
     app.command(
         "power",
         help="Plan a study: of effect, size (--n) and power one is computed from the other two, from numbers or from "
@@ -105,9 +112,11 @@ def _checked(command: Callable[..., None], installation: Installation) -> Callab
 
 
 def _analyze(
-    data: str,
+    data: str | None,
     server: str | None,
     token_file: Path | None,
+    source: str | None,
+    table: str | None,
     query: str | None,
     option: list[str] | None,
     read: list[str] | None,
@@ -121,11 +130,13 @@ def _analyze(
 ) -> None:
     from cqox.cli.analyze import Wanted, analyze
 
-    folder = figures or _folder_of_figures(data)
+    folder = figures or _folder_of_figures(data if data is not None else source or "")
     wanted = Wanted(
         data=data,
         server=server or None,
         token_file=token_file,
+        source=source,
+        table=table,
         query=query,
         roles={name: given or [] for name, given in roles.items()},
         options=option or [],
@@ -170,6 +181,16 @@ def _roles(
             token_file=token_file,
         )
     )
+
+
+def _sources(
+    server: ServerOption = None, token_file: TokenFileOption = None, json: _Json = False, *, lang: LanguageOption
+) -> None:
+    """List the sources that the operator of a server has named for you: with tables for `cqox analyze --source`, the
+    others are read as data sets. Exit status: 0 for success, 1 where the server fails, 2 for a wrong command line."""
+    from cqox.cli.sources import print_sources
+
+    raise typer.Exit(print_sources(server or None, token_file, as_json=json, language=lang))
 
 
 def _power(

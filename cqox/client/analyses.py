@@ -64,10 +64,10 @@ async def submit(
     key = key or str(uuid.uuid4())
     check_field(_KEY, key, shown="key", field="key")
     async with given(data, read) as found:
-        body = {"dataset_id": found.dataset_id, "mapping": dict(mapping), "options": dict(options)}
+        body = {**found.named(), "mapping": dict(mapping), "options": dict(options)}
         headers = {"Prefer": "respond-async", _KEY: key}
         request = json_call(_PATH, body, headers)
-        if found.file is not None or on_step is not None:
+        if found.place is None and (found.file is not None or on_step is not None):
             description = await uploaded(connection, found, on_step)
             if on_step is not None:
                 on_step({"step": "file", "notes": reading_notes(description, mapping)})

@@ -14,13 +14,14 @@ from cqox.api.portal import Portal
 from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
 from cqox.api.signatures import with_keywords
-from cqox.client import analyses, operations
+from cqox.client import analyses, operations, places
 from cqox.client.access_tokens import Grant
 from cqox.client.address import given_once, server_at
 from cqox.client.async_job import AsyncJob
 from cqox.client.async_stored import AsyncStoredCalls
 from cqox.client.connection import Connection
 from cqox.client.jobs import Started
+from cqox.client.places import data_or_table
 from cqox.client.remote_source import RemoteSource, report_of
 from cqox.contract import (
     AnalysisSummary,
@@ -32,6 +33,7 @@ from cqox.contract import (
     Health,
     Inference,
     Preview,
+    SourceSummary,
 )
 from cqox.contract.messages import LANGUAGES, Language
 
@@ -106,8 +108,10 @@ class AsyncClient(AsyncStoredCalls):
 
     async def analyze(
         self,
-        data: object,
+        data: object = None,
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -122,6 +126,8 @@ class AsyncClient(AsyncStoredCalls):
         Args:
             data: a frame or the path of a file as in `cqox.analyze`, or a data set of the server: its id, the name of
                 a sample, or what `upload` or `datasets` returned.
+            source: in place of data, a source of the server whose table is analysed where it is; `sources` lists them.
+            table: one of the tables of the source.
             read: how to read a file, such as `{"encoding": "cp932"}`.
             language: language of the sentences, `en` or `ja`.
             progress: as in `cqox.analyze`; an upload has the step `upload` with `sent_bytes` and `size_bytes`.
@@ -135,8 +141,9 @@ class AsyncClient(AsyncStoredCalls):
         """
         mapping, options = split(keywords)
         return await self.analyze_request(
-            data, mapping, options, read=read, language=language, progress=progress, timeout=timeout
-        )
+            data, mapping, options, source=source, table=table, read=read, language=language, progress=progress,
+            timeout=timeout,
+        )  # fmt: skip
 
     async def analyze_request(
         self,
@@ -144,6 +151,8 @@ class AsyncClient(AsyncStoredCalls):
         mapping: Mapping[str, JsonValue],
         options: Mapping[str, JsonValue],
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -151,16 +160,19 @@ class AsyncClient(AsyncStoredCalls):
     ) -> Report:
         """Do the same as `analyze` for `mapping` and `options` as the HTTP interface takes them."""
         check_language(language)
+        named = data_or_table(data, source, table)
         with shown(progress) as on_step:
             found = await analyses.analyze(
-                self._connection, data, mapping, options, read=read, timeout=timeout, on_step=on_step
+                self._connection, named, mapping, options, read=read, timeout=timeout, on_step=on_step
             )
         return report_of(*found, self._portal, language)
 
     async def submit(
         self,
-        data: object,
+        data: object = None,
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -171,6 +183,8 @@ class AsyncClient(AsyncStoredCalls):
 
         Args:
             data: as in `analyze`.
+            source: as in `analyze`.
+            table: as in `analyze`.
             read: as in `analyze`.
             language: of its report.
             progress: of the upload.
@@ -182,8 +196,9 @@ class AsyncClient(AsyncStoredCalls):
         """
         check_language(language)
         mapping, options = split(keywords)
+        named = data_or_table(data, source, table)
         with shown(progress) as on_step:
-            job = await analyses.submit(self._connection, data, mapping, options, read=read, key=key, on_step=on_step)
+            job = await analyses.submit(self._connection, named, mapping, options, read=read, key=key, on_step=on_step)
         return AsyncJob(self._connection, self._portal, job, language)
 
     def job(self, job_id: str, *, language: Language = LANGUAGES[0]) -> AsyncJob:
@@ -213,6 +228,10 @@ class AsyncClient(AsyncStoredCalls):
     async def datasets(self) -> Sequence[DatasetSummary]:
         """Return the data sets of the server: samples first, then newest first."""
         return await operations.datasets(self._connection)
+
+    async def sources(self) -> Sequence[SourceSummary]:
+        """Return the sources that the operator of the server has named; those with tables are analysed in place."""
+        return await places.sources(self._connection)
 
     async def delete_dataset(self, dataset_id: str, *, reports: bool = False) -> None:
         """Delete a data set, and with `reports` its reports, their figures and the ended jobs on it."""

@@ -12,6 +12,7 @@ from anyio import to_thread
 from pydantic import JsonValue
 
 from cqox.api.arguments import reading_options
+from cqox.client.places import TableInPlace
 from cqox.client.requests import check_text
 from cqox.contract import DatasetDescription, DatasetSummary, dataset_id, file_digest, read_fields
 from cqox.contract.messages import Message
@@ -48,14 +49,20 @@ class Given:
     """Data on the server, or on their way to it.
 
     Attributes:
-        dataset_id: the id that they have on the server.
-        file: what is uploaded if the server lacks them; None where an id was given.
+        dataset_id: the id that they have on the server; that of a table in place is its alone.
+        file: what is uploaded if the server lacks them; None where an id or a table in place was given.
         kind: library of the frame; None where it was none.
+        place: the table in place; None where data were given.
     """
 
     dataset_id: str
     file: GivenFile | None = None
     kind: FrameKind | None = None
+    place: TableInPlace | None = None
+
+    def named(self) -> Mapping[str, str]:
+        """Return the members of a request that name them."""
+        return {"dataset_id": self.dataset_id} if self.place is None else self.place.named()
 
 
 @asynccontextmanager
@@ -64,19 +71,20 @@ async def given(data: object, read: Mapping[str, object] | None, *, name: str | 
 
     Args:
         data: a frame or a source as in `cqox.analyze`, which is fetched here, or a data set of the server: its id, the
-            name of a sample, or what an upload or a listing returned. A text that is no id and no name of a sample is
-            an address.
+            name of a sample, or what an upload or a listing returned; or a table in place. A text that is no id and no
+            name of a sample is an address.
         read: options of reading a file.
         name: of the data set, for people; the file's name by default.
 
     Raises:
         InputError: the frame or the source cannot be read.
     """
-    known = _id_of(data)
+    known = _known(data)
     if known is not None:
         if read:
-            raise InvalidRequest(Message("client.read-without-file"), field="read")
-        yield Given(dataset_id=known)
+            of_place = Message("client.read-in-place")
+            raise InvalidRequest(Message("client.read-without-file") if known.place is None else of_place, field="read")
+        yield known
         return
     options, source = _options(read), parse(data)
     with tempfile.TemporaryDirectory(prefix="cqox-", ignore_cleanup_errors=True) as folder:
@@ -128,6 +136,14 @@ def _options(read: Mapping[str, object] | None) -> dict[str, JsonValue]:
     options = read_fields(reading_options(read))
     check_text(options)
     return options
+
+
+def _known(data: object) -> Given | None:
+    """Return what the server has already; None for data."""
+    if isinstance(data, TableInPlace):
+        return Given(dataset_id=f"source:{data.source}:{data.table}", place=data)
+    known = _id_of(data)
+    return None if known is None else Given(dataset_id=known)
 
 
 def _id_of(data: object) -> str | None:

@@ -17,12 +17,13 @@ from cqox.api.portal import OnStep, Portal
 from cqox.api.progress import Progress, shown
 from cqox.api.report import Report
 from cqox.api.signatures import with_keywords
-from cqox.client import analyses, operations
+from cqox.client import analyses, operations, places
 from cqox.client.access_tokens import Grant
 from cqox.client.address import given_once, server_at
 from cqox.client.analyses import Finished
 from cqox.client.connection import Connection
 from cqox.client.jobs import Started
+from cqox.client.places import data_or_table
 from cqox.client.portal_calls import started
 from cqox.client.remote_source import RemoteSource, report_of
 from cqox.client.sync_job import Job
@@ -38,6 +39,7 @@ from cqox.contract import (
     Health,
     Inference,
     Preview,
+    SourceSummary,
 )
 from cqox.contract.messages import LANGUAGES, Language
 
@@ -118,8 +120,10 @@ class Client(StoredCalls):
 
     def analyze(
         self,
-        data: object,
+        data: object = None,
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -134,6 +138,8 @@ class Client(StoredCalls):
         Args:
             data: a frame or the path of a file as in `cqox.analyze`, or a data set of the server: its id, the name of
                 a sample, or what `upload` or `datasets` returned.
+            source: in place of data, a source of the server whose table is analysed where it is; `sources` lists them.
+            table: one of the tables of the source.
             read: how to read a file, such as `{"encoding": "cp932"}`.
             language: language of the sentences, `en` or `ja`.
             progress: as in `cqox.analyze`; an upload has the step `upload` with `sent_bytes` and `size_bytes`.
@@ -147,8 +153,9 @@ class Client(StoredCalls):
         """
         mapping, options = split(keywords)
         return self.analyze_request(
-            data, mapping, options, read=read, language=language, progress=progress, timeout=timeout
-        )
+            data, mapping, options, source=source, table=table, read=read, language=language, progress=progress,
+            timeout=timeout,
+        )  # fmt: skip
 
     def analyze_request(
         self,
@@ -156,6 +163,8 @@ class Client(StoredCalls):
         mapping: Mapping[str, JsonValue],
         options: Mapping[str, JsonValue],
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -163,10 +172,11 @@ class Client(StoredCalls):
     ) -> Report:
         """Do the same as `analyze` for `mapping` and `options` as the HTTP interface takes them."""
         check_language(language)
+        named = data_or_table(data, source, table)
 
         async def work(connection: Connection, on_step: OnStep) -> Finished:
             return await analyses.analyze(
-                connection, data, mapping, options, read=read, timeout=timeout, on_step=on_step
+                connection, named, mapping, options, read=read, timeout=timeout, on_step=on_step
             )
 
         with shown(progress) as on_step:
@@ -174,8 +184,10 @@ class Client(StoredCalls):
 
     def submit(
         self,
-        data: object,
+        data: object = None,
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -186,6 +198,8 @@ class Client(StoredCalls):
 
         Args:
             data: as in `analyze`.
+            source: as in `analyze`.
+            table: as in `analyze`.
             read: as in `analyze`.
             language: of its report.
             progress: of the upload.
@@ -205,9 +219,10 @@ class Client(StoredCalls):
         """
         check_language(language)
         mapping, options = split(keywords)
+        named = data_or_table(data, source, table)
 
         async def work(connection: Connection, on_step: OnStep) -> Started:
-            return await analyses.submit(connection, data, mapping, options, read=read, key=key, on_step=on_step)
+            return await analyses.submit(connection, named, mapping, options, read=read, key=key, on_step=on_step)
 
         with shown(progress) as on_step:
             return Job(self._portal, started(self._portal, work).wait(on_step), language)
@@ -243,6 +258,10 @@ class Client(StoredCalls):
     def datasets(self) -> Sequence[DatasetSummary]:
         """Return the data sets of the server: samples first, then newest first."""
         return started(self._portal, lambda connection, _: operations.datasets(connection)).wait()
+
+    def sources(self) -> Sequence[SourceSummary]:
+        """Return the sources that the operator of the server has named; those with tables are analysed in place."""
+        return started(self._portal, lambda connection, _: places.sources(connection)).wait()
 
     def delete_dataset(self, dataset_id: str, *, reports: bool = False) -> None:
         """Delete a data set, and with `reports` its reports, their figures and the ended jobs on it."""

@@ -206,6 +206,25 @@ def test_findings_are_printed_and_their_flags_settle_them(tmp_path):
     assert "--option accept" not in accepted.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Give either DATA, or --source and --table"),
+        (["trial.csv", "--source", "shop", "--table", "t"], "Give either DATA, or --source and --table"),
+        (["--source", "shop", "--server", "http://127.0.0.1:1"], "--source and --table go together"),
+        (["--table", "t", "--server", "http://127.0.0.1:1"], "--source and --table go together"),
+        (["--source", "shop", "--table", "t"], "Say which with --server"),
+        (["--source", "shop", "--table", "t", "--query", "SELECT 1"], "--query is for data"),
+        (["--source", "shop", "--table", "t", "--read", "encoding=cp932"], "--read is for data"),
+    ],
+)
+def test_a_table_in_place_excludes_what_is_for_data(arguments, said, monkeypatch):
+    monkeypatch.delenv("CQOX_URL", raising=False)
+    done = run(*arguments, "--y", "y", "--treatment", "w", "--no-figures")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def test_a_server_that_does_not_answer_is_named(table):
     done = run("absent", *ROLES_GIVEN, "--no-figures", "--server", "http://127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")

@@ -12,7 +12,19 @@ from cqox.cli.installation import Installation, StorePlace
 from cqox.contract.messages import Message
 from services.cli.app import app as of_services
 
-COMMANDS = ("analyze", "login", "logout", "roles", "power", "report", "mcp", "explain", "estimators", "doctor")
+COMMANDS = (
+    "analyze",
+    "login",
+    "logout",
+    "roles",
+    "sources",
+    "power",
+    "report",
+    "mcp",
+    "explain",
+    "estimators",
+    "doctor",
+)
 
 
 def names(of: typer.Typer) -> list[str]:

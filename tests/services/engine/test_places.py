@@ -1,5 +1,6 @@
 """Tables in place of a running gateway and engine: a real PostgreSQL server, and a folder of files."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import httpx
 import polars as pl
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+import cqox
+from cqox.cli.app import app
+from cqox.errors import NotFound
 from tests.servers import Postgres, running
 from tests.waiting import wait_until
 
@@ -131,6 +136,48 @@ def test_what_a_request_may_not_name_is_said(clients: Clients) -> None:
         assert "either dataset_id, or source and table" in answer.json()["detail"]
     answer = client.post("/api/analyze/preview", json=asked("shop", "public.sales"))
     assert (answer.status_code, answer.json()["field"]) == (400, "source")
+
+
+def test_a_client_and_the_command_line_name_a_table_in_place(clients: Clients, tmp_path: Path) -> None:
+    http, _ = clients
+    url = str(http.base_url).rstrip("/")
+    with cqox.Client(url) as client:
+        listed = {each.name: list(each.tables) for each in client.sources()}
+        assert listed == {"shop": ["public.sales"], "stated": ["public.sales"], "lake": ["lake"], "away": ["t"]}
+        steps: list[object] = []
+        report = client.analyze(
+            source="stated",
+            table="public.sales",
+            **MAPPING,
+            **OPTIONS,
+            progress=lambda step: steps.append(step["step"]),
+        )
+        assert (report.dataset_id, report.provenance.rows) == ("source:stated:public.sales", ROWS)
+        assert "estimate.dml_plr" in steps
+        assert not {"upload", "file"} & set(steps)
+        job = client.submit(source="stated", table="public.sales", **MAPPING, **OPTIONS)
+        assert job.wait().analysis_id == report.analysis_id
+        with pytest.raises(NotFound) as caught:
+            client.analyze(source="shop", table="public.sale", **MAPPING)
+        assert (caught.value.field, caught.value.choices) == ("table", ("public.sales",))
+    assert [*commanded(url, "sources")[1].split()[4:6]] == ["shop", "public.sales"]
+    place = ("--source", "stated", "--table", "public.sales")
+    roles = ("--y", "y", "--treatment", "t", "--covariates", "x,region", "--unit-id", "id", "--no-figures", "--json")
+    status, out, _ = commanded(url, "analyze", *place, *roles, "-o", "estimators=ols_adjustment,dml_plr")
+    assert (status, json.loads(out)["analysis_id"]) == (0, report.analysis_id)
+    for source, table, valid in (("sho", "public.sales", "Valid: shop"), ("shop", "sales", "Valid: public.sales")):
+        status, out, said = commanded(url, "analyze", "--source", source, "--table", table, *roles)
+        assert (status, out) == (1, "")
+        assert valid in said
+    # A source that cannot be reached is no mistake of the command line either.
+    status, _, said = commanded(url, "analyze", "--source", "away", "--table", "t", *roles)
+    assert status == 1
+    assert "'away' cannot be read" in said
+
+
+def commanded(url: str, *arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [*arguments, "--server", url, "--lang", "en"], catch_exceptions=False)
+    return done.exit_code, done.stdout, done.stderr
 
 
 def test_a_source_that_is_down_is_rested_and_its_password_is_nowhere(clients: Clients) -> None:
