@@ -2,60 +2,107 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.pipeline.part import Limit, Part
 from cqox.resilience.retry.retry import Retry
 
-__all__ = ["order_warnings"]
+__all__ = ["OrderWarning", "order_warnings"]
 
+_PAGE = "docs/resilience/order-of-parts.md"
 _SLOTS = frozenset({"Bulkhead", "AdaptiveLimit"})
 _ADMISSION_CONTROLS = frozenset({"Shed", "Drain"})
 
 
-def order_warnings(parts: Sequence[Part]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderWarning:
+    """A questionable choice; its text names the section of the documentation that explains it.
+
+    Attributes:
+        text: the choice and its effect, in words.
+        section: anchor of the section.
+    """
+
+    text: str
+    section: str
+
+    @property
+    def page(self) -> str:
+        """Path of the page in the repository, with the anchor of the section."""
+        return f"{_PAGE}#{self.section}"
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.page})"
+
+
+def order_warnings(parts: Sequence[Part]) -> Iterator[OrderWarning]:
     """Yield one warning per questionable choice; `parts` are ordered outermost first."""
     retries = [at for at, part in enumerate(parts) if isinstance(part, Retry)]
     limits = [at for at, part in enumerate(parts) if isinstance(part, Limit)]
     if len(retries) > 1:
         attempts = " x ".join(str(part.settings.max_attempts) for part in parts if isinstance(part, Retry))
-        yield f"two retries multiply: one call may make {attempts} attempts"
+        yield OrderWarning(text=f"two retries multiply: one call may make {attempts} attempts", section="two-retries")
     for at in retries:
         yield from _retry_warnings(parts, at, limits)
     if not limits:
-        yield "no timeout bounds an attempt: only the caller's deadline ends a callee that hangs"
+        yield OrderWarning(
+            text="no timeout bounds an attempt: only the caller's deadline ends a callee that hangs",
+            section="no-timeout",
+        )
     for at, part in enumerate(parts):
         if part.kind in _SLOTS and any(limit < at for limit in limits):
-            yield f"the timeout outside of the {part.kind} counts the time in its queue"
+            yield OrderWarning(
+                text=f"the timeout outside of the {part.kind} counts the time in its queue",
+                section="timeout-outside-of-a-queue",
+            )
         if part.kind in _SLOTS and any(isinstance(outer, CircuitBreaker) for outer in parts[:at]):
-            yield f"the {part.kind} inside of the circuit breaker makes probes wait in its queue"
+            yield OrderWarning(
+                text=f"the {part.kind} inside of the circuit breaker makes probes wait in its queue",
+                section="queue-inside-of-the-breaker",
+            )
         if part.kind == "Fallback" and any(isinstance(outer, Retry | CircuitBreaker) for outer in parts[:at]):
-            yield "the parts outside of the Fallback never see a failure"
+            yield OrderWarning(
+                text="the parts outside of the Fallback never see a failure", section="fallback-inside-of-other-parts"
+            )
     yield from _timeout_warnings(parts)
 
 
-def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> Iterator[str]:
+def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> Iterator[OrderWarning]:
     retry = parts[at]
     assert isinstance(retry, Retry)
     settings = retry.settings
     if settings.max_attempts > 1 and not settings.idempotent:
-        yield "the retry is not idempotent: only requests that were never sent are repeated"
+        yield OrderWarning(
+            text="the retry is not idempotent: only requests that were never sent are repeated",
+            section="retry-without-idempotency",
+        )
     if any(limit < at for limit in limits) and not any(limit > at for limit in limits):
-        yield "the only timeout is outside of the retry: one attempt that hangs leaves no time for another"
+        yield OrderWarning(
+            text="the only timeout is outside of the retry: one attempt that hangs leaves no time for another",
+            section="timeout-outside-of-the-retry",
+        )
     for inner in parts[at + 1 :]:
         if inner.kind in _SLOTS | _ADMISSION_CONTROLS:
-            yield f"the {inner.kind} is inside of the retry: each attempt must be admitted again"
+            yield OrderWarning(
+                text=f"the {inner.kind} is inside of the retry: each attempt must be admitted again",
+                section="admission-inside-of-the-retry",
+            )
         if isinstance(inner, CircuitBreaker):
             threshold = inner.settings.failure_threshold
             if inner.settings.failure_rate is None and threshold <= settings.max_attempts:
-                yield (
-                    f"the circuit breaker inside of the retry counts attempts: one call of {settings.max_attempts} "
-                    f"reaches its threshold of {threshold}"
+                yield OrderWarning(
+                    text=f"the circuit breaker inside of the retry counts attempts: one call of "
+                    f"{settings.max_attempts} reaches its threshold of {threshold}",
+                    section="breaker-inside-of-the-retry",
                 )
 
 
-def _timeout_warnings(parts: Sequence[Part]) -> Iterator[str]:
+def _timeout_warnings(parts: Sequence[Part]) -> Iterator[OrderWarning]:
     bounds = [part.seconds for part in parts if isinstance(part, Limit)]
     for outer, inner in itertools.pairwise(bounds):
         if inner >= outer:
-            yield f"the inner timeout of {inner:g} s never expires: the outer one of {outer:g} s expires first"
+            yield OrderWarning(
+                text=f"the inner timeout of {inner:g} s never expires: the outer one of {outer:g} s expires first",
+                section="inner-timeout-that-never-expires",
+            )

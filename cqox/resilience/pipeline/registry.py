@@ -86,6 +86,23 @@ class Registry:
         """Return the state of every entry by its key."""
         return {key: entry.snapshot() for key, entry in self._listed()}
 
+    def explain(self) -> str:
+        """Describe every policy as its `explain` does, with warnings, and in one line each part that is in none."""
+        listed = self._listed()
+        policies = [(key, entry) for key, entry in listed if hasattr(entry, "explain")]
+        inside = {id(part) for _, policy in policies for part in getattr(policy, "parts", ())}
+        lines = list[str]()
+        for key, policy in policies:
+            # The number of a second policy of one name is in its key alone.
+            title = "" if key == getattr(policy, "name", key) else f"{key}: "
+            lines.append(title + cast("Any", policy).explain())
+        lines += [
+            f"{key}: {cast('Any', entry).describe()}"
+            for key, entry in listed
+            if hasattr(entry, "describe") and not hasattr(entry, "explain") and id(entry) not in inside
+        ]
+        return "\n".join(lines)
+
     def isolate(self, key: str) -> None:
         """Make the circuits of `key` reject every call until `reset`.
 

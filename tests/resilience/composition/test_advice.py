@@ -1,12 +1,36 @@
-"""Warnings about questionable orders of parts."""
+"""Warnings about questionable orders of parts, and the sections of the page that explain them."""
 
+import ast
+import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cqox.resilience import Bulkhead, CircuitBreaker, Drain, FailureRate, Fallback, Retry, Timeout
+from cqox.resilience.composition import advice
 from cqox.resilience.composition.advice import order_warnings
 from cqox.resilience.pipeline.part import Part
+
+ROOT = Path(__file__).parents[3]
+
+
+def anchors(page: Path) -> list[str]:
+    """Anchors of the headings of a page, as GitHub and the site make them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def sections() -> set[str]:
+    """Every section that the source of the warnings names."""
+    return {
+        keyword.value.value
+        for node in ast.walk(ast.parse(inspect.getsource(advice)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "OrderWarning"
+        for keyword in node.keywords
+        if keyword.arg == "section" and isinstance(keyword.value, ast.Constant)
+    }
 
 
 @pytest.mark.parametrize(
@@ -30,7 +54,7 @@ from cqox.resilience.pipeline.part import Part
     ],
 )
 def test_questionable_orders_are_warned_of(parts: Callable[[], tuple[Part, ...]], warning: str) -> None:
-    assert [line for line in order_warnings(parts()) if warning in line]
+    assert [line for line in order_warnings(parts()) if warning in line.text]
 
 
 @pytest.mark.parametrize(
@@ -50,4 +74,17 @@ def test_sound_orders_are_not_warned_of(parts: Callable[[], tuple[Part, ...]]) -
 
 def test_no_parts_have_no_timeout_and_nothing_else_to_warn_of() -> None:
     (warning,) = order_warnings(())
-    assert "no timeout" in warning
+    assert "no timeout" in warning.text
+
+
+def test_a_warning_names_the_page_and_the_section_that_explain_it() -> None:
+    (warning,) = order_warnings((Retry(1),))
+    assert warning.page == "docs/resilience/order-of-parts.md#no-timeout"
+    assert str(warning) == f"{warning.text} ({warning.page})"
+
+
+def test_the_page_has_a_section_for_each_warning_and_no_other() -> None:
+    page, _, _ = next(order_warnings(())).page.partition("#")
+    written = anchors(ROOT / page)
+    assert len(sections()) == 10
+    assert sections() == {anchor for anchor in written[1:] if anchor != "where-nothing-speaks-against-it"}

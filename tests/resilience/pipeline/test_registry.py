@@ -194,3 +194,20 @@ def test_a_part_of_a_policy_is_named_where_two_know_the_setting() -> None:
         registry.reconfigure("two limits", seconds=1.0)
     registry.reconfigure("two limits", **{"timeout.seconds": 1.0})
     assert policy.part(Timeout).seconds == 1.0
+
+
+def test_all_policies_are_explained_with_their_warnings_and_single_parts_in_a_line() -> None:
+    policies = Registry()
+    inside, alone = CircuitBreaker("inside"), CircuitBreaker("alone")
+    one, two = Policy("explained", inside, Timeout(1.0)), Policy("explained", Retry(idempotent=True))
+    for entry in (one, two, inside, alone):
+        policies.add(entry.name, entry)
+    lines = policies.explain().splitlines()
+    assert lines[0] == "policy explained, outermost first:"
+    assert "explained#2: policy explained, outermost first:" in lines
+    assert sum("warning: no timeout bounds an attempt" in line for line in lines) == 1
+    assert [line for line in lines if line.startswith(("inside:", "alone:"))] == [f"alone: {alone.describe()}"]
+
+
+def test_an_empty_registry_explains_nothing() -> None:
+    assert Registry().explain() == ""
