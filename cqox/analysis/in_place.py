@@ -30,7 +30,7 @@ from cqox.engines.place_columns import described_columns, source_column, typed
 from cqox.engines.place_table import PlaceTable, opened_table
 from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
-__all__ = ["InPlace", "in_place"]
+__all__ = ["InPlace", "columns_in_place", "in_place"]
 
 _COUNTED = ("unit_id", "cluster", "fixed_effects")
 """Roles whose different values are counted, however many."""
@@ -90,6 +90,23 @@ def in_place(
             raise InvalidRequest(Message("sources.many-levels"), field="mapping.covariates")
         placed = _placed(opened, table, rows, aliases, own)
         yield InPlace(opened=placed.opened, placed=placed, notes=(about, placed.note))
+
+
+def columns_in_place(place: Mapping[str, object], folder: Path) -> list[dict[str, str | None]]:
+    """Return `name`, `kind` and `type` of the columns of a table in place, as `cqox.contract.PlaceColumn`.
+
+    Args:
+        place: as of `in_place`.
+        folder: for files that are needed meanwhile.
+
+    Raises:
+        SourceDown: the table cannot be read.
+    """
+    with opened_table(place, folder, threads=1, after_read=lambda: None, ask=ask) as table:
+        usable: list[dict[str, str | None]] = [
+            {"name": name, "kind": kind, "type": None} for name, kind in table.kinds.items()
+        ]
+        return [*usable, *({"name": name, "kind": None, "type": dtype} for name, dtype in table.others.items())]
 
 
 def _checked(request: AnalyzeRequest, table: PlaceTable) -> tuple[RoleMapping, Options, list[Message]]:

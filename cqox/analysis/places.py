@@ -91,13 +91,12 @@ class Places:
         """Return the sources that a tenant may read."""
         return [place for place in self._places.values() if place.tenants is None or tenant_id in place.tenants]
 
-    def find(self, tenant_id: str, request: AnalyzeRequest) -> tuple[Place, str]:
-        """Return the source and the table that a request names.
+    def find(self, tenant_id: str, name: str, table: str) -> Place:
+        """Return the source of this name, which has the table.
 
         Raises:
             NotFound: there is no such source or table, or not for this tenant.
         """
-        name, table = str(request.source), str(request.table)
         mine = {place.name: place for place in self.of_tenant(tenant_id)}
         place = mine.get(name)
         if place is None:
@@ -112,7 +111,7 @@ class Places:
                 field="table",
                 choices=list(dict.fromkeys(near)),
             )
-        return place, table
+        return place
 
     async def record_of(self, tenant_id: str, request: AnalyzeRequest, datasets: Datasets) -> DatasetRecord:
         """Return the table in place that a request names, or else its data set.
@@ -123,16 +122,22 @@ class Places:
         """
         if request.source is None:
             return await datasets.get_for_analysis(request.dataset_id)
-        return await self._record(tenant_id, request)
+        return await self.table(tenant_id, request.source, str(request.table))
 
-    async def _record(self, tenant_id: str, request: AnalyzeRequest) -> PlaceRecord:
-        """Return a table in place with a digest of its snapshot; without one, with a new digest."""
-        place, table = self.find(tenant_id, request)
+    async def table(self, tenant_id: str, source: str, table: str) -> PlaceRecord:
+        """Return a table in place with a digest of its snapshot; without one, with a new digest.
+
+        Raises:
+            NotFound: there is none of that name for this tenant.
+            SourceDown: a folder cannot be read.
+        """
+        place = self.find(tenant_id, source, table)
         snapshot = await self._in_thread(place, snapshot_of, place, table)
         known = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
         return PlaceRecord(
-            dataset_id=request.dataset_id, digest=digest(canonical_json(known)), name=table, rows=0, columns=0,
-            size_bytes=0, created_at="", sample=False, description=b"", place=place, table=table, snapshot=snapshot,
+            dataset_id=f"source:{place.name}:{table}", digest=digest(canonical_json(known)), name=table, rows=0,
+            columns=0, size_bytes=0, created_at="", sample=False, description=b"", place=place, table=table,
+            snapshot=snapshot,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -25,6 +25,7 @@ from cqox.analysis.log_throttle import Outage
 from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.missing_facts import MissingFacts
 from cqox.analysis.original_files import OriginalFiles
+from cqox.analysis.place_columns import PlaceColumnsReader
 from cqox.analysis.places import Places
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
@@ -123,6 +124,7 @@ class TenantAnalyses:
         previews: previews of analyses.
         history: what people list and write about stored reports.
         places: tables that stay where they are.
+        place_columns: names and kinds of their columns.
         shares: links that give read access to one report each.
     """
 
@@ -203,6 +205,13 @@ class TenantAnalyses:
             quarantine=quarantine,
             threads=bounds.threads,
             tenant=tenant_id,
+        )
+        self.place_columns = PlaceColumnsReader(
+            pool=self._metered,
+            places=self.places,
+            datasets=self.datasets,
+            quarantine=quarantine,
+            tenant_id=tenant_id,
         )
         self.previews = Previews(
             pool=self._metered, datasets=self.datasets, quarantine=quarantine, threads=bounds.threads

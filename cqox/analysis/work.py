@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
+from cqox.analysis.in_place import columns_in_place
 from cqox.analysis.inferred_roles import inferred_as_read, inferred_on_disk
 from cqox.analysis.preview import preview as preview_analysis
 from cqox.analysis.run import StepCallback, analyze, analyze_in_place, warm_up
@@ -202,6 +203,14 @@ def _analyze(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     )  # fmt: skip
 
 
+def _columns(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Return the columns of a table in place: those that can be analysed, then the others with their types."""
+    place = arguments["place"]
+    if not isinstance(place, dict):
+        raise InvalidRequest(Message("analysis.arguments-no-object", task="columns"))
+    return {"columns": columns_in_place(place, Path(str(arguments["folder"])))}, b""
+
+
 def _preview(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     request = parse_model(AnalyzeRequest, arguments["request"])  # type: ignore[arg-type]
     threads = arguments.get("threads")
@@ -266,6 +275,7 @@ def _definitions(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "analyze": _analyze,
     "catalog": _catalog,
+    "columns": _columns,
     "definitions": _definitions,
     "export": _export,
     "infer": _infer,

@@ -32,6 +32,7 @@ from cqox.contract import (
     ExportFormat,
     Health,
     Inference,
+    PlaceColumn,
     Preview,
     SourceSummary,
 )
@@ -232,6 +233,10 @@ class AsyncClient(AsyncStoredCalls):
     async def sources(self) -> Sequence[SourceSummary]:
         """Return the sources that the operator of the server has named; those with tables are analysed in place."""
         return await places.sources(self._connection)
+
+    async def columns(self, source: str, table: str) -> Sequence[PlaceColumn]:
+        """Return name and kind of the columns of a table that is analysed in place."""
+        return await places.columns(self._connection, source, table)
 
     async def delete_dataset(self, dataset_id: str, *, reports: bool = False) -> None:
         """Delete a data set, and with `reports` its reports, their figures and the ended jobs on it."""

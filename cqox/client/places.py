@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cqox.client.connection import Call, Connection
-from cqox.contract import SourceListing, SourceSummary
+from cqox.client.requests import segment
+from cqox.contract import PlaceColumn, PlaceColumns, SourceListing, SourceSummary
 from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 
-__all__ = ["TableInPlace", "data_or_table", "sources"]
+__all__ = ["TableInPlace", "columns", "data_or_table", "sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,14 @@ async def sources(connection: Connection) -> Sequence[SourceSummary]:
     """Return the sources that the operator of the server has named."""
     answer = await connection.send(Call(method="GET", path="/api/sources"))
     return answer.model(SourceListing).sources
+
+
+async def columns(connection: Connection, source: str, table: str) -> Sequence[PlaceColumn]:
+    """Return the columns of a table in place, those that cannot be analysed last.
+
+    Raises:
+        NotFound: there is no such source or table for the caller; `choices` are those that there are.
+    """
+    path = f"/api/sources/{segment(source)}/columns"
+    answer = await connection.send(Call(method="GET", path=path, query={"table": table}))
+    return answer.model(PlaceColumns).columns

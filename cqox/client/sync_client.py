@@ -38,6 +38,7 @@ from cqox.contract import (
     ExportFormat,
     Health,
     Inference,
+    PlaceColumn,
     Preview,
     SourceSummary,
 )
@@ -262,6 +263,10 @@ class Client(StoredCalls):
     def sources(self) -> Sequence[SourceSummary]:
         """Return the sources that the operator of the server has named; those with tables are analysed in place."""
         return started(self._portal, lambda connection, _: places.sources(connection)).wait()
+
+    def columns(self, source: str, table: str) -> Sequence[PlaceColumn]:
+        """Return name and kind of the columns of a table that is analysed in place."""
+        return started(self._portal, lambda connection, _: places.columns(connection, source, table)).wait()
 
     def delete_dataset(self, dataset_id: str, *, reports: bool = False) -> None:
         """Delete a data set, and with `reports` its reports, their figures and the ended jobs on it."""

@@ -106,8 +106,6 @@ if TYPE_CHECKING:
         Provenance,
         Report,
         RoleCandidate,
-        SourceListing,
-        SourceSummary,
     )
     from cqox.contract.request import (
         AnalyzeRequest,
@@ -129,6 +127,7 @@ if TYPE_CHECKING:
         ShareListing,
         ShareRequest,
     )
+    from cqox.contract.sources import PlaceColumn, PlaceColumns, SourceListing, SourceSummary
     from cqox.contract.uploads import UploadRequest, UploadState
     from cqox.contract.words import near_words
 
@@ -198,6 +197,8 @@ __all__ = [
     "PanelRow",
     "PanelSeries",
     "PeriodFormat",
+    "PlaceColumn",
+    "PlaceColumns",
     "PlannedEstimator",
     "Preview",
     "PreviewedAmount",
@@ -328,12 +329,11 @@ _MODULES = {
         "Provenance",
         "Report",
         "RoleCandidate",
-        "SourceListing",
-        "SourceSummary",
     ),
     "request": ("AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "RoleMapping"),
     "roles": ("ALIASES", "ROLES", "Arity", "Role", "canonical_role"),
     "shares": ("NewShareDescription", "ShareDescription", "ShareListing", "ShareRequest"),
+    "sources": ("PlaceColumn", "PlaceColumns", "SourceListing", "SourceSummary"),
     "uploads": ("UploadRequest", "UploadState"),
     "words": ("near_words",),
 }

@@ -33,8 +33,6 @@ __all__ = [
     "Provenance",
     "Report",
     "RoleCandidate",
-    "SourceListing",
-    "SourceSummary",
 ]
 
 
@@ -120,23 +118,6 @@ class DatasetListing(AnswerModel):
     """The answer of `GET /api/datasets`: samples first, then newest first."""
 
     datasets: Sequence[DatasetSummary]
-
-
-class SourceSummary(AnswerModel):
-    """A data source that the operator has named."""
-
-    name: str
-    kind: Literal["file", "url", "objects", "postgresql", "sqlite", "duckdb", "parquet"]
-    meaning: str = ""
-    tables: Sequence[str] = Field(
-        (), description="Tables that an analysis names with this source; empty for a source that is read as a data set."
-    )
-
-
-class SourceListing(AnswerModel):
-    """The answer of `GET /api/sources`."""
-
-    sources: Sequence[SourceSummary]
 
 
 class EstimateReport(AnswerModel):

@@ -176,7 +176,7 @@ async def _check(state: State, asked: AnalyzeRequest) -> None:
     given, _ = asked.roles()
     if asked.source is not None:
         # The columns of a table in place are known to its source alone.
-        mine(state).places.find(mine(state).tenant_id, asked)
+        mine(state).places.find(mine(state).tenant_id, asked.source, str(asked.table))
         return
     record = await mine(state).datasets.get(asked.dataset_id)
 

@@ -16,6 +16,7 @@ from services.engine.state import State
 from services.engine.tenancy import mine, owner_of, tenant_of
 from services.http.contract.registration import Handler
 from services.http.request.request import current_request
+from services.http.security.audited import note
 
 __all__ = ["handlers"]
 
@@ -47,6 +48,11 @@ def handlers(state: State) -> dict[str, Handler]:
         ]
         return json_answer({"sources": [*sources, *in_place]})
 
+    async def list_columns(name: str) -> Response:
+        table = query_of("list_columns").get("table", "")
+        note(current_request().scope, kind="dataset", identity=f"source:{name}:{table}")
+        return json_answer(await mine(state).place_columns.columns(name, table))
+
     async def read_source(name: str) -> Response:
         query_of("read_source")
         named = state.sources.get(name)
@@ -73,4 +79,4 @@ def handlers(state: State) -> dict[str, Handler]:
             raise SourceUnavailable(error.detail) from error
         return created(record)
 
-    return {"list_sources": list_sources, "read_source": read_source}
+    return {"list_sources": list_sources, "list_columns": list_columns, "read_source": read_source}

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from cqox.analysis import engine_sample
+from cqox.analysis.in_place import columns_in_place
 from cqox.analysis.run import Finished, analyze, analyze_in_place
 from cqox.analysis.workers.asking import ask, asking
 from cqox.contract import AnalyzeRequest, parse_model
@@ -132,6 +133,28 @@ def run(folder: Path, server: Postgres, request: pytest.FixtureRequest) -> InPla
 def sampled(estimate: Mapping[str, object]) -> list[str]:
     notes = estimate["diagnostics"].get("notes") or []
     return [note for note in notes if note.startswith("Computed from a sample of")]
+
+
+def test_columns_have_kinds_and_those_that_cannot_be_analysed_come_last_with_their_types(
+    folder: Path, server: Postgres, tmp_path: Path, frame: pl.DataFrame
+) -> None:
+    files = [str(path) for path in sorted(folder.iterdir())]
+    pl.DataFrame({"many": [[1, 2]], "y": [1.5]}).write_parquet(tmp_path / "odd.parquet")
+    kinds = {
+        "y": "real", "t": "whole", "region": "word", "x0": "real", "x1": "real", "flag": "word", "at": "moment",
+        "unit": "whole", "id": "whole", "Y": "real",
+    }  # fmt: skip
+    place: dict[str, object] = {"source": "lake", "table": "t", "files": files, "key": None, "snapshot": "s1"}
+    found = columns_in_place(place, tmp_path)
+    assert {each["name"]: each["kind"] for each in found} == kinds
+    assert [each["name"] for each in found] == frame.columns
+    odd = columns_in_place(place | {"files": [str(tmp_path / "odd.parquet")]}, tmp_path)
+    assert [(each["name"], each["kind"]) for each in odd] == [("y", "real"), ("many", None)]
+    assert "List" in str(odd[1]["type"])
+    with answering(server.url):
+        theirs = columns_in_place({"source": "shop", "table": "public.sales", "key": None}, tmp_path)
+    assert {each["name"]: each["kind"] for each in theirs} == {**kinds, "extra": None}
+    assert theirs[-1] == {"name": "extra", "kind": None, "type": "jsonb"}
 
 
 def test_sums_over_all_rows_are_those_in_memory_to_1e_8(run: InPlace, uploaded: Path) -> None:

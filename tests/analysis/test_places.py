@@ -39,10 +39,10 @@ async def test_a_tenant_finds_its_sources_alone() -> None:
     theirs = Place(name="theirs", kind="postgres", tables=("t",), tenants=frozenset({"acme"}))
     places = Places({"shop": shop(), "theirs": theirs})
     assert [place.name for place in places.of_tenant("default")] == ["shop"]
-    assert places.find("acme", asked("theirs")) == (theirs, "t")
-    for request, field in ((asked("theirs"), "source"), (asked("shop", "u"), "table")):
+    assert places.find("acme", "theirs", "t") == theirs
+    for source, table, field in (("theirs", "t", "source"), ("shop", "u", "table")):
         with pytest.raises(NotFound) as caught:
-            places.find("default", request)
+            places.find("default", source, table)
         assert caught.value.field == field
         assert "theirs" not in caught.value.choices
 

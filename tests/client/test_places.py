@@ -104,6 +104,18 @@ async def test_sources_are_listed_with_their_tables() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_columns_are_asked_for_by_source_and_table() -> None:
+    column = {"name": "y", "kind": "real", "type": None}
+    server = Scripted(answer({"source": "shop", "table": "a&b.c", "columns": [column]}))
+    async with AsyncClient(URL, transport=server.transport) as client:
+        (found,) = await client.columns("shop", "a&b.c")
+    assert (found.name, found.kind) == ("y", "real")
+    assert server.asked() == ["GET /api/sources/shop/columns"]
+    assert dict(server.requests[0].url.params) == {"table": "a&b.c"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_cancelled_listing_ends_at_once() -> None:
     async def hang(request: httpx.Request) -> httpx.Response:
         await anyio.sleep(math.inf)

@@ -10,6 +10,7 @@ from cqox.contract import (
     FileSheets,
     Inference,
     InferRequest,
+    PlaceColumns,
     ReadRequest,
     SourceListing,
 )
@@ -195,6 +196,27 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         audited=Audited.NEVER,
         answers=(Answer(meaning="Their names; addresses and queries are not shown.", model=SourceListing),),
         problems=(HTTPStatus.BAD_REQUEST, *UNAVAILABLE),
+    ),
+    Operation(
+        name="list_columns",
+        method="GET",
+        path="/api/sources/{name}/columns",
+        group="Data sets",
+        summary="List the columns of a table in place",
+        needs=Permission.SOURCES_USE,
+        audited=Audited.QUEUED,
+        description="Names and kinds; no row is read, and no value or count is shown.",
+        parameters=(
+            Parameter(name="name", where="path", meaning="A name from `/api/sources`."),
+            Parameter(name="table", where="query", meaning="One of the tables of the source."),
+        ),
+        answers=(Answer(meaning="The columns.", model=PlaceColumns),),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
+        ),
     ),
     Operation(
         name="read_source",

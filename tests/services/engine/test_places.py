@@ -175,6 +175,35 @@ def test_a_client_and_the_command_line_name_a_table_in_place(clients: Clients, t
     assert "'away' cannot be read" in said
 
 
+def test_columns_of_a_table_are_names_and_kinds_for_those_who_may_read_it(clients: Clients, server: Postgres) -> None:
+    client, lines = clients
+
+    def columns(source: str, table: str | None) -> httpx.Response:
+        return client.get(f"/api/sources/{source}/columns", params={} if table is None else {"table": table})
+
+    kinds = {"id": "whole", "y": "real", "t": "whole", "x": "real", "region": "word"}
+    for source, table in (("shop", "public.sales"), ("lake", "lake")):
+        answer = columns(source, table)
+        assert answer.json() == {
+            "source": source, "table": table,
+            "columns": [{"name": name, "kind": kind, "type": None} for name, kind in kinds.items()],
+        }  # fmt: skip
+    # A table that the operator has not named, a source of another tenant and no table at all.
+    refused = [("shop", "pg_catalog.pg_authid", "table"), ("theirs", "theirs", "source"), ("shop", None, "table")]
+    for source, named, field in refused:
+        answer = columns(source, named)
+        assert (answer.status_code, answer.json()["field"]) == (404, field)
+        assert "theirs" not in answer.json()["choices"]
+    assert client.get("/api/sources/shop/columns", params={"tabel": "public.sales"}).status_code == 400
+    away = columns("away", "t")
+    assert (away.status_code, away.json()["type"]) == (503, "source-down")
+    shown = "\n".join([*lines(), away.text])
+    assert not [part for part in (SECRET, *SECRET.split()) if part in shown]
+    with cqox.Client(str(client.base_url).rstrip("/")) as typed:
+        assert {each.name: each.kind for each in typed.columns("shop", "public.sales")} == kinds
+    wait_until(lambda: not sessions(server))
+
+
 def commanded(url: str, *arguments: str) -> tuple[int, str, str]:
     done = CliRunner().invoke(app, [*arguments, "--server", url, "--lang", "en"], catch_exceptions=False)
     return done.exit_code, done.stdout, done.stderr

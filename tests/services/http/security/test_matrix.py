@@ -57,6 +57,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "list_sheets": READERS,
     "read_again": WRITERS,
     "list_sources": WRITERS,
+    "list_columns": WRITERS,
     "read_source": WRITERS,
     "infer_roles": READERS,
     "begin_upload": WRITERS,
