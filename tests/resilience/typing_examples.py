@@ -46,6 +46,15 @@ async def stacked(number: int) -> str:
     return str(number)
 
 
+@policy.keyed("host")
+async def of_host(host: str, *, text: str = "") -> bytes:
+    return f"{host}{text}".encode()
+
+
+def host_of(client: "Client", url: str) -> tuple[str, int]:
+    return url, 443
+
+
 @policy
 async def items(count: int) -> AsyncGenerator[int]:
     for number in range(count):
@@ -132,6 +141,10 @@ class Client:
     def guarded(self, number: int) -> str:
         return str(number)
 
+    @policy.keyed(host_of)
+    def of_url(self, url: str) -> int:
+        return len(url)
+
 
 async def examples(client: Client) -> None:
     assert_type(plain(1, text="x"), bytes)
@@ -162,6 +175,10 @@ async def examples(client: Client) -> None:
     assert_type(client.guarded(1), str)
     assert_type(await policy.call(awaited, 1, text="x"), bytes)
     assert_type(policy.call(divmod, 7, 2), tuple[int, int])
+    assert_type(await of_host("host", text="x"), bytes)
+    assert_type(client.of_url("url"), int)
+    assert_type(policy.for_key("host"), Policy)
+    assert_type(await policy.for_key(("host", 443)).call(awaited, 1), bytes)
     guarded = policy(functools.partial(plain, 1))
     assert_type(guarded(), bytes)
     handler: Callable[[int], Coroutine[Any, Any, str]] = stacked
@@ -191,6 +208,10 @@ async def mistakes(client: Client) -> None:
     await client.awaited()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.guarded("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await policy.call(awaited, "one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await of_host(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.of_url(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    policy.for_key([])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    policy.keyed(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Retry(exceptions=[int])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     Retry(base_delay="1 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     circuit_breaker(threshold=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

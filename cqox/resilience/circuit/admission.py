@@ -114,6 +114,7 @@ class CircuitAdmission:
             circuit.outbox.put(
                 CallRejected(
                     name=circuit.name,
+                    key=circuit.key,
                     at=now,
                     kind="CircuitBreaker",
                     retry_after=retry_after,
@@ -152,7 +153,9 @@ class CircuitAdmission:
         now = circuit.clock.checked_now()
         circuit.conclude_probe(phase, lease, now=now, failed=not result.passed)
         if result.error is not None and (events.listeners or circuit.outbox.subscribers):
-            events.emit(ProbeFailed(name=circuit.name, at=now, error=result.error), circuit.outbox.subscribers)
+            events.emit(
+                ProbeFailed(name=circuit.name, key=circuit.key, at=now, error=result.error), circuit.outbox.subscribers
+            )
 
     def _after_probe(self, deadline: AmbientDeadline | None, result: "_ProbeResult") -> Permit:
         """Admit the call if its probe, or an operator meanwhile, closed the circuit; otherwise reject it."""

@@ -1,7 +1,7 @@
 """The circuit breaker: a part for policies, a decorator, and a guard for blocks."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Concatenate, Protocol, Self, Unpack, cast, overload
 from weakref import ref
@@ -58,6 +58,8 @@ class CircuitBreaker(Gate):
     """
 
     __slots__ = ("_circuit", "_uses", "name")
+
+    _circuit: Circuit
 
     def __init__(
         self,
@@ -147,7 +149,8 @@ class CircuitBreaker(Gate):
         Lifetime totals stay. Calls in progress become stale.
         """
         self._force(CircuitMode.NORMAL)
-        self._circuit.clock.release()
+        for breaker in self.with_twins():
+            breaker._circuit.clock.release()
 
     def setting_names(self) -> frozenset[str]:
         """See `Part.setting_names`."""
@@ -172,7 +175,31 @@ class CircuitBreaker(Gate):
         """See `Part.prepare`."""
         # Validated now, applied to the settings in force later: another thread may change other settings meanwhile.
         replace(self._circuit.settings, **cast("dict[str, Any]", changes))
-        return lambda: self._circuit.reconfigure(cast("CircuitChanges", changes))
+
+        def change() -> None:
+            self._circuit.reconfigure(cast("CircuitChanges", changes))
+            for breaker in self.with_twins()[1:]:
+                breaker._circuit.reconfigure(cast("CircuitChanges", changes))
+
+        return change
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return the circuit of `key`; see `Part.for_key`.
+
+        Raises:
+            TypeError: it has a `probe`, which has no key to test.
+        """
+        if self._circuit.settings.probe is not None:
+            raise TypeError(f"circuit breaker {self.name} has a probe, which cannot test a key: leave probe out")
+        return super().for_key(key)
+
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        self._circuit = self._circuit.twin(self._circuit.clock.unbound(), self.key)
+
+    def is_settled(self) -> bool:
+        """Return whether it is closed; for that of a key, whether it would be the same if the key were new."""
+        return self._circuit.is_settled()
 
     def check_dependencies(self, pending: Changes) -> None:
         """See `Part.check_dependencies`."""
@@ -218,8 +245,9 @@ class CircuitBreaker(Gate):
         if not facts.asynchronous:
             check_probe(settings.probe)
         self._uses.add(facts)
-        for limit in facts.limits:
-            limit.depend(self)
+        if not hasattr(self, "_key"):  # that of a key shares the uses of its origin
+            for limit in facts.limits:
+                limit.depend(self)
         return CircuitAdmission(self._circuit, facts, self._refuse)
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
@@ -266,6 +294,8 @@ class CircuitBreaker(Gate):
 
     def _force(self, mode: CircuitMode) -> None:
         self._circuit.force(mode, self._circuit.clock.peek())
+        for breaker in self.with_twins()[1:]:
+            breaker._circuit.force(mode, breaker._circuit.clock.peek())
 
     def _refuse(self, rejection: CircuitOpen) -> Permit:
         try:

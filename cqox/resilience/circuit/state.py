@@ -9,7 +9,7 @@ Each transition creates a new state object. The object is the generation: the ou
 another object is stale. Clocks, predicates, probes and listeners are user code and run outside of the lock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from threading import Lock
 from typing import Any, Final, cast
@@ -146,16 +146,40 @@ class Circuit:
         settings: immutable; replaced as a whole.
         lock: guards phase, totals and their contents.
         outbox: events queued under the lock; call `outbox.deliver()` after releasing it.
+        key: key of the policy, None without one.
+        origin: the circuit whose settings and mode it began with, None for one without a key.
     """
 
-    __slots__ = ("clock", "lock", "name", "observing", "outbox", "phase", "settings", "shared", "totals")
+    __slots__ = (
+        "clock",
+        "key",
+        "lock",
+        "name",
+        "observing",
+        "origin",
+        "outbox",
+        "phase",
+        "settings",
+        "shared",
+        "totals",
+    )
 
-    def __init__(self, name: str, settings: CircuitSettings, clock: BoundClock) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: CircuitSettings,
+        clock: BoundClock,
+        *,
+        outbox: Outbox | None = None,
+        key: Hashable = None,
+    ) -> None:
         self.name = name
         self.settings = settings
         self.clock = clock
         self.lock = Lock()
-        self.outbox = Outbox()
+        self.outbox = outbox or Outbox()
+        self.key = key
+        self.origin: Circuit | None = None
         self.totals = Totals()
         self.observing = False
         self.phase: Phase = Closed(settings.new_health(self.totals.quiet))
@@ -238,8 +262,28 @@ class Circuit:
             elif not self.observing or self.phase.mode is not None:
                 self._close(now, "reset")
             if self.observing and not observed and self.outbox.wanted:
-                self.outbox.put(CircuitObserved(name=self.name, at=now))
+                self.outbox.put(CircuitObserved(name=self.name, key=self.key, at=now))
         self.outbox.deliver()
+
+    def mode(self) -> CircuitMode:
+        """Return the mode that an operator set, normal by default."""
+        return self.phase.mode or (CircuitMode.OBSERVE_ONLY if self.observing else CircuitMode.NORMAL)
+
+    def twin(self, clock: BoundClock, key: Hashable) -> "Circuit":
+        """Return the circuit of a key in the mode of this one; both have the same listeners."""
+        twin = Circuit(self.name, self.settings, clock, outbox=self.outbox, key=key)
+        twin.origin = self
+        twin.observing = self.observing
+        forced = _FORCED.get(self.mode())
+        if forced is not None:
+            twin.phase = forced()
+        return twin
+
+    def is_settled(self) -> bool:
+        """Return whether it is in normal mode or that of its origin, and closed if it is not isolated."""
+        mode = self.mode()
+        expected = CircuitMode.NORMAL if self.origin is None else self.origin.mode()
+        return mode is expected and (mode is CircuitMode.ISOLATED or self.phase.state is CircuitState.CLOSED)
 
     def reconfigure(self, changes: CircuitChanges) -> None:
         """Change settings and keep the state."""
@@ -258,7 +302,7 @@ class Circuit:
             return CircuitSnapshot(
                 name=self.name,
                 state=phase.state,
-                mode=phase.mode or (CircuitMode.OBSERVE_ONLY if self.observing else CircuitMode.NORMAL),
+                mode=self.mode(),
                 retry_after=self._recovery_left(now),
                 recent_calls=calls,
                 recent_failures=failures,
@@ -307,5 +351,5 @@ class Circuit:
         """Enter `phase` and queue its event; a closed circuit that is reset starts another generation without one."""
         before, self.phase, self.shared = self.phase, phase, None
         if self.outbox.wanted and type(before) is not type(phase):
-            self.outbox.put(_EVENTS[type(phase)](name=self.name, at=now, **data))
+            self.outbox.put(_EVENTS[type(phase)](name=self.name, key=self.key, at=now, **data))
         return phase

@@ -1,13 +1,16 @@
 """Policies: immutable compositions of parts, ordered outermost first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, Self, cast
+from typing import Any, NoReturn, Protocol, Self, cast
 
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.composition.advice import order_warnings
+from cqox.resilience.composition.keyed_functions import guard_by_key
+from cqox.resilience.composition.policy_keys import KeyedPolicies
 from cqox.resilience.pipeline.awaitables import awaiting, returns_awaitables
 from cqox.resilience.pipeline.decorate import bind, expose, guard, kind_behind
+from cqox.resilience.pipeline.key_twins import shallow_copy
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
@@ -15,7 +18,10 @@ from cqox.resilience.pipeline.setting_names import SettingsByName
 from cqox.resilience.runtime.callable_kinds import Kind
 from cqox.resilience.runtime.ranges import check_name
 
-__all__ = ["PartSnapshot", "Policy", "PolicySnapshot"]
+__all__ = ["KeyedDecorator", "PartSnapshot", "Policy", "PolicySnapshot"]
+
+# A key of a policy with a circuit, a bulkhead and a budget takes about 5 kB.
+_MOST_KEYS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +46,22 @@ class PolicySnapshot:
     Attributes:
         name: name of the policy.
         parts: snapshots of its parts, outermost first.
+        keys: number of keys that it keeps.
+        unsettled_keys: those of them whose circuit is not closed, or was set otherwise than that of the policy.
     """
 
     name: str
     parts: tuple[PartSnapshot, ...]
+    keys: int = 0
+    unsettled_keys: int = 0
+
+
+class KeyedDecorator(Protocol):
+    """Decorates a function whose calls have keys; its signature and type stay."""
+
+    def __call__[F: Callable[..., object]](self, function: F, /) -> F:
+        """Guard `function`."""
+        ...
 
 
 class Policy:
@@ -53,26 +71,33 @@ class Policy:
     breaker, if there is one, as `.breaker`. The order matters: a breaker outside of the retry counts calls, one inside
     of it counts attempts.
 
+    `policy.for_key(host)` is the policy whose circuits, limits and budgets are those of one key.
+
     Attributes:
         name: its name in errors, events and the registry.
         parts: outermost first.
+        key: the key that it is of, None for one that `for_key` has not returned.
     """
 
-    __slots__ = ("__weakref__", "_plans", "name", "parts")
+    __slots__ = ("__weakref__", "_keys", "_plans", "key", "name", "parts")
 
     name: str
     parts: tuple[Part, ...]
+    key: Hashable
+    _keys: KeyedPolicies[Self] | None
     _plans: dict[bool, list[Stage | WrapperStage]]
 
-    def __init__(self, name: str, *parts: Part) -> None:
+    def __init__(self, name: str, *parts: Part, most_keys: int = _MOST_KEYS) -> None:
         """Compose `parts`.
 
         Args:
             name: a non-empty name.
             parts: outermost first; at least one.
+            most_keys: keys of `for_key` that are kept, at least 1.
 
         Raises:
-            ValueError: the name is empty, there is no part, a part occurs twice, or two parts contradict each other.
+            ValueError: the name is empty, there is no part, a part occurs twice, two parts contradict each other, or
+                `most_keys` is out of its range.
             TypeError: an argument is not a part.
         """
         check_name(name)
@@ -83,9 +108,7 @@ class Policy:
                 raise TypeError(f"policy {name}: {part!r} is no part")
             if any(part is other for other in parts[:at]):
                 raise ValueError(f"policy {name}: {part!r} is there twice")
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "_plans", {})
+        self._compose(name, parts, None, KeyedPolicies(most_keys))
         # Planning now reports contradictions here, and not at the first decoration.
         self._plan(True)
         registry.add(name, self)
@@ -113,7 +136,7 @@ class Policy:
         Raises:
             TypeError: `function` is of a kind that cannot be guarded, or a part cannot guard that kind.
         """
-        guarded = guard(function, self.parts, policy=self.name)
+        guarded = guard(function, self.parts, policy=self.name, key=self.key)
         # The function keeps the policy alive, so that the registry lists it for as long as it is in use.
         expose(guarded, __cqox_policy__=self)
         breakers = [part for part in self.parts if isinstance(part, CircuitBreaker)]
@@ -127,10 +150,54 @@ class Policy:
         Raises:
             TypeError: `function` is of a kind that cannot be guarded.
         """
-        kind = kind_behind(function)
-        if kind is Kind.FUNCTION and returns_awaitables(function):
-            return cast("R", bind(awaiting(function), Kind.COROUTINE, self._plan(True))(*args, **kwargs))
-        return cast("R", bind(function, kind, self._plan(kind.asynchronous))(*args, **kwargs))
+        return cast("R", self._bind(function, kind_behind(function))(*args, **kwargs))
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return the policy of `key`: its circuits, bulkheads, limits and retry budgets are those of the key alone.
+
+        The same settings hold for all keys. Timeouts, fallbacks, load shedding and drain have no state for each key.
+        Where more than `most_keys` are kept, the least recently used key whose circuits are closed is forgotten and
+        starts over when it returns, except for a key that is still in use: by a call in progress, a decorated function
+        or a variable. A key whose circuit is not closed is never forgotten, even where more are then kept.
+
+        Raises:
+            TypeError: `key` is not hashable, a part has a state that it cannot have for each key, or this is the policy
+                of a key itself.
+        """
+        if self._keys is None:
+            raise TypeError(f"{self!r} is that of a key, which has no further keys")
+        return self._keys.get(key, lambda: self._of_key(key))
+
+    def keyed(self, by: str | Callable[..., Hashable]) -> KeyedDecorator:
+        """Return a decorator whose functions call through the policy of the key of each call: `@policy.keyed("host")`.
+
+        Args:
+            by: the name of the parameter whose argument is the key, or a function that takes the arguments of a call
+                and returns its key.
+        """
+
+        def decorate[F: Callable[..., object]](function: F, /) -> F:
+            guarded = guard_by_key(function, by, self._bind_for_key, self.parts)
+            expose(guarded, __cqox_policy__=self)
+            return guarded
+
+        return decorate
+
+    def keys(self) -> Mapping[Hashable, Self]:
+        """Return the policies of the keys that are kept, least recently used first."""
+        return {} if self._keys is None else self._keys.all()
+
+    def forget(self, key: Hashable) -> bool:
+        """Forget a key, such as one that no longer exists, also where its circuit is not closed.
+
+        Returns:
+            True if the key was kept.
+        """
+        return self._keys is not None and self._keys.forget(key)
+
+    def is_settled(self) -> bool:
+        """Return whether its circuits are closed, and for the policy of a key set as those of the policy are."""
+        return all(breaker.is_settled() for breaker in self.parts if isinstance(breaker, CircuitBreaker))
 
     def part[Kind: Part](self, kind: type[Kind]) -> Kind:
         """Return the outermost part of a class.
@@ -155,6 +222,8 @@ class Policy:
         return PolicySnapshot(
             name=self.name,
             parts=tuple(PartSnapshot(kind=part.kind, name=part.name, state=part.snapshot()) for part in self.parts),
+            keys=len(keyed := self.keys()),
+            unsettled_keys=sum(not policy.is_settled() for policy in keyed.values()),
         )
 
     def setting_names(self) -> frozenset[str]:
@@ -175,10 +244,14 @@ class Policy:
         A setting is addressed by its own name where only one part has it, and by `part.setting` where several do:
         `policy.reconfigure(**{"timeout.seconds": 2.0})`. `part` is the name or the kind of the part.
 
+        The settings of its keys change with it.
+
         Raises:
-            TypeError: a setting is unknown or ambiguous.
+            TypeError: a setting is unknown or ambiguous, or this is the policy of a key.
             ValueError: a setting is out of its range or contradicts another; no setting is changed.
         """
+        if self._keys is None:
+            raise TypeError(f"policy {self.name} has the same settings for every key: reconfigure the policy itself")
         pending = self._settings().by_part(changes)
         prepared = [part.prepare(**pending[part]) for part in self.parts if part in pending]
         for part in pending:
@@ -207,7 +280,28 @@ class Policy:
             breaker.reset()
 
     def __repr__(self) -> str:
-        return f"Policy({self.name!r}, {', '.join(map(repr, self.parts))})"
+        of_key = "" if self._keys is not None else f".for_key({self.key!r})"
+        return f"Policy({self.name!r}, {', '.join(map(repr, self.parts))}){of_key}"
+
+    def _compose(self, name: str, parts: tuple[Part, ...], key: Hashable, keys: KeyedPolicies[Self] | None) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "_keys", keys)
+        object.__setattr__(self, "_plans", {})
+
+    def _of_key(self, key: Hashable) -> Self:
+        policy = shallow_copy(self)
+        policy._compose(self.name, tuple(part.for_key(key) for part in self.parts), key, None)
+        return policy
+
+    def _bind(self, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
+        if kind is Kind.FUNCTION and returns_awaitables(function):
+            return bind(awaiting(function), Kind.COROUTINE, self._plan(True))
+        return bind(function, kind, self._plan(kind.asynchronous))
+
+    def _bind_for_key(self, key: Hashable, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
+        return self.for_key(key)._bind(function, kind)
 
     def _settings(self) -> SettingsByName:
         return SettingsByName(f"policy {self.name}", self.parts)
@@ -215,7 +309,9 @@ class Policy:
     def _plan(self, asynchronous: bool) -> list[Stage | WrapperStage]:
         stages = self._plans.get(asynchronous)
         if stages is None:
-            stages = plan(self.parts, policy=self.name, function=self.name, asynchronous=asynchronous, bare=False)
+            stages = plan(
+                self.parts, policy=self.name, function=self.name, asynchronous=asynchronous, bare=False, key=self.key
+            )
             self._plans[asynchronous] = stages
         return stages
 

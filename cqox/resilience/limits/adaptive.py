@@ -26,15 +26,26 @@ class Aimd:
         generation: number of decreases so far.
     """
 
-    __slots__ = ("decrease", "generation", "increase", "least", "limit", "most")
+    __slots__ = ("decrease", "generation", "increase", "least", "limit", "most", "start")
 
     def __init__(self, start: int, *, least: int, most: int, increase: float, decrease: float) -> None:
+        self.start = start
         self.limit = float(start)
         self.least = least
         self.most = most
         self.increase = increase
         self.decrease = decrease
         self.generation = 0
+
+    def restarted(self) -> "Aimd":
+        """Return the arithmetic of another limit, which begins where this one began, as far as its bounds allow."""
+        start = min(max(self.start, self.least), self.most)
+        return Aimd(start, least=self.least, most=self.most, increase=self.increase, decrease=self.decrease)
+
+    def confine(self, least: int, most: int) -> None:
+        """Change the bounds, and the limit to stay within them."""
+        self.least, self.most = least, most
+        self.limit = min(max(self.limit, float(least)), float(most))
 
     def succeeded(self, running: int) -> None:
         """Record a success while `running` calls, itself included, were in progress.
@@ -140,6 +151,12 @@ class AdaptiveLimit(SlotGate):
         self._overloads = overloads
         self._aimd = Aimd(initial_limit, least=min_limit, most=max_limit, increase=increase, decrease=decrease)
 
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        super().renew()
+        self._aimd = self._aimd.restarted()
+        self._slots.resize(self.limit, self._slots.queue_limit)
+
     @property
     def limit(self) -> int:
         """Current limit on concurrent calls."""
@@ -169,10 +186,9 @@ class AdaptiveLimit(SlotGate):
         queue_limit = None if queue is None else check_count("max_queued", queue, least=0)
 
         def change() -> None:
-            with self._lock:
-                aimd.least, aimd.most = least, most
-                aimd.limit = min(max(aimd.limit, float(least)), float(most))
-            self.resize(self.limit, queue_limit)
+            self._confine(least, most, queue_limit)
+            for limit in self.with_twins()[1:]:
+                limit._confine(least, most, queue_limit)
 
         return change
 
@@ -205,6 +221,11 @@ class AdaptiveLimit(SlotGate):
                 self.finished(flight, overloaded=True)
             else:
                 self.release()
+
+    def _confine(self, least: int, most: int, queue_limit: int | None) -> None:
+        with self._lock:
+            self._aimd.confine(least, most)
+        self.resize(self.limit, queue_limit)
 
     def _seconds_of(self, flight: "_Flight", slow: float) -> float:
         seconds = self._clock.checked_now() - flight.started

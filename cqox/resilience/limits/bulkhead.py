@@ -76,6 +76,11 @@ class Bulkhead(SlotGate):
         super().__init__(name, max_concurrent, max_queued, clock)
         self._slot = _Slot(self)
 
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        super().renew()
+        self._slot = _Slot(self)
+
     def new_permit(self) -> Permit:
         """Return the permit shared by all calls."""
         return self._slot
@@ -95,7 +100,13 @@ class Bulkhead(SlotGate):
         slots, queue = changes.get("max_concurrent"), changes.get("max_queued")
         limit = None if slots is None else check_count("max_concurrent", slots)
         queue_limit = None if queue is None else check_count("max_queued", queue, least=0)
-        return lambda: self.resize(limit, queue_limit)
+
+        def change() -> None:
+            self.resize(limit, queue_limit)
+            for bulkhead in self.with_twins()[1:]:
+                bulkhead.resize(limit, queue_limit)
+
+        return change
 
     def snapshot(self) -> BulkheadSnapshot:
         """Return the limits, the calls in progress and the totals."""

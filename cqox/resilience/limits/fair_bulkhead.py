@@ -36,6 +36,12 @@ class FairBulkhead(Bulkhead):
         super().__init__(max_concurrent, max_queued, name=name, clock=clock)
         self._fair = self._slots = FairSlots[Waiter](max_concurrent, max_queued, self._clock.peek)
 
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        limit, queue_limit = self._slots.limit, self._slots.queue_limit
+        super().renew()
+        self._fair = self._slots = FairSlots[Waiter](limit, queue_limit, self._clock.peek)
+
     @property
     def kind(self) -> str:
         """The kind of part in events and metrics: a bulkhead."""

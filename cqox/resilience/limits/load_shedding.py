@@ -3,11 +3,11 @@
 The level comes from `criticality`; hard limits on concurrency are `bulkhead` and `adaptive`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from types import MappingProxyType
-from typing import cast
+from typing import Self, cast
 
 from cqox import errors
 from cqox.resilience.pipeline.part import Gate, Permit
@@ -156,6 +156,10 @@ class Shed(Gate):
                 self._capacity, self._shares = capacity, complete
 
         return change
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return itself: the load is that of the process, whatever key its calls have."""
+        return self
 
     def snapshot(self) -> ShedSnapshot:
         """Return the load and the totals."""

@@ -83,6 +83,13 @@ class RateLimit(Gate):
         self._gcra = Gcra(rate, capacity)
         self._admitted = self._rejected = self._abandoned = 0
 
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        self._clock = self._clock.unbound()
+        self._lock = Lock()
+        self._gcra = Gcra(self._gcra.rate, self._gcra.capacity)
+        self._admitted = self._rejected = self._abandoned = 0
+
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """Admit the call if a turn is available now; return None where it may wait for one.
 
@@ -160,10 +167,9 @@ class RateLimit(Gate):
         longest = self._max_wait if wait is None else check_seconds("max_wait", wait, infinite=True)
 
         def change() -> None:
-            now = self._clock.checked_now()
-            with self._lock:
-                self._max_wait = longest
-                self._gcra.resize(now, rate=rate, capacity=capacity)
+            self._resize(longest, rate, capacity)
+            for limit in self.with_twins()[1:]:
+                limit._resize(longest, rate, capacity)
 
         return change
 
@@ -186,6 +192,12 @@ class RateLimit(Gate):
             f"rate limit: {gcra.rate:g} calls per second, {gcra.capacity:g} at once, "
             f"each waiting up to {self._max_wait:g} s"
         )
+
+    def _resize(self, longest: float, rate: float, capacity: float) -> None:
+        now = self._clock.checked_now()
+        with self._lock:
+            self._max_wait = longest
+            self._gcra.resize(now, rate=rate, capacity=capacity)
 
     def _reserve(self, deadline: AmbientDeadline | None) -> tuple[float, float]:
         now = self._clock.checked_now()

@@ -35,6 +35,13 @@ class SlotGate(Gate):
         self._slots = Slots[Waiter](limit, queue_limit)
         self._admitted = self._rejected = self._abandoned = 0
 
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        self._clock = self._clock.unbound()
+        self._lock = Lock()
+        self._slots = Slots[Waiter](self._slots.limit, self._slots.queue_limit)
+        self._admitted = self._rejected = self._abandoned = 0
+
     @abstractmethod
     def new_permit(self) -> Permit:
         """Return the permit of a call that has just acquired a slot."""

@@ -2,7 +2,7 @@
 
 import functools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any, cast
@@ -14,7 +14,7 @@ from cqox.resilience.pipeline.part import Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.runtime.callable_kinds import Kind, kind_of, name_of
 
-__all__ = ["GuardRecord", "bind", "expose", "guard", "guarded_by", "kind_behind"]
+__all__ = ["GuardRecord", "bind", "dress", "expose", "guard", "guarded_by", "kind_behind"]
 
 _MARK = "__cqox_guarded__"
 
@@ -63,7 +63,9 @@ def kind_behind(function: Callable[..., Any]) -> Kind:
             return kind_of(function)
 
 
-def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, policy: str, bare: bool = False) -> F:
+def guard[F: Callable[..., object]](
+    function: F, parts: Sequence[Part], *, policy: str, bare: bool = False, key: Hashable = None
+) -> F:
     """Put `parts`, outermost first, around `function`.
 
     Stacked decorators become one stage.
@@ -73,30 +75,40 @@ def guard[F: Callable[..., object]](function: F, parts: Sequence[Part], *, polic
         parts: the parts around it.
         policy: name of the policy; empty to use the name of the function.
         bare: True for a part used as a decorator.
+        key: key of the policy.
 
     Raises:
         TypeError: it is of a kind that cannot be guarded, or one of the parts cannot guard that kind.
     """
     if isinstance(function, staticmethod | classmethod):
         unbound = cast("Any", function)
-        return cast("F", type(unbound)(guard(unbound.__func__, parts, policy=policy, bare=bare)))
+        return cast("F", type(unbound)(guard(unbound.__func__, parts, policy=policy, bare=bare, key=key)))
     below = guarded_by(function)
     kind = kind_behind(function)
     target: Callable[..., Any] = function
     if bare and below is not None and below.bare:
         target, parts = below.function, (*parts, *below.parts)
     name = name_of(target)
-    stages = plan(parts, policy=policy or name, function=name, asynchronous=kind.asynchronous, bare=bare)
-    wrapper = bind(target, kind, stages)
+    stages = plan(parts, policy=policy or name, function=name, asynchronous=kind.asynchronous, bare=bare, key=key)
+    return cast("F", dress(bind(target, kind, stages), function, target, parts, kind=kind, bare=bare))
+
+
+def dress(
+    wrapper: Callable[..., Any],
+    function: Callable[..., Any],
+    target: Callable[..., Any],
+    parts: Sequence[Part],
+    *,
+    kind: Kind,
+    bare: bool,
+) -> Callable[..., Any]:
+    """Give `wrapper`, which calls `target` through `parts`, the identity of `function`, and its guard record."""
     functools.update_wrapper(wrapper, function, updated=())
-    wrapper.__name__ = name
+    wrapper.__name__ = name_of(target)
     _copy_attributes(function, wrapper)
-    setattr(
-        wrapper,
-        _MARK,
-        GuardRecord(wrapper=weakref.ref(wrapper), function=target, parts=tuple(parts), kind=kind, bare=bare),
-    )
-    return cast("F", wrapper)
+    record = GuardRecord(wrapper=weakref.ref(wrapper), function=target, parts=tuple(parts), kind=kind, bare=bare)
+    setattr(wrapper, _MARK, record)
+    return wrapper
 
 
 Part.guard = staticmethod(guard)

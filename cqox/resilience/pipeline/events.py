@@ -7,9 +7,9 @@ effect.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 __all__ = [
@@ -44,10 +44,13 @@ class Event:
     Attributes:
         name: name of the part that emitted it.
         at: time of the event, in seconds of that part's clock.
+        key: key of the policy (`Policy.for_key`), None for a part without one or of all keys. It is no part of the
+            text of an event and must not become a label of a metric: keys are many, and may be those of persons.
     """
 
     name: str
     at: float
+    key: Hashable = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, tim
 from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 
-__all__ = ["bind_async_generator"]
+__all__ = ["bind_async_generator", "forwarding"]
 
 type Generate = Callable[..., AsyncGenerator[Any, Any]]
 
@@ -49,6 +49,29 @@ def bind_async_generator(function: Generate, stage: Stage) -> Generate:
         stream.succeed()
 
     return guarded
+
+
+def forwarding(function: Generate) -> Generate:
+    """Wrap `function`, which returns an async generator, as an async generator function."""
+
+    async def forward(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - the callee's signature
+        sent: object = None
+        thrown: BaseException | None = None
+        async with aclosing(function(*args, **kwargs)) as items:
+            while True:
+                try:
+                    item = await (items.asend(sent) if thrown is None else items.athrow(thrown))
+                except StopAsyncIteration:
+                    return
+                sent = thrown = None
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - forwarded to the callee, as `yield from` does
+                    thrown = error
+
+    return forward
 
 
 class _Stream(Opened):

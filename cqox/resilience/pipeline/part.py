@@ -19,7 +19,7 @@ Rules for every part:
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 from weakref import WeakSet
@@ -28,6 +28,7 @@ from cqox.errors import Rejected
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.block import GuardedBlock
 from cqox.resilience.pipeline.events import CallRejected, Event
+from cqox.resilience.pipeline.key_twins import shallow_copy, twins_of
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
 from cqox.resilience.pipeline.results import ResultCheck
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
@@ -65,6 +66,7 @@ class StageContext:
         limits: time limits of one attempt; their seconds may change at run time.
         bare: True where the parts were stacked as decorators, without a `Policy`.
         outermost: True for a wrapper with no gate further out.
+        key: key of the policy, None for a policy without one.
     """
 
     policy: str
@@ -72,6 +74,7 @@ class StageContext:
     limits: "tuple[Limit, ...]" = ()
     bare: bool = False
     outermost: bool = False
+    key: Hashable = None
 
     @property
     def attempt_timeout(self) -> float:
@@ -91,9 +94,10 @@ class Part(ABC):
     Copying a part returns the part itself, as its state is that of the one dependency that it guards.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_key", "_twins")
 
     name: str
+    _key: Hashable
 
     guard: ClassVar[Callable[..., Any]]
     """Guards a callable with parts; set by `decorate`, which imports every kind of part, as no part can import it."""
@@ -137,6 +141,39 @@ class Part(ABC):
             ValueError: the settings contradict each other.
             TypeError: a callable is of a kind that does not fit the guarded callables.
         """
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return the part of `key`, with the settings of this part and a state of its own.
+
+        As long as anything holds it, a policy or a call in progress, the same part is returned. A part without a state
+        is that of every key.
+
+        Raises:
+            TypeError: it has a state and does not define `renew`.
+        """
+        if type(self).renew is not Part.renew:
+            return twins_of(self).of(key, lambda: self._twin(key))
+        if self.snapshot() is None:
+            return self
+        raise TypeError(f"{self!r} has no state for each key: define renew(), or for_key() to share it between keys")
+
+    def renew(self) -> None:  # noqa: B027 - most parts have no state
+        """Give this copy of a part a state of its own; defined by parts that have one for each key."""
+
+    def with_twins(self) -> "list[Self]":
+        """Return this part and those of all keys, to change each of them in the same way."""
+        return [self] if getattr(self, "_twins", None) is None else [self, *twins_of(self).all()]
+
+    @property
+    def key(self) -> Hashable:
+        """The key whose state it has, None for a part that has none."""
+        return getattr(self, "_key", None)
+
+    def _twin(self, key: Hashable) -> Self:
+        twin = shallow_copy(self)
+        twin._key = key
+        twin.renew()
+        return twin
 
     def __copy__(self) -> Self:
         return self
@@ -197,7 +234,7 @@ class Gate(GuardedBlock, Part):
 
     def rejected(self, rejection: Rejected, at: float) -> Event:
         """Build the event for `rejection`."""
-        return CallRejected(name=self.name, at=at, kind=self.kind, retry_after=rejection.retry_after)
+        return CallRejected(name=self.name, key=self.key, at=at, kind=self.kind, retry_after=rejection.retry_after)
 
 
 class AttemptController(ABC):

@@ -5,7 +5,7 @@
 Parts are ordered outermost first. A second retry, a limit that is not innermost, and a wrapper start another stage.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
@@ -67,7 +67,7 @@ class WrapperStage:
 
 
 def plan(
-    parts: Sequence[Part], *, policy: str, function: str, asynchronous: bool, bare: bool
+    parts: Sequence[Part], *, policy: str, function: str, asynchronous: bool, bare: bool, key: Hashable = None
 ) -> list[Stage | WrapperStage]:
     """Divide `parts` into stages, outermost first.
 
@@ -77,7 +77,7 @@ def plan(
     stages: list[Stage | WrapperStage] = []
     start = 0
     facts = [
-        StageContext(policy=policy, asynchronous=asynchronous, limits=_limits(parts, at), bare=bare)
+        StageContext(policy=policy, asynchronous=asynchronous, limits=_limits(parts, at), bare=bare, key=key)
         for at in range(len(parts))
     ]
     while start < len(parts):

@@ -229,14 +229,20 @@ class RetryController(AttemptController):
             self._emit(GaveUp, reason=stop.reason, error=error)
 
     def _emit(self, kind: Callable[..., Event], more: tuple[Listener, ...] = (), **data: object) -> None:
-        events.emit(kind(name=self._facts.policy, at=self._retry.clock.peek(), attempt=self._attempt, **data), more)
+        facts = self._facts
+        at = self._retry.clock.peek()
+        events.emit(kind(name=facts.policy, key=facts.key, at=at, attempt=self._attempt, **data), more)
 
 
 def emit_start(retry: _Retry, facts: StageContext, attempt: int) -> None:
     """Emit the event that an attempt starts."""
     events.emit(
         AttemptStarted(
-            name=facts.policy, at=retry.clock.peek(), attempt=attempt, max_attempts=retry.settings.max_attempts
+            name=facts.policy,
+            key=facts.key,
+            at=retry.clock.peek(),
+            attempt=attempt,
+            max_attempts=retry.settings.max_attempts,
         )
     )
 

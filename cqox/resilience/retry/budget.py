@@ -6,9 +6,12 @@ of one dependency. It only permits or denies retries: it delays nothing, and a f
 
 import math
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
+from typing import Self
 
+from cqox.resilience.pipeline.key_twins import shallow_copy, twins_of
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.ranges import check_name
@@ -54,6 +57,7 @@ class RetryBudget:
     """
 
     __slots__ = (
+        "__weakref__",
         "_arrivals",
         "_bucket",
         "_clock",
@@ -63,8 +67,11 @@ class RetryBudget:
         "_ratio",
         "_recent",
         "_refused",
+        "_twins",
         "name",
     )
+
+    _first_attempts: int
 
     def __init__(
         self,
@@ -86,14 +93,14 @@ class RetryBudget:
             ValueError: a setting is out of its range.
         """
         self.name = check_name(name)
-        self._ratio = check_rate("ratio", ratio)
+        check_rate("ratio", ratio)
         check_rate("floor_per_second", floor_per_second)
         self._clock = bind_clock(f"RetryBudget {name!r}", clock)
-        self._lock = Lock()
-        self._arrivals = AtomicCounter()
-        self._recent = _Recent()
-        self._bucket = TokenBucket(floor_per_second, _floor_capacity(floor_per_second))
-        self._first_attempts = self._granted = self._refused = 0
+        self._start(ratio, floor_per_second)
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return the budget of `key`, with these settings; the same one as long as anything holds it."""
+        return twins_of(self).of(key, self._twin)
 
     def first_attempt(self) -> None:
         """Count a first attempt, which earns `ratio` of a retry. It is never delayed or denied."""
@@ -122,15 +129,11 @@ class RetryBudget:
         Raises:
             ValueError: a setting is out of its range; no setting is changed.
         """
-        now = self._clock.checked_now()
-        with self._lock:
-            self._pay_in(now)
-            ratio = self._ratio if ratio is None else check_rate("ratio", ratio)
-            floor = self._bucket.rate
-            if floor_per_second is not None:
-                floor = check_rate("floor_per_second", floor_per_second)
-            self._ratio = ratio
-            self._bucket.resize(now, rate=floor, capacity=self._capacity(floor))
+        ratio = None if ratio is None else check_rate("ratio", ratio)
+        floor = None if floor_per_second is None else check_rate("floor_per_second", floor_per_second)
+        self._resize(ratio, floor)
+        for budget in twins_of(self).all():
+            budget._resize(ratio, floor)
 
     def snapshot(self) -> RetryBudgetSnapshot:
         """Return the available retries and the totals."""
@@ -153,6 +156,28 @@ class RetryBudget:
         self._bucket.resize(now, rate=self._bucket.rate, capacity=self._capacity(self._bucket.rate))
         self._bucket.add(self._ratio * (arrived - self._first_attempts))
         self._first_attempts = arrived
+
+    def _twin(self) -> Self:
+        twin = shallow_copy(self)
+        twin._clock = self._clock.unbound()
+        twin._start(self._ratio, self._bucket.rate)
+        return twin
+
+    def _start(self, ratio: float, floor_per_second: float) -> None:
+        self._ratio = ratio
+        self._lock = Lock()
+        self._arrivals = AtomicCounter()
+        self._recent = _Recent()
+        self._bucket = TokenBucket(floor_per_second, _floor_capacity(floor_per_second))
+        self._first_attempts = self._granted = self._refused = 0
+
+    def _resize(self, ratio: float | None, floor_per_second: float | None) -> None:
+        now = self._clock.checked_now()
+        with self._lock:
+            self._pay_in(now)
+            self._ratio = self._ratio if ratio is None else ratio
+            floor = self._bucket.rate if floor_per_second is None else floor_per_second
+            self._bucket.resize(now, rate=floor, capacity=self._capacity(floor))
 
     def _capacity(self, floor_per_second: float) -> float:
         return max(_floor_capacity(floor_per_second), self._ratio * self._recent.count)

@@ -5,8 +5,8 @@ Attempts overlap and the first result wins; sequential attempts are those of `re
 
 import itertools
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Self, cast
 
 import anyio
 
@@ -65,6 +65,15 @@ class Hedge(Wrapper):
         check_kind("budget", budget, RetryBudget)
         self._budget = budget
         self._clock = bind_clock(f"Hedge {name!r}", clock)
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return the hedge of `key`, which has a budget of its own; itself where it has none. See `Part.for_key`."""
+        return self if self._budget is None else super().for_key(key)
+
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        assert self._budget is not None
+        self._budget = self._budget.for_key(self.key)
 
     def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
         """See `Wrapper.wrap_async`."""

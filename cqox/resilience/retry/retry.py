@@ -6,10 +6,10 @@ computed in `backoff`, and retries limited in `budget`.
 
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from random import Random
-from typing import Any, Unpack, cast
+from typing import Any, Self, Unpack, cast
 
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import RetryScheduled
@@ -156,8 +156,19 @@ class Retry(RetryPart):
 
         def change() -> None:
             self.settings = settings
+            for retry in self.with_twins()[1:]:
+                retry.settings = replace(retry.settings, **cast("dict[str, Any]", changes))
 
         return change
+
+    def for_key(self, key: Hashable) -> Self:
+        """Return the retry of `key`, which has a budget of its own; itself where it has none. See `Part.for_key`."""
+        return self if self.budget is None else super().for_key(key)
+
+    def renew(self) -> None:
+        """See `Part.renew`."""
+        assert self.budget is not None
+        self.budget = self.budget.for_key(self.key)
 
     def result_check(self) -> ResultCheck | None:
         """See `RetryPart.result_check`."""

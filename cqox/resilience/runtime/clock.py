@@ -95,6 +95,10 @@ class BoundClock:
         """Return its time source, without binding it."""
         return self._source or natural_time()
 
+    def unbound(self) -> "BoundClock":
+        """Return the clock of another object of the same owner, not bound yet unless it is an explicit one."""
+        return BoundClock(self._owner, self._clock)
+
     def release(self) -> None:
         """Unbind a clock that was bound on first use, after a reset of its owner."""
         if self._clock is None:
