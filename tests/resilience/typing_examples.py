@@ -193,6 +193,10 @@ async def examples(client: Client) -> None:
             assert_type(attempt.number, int)
     async with CircuitBreaker("block") as breaker:
         assert_type(breaker, CircuitBreaker)
+    async with Policy("block", Timeout(1.0)) as block:
+        assert_type(block, Policy)
+    with policy.for_key("host") as block:
+        assert_type(block, Policy)
 
 
 async def mistakes(client: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, Protocol, Self, cast
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.composition.advice import order_warnings
 from cqox.resilience.composition.keyed_functions import guard_by_key
+from cqox.resilience.composition.policy_block import PolicyBlocks
 from cqox.resilience.composition.policy_keys import KeyedPolicies
 from cqox.resilience.pipeline.awaitables import awaiting, returns_awaitables
 from cqox.resilience.pipeline.decorate import bind, expose, guard, kind_behind
@@ -64,10 +65,11 @@ class KeyedDecorator(Protocol):
         ...
 
 
-class Policy:
+class Policy(PolicyBlocks):
     """A composition of parts around a call, outermost first: `Policy("engine", bulkhead, breaker, retry, timeout)`.
 
-    It is a decorator, and `policy.call(function, ...)` makes one call. A decorated function exposes the outermost
+    It is a decorator, `policy.call(function, ...)` makes one call, and `with policy:` or `async with policy:` guards a
+    block, unless the policy has a retry, hedge or fallback. A decorated function exposes the outermost
     breaker, if there is one, as `.breaker`. The order matters: a breaker outside of the retry counts calls, one inside
     of it counts attempts.
 

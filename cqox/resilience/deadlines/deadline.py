@@ -82,11 +82,15 @@ class deadline(Wrapper):
         if self._record is not None and self._record.leave(error):
             raise DeadlineExceeded(self.seconds, before_call=self._record.was_spent_queueing(error)) from error
 
+    def block(self) -> "deadline":
+        """See `Wrapper.block`."""
+        return deadline(self.seconds, clock=self._given_clock)
+
     def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
         """See `Wrapper.wrap_async`."""
 
         async def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-            with deadline(self.seconds, clock=self._given_clock):
+            with self.block():
                 return await call(*args, **kwargs)
 
         return in_time
@@ -95,7 +99,7 @@ class deadline(Wrapper):
         """See `Wrapper.wrap_blocking`."""
 
         def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-            with deadline(self.seconds, clock=self._given_clock):
+            with self.block():
                 result = call(*args, **kwargs)
             if must_be_awaited(result, self.name):
                 return Awaiting(self.wrap_async(lambda: result, facts), self.name)

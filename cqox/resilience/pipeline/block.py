@@ -9,25 +9,65 @@ from typing import Self
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 
-__all__ = ["GuardedBlock"]
+__all__ = ["EnteredBlock", "GuardedBlock", "pop_block", "push_block"]
 
 
-class _EnteredBlock:
-    """One block in progress; blocks form a stack in the context of the task or thread."""
+class EnteredBlock:
+    """One block in progress; blocks form a stack in the context of the task or thread.
 
-    __slots__ = ("began", "below", "deadline", "gate", "permit")
+    Attributes:
+        owner: the context manager, which may guard many blocks at once.
+        below: the block that was entered before.
+    """
 
-    def __init__(
-        self, gate: object, permit: Permit, deadline: AmbientDeadline | None, below: "_EnteredBlock | None"
-    ) -> None:
-        self.gate = gate
+    __slots__ = ("below", "owner")
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self.below: EnteredBlock | None = None
+
+
+_entered: ContextVar[EnteredBlock | None] = ContextVar("cqox_entered_blocks", default=None)
+
+
+def push_block(block: EnteredBlock) -> None:
+    """Put `block` on the stack."""
+    block.below = _entered.get()
+    _entered.set(block)
+
+
+def pop_block[B: EnteredBlock](owner: object, kind: type[B]) -> B:
+    """Take the latest block of `owner` from the stack.
+
+    Raises:
+        RuntimeError: there is none in the context of this task or thread.
+    """
+    block, later = _entered.get(), list[EnteredBlock]()
+    while block is not None and block.owner is not owner:
+        later.append(block)
+        block = block.below
+    if not isinstance(block, kind):
+        raise RuntimeError(f"{owner!r}: the block is left in another task than the one that entered it")
+    # Generators exit in any order. Later blocks are copied, as other tasks may share the originals.
+    below = block.below
+    for entered in reversed(later):
+        entered = copy(entered)
+        entered.below = below
+        below = entered
+    _entered.set(below)
+    return block
+
+
+class _GateBlock(EnteredBlock):
+    """One block in progress under a gate."""
+
+    __slots__ = ("began", "deadline", "permit")
+
+    def __init__(self, gate: object, permit: Permit, deadline: AmbientDeadline | None) -> None:
+        super().__init__(gate)
         self.permit = permit
         self.deadline = deadline
         self.began = 0.0 if deadline is None else deadline.clock()
-        self.below = below
-
-
-_entered: ContextVar[_EnteredBlock | None] = ContextVar("cqox_entered_blocks", default=None)
 
 
 class GuardedBlock:
@@ -46,18 +86,18 @@ class GuardedBlock:
 
     def __enter__(self) -> Self:
         deadline = unexpired()
-        self._push(self.admit(deadline) or self.admit_blocking(deadline), deadline)
+        push_block(_GateBlock(self, self.admit(deadline) or self.admit_blocking(deadline), deadline))
         return self
 
     async def __aenter__(self) -> Self:
         deadline = unexpired()
-        self._push(self.admit(deadline) or await self.admit_waiting(deadline), deadline)
+        push_block(_GateBlock(self, self.admit(deadline) or await self.admit_waiting(deadline), deadline))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        block = self._pop()
+        block = pop_block(self, _GateBlock)
         if error is None:
             block.permit.succeed(NO_RESULT)
         else:
@@ -67,22 +107,3 @@ class GuardedBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, traceback)
-
-    def _push(self, permit: Permit, deadline: AmbientDeadline | None) -> None:
-        _entered.set(_EnteredBlock(self, permit, deadline, _entered.get()))
-
-    def _pop(self) -> _EnteredBlock:
-        block, later = _entered.get(), list[_EnteredBlock]()
-        while block is not None and block.gate is not self:
-            later.append(block)
-            block = block.below
-        if block is None:
-            raise RuntimeError(f"{self!r}: the block is left in another task than the one that entered it")
-        # Generators exit in any order. Later blocks are copied, as other tasks may share the originals.
-        below = block.below
-        for entered in reversed(later):
-            entered = copy(entered)
-            entered.below = below
-            below = entered
-        _entered.set(below)
-        return block

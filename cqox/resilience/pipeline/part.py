@@ -351,6 +351,10 @@ class Wrapper(Part):
 
     __slots__ = ()
 
+    def block(self) -> "AbstractContextManager[object] | None":
+        """Return a context manager that does the same for a block; None where only a callable can be wrapped."""
+        return None
+
     @abstractmethod
     def wrap_async(self, call: Callable[..., Awaitable[Any]], facts: StageContext) -> Callable[..., Awaitable[Any]]:
         """Wrap `call` in a coroutine function that forwards its arguments."""
