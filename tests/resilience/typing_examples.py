@@ -62,6 +62,12 @@ async def items(count: int) -> AsyncGenerator[int]:
 
 
 @policy
+def lines(count: int) -> Generator[str, int, bytes]:
+    yield "line" * count
+    return b"end"
+
+
+@policy
 @contextlib.asynccontextmanager
 async def connect(url: str) -> AsyncGenerator[bytes]:
     yield url.encode()
@@ -162,6 +168,7 @@ async def examples(client: Client) -> None:
     assert_type(api_timeout(2.0), Timeout)
     assert_type(retry_on_network_error(max_attempts=2), Retry)
     assert_type([item async for item in items(3)], list[int])
+    assert_type(lines(3), Generator[str, int, bytes])
     async with connect("url") as connection:
         assert_type(connection, bytes)
     with opened("path") as file:

@@ -1,7 +1,7 @@
 """Functions whose calls go through the policy of a key that their arguments give."""
 
 import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from typing import Any, cast
 
 from cqox.resilience.pipeline.decorate import dress, kind_behind
@@ -78,9 +78,14 @@ def guard_by_key[F: Callable[..., object]](
     async def awaited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the callee's signature
         return await guarded(*args, **kwargs)
 
+    def items(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401 - the callee's signature
+        return (yield from guarded(*args, **kwargs))
+
     wrapper: Callable[..., Any] = guarded
     if kind is Kind.COROUTINE:
         wrapper = awaited
+    elif kind is Kind.GENERATOR:
+        wrapper = items
     elif kind is Kind.ASYNC_GENERATOR:
         wrapper = forwarding(guarded)
     return cast("F", dress(wrapper, function, function, parts, kind=kind, bare=False))

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from cqox.resilience.pipeline.contexts import bind_async_context, bind_context
 from cqox.resilience.pipeline.executor import bind_async, bind_blocking, bind_checked
-from cqox.resilience.pipeline.generators import bind_async_generator
+from cqox.resilience.pipeline.generators import bind_async_generator, bind_generator
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.runtime.callable_kinds import Kind, kind_of, name_of
@@ -143,9 +143,9 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
         raise TypeError(f"{kind.named} cannot be guarded by a hedge, fallback or deadline: its result is not a value")
     if any(stage.check is not None for stage in plain):
         raise TypeError(f"{kind.named} cannot be guarded by a retry with retry_if: its result is not a value")
-    if kind is Kind.ASYNC_GENERATOR:
+    if kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
         for stage in reversed(plain):
-            function = bind_async_generator(function, stage)
+            function = (bind_async_generator if kind.asynchronous else bind_generator)(function, stage)
         return function
     return (bind_async_context if kind is Kind.ASYNC_CONTEXT else bind_context)(function, plain)
 

@@ -1,22 +1,23 @@
-"""Guards for async generators: calls that return their result item by item.
+"""Guards for generators and async generators: calls that return their result item by item.
 
 A call is retried only before its first item. Its gates receive the outcome: exhausted, failed, or closed early, which
 counts as neither success nor failure. A limit bounds each wait for an item; no scope is open while the consumer runs.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, closing, nullcontext
 from typing import Any
 
-from cqox.resilience.pipeline.executor import bind_async
+from cqox.resilience.pipeline.executor import bind_async, bind_blocking
 from cqox.resilience.pipeline.opening import Opened, opening_stage
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 
-__all__ = ["bind_async_generator", "forwarding"]
+__all__ = ["bind_async_generator", "bind_generator", "forwarding"]
 
 type Generate = Callable[..., AsyncGenerator[Any, Any]]
+type GenerateBlocking = Callable[..., Generator[Any, Any, Any]]
 
 
 def bind_async_generator(function: Generate, stage: Stage) -> Generate:
@@ -51,6 +52,39 @@ def bind_async_generator(function: Generate, stage: Stage) -> Generate:
     return guarded
 
 
+def bind_generator(function: GenerateBlocking, stage: Stage) -> GenerateBlocking:
+    """Synchronous twin of `bind_async_generator`; what `function` returns at its end is returned too."""
+
+    def first_item(*args: Any, **kwargs: Any) -> _BlockingStream:  # noqa: ANN401 - the callee's signature
+        stream = _BlockingStream(function(*args, **kwargs), stage)
+        stream.step(None, None)
+        return stream
+
+    opening = bind_blocking(first_item, opening_stage(stage))
+
+    def guarded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401 - the callee's signature
+        stream: _BlockingStream = opening(*args, **kwargs)
+        try:
+            with closing(stream.items):
+                while not stream.exhausted:
+                    sent: object = None
+                    thrown: BaseException | None = None
+                    try:
+                        sent = yield stream.item
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - forwarded to the callee, as `yield from` does
+                        thrown = error
+                    stream.step(sent, thrown)
+        except BaseException as error:
+            stream.fail(error)
+            raise
+        stream.succeed()
+        return stream.returned
+
+    return guarded
+
+
 def forwarding(function: Generate) -> Generate:
     """Wrap `function`, which returns an async generator, as an async generator function."""
 
@@ -74,14 +108,13 @@ def forwarding(function: Generate) -> Generate:
     return forward
 
 
-class _Stream(Opened):
-    """One generator in progress."""
+class _OpenStream(Opened):
+    """One generator in progress, and the time that it has for its next item."""
 
-    __slots__ = ("_began", "_deadline", "_stage", "_thrown", "exhausted", "item", "items")
+    __slots__ = ("_began", "_deadline", "_stage", "_thrown", "exhausted", "item")
 
-    def __init__(self, items: AsyncGenerator[Any, Any], stage: Stage) -> None:
+    def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self.items = items
         self.item: object = None
         self.exhausted = False
         self._stage = stage
@@ -93,18 +126,11 @@ class _Stream(Opened):
         """Keep every permit, as the outcome is known at the end."""
         return True
 
-    async def step(self, sent: object, thrown: BaseException | None) -> None:
-        """Fetch the next item, or set `exhausted`."""
-        limit = self._stage.limit
+    def _begin_step(self, thrown: BaseException | None) -> float:
         self._thrown, self._began = thrown, None
         self._deadline = deadline = unexpired()
         self._began = began = 0.0 if deadline is None else deadline.clock()
-        bound = None if limit is None else limit.bound(deadline, began)
-        try:
-            with bound or nullcontext():
-                self.item = await (self.items.asend(sent) if thrown is None else self.items.athrow(thrown))
-        except StopAsyncIteration:
-            self.exhausted = True
+        return began
 
     def succeed(self) -> None:
         """Settle all permits as succeeded."""
@@ -118,3 +144,48 @@ class _Stream(Opened):
         else:
             timeout = self._stage.facts.attempt_timeout
             fail_permits(self.kept, 0, error, time_spent(self._deadline, self._began, timeout, error))
+
+
+class _Stream(_OpenStream):
+    """An async generator in progress."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: AsyncGenerator[Any, Any], stage: Stage) -> None:
+        super().__init__(stage)
+        self.items = items
+
+    async def step(self, sent: object, thrown: BaseException | None) -> None:
+        """Fetch the next item, or set `exhausted`."""
+        limit, began = self._stage.limit, self._begin_step(thrown)
+        bound = None if limit is None else limit.bound(self._deadline, began)
+        try:
+            with bound or nullcontext():
+                self.item = await (self.items.asend(sent) if thrown is None else self.items.athrow(thrown))
+        except StopAsyncIteration:
+            self.exhausted = True
+
+
+class _BlockingStream(_OpenStream):
+    """A generator in progress.
+
+    Attributes:
+        returned: what it has returned at its end.
+    """
+
+    __slots__ = ("items", "returned")
+
+    def __init__(self, items: Generator[Any, Any, Any], stage: Stage) -> None:
+        super().__init__(stage)
+        self.items = items
+        self.returned: object = None
+
+    def step(self, sent: object, thrown: BaseException | None) -> None:
+        """Fetch the next item, or set `exhausted`."""
+        limit, began = self._stage.limit, self._begin_step(thrown)
+        bound = None if limit is None else limit.bound_blocking(self._deadline, began)
+        try:
+            with bound or nullcontext():
+                self.item = self.items.send(sent) if thrown is None else self.items.throw(thrown)
+        except StopIteration as end:
+            self.exhausted, self.returned = True, end.value

@@ -15,6 +15,7 @@ class Kind(StrEnum):
 
     FUNCTION = "function"
     COROUTINE = "coroutine function"
+    GENERATOR = "generator function"
     ASYNC_GENERATOR = "async generator function"
     CONTEXT = "context manager factory"
     ASYNC_CONTEXT = "async context manager factory"
@@ -72,11 +73,15 @@ def kind_of(function: Callable[..., Any]) -> Kind:
         if inspect.iscoroutinefunction(candidate):
             return Kind.COROUTINE
         if inspect.isgeneratorfunction(candidate):
-            raise TypeError(
-                f"{name_of(function)} is a generator function, whose items are made while its caller runs: guard what "
-                "it calls, or make it an async generator"
-            )
+            if _flags_of(candidate) & inspect.CO_ITERABLE_COROUTINE:
+                raise TypeError(f"{name_of(function)} is a coroutine made of a generator: make it a coroutine function")
+            return Kind.GENERATOR
     return Kind.FUNCTION
+
+
+def _flags_of(function: object) -> int:
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return flags if isinstance(flags, int) else 0
 
 
 def name_of(function: object) -> str:

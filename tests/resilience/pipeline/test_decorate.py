@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import types
 
 import anyio
 import anyio.lowlevel
@@ -211,6 +212,7 @@ def test_two_functions_of_one_name_never_share_state() -> None:
     assert decorate(Flaky().answer).breaker is not decorate(Flaky().answer).breaker
 
 
+@types.coroutine
 def generator():
     yield 1
 
@@ -225,8 +227,8 @@ class Class:
         (5, "only callables"),
         (None, "only callables"),
         (Class, "is a class"),
-        (generator, "generator function"),
-        (functools.partial(generator), "generator function"),
+        (generator, "made of a generator"),
+        (functools.partial(generator), "made of a generator"),
     ],
 )
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Kinds and names of callables."""
 
+import types
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial, wraps
@@ -22,6 +23,11 @@ async def items() -> AsyncGenerator[int]:
 
 def plain_items() -> Generator[int]:
     yield 1
+
+
+@types.coroutine
+def old_coroutine() -> Generator[None]:
+    yield
 
 
 @contextmanager
@@ -66,6 +72,8 @@ class Awaited:
         (AsyncCallee(), Kind.COROUTINE),
         (Callee().async_method, Kind.COROUTINE),
         (partial(partial(coroutine)), Kind.COROUTINE),
+        (plain_items, Kind.GENERATOR),
+        (partial(plain_items), Kind.GENERATOR),
         (items, Kind.ASYNC_GENERATOR),
         (partial(items), Kind.ASYNC_GENERATOR),
         (context, Kind.CONTEXT),
@@ -84,8 +92,7 @@ def test_a_callable_is_of_the_kind_that_its_call_is(callee, kind: Kind) -> None:
         (5, "only callables"),
         (Callee, "is a class"),
         (partial(Awaited), "Awaited is a class whose objects are awaited"),
-        (plain_items, "plain_items is a generator function"),
-        (partial(plain_items), "plain_items is a generator function"),
+        (old_coroutine, "old_coroutine is a coroutine made of a generator: make it a coroutine function"),
     ],
 )
 def test_what_cannot_be_guarded_is_refused(thing, message: str) -> None:
@@ -94,7 +101,7 @@ def test_what_cannot_be_guarded_is_refused(thing, message: str) -> None:
 
 
 def test_the_kinds_that_are_awaited_are_those_of_async_code() -> None:
-    assert {kind for kind in Kind if not kind.asynchronous} == {Kind.FUNCTION, Kind.CONTEXT}
+    assert {kind for kind in Kind if not kind.asynchronous} == {Kind.FUNCTION, Kind.GENERATOR, Kind.CONTEXT}
 
 
 @pytest.mark.parametrize(
