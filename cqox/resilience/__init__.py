@@ -28,6 +28,7 @@ from cqox.resilience.composition.decorators import (
     retry_on_network_error,
 )
 from cqox.resilience.composition.policy import Policy
+from cqox.resilience.configuration import PolicyFileInvalid, PolicyNotLoaded
 from cqox.resilience.deadlines.deadline import deadline, remaining
 from cqox.resilience.deadlines.timeout import Timeout
 from cqox.resilience.limits.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
@@ -121,6 +122,8 @@ __all__ = [
     "KeyedRateLimit",
     "LoadShed",
     "Policy",
+    "PolicyFileInvalid",
+    "PolicyNotLoaded",
     "ProbeFailed",
     "RateLimit",
     "RateLimitSnapshot",

@@ -12,7 +12,7 @@ from cqox.resilience.composition.policy_keys import KeyedPolicies
 from cqox.resilience.pipeline.awaitables import awaiting, returns_awaitables
 from cqox.resilience.pipeline.decorate import bind, expose, guard, kind_behind
 from cqox.resilience.pipeline.key_twins import shallow_copy
-from cqox.resilience.pipeline.part import Part
+from cqox.resilience.pipeline.part import Changes, Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.pipeline.setting_names import SettingsByName
@@ -252,14 +252,32 @@ class Policy(PolicyBlocks):
             TypeError: a setting is unknown or ambiguous, or this is the policy of a key.
             ValueError: a setting is out of its range or contradicts another; no setting is changed.
         """
+        self.prepare_parts(self._settings().by_part(changes))()
+
+    def prepare_parts(self, pending: Changes) -> Callable[[], None]:
+        """Validate changes of several parts without applying them.
+
+        Args:
+            pending: settings by part.
+
+        Returns:
+            A function that applies them all.
+
+        Raises:
+            ValueError: a setting is out of its range or contradicts another.
+            TypeError: a callable is of a kind that does not fit the guarded callables, or this is the policy of a key.
+        """
         if self._keys is None:
             raise TypeError(f"policy {self.name} has the same settings for every key: reconfigure the policy itself")
-        pending = self._settings().by_part(changes)
         prepared = [part.prepare(**pending[part]) for part in self.parts if part in pending]
         for part in pending:
             part.check_dependencies(pending)
-        for change in prepared:
-            change()
+
+        def change() -> None:
+            for each in prepared:
+                each()
+
+        return change
 
     def isolate(self) -> None:
         """Make its circuits reject every call until `reset`."""

@@ -165,6 +165,8 @@ class RateLimit(Gate):
         if burst is not None:
             capacity = _burst(burst)
         longest = self._max_wait if wait is None else check_seconds("max_wait", wait, infinite=True)
+        # A clock that cannot be used here must fail before any other part is changed.
+        self._clock.checked_now()
 
         def change() -> None:
             self._resize(longest, rate, capacity)

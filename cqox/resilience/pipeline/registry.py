@@ -3,12 +3,14 @@
 An entry lives as long as its object. Of two objects with one name, the later has a number appended to its key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 from weakref import WeakValueDictionary
 
-__all__ = ["Operable", "Registry", "registry"]
+__all__ = ["LoadedPolicy", "NamedPolicy", "Operable", "PolicyFiles", "Registry", "registry"]
 
 # Dead entries that accumulate before the bookkeeping is purged.
 _SPARE = 256
@@ -27,10 +29,63 @@ class Operable(Protocol):
         ...
 
 
+class NamedPolicy(Protocol):
+    """A policy by its name: a decorator, and a way to make single calls."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def __call__[F: Callable[..., object]](self, function: F, /) -> F:
+        """Guard `function`."""
+        ...
+
+    def call[**P, R](self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `function` once."""
+        ...
+
+
+class LoadedPolicy(NamedPolicy, Operable, Protocol):
+    """A `Policy` from a file."""
+
+    def explain(self) -> str:
+        """Describe the order, with one line per part and one line per warning."""
+        ...
+
+    def reconfigure(self, **changes: object) -> None:
+        """Change settings of the parts and keep their state."""
+        ...
+
+
+class PolicyFiles(Protocol):
+    """The policy files of a registry; the methods are those of `Registry`."""
+
+    def load(self, path: Path) -> Mapping[str, LoadedPolicy]:
+        """See `Registry.load`."""
+        ...
+
+    def reload(self, path: Path) -> tuple[str, ...]:
+        """See `Registry.reload`."""
+        ...
+
+    def policy(self, name: str) -> NamedPolicy:
+        """See `Registry.policy`."""
+        ...
+
+    def missing(self) -> list[str]:
+        """See `Registry.missing`."""
+        ...
+
+
 class Registry:
     """Named policies and parts. Every operation except listing takes constant time."""
 
+    new_files: ClassVar[Callable[["Registry"], PolicyFiles]]
+    """Creates the policy files of a registry; set by `configuration`, which imports every kind of part."""
+
     def __init__(self) -> None:
+        self._files: PolicyFiles | None = None
         self._entries: WeakValueDictionary[str, Operable] = WeakValueDictionary()
         # The highest number in use for each name. All higher numbers are free, unless a caller chose such a name.
         self._highest: dict[str, int] = {}
@@ -58,6 +113,53 @@ class Registry:
             if len(self._key_of) > 2 * len(self._entries) + _SPARE:
                 self._drop_dead_entries()
             return free
+
+    def load(self, path: str | PathLike[str]) -> Mapping[str, LoadedPolicy]:
+        """Create the policies of a file in TOML or YAML, and keep them until the process ends.
+
+        Functions that name one of them by `policy` are guarded from now on. Modules that the file names are imported.
+
+        Args:
+            path: a file whose name ends in `.toml`, `.yaml` or `.yml`.
+
+        Returns:
+            The policies by name; later reloads add theirs.
+
+        Raises:
+            PolicyFileInvalid: with every problem of the file; nothing was created.
+            OSError: the file cannot be read.
+        """
+        return self._policy_files().load(Path(path))
+
+    def reload(self, path: str | PathLike[str]) -> tuple[str, ...]:
+        """Set the policies of a loaded file to what it says now, without losing their state.
+
+        A setting that the file no longer gives returns to its default, as does one that `reconfigure` changed. New
+        policies are created. Calls in progress continue.
+
+        Args:
+            path: the file, as it was loaded.
+
+        Returns:
+            The paths in the file of the settings that differ from the last load, and of new policies and budgets.
+
+        Raises:
+            PolicyFileInvalid: the file is wrong, was not loaded, or changes what a running part cannot change; nothing
+                was changed.
+            OSError: the file cannot be read.
+        """
+        return self._policy_files().reload(Path(path))
+
+    def policy(self, name: str) -> NamedPolicy:
+        """Return a decorator for functions that name their policy, which may be created later.
+
+        A call before there is a policy of that name raises `PolicyNotLoaded` and executes nothing.
+        """
+        return self._policy_files().policy(name)
+
+    def missing(self) -> list[str]:
+        """Return the names that functions give by `policy` and that no policy has, sorted."""
+        return self._policy_files().missing()
 
     def keys(self) -> list[str]:
         """Return the keys of all entries, sorted."""
@@ -147,6 +249,12 @@ class Registry:
                 known = ", ".join(sorted(entry.setting_names())) or "none"
                 raise TypeError(f"{key!r} has no setting {unknown[0]!r} to change; it has: {known}")
         cast("Any", entry).reconfigure(**changes)
+
+    def _policy_files(self) -> PolicyFiles:
+        with self._lock:
+            if self._files is None:
+                self._files = Registry.new_files(self)
+            return self._files
 
     def _next_free(self, key: str) -> str:
         """Return the next free numbered key; each step down undoes an earlier step up, so it is O(1) amortised."""

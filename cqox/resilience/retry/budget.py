@@ -6,7 +6,7 @@ of one dependency. It only permits or denies retries: it delays nothing, and a f
 
 import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Self
@@ -129,11 +129,28 @@ class RetryBudget:
         Raises:
             ValueError: a setting is out of its range; no setting is changed.
         """
+        self.prepare(ratio=ratio, floor_per_second=floor_per_second)()
+
+    def prepare(self, *, ratio: float | None = None, floor_per_second: float | None = None) -> Callable[[], None]:
+        """Validate changes without applying them; see `reconfigure`.
+
+        Returns:
+            A function that applies them.
+
+        Raises:
+            ValueError: a setting is out of its range.
+        """
+        # A clock that cannot be used here must fail before anything else is changed.
+        self._clock.checked_now()
         ratio = None if ratio is None else check_rate("ratio", ratio)
         floor = None if floor_per_second is None else check_rate("floor_per_second", floor_per_second)
-        self._resize(ratio, floor)
-        for budget in twins_of(self).all():
-            budget._resize(ratio, floor)
+
+        def change() -> None:
+            self._resize(ratio, floor)
+            for budget in twins_of(self).all():
+                budget._resize(ratio, floor)
+
+        return change
 
     def snapshot(self) -> RetryBudgetSnapshot:
         """Return the available retries and the totals."""
