@@ -15,6 +15,7 @@ from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, tim
 from cqox.resilience.pipeline.plan import Stage, WrapperStage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 from cqox.resilience.runtime.event_loop import current_loop
+from cqox.resilience.runtime.passing import passing
 
 __all__ = ["PolicyBlocks"]
 
@@ -38,7 +39,8 @@ class PolicyBlocks:
         """
         _check_block(self.name, self.parts)
         block = _PolicyBlock(self)
-        block.enter_blocking(self._plan(False))
+        if not passing.on:
+            block.enter_blocking(self._plan(False))
         push_block(block)
         return self
 
@@ -50,7 +52,8 @@ class PolicyBlocks:
         """
         _check_block(self.name, self.parts)
         block = _PolicyBlock(self)
-        await block.enter_waiting(self._plan(True))
+        if not passing.on:
+            await block.enter_waiting(self._plan(True))
         push_block(block)
         return self
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
+from cqox.resilience.runtime.passing import passing
 
 __all__ = ["EnteredBlock", "GuardedBlock", "pop_block", "push_block"]
 
@@ -70,6 +71,9 @@ class _GateBlock(EnteredBlock):
         self.began = 0.0 if deadline is None else deadline.clock()
 
 
+_NO_GATE = Permit()
+
+
 class GuardedBlock:
     """Context manager of a gate. An exception that leaves the block counts like one raised by a guarded function."""
 
@@ -86,12 +90,14 @@ class GuardedBlock:
 
     def __enter__(self) -> Self:
         deadline = unexpired()
-        push_block(_GateBlock(self, self.admit(deadline) or self.admit_blocking(deadline), deadline))
+        permit = _NO_GATE if passing.on else self.admit(deadline) or self.admit_blocking(deadline)
+        push_block(_GateBlock(self, permit, deadline))
         return self
 
     async def __aenter__(self) -> Self:
         deadline = unexpired()
-        push_block(_GateBlock(self, self.admit(deadline) or await self.admit_waiting(deadline), deadline))
+        permit = _NO_GATE if passing.on else self.admit(deadline) or await self.admit_waiting(deadline)
+        push_block(_GateBlock(self, permit, deadline))
         return self
 
     def __exit__(

@@ -20,6 +20,7 @@ from cqox.resilience.pipeline.part import Limit
 from cqox.resilience.pipeline.permit import NO_RESULT, fail_permits
 from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
+from cqox.resilience.runtime.passing import passing
 
 __all__ = ["bind_async_context", "bind_context"]
 
@@ -59,7 +60,7 @@ def _bounded(opening: Callable[..., "_Opened"], limit: Limit | None) -> Callable
         return opening
 
     def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
-        bound = _OpeningLimit(limit.bound_blocking(*_deadline()))
+        bound = _OpeningLimit(None if passing.on else limit.bound_blocking(*_deadline()))
         with bound:
             opened = opening(*args, **kwargs)
             bound.keep_for(opened)
@@ -75,7 +76,7 @@ def _bounded_async(
         return opening
 
     async def open_in_time(*args: Any, **kwargs: Any) -> _Opened:  # noqa: ANN401 - the callee's signature
-        bound = _OpeningLimit(limit.bound(*_deadline()))
+        bound = _OpeningLimit(None if passing.on else limit.bound(*_deadline()))
         with bound:
             opened = await opening(*args, **kwargs)
             if not bound.keep_for(opened):

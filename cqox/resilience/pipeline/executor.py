@@ -25,7 +25,8 @@ from cqox.resilience.pipeline.part import StageContext
 from cqox.resilience.pipeline.permit import Admission, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage, enclosing
 from cqox.resilience.pipeline.results import raise_unwanted, raise_unwanted_blocking, return_last
-from cqox.resilience.runtime.ambient_deadline import ambient
+from cqox.resilience.runtime.ambient_deadline import PASSES
+from cqox.resilience.runtime.passing import passing
 
 __all__ = ["bind_async", "bind_blocking", "bind_checked"]
 
@@ -40,8 +41,10 @@ def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callabl
     facts, publishes, begins = stage.facts, stage.publishes, retry is not None and retry.begins_in(stage.facts)
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        deadline = ambient.get()
+        deadline = passing.lookup()
         if deadline is not None:
+            if deadline is PASSES:
+                return await function(*args, **kwargs)
             deadline = deadline.or_raise()
         held: list[Permit] = []
         attempts: Attempts | None = None
@@ -96,8 +99,10 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
         nonlocal awaited, plain
         if awaited is not None:
             return awaited(*args, **kwargs)
-        deadline = ambient.get()
+        deadline = passing.lookup()
         if deadline is not None:
+            if deadline is PASSES:
+                return function(*args, **kwargs)
             deadline = deadline.or_raise()
         held: list[Permit] = []
         attempts: Attempts | None = None
@@ -158,8 +163,10 @@ def _bind_gate_async(
     function: Callable[..., Awaitable[Any]], gate: Admission, facts: StageContext
 ) -> Callable[..., Awaitable[Any]]:
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        deadline = ambient.get()
+        deadline = passing.lookup()
         if deadline is not None:
+            if deadline is PASSES:
+                return await function(*args, **kwargs)
             deadline = deadline.or_raise()
         permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
         entered = 0.0 if deadline is None else deadline.clock()
@@ -184,8 +191,10 @@ def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, stage: St
         nonlocal awaited, plain
         if awaited is not None:
             return awaited(*args, **kwargs)
-        deadline = ambient.get()
+        deadline = passing.lookup()
         if deadline is not None:
+            if deadline is PASSES:
+                return function(*args, **kwargs)
             deadline = deadline.or_raise()
         permit = gate.admit(deadline) or gate.admit_blocking(deadline)
         entered = 0.0 if deadline is None else deadline.clock()
@@ -211,8 +220,10 @@ def _bind_retry_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> 
     assert retry is not None
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        deadline = ambient.get()
+        deadline = passing.lookup()
         if deadline is not None:
+            if deadline is PASSES:
+                return await function(*args, **kwargs)
             deadline.or_raise()
         if events.listeners:
             retry.begin(facts)
@@ -244,8 +255,10 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         if awaited is not None:
             return awaited(*args, **kwargs)
-        deadline = ambient.get()
+        deadline = passing.lookup()
         if deadline is not None:
+            if deadline is PASSES:
+                return function(*args, **kwargs)
             deadline.or_raise()
         if events.listeners:
             retry.begin(facts)

@@ -13,6 +13,7 @@ from cqox.resilience.pipeline.opening import Opened, opening_stage
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
 from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
+from cqox.resilience.runtime.passing import passing
 
 __all__ = ["bind_async_generator", "bind_generator", "forwarding"]
 
@@ -158,7 +159,7 @@ class _Stream(_OpenStream):
     async def step(self, sent: object, thrown: BaseException | None) -> None:
         """Fetch the next item, or set `exhausted`."""
         limit, began = self._stage.limit, self._begin_step(thrown)
-        bound = None if limit is None else limit.bound(self._deadline, began)
+        bound = None if limit is None or passing.on else limit.bound(self._deadline, began)
         try:
             with bound or nullcontext():
                 self.item = await (self.items.asend(sent) if thrown is None else self.items.athrow(thrown))
@@ -183,7 +184,7 @@ class _BlockingStream(_OpenStream):
     def step(self, sent: object, thrown: BaseException | None) -> None:
         """Fetch the next item, or set `exhausted`."""
         limit, began = self._stage.limit, self._begin_step(thrown)
-        bound = None if limit is None else limit.bound_blocking(self._deadline, began)
+        bound = None if limit is None or passing.on else limit.bound_blocking(self._deadline, began)
         try:
             with bound or nullcontext():
                 self.item = self.items.send(sent) if thrown is None else self.items.throw(thrown)

@@ -13,6 +13,7 @@ from typing import Self
 from cqox.resilience.pipeline.part import AttemptController
 from cqox.resilience.runtime.ambient_deadline import unexpired
 from cqox.resilience.runtime.call_context import attempt_made, call_key
+from cqox.resilience.runtime.passing import passing
 
 __all__ = ["AsyncAttempts", "Attempt", "BlockingAttempts"]
 
@@ -83,7 +84,7 @@ class _Attempts:
 
     def ended(self, error: BaseException | None) -> bool:
         """Decide after an attempt that ended with `error`; return whether another follows."""
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not passing.on:
             self._delay = self._controller.after(error)
         return self._delay is not None
 

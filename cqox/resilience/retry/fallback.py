@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from cqox.resilience.pipeline.awaitables import Awaiting, must_be_awaited
 from cqox.resilience.pipeline.part import StageContext, Wrapper
+from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.ranges import Listed, check_exceptions, check_name
 
 __all__ = ["Fallback"]
@@ -64,7 +65,7 @@ class Fallback(Wrapper):
             try:
                 return await call(*args, **kwargs)
             except Exception as error:
-                if not self.covers(error):
+                if passing.on or not self.covers(error):
                     raise
                 answer = self._answer(error)
                 # A lambda may return the coroutine of another function.
@@ -83,7 +84,7 @@ class Fallback(Wrapper):
             try:
                 result = call(*args, **kwargs)
             except Exception as error:
-                if not self.covers(error):
+                if passing.on or not self.covers(error):
                     raise
                 answer = self._answer(error)
                 if isinstance(answer, CoroutineType):

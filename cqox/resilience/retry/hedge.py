@@ -16,6 +16,7 @@ from cqox.resilience.pipeline.plan import enclosing
 from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.queueing import ended_in_queue, mark_ended_in_queue, waits
 from cqox.resilience.runtime.ranges import Seconds, check_count, check_kind, check_name, check_seconds
 from cqox.tasks import TaskGroup, open_task_group
@@ -79,6 +80,8 @@ class Hedge(Wrapper):
         """See `Wrapper.wrap_async`."""
 
         async def hedged(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+            if passing.on:
+                return await call(*args, **kwargs)
             if self._budget is not None:
                 self._budget.first_attempt()
             outer = () if facts.outermost else tuple(itertools.chain(*enclosing.get()))

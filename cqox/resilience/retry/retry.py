@@ -24,6 +24,7 @@ from cqox.resilience.retry.settings import Exceptions, RetryChanges, RetrySettin
 from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
 from cqox.resilience.runtime.call_context import call_key
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.randomness import shared_rng
 from cqox.resilience.runtime.ranges import (
     Seconds,
@@ -223,9 +224,9 @@ class Retry(RetryPart):
         if self._retry_if is not None:
             raise TypeError(f"{self.name} checks results with retry_if, and a block has none: decorate a function")
         facts = StageContext(policy=self.name, asynchronous=asynchronous, bare=True)
-        if self.budget is not None:
+        if self.budget is not None and not passing.on:
             self.budget.first_attempt()
-        if events.listeners:
+        if events.listeners and not passing.on:
             emit_start(self, facts, 1)
         return RetryController(self, (), facts, math.nan if self.max_duration is None else self.clock.peek())
 

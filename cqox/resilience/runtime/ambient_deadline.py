@@ -15,10 +15,20 @@ from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.clock import TimeSource, natural_time
 from cqox.resilience.runtime.event_loop import CancelScope, EventLoop, task_or_loop
 from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
+from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 from cqox.tasks import bind_to_group
 
-__all__ = ["LONGEST_FAIR_SHARE", "TIMER_SLACK", "AmbientDeadline", "ambient", "in_force", "is_fair", "unexpired"]
+__all__ = [
+    "LONGEST_FAIR_SHARE",
+    "PASSES",
+    "TIMER_SLACK",
+    "AmbientDeadline",
+    "ambient",
+    "in_force",
+    "is_fair",
+    "unexpired",
+]
 
 LONGEST_FAIR_SHARE: Final = 1.0
 """Upper bound of a callee's fair share of time, in seconds."""
@@ -222,14 +232,20 @@ ambient: ContextVar[AmbientDeadline | None] = bind_to_group(ContextVar("cqox_amb
 """The innermost deadline, in force or not; use `in_force` to check."""
 
 
+PASSES: Final = object.__new__(AmbientDeadline)
+"""The sign, in place of the deadline of a call, that the call passes without its parts."""
+
+passing.install(ambient.get, lambda: PASSES)
+
+
 def unexpired() -> AmbientDeadline | None:
-    """Return the deadline in force before a call; None where there is none.
+    """Return the deadline in force before a call; None where there is none, or where calls pass without their parts.
 
     Raises:
         DeadlineExceeded: it has passed; the callee must not be called.
     """
     innermost = ambient.get()
-    return None if innermost is None else innermost.or_raise()
+    return None if innermost is None or passing.on else innermost.or_raise()
 
 
 def in_force() -> AmbientDeadline | None:
