@@ -244,6 +244,10 @@ coverage: $(VENV)/.mutants-ready $(VENV)/.bench-ready  ## lines and branches tha
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+.PHONY: hidden-names
+hidden-names: $(VENV)/.test-ready  ## the tests of the library without private names of AnyIO and Trio
+	@$(BIN)/python -m pytest -n0 -p tests.resilience.hidden_names tests/resilience
+
 .PHONY: mutants
 mutants: $(VENV)/.mutants-ready  ## changes of the code that no test notices (MUTANTS="--all 'cqox.resilience.retry.*'")
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
