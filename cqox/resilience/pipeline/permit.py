@@ -1,8 +1,8 @@
 """Permits of admitted calls, and the admissions that grant them."""
 
-import asyncio
+import sys
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol, cast
+from typing import Any, ClassVar, Final, Protocol, cast
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.pipeline.results import UnwantedResult
@@ -56,9 +56,12 @@ def is_timeout_or_cancellation(error: BaseException) -> bool:
     """Return whether `error` is a cancellation of asyncio or Trio, a deadline, or a group of only these."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_timeout_or_cancellation, cast("BaseExceptionGroup[BaseException]", error).exceptions))
-    if isinstance(error, asyncio.CancelledError | DeadlineExceeded):
+    if isinstance(error, DeadlineExceeded):
         return True
-    # Trio is never imported here: its cancellation class is recognised by name.
+    # Neither loop is imported here; who raises the cancellation of asyncio has imported it.
+    asyncio: Any = sys.modules.get("asyncio.exceptions")
+    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+        return True
     kind = type(error)
     return kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio"
 

@@ -4,7 +4,6 @@ It works with any ASGI app on asyncio or Trio. The header fields are defined in 
 `load_shedding` and `drain`.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import cast
 
@@ -31,6 +30,8 @@ _EXPIRED = {
 
 async def answer_expired(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer 504 as problem+json (RFC 9457)."""
+    import json
+
     body = json.dumps(_EXPIRED).encode()
     fields = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 504, "headers": fields})

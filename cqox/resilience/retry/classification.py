@@ -5,7 +5,7 @@ never imported. The decision to retry, which also depends on idempotence, time a
 """
 
 import errno
-import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -328,7 +328,9 @@ def _by_status(error: BaseException) -> Failure | None:
 
 def _by_os(error: BaseException) -> Failure | None:
     match error:
-        case ConnectionRefusedError() | socket.gaierror():
+        case ConnectionRefusedError():
+            return _known(Kind.NETWORK, Sent.NEVER)
+        case OSError() if isinstance(error, _unresolved()):
             return _known(Kind.NETWORK, Sent.NEVER)
         case TimeoutError():
             return _known(Kind.NETWORK, Sent.MAYBE, overload=True)
@@ -338,3 +340,8 @@ def _by_os(error: BaseException) -> Failure | None:
             return _known(Kind.NETWORK, Sent.NEVER if error.errno == errno.ECONNREFUSED else Sent.MAYBE)
         case _:
             return None
+
+
+def _unresolved() -> type[BaseException] | tuple[()]:
+    """Return the class of errors of name resolution; who raises one has imported `socket`."""
+    return cast("type[BaseException] | tuple[()]", getattr(sys.modules.get("socket"), "gaierror", ()))

@@ -6,7 +6,6 @@ The value is untrusted input; the retry decides what to do with it.
 import time
 from collections.abc import Callable
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 __all__ = ["LONGEST_SECONDS", "parse_retry_after", "retry_after_of"]
 
@@ -70,6 +69,11 @@ def _field(headers: object, name: str) -> str | None:
 
 
 def _http_date(value: str) -> float | None:
+    if not value:
+        return None
+    # It loads sockets and more, which most programs that import this library need for nothing else.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(value)
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

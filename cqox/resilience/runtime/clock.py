@@ -4,7 +4,6 @@ The default is `time.monotonic`, or the simulated clock in effect: that of a Tri
 system's, or that of an asyncio loop with virtual time (`cqox.resilience.testing`). An explicit clock takes precedence.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import anyio
 
-from cqox.resilience.runtime.event_loop import current_loop
+from cqox.resilience.runtime.event_loop import current_loop, running_asyncio_loop
 
 __all__ = ["BoundClock", "Clock", "TimeSource", "bind_clock", "natural_time"]
 
@@ -42,7 +41,7 @@ def natural_time() -> TimeSource:
     loop = current_loop()
     if loop is not None:
         return loop.natural_time()
-    callback_of = asyncio._get_running_loop()
+    callback_of = running_asyncio_loop()
     return callback_of.time if getattr(callback_of, "virtual_time", False) and callback_of else time.monotonic
 
 

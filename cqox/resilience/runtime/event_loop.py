@@ -1,24 +1,40 @@
 """The event loop of the running code, behind one interface for asyncio and Trio.
 
-Trio is looked up in `sys.modules` and never imported; on Trio its native scopes are used, as AnyIO's cost more.
+Both are looked up in `sys.modules` and never imported: an app of one of them does without the other, and importing the
+library is quick. On Trio its native scopes are used, as AnyIO's cost more.
 """
 
-import asyncio
 import math
 import sys
 import time
-from asyncio import current_task
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, cast
 
 from anyio.lowlevel import current_token
 
-__all__ = ["CancelScope", "EventLoop", "ScopeId", "current_loop", "task_or_loop"]
+__all__ = [
+    "AsyncioLoop",
+    "CancelScope",
+    "EventLoop",
+    "ScopeId",
+    "current_asyncio_task",
+    "current_loop",
+    "running_asyncio_loop",
+    "task_or_loop",
+]
 
 
 type ScopeId = tuple[Any, object]
 """The event loop's record of one task, with the innermost scope at the time."""
+
+
+class AsyncioLoop(Protocol):
+    """Interface of a loop of asyncio."""
+
+    def time(self) -> float:
+        """Return the time of the loop."""
+        ...
 
 
 class CancelScope(Protocol):
@@ -105,16 +121,16 @@ class _AsyncioEventLoop:
         self._states: Mapping[object, Any] = getattr(sys.modules[backend.__module__], "_task_states", {})
 
     def time(self) -> float:
-        return asyncio.get_running_loop().time()
+        return cast("float", _asyncio.get_running_loop().time())
 
     def open_scope(self, at: float) -> CancelScope:
         return self._new_scope(deadline=at)
 
     def task(self) -> object:
-        return current_task()
+        return _current_task()
 
     def natural_time(self) -> Callable[[], float]:
-        loop = asyncio.get_running_loop()
+        loop = _asyncio.get_running_loop()
         return loop.time if getattr(loop, "virtual_time", False) else time.monotonic
 
     def groups_of(self, task: object) -> tuple[object, ...]:
@@ -129,7 +145,7 @@ class _AsyncioEventLoop:
 
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
-            current = current_task()
+            current = _current_task()
         except RuntimeError:
             return False
         if current is task:
@@ -206,6 +222,29 @@ class _TrioEventLoop:
         return True
 
 
+class _Unloaded:
+    """Stand-in for `asyncio` until something else has imported it: then no loop runs, and no task."""
+
+    def _get_running_loop(self) -> AsyncioLoop | None:
+        return cast("AsyncioLoop | None", _asyncio._get_running_loop()) if _find_asyncio() else None
+
+    def current_task(self) -> object:
+        return _current_task() if _find_asyncio() else None
+
+
+def _find_asyncio() -> bool:
+    """Replace the stand-in by `asyncio`, once that is imported; return whether it is."""
+    global _asyncio, _current_task
+    found = sys.modules.get("asyncio")
+    # While another thread is importing it, it lacks what is imported last.
+    if found is None or not (hasattr(found, "_get_running_loop") and hasattr(found, "current_task")):
+        return False
+    _asyncio, _current_task = found, found.current_task
+    return True
+
+
+_asyncio: Any = _Unloaded()
+_current_task: Callable[[], object] = _asyncio.current_task
 _asyncio_loop: _AsyncioEventLoop | None = None
 _trio_loop: _TrioEventLoop | None = None
 
@@ -214,7 +253,7 @@ def current_loop() -> EventLoop | None:
     """Return the event loop that runs this task; None outside of a task."""
     global _asyncio_loop, _trio_loop
     # A Trio run may be a guest on a running asyncio loop, whose callbacks belong to no task of that loop.
-    if asyncio._get_running_loop() is not None and current_task() is not None:
+    if _asyncio._get_running_loop() is not None and _current_task() is not None:
         if _asyncio_loop is None:
             _asyncio_loop = _AsyncioEventLoop()
         return _asyncio_loop
@@ -229,4 +268,18 @@ def current_loop() -> EventLoop | None:
 def task_or_loop() -> object:
     """Return the current task, else the loop whose callback is running, else None."""
     loop = current_loop()
-    return asyncio._get_running_loop() if loop is None else loop.task()
+    return running_asyncio_loop() if loop is None else loop.task()
+
+
+def running_asyncio_loop() -> AsyncioLoop | None:
+    """Return the loop of asyncio that runs on this thread, be it in a task or in a callback."""
+    return cast("AsyncioLoop | None", _asyncio._get_running_loop())
+
+
+def current_asyncio_task() -> object:
+    """Return the task of asyncio that runs; None in a callback.
+
+    Raises:
+        RuntimeError: no loop of asyncio runs on this thread, although asyncio is imported.
+    """
+    return _current_task()

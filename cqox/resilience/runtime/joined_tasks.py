@@ -7,14 +7,13 @@ asyncio, AnyIO or Trio. A deadline is advisory there. It is not in force in a ta
 It relies on private names of these libraries; where one has changed, the code counts as not joined.
 """
 
-import asyncio
 import sys
 import threading
-from asyncio import current_task
 from collections.abc import Callable, Iterator
-from concurrent.futures import thread as thread_pool
 from contextlib import suppress
 from typing import Any
+
+from cqox.resilience.runtime.event_loop import current_asyncio_task, running_asyncio_loop
 
 __all__ = ["clock_of", "is_joined"]
 
@@ -30,8 +29,8 @@ def is_joined(scope: object) -> bool:
         scope: scope of AnyIO on asyncio, or of Trio; None for a deadline set in synchronous code.
     """
     with suppress(*_ERRORS):
-        if asyncio._get_running_loop() is not None:
-            task = current_task()
+        if running_asyncio_loop() is not None:
+            task = current_asyncio_task()
             return task is not None and scope is not None and _is_awaited_in(scope, task, _MOST_LEVELS)
         return _is_in_pool_for(scope)
     return False
@@ -58,7 +57,8 @@ def _is_in_pool_for(scope: object) -> bool:
         return _is_within(scope, caller) or _host_is_awaited_in(scope, caller)
     # asyncio's own pool does not expose the task that it works for.
     target: object = getattr(threading.current_thread(), "_target", None)
-    return target is getattr(thread_pool, "_worker")  # noqa: B009 - it has no public name
+    worker = getattr(sys.modules.get("concurrent.futures.thread"), "_worker", None)
+    return target is not None and target is worker
 
 
 def _is_inside_on_trio(scope: object, status: Any) -> bool:  # noqa: ANN401 - Trio's own
@@ -113,7 +113,9 @@ def _scope_of(task: object) -> Any:  # noqa: ANN401 - a scope of AnyIO, or None
 
 def _waiters_of(future: Any) -> Iterator[Any]:  # noqa: ANN401 - a future of asyncio
     """Yield the tasks that gather `future` or own it in a task group."""
-    gathers = isinstance(future, asyncio.tasks._GatheringFuture)  # type: ignore[attr-defined]
+    # A future of asyncio has imported it.
+    asyncio: Any = sys.modules["asyncio"]
+    gathers = isinstance(future, asyncio.tasks._GatheringFuture)
     for callback, _ in future._callbacks or ():
         owner = getattr(callback, "__self__", None)
         if isinstance(owner, asyncio.TaskGroup):
@@ -123,5 +125,5 @@ def _waiters_of(future: Any) -> Iterator[Any]:  # noqa: ANN401 - a future of asy
         elif owner is None:
             for cell in getattr(callback, "__closure__", None) or ():
                 with suppress(ValueError):
-                    if isinstance(cell.cell_contents, asyncio.tasks._GatheringFuture):  # type: ignore[attr-defined]
+                    if isinstance(cell.cell_contents, asyncio.tasks._GatheringFuture):
                         yield from _waiters_of(cell.cell_contents)
