@@ -1,7 +1,7 @@
 // The answer: one sentence, the verdict, what must be true, the checks, and figures; the rest on demand.
 import { asProblem, call, id } from "./api.js";
 import { Findings } from "./data.js";
-import { isRemedied, remedied, startJob } from "./draft.js";
+import { isRemedied, named, remedied, startJob } from "./draft.js";
 import { Figure } from "./figure.js";
 import { Gates, Ledger } from "./ledger.js";
 import { estimatorLabel, labels, loadLabels } from "./labels.js";
@@ -66,7 +66,7 @@ function Shown({ report }) {
   const vary = async (next) => {
     setState({ busy: true });
     try {
-      const job = await startJob(call, { dataset_id: report.dataset_id, ...next });
+      const job = await startJob(call, { ...named(report.dataset_id), ...next });
       go(`/j/${id(job.job_id)}`);
     } catch (error) {
       setState({ problem: asProblem(error) });

@@ -1,8 +1,9 @@
 // From a data set to a request: what is in the file, what its columns mean, and what would come of it.
 import { asProblem, call, id } from "./api.js";
+import { Run, useDraft } from "./ask.js";
 import { Data } from "./data.js";
-import { carriedOver, isRemedied, readDraft, remedied, requestOf, startJob, writeDraft } from "./draft.js";
-import { html, useEffect, useState } from "./lib.js";
+import { carriedOver, isRemedied, remedied, writeDraft } from "./draft.js";
+import { html, useState } from "./lib.js";
 import { Busy, Failure, Heading, Steps, useLoaded } from "./parts.js";
 import { isAnswerable, Preview } from "./preview.js";
 import { Roles } from "./roles.js";
@@ -26,18 +27,8 @@ export function Dataset({ datasetId }) {
 
 function Editor({ described, inferred }) {
   const datasetId = described.dataset_id;
-  const [draft, setDraft] = useState(() => readDraft(datasetId, inferred.mapping));
+  const [draft, change] = useDraft(datasetId, inferred.mapping);
   const [state, setState] = useState({});
-  const change = (next) => {
-    writeDraft(datasetId, next);
-    setDraft(next);
-  };
-  useEffect(() => {
-    // Another tab on the same data set: the later choice counts in both.
-    const follow = (event) => event.key === `cqox.draft.${datasetId}` && setDraft(readDraft(datasetId, inferred.mapping));
-    addEventListener("storage", follow);
-    return () => removeEventListener("storage", follow);
-  }, [datasetId]);
   const readAgain = async (options) => {
     setState({ reading: true });
     try {
@@ -51,16 +42,6 @@ function Editor({ described, inferred }) {
   };
   const findings = merged(described.findings, inferred.findings);
   const apply = (parameters) => change({ ...remedied(draft, parameters), suggested: draft.suggested && !parameters.mapping });
-  const run = async () => {
-    setState({ starting: true });
-    try {
-      const job = await startJob(call, requestOf(datasetId, draft));
-      writeDraft(datasetId, { ...draft, suggested: undefined });
-      go(`/j/${id(job.job_id)}`);
-    } catch (error) {
-      setState({ refused: asProblem(error) });
-    }
-  };
   const links = { "step-data": "#data", "step-roles": "#roles", "step-preview": "#preview", "step-run": "#run" };
   return html`
     <${Steps} current=${isAnswerable(draft.mapping) ? 2 : 1} links=${links} />
@@ -76,12 +57,7 @@ function Editor({ described, inferred }) {
     <${Failure} problem=${state.problem} />
     <${Roles} described=${described} inferred=${inferred} draft=${draft} onChange=${change} />
     <${Preview} blocking=${blocking(findings, draft)} datasetId=${datasetId} draft=${draft} onApply=${apply} isApplied=${(parameters) => isRemedied(draft, parameters)} />
-    <section id="run" aria-labelledby="run-title">
-      <h2 id="run-title">${t("step-run")}</h2>
-      <p>${isAnswerable(draft.mapping) ? t("run-lead") : t("run-needs-roles")}</p>
-      <p class="actions"><button type="button" class="primary" disabled=${state.starting || !isAnswerable(draft.mapping)} onClick=${run}>${state.starting ? t("starting") : t("run")}</button></p>
-      <${Failure} problem=${state.refused} />
-    </section>
+    <${Run} datasetId=${datasetId} draft=${draft} />
   `;
 }
 

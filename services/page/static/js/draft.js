@@ -37,10 +37,27 @@ export function isRemedied(draft, parameters) {
   return JSON.stringify(remedied(draft, parameters)) === JSON.stringify({ mapping: draft.mapping, options: draft.options });
 }
 
+const PLACE = /^source:([^:]+):(.+)$/s;
+
+/** Return source and table of the id of a table in place, or null for that of a data set. */
+export function placeOf(datasetId) {
+  const match = PLACE.exec(datasetId);
+  return match && { source: match[1], table: match[2] };
+}
+
+/** Return the id that reports and jobs have for a table in place. */
+export const idOfTable = (source, table) => `source:${source}:${table}`;
+
+/** Return the members of a request that name its data. */
+export const named = (datasetId) => placeOf(datasetId) ?? { dataset_id: datasetId };
+
+/** Return the id of the data of a request. */
+export const dataOf = (request) => request?.dataset_id ?? (request?.source ? idOfTable(request.source, request.table) : undefined);
+
 /** Return the body of a request, without what was left empty. */
 export function requestOf(datasetId, { mapping, options }) {
   const kept = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => !isEmpty(value)));
-  return { dataset_id: datasetId, mapping: kept(mapping), options: kept(options) };
+  return { ...named(datasetId), mapping: kept(mapping), options: kept(options) };
 }
 
 const isEmpty = (value) => value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);

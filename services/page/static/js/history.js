@@ -1,5 +1,6 @@
 // What was asked before: answers with their titles, and files.
 import { asProblem, call, id, remove } from "./api.js";
+import { placeOf } from "./draft.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Badge, Busy, Confirm, Failure, Heading, Table, useLoaded } from "./parts.js";
 import { bytes, moment, number, t } from "./text.js";
@@ -49,7 +50,7 @@ function Answers() {
           <th scope="row"><a href=${`/a/${id(item.analysis_id)}`}><bdi>${item.title || item.headline || item.analysis_id.slice(0, 8)}</bdi></a>${item.notes && html`<p class="muted small"><bdi>${item.notes}</bdi></p>`}</th>
           <td>${item.verdict && html`<${Badge} state=${item.verdict} text=${item.verdict} />`}</td>
           <td class="number">${number(item.estimate)}</td>
-          <td><a href=${`/d/${id(item.dataset_id)}`}><bdi>${item.dataset_name ?? item.dataset_id.slice(0, 8)}</bdi></a></td>
+          <td><a href=${`/d/${id(item.dataset_id)}`}><bdi>${item.dataset_name ?? placeOf(item.dataset_id)?.table ?? item.dataset_id.slice(0, 8)}</bdi></a></td>
           <td>${moment(item.created_at)}</td>
           <td><button type="button" class="plain" onClick=${() => setAsking(item)}>${t("delete")}<span class="hidden"> ${item.title || item.headline || item.analysis_id}</span></button></td>
         </tr>`,

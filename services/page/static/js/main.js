@@ -4,10 +4,12 @@ import { Answer } from "./answer.js";
 import { asProblem, connection } from "./api.js";
 import { Dashboards } from "./dashboard.js";
 import { Dataset } from "./dataset.js";
+import { placeOf } from "./draft.js";
 import { History } from "./history.js";
 import { html, render, useState } from "./lib.js";
 import { LogOut } from "./logout.js";
 import { Failure, Heading, useStore } from "./parts.js";
+import { TableInPlace } from "./place.js";
 import { route, startRouting } from "./route.js";
 import { Job } from "./run.js";
 import { Shared } from "./shared.js";
@@ -66,6 +68,7 @@ function View({ view, id }) {
 
 function OwnView({ view, id }) {
   if (view === "start") return html`<${Start} />`;
+  if (view === "dataset" && placeOf(id)) return html`<${TableInPlace} datasetId=${id} key=${id} />`;
   if (view === "dataset") return html`<${Dataset} datasetId=${id} key=${id} />`;
   if (view === "job") return html`<${Job} jobId=${id} key=${id} />`;
   if (view === "answer") return html`<${Answer} analysisId=${id} key=${id} />`;

@@ -1,6 +1,6 @@
 // A running analysis: steps and estimates as they are done; it goes on without this page.
 import { asProblem, call, id, isAbort } from "./api.js";
-import { requestOfJob, startJob } from "./draft.js";
+import { dataOf, requestOfJob, startJob } from "./draft.js";
 import { followJob } from "./events.js";
 import { estimatorLabel } from "./labels.js";
 import { html, useEffect, useState } from "./lib.js";
@@ -44,7 +44,7 @@ export function Job({ jobId }) {
   const [asking, setAsking] = useState(false);
   const [repeat, setRepeat] = useState({});
   const request = requestOfJob(jobId);
-  const datasetId = state.job?.dataset_id ?? request?.dataset_id;
+  const datasetId = state.job?.dataset_id ?? dataOf(request);
   const back = datasetId ? `/d/${id(datasetId)}` : "/";
   const again = async () => {
     setRepeat({ busy: true });

@@ -1,7 +1,9 @@
 // The first view: choose a file or a sample, and what was left running or unfinished.
 import { asProblem, call, id } from "./api.js";
+import { placeOf } from "./draft.js";
 import { html, useRef, useState } from "./lib.js";
 import { Badge, Busy, Failure, Heading, Progress, Steps, useLoaded, useStore } from "./parts.js";
+import { ChooseTable } from "./place.js";
 import { go } from "./route.js";
 import { bytes, moment, percent, t } from "./text.js";
 import { discardUpload, refusal, stoppedUploads, upload, uploadFile } from "./upload.js";
@@ -90,6 +92,7 @@ function Known() {
   if (problem) return html`<${Failure} problem=${problem} again=${again} />`;
   if (!value) return html`<${Busy} />`;
   const names = new Map(value.sets.map((set) => [set.dataset_id, set.name]));
+  const places = value.sources.filter((source) => source.tables.length > 0);
   const samples = value.sets.filter((set) => set.sample);
   const uploads = value.sets.filter((set) => !set.sample).slice(0, 6);
   return html`
@@ -97,7 +100,7 @@ function Known() {
     html`<section>
       <h2>${t("running")}</h2>
       <ul class="list">
-        ${value.jobs.map((job) => html`<li><a href=${`/j/${id(job.job_id)}`}><bdi>${names.get(job.dataset_id) ?? job.dataset_id}</bdi></a> <span class="muted">${moment(job.created_at)}</span></li>`)}
+        ${value.jobs.map((job) => html`<li><a href=${`/j/${id(job.job_id)}`}><bdi>${names.get(job.dataset_id) ?? placeOf(job.dataset_id)?.table ?? job.dataset_id}</bdi></a> <span class="muted">${moment(job.created_at)}</span></li>`)}
       </ul>
     </section>`}
     ${value.analyses.length > 0 &&
@@ -115,7 +118,8 @@ function Known() {
         ${uploads.map((set) => html`<li><a class="card link" href=${`/d/${id(set.dataset_id)}`}><strong><bdi>${set.name}</bdi></strong><span class="muted">${t("table-size", { rows: set.rows, columns: set.columns })}</span></a></li>`)}
       </ul>
     </section>`}
-    <${Sources} sources=${value.sources} />
+    ${places.length > 0 && html`<${ChooseTable} sources=${places} />`}
+    <${Sources} sources=${value.sources.filter((source) => source.tables.length === 0)} />
     <section>
       <h2>${t("samples")}</h2>
       <ul class="cards">
@@ -151,6 +155,6 @@ function Sources({ sources }) {
 
 /** A link to a stored analysis with its verdict. */
 export function AnalysisLink({ item, name }) {
-  const title = item.title || item.dataset_name || name || item.dataset_id;
+  const title = item.title || item.dataset_name || name || (placeOf(item.dataset_id)?.table ?? item.dataset_id);
   return html`${item.verdict && html`<${Badge} state=${item.verdict} text=${item.verdict} /> `}<a href=${`/a/${id(item.analysis_id)}`}><bdi>${title}</bdi></a> <span class="muted">${moment(item.created_at)}</span>`;
 }

@@ -1,9 +1,10 @@
 // What if: the same question asked otherwise, next to the first answer, with the number of looks in view.
 import { asProblem, call, id } from "./api.js";
-import { requestOf, startJob } from "./draft.js";
+import { placeOf, requestOf, startJob } from "./draft.js";
 import { estimatorLabel, labels } from "./labels.js";
 import { html, useEffect, useState } from "./lib.js";
 import { Badge, Busy, Failure, Progress, Table, useLoaded, useStore } from "./parts.js";
+import { columnsOf } from "./place.js";
 import { Columns, Goal } from "./roles.js";
 import { go } from "./route.js";
 import { useJob } from "./run.js";
@@ -33,8 +34,14 @@ function Looks({ report, compared }) {
   return html`<p class=${same > 1 ? "note" : "muted"} role="status">${t("looks", { same, dataset: value.analyses })} ${same > 1 ? t("looks-meaning") : ""}</p>`;
 }
 
+/** The columns of the data; of a table in place, as its source has them now. */
+async function columnsToChoose(datasetId, signal) {
+  const place = placeOf(datasetId);
+  return place ? { columns: (await columnsOf(place, signal)).usable } : call(`/api/datasets/${id(datasetId)}`, { signal });
+}
+
 function Variation({ report, onReport }) {
-  const { value: described, problem, again } = useLoaded((signal) => call(`/api/datasets/${id(report.dataset_id)}`, { signal }), [report.dataset_id]);
+  const { value: described, problem, again } = useLoaded((signal) => columnsToChoose(report.dataset_id, signal), [report.dataset_id]);
   const [draft, setDraft] = useState({ mapping: report.mapping, options: report.options });
   const [state, setState] = useState({});
   const job = useJob(state.jobId, (analysisId) => {
