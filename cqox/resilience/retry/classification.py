@@ -1,17 +1,19 @@
 """Classification of exceptions: whether a failure is transient, and whether the request was sent.
 
-It covers network, HTTP status, PostgreSQL and Redis errors. Libraries are recognised by the names of their classes and
-never imported. The decision to retry, which also depends on idempotence, time and budget, is made in `attempts`.
+It covers network, HTTP status, AWS, PostgreSQL and Redis errors. Libraries are recognised by the names of their classes
+and never imported. The decision to retry, which also depends on idempotence, time and budget, is made in `attempts`.
 """
 
 import errno
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import cast
 
 from cqox.errors import AttemptTimeout, DeadlineExceeded, Rejected, StoreUnavailable
+from cqox.resilience.retry.aws_failures import AWS_CLASSES, classify_aws
+from cqox.resilience.retry.failure import Failure, Kind, Sent
+from cqox.resilience.retry.failure import known as _known
 
 __all__ = [
     "Failure",
@@ -25,56 +27,6 @@ __all__ = [
     "is_transient",
     "never_sent",
 ]
-
-
-class Kind(StrEnum):
-    """Origin of a failure."""
-
-    NETWORK = "network"
-    """The operating system, or a stream of asyncio, Trio or AnyIO."""
-    HTTP = "http"
-    """An HTTP client, or the status of a response."""
-    DATABASE = "database"
-    REDIS = "redis"
-    TIMEOUT = "timeout"
-    """An attempt's own limit."""
-    REJECTION = "rejection"
-    """A policy of this package: the callee was not called."""
-    OTHER = "other"
-
-
-class Sent(StrEnum):
-    """Delivery of the request, as far as the exception proves it."""
-
-    NEVER = "never"
-    """This request was never sent. Its caller may have sent another one before."""
-    UNDONE = "undone"
-    """It arrived, and the server reports that it was not executed or was rolled back."""
-    MAYBE = "maybe"
-    """It may have been executed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Classification of one exception.
-
-    Attributes:
-        kind: origin of the failure.
-        transient: True where the same call may succeed later without any change.
-        sent: delivery of the request.
-        overload: True where the server, or the path to it, was overloaded.
-        code: the HTTP status or SQLSTATE, empty where there is none.
-    """
-
-    kind: Kind
-    transient: bool
-    sent: Sent
-    overload: bool = False
-    code: str = ""
-
-
-def _known(kind: Kind, sent: Sent, *, transient: bool = True, overload: bool = False) -> Failure:
-    return Failure(kind=kind, transient=transient, sent=sent, overload=overload)
 
 
 _OTHER = _known(Kind.OTHER, Sent.MAYBE, transient=False)
@@ -122,9 +74,11 @@ _BY_CLASS: Mapping[str, Mapping[str, Failure]] = {
     "anyio": _STREAM,
     "trio": _STREAM,
     "asyncio": _STREAM,
+    "botocore": AWS_CLASSES,
     "psycopg": _PSYCOPG,
     "psycopg_pool": _PSYCOPG,
     "psycopg2": _PSYCOPG,
+    "sqlalchemy": {"TimeoutError": _known(Kind.DATABASE, Sent.NEVER, overload=True)},
     "ssl": {
         "SSLEOFError": _known(Kind.NETWORK, Sent.MAYBE),
         "SSLZeroReturnError": _known(Kind.NETWORK, Sent.MAYBE),
@@ -193,7 +147,7 @@ def classify(error: BaseException) -> Failure:
     """
     if isinstance(error, BaseExceptionGroup):
         return _combine([classify(leaf) for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions])
-    for judge in (_by_cqox, _by_sqlstate, _by_class, _by_status, _by_os):
+    for judge in (_by_cqox, _by_sqlstate, classify_aws, _by_class, _by_status, _by_os):
         failure = judge(error)
         if failure is not None:
             return failure

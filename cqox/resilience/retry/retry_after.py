@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC
 
+from cqox.resilience.retry.aws_failures import response_fields
+
 __all__ = ["LONGEST_SECONDS", "parse_retry_after", "retry_after_of"]
 
 LONGEST_SECONDS = 1e9
@@ -37,8 +39,9 @@ def parse_retry_after(value: str, *, wall_time: float) -> float | None:
 def retry_after_of(error: BaseException, *, wall_clock: Callable[[], float] = time.time) -> float | None:
     """Return the wait that the response attached to `error` asks for.
 
-    It is read from `error.response.headers`, the attribute of httpx and requests. A date is compared with the
-    response's `Date` where there is one, so that a wrong client clock does not matter.
+    It is read from `error.response.headers`, the attribute of httpx and requests, and from the response in an error of
+    botocore, where `x-amz-retry-after` (milliseconds) comes first. A date is compared with the response's `Date` where
+    there is one, so that a wrong client clock does not matter.
 
     Args:
         error: exception that the callee raised.
@@ -47,7 +50,11 @@ def retry_after_of(error: BaseException, *, wall_clock: Callable[[], float] = ti
     Returns:
         Seconds, from 0 to `LONGEST_SECONDS`, or None where the response has no valid field.
     """
-    headers = getattr(getattr(error, "response", None), "headers", None)
+    response = getattr(error, "response", None)
+    headers = getattr(response, "headers", None) or response_fields(response)
+    milliseconds = _field(headers, "x-amz-retry-after") or ""
+    if milliseconds.isascii() and milliseconds.isdigit():
+        return min(float(milliseconds) / 1000, LONGEST_SECONDS)
     asked = _field(headers, "retry-after")
     if asked is None:
         return None
