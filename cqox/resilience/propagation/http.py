@@ -31,6 +31,7 @@ __all__ = [
     "HeaderFields",
     "OutgoingRequest",
     "attempt_from_headers",
+    "attempt_headers",
     "call_headers",
     "criticality_from_headers",
     "deadline_from_headers",
@@ -38,6 +39,7 @@ __all__ = [
     "propagate",
     "propagate_sync",
     "serving_attempt",
+    "shorten_timeouts",
 ]
 
 REQUEST_TIMEOUT_MS = "X-Request-Timeout-Ms"
@@ -118,6 +120,28 @@ def call_headers(
     return fields
 
 
+def attempt_headers(method: str, seconds: float, *, has_key: bool) -> dict[str, str]:
+    """Return the header fields of the attempt in progress.
+
+    Args:
+        method: HTTP method of its request.
+        seconds: seconds left, see `remaining`.
+        has_key: True where the request has an `Idempotency-Key` of its own, which stays.
+
+    Raises:
+        DeadlineExceeded: no time is left; the request must not be sent.
+    """
+    if seconds <= 0:
+        # The request is not sent, so that the error says nothing about the server.
+        raise DeadlineExceeded(before_call=True)
+    return call_headers(
+        remaining=seconds,
+        attempt=attempt_served.get() + attempt_made.get(),
+        criticality=current_criticality(),
+        key=None if has_key or is_idempotent_method(method) else call_key.get(),
+    )
+
+
 class OutgoingRequest(Protocol):
     """A request about to be sent, such as `httpx.Request`."""
 
@@ -159,28 +183,23 @@ def propagate_sync(request: OutgoingRequest) -> None:
     """
     seconds = remaining()
     _write_headers(request, seconds)
-    timeouts = request.extensions.get("timeout")
+    shorten_timeouts(request.extensions, seconds)
+
+
+def shorten_timeouts(extensions: MutableMapping[str, object], seconds: float) -> None:
+    """Limit the timeouts of httpx in the extensions of a request to `seconds`; where it has none, none are added."""
+    timeouts = extensions.get("timeout")
     if seconds < math.inf and isinstance(timeouts, Mapping):
         limits = cast("Mapping[str, float | None]", timeouts)
-        request.extensions["timeout"] = {
+        extensions["timeout"] = {
             wait: seconds if limit is None else min(limit, seconds) for wait, limit in limits.items()
         }
 
 
 def _write_headers(request: OutgoingRequest, seconds: float) -> None:
-    if seconds <= 0:
-        # The request is not sent, so that the error says nothing about the server.
-        raise DeadlineExceeded(before_call=True)
+    fields = attempt_headers(request.method, seconds, has_key=IDEMPOTENCY_KEY in request.headers)
     note_request(request.extensions)
-    key = None if is_idempotent_method(request.method) or IDEMPOTENCY_KEY in request.headers else call_key.get()
-    request.headers.update(
-        call_headers(
-            remaining=seconds,
-            attempt=attempt_served.get() + attempt_made.get(),
-            criticality=current_criticality(),
-            key=key,
-        )
-    )
+    request.headers.update(fields)
 
 
 @contextmanager

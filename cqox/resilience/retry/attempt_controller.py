@@ -25,7 +25,7 @@ from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.retry_after import retry_after_of
 from cqox.resilience.retry.settings import RetrySettings
 from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
-from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
+from cqox.resilience.runtime.call_context import attempt_made, call_safety, serves_a_retry
 from cqox.resilience.runtime.clock import BoundClock
 from cqox.resilience.runtime.event_loop import task_or_loop
 from cqox.resilience.runtime.instant import pauses
@@ -167,9 +167,15 @@ class RetryController(AttemptController):
             return _StopReason("an enclosing circuit has changed its state")
         if serves_a_retry():
             return _StopReason("the request in hand is itself a retry")
-        if not (settings.idempotent or self._facts.bare or not called or self._was_never_sent(error)):
+        if called and not self._may_repeat(error):
             return _StopReason("the call is not idempotent and may have been carried out")
         return self._reason_to_stop_by_time(error)
+
+    def _may_repeat(self, error: Exception) -> bool:
+        safety = call_safety.get()
+        if safety is not None:
+            return safety.may_repeat(error)
+        return self._retry.settings.idempotent or self._facts.bare or self._was_never_sent(error)
 
     def _was_never_sent(self, error: Exception) -> bool:
         requests = self._requests

@@ -1,7 +1,8 @@
 """Classification of exceptions: whether a failure is transient, and whether the request was sent.
 
-It covers network, HTTP status, AWS, PostgreSQL and Redis errors. Libraries are recognised by the names of their classes
-and never imported. The decision to retry, which also depends on idempotence, time and budget, is made in `attempts`.
+It covers network, HTTP and gRPC status, AWS, PostgreSQL and Redis errors. Libraries are recognised by the names of their
+classes and never imported. The decision to retry, which also depends on idempotence, time and budget, is made in
+`attempts`.
 """
 
 import errno
@@ -30,7 +31,7 @@ __all__ = [
 
 
 _OTHER = _known(Kind.OTHER, Sent.MAYBE, transient=False)
-_NETWORK_KINDS = frozenset({Kind.NETWORK, Kind.HTTP, Kind.TIMEOUT})
+_NETWORK_KINDS = frozenset({Kind.NETWORK, Kind.HTTP, Kind.GRPC, Kind.TIMEOUT})
 # Drivers such as asyncpg do not wrap the OSError of a failed connection.
 _DATABASE_KINDS = frozenset({Kind.DATABASE, Kind.REDIS, Kind.NETWORK, Kind.TIMEOUT})
 _IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -52,6 +53,14 @@ _REQUESTS: Mapping[str, Failure] = {
     "ConnectionError": _known(Kind.HTTP, Sent.MAYBE),
     "ChunkedEncodingError": _known(Kind.HTTP, Sent.MAYBE),
 }
+_AIOHTTP: Mapping[str, Failure] = {
+    "ClientConnectorCertificateError": _known(Kind.HTTP, Sent.NEVER, transient=False),
+    "ClientConnectorError": _known(Kind.HTTP, Sent.NEVER),
+    "ConnectionTimeoutError": _known(Kind.HTTP, Sent.NEVER, overload=True),
+    "ServerTimeoutError": _known(Kind.HTTP, Sent.MAYBE, overload=True),
+    "ClientConnectionError": _known(Kind.HTTP, Sent.MAYBE),
+    "ClientPayloadError": _known(Kind.HTTP, Sent.MAYBE),
+}
 _STREAM: Mapping[str, Failure] = {
     "BrokenResourceError": _known(Kind.NETWORK, Sent.MAYBE),
     "EndOfStream": _known(Kind.NETWORK, Sent.MAYBE),
@@ -70,6 +79,9 @@ _PSYCOPG: Mapping[str, Failure] = {
 _BY_CLASS: Mapping[str, Mapping[str, Failure]] = {
     "httpx": _HTTP_CLIENT,
     "httpcore": _HTTP_CLIENT,
+    "httpx2": _HTTP_CLIENT,
+    "httpcore2": _HTTP_CLIENT,
+    "aiohttp": _AIOHTTP,
     "requests": _REQUESTS,
     "anyio": _STREAM,
     "trio": _STREAM,
@@ -124,6 +136,12 @@ _BY_SQLSTATE: Mapping[str, Failure] = {
     "57P03": _known(Kind.DATABASE, Sent.NEVER),
     "57P05": _known(Kind.DATABASE, Sent.MAYBE),
 }
+_BY_GRPC_CODE: Mapping[str, Failure] = {
+    "UNAVAILABLE": _known(Kind.GRPC, Sent.MAYBE),
+    "RESOURCE_EXHAUSTED": _known(Kind.GRPC, Sent.MAYBE, overload=True),
+    "DEADLINE_EXCEEDED": _known(Kind.GRPC, Sent.MAYBE, overload=True),
+}
+_STATUS_ON_ERROR = ("aiohttp.", "cqox.resilience.adapters.aiohttp")
 _SQLITE_BUSY_OR_LOCKED = frozenset({5, 6})
 _NETWORK_ERRNO = frozenset(
     {
@@ -147,7 +165,7 @@ def classify(error: BaseException) -> Failure:
     """
     if isinstance(error, BaseExceptionGroup):
         return _combine([classify(leaf) for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions])
-    for judge in (_by_cqox, _by_sqlstate, classify_aws, _by_class, _by_status, _by_os):
+    for judge in (_by_cqox, _by_sqlstate, classify_aws, _by_class, _by_status, _by_grpc_code, _by_os):
         failure = judge(error)
         if failure is not None:
             return failure
@@ -272,12 +290,21 @@ def _caused_by_certificate(error: BaseException) -> bool:
 
 
 def _by_status(error: BaseException) -> Failure | None:
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
+    # aiohttp's exception has the status itself, and what it calls `status` elsewhere is something else.
+    own = getattr(error, "status", None) if type(error).__module__.startswith(_STATUS_ON_ERROR) else None
+    status = getattr(getattr(error, "response", None), "status_code", own)
     if not isinstance(status, int) or isinstance(status, bool):
         return None
     failure = _BY_STATUS.get(status) or _known(Kind.HTTP, Sent.MAYBE, transient=False)
     return replace(failure, code=str(status))
+
+
+def _by_grpc_code(error: BaseException) -> Failure | None:
+    code = getattr(error, "code", None)
+    if not callable(code) or not any(cls.__module__.partition(".")[0] == "grpc" for cls in type(error).__mro__):
+        return None
+    name = getattr(code(), "name", "")
+    return replace(_BY_GRPC_CODE.get(name) or _known(Kind.GRPC, Sent.MAYBE, transient=False), code=name)
 
 
 def _by_os(error: BaseException) -> Failure | None:

@@ -13,6 +13,8 @@ class Kind(StrEnum):
     """The operating system, or a stream of asyncio, Trio or AnyIO."""
     HTTP = "http"
     """An HTTP client, or the status of a response."""
+    GRPC = "grpc"
+    """The status of an RPC."""
     DATABASE = "database"
     REDIS = "redis"
     TIMEOUT = "timeout"
@@ -42,7 +44,7 @@ class Failure:
         transient: True where the same call may succeed later without any change.
         sent: delivery of the request.
         overload: True where the server, or the path to it, was overloaded.
-        code: the HTTP status, the SQLSTATE or the error code of AWS, empty where there is none.
+        code: the HTTP status, the SQLSTATE, the name of the gRPC status or the error code of AWS, empty where there is none.
     """
 
     kind: Kind

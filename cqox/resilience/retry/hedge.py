@@ -14,7 +14,7 @@ from cqox.resilience.pipeline.part import StageContext, Wrapper
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.pipeline.plan import enclosing
 from cqox.resilience.retry.budget import RetryBudget
-from cqox.resilience.runtime.call_context import attempt_made, serves_a_retry
+from cqox.resilience.runtime.call_context import attempt_made, call_safety, serves_a_retry
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.queueing import ended_in_queue, mark_ended_in_queue, waits
@@ -85,8 +85,9 @@ class Hedge(Wrapper):
             if self._budget is not None:
                 self._budget.first_attempt()
             outer = () if facts.outermost else tuple(itertools.chain(*enclosing.get()))
-            if any(permit.single_attempt for permit in outer):
-                # A permit of a half-open circuit covers one attempt.
+            safety = call_safety.get()
+            if any(permit.single_attempt for permit in outer) or not (safety is None or safety.may_repeat(None)):
+                # A permit of a half-open circuit covers one attempt, and so does a request that is not idempotent.
                 return await call(*args, **kwargs)
             return await _Race(self, lambda: call(*args, **kwargs), outer).run()
 

@@ -39,9 +39,9 @@ def parse_retry_after(value: str, *, wall_time: float) -> float | None:
 def retry_after_of(error: BaseException, *, wall_clock: Callable[[], float] = time.time) -> float | None:
     """Return the wait that the response attached to `error` asks for.
 
-    It is read from `error.response.headers`, the attribute of httpx and requests, and from the response in an error of
-    botocore, where `x-amz-retry-after` (milliseconds) comes first. A date is compared with the response's `Date` where
-    there is one, so that a wrong client clock does not matter.
+    It is read from `error.response.headers`, the attribute of httpx and requests, from `error.headers`, that of aiohttp and
+    urllib, and from the response in an error of botocore, where `x-amz-retry-after` (milliseconds) comes first. A date is
+    compared with the response's `Date` where there is one, so that a wrong client clock does not matter.
 
     Args:
         error: exception that the callee raised.
@@ -51,7 +51,7 @@ def retry_after_of(error: BaseException, *, wall_clock: Callable[[], float] = ti
         Seconds, from 0 to `LONGEST_SECONDS`, or None where the response has no valid field.
     """
     response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None) or response_fields(response)
+    headers = getattr(response, "headers", None) or response_fields(response) or getattr(error, "headers", None)
     milliseconds = _field(headers, "x-amz-retry-after") or ""
     if milliseconds.isascii() and milliseconds.isdigit():
         return min(float(milliseconds) / 1000, LONGEST_SECONDS)

@@ -7,8 +7,12 @@ import ssl
 import subprocess
 import sys
 
+import aiohttp
 import anyio
+import grpc
+import grpc.aio
 import httpx
+import httpx2
 import psycopg
 import psycopg.errors
 import psycopg_pool
@@ -17,6 +21,8 @@ import redis
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Draining, StoreUnavailable
 from cqox.resilience.retry.classification import (
@@ -36,6 +42,16 @@ REQUEST = httpx.Request("GET", "http://engine/")
 
 def status(code: int) -> httpx.HTTPStatusError:
     return httpx.HTTPStatusError(str(code), request=REQUEST, response=httpx.Response(code, request=REQUEST))
+
+
+def aiohttp_status(code: int) -> aiohttp.ClientResponseError:
+    headers = CIMultiDictProxy(CIMultiDict[str]())
+    url = URL("http://engine/")
+    return aiohttp.ClientResponseError(aiohttp.RequestInfo(url, "GET", headers, url), (), status=code)
+
+
+def rpc(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata())
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:
@@ -72,9 +88,13 @@ NEVER_SENT = [
     caused(redis.exceptions.ConnectionError("Error 111 connecting to redis:6379."), ConnectionRefusedError()),
     caused(redis.exceptions.TimeoutError("Timeout connecting to server"), TimeoutError()),
     named("requests.exceptions", "ConnectTimeout", OSError),
+    httpx2.ConnectError("", request=httpx2.Request("GET", "http://engine/")),
+    named("aiohttp.client_exceptions", "ClientConnectorError", OSError),
+    aiohttp.ConnectionTimeoutError(),
 ]
 UNDONE = [
     status(429),
+    aiohttp_status(429),
     psycopg.errors.SerializationFailure(),
     psycopg.errors.DeadlockDetected(),
     psycopg.errors.LockNotAvailable(),
@@ -111,6 +131,12 @@ MAYBE_SENT = [
     redis.exceptions.ConnectionError("Connection closed by server."),
     redis.exceptions.TimeoutError("Timeout reading from socket"),
     named("requests.exceptions", "ChunkedEncodingError"),
+    httpx2.ReadTimeout("", request=httpx2.Request("GET", "http://engine/")),
+    aiohttp.ServerDisconnectedError(),
+    aiohttp.SocketTimeoutError(),
+    aiohttp.ClientPayloadError(),
+    aiohttp_status(503),
+    *map(rpc, [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED]),
     AttemptTimeout(1.0),
 ]
 PERMANENT = [
@@ -126,6 +152,9 @@ PERMANENT = [
     httpx.LocalProtocolError("", request=REQUEST),
     httpx.DecodingError("", request=REQUEST),
     httpx.TooManyRedirects("", request=REQUEST),
+    aiohttp_status(500),
+    *map(rpc, [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ABORTED, grpc.StatusCode.UNKNOWN]),
+    named("aiohttp.client_exceptions", "ClientConnectorCertificateError", OSError),
     *(status(code) for code in (400, 401, 403, 404, 408, 409, 422, 500, 501)),
     psycopg.errors.UniqueViolation(),
     psycopg.errors.UndefinedTable(),
@@ -348,6 +377,10 @@ def test_exactly_four_statuses_are_transient(code: int) -> None:
 @given(st.text(alphabet="0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=5, max_size=5))
 def test_any_sqlstate_is_a_database_matter(code: str) -> None:
     assert classify(named("driver", "Error", sqlstate=code)).kind is Kind.DATABASE
+
+
+def test_what_other_libraries_call_status_is_no_http_status() -> None:
+    assert classify(named("elsewhere", "Failed", status=503)).code == ""
 
 
 @pytest.mark.parametrize("method", ["GET", "head", "OPTIONS", "TRACE", "PUT", "DELETE"])

@@ -2,6 +2,8 @@
 
 import math
 import time
+import urllib.error
+from email.message import Message
 from email.utils import formatdate
 
 import httpx
@@ -92,6 +94,13 @@ def status_error(headers: dict[str, str]) -> httpx.HTTPStatusError:
 
 def test_an_exception_carries_it_on_its_response() -> None:
     assert retry_after_of(status_error({"Retry-After": "12"})) == 12.0
+
+
+def test_an_exception_may_carry_the_fields_itself() -> None:
+    error = urllib.error.HTTPError("http://engine/", 503, "busy", Message(), None)
+    assert retry_after_of(error) is None
+    error.headers["Retry-After"] = "7"
+    assert retry_after_of(error) == 7.0
 
 
 def test_a_date_is_measured_from_the_date_of_the_response_and_not_from_a_wrong_clock() -> None:
