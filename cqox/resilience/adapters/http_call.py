@@ -4,20 +4,28 @@ It knows no HTTP client; the adapters of the clients do.
 """
 
 import math
-from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 
 from cqox.errors import DeadlineExceeded
+from cqox.resilience.adapters.guarded_request import GuardedRequest
 from cqox.resilience.adapters.host_policies import HostPolicies, PolicySource
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.propagation.http import IDEMPOTENCY_KEY
 from cqox.resilience.retry.classification import is_idempotent_method
 from cqox.resilience.retry.hedge import Hedge
 from cqox.resilience.runtime.ambient_deadline import in_force
-from cqox.resilience.runtime.call_context import call_key, call_safety
+from cqox.resilience.runtime.call_context import call_key
 from cqox.resilience.runtime.ranges import check_callable
 
-__all__ = ["FAILURE_STATUSES", "LARGEST_KEPT_BODY", "HttpCall", "HttpSettings", "expired_deadline", "is_short"]
+__all__ = [
+    "FAILURE_STATUSES",
+    "LARGEST_KEPT_BODY",
+    "HttpCall",
+    "HttpSettings",
+    "expired_deadline",
+    "is_short",
+    "runs_alone",
+]
 
 FAILURE_STATUSES = frozenset({429, 502, 503, 504})
 """Statuses that a policy sees as a failure by default: the same request may succeed later."""
@@ -68,7 +76,7 @@ class HttpSettings[Q]:
         return None if self._idempotent is None else bool(self._idempotent(request))
 
 
-class HttpCall:
+class HttpCall(GuardedRequest):
     """One request of a client, and whether it may be sent again.
 
     Attributes:
@@ -110,24 +118,6 @@ class HttpCall:
         if self._said_idempotent is not None:
             return self._said_idempotent
         return self.has_key or is_idempotent_method(self.method) or call_key.get() is not None
-
-    @contextmanager
-    def guarded(self) -> Generator[None]:
-        """Let this call decide about the retries and hedges of the policy inside the block."""
-        token = call_safety.set(self)
-        try:
-            yield
-        finally:
-            call_safety.reset(token)
-
-    @contextmanager
-    def sending(self) -> Generator[None]:
-        """Let the client inside the block decide about what it calls itself."""
-        token = call_safety.set(None)
-        try:
-            yield
-        finally:
-            call_safety.reset(token)
 
 
 def runs_alone(policy: Policy) -> bool:

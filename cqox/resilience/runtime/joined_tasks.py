@@ -1,7 +1,8 @@
 """Detection of tasks and threads that a task inside a cancel scope awaits, although the scope does not cover them.
 
-These are the children of `asyncio.gather` and `asyncio.TaskGroup`, and functions that a task runs in a thread pool of
-asyncio, AnyIO or Trio. A deadline is advisory there. It is not in force in a task that is not awaited, such as one of
+These are the children of `asyncio.gather` and `asyncio.TaskGroup`, tasks in which a library runs a call for the task
+that awaits it (`run_for_awaiter`), and functions that a task runs in a thread pool of asyncio, AnyIO or Trio. A
+deadline is advisory there. It is not in force in other tasks that its scope does not cover, such as one of
 `asyncio.create_task` or of the app's own group, in a thread started by hand, or under a shield.
 
 It relies on private names of these libraries; where one has changed, the code counts as not joined.
@@ -12,14 +13,27 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from cqox.resilience.runtime.event_loop import current_asyncio_task, running_asyncio_loop
 
-__all__ = ["clock_of", "is_joined"]
+__all__ = ["clock_of", "is_joined", "run_for_awaiter"]
 
 # Search depth for gathered tasks that gather tasks.
 _MOST_LEVELS = 16
 _ERRORS = (AttributeError, KeyError, LookupError, TypeError, RuntimeError, ValueError)
+
+_run_for_awaiter: WeakSet[Any] = WeakSet()
+
+
+def run_for_awaiter() -> None:
+    """Mark the running task of asyncio as one in which a library runs the call of the task that awaits it.
+
+    Any other task that asyncio starts by itself counts as detached, even if it is awaited.
+    """
+    task = current_asyncio_task()
+    assert task is not None
+    _run_for_awaiter.add(task)
 
 
 def is_joined(scope: object) -> bool:
@@ -112,15 +126,16 @@ def _scope_of(task: object) -> Any:  # noqa: ANN401 - a scope of AnyIO, or None
 
 
 def _waiters_of(future: Any) -> Iterator[Any]:  # noqa: ANN401 - a future of asyncio
-    """Yield the tasks that gather `future` or own it in a task group."""
+    """Yield the tasks that gather `future`, own it in a task group or await the call that it runs for them."""
     # A future of asyncio has imported it.
     asyncio: Any = sys.modules["asyncio"]
     gathers = isinstance(future, asyncio.tasks._GatheringFuture)
+    is_call = isinstance(future, asyncio.Task) and future in _run_for_awaiter
     for callback, _ in future._callbacks or ():
         owner = getattr(callback, "__self__", None)
         if isinstance(owner, asyncio.TaskGroup):
             yield getattr(owner, "_parent_task")  # noqa: B009 - it has no public name
-        elif gathers and isinstance(owner, asyncio.Task):
+        elif (gathers or is_call) and isinstance(owner, asyncio.Task):
             yield owner
         elif owner is None:
             for cell in getattr(callback, "__closure__", None) or ():

@@ -5,7 +5,6 @@ import pytest
 from cqox.errors import DeadlineExceeded
 from cqox.resilience import CircuitBreaker, Hedge, Policy, Retry, Timeout, deadline, idempotency_key
 from cqox.resilience.adapters.http_call import HttpCall, HttpSettings, expired_deadline, is_short, runs_alone
-from cqox.resilience.runtime.call_context import call_safety
 from cqox.resilience.testing import FakeClock
 
 POLICY = Policy("settings", CircuitBreaker("settings"))
@@ -48,16 +47,6 @@ def test_the_word_of_the_user_counts_more_than_the_method() -> None:
 
 def test_a_body_that_is_read_once_is_sent_once() -> None:
     assert not call("PUT", repeatable=False).may_repeat(ConnectionRefusedError())
-
-
-def test_a_call_decides_for_its_policy_and_not_for_what_the_client_does_itself() -> None:
-    request = call()
-    with request.guarded():
-        assert call_safety.get() is request
-        with request.sending():
-            assert call_safety.get() is None
-        assert call_safety.get() is request
-    assert call_safety.get() is None
 
 
 @pytest.mark.parametrize(

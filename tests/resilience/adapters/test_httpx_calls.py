@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ from cqox.resilience import Hedge, Policy, Retry, deadline
 from cqox.resilience.adapters import httpx as for_httpx
 from cqox.resilience.adapters import httpx2 as for_httpx2
 from cqox.resilience.testing import VirtualTimeLoop
+from tests.resilience.adapters.scripted_server import refusing
 
 BOTH = pytest.mark.parametrize(
     ("library", "adapter"), [(httpx, for_httpx), (httpx2, for_httpx2)], ids=["httpx", "httpx2"]
@@ -30,6 +32,7 @@ class Closing:
         yield b"body"
 
     async def aclose(self) -> None:
+        await anyio.lowlevel.checkpoint()
         self.closed += 1
 
 
@@ -99,6 +102,50 @@ def run(backend: str, main: Callable[[], Any]) -> None:
         else {"clock": trio.testing.MockClock(autojump_threshold=0)}
     )
     anyio.run(main, backend=backend, backend_options=options)
+
+
+def test_a_retry_around_the_client_knows_that_its_only_request_was_never_sent(library: Any, adapter: Any) -> None:
+    inside, outside = list[object](), list[object]()
+    once = Policy("once", Retry(1, on_retry=inside.append))
+    around = Policy("around", Retry(3, 0.0, on_retry=outside.append))
+    with refusing() as url, library.Client(transport=adapter.ResilientSyncTransport(once)) as client:
+        with pytest.raises(library.ConnectError):
+            around.call(client.post, url, content=b"often")
+    assert (len(inside), len(outside)) == (0, 2)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancellation_in_a_pause_closes_the_failed_response(library: Any, adapter: Any, backend: str) -> None:
+    body = body_of(library)
+
+    async def main() -> None:
+        policy = Policy("paused", Retry(2, 60.0))
+        async with asynchronous(library, adapter, policy, lambda _: library.Response(503, stream=body)) as client:
+            with anyio.move_on_after(1.0) as scope:
+                await client.get("http://other/")
+        assert scope.cancelled_caught
+        assert body.closed == 1
+
+    run(backend, main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_hedged_attempt_leaves_the_response_of_another_that_pauses(library: Any, adapter: Any, backend: str) -> None:
+    first = body_of(library)
+    closed: list[int] = []
+
+    async def answer(request: Any) -> Any:
+        closed.append(first.closed)
+        return library.Response(503, stream=first) if len(closed) == 1 else library.Response(200)
+
+    async def main() -> None:
+        policy = Policy("hedged", Hedge(1.0), Retry(2, 9.0))
+        async with asynchronous(library, adapter, policy, answer) as client:
+            assert (await client.get("http://other/")).status_code == 200
+
+    run(backend, main)
+    assert closed == [0, 0]
+    assert first.closed == 1
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

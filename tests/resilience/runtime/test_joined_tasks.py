@@ -14,6 +14,7 @@ import pytest
 from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience import api_timeout, deadline, remaining
 from cqox.resilience.runtime.ambient_deadline import in_force
+from cqox.resilience.runtime.joined_tasks import run_for_awaiter
 from tests.resilience.conftest import run_async
 
 
@@ -114,6 +115,25 @@ def test_children_that_asyncio_gathers_or_groups_see_it_as_a_number() -> None:
         assert await asyncio.gather(seen()) == [math.inf]
         with pytest.raises(DeadlineExceeded), deadline(5.0):
             await asyncio.gather(api_timeout(60.0)(anyio.sleep_forever)())
+
+    run_async("asyncio", main)
+
+
+def test_a_task_in_which_a_library_runs_the_call_of_its_awaiter_sees_it_as_a_number() -> None:
+    async def call() -> tuple[float, bool]:
+        run_for_awaiter()
+        return remaining(), in_force() is not None and in_force().loop is None
+
+    async def main() -> None:
+        with deadline(5.0):
+            assert await asyncio.create_task(call()) == (5.0, True)
+            with anyio.CancelScope(shield=True):
+                assert await asyncio.create_task(call()) == (math.inf, False)
+            assert await asyncio.shield(call()) == (math.inf, False)
+            alone = asyncio.create_task(call())
+            await asyncio.sleep(0)
+            assert await alone == (math.inf, False)
+        assert await asyncio.create_task(call()) == (math.inf, False)
 
     run_async("asyncio", main)
 
