@@ -122,6 +122,15 @@ async def polled(number: int) -> bytes:
     return b"x" * number
 
 
+def is_temporary(error: Exception) -> bool:
+    return "busy" in str(error)
+
+
+@exponential_backoff_retry(exceptions=is_temporary)
+async def chosen(number: int) -> str:
+    return str(number)
+
+
 class Client:
     @circuit_breaker()
     def plain(self, number: int) -> str:
@@ -159,6 +168,7 @@ async def examples(client: Client) -> None:
     assert_type(await stacked(1), str)
     assert_type(await everyday(1), str)
     assert_type(await polled(1), bytes)
+    assert_type(await chosen(1), str)
     assert_type(await in_time(1), str)
     assert_type(bare(1), str)
     assert_type(bare.breaker, CircuitBreaker)
@@ -224,6 +234,7 @@ async def mistakes(client: Client) -> None:
     policy.for_key([])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     policy.keyed(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Retry(exceptions=[int])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    Retry(exceptions=note)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Retry(base_delay="1 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     circuit_breaker(threshold=5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     CircuitBreaker("x").reconfigure(treshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

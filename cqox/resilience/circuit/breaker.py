@@ -273,7 +273,7 @@ class CircuitBreaker(Gate):
         return f"circuit breaker {self.name}: opens at {bound}, probes after {settings.recovery_timeout:g} s"
 
     def __repr__(self) -> str:
-        return f"<CircuitBreaker {self.name} {self.state.value}>"
+        return f"<CircuitBreaker {self.name} {self.state.value}: {self.describe().partition(': ')[2]}>"
 
     def _initialize(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
         self.name = check_name(name)

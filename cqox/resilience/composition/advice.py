@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cqox.resilience.circuit import CircuitBreaker
+from cqox.resilience.deadlines.deadline import deadline
 from cqox.resilience.pipeline.part import Limit, Part
 from cqox.resilience.retry.retry import Retry
 
@@ -45,7 +46,7 @@ def order_warnings(parts: Sequence[Part]) -> Iterator[OrderWarning]:
         yield OrderWarning(text=f"two retries multiply: one call may make {attempts} attempts", section="two-retries")
     for at in retries:
         yield from _retry_warnings(parts, at, limits)
-    if not limits:
+    if not limits and not any(isinstance(part, deadline) for part in parts[max(retries, default=0) :]):
         yield OrderWarning(
             text="no timeout bounds an attempt: only the caller's deadline ends a callee that hangs",
             section="no-timeout",
@@ -99,10 +100,12 @@ def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> It
 
 
 def _timeout_warnings(parts: Sequence[Part]) -> Iterator[OrderWarning]:
-    bounds = [part.seconds for part in parts if isinstance(part, Limit)]
+    bounds = [part for part in parts if isinstance(part, Limit | deadline)]
     for outer, inner in itertools.pairwise(bounds):
-        if inner >= outer:
+        if inner.seconds >= outer.seconds:
+            kinds = ["deadline" if isinstance(part, deadline) else "timeout" for part in (inner, outer)]
+            last = f"one of {outer.seconds:g} s" if kinds[0] == kinds[1] else f"{kinds[1]} of {outer.seconds:g} s"
             yield OrderWarning(
-                text=f"the inner timeout of {inner:g} s never expires: the outer one of {outer:g} s expires first",
+                text=f"the inner {kinds[0]} of {inner.seconds:g} s never expires: the outer {last} expires first",
                 section="inner-timeout-that-never-expires",
             )

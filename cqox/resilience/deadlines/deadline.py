@@ -85,6 +85,15 @@ class deadline(Wrapper):
         if self._record is not None and self._record.leave(error):
             raise DeadlineExceeded(self.seconds, before_call=self._record.was_spent_queueing(error)) from error
 
+    async def __aenter__(self) -> Self:
+        """Enter as `with` does, for those used to `async with asyncio.timeout(...)`; there is nothing to wait for."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
     def block(self) -> "deadline":
         """See `Wrapper.block`."""
         return deadline(self.seconds, clock=self._given_clock)

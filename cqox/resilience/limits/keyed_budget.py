@@ -84,6 +84,12 @@ class KeyedBudget:
             bucket.take(now, 0.0)
             bucket.add(-used)
 
+    def __repr__(self) -> str:
+        return (
+            f"<KeyedBudget {self.name}: {self.amount} of each key in {self.seconds:g} s, "
+            f"{len(self)} of {self._most_keys} keys kept>"
+        )
+
     def policy(self) -> str:
         """Return the budget and its window in whole seconds, in the form of the `RateLimit-Policy` field."""
         return f"q={self.amount};w={ceil(self.seconds)}"

@@ -107,6 +107,12 @@ class KeyedRateLimit:
                 retry_after=max(0.0, limit.seconds_until(now)),
             )
 
+    def __repr__(self) -> str:
+        return (
+            f"<KeyedRateLimit {self.name}: {self._calls} calls of each key in {self._seconds:g} s, "
+            f"{self._burst:g} at once, {len(self)} of {self._most_keys} keys kept>"
+        )
+
     def policy(self) -> str:
         """Return the limit as a quota and a window in whole seconds, in the form of the `RateLimit-Policy` field."""
         return f"q={self._calls};w={ceil(self._seconds)}"

@@ -250,6 +250,9 @@ class Registry:
                 raise TypeError(f"{key!r} has no setting {unknown[0]!r} to change; it has: {known}")
         cast("Any", entry).reconfigure(**changes)
 
+    def __repr__(self) -> str:
+        return f"<Registry: {len(self._entries)} policies and parts>"
+
     def _policy_files(self) -> PolicyFiles:
         with self._lock:
             if self._files is None:

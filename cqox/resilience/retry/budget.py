@@ -152,6 +152,9 @@ class RetryBudget:
 
         return change
 
+    def __repr__(self) -> str:
+        return f"<RetryBudget {self.name}: {self._ratio:g} per first attempt, {self._bucket.rate:g} per second>"
+
     def snapshot(self) -> RetryBudgetSnapshot:
         """Return the available retries and the totals."""
         now = self._clock.peek()

@@ -91,7 +91,7 @@ def test_a_clock_is_bound_at_first_use_and_another_is_refused() -> None:
 def test_a_breaker_says_when_it_opens_and_probes(settings: dict[str, object], bound: str) -> None:
     breaker = CircuitBreaker("engine", recovery_timeout=7.5, **settings)
     assert breaker.describe() == f"circuit breaker engine: opens at {bound}, probes after 7.5 s"
-    assert repr(breaker) == "<CircuitBreaker engine closed>"
+    assert repr(breaker) == f"<CircuitBreaker engine closed: opens at {bound}, probes after 7.5 s>"
 
 
 def test_a_use_still_counts_after_many_others_are_gone() -> None:

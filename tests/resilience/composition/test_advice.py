@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cqox.resilience import Bulkhead, CircuitBreaker, Drain, FailureRate, Fallback, Retry, Timeout
+from cqox.resilience import Bulkhead, CircuitBreaker, Drain, FailureRate, Fallback, Retry, Timeout, deadline
 from cqox.resilience.composition import advice
 from cqox.resilience.composition.advice import order_warnings
 from cqox.resilience.pipeline.part import Part
@@ -49,6 +49,11 @@ def sections() -> set[str]:
         (lambda: (CircuitBreaker("x"), Bulkhead(5, 5), Timeout(0.5)), "makes probes wait in its queue"),
         (lambda: (Timeout(1.0), Retry(idempotent=True), Timeout(2.0)), "never expires"),
         (lambda: (Timeout(1.0), Timeout(1.0)), "never expires"),
+        (
+            lambda: (deadline(1.0), Timeout(5.0)),
+            "timeout of 5 s never expires: the outer deadline of 1 s expires first",
+        ),
+        (lambda: (deadline(9.0), Retry(idempotent=True)), "no timeout bounds an attempt"),
         (lambda: (Retry(idempotent=True), Fallback(str), Timeout(1.0)), "never see a failure"),
         (lambda: (Retry(idempotent=True), Drain(), Timeout(1.0)), "the Drain is inside of the retry"),
     ],
@@ -61,6 +66,9 @@ def test_questionable_orders_are_warned_of(parts: Callable[[], tuple[Part, ...]]
     "parts",
     [
         lambda: (Timeout(1.0),),
+        lambda: (deadline(9.0), CircuitBreaker("x")),
+        lambda: (Retry(idempotent=True), deadline(1.0)),
+        lambda: (deadline(9.0), Retry(idempotent=True), Timeout(2.0)),
         lambda: (Fallback(str), Bulkhead(5, 5), CircuitBreaker("x"), Retry(3, idempotent=True), Timeout(1.0)),
         lambda: (Timeout(9.0), Retry(3, idempotent=True), Timeout(1.0)),
         lambda: (Retry(1), Timeout(1.0)),

@@ -201,3 +201,21 @@ def test_what_yields_cannot_be_decorated() -> None:
 
     with pytest.raises(TypeError, match=r"^an async generator function cannot be guarded by a hedge, fallback or d"):
         deadline(1.0)(items)
+
+
+def test_async_with_is_with_for_those_who_come_from_asyncio(run) -> None:
+    async def main() -> None:
+        async with deadline(2.0) as entered:
+            assert remaining() == 2.0
+            assert isinstance(entered, deadline)
+        began = anyio.current_time()
+        with pytest.raises(DeadlineExceeded):
+            async with deadline(2.0):
+                await anyio.sleep_forever()
+        assert anyio.current_time() - began == 2.0
+        with anyio.move_on_after(1) as scope:
+            async with deadline(2.0):
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+
+    run(main)

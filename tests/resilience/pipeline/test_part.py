@@ -7,10 +7,24 @@ import math
 import pytest
 
 from cqox.errors import BulkheadFull
-from cqox.resilience import Bulkhead, CallRejected, CircuitBreaker, Hedge, Policy, Retry, Shed, Timeout, deadline
+from cqox.resilience import (
+    Bulkhead,
+    CallRejected,
+    CircuitBreaker,
+    Hedge,
+    KeyedRateLimit,
+    Policy,
+    Registry,
+    Retry,
+    RetryBudget,
+    Shed,
+    Timeout,
+    deadline,
+)
+from cqox.resilience.limits.keyed_budget import KeyedBudget
 from cqox.resilience.pipeline.part import Gate, Part, Permit, StageContext
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
-from cqox.resilience.testing import capture_events
+from cqox.resilience.testing import FakeClock, capture_events
 
 
 class Open(Gate):
@@ -164,7 +178,14 @@ def test_without_listeners_a_rejection_reads_no_clock() -> None:
             "<Retry retry: up to 3 attempts within 9 s, pauses from 1 s to 60 s, idempotent>",
         ),
         (deadline(2.0), "<deadline deadline: 2 s for the call, with all its attempts and pauses>"),
+        (RetryBudget(0.1, name="of hosts"), "<RetryBudget of hosts: 0.1 per first attempt, 3 per second>"),
+        (
+            KeyedRateLimit(5, 60.0, name="callers", clock=FakeClock()),
+            "<KeyedRateLimit callers: 5 calls of each key in 60 s, 5 at once, 0 of 10000 keys kept>",
+        ),
+        (KeyedBudget(100, 60.0), "<KeyedBudget keyed budget: 100 of each key in 60 s, 0 of 10000 keys kept>"),
+        (Registry(), "<Registry: 0 policies and parts>"),
     ],
 )
-def test_a_part_shows_its_kind_name_and_behaviour(part: Part, shown: str) -> None:
+def test_a_part_shows_its_kind_name_and_behaviour(part: object, shown: str) -> None:
     assert repr(part) == shown
