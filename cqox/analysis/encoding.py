@@ -9,9 +9,10 @@ from cqox.analysis.categories import with_categories
 from cqox.analysis.levels import choose_reference
 from cqox.analysis.mapping import names_in
 from cqox.analysis.roles import Columns, is_category
+from cqox.analysis.time_roles import time_column
 from cqox.contract import Options, RoleMapping
 from cqox.contract.messages import Message
-from cqox.estimators.by_moments.encoded import Encoded, NotByMoments
+from cqox.estimators.by_moments.encoded import MOST_PERIODS, Encoded, NotByMoments
 from cqox.estimators.numerics.moments import Column, Exp, Expr, Is, Moments, linear
 
 __all__ = ["encoded"]
@@ -71,6 +72,7 @@ def encoded(
         weights=made.one("weights"),
         clusters=tuple(Column(name) for name in names_in(roles.get("cluster", ()))),
         unit=made.one("unit_id"),
+        time=made.period(),
         row_key=None if fold_key is None else Column(fold_key),
         units_repeat=units_repeat,
     )
@@ -95,6 +97,20 @@ class _Encoding:
     def post(self) -> Expr | None:
         """Return 1 in the periods after the intervention, where a column says so."""
         return self._of_two(str(self.roles["post"])) if "post" in self.roles else None
+
+    def period(self) -> Expr | None:
+        """Return the period: its number, or of words the place in their order from 1; 0 for a word that the sample has
+        not."""
+        if "time" not in self.roles:
+            return None
+        words = self.frame[str(self.roles["time"])]
+        if words.dtype not in (pl.String, pl.Categorical, pl.Enum):
+            return Column(words.name)
+        read = pl.DataFrame({"word": words.cast(pl.String), "period": time_column(self.frame, self.roles)})
+        pairs = read.drop_nulls().unique().with_columns(place=pl.col("period").rank("dense")).sort("place", "word")
+        if pairs.height > MOST_PERIODS:
+            return None
+        return linear((float(place), _indicator(words.name, word)) for word, _, place in pairs.rows())
 
     def _of_two(self, name: str) -> Expr:
         levels = _levels(self.frame[name])

@@ -1,6 +1,7 @@
 """SQL text of expressions, in the vocabulary that engines share.
 
-What an expression shares with others is computed once: it becomes a column of a nested `select`.
+What an expression shares with others is computed once: it becomes a column of a nested `select`. Sums of groups are
+joined to their rows, which are read once more for each way to group them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from cqox.estimators.numerics.moments import (
     Exp,
     Expr,
     Fold,
+    GroupSum,
     Is,
     Known,
     Linear,
@@ -178,15 +180,30 @@ class _Writer:
         if conditions:
             # Nested, so that the conditions may use the names of the columns.
             rows = f"(select * from {rows} where {' and '.join(map(self._truth, conditions))}) t1"
-        for level in range(1, max(levels.values(), default=0) + 1):
-            made = [node for node, own in levels.items() if own == level]
-            texts = [self._text(node) for node in made]
-            names = [f"e{len(self._named) + number}" for number in range(len(made))]
-            listing = ", ".join(f"{text} as {name}" for text, name in zip(texts, names, strict=True))
-            rows = f"(select *, {listing} from {rows}{self._dialect.apart}) l{level}"
-            self._named.update(zip(made, names, strict=True))
+        for number, level in enumerate(sorted(set(levels.values())), 1):
+            made = {node: f"e{len(self._named) + place}" for place, node in enumerate(_at(levels, level))}
+            rows = f"({self._next(rows, made)}) l{number}"
+            self._named.update(made)
         texts = [self._value_or_raw(root) for root in roots[:groups]] + [self._text(root) for root in roots[groups:]]
         return Statement(rows=rows, texts=tuple(texts))
+
+    def _next(self, rows: str, made: Mapping[Expr, str]) -> str:
+        """Return the `select` that adds some expressions, by their names, to the columns of rows."""
+        by_group: dict[tuple[Expr, ...], list[str]] = {}
+        for node, name in made.items():
+            if isinstance(node, GroupSum):
+                by_group.setdefault(node.by, []).append(f"{self._dialect.total}({self._text(node.of)}) as {name}")
+        if not by_group:
+            listing = ", ".join(f"{self._text(node)} as {name}" for node, name in made.items())
+            return f"select *, {listing} from {rows}{self._dialect.apart}"
+        joins = []
+        for number, (by, totals) in enumerate(by_group.items()):
+            keys = [self._value_or_raw(each) for each in by]
+            listing = ", ".join([*(f"{key} as k{place}" for place, key in enumerate(keys)), *totals])
+            same = " and ".join(f"{key} = g{number}.k{place}" for place, key in enumerate(keys))
+            joins.append(f"join (select {listing} from {rows} group by {', '.join(keys)}) g{number} on {same}")
+        alias = rows.rpartition(" ")[2]
+        return f"select {alias}.*, {', '.join(made.values())} from {rows} {' '.join(joins)}"
 
     def _source(self, name: str, *, as_it_is: bool) -> str:
         column = self._columns[name]
@@ -239,6 +256,8 @@ class _Writer:
                 return f"(case {' '.join(cases)} else {self._text(branches[-1])} end)"
             case Fold(key=key, seed=seed, split=split, folds=folds):
                 return f"({fold_sql(self._base[key.name, True], seed, split, folds)})"
+            case GroupSum():
+                raise ValueError("rows cannot be chosen by sums of groups")
 
 
 def _in_brackets(text: str) -> str:
@@ -260,31 +279,50 @@ def below(roots: Sequence[Expr]) -> Iterator[Expr]:
 def _columns_of(node: Expr) -> Iterator[tuple[str, bool]]:
     """Yield the columns directly below an expression, and whether their values are used as they are."""
     as_they_are = isinstance(node, Is | Known | Fold)
-    for child in children(node):
+    for place, child in enumerate(children(node)):
         if isinstance(child, Column):
-            yield child.name, as_they_are
+            yield child.name, as_they_are or (isinstance(node, GroupSum) and place > 0)
 
 
 def _shared(roots: Sequence[Expr]) -> set[Expr]:
-    """Return the expressions that are used more than once, other than columns and constants."""
+    """Return the expressions that are used more than once, other than columns and constants, and all sums of groups."""
     uses: dict[Expr, int] = {}
     for node in roots:
         uses[node] = uses.get(node, 0) + 1
     for node in below(roots):
         for child in children(node):
             uses[child] = uses.get(child, 0) + 1
-    return {node for node, count in uses.items() if count > 1 and not isinstance(node, Column | Constant)}
+    return {
+        node
+        for node, count in uses.items()
+        if isinstance(node, GroupSum) or (count > 1 and not isinstance(node, Column | Constant))
+    }
 
 
-def _levels(roots: Sequence[Expr], shared: set[Expr]) -> dict[Expr, int]:
-    """Return the level of each shared expression: one above the highest of those that it uses."""
-    highest: dict[Expr, int] = {}
+type _Level = tuple[int, int]
+"""Number of joins below an expression, its own included, and of the `select`s since then."""
 
-    def of(node: Expr) -> int:
+
+def _levels(roots: Sequence[Expr], shared: set[Expr]) -> dict[Expr, _Level]:
+    """Return the level of each shared expression: above the highest of those that it uses.
+
+    All sums of groups that need no other are of one level, so that rows are not read again for each.
+    """
+    highest: dict[Expr, _Level] = {}
+
+    def of(node: Expr) -> _Level:
         if node not in highest:
-            highest[node] = max((of(child) for child in children(node)), default=0) + (node in shared)
+            joins, selects = max((of(child) for child in children(node)), default=(0, 0))
+            if isinstance(node, GroupSum):
+                highest[node] = joins + 1, 0
+            else:
+                highest[node] = joins, selects + (node in shared)
         return highest[node]
 
     for root in roots:
         of(root)
     return {node: highest[node] for node in highest if node in shared}
+
+
+def _at(levels: Mapping[Expr, _Level], level: _Level) -> list[Expr]:
+    return [node for node, own in levels.items() if own == level]

@@ -86,7 +86,7 @@ class SqlMoments:
         for piece in self._pieces(asked):
             written = self._written([each for _, each in piece])
             texts = [f"{function}({text})" for (function, _), text in zip(piece, written.texts, strict=True)]
-            found += [column[0] for column in self.engine.read(f"select {', '.join(texts)} from {written.rows}")]
+            found += [column[0] for column in self.engine.read(f"select {_numbered(texts)} from {written.rows}")]
         return Totals(
             sums=_zero_without_rows(found[: len(values)]), largest=np.asarray(found[len(values) :], dtype=np.float64)
         )
@@ -104,7 +104,7 @@ class SqlMoments:
         for number in words:
             picked[number] = f"dense_rank() over (order by {keys[number]})"
         grouping = f" group by {', '.join(keys)}" if keys else ""
-        found = np.stack(self.engine.read(f"select {', '.join(picked)} from {written.rows}{grouping}"), axis=1)
+        found = np.stack(self.engine.read(f"select {_numbered(picked)} from {written.rows}{grouping}"), axis=1)
         for number in words:
             found[:, number] -= 1.0
         return found[np.lexsort(found[:, : len(by)].T[::-1])] if by else found
@@ -128,7 +128,7 @@ class SqlMoments:
         written = self._written([key, *columns.values()])
         first, *others = written.texts
         limit = self.engine.dialect.number(float(below))
-        statement = f"select {', '.join(others)} from {written.rows} where {first} < {limit} order by {first}"
+        statement = f"select {_numbered(others)} from {written.rows} where {first} < {limit} order by {first}"
         return dict(zip(columns, self.engine.read(statement), strict=True))
 
     def _pieces[Value](self, values: Sequence[Value], others: int = 0) -> list[Sequence[Value]]:
@@ -150,6 +150,11 @@ class SqlMoments:
             roots, table=table, columns=self.columns, conditions=self.conditions, dialect=self.engine.dialect,
             groups=groups,
         )  # fmt: skip
+
+
+def _numbered(texts: Sequence[str]) -> str:
+    """Return what follows `select`, with a name for each column: equal ones have one name otherwise."""
+    return ", ".join(f"{text} as a{number}" for number, text in enumerate(texts))
 
 
 def _zero_without_rows(sums: Sequence[float]) -> Vector:

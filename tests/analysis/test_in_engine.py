@@ -43,6 +43,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "w": rng.uniform(0.0, 2.0, ROWS).round(1),
             "z": (rng.random(ROWS) < 0.5).astype(int),
             "dose": rng.normal(size=ROWS) + x[:, 0],
+            "month": np.array([202311, 202312, 202401])[np.arange(ROWS) % 3],
+            "week": np.array(["W2", "W10", "W11"])[np.arange(ROWS) % 3],
+            "on": ((np.arange(ROWS) % 3 == 2) & (np.arange(ROWS) // 6 % 2 == 1)).astype(int),
         }
     )
     folder = tmp_path_factory.mktemp("in-engine")
@@ -85,6 +88,8 @@ MAPPINGS = {
     "days as clusters": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "cluster": ["day"]},
     "instrument": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "instrument": ["z"], "unit_id": "unit"},
     "three arms": {"y": "y", "treatment": "arm", "covariates": ["x0", "x1"], "unit_id": "unit"},
+    "periods": {"y": "y", "treatment": "on", "covariates": ["x0"], "unit_id": "unit", "time": "month"},
+    "words as periods": {"y": "y", "treatment": "on", "covariates": ["x1"], "unit_id": "name", "time": "week"},
     "an amount": {"y": "y", "treatment": "dose", "covariates": ["x0", "x1"], "unit_id": "unit"},
 }
 

@@ -14,6 +14,7 @@ from cqox.estimators.numerics.moments import (
     Exp,
     Expr,
     Fold,
+    GroupSum,
     Is,
     Known,
     Moments,
@@ -39,6 +40,11 @@ ESTIMATES: list[tuple[str, dict[str, int]]] = [
     ("iv_2sls", {"instruments": 1, "clusters": 300, "weights": True}),
 ]
 """Estimates, and the designs of the studies, that every engine has to give as rows in memory do."""
+PANELS: list[tuple[str, dict[str, int]]] = [
+    ("twfe", {"weights": True}),
+    ("twfe", {"clusters": 12}),
+]
+"""The same of panels."""
 
 
 def table(seed: int = 0) -> pl.DataFrame:
@@ -148,6 +154,31 @@ class MomentsContract:
             found = [each.where(COMPLETE).squares([LOGISTIC, Y], within) for each in (moments, arrays)]
             assert found[0][1] == found[1][1] > 4
             np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-11)
+
+    def test_what_is_asked_for_twice_is_answered_twice(self, moments: Moments) -> None:
+        assert np.ptp(moments.grouped([Y, Y, T, Y], [T])[:, [2, 3, 5]], axis=1).tolist() == [0.0, 0.0]
+        assert np.ptp(moments.sums([Y, Y], [T, T]).sums) == 0.0
+        both = moments.fetch({"first": Y, "second": Y}, Fold(KEY, 5, 10**6, 100), 7)
+        np.testing.assert_array_equal(both["first"], both["second"])
+
+    def test_sums_of_groups_are_in_each_of_their_rows(self, moments: Moments, arrays: Moments) -> None:
+        shared = times(STANDARD[1], STANDARD[1])
+        by_group, by_both, by_number = (GroupSum(shared, by) for by in ((GROUP,), (GROUP, WORD), (Fold(KEY, 1, 0, 7),)))
+        size = GroupSum(Constant(1.0), (GROUP,))
+        nested = GroupSum(times(STANDARD[0], by_group), (WORD,))
+        within = linear([(1.0, STANDARD[1]), (-1.0, Quotient(GroupSum(STANDARD[1], (GROUP,)), size))])
+        values = [
+            by_group, by_both, by_number, nested, times(within, within), Is(within, "<", 0.0), Is(size, "=", 50.0),
+            shared, size,
+        ]  # fmt: skip
+        for conditions in ((COMPLETE,), (COMPLETE, Is(T, "=", 1.0))):
+            found = []
+            for each in (moments, arrays):
+                for condition in conditions:
+                    each = each.where(condition)
+                found.append(each.grouped(values, [T]))
+            np.testing.assert_allclose(found[0], found[1], rtol=1e-11)
+        assert moments.where(COMPLETE).squares([within], [GROUP])[0] == pytest.approx([0.0], abs=1e-18 * ROWS)
 
     def test_whole_numbers_beyond_doubles_stay_apart(self, moments: Moments) -> None:
         assert moments.squares([Constant(1.0)], [GROUP])[1] == 40

@@ -10,7 +10,15 @@ from cqox.estimators import Data, Estimate, Plan, Settings, run
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.numerics.moments import Moments
-from tests.estimators.by_moments.tables_of import ESTIMATORS, figures, over_time, study, tables, without_covariates
+from tests.estimators.by_moments.tables_of import (
+    ESTIMATORS,
+    figures,
+    over_time,
+    panel,
+    study,
+    tables,
+    without_covariates,
+)
 
 __all__ = ["BOUND", "largest_difference", "largest_differences"]
 
@@ -19,12 +27,16 @@ BOUND = 1e-8
 
 _SMALL = 1e-3
 _DESIGNS: tuple[dict[str, int], ...] = ({}, {"clusters": 300, "weights": True})
+_PANELS = ("twfe",)
+"""Estimates of units in periods."""
 
 
 def _studies() -> Iterable[tuple[Data, list[str]]]:
     """Yield rows, and the estimates to make of them: those of one table share its passes."""
     for design in _DESIGNS:
-        yield over_time(study(**design, instruments=2)), [name for name in BY_MOMENTS if name != "iv_wald"]
+        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *_PANELS)]
+        yield over_time(study(**design, instruments=2)), others
+        yield panel(**design), list(_PANELS)
         yield without_covariates(study(**design, instruments=1)), ["iv_wald"]
 
 

@@ -11,10 +11,10 @@ from cqox.engines import ClickHouseEngine, SourceColumn, SqlMoments
 from cqox.estimators import Settings
 from cqox.estimators.numerics.moments import Column, Is, Known, Moments
 from tests.engines import opened
-from tests.engines.contract import ESTIMATES, MomentsContract, table
+from tests.engines.contract import ESTIMATES, PANELS, MomentsContract, table
 from tests.engines.opened import Store
 from tests.engines.stored import in_clickhouse
-from tests.estimators.by_moments.tables_of import both, same, study
+from tests.estimators.by_moments.tables_of import both, panel, same, study
 
 COLUMNS = {
     "x": SourceColumn(name="x", kind="number", floating=True),
@@ -45,6 +45,11 @@ class TestClickHouse(MomentsContract):
 @pytest.mark.parametrize(("name", "design"), ESTIMATES)
 def test_estimates_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
     same(*both(name, study(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
+
+
+@pytest.mark.parametrize(("name", "design"), PANELS)
+def test_estimates_of_panels_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
+    same(*both(name, panel(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
 
 
 def test_columns_without_nulls_are_read_as_those_with_them(engine: ClickHouseEngine) -> None:

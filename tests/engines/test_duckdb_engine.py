@@ -12,8 +12,9 @@ from cqox.estimators import Settings
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.numerics.moments import Column, Constant, Known, Moments
 from tests.engines import opened
+from tests.engines.contract import PANELS
 from tests.engines.stored import stored
-from tests.estimators.by_moments.tables_of import both, same, study
+from tests.estimators.by_moments.tables_of import both, panel, same, study
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
         yield engine
 
 
-@pytest.mark.parametrize("name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2")])
+@pytest.mark.parametrize("name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", "twfe")])
 @pytest.mark.parametrize("design", [{}, {"clusters": 300, "weights": True}])
 def test_estimates_are_those_of_the_rows_in_memory(
     engine: DuckDBEngine, tmp_path: Path, design: dict[str, bool], name: str
@@ -32,6 +33,16 @@ def test_estimates_are_those_of_the_rows_in_memory(
 
     data = study(**design, instruments=2 if name.startswith("iv") or name == "dml_pliv" else 0)
     same(*both(name, data, Settings(), source))
+
+
+@pytest.mark.parametrize(("name", "design"), PANELS)
+def test_estimates_of_panels_are_those_of_the_rows_in_memory(
+    engine: DuckDBEngine, tmp_path: Path, name: str, design: dict[str, int]
+) -> None:
+    def source(columns: dict[str, np.ndarray]) -> Moments:
+        return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
+
+    same(*both(name, panel(**design), Settings(), source))
 
 
 def test_the_same_statement_gives_the_same_bytes_on_two_threads(engine: DuckDBEngine, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from cqox.engines import SparkEngine
 from cqox.estimators import Settings
 from cqox.estimators.numerics.moments import Moments
 from tests.engines import opened
-from tests.engines.contract import ESTIMATES, MomentsContract, table
+from tests.engines.contract import ESTIMATES, PANELS, MomentsContract, table
 from tests.engines.opened import Store
 from tests.engines.stored import in_spark
-from tests.estimators.by_moments.tables_of import both, same, study
+from tests.estimators.by_moments.tables_of import both, panel, same, study
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class TestSpark(MomentsContract):
 @pytest.mark.parametrize(("name", "design"), ESTIMATES)
 def test_estimates_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
     same(*both(name, study(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
+
+
+@pytest.mark.parametrize(("name", "design"), PANELS)
+def test_estimates_of_panels_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
+    same(*both(name, panel(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
 
 
 @pytest.mark.parametrize("setting", ["spark.sql.ansi.enabled", "spark.sql.parser.escapedStringLiterals"])

@@ -8,7 +8,8 @@ from cqox.estimators.by_moments.errors import influence_error, reported
 from cqox.estimators.by_moments.instruments import Lines, moment_variances
 from cqox.estimators.by_moments.propensity import clipped, out_of_fold, propensity
 from cqox.estimators.by_moments.rounds import Ask, ScoreSums, Steps
-from cqox.estimators.by_moments.tables import SummedFrame, Tables
+from cqox.estimators.by_moments.summed import SummedFrame
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.by_moments.weighting import probability_rows
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.make_estimate import EstimateId

@@ -6,7 +6,8 @@ from cqox.estimators.by_moments.errors import influence_error, refuse_sparse, re
 from cqox.estimators.by_moments.propensity import correction, propensity
 from cqox.estimators.by_moments.regression import ArmScores
 from cqox.estimators.by_moments.rounds import Ask, Steps
-from cqox.estimators.by_moments.tables import ONE, Tables
+from cqox.estimators.by_moments.summed import ONE
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.by_moments.weighting import probability_rows
 from cqox.estimators.inference.make_estimate import EstimateId
 from cqox.estimators.nuisance.arm_regressions import lines_of_arms

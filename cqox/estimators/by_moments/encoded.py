@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from cqox.contract.messages import Message
 from cqox.estimators.numerics.moments import Column, Expr, Moments
 
-__all__ = ["Encoded", "NotByMoments"]
+__all__ = ["MOST_PERIODS", "Encoded", "NotByMoments"]
+
+MOST_PERIODS = 400
+"""Number of periods up to which sums are made by period."""
 
 
 class NotByMoments(Exception):
@@ -34,6 +37,7 @@ class Encoded:
         weights: sampling weights, positive.
         clusters: columns of any type.
         unit: a column of any type.
+        time: the period, a number that orders periods; None where none is mapped, or its words are too many.
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
         units_repeat: whether some unit has several rows; None if the rows must be asked.
@@ -50,13 +54,14 @@ class Encoded:
     weights: Expr | None = None
     clusters: tuple[Column, ...] = field(default=())
     unit: Column | None = None
+    time: Expr | None = None
     row_key: Column | None = None
     units_repeat: bool | None = None
 
     def of(self, role: str) -> tuple[Expr, ...]:
         """Return the expressions of a role; none where it is not mapped."""
         one = {"y": self.y, "treatment": self.treatment, "pscore": self.pscore, "post": self.post,
-               "weights": self.weights, "unit_id": self.unit}  # fmt: skip
+               "weights": self.weights, "unit_id": self.unit, "time": self.time}  # fmt: skip
         many = {
             "covariates": self.covariates,
             "propensity_covariates": self.propensity_covariates,

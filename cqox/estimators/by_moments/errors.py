@@ -13,7 +13,8 @@ import numpy as np
 from cqox.contract.messages import Message
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import Cells, ScoreSums
-from cqox.estimators.by_moments.tables import Clustering, SummedFrame, Tables
+from cqox.estimators.by_moments.summed import Clustering, SummedFrame
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.data import Settings, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.inference.arm_sizes import RowsByArm, allowing_for_clusters, compares_rows
@@ -43,6 +44,7 @@ class Regression:
         compares_arms: True if treated rows are compared with untreated ones.
         unconditional: True if the contributions hold what the means of the regressors add.
         hc2: the variance HC2 and its degrees of freedom, where it is the default.
+        leverages: False for a method that has none, as with absorbed effects: its errors by leverages are HC1.
     """
 
     value: float
@@ -55,6 +57,7 @@ class Regression:
     compares_arms: bool
     unconditional: bool = False
     hc2: tuple[float, float] | None = None
+    leverages: bool = True
 
 
 def refuse_sparse(rows: Sequence[int], coefficients: Sequence[int]) -> None:
@@ -152,6 +155,9 @@ def regression_error(fit: Regression, clustering: Clustering, settings: Settings
     sums, n, automatic = fit.sums, fit.n, settings.se == "auto"
     by_arm = clustering.by_arm if fit.compares_arms else None
     chosen, notes, warnings = error_choice(by_arm, clustering, settings, "HC1" if fit.hc2 is None else "HC2")
+    if chosen in ("HC2", "HC3") and not fit.leverages:
+        (notes if automatic else warnings).append(Message("inference.no-leverages", asked=chosen))
+        chosen = "HC1"
     if chosen == "HC3" or (chosen == "HC2" and fit.hc2 is None):
         raise NotByMoments(Message("by_moments.leverages", error=chosen))
     if chosen in ("CRV1", "CRV3") and clustering.fewest < 2:

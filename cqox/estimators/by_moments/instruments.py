@@ -11,7 +11,8 @@ from cqox.errors import UnusableData
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.errors import Regression, regression_error, reported
 from cqox.estimators.by_moments.rounds import Answer, Ask, Steps
-from cqox.estimators.by_moments.tables import Clustering, SummedFrame, Tables
+from cqox.estimators.by_moments.summed import Clustering, SummedFrame
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.clusters import FEW_CLUSTERS

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
-from cqox.estimators.by_moments.tables import ONE, Complete, SummedFrame, Tables
+from cqox.estimators.by_moments.summed import ONE, Complete, SummedFrame
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.nuisance.orthogonal_scores import CLIP
 from cqox.estimators.numerics.gram import independent_each

@@ -10,7 +10,8 @@ from cqox.contract.messages import Message
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.errors import Regression, influence_error, refuse_sparse, regression_error, reported
 from cqox.estimators.by_moments.rounds import Answer, Ask, ScoreSums, Steps
-from cqox.estimators.by_moments.tables import SummedFrame, Tables
+from cqox.estimators.by_moments.summed import SummedFrame
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.least_squares import contrasts_without_each, focus, values_without_each
@@ -44,12 +45,14 @@ class Fitted:
         inverse: (k, k) inverse cross-products.
         residual: of each row, standardised.
         squares: weighted sum of squared residuals.
+        score: what each row contributes to the combination.
     """
 
     coefficients: Vector
     inverse: Matrix
     residual: Expr
     squares: float
+    score: Expr
 
 
 def fitted_combination(
@@ -86,7 +89,8 @@ def fitted_combination(
             break
         coefficients = coefficients + correction
     found = Fitted(
-        coefficients=coefficients, inverse=solution.inverse, residual=residual, squares=float(answer.sums[0])
+        coefficients=coefficients, inverse=solution.inverse, residual=residual, squares=float(answer.sums[0]),
+        score=score,
     )  # fmt: skip
     return found, answer.scores[0]
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from cqox.errors import UnusableData
 from cqox.estimators.by_moments.encoded import NotByMoments
-from cqox.estimators.by_moments.tables import Clustering, Complete, Tables
+from cqox.estimators.by_moments.summed import Clustering, Complete
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate
-from cqox.estimators.inference.clusters import FEW_CLUSTERS
 from cqox.estimators.numerics.moments import Expr, times
 
 __all__ = ["Answer", "Ask", "Cells", "ScoreSums", "Steps", "run_rounds"]
@@ -135,7 +135,7 @@ def _answers(tables: Tables, asks: Mapping[str, Ask]) -> dict[str, Answer]:
         found, _ = rows.source.squares(scores, within)
         for score, value in zip(scores, found.tolist(), strict=True):
             clustered[score].append((sign, value))
-    if scores and _needs_cells(clustering):
+    if scores and clustering.needs_cells:
         weight = next((ask.weight for ask in asks.values() if ask.weight is not None), None)
         cells = _cells(tables, rows, scores, weight, clustering)
     return {
@@ -149,12 +149,6 @@ def _answers(tables: Tables, asks: Mapping[str, Ask]) -> dict[str, Answer]:
         )
         for name, ask in asks.items()
     }
-
-
-def _needs_cells(clustering: Clustering) -> bool:
-    doubt = clustering.by_arm is not None and clustering.by_arm.doubt() is not None
-    few = 0 < clustering.fewest < FEW_CLUSTERS or doubt
-    return few and len(clustering.counts) == 1
 
 
 def _cells(

@@ -4,7 +4,7 @@ Each is made at first use, by one pass of the engine, and kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from typing import cast
@@ -14,83 +14,17 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.estimators.by_moments.encoded import Encoded, NotByMoments
+from cqox.estimators.by_moments.summed import ONE, Clustering, Complete, SummedFrame
 from cqox.estimators.data import Settings, Vector
 from cqox.estimators.inference.cluster_arms import ClustersByArm
-from cqox.estimators.numerics.frame import Crossed
-from cqox.estimators.numerics.moments import Column, Constant, Expr, Fold, Is, Known, Moments, Product, linear, times
+from cqox.estimators.numerics.moments import Column, Constant, Expr, Fold, Is, Known, Product, linear, times
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
 
-__all__ = ["ONE", "Clustering", "Complete", "SummedFrame", "Tables"]
+__all__ = ["Tables"]
 
 _GROUPS = {"x": "covariates", "w": "propensity_covariates", "z": "instrument", "t": "treatment", "y": "y"}
 _COVARIATES = ("covariates", "propensity_covariates", "instrument")
 _STRIDE_ROWS = 4_096
-ONE = Constant(1.0)
-"""The column of ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complete:
-    """The complete cases of some roles.
-
-    Attributes:
-        known: the expressions with gaps that have none here.
-        source: their rows.
-        pilot: the complete cases of the sample in memory.
-    """
-
-    known: frozenset[Expr]
-    source: Moments
-    pilot: Sample
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SummedFrame(Crossed):
-    """Standardised columns of a table's rows.
-
-    Attributes:
-        rows: the rows.
-        columns: (m) expressions of the columns, ones first.
-        weight: of each row, 1 on average; None for equal weights.
-    """
-
-    rows: Complete
-    columns: tuple[Expr, ...]
-    weight: Expr | None
-
-    def combined(self, coefficients: NDArray[np.float64]) -> Expr:
-        """Return a combination of the columns, from its (m,) or, for `x` alone, (k,) coefficients."""
-        terms = list(zip(coefficients.tolist(), self.columns, strict=False))
-        constant = terms[0][0] if self.columns[0] == ONE else 0.0
-        return linear(terms[1:] if self.columns[0] == ONE else terms, constant)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clustering:
-    """The clusters of some rows.
-
-    Attributes:
-        within: one tuple of columns for each set of clusters of the inclusion and exclusion, with its sign.
-        counts: number of clusters of each single dimension.
-        mapped: True if the mapping names them; else they are the units, each of several rows.
-        by_arm: clusters of each arm in the dimension with the fewest; None where there are no arms.
-    """
-
-    within: tuple[tuple[float, tuple[Column, ...]], ...] = ()
-    counts: tuple[int, ...] = ()
-    mapped: bool = True
-    by_arm: ClustersByArm | None = None
-
-    @property
-    def codes(self) -> tuple[int, ...]:
-        """One entry for each dimension."""
-        return self.counts
-
-    @property
-    def fewest(self) -> int:
-        """The number of clusters in the dimension with the fewest; 0 without clusters."""
-        return min(self.counts, default=0)
 
 
 class Tables:
@@ -154,7 +88,7 @@ class Tables:
     @cached_property
     def _with_gaps(self) -> frozenset[Expr]:
         """The expressions of roles, and the clusters, that are missing in some row."""
-        roles = ("y", "treatment", *_COVARIATES, "pscore", "post", "weights", "cluster", "unit_id")
+        roles = ("y", "treatment", *_COVARIATES, "pscore", "post", "time", "weights", "cluster", "unit_id")
         every = list(dict.fromkeys(each for role in roles for each in self.encoded.of(role)))
         counts = self.encoded.source.sums([ONE, *(Known((each,)) for each in every)]).sums
         return frozenset(each for each, count in zip(every, counts[1:].tolist(), strict=True) if count < counts[0])
@@ -222,13 +156,8 @@ class Tables:
         by: Sequence[Expr],
     ) -> SummedFrame:
         distinct = list(dict.fromkeys(each for group in columns.values() for each in group))
-        centre, scale = self._standard(distinct, rows)
-        standard = {
-            # Centred first, which is exact where the centre is far larger than the scale.
-            each: linear([(1.0 / s, linear([(1.0, each)], -c))]) if s > 0 else Constant(0.0)
-            for each, c, s in zip(distinct, centre.tolist(), scale.tolist(), strict=True)
-        }
-        found = rows.source.gram([ONE, *standard.values()], by, self.encoded.weights)
+        centre, scale, standard = self.standardised(distinct, rows)
+        found = rows.source.gram([ONE, *standard], by, self.encoded.weights)
         blocks, counts = (
             self._filled(found.keys, found.products, found.counts) if by else (found.products, found.counts)
         )
@@ -255,8 +184,21 @@ class Tables:
             labels=tuple(names),
             grouped=(blocks, counts),
             rows=rows,
-            columns=tuple([ONE, *standard.values()][place] for place in places),
+            columns=tuple([ONE, *standard][place] for place in places),
             weight=weight,
+        )
+
+    def standardised(self, exprs: Sequence[Expr], rows: Complete) -> tuple[Vector, Vector, list[Expr]]:
+        """Return (m,) centres and scales of some expressions of roles, and the standardised expressions."""
+        centre, scale = self._standard(exprs, rows)
+        # Centred first, which is exact where the centre is far larger than the scale.
+        return (
+            centre,
+            scale,
+            [
+                linear([(1.0 / s, linear([(1.0, each)], -c))]) if s > 0 else Constant(0.0)
+                for each, c, s in zip(exprs, centre.tolist(), scale.tolist(), strict=True)
+            ],
         )
 
     def _standard(self, exprs: Sequence[Expr], rows: Complete) -> tuple[Vector, Vector]:

@@ -7,7 +7,8 @@ from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.errors import Regression, regression_error, reported
 from cqox.estimators.by_moments.regression import fitted_combination, leave_out_clusters
 from cqox.estimators.by_moments.rounds import Steps
-from cqox.estimators.by_moments.tables import ONE, Tables
+from cqox.estimators.by_moments.summed import ONE
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.inference.least_squares import check_identified
 from cqox.estimators.inference.make_estimate import EstimateId
 from cqox.estimators.inference.standard_errors import SMALL_SAMPLE

@@ -4,7 +4,8 @@ from cqox.contract.messages import Message
 from cqox.estimators.by_moments.errors import influence_error, refuse_sparse, reported
 from cqox.estimators.by_moments.propensity import Scores, correction, propensity
 from cqox.estimators.by_moments.rounds import Ask, Steps
-from cqox.estimators.by_moments.tables import ONE, SummedFrame, Tables
+from cqox.estimators.by_moments.summed import ONE, SummedFrame
+from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.make_estimate import EstimateId
 from cqox.estimators.numerics.moments import Constant, Expr, Quotient, case, linear, times

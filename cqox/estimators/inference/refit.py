@@ -15,9 +15,10 @@ from cqox.estimators.numerics.frame import build_frame
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
-__all__ = ["without_each_cluster"]
+__all__ = ["MOST_DUMMIES", "without_each_cluster"]
 
-_MOST_DUMMIES = 200
+MOST_DUMMIES = 200
+"""Number of levels of effects up to which these are dummies."""
 
 
 def without_each_cluster(
@@ -44,7 +45,7 @@ def without_each_cluster(
         if is_nested(numbered, codes, levels):
             nested.append(effect)
             continue
-        if sum(each.shape[1] for each in dummies) + levels > _MOST_DUMMIES:
+        if sum(each.shape[1] for each in dummies) + levels > MOST_DUMMIES:
             return ACROSS_CLUSTERS
         columns = np.zeros((data.n, levels - 1))
         rows = np.arange(data.n) if sample.index is None else sample.index

@@ -33,11 +33,11 @@ from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample, listed
 
-__all__ = ["CELLS", "ESTIMATORS", "few_rows_in_cells"]
+__all__ = ["CELLS", "ESTIMATORS", "MOST_NEGATIVE", "few_rows_in_cells", "refuse_single_rows"]
 
 _FAMILY = "did"
 _FEW_ROWS = 10
-_NEGATIVE = 0.05
+MOST_NEGATIVE = 0.05
 """Sum of negative weights from which they are a warning: less of it moves no estimate by as much as 5% of an effect."""
 CELLS: Mapping[str, Message] = {
     "untreated before": Message("panel.untreated-before"),
@@ -230,7 +230,7 @@ def _two_way(plan: Plan) -> Estimate:
         share, total = _negative_weights(frame, regressors, status)
         diagnostics["negative_weight_share"], diagnostics["negative_weight_sum"] = share, total
         if share > 0:
-            said = warnings if abs(total) > _NEGATIVE else notes
+            said = warnings if abs(total) > MOST_NEGATIVE else notes
             said.append(Message("panel.negative-weights", share=share, total=total))
     return make_estimate(
         EstimateId("twfe", _FAMILY, "ATT"), plan, sample, fit.value, fit.contributions, uncertainty,
@@ -239,22 +239,31 @@ def _two_way(plan: Plan) -> Estimate:
 
 
 def _check_repeated(plan: Plan, sample: Sample) -> None:
+    unit, units = compress(sample.take(_coded(plan.data.unit)))
+    _, periods = compress(sample.take(_coded(plan.data.time)))
+    once = int(np.count_nonzero(np.bincount(unit) == 1))
+    refuse_single_rows(rows=sample.n, units=units, periods=periods, once=once, unit_id=plan.label("unit_id"))
+
+
+def refuse_single_rows(*, rows: int, units: int, periods: int, once: int, unit_id: str) -> None:
     """Refuse a panel with nearly all units observed once: unit and period effects then leave no degrees of freedom.
 
     This is not an applicability rule: the mapping claims that units are followed, and no other estimate should replace
     it.
 
+    Args:
+        rows: number of rows.
+        units: number of units.
+        periods: number of periods.
+        once: number of units with one row.
+        unit_id: name of the column of units.
+
     Raises:
         UnusableData: more than half of the units are observed once, and there are no more rows than units and periods.
     """
-    unit, units = compress(sample.take(_coded(plan.data.unit)))
-    _, periods = compress(sample.take(_coded(plan.data.time)))
-    once = int(np.count_nonzero(np.bincount(unit) == 1))
-    if sample.n <= units + periods and 2 * once > units:
+    if rows <= units + periods and 2 * once > units:
         raise UnusableData(
-            Message(
-                "panel.units-observed-once", rows=sample.n, units=units, periods=periods, unit_id=plan.label("unit_id")
-            )
+            Message("panel.units-observed-once", rows=rows, units=units, periods=periods, unit_id=unit_id)
         )
 
 

@@ -83,6 +83,67 @@ def over_time(data: Data) -> Data:
     return replaced(data, post=post, y=y, names={**data.names, "post": ("p",)})
 
 
+def panel(
+    units: int = 400,
+    periods: int = 9,
+    *,
+    weights: bool = False,
+    clusters: int = 0,
+    missing: bool = True,
+    starts: tuple[int, ...] = (4, 6),
+    treated: float = 0.4,
+    seed: int = 2,
+) -> Data:
+    """Rows of units with effects of their own that start treatment at different times, and gaps.
+
+    Args:
+        units: number of units.
+        periods: number of periods.
+        weights: True for weights that change within units.
+        clusters: number of groups of units; none where 0.
+        missing: True to leave out rows and values.
+        starts: periods in which units start.
+        treated: share of units that start.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    unit, time = (each.ravel() for each in np.meshgrid(np.arange(units), np.arange(periods), indexing="ij"))
+    if missing:
+        kept = (rng.random(len(unit)) < 0.85) & ~((unit < 5) & (time > unit))
+        unit, time = unit[kept], time[kept]
+    n, each = len(unit), np.where(rng.random(units) < treated, rng.choice(starts, units), periods)
+    treatment = (time >= each[unit]).astype(np.float64)
+    effect, shock = rng.normal(size=units) * 20 + 300, rng.normal(size=periods)
+    x = np.column_stack([rng.normal(size=n) + effect[unit], (rng.random(n) < 0.3).astype(float), effect[unit]])
+    y = effect[unit] + shock[time] + (1.0 + 0.2 * time) * treatment + 0.3 * x[:, 1] + rng.normal(size=n)
+    group = rng.integers(0, clusters, units)[unit] if clusters else None
+    if group is not None:
+        y += rng.normal(size=(clusters, periods))[group, time]
+    if missing:
+        x[::91, 0], y[5::203] = np.nan, np.nan
+    labels = {"y": ("y",), "treatment": ("t",), "covariates": ("x0", "x1", "x2"), "propensity_covariates": ()}
+    labels |= {"unit_id": ("u",), "time": ("when",)}
+    if weights:
+        labels["weights"] = ("w",)
+    if group is not None:
+        labels["cluster"] = ("g",)
+    return Data(
+        n=n,
+        y=y,
+        treatment=treatment,
+        treatment_kind="binary",
+        covariates=np.asfortranarray(x),
+        propensity_covariates=np.empty((n, 0)),
+        weights=rng.uniform(0.5, 2, n) if weights else None,
+        clusters=() if group is None else (group,),
+        unit=unit,
+        time=time,
+        time_values=np.arange(periods, dtype=np.float64),
+        row_key=unit.astype(np.uint64),
+        names=labels,
+    )
+
+
 def without_covariates(data: Data) -> Data:
     """The same rows, and nothing to adjust for."""
     names = {role: words for role, words in data.names.items() if "covariates" not in role}
@@ -99,6 +160,8 @@ def columns_of(data: Data) -> dict[str, np.ndarray]:
         columns["w"] = data.weights
     if data.post is not None:
         columns["p"] = data.post
+    if data.unit is not None and data.time is not None:
+        columns |= {"u": data.unit, "when": data.time}
     return columns | {f"g{number}": codes for number, codes in enumerate(data.clusters)}
 
 
@@ -116,18 +179,21 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
         y=Column("y"),
         treatment=Column("t"),
         covariates=x,
-        propensity_covariates=x,
+        propensity_covariates=x if data.propensity_covariates.shape[1] else (),
         instruments=tuple(Column(name) for name in columns if name.startswith("z")),
         weights=Column("w") if data.weights is not None else None,
         clusters=tuple(Column(f"g{number}") for number in range(len(data.clusters))),
         post=Column("p") if data.post is not None else None,
+        unit=Column("u") if data.unit is not None else None,
+        time=Column("when") if data.time is not None else None,
         row_key=Column("key"),
     )
 
 
 def tables(data: Data, settings: Settings | None = None, source: Source = in_arrays) -> Tables:
-    """The table, with every second row as its sample."""
-    pilot = Plan(data.rows(np.arange(0, data.n, 2)), settings or Settings())
+    """The table, with every second row or unit as its sample."""
+    sample = np.arange(0, data.n, 2) if data.unit is None else np.flatnonzero(data.unit % 2 == 0)
+    pilot = Plan(data.rows(sample), settings or Settings())
     return Tables(encoded(data, source), pilot)
 
 

@@ -18,6 +18,7 @@ from cqox.estimators.numerics.moments.expressions import (
     Exp,
     Expr,
     Fold,
+    GroupSum,
     Is,
     Known,
     Linear,
@@ -52,6 +53,7 @@ class ArrayMoments:
     threads: int = 1
     index: NDArray[np.intp] | None = None
     name: str = field(default="numpy", init=False)
+    _summed: dict[GroupSum, Vector] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def _rows(self) -> Rows:
@@ -140,14 +142,21 @@ class ArrayMoments:
         return np.concatenate([np.empty(0), *self._rows.each(lambda s: self._at(s)(node))])
 
     def _at(self, s: slice) -> "_Block":
-        return _Block(partial(self._column, s=s), s.stop - s.start)
+        return _Block(partial(self._column, s=s), s.stop - s.start, lambda node: self._group_sum(node)[s])
+
+    def _group_sum(self, node: GroupSum) -> Vector:
+        """Return (n,) the sum of each row's group, kept: blocks ask for it one by one."""
+        if node not in self._summed:
+            keys, codes = self._groups(node.by)
+            self._summed[node] = np.bincount(codes, self._whole(node.of), len(keys))[codes]
+        return self._summed[node]
 
 
 class _Block:
     """The expressions of one block of rows; each is computed once."""
 
-    def __init__(self, column: Callable[[str], _Array], rows: int) -> None:
-        self._column, self._length = column, rows
+    def __init__(self, column: Callable[[str], _Array], rows: int, group_sum: Callable[[GroupSum], Vector]) -> None:
+        self._column, self._length, self._group_sum = column, rows, group_sum
         self._kept: dict[Expr, Vector] = {}
 
     def __call__(self, node: Expr) -> Vector:
@@ -185,6 +194,8 @@ class _Block:
             case Fold(key=key, seed=seed, split=split, folds=folds):
                 keys = np.asarray(self._column(key.name), dtype=np.int64)
                 return portable_folds(keys, seed=seed, split=split, folds=folds).astype(np.float64)
+            case GroupSum():
+                return self._group_sum(node)
 
     def _compared(self, of: Expr, op: str, value: float | str | bool) -> Vector:
         values = self._raw(of)

@@ -15,6 +15,7 @@ __all__ = [
     "Exp",
     "Expr",
     "Fold",
+    "GroupSum",
     "Is",
     "Known",
     "Linear",
@@ -161,7 +162,20 @@ class Fold(_Node):
     folds: int
 
 
-type Expr = Column | Constant | Linear | Product | Quotient | Exp | Is | Known | Case | Fold
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupSum(_Node):
+    """The sum of an expression over all rows of the row's group; it cannot be a condition of rows.
+
+    Attributes:
+        of: the expression.
+        by: expressions, or columns of any type, that make the groups; none is missing in any row.
+    """
+
+    of: "Expr"
+    by: "tuple[Expr, ...]"
+
+
+type Expr = Column | Constant | Linear | Product | Quotient | Exp | Is | Known | Case | Fold | GroupSum
 
 
 def linear(terms: Iterable[tuple[float, Expr]], constant: float = 0.0) -> Expr:
@@ -201,5 +215,7 @@ def children(node: Expr) -> tuple[Expr, ...]:
             return number, *branches
         case Fold(key=key):
             return (key,)
+        case GroupSum(of=below, by=by):
+            return below, *by
         case _:
             return ()
