@@ -24,7 +24,8 @@ from services.engine.tenancy import mine
 from services.http.contract.audit_operations import RecordedEvents
 from services.http.contract.registration import Handler
 from services.http.request.bodies import read_json
-from services.http.request.request import IncomingRequest, current_request
+from services.http.request.proxied import AnyRequest
+from services.http.request.request import current_request
 from services.http.security.audit_queue import AuditQueue
 from services.http.security.audited import Action, Audited, event_of, outcome_of
 
@@ -50,7 +51,7 @@ class EngineRecorder:
         self._state = state
         self.queue = AuditQueue(self.append)
 
-    async def answered(self, request: IncomingRequest, action: Action, status: int, location: str) -> Exception | None:
+    async def answered(self, request: AnyRequest, action: Action, status: int, location: str) -> Exception | None:
         """See `Recorder`."""
         event = event_of(request, action.name, outcome_of(status), location=location)
         if event is None:
@@ -70,7 +71,7 @@ class EngineRecorder:
                 self.queue.put(event)
         return None
 
-    def cut(self, request: IncomingRequest, action: Action, outcome: Outcome) -> None:
+    def cut(self, request: AnyRequest, action: Action, outcome: Outcome) -> None:
         """See `Recorder`."""
         event = event_of(request, action.name, outcome)
         if event is not None:

@@ -29,6 +29,7 @@ from services.http.endpoints.own_panels import OwnPanels
 from services.http.security.hop import hop_keys
 from services.http.security.quota import BudgetQuota, Quota, Quotas, RequestQuota
 from services.http.server.app import App
+from services.http.server.direct import DirectConnection
 from services.http.server.startup import asgi_app
 from services.http.server.vault import ServiceVault
 from services.page.routes import add_page
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> App:
     elif any(url.startswith("https:") for url in settings.engine_urls):
         _check_certificates()
     engines = EngineAccess()
+    gateway.asgi_http_class = DirectConnection
 
     @gateway.resource
     @asynccontextmanager

@@ -17,7 +17,7 @@ from services.gateway.hop import HopWriter
 from services.gateway.routes import EngineAccess
 from services.http.contract.api import OPERATIONS, OWN_GROUPS
 from services.http.contract.audit_operations import RECORD_EVENTS
-from services.http.request.request import IncomingRequest
+from services.http.request.proxied import AnyRequest
 from services.http.security.audit_queue import AuditQueue
 from services.http.security.audited import Action, event_of, outcome_of
 
@@ -40,13 +40,13 @@ class GatewayRecorder:
         self._writer = writer
         self.queue = AuditQueue(self.hand_over)
 
-    async def answered(self, request: IncomingRequest, action: Action, status: int, location: str) -> Exception | None:
+    async def answered(self, request: AnyRequest, action: Action, status: int, location: str) -> Exception | None:
         """Record an operation that the gateway carries out itself; an engine records every other one."""
         if action.name in _OWN:
             self.cut(request, action, outcome_of(status))
         return None
 
-    def cut(self, request: IncomingRequest, action: Action, outcome: Outcome) -> None:
+    def cut(self, request: AnyRequest, action: Action, outcome: Outcome) -> None:
         """Record a refused request; an interrupted one is recorded by its engine."""
         event = None if outcome == "interrupted" else event_of(request, action.name, outcome)
         if event is not None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from quart import has_request_context
 from structlog.contextvars import bind_contextvars
 
 from cqox import clock
@@ -16,7 +15,7 @@ from cqox.resilience.propagation.http import REQUEST_TIMEOUT_MS, deadline_from_h
 from services.gateway.engine_client import Reply
 from services.http.request.digests import CONTENT_DIGEST
 from services.http.request.propagation import DEADLINE_OF, is_client_deadline
-from services.http.request.request import current_request
+from services.http.request.proxied import AnyRequest
 from services.http.response.error_details import ServiceDeadlineExceeded
 
 __all__ = ["Granted", "granted"]
@@ -40,6 +39,7 @@ class Granted:
         otherwise: a sentence on how to get the same result without this deadline; None where there is no other way.
         by_client: whether the client chose it itself, shorter than `most`.
         since: when the time was granted, on the monotonic clock.
+        request: marked where its own deadline has passed; None for none.
     """
 
     seconds: float
@@ -48,6 +48,7 @@ class Granted:
     otherwise: Message | None = None
     by_client: bool = False
     since: float = field(default_factory=clock.monotonic)
+    request: AnyRequest | None = None
 
     @property
     def left(self) -> float:
@@ -107,12 +108,17 @@ class Granted:
         return clock.monotonic() - self.since >= _MOST_OF_IT * self.seconds
 
     def _note(self) -> None:
-        if self.by_client and self._is_nearly_over and has_request_context():
-            current_request().client_deadline_passed = True
+        if self.by_client and self._is_nearly_over and self.request is not None:
+            self.request.client_deadline_passed = True
 
 
 def granted(
-    fields: Sequence[tuple[bytes, bytes]], *, most: float, otherwise: Message | None = None, spent: float = 0.0
+    fields: Sequence[tuple[bytes, bytes]],
+    *,
+    most: float,
+    otherwise: Message | None = None,
+    spent: float = 0.0,
+    request: AnyRequest | None = None,
 ) -> Granted:
     """Return the time granted to the request with these header fields; an invalid value is bound to its log lines.
 
@@ -121,6 +127,7 @@ def granted(
         most: the longest time that is granted, in seconds.
         otherwise: a sentence on how to get the same result without this deadline.
         spent: seconds of it that the request has already waited.
+        request: the request, to be marked where its own deadline passes.
     """
     ignored = _unreadable(fields)
     if ignored:
@@ -128,7 +135,15 @@ def granted(
     seconds = deadline_from_headers(fields, max_seconds=most)
     by_client = is_client_deadline(fields, most=most)
     since = clock.monotonic() - spent
-    return Granted(seconds=seconds, most=most, ignored=ignored, otherwise=otherwise, by_client=by_client, since=since)
+    return Granted(
+        seconds=seconds,
+        most=most,
+        ignored=ignored,
+        otherwise=otherwise,
+        by_client=by_client,
+        since=since,
+        request=request,
+    )
 
 
 def _unreadable(fields: Sequence[tuple[bytes, bytes]]) -> str:

@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import cast
 
 import structlog
-from quart.typing import ResponseReturnValue
+from quart.typing import ResponseTypes
 from quart_trio.wrappers import TrioResponse
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 
 from cqox.contract.messages import LANGUAGES, Message, translate_document
@@ -17,23 +17,26 @@ from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from cqox.resilience.runtime.caller import caller
 from services.gateway.authentication import KeyAuthenticator
 from services.gateway.deadlines import Granted, granted
-from services.gateway.engine_client import Call, Headers, Reply, ResponseContract, Streamed, end_to_end
+from services.gateway.engine_client import Call, Reply, ResponseContract, Streamed, end_to_end
+from services.gateway.engine_client import Headers as HeaderFields
 from services.gateway.hop import HopWriter
 from services.gateway.policies import READ_SECONDS, EnginePolicies
 from services.gateway.representations import represented, returned
 from services.gateway.response_contract import expected, problem_of
 from services.gateway.upload_quota import UploadQuota
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, Operation, operation
-from services.http.contract.registration import Handler, register
+from services.http.contract.registration import Handler, answer_directly, register
 from services.http.request.bodies import chunks_of, declared_length, read_body, read_json_bytes
 from services.http.request.digests import verified
 from services.http.request.propagation import own_key, serving
-from services.http.request.request import IncomingRequest, current_request
+from services.http.request.proxied import AnyRequest
+from services.http.request.request import current_request
 from services.http.request.uploads import FORM_BYTES
+from services.http.response.plain import AnyResponse, PlainResponse
 from services.http.response.problems import describe
 from services.http.response.translation import translate_members
 from services.http.security.requester import principal_of, seconds_until_known
-from services.http.server.app import App
+from services.http.server.app import App, ProxyHandler
 from services.http.statuses import NOT_CURED_BY_WAITING, is_error, is_server_error
 
 __all__ = ["EngineAccess", "add_routes"]
@@ -42,6 +45,9 @@ _log = structlog.stdlib.get_logger("cqox.gateway")
 
 _HEAD_BYTES = 14 * 2**10
 """Largest request head that is forwarded: an engine reads 16 KiB, and the gateway adds fields of its own."""
+
+_STREAMED = frozenset({"upload_dataset", "append_piece", "job_events"})
+"""Operations whose request or response is a stream, which goes through Quart."""
 
 _EVENT_END = b"\n\n"
 _AS_A_JOB = Message("problems.in-the-background")
@@ -96,70 +102,68 @@ def add_routes(app: App, engines: EngineAccess) -> None:
     """Register every operation of the contract on the app."""
     settings = app.settings
 
-    def call_of(request: IncomingRequest, body: bytes, contract: ResponseContract) -> Call:
+    def call_of(request: AnyRequest, body: bytes, contract: ResponseContract) -> Call:
         call, principal = _call(request, body, contract), principal_of(request.scope)
         if engines.writer is None or principal is None:
             return call
         return replace(call, hop=engines.writer.of(principal))
 
-    async def asked(what: Operation, parameters: Mapping[str, str]) -> Call:
-        request = current_request()
+    async def asked(request: AnyRequest, what: Operation, parameters: Mapping[str, str]) -> Call:
         # Reject a body that is not declared as JSON here: an engine would do so only after receiving it.
         read = read_json_bytes if isinstance(what.body, type) else read_body
         body = await read(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         return call_of(request, body, expected(what, parameters, events=request.wants_events))
 
     @contextmanager
-    def serving_within(most: float, otherwise: Message | None = None) -> Iterator[Granted]:
-        fields = current_request().call_fields
-        spent = seconds_until_known(current_request().scope)
-        given = granted(fields, most=most, otherwise=otherwise, spent=spent)
-        with given.translate(), serving(fields), caller(_tenant(current_request())):
+    def serving_within(request: AnyRequest, most: float, otherwise: Message | None = None) -> Iterator[Granted]:
+        fields, spent = request.call_fields, seconds_until_known(request.scope)
+        given = granted(fields, most=most, otherwise=otherwise, spent=spent, request=request)
+        with given.translate(), serving(fields), caller(_tenant(request)):
             if given.left <= 0:
                 raise DeadlineExceeded(0.0)
             yield given
 
-    async def analyze() -> ResponseReturnValue:
-        call = await asked(operation("analyze"), {})
-        with serving_within(settings.analysis_seconds, _AS_A_JOB) as given:
+    async def analyze(request: AnyRequest) -> AnyResponse:
+        call = await asked(request, operation("analyze"), {})
+        with serving_within(request, settings.analysis_seconds, _AS_A_JOB) as given:
             call = replace(call, headers=(*call.headers, given.field))
-            if current_request().wants_events:
+            if request.wants_events:
                 streaming = engines.policies.analyze_stream(call, seconds=given.left)
-                return await _streamed(streaming, given, final_event=True)
-            return await _answer(await engines.policies.analyze(call, seconds=given.left), given)
+                return await _streamed(request, streaming, given, final_event=True)
+            return await _answer(request, await engines.policies.analyze(call, seconds=given.left), given)
 
-    def reading(what: Operation, most: float = READ_SECONDS) -> Handler:
-        async def read(**parameters: str) -> TrioResponse:
-            call = await asked(what, parameters)
-            with serving_within(most) as given:
-                return await _answer(await engines.policies.read(call, seconds=given.left), given, what)
+    def reading(what: Operation, most: float = READ_SECONDS) -> ProxyHandler:
+        async def read(request: AnyRequest, **parameters: str) -> PlainResponse:
+            call = await asked(request, what, parameters)
+            with serving_within(request, most) as given:
+                return await _answer(request, await engines.policies.read(call, seconds=given.left), given, what)
 
         return read
 
-    def finding(what: Operation, most: float = READ_SECONDS) -> Handler:
-        async def find(**parameters: str) -> TrioResponse:
-            with serving_within(most) as given:
-                call = call_of(current_request(), b"", expected(what, parameters))
-                return await _answer(await engines.policies.find(call, seconds=given.left), given, what)
+    def finding(what: Operation, most: float = READ_SECONDS) -> ProxyHandler:
+        async def find(request: AnyRequest, **parameters: str) -> PlainResponse:
+            with serving_within(request, most) as given:
+                call = call_of(request, b"", expected(what, parameters))
+                return await _answer(request, await engines.policies.find(call, seconds=given.left), given, what)
 
         return find
 
-    def ingesting(what: Operation) -> Handler:
-        async def ingest(**parameters: str) -> TrioResponse:
-            call = await asked(what, parameters)
-            with serving_within(settings.analysis_seconds) as given:
-                return await _answer(await engines.policies.ingest(call, seconds=given.left), given)
+    def ingesting(what: Operation) -> ProxyHandler:
+        async def ingest(request: AnyRequest, **parameters: str) -> PlainResponse:
+            call = await asked(request, what, parameters)
+            with serving_within(request, settings.analysis_seconds) as given:
+                return await _answer(request, await engines.policies.ingest(call, seconds=given.left), given)
 
         return ingest
 
-    async def follow(**parameters: str) -> ResponseReturnValue:
-        with serving_within(READ_SECONDS) as given:
-            call = call_of(current_request(), b"", expected(operation("job_events"), parameters))
+    async def follow(request: AnyRequest, **parameters: str) -> AnyResponse:
+        with serving_within(request, READ_SECONDS) as given:
+            call = call_of(request, b"", expected(operation("job_events"), parameters))
             # A job may outlive the connection that carried its events, so a final event from here could be false.
-            return await _streamed(engines.policies.follow(call, seconds=given.left), given, final_event=False)
+            streaming = engines.policies.follow(call, seconds=given.left)
+            return await _streamed(request, streaming, given, final_event=False)
 
-    async def upload_dataset() -> TrioResponse:
-        request = current_request()
+    async def upload_dataset(request: AnyRequest) -> PlainResponse:
         # The engine enforces the limit on the file itself.
         most = settings.max_upload_bytes + FORM_BYTES
         length = declared_length(request, max_bytes=most, what="file")
@@ -169,11 +173,12 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         headers = () if length is None else ((b"content-length", str(length).encode()),)
         call = call_of(request, b"", expected(operation("upload_dataset"), {}))
         call = replace(call, headers=call.headers + headers, content=chunks)
-        with serving_within(settings.analysis_seconds) as given:
-            return await _answer(await engines.policies.upload(call, seconds=given.left, place=place), given)
+        with serving_within(request, settings.analysis_seconds) as given:
+            reply = await engines.policies.upload(call, seconds=given.left, place=place)
+            return await _answer(request, reply, given)
 
-    async def append_piece(**parameters: str) -> TrioResponse:
-        request, what = current_request(), operation("append_piece")
+    async def append_piece(request: AnyRequest, **parameters: str) -> PlainResponse:
+        what = operation("append_piece")
         length = declared_length(request, max_bytes=settings.max_upload_bytes, what="piece")
         place = engines.policies.upload_place(_tenant(request))
         chunks = chunks_of(
@@ -184,18 +189,20 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         call = call_of(request, b"", expected(what, parameters))
         question = replace(call, method="GET", contract=expected(operation("read_upload"), parameters))
         call = replace(call, headers=call.headers + headers, content=verified(request, chunks))
-        with serving_within(READ_SECONDS) as given:
+        with serving_within(request, READ_SECONDS) as given:
             sent = engines.policies.append(call, question, seconds=given.left, place=place)
-            return await _answer(await sent, given)
+            return await _answer(request, await sent, given)
 
-    async def revoke_key(key_id: str) -> TrioResponse:
-        answer = await reading(operation("revoke_key"))(key_id=key_id)
+    async def revoke_key(request: AnyRequest, key_id: str) -> AnyResponse:
+        answer = await reading(operation("revoke_key"))(request, key_id=key_id)
         if engines.keys is not None:
             engines.keys.forget(key_id)
-        return cast("TrioResponse", answer)
+        return answer
 
-    handlers: dict[str, Handler] = {each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS}
-    special: dict[str, Handler] = {
+    handlers: dict[str, ProxyHandler] = {
+        each.name: reading(each) for each in OPERATIONS if each.group not in OWN_GROUPS
+    }
+    special: dict[str, ProxyHandler] = {
         "analyze": analyze,
         "upload_dataset": upload_dataset,
         # Of a large table, most of a preview is reading its columns.
@@ -217,16 +224,33 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "job_events": follow,
         "revoke_key": revoke_key,
     }
-    register(app, handlers | special)
+    handlers |= special
+    register(app, {name: _by_quart(handler) for name, handler in handlers.items()})
+    for name in handlers.keys() - _STREAMED:
+        answer_directly(app, operation(name), handlers[name])
 
 
-def _tenant(request: IncomingRequest) -> str | None:
+def _by_quart(handler: ProxyHandler) -> Handler:
+    async def handle(**parameters: str) -> ResponseTypes:
+        answer = await handler(current_request(), **parameters)
+        return _of_quart(answer) if isinstance(answer, PlainResponse) else answer
+
+    return handle
+
+
+def _of_quart(answer: PlainResponse) -> TrioResponse:
+    response = TrioResponse(answer.body, answer.status_code)
+    response.headers = Headers([*answer.headers])
+    return response
+
+
+def _tenant(request: AnyRequest) -> str | None:
     """Return the tenant that shares the engines' slots with others; None for an operation that is open to everybody."""
     principal = principal_of(request.scope)
     return None if principal is None else principal.tenant
 
 
-def _call(request: IncomingRequest, body: bytes, contract: ResponseContract) -> Call:
+def _call(request: AnyRequest, body: bytes, contract: ResponseContract) -> Call:
     """Build the call of the engine from the client's request.
 
     Raises:
@@ -240,7 +264,7 @@ def _call(request: IncomingRequest, body: bytes, contract: ResponseContract) -> 
     if size_bytes > _HEAD_BYTES:
         raise RequestHeaderFieldsTooLarge(Message("request.head-too-large-to-forward", most=_HEAD_BYTES))
     own = [(b"x-request-id", request.request_id.encode())]
-    if request.method == "POST" and "Idempotency-Key" not in request.headers:
+    if request.method == "POST" and not request.values_of("Idempotency-Key"):
         own.append((b"idempotency-key", own_key().encode()))
     return Call(
         # The connection drops the body of a response to HEAD; Content-Length must still be that of GET.
@@ -252,12 +276,12 @@ def _call(request: IncomingRequest, body: bytes, contract: ResponseContract) -> 
     )
 
 
-def _forwarded(headers: list[tuple[bytes, bytes]]) -> Headers:
+def _forwarded(headers: list[tuple[bytes, bytes]]) -> HeaderFields:
     """Return the request header fields that are forwarded to the engine."""
     return tuple((name, value) for name, value in end_to_end(headers) if name in _FORWARDED)
 
 
-async def _answer(reply: Reply, given: Granted, what: Operation | None = None) -> TrioResponse:
+async def _answer(request: AnyRequest, reply: Reply, given: Granted, what: Operation | None = None) -> PlainResponse:
     """Return the engine's response to the client; log a rejection or failure and set its `Retry-After`.
 
     Raises:
@@ -269,7 +293,6 @@ async def _answer(reply: Reply, given: Granted, what: Operation | None = None) -
         # The client has been authenticated here: it is this gateway that the engine does not trust.
         _log.error("an engine does not take this gateway for one; compare CQOX_HOP_KEY, CQOX_AUTH and the clocks")
         raise EngineUnavailable(Message("security.gateway-untrusted"))
-    request = current_request()
     if not is_server_error(reply.status) and reply.status != HTTPStatus.TOO_MANY_REQUESTS:
         fields, conditional = request.scope["headers"], what is not None and what.conditional
         return _of(await represented(reply, method=request.method, fields=list(fields), conditional=conditional))
@@ -305,15 +328,14 @@ def _seconds(retry_after: str) -> float:
 
 
 async def _streamed(
-    streaming: AbstractAsyncContextManager[Streamed], given: Granted, *, final_event: bool
-) -> TrioResponse:
+    request: AnyRequest, streaming: AbstractAsyncContextManager[Streamed], given: Granted, *, final_event: bool
+) -> AnyResponse:
     # Await the headers here, so that an unavailable engine gives a problem and not an empty stream.
     stack = AsyncExitStack()
     streamed = await stack.enter_async_context(streaming)
     if is_error(streamed.status):
         async with stack:
-            return await _answer(await streamed.read_all(), given)
-    request = current_request()
+            return await _answer(request, await streamed.read_all(), given)
 
     async def chunks() -> AsyncGenerator[bytes]:
         last = _EVENT_END
@@ -329,25 +351,22 @@ async def _streamed(
                 _log.warning("the stream of %s ended before its last event: %s", request.path, error)
                 yield _last_event(error, request)
 
-    return _with_headers(TrioResponse(chunks(), streamed.status), returned(streamed.headers))
+    response = TrioResponse(chunks(), streamed.status)
+    response.headers = Headers(_text_fields(returned(streamed.headers)))
+    return response
 
 
-def _last_event(error: EngineUnavailable, request: IncomingRequest) -> bytes:
+def _last_event(error: EngineUnavailable, request: AnyRequest) -> bytes:
     problem = describe(error, instance=request.path, request_id=request.request_id)
     translate_members(problem, request.language)
     return f"event: failed\ndata: {json.dumps(problem, ensure_ascii=False)}\n\n".encode()
 
 
-def _of(reply: Reply) -> TrioResponse:
-    response = _with_headers(TrioResponse(reply.body, reply.status), reply.headers)
-    if reply.status == HTTPStatus.NOT_MODIFIED:
-        # It would be the length of the content that is not sent (RFC 9110, section 8.6).
-        response.headers.remove("Content-Length")
-    return response
+def _of(reply: Reply) -> PlainResponse:
+    # In a 304 it would be the length of the content that is not sent (RFC 9110, section 8.6).
+    sized = reply.status != HTTPStatus.NOT_MODIFIED
+    return PlainResponse(reply.body, reply.status, _text_fields(reply.headers), sized=sized)
 
 
-def _with_headers(response: TrioResponse, headers: Headers) -> TrioResponse:
-    response.headers.remove("Content-Type")
-    for name, value in headers:
-        response.headers.add(name.decode("latin1"), value.decode("latin1"))
-    return response
+def _text_fields(headers: HeaderFields) -> list[tuple[str, str]]:
+    return [(name.decode("latin1"), value.decode("latin1")) for name, value in headers]

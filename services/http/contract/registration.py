@@ -1,15 +1,15 @@
 """Registration of the handlers of a service under the paths of the operations."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from quart.typing import ResponseReturnValue
 
 from services.http.contract.api import OPERATIONS, OWN_GROUPS, operation
 from services.http.contract.operations import Operation
 from services.http.security.audited import Action
-from services.http.server.app import App
+from services.http.server.app import App, ProxyHandler
 
-__all__ = ["Handler", "add_operation", "register"]
+__all__ = ["Handler", "add_operation", "answer_directly", "register"]
 
 type Handler = Callable[..., Awaitable[ResponseReturnValue]]
 """A coroutine function that takes the path parameters by name."""
@@ -35,7 +35,18 @@ def register(app: App, handlers: Mapping[str, Handler]) -> None:
 def add_operation(app: App, what: Operation, handler: Handler) -> None:
     """Register the handler of one operation on the app."""
     action = Action(what.name, what.audited)
-    for number, path in enumerate((what.path, *what.aliases)):
-        endpoint = f"{what.name}-{number}" if number else what.name
+    for endpoint, path in _endpoints(what):
         rule = path.replace("{", "<").replace("}", ">")
         app.add_route(rule, endpoint, handler, methods=[what.method], needs=what.needs, action=action)
+
+
+def answer_directly(app: App, what: Operation, handler: ProxyHandler) -> None:
+    """Answer an operation that is registered by this handler, without Quart where nothing is unusual."""
+    app.proxied.update((endpoint, handler) for endpoint, _ in _endpoints(what))
+
+
+def _endpoints(what: Operation) -> Iterator[tuple[str, str]]:
+    """Yield the endpoint and the path of an operation, and those of its aliases."""
+    yield what.name, what.path
+    for number, path in enumerate(what.aliases, 1):
+        yield f"{what.name}-{number}", path

@@ -15,7 +15,7 @@ from cqox.telemetry.safe_text import safe_text
 from services.http.statuses import CLIENT_CLOSED_REQUEST, is_server_error
 
 if TYPE_CHECKING:
-    from services.http.request.request import IncomingRequest
+    from services.http.request.proxied import AnyRequest
 
 __all__ = ["CLIENT_DEADLINE", "PROBES", "Exchange", "link_traces", "route_of", "trace_members"]
 
@@ -38,7 +38,7 @@ class Exchange:
         request: the request.
     """
 
-    def __init__(self, request: "IncomingRequest") -> None:
+    def __init__(self, request: "AnyRequest") -> None:
         self._request = request
         self._began = time.perf_counter()
         # An unknown method must not become a time series of its own.
@@ -47,7 +47,7 @@ class Exchange:
         self._span = telemetry.server_span(
             "HTTP" if self._method == "_OTHER" else self._method,
             _described(request, self._method) if telemetry.is_recording() and not probe else None,
-            parent=telemetry.extract(request.headers.to_wsgi_list()),
+            parent=telemetry.extract(request.text_fields()),
             request_id=request.request_id,
             probe=probe,
         )
@@ -97,7 +97,7 @@ class Exchange:
             span.fail(failure)
 
 
-def route_of(request: "IncomingRequest") -> str:
+def route_of(request: "AnyRequest") -> str:
     """Return the route in the contract's form, such as `/api/jobs/{job_id}`; empty where none matched."""
     rule = request.url_rule
     return "" if rule is None else _CONVERTER.sub(r"{\1}", rule.rule)
@@ -120,7 +120,7 @@ def link_traces(url: str) -> None:
     _trace_url = url
 
 
-def _described(request: "IncomingRequest", method: str) -> Attributes:
+def _described(request: "AnyRequest", method: str) -> Attributes:
     scope = request.scope
     described: dict[str, str | int] = {
         "http.request.method": method,
@@ -137,7 +137,7 @@ def _described(request: "IncomingRequest", method: str) -> Attributes:
             described["server.port"] = server[1]
     if request.remote_addr:
         described["client.address"] = request.remote_addr
-    agent = request.headers.get("User-Agent")
-    if agent:
-        described["user_agent.original"] = safe_text(agent)
+    agents = request.values_of("User-Agent")
+    if agents and agents[0]:
+        described["user_agent.original"] = safe_text(agents[0])
     return described

@@ -24,6 +24,7 @@ from services.http.request.pace import PaceWatch
 from services.http.request.propagation import Received
 
 if TYPE_CHECKING:
+    from services.http.request.proxied import AnyRequest
     from services.http.request.request import IncomingRequest
 
 __all__ = [
@@ -87,7 +88,7 @@ class NotJson(OtherMediaType):
     """The operation takes JSON, and the request has another media type."""
 
 
-def declared_length(request: "IncomingRequest", *, max_bytes: int, what: ContentKind) -> int | None:
+def declared_length(request: "AnyRequest", *, max_bytes: int, what: ContentKind) -> int | None:
     """Return the request's Content-Length, None where it has none.
 
     Raises:
@@ -100,7 +101,7 @@ def declared_length(request: "IncomingRequest", *, max_bytes: int, what: Content
 
 
 async def chunks_of(
-    request: "IncomingRequest",
+    request: "AnyRequest",
     *,
     max_bytes: int,
     pace: BodyPace = DEFAULT_PACE,
@@ -144,7 +145,7 @@ async def chunks_of(
         yield data
 
 
-async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, what: ContentKind, before: float) -> None:
+async def _wait(request: "AnyRequest", watch: PaceWatch, pace: BodyPace, what: ContentKind, before: float) -> None:
     if watch.is_over(trio.current_time()):
         raise _too_slow(watch, pace, what, over=True)
     if not await _arrives(request, before + watch.patience(before)):
@@ -157,7 +158,7 @@ async def _wait(request: "IncomingRequest", watch: PaceWatch, pace: BodyPace, wh
             await request.body.wait_for(_GATHER_BYTES)
 
 
-async def _arrives(request: "IncomingRequest", deadline: float) -> bool:
+async def _arrives(request: "AnyRequest", deadline: float) -> bool:
     """Wait until the deadline for the next chunk or the end; return whether it has arrived."""
     if not request.body.has(1):
         with trio.CancelScope(deadline=deadline):
@@ -203,7 +204,7 @@ class _Share:
 _held = _Held()
 
 
-async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
+async def read_body(request: "AnyRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
     """Read the complete body.
 
     Raises:
@@ -224,7 +225,7 @@ async def read_body(request: "IncomingRequest", *, max_bytes: int, pace: BodyPac
     return body
 
 
-async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
+async def read_json_bytes(request: "AnyRequest", *, max_bytes: int, pace: BodyPace = DEFAULT_PACE) -> bytes:
     """Read the complete body of a request of media type JSON, without parsing it.
 
     Browsers send simple media types across origins without a CORS preflight, but not JSON.
@@ -235,7 +236,7 @@ async def read_json_bytes(request: "IncomingRequest", *, max_bytes: int, pace: B
         RequestTimeout: it arrived too slowly (werkzeug's, 408).
         BodyCorrupted: the body does not match its `Content-Digest`.
     """
-    given = request.headers.getlist("Content-Type")
+    given = request.values_of("Content-Type")
     if given and (len(given) > 1 or not _JSON_TYPE.fullmatch(request.mimetype)):
         raise _not_json(", ".join(given))
     body = await read_body(request, max_bytes=max_bytes, pace=pace)

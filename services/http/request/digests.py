@@ -12,7 +12,7 @@ from cqox.contract.messages import Message
 from cqox.errors import BodyCorrupted
 
 if TYPE_CHECKING:
-    from services.http.request.request import IncomingRequest
+    from services.http.request.proxied import AnyRequest
 
 __all__ = ["CONTENT_DIGEST", "announced", "content_digest", "digest_field", "sha256_of", "verified"]
 
@@ -43,7 +43,7 @@ def sha256_of(value: str) -> bytes | None:
     return digest if len(digest) == hashlib.sha256().digest_size else None
 
 
-async def verified(request: "IncomingRequest", chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def verified(request: "AnyRequest", chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """Yield the chunks of a body, and compare them with its `Content-Digest` before the end.
 
     Raises:
@@ -59,7 +59,7 @@ async def verified(request: "IncomingRequest", chunks: AsyncGenerator[bytes]) ->
         raise BodyCorrupted(Message("request.digest-mismatch", header=CONTENT_DIGEST))
 
 
-def announced(request: "IncomingRequest") -> bytes | None:
+def announced(request: "AnyRequest") -> bytes | None:
     """Return the SHA-256 digest that a request announces for its body, None where there is no valid one."""
-    given = request.headers.getlist(CONTENT_DIGEST)
+    given = request.values_of(CONTENT_DIGEST)
     return sha256_of(", ".join(given)) if given else None

@@ -9,7 +9,7 @@ from services.config.hosts import SETTING, AllowedHosts, Authority, ForeignHost,
 from services.http.request.origin import SAFE_METHODS, CrossSiteRequest, is_cross_site
 
 if TYPE_CHECKING:
-    from services.http.request.request import IncomingRequest
+    from services.http.request.proxied import AnyRequest
 
 __all__ = ["HEALTH_PATHS", "Guard"]
 
@@ -33,7 +33,7 @@ class Guard:
         self._allowed = allowed
         self._parsed = lru_cache(_KNOWN_HOSTS)(parse_authority)
 
-    def refusal(self, request: "IncomingRequest") -> InputError | None:
+    def refusal(self, request: "AnyRequest") -> InputError | None:
         """Return the error that rejects the request, None where it is allowed; mark requests for foreign hosts."""
         fields: dict[bytes, bytes] = {}
         for name, value in request.scope["headers"]:
@@ -54,9 +54,7 @@ class Guard:
         # Do not cache values that are too long for a host name.
         return self._parsed(value) if len(value) < 100 else parse_authority(value)
 
-    def _refused_host(
-        self, request: "IncomingRequest", host: Authority | None, given: bytes | None
-    ) -> InputError | None:
+    def _refused_host(self, request: "AnyRequest", host: Authority | None, given: bytes | None) -> InputError | None:
         if given is None:
             if request.http_version == "1.0":
                 return None

@@ -9,17 +9,19 @@ from functools import cached_property
 from typing import Any, Self, cast
 
 import trio
+from hypercorn.typing import WWWScope
 from quart import request
 from quart.wrappers.base import ClientDisconnectedError
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 
-from cqox.contract.messages import LANGUAGES, Language, choose_language
+from cqox.contract.messages import Language
 from cqox.resilience.propagation.http import CRITICALITY, ENVOY_TIMEOUT_MS, REQUEST_TIMEOUT_MS, RETRY_ATTEMPT
+from services.http.request.language import LANGUAGE_PARAMETER, language_of
 from services.http.request.propagation import EXCHANGE, Received, is_exchange
 from services.http.request.request_ids import request_id_from
 
-__all__ = ["IncomingBody", "IncomingRequest", "current_request"]
+__all__ = ["IncomingBody", "IncomingRequest", "call_fields_of", "current_request"]
 
 _HIGH_WATER_BYTES = 2**20
 _SMALL_BYTES = 2**14
@@ -175,14 +177,21 @@ class IncomingRequest(TrioRequest):
     @property
     def call_fields(self) -> list[tuple[bytes, bytes]]:
         """The header fields of the call context: timeout, attempt and criticality; most requests have none."""
-        return [(name, value) for name, value in self.scope["headers"] if name in _CALL_FIELDS]
+        return call_fields_of(self.scope)
 
     @cached_property
     def language(self) -> Language:
         """The language of the response's sentences: that of the query parameter `lang`, else the preferred one."""
-        asked = self.args.get("lang") if self.query_string else None
-        found = next((language for language in LANGUAGES if language == asked), None)
-        return found or choose_language(self.headers.get("Accept-Language", ""))
+        asked = self.args.get(LANGUAGE_PARAMETER) if self.query_string else None
+        return language_of(asked, self.headers.get("Accept-Language", ""))
+
+    def values_of(self, name: str) -> list[str]:
+        """Return the values of a header field, in order."""
+        return self.headers.getlist(name)
+
+    def text_fields(self) -> list[tuple[str, str]]:
+        """Return the header fields."""
+        return self.headers.to_wsgi_list()
 
     @property
     def wants_events(self) -> bool:
@@ -191,6 +200,11 @@ class IncomingRequest(TrioRequest):
         if "text/" not in self.headers.get("Accept", "").lower():
             return False
         return self.accept_mimetypes.best_match(["application/json", "text/event-stream"]) == "text/event-stream"
+
+
+def call_fields_of(scope: WWWScope) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of the call context: timeout, attempt and criticality; most requests have none."""
+    return [field for field in scope["headers"] if field[0] in _CALL_FIELDS]
 
 
 def current_request() -> IncomingRequest:

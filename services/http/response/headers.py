@@ -11,12 +11,11 @@ from services.http.observability.tracing import PROBES, trace_members
 from services.http.request.digests import CONTENT_DIGEST, content_digest
 from services.http.request.propagation import EXCHANGE, RECEIVED
 from services.http.response.checksums import CHECKSUM, BodyChecksum
+from services.http.response.plain import AnyResponse, PlainResponse
 from services.http.statuses import CLIENT_CLOSED_REQUEST
 
 if TYPE_CHECKING:
-    from quart.typing import ResponseTypes
-
-    from services.http.request.request import IncomingRequest
+    from services.http.request.proxied import AnyRequest
 
 __all__ = ["decorate", "headers_of_refusal", "log_access", "log_refusal"]
 
@@ -39,7 +38,7 @@ _HEADERS_OF_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 _HEADERS_FOR_GATEWAYS = {"Cache-Control": _HEADERS["Cache-Control"]}
 
 
-def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
+def decorate(request: "AnyRequest", response: AnyResponse) -> None:
     """Add request id, trace id and security headers to a response, without replacing existing security headers.
 
     For a gateway add the exchange id, the checksum of the received body, and the checksum of a complete response, and
@@ -62,11 +61,10 @@ def decorate(request: "IncomingRequest", response: "ResponseTypes") -> None:
             headers.add(name, value)
 
 
-def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
-    body = response.response
-    if not isinstance(body, DataBody) or not body.data or method == "HEAD":
+def _add_checks(exchange: str, method: str, response: AnyResponse) -> None:
+    data = _complete_body(response)
+    if not data or method == "HEAD":
         return
-    data = body.data[body.begin : body.end]
     digest = response.headers.get(CONTENT_DIGEST)
     if digest is None:
         digest = response.headers[CONTENT_DIGEST] = content_digest(data)
@@ -75,10 +73,17 @@ def _add_checks(exchange: str, method: str, response: "ResponseTypes") -> None:
     response.headers[CHECKSUM] = str(checksum)
 
 
+def _complete_body(response: AnyResponse) -> bytes:
+    if isinstance(response, PlainResponse):
+        return response.body
+    body = response.response
+    return body.data[body.begin : body.end] if isinstance(body, DataBody) and body.data else b""
+
+
 _PERSONAL = frozenset({"name", "search", "title", "sheet"})
 
 
-def _security_headers_for(request: "IncomingRequest") -> dict[str, str]:
+def _security_headers_for(request: "AnyRequest") -> dict[str, str]:
     if request.exchange is not None:
         return _HEADERS_FOR_GATEWAYS
     return _security_headers(secure=request.scope["scheme"] == "https")
@@ -89,7 +94,7 @@ def _security_headers(*, secure: bool) -> dict[str, str]:
     return _HEADERS | _HEADERS_OF_TLS if secure else _HEADERS
 
 
-def log_access(request: "IncomingRequest", status: int | None, complete: bool, size_bytes: int, seconds: float) -> None:
+def log_access(request: "AnyRequest", status: int | None, complete: bool, size_bytes: int, seconds: float) -> None:
     """Log one request with its query; probes only at the debug level.
 
     Args:

@@ -64,7 +64,7 @@ from services.http.response.translation import add_language, translate_members
 from services.http.statuses import is_error, is_server_error
 
 if TYPE_CHECKING:
-    from services.http.request.request import IncomingRequest
+    from services.http.request.proxied import AnyRequest
 
 __all__ = ["Kind", "answer", "describe", "kind_of", "kinds", "refused", "select_error"]
 
@@ -263,7 +263,7 @@ def select_error(error: BaseException) -> Exception:
     return error
 
 
-def answer(request: "IncomingRequest", error: Exception, *, routes: Iterable[str] = ()) -> TrioResponse:
+def answer(request: "AnyRequest", error: Exception, *, routes: Iterable[str] = ()) -> TrioResponse:
     """Return the problem response of a request that failed with `error`, and log server errors.
 
     Args:
@@ -336,7 +336,7 @@ def _detail_of(error: Exception, kind: Kind, request_id: str) -> tuple[Message, 
     return detail_of(error, kind.title), {}
 
 
-def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
+def _of_werkzeug(request: "AnyRequest", error: HTTPException, routes: Iterable[str]) -> TrioResponse:
     if error.response is not None or error.code is None or not is_error(error.code):
         return TrioResponse(error.get_response().get_data(), error.code, dict(error.get_headers()))
     status = HTTPStatus(error.code)
@@ -355,7 +355,7 @@ def _of_werkzeug(request: "IncomingRequest", error: HTTPException, routes: Itera
 
 
 def _response(
-    request: "IncomingRequest", kind: Kind, detail: Message, fields: dict[str, object], headers: dict[str, str]
+    request: "AnyRequest", kind: Kind, detail: Message, fields: dict[str, object], headers: dict[str, str]
 ) -> TrioResponse:
     members = _members(kind, detail, fields, instance=request.path, request_id=request.request_id)
     if request.is_foreign:

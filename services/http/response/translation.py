@@ -18,6 +18,7 @@ from services.http.request.digests import CONTENT_DIGEST, content_digest
 if TYPE_CHECKING:
     from quart.typing import ResponseTypes
 
+    from services.http.request.proxied import AnyRequest
     from services.http.request.request import IncomingRequest
 
 __all__ = ["add_language", "translate_members", "translate_response", "translated"]
@@ -44,7 +45,7 @@ async def translate_response(request: "IncomingRequest", response: "ResponseType
         response.headers[CONTENT_DIGEST] = content_digest(text)
 
 
-def add_language(request: "IncomingRequest", response: "ResponseTypes") -> None:
+def add_language(request: "AnyRequest", response: "ResponseTypes") -> None:
     """Add the headers that a cache needs to keep languages apart."""
     response.headers["Content-Language"] = request.language
     response.headers.add("Vary", "Accept-Language")

@@ -8,7 +8,7 @@ import ipaddress
 import math
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 from werkzeug.exceptions import HTTPException
@@ -21,12 +21,18 @@ from cqox.resilience.propagation.http import deadline_from_headers
 from cqox.security import LOCAL, Permission, Principal, may_know
 from services.http.security.requester import principal_of, set_principal, set_seconds_until_known
 
+if TYPE_CHECKING:
+    from quart.routing import QuartRule
+
 __all__ = ["Access", "Authenticator", "Everybody", "Needs"]
 
 type Needs = Mapping[str, Permission | None]
 """The permission of each endpoint; None where no principal is needed."""
 
 type Scope = MutableMapping[str, Any]
+
+_MATCH = "cqox.match"
+"""Member of a scope: the rule of its path, and the parameters of the path."""
 
 
 class Authenticator(Protocol):
@@ -86,6 +92,10 @@ class Access:
         self._needs = needs
         self.authenticator = authenticator
 
+    def matched(self, scope: Scope) -> "tuple[QuartRule, dict[str, Any]] | None":
+        """Return the rule of the path that `decide` has found, and the parameters of the path; None for none."""
+        return scope.get(_MATCH)
+
     def decide(self, scope: Scope) -> InputError | bool:
         """Decide without waiting: True to answer, an error to refuse, False where the principal has to be looked up."""
         endpoint, names_object = self._match(scope)
@@ -132,10 +142,11 @@ class Access:
     def found(self, scope: Scope) -> tuple[str, Mapping[str, object]]:
         """Return the endpoint that a request is for, empty for none, and the parameters of its path."""
         try:
-            endpoint, arguments = self._paths.match(scope["path"], scope["method"])
+            rule, arguments = self._paths.match(scope["path"], scope["method"], return_rule=True)
         except (HTTPException, RequestRedirect):
             return "", {}
-        return str(endpoint), arguments
+        scope[_MATCH] = rule, dict(arguments)
+        return str(rule.endpoint), arguments
 
     def _match(self, scope: Scope) -> tuple[str, bool]:
         endpoint, arguments = self.found(scope)

@@ -15,7 +15,7 @@ from cqox.security import AuditEvent, Outcome
 from services.http.security.requester import principal_of
 
 if TYPE_CHECKING:
-    from services.http.request.request import IncomingRequest
+    from services.http.request.proxied import AnyRequest
 
 __all__ = ["Action", "Audited", "Recorder", "event_of", "note", "outcome_of"]
 
@@ -60,13 +60,11 @@ class Action(NamedTuple):
 class Recorder(Protocol):
     """Takes what the app says of each request to an operation."""
 
-    async def answered(
-        self, request: "IncomingRequest", action: Action, status: int, location: str
-    ) -> Exception | None:
+    async def answered(self, request: "AnyRequest", action: Action, status: int, location: str) -> Exception | None:
         """Record a request that has an answer; return the error to answer instead where its entry cannot be stored."""
         ...
 
-    def cut(self, request: "IncomingRequest", action: Action, outcome: Outcome) -> None:
+    def cut(self, request: "AnyRequest", action: Action, outcome: Outcome) -> None:
         """Record a request that was refused because a permission is missing, or whose client left before the answer."""
         ...
 
@@ -100,7 +98,7 @@ def outcome_of(status: int) -> Outcome:
     return "refused" if status == HTTPStatus.FORBIDDEN else "failed"
 
 
-def event_of(request: "IncomingRequest", action: str, outcome: Outcome, *, location: str = "") -> AuditEvent | None:
+def event_of(request: "AnyRequest", action: str, outcome: Outcome, *, location: str = "") -> AuditEvent | None:
     """Return the event of a request; None where nobody is known to have made it.
 
     Args:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -27,8 +28,10 @@ from services.config.settings import Settings
 from services.http.request.guard import Guard
 from services.http.request.language import unknown_language
 from services.http.request.propagation import is_client_deadline
+from services.http.request.proxied import AnyRequest, ProxiedRequest
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
+from services.http.response.plain import AnyResponse
 from services.http.security.access import Access, Authenticator, Everybody
 from services.http.security.audited import Action, Audited, Recorder
 from services.http.security.quota import Quota, joined
@@ -38,7 +41,7 @@ from services.http.server.telemetry import telemetry_of
 from services.http.server.tls import ServerTls
 from services.http.server.vault import ServiceVault
 
-__all__ = ["App", "Resource", "WarmUp"]
+__all__ = ["App", "ProxyHandler", "Resource", "WarmUp"]
 
 type Resource = Callable[[], AbstractAsyncContextManager[object]]
 """Returns a context manager that is open while the app serves."""
@@ -46,6 +49,8 @@ type Resource = Callable[[], AbstractAsyncContextManager[object]]
 type WarmUp = Callable[[], Awaitable[None]]
 """Prepares the app before it is ready; meanwhile it listens and reports that it is starting."""
 
+type ProxyHandler = Callable[..., Awaitable[AnyResponse]]
+"""Takes the request, and the parameters of its path by name."""
 
 _CONVERTER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
 
@@ -65,6 +70,7 @@ class App(QuartTrio):
         vault: the vault of the service; None where none is set.
         history: recent samples of the metrics of the process.
         telemetry: traces and metrics of the process; started by the server of the app, or with the app.
+        proxied: handlers by endpoint that `DirectConnection` calls without Quart.
         access: decides on every request before it is routed.
         quota: what principals and tenants may use; None for no limit.
         recorder: records requests in the audit log; None for none.
@@ -114,6 +120,7 @@ class App(QuartTrio):
         self.warm_ups: list[WarmUp] = []
         self.needs: dict[str, Permission | None] = {}
         self.actions: dict[str, Action] = {}
+        self.proxied: dict[str, ProxyHandler] = {}
         self.access = Access(self.url_map, self.needs, Everybody(loopback_only=settings.auth == "local"))
         self._guard = Guard(title.lower(), AllowedHosts(settings.allowed_hosts, listens_on=settings.host))
 
@@ -198,7 +205,7 @@ class App(QuartTrio):
             self.access.check(rule.endpoint, cast("dict[str, Any]", ctx.request.scope))
         return await super().dispatch_request(ctx)
 
-    def refuse(self, request: IncomingRequest, error: Exception) -> TrioResponse:
+    def refuse(self, request: AnyRequest, error: Exception) -> TrioResponse:
         """Return the response to a request that `access` refuses; a foreign host comes first."""
         malformed = self._guard.refusal(request) or unknown_language(request)
         if malformed is None and self.recorder is not None and isinstance(error, PermissionMissing | NotFound):
@@ -212,7 +219,7 @@ class App(QuartTrio):
             request.client_deadline_passed = is_client_deadline(request.call_fields, most=math.inf)
         return self._with_quota(request, problems.answer(request, error))
 
-    def _with_quota[Response: ResponseTypes](self, request: IncomingRequest, response: Response) -> Response:
+    def _with_quota[Response: AnyResponse](self, request: AnyRequest, response: Response) -> Response:
         if self.quota is not None:
             fields = self.quota.fields(cast("dict[str, Any]", request.scope))
             # A gateway adds its own to those of the engine.
@@ -230,7 +237,7 @@ class App(QuartTrio):
         self.warm_ups.append(warm)
         return warm
 
-    def refusal(self, request: IncomingRequest) -> TrioResponse:
+    def refusal(self, request: AnyRequest) -> TrioResponse:
         """Return the response to a request that was cancelled at the end of the grace period."""
         return problems.answer(request, Draining(self.title.lower()))
 
@@ -239,18 +246,44 @@ class App(QuartTrio):
 
         Here and not in a hook, so that it also runs for unknown paths.
         """
-        incoming = cast("IncomingRequest", request)
-        refused = self._guard.refusal(incoming) or unknown_language(incoming)
-        if refused is not None:
-            return problems.answer(incoming, refused)
-        return self._with_quota(incoming, await self._recorded(incoming))
+        return await self._checked(cast("IncomingRequest", request), partial(super().handle_request, request))
 
-    async def _recorded(self, request: IncomingRequest) -> ResponseTypes:
+    def proxy_handler(self, scope: HTTPScope) -> ProxyHandler | None:
+        """Return the handler of a request that needs no Quart, after it was decided that it is answered."""
+        match = self.access.matched(cast("dict[str, Any]", scope))
+        return None if match is None else self.proxied.get(match[0].endpoint)
+
+    async def handle_proxied(self, request: ProxiedRequest, handler: ProxyHandler) -> AnyResponse:
+        """Handle a request as `handle_request` does, by calling the handler of its operation without Quart."""
+        return await self._checked(request, partial(self._call, request, handler))
+
+    async def _checked[Response: AnyResponse](
+        self, request: AnyRequest, handle: Callable[[], Awaitable[Response]]
+    ) -> Response | TrioResponse:
+        refused = self._guard.refusal(request) or unknown_language(request)
+        if refused is not None:
+            return problems.answer(request, refused)
+        return self._with_quota(request, await self._recorded(request, handle))
+
+    async def _call(self, request: ProxiedRequest, handler: ProxyHandler) -> AnyResponse:
+        scope = cast("dict[str, Any]", request.scope)
+        match = self.access.matched(scope)
+        assert match is not None
+        request.url_rule, request.view_args = match
+        try:
+            self.access.check(match[0].endpoint, scope)
+            return await handler(request, **match[1])
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - as Quart calls a handler
+            return self._problem_of(request, error)
+
+    async def _recorded[Response: AnyResponse](
+        self, request: AnyRequest, handle: Callable[[], Awaitable[Response]]
+    ) -> Response | TrioResponse:
         """Handle a request and record it; a change is answered with an error where its entry cannot be stored."""
         if self.recorder is None:
-            return await super().handle_request(request)
+            return await handle()
         try:
-            response = await super().handle_request(request)
+            response = await handle()
         except BaseException:
             # The client left, or the server stops: what was done until then is unknown.
             if (action := self._action_of(request)) is not None:
@@ -263,7 +296,7 @@ class App(QuartTrio):
         error = await self.recorder.answered(request, action, response.status_code, location)
         return response if error is None else problems.answer(request, error)
 
-    def _action_of(self, request: IncomingRequest) -> Action | None:
+    def _action_of(self, request: AnyRequest) -> Action | None:
         rule = request.url_rule
         return None if rule is None else self.actions.get(rule.endpoint)
 
@@ -271,8 +304,11 @@ class App(QuartTrio):
         self, ctx: AppContext, error: Exception | BaseExceptionGroup[BaseException]
     ) -> HTTPException | TrioResponse:
         """Answer an exception of a handler with a problem; re-raise a cancellation in it."""
+        return self._problem_of(_incoming(ctx), error)
+
+    def _problem_of(self, request: AnyRequest, error: Exception | BaseExceptionGroup[BaseException]) -> TrioResponse:
         routes = {_CONVERTER.sub(r"{\1}", rule.rule) for rule in self.url_map.iter_rules()}
-        return problems.answer(_incoming(ctx), problems.select_error(error), routes=routes)
+        return problems.answer(request, problems.select_error(error), routes=routes)
 
     async def handle_exception(self, ctx: AppContext, error: Exception) -> ResponseTypes:
         """Answer an exception from outside of a handler, such as a failing hook, with a problem."""

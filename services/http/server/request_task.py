@@ -30,15 +30,15 @@ from cqox.errors import CqoxError
 from cqox.tasks import TaskGroup, open_task_group
 from services.config.configuration import SettingsError
 from services.http.observability.tracing import Exchange
+from services.http.request.proxied import AnyRequest
 from services.http.request.request import IncomingRequest
 from services.http.response.headers import decorate, log_access
+from services.http.response.plain import AnyResponse, PlainResponse
 from services.http.response.problems import select_error
 from services.http.server.http1 import HELD, NO_BODY
 from services.http.server.lifecycle import Ticket
 
 if TYPE_CHECKING:
-    from quart.typing import ResponseTypes
-
     from services.http.server.app import App
 
 __all__ = ["Connection", "Lifespan", "RefusedConnection"]
@@ -57,7 +57,7 @@ class Connection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Handle the request with the app and send the response."""
-        request = cast("IncomingRequest", self._create_request_from_scope(send))
+        request = self._request(send)
         # Shared with the connection, which may have to reject the rest of the body.
         request.request_id = str(self._facts.setdefault("request_id", request.request_id))
         if NO_BODY in self.scope["extensions"]:
@@ -72,11 +72,14 @@ class Connection(TrioASGIHTTPConnection):
                     await self._answer(request, ticket, exchange, send)
                 group.cancel_scope.cancel()
 
+    def _request(self, send: ASGISendCallable) -> AnyRequest:
+        return cast("IncomingRequest", self._create_request_from_scope(send))
+
     @property
     def _facts(self) -> dict[str, object]:
         return cast("dict[str, dict[str, object]]", self.scope).setdefault("state", {})
 
-    async def _receive(self, group: TaskGroup, request: IncomingRequest, receive: ASGIReceiveCallable) -> None:
+    async def _receive(self, group: TaskGroup, request: AnyRequest, receive: ASGIReceiveCallable) -> None:
         while True:
             message = await receive()
             if message["type"] == "http.request":
@@ -89,9 +92,7 @@ class Connection(TrioASGIHTTPConnection):
                 group.cancel_scope.cancel()
                 return
 
-    async def _answer(
-        self, request: IncomingRequest, ticket: Ticket, exchange: Exchange, send: ASGISendCallable
-    ) -> None:
+    async def _answer(self, request: AnyRequest, ticket: Ticket, exchange: Exchange, send: ASGISendCallable) -> None:
         began, reply = time.perf_counter(), _Reply(send, self.app.lifecycle.draining)
         try:
             with ticket.scope:
@@ -107,10 +108,11 @@ class Connection(TrioASGIHTTPConnection):
             await self._linger(request)
             await reply.end()
 
-    async def _response_to(self, request: IncomingRequest) -> "ResponseTypes":
+    async def _response_to(self, request: AnyRequest) -> AnyResponse:
+        assert isinstance(request, IncomingRequest)
         return await self.app.handle_request(request)
 
-    async def _linger(self, request: IncomingRequest) -> None:
+    async def _linger(self, request: AnyRequest) -> None:
         if request.body.ended:
             return
         # Closing a socket with unread data resets it, and the client would lose the response.
@@ -135,7 +137,7 @@ class RefusedConnection(Connection):
         super().__init__(app, scope)
         self._error = error
 
-    async def _response_to(self, request: IncomingRequest) -> "ResponseTypes":
+    async def _response_to(self, request: AnyRequest) -> AnyResponse:
         return self.app.refuse(request, self._error)
 
 
@@ -151,7 +153,7 @@ class _Reply:
         self.complete = False
         self.size_bytes = 0
 
-    async def give(self, request: IncomingRequest, response: "ResponseTypes") -> None:
+    async def give(self, request: AnyRequest, response: AnyResponse) -> None:
         decorate(request, response)
         unfinished = not await self._is_whole(request)
         # HTTP/2 forbids the header; it has a frame of its own for that.
@@ -159,13 +161,17 @@ class _Reply:
             response.headers["Connection"] = "close"
         self.status = response.status_code
         start = HTTPResponseStartEvent(
-            type="http.response.start", status=response.status_code, headers=encode_headers(response.headers)
+            type="http.response.start",
+            status=response.status_code,
+            headers=_encoded(response),
         )
-        if isinstance(response, WerkzeugResponse) or isinstance(response.response, DataBody):
+        if _is_complete(response):
             start[HELD] = True  # type: ignore[literal-required]
         await self._send(start)
         try:
-            if isinstance(response, WerkzeugResponse):
+            if isinstance(response, PlainResponse):
+                await self._body(response.body)
+            elif isinstance(response, WerkzeugResponse):
                 for data in response.response:
                     await self._body(data)
             else:
@@ -180,7 +186,7 @@ class _Reply:
             return
         self.complete = True
 
-    async def _is_whole(self, request: IncomingRequest) -> bool:
+    async def _is_whole(self, request: AnyRequest) -> bool:
         if not request.body.ended:
             request.body.discard()
             with trio.move_on_after(_REST_OF_BODY_SECONDS):
@@ -195,6 +201,14 @@ class _Reply:
         if body:
             await self._send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=True))
             self.size_bytes += len(body)
+
+
+def _encoded(response: AnyResponse) -> list[tuple[bytes, bytes]]:
+    return response.headers.encoded() if isinstance(response, PlainResponse) else encode_headers(response.headers)
+
+
+def _is_complete(response: AnyResponse) -> bool:
+    return isinstance(response, PlainResponse | WerkzeugResponse) or isinstance(response.response, DataBody)
 
 
 class Lifespan:
