@@ -1,7 +1,7 @@
 """Classification of exceptions: whether a failure is transient, and whether the request was sent.
 
-It covers network, HTTP and gRPC status, AWS, PostgreSQL and Redis errors. Libraries are recognised by the names of their
-classes and never imported. The decision to retry, which also depends on idempotence, time and budget, is made in
+It covers network, HTTP and gRPC status, AWS, PostgreSQL and Redis errors. Libraries are recognised by the names of
+their classes and never imported. The decision to retry, which also depends on idempotence, time and budget, is made in
 `attempts`.
 """
 

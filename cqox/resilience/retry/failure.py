@@ -44,7 +44,8 @@ class Failure:
         transient: True where the same call may succeed later without any change.
         sent: delivery of the request.
         overload: True where the server, or the path to it, was overloaded.
-        code: the HTTP status, the SQLSTATE, the name of the gRPC status or the error code of AWS, empty where there is none.
+        code: the HTTP status, the SQLSTATE, the name of the gRPC status or the error code of AWS; empty where there is
+            none.
     """
 
     kind: Kind

@@ -39,9 +39,9 @@ def parse_retry_after(value: str, *, wall_time: float) -> float | None:
 def retry_after_of(error: BaseException, *, wall_clock: Callable[[], float] = time.time) -> float | None:
     """Return the wait that the response attached to `error` asks for.
 
-    It is read from `error.response.headers`, the attribute of httpx and requests, from `error.headers`, that of aiohttp and
-    urllib, and from the response in an error of botocore, where `x-amz-retry-after` (milliseconds) comes first. A date is
-    compared with the response's `Date` where there is one, so that a wrong client clock does not matter.
+    It is read from `error.response.headers`, the attribute of httpx and requests, from `error.headers`, that of aiohttp
+    and urllib, and from the response in an error of botocore, where `x-amz-retry-after` (milliseconds) comes first. A
+    date is compared with the response's `Date` where there is one, so that a wrong client clock does not matter.
 
     Args:
         error: exception that the callee raised.
