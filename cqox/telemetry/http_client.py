@@ -1,7 +1,7 @@
 """Spans, metrics and trace context propagation for outgoing httpx requests."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from typing import Self
 
 import httpx
@@ -10,7 +10,7 @@ from cqox.telemetry import metric_definitions, metrics, propagation
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.spans import Attributes, Span, current, is_recording, span
 
-__all__ = ["TracedTransport"]
+__all__ = ["ClientExchange", "TracedTransport", "is_probe"]
 
 _PROBES = ("/health", "/api/health")
 _RETRY_ATTEMPT = "x-retry-attempt"
@@ -28,9 +28,16 @@ class TracedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; a cancellation propagates and marks the span."""
-        if request.url.path.startswith(_PROBES):
+        if is_probe(request.url.path):
             return await self._inner.handle_async_request(request)
-        exchange = _Exchange(request)
+        url = request.url
+        exchange = ClientExchange(
+            request.method,
+            host=url.host,
+            port=url.port or (443 if url.scheme == "https" else 80),
+            url=lambda: str(url.copy_with(userinfo=b"", query=None, fragment=None)),
+            headers=request.headers,
+        )
         try:
             response = await self._inner.handle_async_request(request)
         except BaseException as error:
@@ -49,34 +56,42 @@ class TracedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class _Exchange:
+class ClientExchange:
+    """The CLIENT span and the duration of one request, from its first byte to the end of the response body.
+
+    Args:
+        method: the HTTP method.
+        host: name or address of the server.
+        port: its port.
+        url: returns the URL without credentials and query; called only where spans are recorded.
+        headers: the fields of the request; the context of the span is written to them.
+    """
+
     __slots__ = ("_began", "_ended", "_labels", "_span")
 
-    def __init__(self, request: httpx.Request) -> None:
-        url = request.url
+    def __init__(
+        self, method: str, *, host: str, port: int, url: Callable[[], str], headers: MutableMapping[str, str]
+    ) -> None:
         self._began = time.perf_counter()
         self._ended = False
-        port = url.port or (443 if url.scheme == "https" else 80)
         self._labels: dict[str, str | int] = {
-            "http.request.method": request.method,
-            "server.address": url.host,
+            "http.request.method": method,
+            "server.address": host,
             "server.port": port,
         }
-        self._span: Span = span(request.method, self._described(request) if is_recording() else None, kind="client")
-        context = self._span.context or current()
-        propagation.inject(request.headers, context if is_recording() else None)
+        recording = is_recording()
+        self._span: Span = span(method, self._described(url(), headers) if recording else None, kind="client")
+        propagation.inject(headers, (self._span.context or current()) if recording else None)
 
-    def _described(self, request: httpx.Request) -> Attributes:
-        described: dict[str, str | int] = {
-            **self._labels,
-            "url.full": str(request.url.copy_with(userinfo=b"", query=None, fragment=None)),
-        }
-        attempt = request.headers.get(_RETRY_ATTEMPT, "")
+    def _described(self, url: str, headers: Mapping[str, str]) -> Attributes:
+        described: dict[str, str | int] = {**self._labels, "url.full": url}
+        attempt = headers.get(_RETRY_ATTEMPT, "")
         if attempt.isdecimal() and int(attempt):
             described["http.request.resend_count"] = int(attempt)
         return described
 
     def answered(self, status: int) -> None:
+        """Record the status of the response."""
         self._labels["http.response.status_code"] = status
         self._span.add({"http.response.status_code": status})
         if status >= 400:
@@ -84,6 +99,7 @@ class _Exchange:
             self._span.fail(str(status))
 
     def end(self, error: BaseException | None = None) -> None:
+        """Record the end of the response, or what ended it early; a second call has no effect."""
         if self._ended:
             return
         self._ended = True
@@ -97,9 +113,14 @@ class _Exchange:
         self._span.__exit__(None if error is None else type(error), error, None)
 
 
+def is_probe(path: str) -> bool:
+    """Return whether a path is requested too often to record each request."""
+    return path.startswith(_PROBES)
+
+
 class _Body(httpx.AsyncByteStream):
     # Not a generator: an abandoned one would be finalised by the garbage collector, which Trio warns about.
-    def __init__(self, inner: httpx.AsyncByteStream, exchange: _Exchange) -> None:
+    def __init__(self, inner: httpx.AsyncByteStream, exchange: ClientExchange) -> None:
         self._inner = inner
         self._exchange = exchange
         self._chunks: AsyncIterator[bytes] | None = None

@@ -16,9 +16,10 @@ import httpx
 from cqox.contract.messages import Message
 from cqox.errors import EngineUnavailable
 from cqox.resilience.propagation.http import propagate
-from cqox.telemetry.http_client import TracedTransport
+from cqox.telemetry.http_client import ClientExchange, is_probe
+from services.gateway.engine_request import EngineRequest, OutgoingFields, Target
 from services.gateway.tls import EngineTls
-from services.gateway.transport import UNATTRIBUTED, EngineTransport
+from services.gateway.transport import EngineResponse, EngineTransport, ResponseBody
 from services.http.request.digests import CONTENT_DIGEST, content_digest
 from services.http.request.propagation import EXCHANGE, RECEIVED, new_exchange
 from services.http.response.checksums import CHECKSUM
@@ -48,16 +49,16 @@ type Hop = Callable[[str, bytes], Headers]
 MAX_ANSWER_BYTES = 64 * 2**20
 """Default bound on a buffered response body; streamed responses have no bound."""
 
+# Only connecting has a timeout of its own: the deadline around the call bounds the response.
 _CONNECT_SECONDS = 2.0
 # Below the engine's keep-alive timeout of 65 s: the side that sends requests must be the one that closes first.
 _KEEP_ALIVE_SECONDS = 30.0
 _KEPT_CONNECTIONS = 64
 _KNOWN_TARGETS = 256
-# Only connecting has a timeout of its own: the deadline around the call bounds the response.
-_TIMEOUT = httpx.Timeout(None, connect=_CONNECT_SECONDS).as_dict()
 
 _EXCHANGE = EXCHANGE.lower().encode()
 _CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _ONLY_HERE = frozenset({_EXCHANGE, RECEIVED.lower().encode(), CHECKSUM.lower().encode()})
 _HOP_BY_HOP = frozenset(
     {
@@ -195,14 +196,13 @@ class Streamed:
 class EngineClient:
     """A client of one engine with one connection pool. Open it with `EngineClient.open`."""
 
-    def __init__(
-        self, transport: httpx.AsyncBaseTransport, url: str, *, max_answer_bytes: int = MAX_ANSWER_BYTES
-    ) -> None:
+    def __init__(self, transport: EngineTransport, url: str, *, max_answer_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._transport = transport
         self._max_answer_bytes = max_answer_bytes
         self._base = httpx.URL(url)
+        self._port = _port_of(self._base)
         self._prefix = self._base.raw_path.rstrip(b"/")
-        self._address = lru_cache(_KNOWN_TARGETS)(self._make_address)
+        self._target = lru_cache(_KNOWN_TARGETS)(self._make_target)
 
     @classmethod
     @asynccontextmanager
@@ -222,7 +222,7 @@ class EngineClient:
             max_answer_bytes: the largest response body that is buffered.
             tls: verifies an engine with https; by its name if None.
         """
-        async with TracedTransport(_transport(httpx.URL(url), address, tls)) as transport:
+        async with _transport(httpx.URL(url), address, tls) as transport:
             yield cls(transport, url, max_answer_bytes=max_answer_bytes)
 
     async def send(self, call: Call) -> Reply:
@@ -241,30 +241,74 @@ class EngineClient:
         Raises:
             httpx.TransportError: the engine is unreachable, the connection broke, or the response is foreign.
         """
-        request = httpx.Request(
-            call.method,
-            self._address(call.target),
-            headers=_fields(call),
-            content=call.content or None,
-            extensions={"timeout": _TIMEOUT},
+        fields = OutgoingFields(_fields(call))
+        request = EngineRequest(
+            method=call.method, target=self._target(call.target), headers=fields, content=call.content
         )
         await propagate(request)
-        # Not httpx.AsyncClient: it would share cookies between users and follow redirects.
-        response = await self._transport.handle_async_request(request)
-        stream = response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
+        body: ResponseBody | _TracedBody
+        if is_probe(request.target.path):
+            response = await self._transport.send(request)
+            body = response.body
+        else:
+            response, body = await self._traced(request)
         return Streamed(
-            status=response.status_code,
-            headers=end_to_end(response.headers.raw, without=_ONLY_HERE),
-            chunks=aiter(stream),
-            close=stream.aclose,
-            framed="content-length" in response.headers or "transfer-encoding" in response.headers,
-            attributed=UNATTRIBUTED not in response.extensions,
+            status=response.status,
+            headers=end_to_end(response.headers, without=_ONLY_HERE),
+            chunks=body,
+            close=body.aclose,
+            framed=any(name in _FRAMING for name, _ in response.headers),
+            attributed=response.attributed,
             max_bytes=self._max_answer_bytes,
         )
 
-    def _make_address(self, target: bytes) -> httpx.URL:
-        return self._base.copy_with(raw_path=self._prefix + target)
+    async def _traced(self, request: EngineRequest) -> "tuple[EngineResponse, _TracedBody]":
+        exchange = ClientExchange(
+            request.method,
+            host=self._base.host,
+            port=self._port,
+            url=lambda: request.target.url,
+            headers=request.headers,
+        )
+        try:
+            response = await self._transport.send(request)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        exchange.answered(response.status)
+        return response, _TracedBody(response.body, exchange)
+
+    def _make_target(self, target: bytes) -> Target:
+        return Target.of(self._base.copy_with(raw_path=self._prefix + target))
+
+
+class _TracedBody:
+    """A body whose end is that of the span of its request."""
+
+    __slots__ = ("_exchange", "_inner")
+
+    def __init__(self, inner: ResponseBody, exchange: ClientExchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    # Not a generator: an abandoned one would be closed only by the garbage collector.
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._inner)
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            self._exchange.end(error)
+            raise
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._exchange.end()
 
 
 def _fields(call: Call) -> list[tuple[bytes, bytes]]:
@@ -278,11 +322,16 @@ def _fields(call: Call) -> list[tuple[bytes, bytes]]:
     return [*own, *(field for field in call.headers if field[0] not in written)]
 
 
-def _transport(url: httpx.URL, address: str | None, tls: EngineTls | None) -> httpx.AsyncBaseTransport:
+def _port_of(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _transport(url: httpx.URL, address: str | None, tls: EngineTls | None) -> EngineTransport:
     secure = url.scheme == "https"
     return EngineTransport(
         address or url.host,
-        url.port or (443 if secure else 80),
+        _port_of(url),
+        authority=url.netloc,
         connect_seconds=_CONNECT_SECONDS,
         keep_seconds=_KEEP_ALIVE_SECONDS,
         kept=_KEPT_CONNECTIONS,

@@ -1,4 +1,4 @@
-"""An httpx transport for HTTP/1.1 to one engine, with a pool of keep-alive connections.
+"""A transport for HTTP/1.1 to one engine, with a pool of keep-alive connections.
 
 The pool of httpx scans all connections and waiting requests whenever one is added or removed, which costs the gateway
 more than all its policies. As in httpx, h11 implements the protocol. Every failure is raised as httpx's exception of
@@ -11,8 +11,7 @@ A response must belong to its request (`foreign_answers`), a body must pass the 
 import re
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Self, cast
 
 import h11
@@ -22,30 +21,47 @@ import trio
 
 from cqox import clock
 from services.gateway.body_checks import BodyCheck, BodyMismatch, check_for
+from services.gateway.engine_request import EngineRequest
 from services.gateway.foreign_answers import ForeignAnswer, is_own
 from services.gateway.tls import EngineTls, Terms, connect
-from services.http.request.propagation import EXCHANGE, Received
+from services.http.request.propagation import Received
 from services.http.tls_stream import TlsStream
 
-__all__ = ["UNATTRIBUTED", "EngineTransport"]
-
-UNATTRIBUTED = "cqox.unattributed"
-"""Extension of a response that does not name its request; see `foreign_answers.is_own`."""
+__all__ = ["EngineResponse", "EngineTransport", "ResponseBody"]
 
 _log = structlog.stdlib.get_logger("cqox.gateway")
 
-_READ_BYTES = 2**16
+_READ_BYTES = 2**18
+"""A report in one read: each costs a pass of the event loop and of the parser."""
 _QUOTED = re.compile(r":? *bytearray\(.*", re.DOTALL)
 _UNATTRIBUTED_HEADERS = frozenset({b"retry-after"})
 """Header fields kept of a failure without an exchange id: none that could belong to another client."""
 
 
-class EngineTransport(httpx.AsyncBaseTransport):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineResponse:
+    """A response up to its body.
+
+    Attributes:
+        status: the HTTP status.
+        headers: names in lower case with their values.
+        body: the chunks of the body; its owner closes it.
+        attributed: whether it names its request; see `foreign_answers.is_own`.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: "ResponseBody"
+    attributed: bool = True
+
+
+class EngineTransport:
     """A connection pool for one engine, which reuses idle connections. Cancellation closes the connection in use.
 
     Args:
         host: name or address of the engine.
         port: its port.
+        authority: name and port that requests are for.
         connect_seconds: timeout of opening a connection.
         keep_seconds: keep-alive time of an idle connection.
         kept: the most idle connections.
@@ -57,6 +73,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
         host: str,
         port: int,
         *,
+        authority: bytes,
         connect_seconds: float,
         keep_seconds: float,
         kept: int,
@@ -64,6 +81,7 @@ class EngineTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._host = host
         self._port = port
+        self._authority = authority
         self._tls = tls
         self._connect_seconds = connect_seconds
         self._keep_seconds = keep_seconds
@@ -71,13 +89,20 @@ class EngineTransport(httpx.AsyncBaseTransport):
         # A stack: the most recently used is on the right, and is reused first.
         self._idle: deque[_Connection] = deque()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """See `httpx.AsyncBaseTransport`."""
+    async def send(self, request: EngineRequest) -> EngineResponse:
+        """Send a request and wait for the head of its response; a cancellation closes the connection.
+
+        Raises:
+            httpx.TransportError: the engine is unreachable, the connection broke, or the response is foreign.
+        """
         connection = self._take() or await self._connect(request)
+        exchange = request.exchange
         try:
-            await connection.send(request)
+            await connection.send(request, self._authority)
             head = await connection.receive_head()
-            own = is_own(request, head, received=connection.sent, sending=connection.sending)
+            status, headers = head.status_code, [(name.lower(), value) for name, value in head.headers.raw_items()]
+            sent, sending = connection.sent, connection.sending
+            own = is_own(request.method, exchange, status, headers, received=sent, sending=sending)
         except BaseException as error:
             connection.close()
             if isinstance(error, ForeignAnswer):
@@ -85,16 +110,10 @@ class EngineTransport(httpx.AsyncBaseTransport):
             raise
         if not own:
             connection.close()
-            kept = [(name, value) for name, value in head.headers if name in _UNATTRIBUTED_HEADERS]
-            return httpx.Response(
-                head.status_code, headers=kept, stream=_Body(None, self, None), extensions={UNATTRIBUTED: True}
-            )
-        return httpx.Response(
-            head.status_code,
-            headers=head.headers.raw_items(),
-            stream=_Body(connection, self, check_for(head.headers, request.headers.get(EXCHANGE, ""))),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason},
-        )
+            kept = [(name, value) for name, value in headers if name in _UNATTRIBUTED_HEADERS]
+            return EngineResponse(status=status, headers=kept, body=ResponseBody(None, self, None), attributed=False)
+        check = check_for(headers, exchange.decode("latin1"))
+        return EngineResponse(status=status, headers=headers, body=ResponseBody(connection, self, check))
 
     async def aclose(self) -> None:
         """Close the idle connections."""
@@ -124,16 +143,24 @@ class EngineTransport(httpx.AsyncBaseTransport):
         """Log a foreign answer."""
         _log.warning("the engine at %s:%d: %s; the connection is closed", self._host, self._port, error)
 
-    async def _connect(self, request: httpx.Request) -> "_Connection":
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.aclose()
+
+    async def _connect(self, request: EngineRequest) -> "_Connection":
+        # A retry finds in it that nothing was sent.
+        noted = cast("httpx.Request", request)
         with trio.move_on_after(self._connect_seconds):
             try:
                 return _Connection(*await connect(self._host, self._port, self._tls))
             except OSError as error:
-                raise httpx.ConnectError(str(error), request=request) from error
+                raise httpx.ConnectError(str(error), request=noted) from error
             except trio.BrokenResourceError as error:
                 why = "the connection was closed before TLS was agreed upon"
-                raise httpx.ConnectError(why, request=request) from error
-        raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s", request=request)
+                raise httpx.ConnectError(why, request=noted) from error
+        raise httpx.ConnectTimeout(f"no connection within {self._connect_seconds:g} s", request=noted)
 
     def _take(self) -> "_Connection | None":
         while self._idle:
@@ -176,22 +203,22 @@ class _Connection:
         """True while the request is not completely sent."""
         return self._http.our_state is h11.SEND_BODY
 
-    async def send(self, request: httpx.Request) -> None:
+    async def send(self, request: EngineRequest, authority: bytes) -> None:
         self.sent = Received()
-        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        fields = request.head_fields(authority)
+        head = h11.Request(method=request.method, target=request.target.raw, headers=fields)
         data = self._wire(head)
-        if isinstance(request.stream, httpx.ByteStream):
-            self.sent.take(request.content)
-            data += self._wire(h11.Data(request.content)) + self._wire(h11.EndOfMessage())
-            await self._send(data)
+        if isinstance(request.content, bytes):
+            if request.content:
+                self.sent.take(request.content)
+                data += self._wire(h11.Data(request.content))
+            await self._send(data + self._wire(h11.EndOfMessage()))
             return
-        assert isinstance(request.stream, httpx.AsyncByteStream)
         await self._send(data)
-        async with aclosing(cast("AsyncGenerator[bytes]", aiter(request.stream))) as chunks:
-            async for chunk in chunks:
-                if await self._is_answered() or not await self._send(self._wire(h11.Data(chunk))):
-                    return
-                self.sent.take(chunk)
+        async for chunk in request.content:
+            if await self._is_answered() or not await self._send(self._wire(h11.Data(chunk))):
+                return
+            self.sent.take(chunk)
         await self._send(self._wire(h11.EndOfMessage()))
 
     async def _is_answered(self) -> bool:
@@ -204,10 +231,9 @@ class _Connection:
             if not data:
                 return True
             self._http.receive_data(data)
-            with _protocol_errors(""):
-                event = self._http.next_event()
-                while isinstance(event, h11.InformationalResponse):
-                    event = self._http.next_event()
+            event = self._next_event()
+            while isinstance(event, h11.InformationalResponse):
+                event = self._next_event()
             if isinstance(event, h11.Response):
                 self._early = event
                 return True
@@ -254,8 +280,7 @@ class _Connection:
     async def _event(self) -> h11.Event | None:
         end = ""
         while True:
-            with _protocol_errors(end):
-                event = self._http.next_event()
+            event = self._next_event(end)
             if event is not h11.NEED_DATA:
                 return event if isinstance(event, h11.Event) else None
             try:
@@ -270,6 +295,12 @@ class _Connection:
                 begun = self._http.their_state is not h11.SEND_RESPONSE or self._http.trailing_data[0]
                 end = "in the middle of the answer" if begun else "without an answer"
             self._http.receive_data(data)
+
+    def _next_event(self, end: str = "") -> object:
+        try:
+            return self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            raise _translated(error, end) from error
 
     async def _send(self, data: bytes) -> bool:
         try:
@@ -286,7 +317,9 @@ class _Connection:
             raise httpx.LocalProtocolError(str(error)) from error
 
 
-class _Body(httpx.AsyncByteStream):
+class ResponseBody:
+    """The chunks of a response body; closing it returns the connection to the pool, or closes it."""
+
     def __init__(self, connection: _Connection | None, transport: EngineTransport, check: BodyCheck | None) -> None:
         self._connection = connection
         self._transport = transport
@@ -322,6 +355,7 @@ class _Body(httpx.AsyncByteStream):
         return b""
 
     async def aclose(self) -> None:
+        """Give the connection up; a body that was not read to its end closes it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             self._transport.release(connection)
@@ -331,15 +365,11 @@ def _is_alert(error: Exception) -> bool:
     return isinstance(error.__cause__, ssl.SSLError) and "ALERT" in (error.__cause__.reason or "")
 
 
-@contextmanager
-def _protocol_errors(end: str) -> Iterator[None]:
+def _translated(error: h11.RemoteProtocolError, end: str) -> httpx.RemoteProtocolError:
     # Messages of h11 describe its own states at the end of a connection, and quote data that it could not parse.
-    try:
-        yield
-    except h11.RemoteProtocolError as error:
-        if end:
-            raise httpx.RemoteProtocolError(f"the connection was closed {end}") from error
-        said = _QUOTED.sub("", str(error))
-        if "_SWITCH_" in said:
-            said = "it changes to a protocol that nobody asked for"
-        raise httpx.RemoteProtocolError(f"what came is no HTTP/1.1: {said}") from error
+    if end:
+        return httpx.RemoteProtocolError(f"the connection was closed {end}")
+    said = _QUOTED.sub("", str(error))
+    if "_SWITCH_" in said:
+        said = "it changes to a protocol that nobody asked for"
+    return httpx.RemoteProtocolError(f"what came is no HTTP/1.1: {said}")

@@ -15,6 +15,7 @@ from cqox.certificates import Credentials
 from cqox.certificates.authority import Authority
 from cqox.errors import EngineUnavailable
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
+from services.gateway.engine_request import EngineRequest, OutgoingFields, Target
 from services.gateway.tls import EngineTls
 from services.gateway.transport import EngineTransport
 from services.http.server.tls import HandshakeFailed, ServerTls
@@ -385,11 +386,13 @@ async def test_an_engine_that_speaks_no_tls_is_a_connect_error(answer):
 async def test_an_engine_that_says_nothing_while_tls_is_agreed_upon_is_given_up_in_time():
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    transport = EngineTransport("127.0.0.1", port, connect_seconds=0.1, keep_seconds=1, kept=1, tls=EngineTls())
+    limits = {"connect_seconds": 0.1, "keep_seconds": 1, "kept": 1}
+    transport = EngineTransport("127.0.0.1", port, authority=b"localhost", tls=EngineTls(), **limits)
+    request = EngineRequest(method="GET", target=Target(raw=b"/", path="/", url=""), headers=OutgoingFields([]))
     with trio.fail_after(PATIENCE_SECONDS):
         async with listener, transport:
             with pytest.raises(httpx.ConnectTimeout):
-                await transport.handle_async_request(httpx.Request("GET", f"https://127.0.0.1:{port}/"))
+                await transport.send(request)
 
 
 @asynccontextmanager
