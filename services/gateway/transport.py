@@ -26,6 +26,7 @@ from services.gateway.foreign_answers import ForeignAnswer, is_own
 from services.gateway.tls import EngineTls, Terms, connect
 from services.http.request.propagation import Received
 from services.http.tls_stream import TlsStream
+from services.http.wire_fields import wire_fields
 
 __all__ = ["EngineResponse", "EngineTransport", "ResponseBody"]
 
@@ -205,7 +206,7 @@ class _Connection:
 
     async def send(self, request: EngineRequest, authority: bytes) -> None:
         self.sent = Received()
-        fields = request.head_fields(authority)
+        fields = wire_fields(request.head_fields(authority))
         head = h11.Request(method=request.method, target=request.target.raw, headers=fields)
         data = self._wire(head)
         if isinstance(request.content, bytes):

@@ -38,7 +38,8 @@ class IncomingBody(TrioBody):
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
-        super().__init__(None, None)
+        # Not the base class's, which opens a channel for each request: all that uses it is replaced here.
+        self._data: bytes | None = None
         self._chunks: deque[bytes | bytearray] = deque()
         self._held = 0
         self._wanted = 1

@@ -28,8 +28,7 @@ class ResponseFields:
         return iter(self._fields)
 
     def __contains__(self, name: str) -> bool:
-        wanted = name.lower()
-        return any(field[0] == wanted for field in self._fields)
+        return name.lower() in [field for field, _ in self._fields]
 
     def __setitem__(self, name: str, value: str) -> None:
         """Set the only value of a field, at the place of its first one."""

@@ -19,7 +19,7 @@ import trio
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope, Scope
 
 from cqox.contract.messages import Message
-from services.http.request.heads import RefusedRequest, RequestLine, check_head, has_body
+from services.http.request.heads import RefusedRequest, RequestLine, check_head, fields_of, has_body
 from services.http.request.request_ids import request_id_from
 from services.http.request.targets import Target
 from services.http.response.headers import headers_of_refusal, log_refusal
@@ -27,6 +27,7 @@ from services.http.response.problems import refused
 from services.http.server.client_stream import DISCARDED_BYTES, ClientStream, Stream
 from services.http.server.connection_limits import Place
 from services.http.statuses import WITHOUT_CONTENT
+from services.http.wire_fields import wire_fields
 
 __all__ = ["HELD", "NO_BODY", "Application", "Http1Connection"]
 
@@ -176,7 +177,7 @@ class Http1Connection:
         return None
 
     def _scope_of(self, request: h11.Request, target: Target) -> HTTPScope:
-        headers = list(request.headers)
+        headers = fields_of(request)
         if target.authority is not None:
             # RFC 9112, section 3.2.2: the authority of an absolute target replaces the Host header.
             headers = [(b"host", target.authority), *((name, value) for name, value in headers if name != b"host")]
@@ -322,7 +323,7 @@ class Http1Connection:
         )
         if self._outdated is not None and self._outdated():
             fields = [*(field for field in fields if field[0].lower() != b"connection"), (b"connection", b"close")]
-        event = h11.Response(status_code=status, headers=[*fields, *self._headers()])
+        event = h11.Response(status_code=status, headers=wire_fields([*fields, *self._headers()]))
         if held:
             self._pending = self._http.send(event) or b""
         else:
