@@ -76,6 +76,13 @@ class EventLoop(Protocol):
         """Create a scope that cancels its block at `at`, in the loop's time."""
         ...
 
+    def effective_deadline(self) -> float:
+        """Return the earliest deadline of the scopes around the current task, in the loop's time.
+
+        It is infinite without one, and minus infinity where a scope has been cancelled.
+        """
+        ...
+
     def task(self) -> object:
         """Return the current task."""
         ...
@@ -111,12 +118,12 @@ class EventLoop(Protocol):
 class _AsyncioEventLoop:
     """asyncio with AnyIO's scopes. A task not started by AnyIO counts as detached, as its scopes are unknown."""
 
-    __slots__ = ("_effective_deadline", "_new_scope", "_states")
+    __slots__ = ("_new_scope", "_states", "effective_deadline")
 
     def __init__(self) -> None:
         # The functions of `anyio` look up the backend on each call, which costs more than the function itself.
         backend = current_token().backend_class
-        self._effective_deadline = backend.current_effective_deadline
+        self.effective_deadline = backend.current_effective_deadline
         self._new_scope = backend.create_cancel_scope
         self._states: Mapping[object, Any] = getattr(sys.modules[backend.__module__], "_task_states", {})
 
@@ -153,11 +160,11 @@ class _AsyncioEventLoop:
                 state, scope = mark
                 if state.cancel_scope is scope:
                     return True
-            return self._effective_deadline() <= at
+            return self.effective_deadline() <= at
         if current is None:
             return False
         # An earlier deadline does not identify its scope: only an equal deadline, or a walk up the scopes, is proof.
-        return self._effective_deadline() in (at, -math.inf) or (mark is not None and self._is_inside(current, mark[1]))
+        return self.effective_deadline() in (at, -math.inf) or (mark is not None and self._is_inside(current, mark[1]))
 
     def _is_inside(self, task: object, scope: object) -> bool:
         """Return whether the innermost scope of `task` is inside `scope`, with no shield in between."""
@@ -171,13 +178,13 @@ class _AsyncioEventLoop:
 
 
 class _TrioEventLoop:
-    __slots__ = ("_current_clock", "_current_task", "_effective_deadline", "_scope", "in_task", "time")
+    __slots__ = ("_current_clock", "_current_task", "_scope", "effective_deadline", "in_task", "time")
 
     def __init__(self, trio: Any) -> None:  # noqa: ANN401 - the module is not importable here, so it has no type
         self._scope = trio.CancelScope
         self._current_clock = trio.lowlevel.current_clock
         self._current_task = trio.lowlevel.current_task
-        self._effective_deadline = trio.current_effective_deadline
+        self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
         self.time = trio.current_time
 
@@ -212,7 +219,7 @@ class _TrioEventLoop:
             holder, status = mark
             if holder._cancel_status is status:
                 return True
-        if self._effective_deadline() > at:
+        if self.effective_deadline() > at:
             return False
         while current is not task:
             nursery = current.parent_nursery
