@@ -126,9 +126,18 @@ class DuckDBEngine:
         self.connection.close()
 
     def read(self, statement: str) -> list[Vector]:
-        """Return the columns of an answer as arrays of doubles, NaN where a value is null."""
+        """Return the columns of an answer as arrays of doubles, NaN where a value is null.
+
+        Raises:
+            MemoryError: groups do not fit into memory, and may not be spilled.
+        """
+        import duckdb
+
         checkpoint()
-        found: Mapping[str, object] = self.connection.execute(statement).fetchnumpy()
+        try:
+            found: Mapping[str, object] = self.connection.execute(statement).fetchnumpy()
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryError(str(error)) from error
         self.after_read()
         return [_doubles(column) for column in found.values()]
 

@@ -23,7 +23,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
         yield engine
 
 
-@pytest.mark.parametrize("name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", "twfe")])
+@pytest.mark.parametrize(
+    "name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", "twfe")]
+)
 @pytest.mark.parametrize("design", [{}, {"clusters": 300, "weights": True}])
 def test_estimates_are_those_of_the_rows_in_memory(
     engine: DuckDBEngine, tmp_path: Path, design: dict[str, bool], name: str
@@ -79,6 +81,17 @@ def test_groups_that_do_not_fit_into_memory_are_spilled(tmp_path: Path) -> None:
         watching.join()
         engine.close()
     assert max(found) > 2**20
+
+
+def test_groups_that_neither_fit_nor_may_be_spilled_are_an_error_of_memory(tmp_path: Path) -> None:
+    engine = DuckDBEngine.opened(memory_bytes=16 * 2**20, threads=1, spill=None, folders=[tmp_path])
+    try:
+        source = stored(pl.DataFrame({"unit": np.arange(1_000_000)}), tmp_path / "rows.parquet", engine)
+        with pytest.raises(MemoryError):
+            source.squares([Constant(1.0)], [Column("unit")])
+        assert source.count() == 1_000_000
+    finally:
+        engine.close()
 
 
 @pytest.mark.parametrize(

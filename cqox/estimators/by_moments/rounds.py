@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.summed import Clustering, Complete
@@ -97,6 +98,8 @@ def run_rounds(tables: Tables, wanted: Mapping[str, Callable[[], Steps]]) -> dic
             results[name] = end.value
         except (UnusableData, NotByMoments) as error:
             results[name] = error
+        except MemoryError:
+            results[name] = NotByMoments(Message("by_moments.memory"))
 
     for name, start in wanted.items():
         advance(name, start(), None)
@@ -104,19 +107,35 @@ def run_rounds(tables: Tables, wanted: Mapping[str, Callable[[], Steps]]) -> dic
         checkpoint()
         asked, open_ = open_, {}
         for name, answer in _round(tables, {name: ask for name, (_, ask) in asked.items()}).items():
-            advance(name, asked[name][0], answer)
+            if answer is None:
+                results[name] = NotByMoments(Message("by_moments.memory"))
+            else:
+                advance(name, asked[name][0], answer)
     return results
 
 
-def _round(tables: Tables, asks: Mapping[str, Ask]) -> dict[str, Answer]:
-    """Answer what is asked of the same rows together."""
+def _round(tables: Tables, asks: Mapping[str, Ask]) -> dict[str, Answer | None]:
+    """Answer what is asked of the same rows together; None where the engine has too little memory for it alone."""
     by_rows: dict[frozenset[Expr], list[str]] = {}
     for name, ask in asks.items():
         by_rows.setdefault(ask.rows.known, []).append(name)
-    answer: dict[str, Answer] = {}
+    answer: dict[str, Answer | None] = {}
     for names in by_rows.values():
-        answer.update(_answers(tables, {name: asks[name] for name in names}))
+        try:
+            answer.update(_answers(tables, {name: asks[name] for name in names}))
+        except MemoryError:
+            answer.update(_one_by_one(tables, {name: asks[name] for name in names}))
     return answer
+
+
+def _one_by_one(tables: Tables, asks: Mapping[str, Ask]) -> dict[str, Answer | None]:
+    found: dict[str, Answer | None] = {}
+    for name, ask in asks.items():
+        try:
+            found.update(_answers(tables, {name: ask}))
+        except MemoryError:
+            found[name] = None
+    return found
 
 
 def _answers(tables: Tables, asks: Mapping[str, Ask]) -> dict[str, Answer]:

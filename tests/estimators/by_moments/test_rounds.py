@@ -1,11 +1,11 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from cqox.contract.messages import Message
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.by_moments.encoded import NotByMoments
-from cqox.estimators.by_moments.rounds import run_rounds
-from cqox.estimators.numerics.moments import ArrayMoments
+from cqox.estimators.by_moments.rounds import Ask, run_rounds
+from cqox.estimators.numerics.moments import ArrayMoments, Column, GroupSum
 from tests.estimators.by_moments.tables_of import study, tables
 
 PASSES = ("gram", "sums", "grouped", "squares", "count")
@@ -44,7 +44,9 @@ def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
     alone = passes_of("ols_adjustment")
     assert alone == ["sums", "gram", "sums"]
     assert passes_of("ols_adjustment", "lin_interacted", "g_computation_ate", "g_computation_att", "dml_plr") == alone
-    every = passes_of(*(name for name in BY_MOMENTS if not name.startswith(("iv", "did", "dml_pliv", "twfe"))))
+    every = passes_of(
+        *(name for name in BY_MOMENTS if not name.startswith(("iv", "did", "dml_pliv", "twfe")))
+    )
     assert len(every) <= 24, every
 
 
@@ -59,3 +61,34 @@ def test_one_refusal_leaves_the_others() -> None:
 def refuse(made):
     raise NotByMoments(Message("by_moments.few-rows"))
     yield
+
+
+def test_sums_that_do_not_fit_into_memory_leave_their_estimate_to_the_sample() -> None:
+    made = tables(study())
+    rows = made.complete("y", "treatment")
+    within = GroupSum(Column("y"), (Column("key"),))
+
+    def large(ask: bool):
+        if ask:
+            yield Ask(rows=rows, sums=(within,))
+        rows.source.sums([within])
+        yield Ask(rows=rows)
+
+    class Small(Counted):
+        def where(self, condition):
+            return Small(self.inner.where(condition), self.passes)
+
+        def sums(self, values, largest=()):
+            if within in values:
+                raise MemoryError
+            return self.inner.sums(values, largest)
+
+    rows = replace(rows, source=Small(rows.source, []))
+    wanted = {
+        "ols_adjustment": partial(BY_MOMENTS["ols_adjustment"], made),
+        "asked": lambda: large(True),
+        "own": lambda: large(False),
+    }
+    found = run_rounds(made, wanted)
+    assert found["ols_adjustment"].estimate is not None
+    assert [found[name].why.code for name in ("asked", "own")] == ["by_moments.memory"] * 2
