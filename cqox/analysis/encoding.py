@@ -13,7 +13,7 @@ from cqox.analysis.time_roles import time_column
 from cqox.contract import Options, RoleMapping
 from cqox.contract.messages import Message
 from cqox.estimators.by_moments.encoded import MOST_PERIODS, Encoded, NotByMoments
-from cqox.estimators.numerics.moments import Column, Exp, Expr, Is, Moments, linear
+from cqox.estimators.numerics.moments import Column, Constant, Exp, Expr, Is, Moments, linear
 
 __all__ = ["encoded"]
 
@@ -50,7 +50,8 @@ def encoded(
     """
     if options.missing == "indicator":
         raise NotByMoments(Message("by_moments.indicators"))
-    if "treatment" not in roles or not {"y", "reward"} & roles.keys():
+    derived = "dose" in roles or {"time", "cohort"} <= roles.keys()
+    if not {"y", "reward"} & roles.keys() or ("treatment" not in roles and derived):
         raise NotByMoments(Message("by_moments.no-treatment"))
     made = _Encoding(
         frame=frame, columns=with_categories(frame, columns, roles, options.categorical, []), roles=roles, beyond=beyond
@@ -122,7 +123,9 @@ class _Encoding:
         return Column(str(self.roles["treatment"]))
 
     def treatment(self, options: Options, contrast: int) -> tuple[Expr, Expr | None]:
-        """Return the treatment of a contrast, and the condition on its rows where it leaves levels out."""
+        """Return the treatment of a contrast, and the condition on its rows where it leaves levels out; or 0."""
+        if "treatment" not in self.roles:
+            return Constant(0.0), None
         name = str(self.roles["treatment"])
         series = self.frame[name]
         levels = _levels(series)

@@ -45,6 +45,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "dose": rng.normal(size=ROWS) + x[:, 0],
             "month": np.array([202311, 202312, 202401])[np.arange(ROWS) % 3],
             "week": np.array(["W2", "W10", "W11"])[np.arange(ROWS) % 3],
+            "quarter": 2018 + np.arange(ROWS) % 20 // 4 + np.arange(ROWS) % 4 / 4,
+            "turn": [f"W{number % 20 + 1}" for number in range(ROWS)],
+            "late": (np.arange(ROWS) % 20 >= 12).astype(int),
             "on": ((np.arange(ROWS) % 3 == 2) & (np.arange(ROWS) // 6 % 2 == 1)).astype(int),
         }
     )
@@ -90,6 +93,8 @@ MAPPINGS = {
     "three arms": {"y": "y", "treatment": "arm", "covariates": ["x0", "x1"], "unit_id": "unit"},
     "periods": {"y": "y", "treatment": "on", "covariates": ["x0"], "unit_id": "unit", "time": "month"},
     "words as periods": {"y": "y", "treatment": "on", "covariates": ["x1"], "unit_id": "name", "time": "week"},
+    "a series": {"y": "y", "covariates": ["x0"], "time": "quarter", "intervention_time": 2021, "weights": "w"},
+    "a series of words": {"y": "y", "treatment": "late", "unit_id": "unit", "time": "turn"},
     "an amount": {"y": "y", "treatment": "dose", "covariates": ["x0", "x1"], "unit_id": "unit"},
 }
 

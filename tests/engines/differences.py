@@ -15,6 +15,7 @@ from tests.estimators.by_moments.tables_of import (
     figures,
     over_time,
     panel,
+    series,
     study,
     tables,
     without_covariates,
@@ -27,16 +28,17 @@ BOUND = 1e-8
 
 _SMALL = 1e-3
 _DESIGNS: tuple[dict[str, int], ...] = ({}, {"clusters": 300, "weights": True})
-_PANELS = ("twfe",)
+_OVER_TIME = ("twfe", "interrupted_series")
 """Estimates of units in periods."""
 
 
 def _studies() -> Iterable[tuple[Data, list[str]]]:
     """Yield rows, and the estimates to make of them: those of one table share its passes."""
     for design in _DESIGNS:
-        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *_PANELS)]
+        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *_OVER_TIME)]
         yield over_time(study(**design, instruments=2)), others
-        yield panel(**design), list(_PANELS)
+        yield panel(**design), ["twfe"]
+        yield series(**design), ["interrupted_series"]
         yield without_covariates(study(**design, instruments=1)), ["iv_wald"]
 
 

@@ -33,14 +33,14 @@ def test_an_engine_that_is_near_memory_passes(page: Path, capsys: pytest.Capture
     written = page.read_text(encoding="utf-8")
     assert "| | DuckDB |\n" in written
     assert "**" not in written
-    assert capsys.readouterr().out.startswith("DuckDB: 20 estimates, at most ")
+    assert capsys.readouterr().out.startswith("DuckDB: 21 estimates, at most ")
 
 
 def test_an_engine_that_is_far_fails_and_is_named(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main({"DuckDB": ENGINES["DuckDB"], "Other": wrong}, page) == 1
     written = page.read_text(encoding="utf-8")
     rows = [line for line in written.splitlines() if line.startswith("| `")]
-    assert [row.count("**") for row in rows] == [2] * 20
+    assert [row.count("**") for row in rows] == [2] * 21
     said = capsys.readouterr().out
     assert "Other: aipw is " in said
     assert "DuckDB: aipw is " not in said

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from cqox.estimators.by_moments import double_ml, doubly_robust, instruments, regression, two_by_two, two_way, weighting
+from cqox.estimators.by_moments import (
+    double_ml,
+    doubly_robust,
+    instruments,
+    regression,
+    series,
+    two_by_two,
+    two_way,
+    weighting,
+)
 from cqox.estimators.by_moments.rounds import Steps
 from cqox.estimators.by_moments.tables import Tables
 
@@ -30,6 +39,7 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "iv_wald": partial(instruments.k_class, name="iv_wald"),
     "did_2x2": two_by_two.did_2x2,
     "twfe": two_way.twfe,
+    "interrupted_series": series.interrupted_series,
 }
 
 CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv"})

@@ -30,7 +30,7 @@ class Encoded:
     Attributes:
         source: its rows.
         y: the outcome.
-        treatment: 0 and 1, or an amount.
+        treatment: 0 and 1, or an amount; 0 where the design has none.
         covariates, propensity_covariates, instruments: one expression for each column of the matrix in `Data`.
         pscore: known probability of treatment.
         post: 1 after the intervention, else 0.

@@ -41,8 +41,13 @@ class Periods:
     code: Expr
 
     @classmethod
-    def of(cls, tables: Tables, rows: Complete) -> "Periods":
+    def of(cls, tables: Tables, rows: Complete, *, treated: bool = True) -> "Periods":
         """Return the periods of some rows, after one pass over these.
+
+        Args:
+            tables: the request's shared computations.
+            rows: the rows.
+            treated: False for rows whose treatment may be missing; its sums are then 0.
 
         Raises:
             NotByMoments: no period is mapped, or there are too many.
@@ -51,7 +56,7 @@ class Periods:
         few = codes is not None and len(np.unique(rows.pilot.take(codes))) <= MOST_PERIODS
         if time is None or not few:
             raise NotByMoments(Message("by_moments.many-periods", most=MOST_PERIODS))
-        found = rows.source.grouped([tables.treated()], [time])
+        found = rows.source.grouped([tables.treated()] if treated else [], [time])
         values = found[:, 0]
         # Words that the sample has not share the place 0.
         if len(values) > MOST_PERIODS or (not isinstance(time, Column) and values[0] == 0):
@@ -60,7 +65,9 @@ class Periods:
             code = linear([(1.0, time)], -float(values[0]))
         else:
             code = linear((float(place), Is(time, "=", value)) for place, value in enumerate(values.tolist()))
-        return cls(values=values, rows=found[:, 1], treated=found[:, 2], code=code)
+        return cls(
+            values=values, rows=found[:, 1], treated=found[:, 2] if treated else np.zeros(len(values)), code=code
+        )
 
     def among(self, values: Vector) -> Expr:
         """Return one of (periods,) numbers, by the row's period."""

@@ -22,7 +22,7 @@ from cqox.estimators.time_series.seasons import Cycle, candidates, follows, harm
 from cqox.estimators.time_series.segments import Segments, sample_of, segments
 from cqox.estimators.time_series.units import length_in_words
 
-__all__ = ["ESTIMATORS", "path", "remarks"]
+__all__ = ["ESTIMATORS", "path", "remarks", "segmented"]
 
 _FAMILY = "interrupted_series"
 _FEW = 8
@@ -35,7 +35,8 @@ _HARMONICS = 6
 _MOST_PERIODS = 400
 
 
-def _segmented(plan: Plan) -> Estimate:
+def segmented(plan: Plan) -> Estimate:
+    """Return the estimate from the series of a plan, which has one."""
     series = segments(plan)
     if isinstance(series, Message):
         raise AssertionError(series)
@@ -313,6 +314,6 @@ ESTIMATORS: tuple[Estimator, ...] = (
         laws=_LAWS,
         treatment=frozenset({"binary", "none"}),
         rule=_rule,
-        compute=_segmented,
+        compute=segmented,
     ),
 )

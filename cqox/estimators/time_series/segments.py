@@ -18,7 +18,7 @@ from cqox.estimators.sample import Sample
 from cqox.estimators.time_series.seasons import Cycle, chosen, harmonics
 from cqox.estimators.time_series.units import unit_in_words
 
-__all__ = ["Segments", "sample_of", "segments"]
+__all__ = ["PeriodSums", "Segments", "plan_of", "roles_of", "sample_of", "segments", "series_of"]
 
 _BEFORE, _AFTER, _IN_ALL = 4, 3, 9
 _DEGREES = 5
@@ -83,12 +83,40 @@ class Segments:
         return np.hstack([self.lines, self.seasons, self.covariates])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodSums:
+    """Sums of the rows of each period, from which a series is made.
+
+    Attributes:
+        places: (periods,) codes of the periods, ascending.
+        rows: (periods,) rows.
+        share: (periods,) share of the rows after the intervention.
+        differs: True if the treatment of some row is not what the intervention says.
+        size: the largest magnitude of the outcome.
+        y: (periods,) means of the outcome, over `size`.
+        covariates: (periods, k) means of the covariates.
+        controls: (periods, m) means of the control series.
+    """
+
+    places: Codes
+    rows: Vector
+    share: Vector
+    differs: bool
+    size: float
+    y: Vector
+    covariates: Matrix
+    controls: Matrix
+
+
 def sample_of(plan: Plan) -> Sample:
     """Return the rows of the series."""
-    roles = ["y", "time", "covariates"]
-    if plan.data.intervention_time is None:
-        roles += [role for role in ("post", "treatment") if plan.has(role)]
-    return plan.sample(*roles)
+    return plan.sample(*roles_of(plan))
+
+
+def roles_of(plan: Plan) -> tuple[str, ...]:
+    """Return the roles whose values the rows of the series have."""
+    own = () if plan.data.intervention_time is not None else ("post", "treatment")
+    return ("y", "time", "covariates", *(role for role in own if plan.has(role)))
 
 
 def _after(plan: Plan, sample: Sample) -> Vector | Message:
@@ -116,6 +144,13 @@ def segments(plan: Plan) -> Segments | Message:
     return plan.share("interrupted series", lambda: _read(plan))
 
 
+def plan_of(plan: Plan, periods: PeriodSums) -> Plan:
+    """Return a plan with the settings and roles of another, whose series is that of some sums by period."""
+    own = Plan(plan.data, plan.settings)
+    own.share("interrupted series", lambda: series_of(plan, periods))
+    return own
+
+
 def _read(plan: Plan) -> Segments | Message:
     sample = sample_of(plan)
     reason = varying_outcome(plan, sample)
@@ -124,42 +159,55 @@ def _read(plan: Plan) -> Segments | Message:
     after = _after(plan, sample)
     if isinstance(after, Message):
         return after
-    time, periods = compress(sample.take(_codes(plan.data.time)))
-    places = np.unique(sample.take(_codes(plan.data.time)))
+    return series_of(plan, _summed(plan, sample, after))
+
+
+def _summed(plan: Plan, sample: Sample, after: Vector) -> PeriodSums:
+    data = plan.data
+    codes = sample.take(_codes(data.time))
+    time, periods = compress(codes)
+    y, weights = sample.take(data.y), plan.weights(sample)
     rows = np.bincount(time, minlength=periods).astype(np.float64)
-    share = np.bincount(time, after, periods) / rows
-    reason = _not_one_series(plan, sample, share, after)
-    if reason is not None:
-        return reason
-    before = int(np.count_nonzero(share == 0))
+    averages = _Averages(time=time, weights=weights, mass=rows if weights is None else np.bincount(time, weights))
+    size = float(np.abs(y).max()) or 1.0
+    differs = False
+    if data.treatment is not None and plan.has("treatment"):
+        status = sample.take(data.treatment)
+        known = ~np.isnan(status) & ~np.isnan(after)
+        differs = bool((status[known] != after[known]).any())
+    return PeriodSums(
+        places=np.unique(codes), rows=rows, share=np.bincount(time, after, periods) / rows, differs=differs, size=size,
+        y=averages.of(y / size), covariates=_columns(averages, sample, data.covariates),
+        controls=_columns(averages, sample, data.proxy_outcome),
+    )  # fmt: skip
+
+
+def series_of(plan: Plan, periods: PeriodSums) -> Segments | Message:
+    """Return the series of some sums by period, or the reason for its absence.
+
+    Args:
+        plan: the settings, and the roles and periods of the data.
+        periods: the sums.
+    """
+    share, before = periods.share, int(np.count_nonzero(periods.share == 0))
+    if periods.differs or bool(((share > 0) & (share < 1)).any()):
+        return Message("time_series.untreated-rows")
     if (np.diff(share) < 0).any():
         return Message("time_series.intervention-ends")
-    if before < _BEFORE or periods - before < _AFTER or periods < _IN_ALL:
+    if before < _BEFORE or len(share) - before < _AFTER or len(share) < _IN_ALL:
         return Message(
             "time_series.too-few-periods",
             before=before,
-            after=periods - before,
+            after=len(share) - before,
             least_before=_BEFORE,
             least_after=_AFTER,
             least_in_all=_IN_ALL,
         )
-    return _means(plan, sample, time, places, rows, before)
+    return _means(plan, periods, before)
 
 
-def _not_one_series(plan: Plan, sample: Sample, share: Vector, after: Vector) -> Message | None:
-    """Return a reason if units differ in their exposure to the intervention."""
-    data = plan.data
-    mixed = bool(((share > 0) & (share < 1)).any())
-    if not mixed and data.treatment is not None and plan.has("treatment"):
-        status = sample.take(data.treatment)
-        mixed = bool((status[~np.isnan(status)] != after[~np.isnan(status)]).any())
-    if not mixed:
-        return None
-    return Message("time_series.untreated-rows")
-
-
-def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector, before: int) -> Segments | Message:
-    data, settings = plan.data, plan.settings
+def _means(plan: Plan, sums: PeriodSums, before: int) -> Segments | Message:
+    data, settings, places = plan.data, plan.settings, sums.places
     values = places.astype(np.float64) if data.time_values is None else data.time_values[places]
     labels = None if data.time_labels is None else [data.time_labels[at] for at in places.tolist()]
     periods = counted(values, labels)
@@ -170,10 +218,7 @@ def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector,
     )  # fmt: skip
     if isinstance(cycles, Message):
         return cycles
-    y, weights = sample.take(plan.data.y), plan.weights(sample)
-    size = float(np.abs(y).max()) or 1.0
-    averages = _Averages(time=time, weights=weights, mass=rows if weights is None else np.bincount(time, weights))
-    means = averages.of(y / size)
+    means, size = sums.y, sums.size
     centre, spread = float(means.mean()), float(means.std())
     # A series with only rounding variation is left as it is.
     scale = spread if spread > 1e-12 else 1.0
@@ -186,12 +231,12 @@ def _means(plan: Plan, sample: Sample, time: Codes, places: Codes, rows: Vector,
         unit=unit_in_words(periods.unit, plan.label("time")),
         calendar=periods.unit,
         before=before,
-        rows=rows,
+        rows=sums.rows,
         cycles=cycles,
         covariates=np.empty((len(means), 0)),
-        controls=_columns(averages, sample, data.proxy_outcome),
+        controls=sums.controls,
     )
-    return _adjusted(series, plan, _columns(averages, sample, data.covariates))
+    return _adjusted(series, plan, sums.covariates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

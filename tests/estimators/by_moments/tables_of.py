@@ -12,7 +12,7 @@ from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.by_moments.encoded import Encoded
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
-from cqox.estimators.numerics.moments import ArrayMoments, Column, Moments
+from cqox.estimators.numerics.moments import ArrayMoments, Column, Constant, Moments
 
 type Source = Callable[[Mapping[str, np.ndarray]], Moments]
 
@@ -144,6 +144,24 @@ def panel(
     )
 
 
+def series(periods: int = 30, *, weights: bool = False, clusters: int = 0) -> Data:
+    """Rows of units in periods with an intervention in all of them, and gaps."""
+    data = panel(200, periods, weights=weights, clusters=clusters)
+    season = np.sin(data.time * 2 * np.pi / 7)
+    y = (
+        data.y
+        + 0.3 * data.time
+        + season
+        + 2.0 * (data.time >= 18)
+        + np.random.default_rng(6).normal(size=periods)[data.time]
+    )
+    names = {role: words for role, words in data.names.items() if role != "treatment"}
+    return replaced(
+        data, y=y, treatment=None, treatment_kind="none", intervention_time=18.0, names=names,
+        covariates=np.asfortranarray(data.covariates[:, :2]),
+    )  # fmt: skip
+
+
 def without_covariates(data: Data) -> Data:
     """The same rows, and nothing to adjust for."""
     names = {role: words for role, words in data.names.items() if "covariates" not in role}
@@ -153,7 +171,9 @@ def without_covariates(data: Data) -> Data:
 
 def columns_of(data: Data) -> dict[str, np.ndarray]:
     """The columns of the table that holds these rows."""
-    columns = {"y": data.y, "t": data.treatment, "key": data.row_key.astype(np.int64)}
+    columns = {"y": data.y, "key": data.row_key.astype(np.int64)}
+    if data.treatment is not None:
+        columns["t"] = data.treatment
     columns |= {f"x{column}": values for column, values in enumerate(data.covariates.T)}
     columns |= {f"z{column}": values for column, values in enumerate(data.instruments.T)}
     if data.weights is not None:
@@ -177,7 +197,7 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
     return Encoded(
         source=source(columns),
         y=Column("y"),
-        treatment=Column("t"),
+        treatment=Constant(0.0) if data.treatment is None else Column("t"),
         covariates=x,
         propensity_covariates=x if data.propensity_covariates.shape[1] else (),
         instruments=tuple(Column(name) for name in columns if name.startswith("z")),
