@@ -23,7 +23,7 @@ from cqox.resilience.runtime.event_loop import current_loop
 from cqox.resilience.runtime.queueing import seconds_in_queues
 from cqox.resilience.runtime.ranges import Covered
 
-__all__ = ["CircuitAdmission", "SharedPermit", "check_probe"]
+__all__ = ["CallPermit", "CircuitAdmission", "SharedPermit", "check_probe"]
 
 # A lease outlives its call: the outcome of a call that ends exactly at its timeout must still count.
 _LEASE_MARGIN = 1.0
@@ -282,11 +282,13 @@ class CallPermit(_CircuitPermit):
     def _leave(self, outcome: Outcome) -> None:
         circuit = self._circuit
         now = circuit.clock.checked_now()
-        threshold = circuit.settings.slow_call_seconds
-        slow = threshold is not None and now - self._started >= threshold
-        if slow and threshold is not None:
-            slow = now - self._started - seconds_in_queues(circuit.clock.now, self._started) >= threshold
-        circuit.leave(self.phase, self._lease, outcome, now=now, slow=slow)
+        circuit.leave(self.phase, self._lease, outcome, now=now, slow=self._was_slow(now))
+
+    def _was_slow(self, now: float) -> bool:
+        threshold = self._circuit.settings.slow_call_seconds
+        if threshold is None or now - self._started < threshold:
+            return False
+        return now - self._started - seconds_in_queues(self._circuit.clock.now, self._started) >= threshold
 
 
 def _outcome_of(circuit: Circuit, error: BaseException) -> Outcome:

@@ -117,7 +117,7 @@ class Binding:
             return await self._guarded(*args, **kwargs)
 
         def items(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401 - the callee's signature
-            return (yield from self._guarded(*args, **kwargs))
+            return (yield from cast("Generator[Any, Any, Any]", self._guarded(*args, **kwargs)))
 
         if kind is Kind.COROUTINE:
             return awaited
