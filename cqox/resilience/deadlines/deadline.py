@@ -96,7 +96,7 @@ class deadline(Wrapper):
 
         `remaining()` and all parts inside the block then see the time that the scopes leave, read once at its start.
         When it has passed, the scope ends the block as it does without. Without a scope that has a deadline, and in
-        synchronous code, it sets none. Reading the scopes costs about ten bare calls, so that no other part does.
+        synchronous code, it sets none. It costs half of what a `deadline` with a scope of its own costs.
 
         Args:
             clock: clock of the remaining time.

@@ -42,6 +42,9 @@ def starlette_app(events: Events) -> Any:
         await websocket.send_json(events.in_force())
         raise ERRORS["open"]()
 
+    async def refused_socket(websocket: WebSocket) -> None:
+        raise ERRORS["open"]()
+
     app = Starlette(
         routes=[
             Route("/ok", ok),
@@ -52,6 +55,7 @@ def starlette_app(events: Events) -> Any:
             Route("/stream", stream),
             Route("/refused-later", refused_later),
             WebSocketRoute("/socket", socket),
+            WebSocketRoute("/refused-socket", refused_socket),
         ]
     )
     starlette_adapter.install(app, max_seconds=SECONDS)
@@ -102,6 +106,10 @@ def fastapi_app(events: Events) -> Any:
         await websocket.send_json(events.in_force())
         raise ERRORS["open"]()
 
+    @app.websocket("/refused-socket")
+    async def refused_socket(websocket: WebSocket) -> None:
+        raise ERRORS["open"]()
+
     starlette_adapter.install(app, max_seconds=SECONDS)
     return app
 
@@ -143,6 +151,10 @@ def quart_app(events: Events, *, on_trio: bool = False) -> Any:
     async def socket() -> None:
         await websocket.accept()
         await websocket.send_json(events.in_force())
+        raise ERRORS["open"]()
+
+    @app.websocket("/refused-socket")
+    async def refused_socket() -> None:
         raise ERRORS["open"]()
 
     quart_adapter.install(app, max_seconds=SECONDS)
@@ -189,8 +201,12 @@ def litestar_app(events: Events) -> Any:
         await socket.send_json(events.in_force())
         raise ERRORS["open"]()
 
+    @websocket("/refused-socket")
+    async def refused_socket(socket: WebSocket[Any, Any, Any]) -> None:
+        raise ERRORS["open"]()
+
     return Litestar(
-        [ok, fail, hang, background, stream, refused_later, socket],
+        [ok, fail, hang, background, stream, refused_later, socket, refused_socket],
         on_app_init=[litestar_adapter.installer(max_seconds=SECONDS)],
     )
 
