@@ -27,7 +27,8 @@ from cqox.contract.messages import Message
 from cqox.datasets import Column, ColumnsOnDisk, Description, redescribed
 from cqox.engines import SourceColumn, SqlMoments
 from cqox.engines.place_columns import described_columns, source_column, typed
-from cqox.engines.place_table import PlaceTable, opened_table
+from cqox.engines.place_opening import opened_table
+from cqox.engines.place_table import PlaceTable
 from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
 __all__ = ["InPlace", "columns_in_place", "in_place"]

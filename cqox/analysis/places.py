@@ -133,7 +133,8 @@ class Places:
         """
         place = self.find(tenant_id, source, table)
         snapshot = await self._in_thread(place, snapshot_of, place, table)
-        known = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
+        known: list[object] = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
+        known += [dict(place.types)] if place.types else []
         return PlaceRecord(
             dataset_id=f"source:{place.name}:{table}", digest=digest(canonical_json(known)), name=table, rows=0,
             columns=0, size_bytes=0, created_at="", sample=False, description=b"", place=place, table=table,
@@ -183,16 +184,17 @@ class Places:
         session: _Session | None = None
         await self._in_thread(place, partial(scratch.mkdir, mode=0o700))
         try:
-            if place.kind == "parquet":
+            if place.kind != "postgres":
                 files = await self._in_thread(place, files_of, place, record.table)
                 about["files"] = [str(path.absolute()) for path in files]
+                about |= {"format": place.kind, "types": dict(place.types)}
             else:
                 session = _Session(place, seconds_left, self._threads(place))
             yield Reading(
                 arguments={"place": about, "folder": str(scratch)}, serve=None if session is None else session.serve
             )
             if (
-                place.kind == "parquet"
+                place.kind != "postgres"
                 and await self._in_thread(place, snapshot_of, place, record.table) != record.snapshot
             ):
                 raise SourceDown(Message("sources.changed", source=place.name, table=record.table), retry_after=1.0)

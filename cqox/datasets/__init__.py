@@ -9,6 +9,7 @@ from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
 from cqox.datasets.kinds import names_an_id, redescribed
 from cqox.datasets.limits import Limits
+from cqox.datasets.missing import MISSING_WORDS
 from cqox.datasets.parquet_store import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.periods import as_periods, fits
 from cqox.datasets.read_options import ReadOptions
@@ -22,6 +23,7 @@ from cqox.datasets.typed_columns import OpenTable
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
 __all__ = [
+    "MISSING_WORDS",
     "Column",
     "ColumnsOnDisk",
     "Description",

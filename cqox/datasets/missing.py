@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Tokens", "tokens_for"]
+__all__ = ["MISSING_WORDS", "Tokens", "tokens_for"]
 
 _ALWAYS = (
     "na", "n/a", "n.a.", "<na>", "nan", "null", "#n/a", "#na", "#null!", "#div/0!", "#value!", "#ref!", "#name?",
     "#num!", "\\n",
     "欠損", "欠損値", "欠測", "欠測値", "欠側", "データなし", "データ無し",
 )  # fmt: skip
+MISSING_WORDS = tuple(sorted({form for word in _ALWAYS for form in (word, word.upper(), word.title())} | {"NaN"}))
+"""Words that programs write for a missing value, in the cases in which they write them."""
 _MARKS = (
     "-", "--", "---", "‐", "‑", "–", "—", "―", "−", "ー", "－", "ｰ", "?", "？", ".", "．", "…", "...", "……", "・",
     "***", "**",

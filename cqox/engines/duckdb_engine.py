@@ -53,6 +53,7 @@ class DuckDBEngine:
         spill: Path | None,
         folders: Sequence[Path] = (),
         files: Sequence[Path] = (),
+        ordered: bool = False,
         after_read: Callable[[], None] = lambda: None,
     ) -> Self:
         """Start the engine.
@@ -64,6 +65,7 @@ class DuckDBEngine:
                 kept encrypted: what does not fit is then an error.
             folders: whose files statements may read.
             files: that statements may read too, by themselves or by links.
+            ordered: whether rows keep the order of their files.
             after_read: called after each statement.
 
         Raises:
@@ -75,7 +77,7 @@ class DuckDBEngine:
             "memory_limit": f"{max(memory_bytes // 2**20, 1)}MiB",
             "threads": threads,
             "temp_directory": "" if spill is None else str(spill),
-            "preserve_insertion_order": False,
+            "preserve_insertion_order": ordered,
             "autoload_known_extensions": False,
             "autoinstall_known_extensions": False,
         }

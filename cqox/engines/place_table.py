@@ -5,8 +5,7 @@ The columns that a request maps are cast to the types of stored tables, under na
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR
 from functools import partial
@@ -23,14 +22,24 @@ from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.postgres_engine import DIALECT as POSTGRES
 from cqox.engines.remote_engine import RemoteEngine
 from cqox.engines.sql_moments import Engine
-from cqox.errors import InvalidRequest, SourceDown, UnusableData
+from cqox.errors import InvalidRequest, UnusableData
 from cqox.sources import NULL
 
-__all__ = ["Kind", "PlaceTable", "opened_table", "unusable_dates"]
+__all__ = [
+    "TYPES",
+    "Ask",
+    "Kind",
+    "PlaceTable",
+    "check_years",
+    "parquet_table",
+    "postgres_table",
+    "unusable_dates",
+    "words_of",
+]
 
 type Ask = Callable[[Mapping[str, object]], bytes]
 type Kind = Literal["whole", "real", "word", "day", "moment"]
-_TYPES: dict[Kind, pl.DataType] = {
+TYPES: dict[Kind, pl.DataType] = {
     "whole": pl.Int64(), "real": pl.Float64(), "word": pl.String(), "day": pl.Date(), "moment": pl.Datetime("us"),
 }  # fmt: skip
 
@@ -47,7 +56,6 @@ _DUCKDB_CASTS = {
 }  # fmt: skip
 _TID = 65_536
 """More rows than a page of PostgreSQL has."""
-_MEMORY_BYTES = 2**29
 _RESERVED = ("file_row_number", "file_index")
 """Columns of DuckDB by which rows are numbered."""
 _ROW = "\0"
@@ -101,42 +109,8 @@ class PlaceTable:
         return f"(select {', '.join([*picked, f'{self.row} as rownumber'])} from {self.raw}) s", aliases
 
 
-@contextmanager
-def opened_table(
-    place: Mapping[str, object], folder: Path, *, threads: int, after_read: Callable[[], None], ask: Ask
-) -> Iterator[PlaceTable]:
-    """Open the table of a task.
-
-    Args:
-        place: `source` and `table`, and `files` of a table in Parquet files.
-        folder: for what does not fit into memory.
-        threads: of an engine in this process.
-        after_read: called after each pass over the table.
-        ask: answers the questions of `cqox.sources.PostgresSession`, for a table on a server.
-
-    Raises:
-        SourceDown: it cannot be read.
-    """
-    source = str(place["source"])
-    files = place.get("files")
-    if not isinstance(files, list):
-        yield _postgres(str(place["table"]), after_read, ask)
-        return
-    import duckdb
-
-    paths = [Path(str(each)) for each in files]
-    engine = DuckDBEngine.opened(
-        memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=paths, after_read=after_read
-    )
-    try:
-        yield _parquet(paths, engine)
-    except (duckdb.IOException, duckdb.InvalidInputException, OSError, pl.exceptions.PolarsError) as error:
-        raise SourceDown(Message("sources.down", source=source, reason=type(error).__name__)) from error
-    finally:
-        engine.close()
-
-
-def _postgres(table: str, after_read: Callable[[], None], ask: Ask) -> PlaceTable:
+def postgres_table(table: str, after_read: Callable[[], None], ask: Ask) -> PlaceTable:
+    """Return a table on a PostgreSQL server, which answers the questions of `cqox.sources.PostgresSession`."""
     found = json.loads(ask({"schema": table}))
     kinds = {name: kind for name, kind, _ in found["columns"] if kind}
     engine = RemoteEngine(
@@ -171,6 +145,24 @@ def unusable_dates(column: str) -> UnusableData:
     return UnusableData(Message("sources.unusable-dates", column=column), field="mapping")
 
 
+def check_years(frame: pl.DataFrame) -> None:
+    """Refuse rows with dates beyond those of Python.
+
+    Raises:
+        UnusableData: a column has some.
+    """
+    for each in frame.select(pl.selectors.temporal()):
+        years = each.dt.year()
+        if not years.is_between(MINYEAR, MAXYEAR).all():
+            raise unusable_dates(each.name)
+
+
+def words_of(engine: DuckDBEngine, statement: str) -> list[tuple[str | None, ...]]:
+    """Return the answer of a statement as texts, None where a value is null."""
+    found = engine.connection.execute(statement).fetchall()
+    return [tuple(None if cell is None else str(cell) for cell in row) for row in found]
+
+
 def _texts(content: bytes) -> list[tuple[str | None, ...]]:
     rows = csv.reader(StringIO(content.decode(), newline=""))
     return [tuple(None if cell == NULL else cell for cell in row) for row in rows]
@@ -178,7 +170,7 @@ def _texts(content: bytes) -> list[tuple[str | None, ...]]:
 
 def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -> pl.DataFrame:
     if not content:
-        return pl.DataFrame(schema={name: _TYPES[kinds[name]] for name in names})
+        return pl.DataFrame(schema={name: TYPES[kinds[name]] for name in names})
     texts = pl.read_csv(
         BytesIO(content), has_header=False, new_columns=list(names), null_values=NULL, infer_schema=False,
     )  # fmt: skip
@@ -187,7 +179,7 @@ def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -
         "moment": lambda column: column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
     }
     typed = texts.select(
-        reads.get(kinds[name], lambda column, to=_TYPES[kinds[name]]: column.cast(to))(pl.col(name)) for name in names
+        reads.get(kinds[name], lambda column, to=TYPES[kinds[name]]: column.cast(to))(pl.col(name)) for name in names
     )
     for name in names:
         if typed[name].null_count() > texts[name].null_count():
@@ -195,7 +187,12 @@ def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -
     return typed
 
 
-def _parquet(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
+def parquet_table(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
+    """Return the table in Parquet files.
+
+    Raises:
+        UnusableData: a column has a name that the engine would mistake for another.
+    """
     scanned = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
     schema = scanned.collect_schema()
     _check_names(paths, schema.names())
@@ -214,7 +211,7 @@ def _parquet(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
         row=f"list_extract([{', '.join(map(str, starts))}], cast(file_index as bigint) + 1) + file_row_number",
         casts={name: _DUCKDB_CASTS[kind].format(quoted(theirs[name])) for name, kind in kinds.items()},
         infinite="isinf({})",
-        words=partial(_words, engine),
+        words=partial(words_of, engine),
         read=partial(_read_parquet, scanned, kinds),
     )
 
@@ -230,11 +227,6 @@ def _check_names(paths: Sequence[Path], names: Sequence[str]) -> None:
             raise UnusableData(Message("sources.same-but-for-case", column=name), field="table")
 
 
-def _words(engine: DuckDBEngine, statement: str) -> list[tuple[str | None, ...]]:
-    found = engine.connection.execute(statement).fetchall()
-    return [tuple(None if cell is None else str(cell) for cell in row) for row in found]
-
-
 def _read_parquet(
     scanned: pl.LazyFrame, kinds: Mapping[str, Kind], rows: NDArray[np.int64] | None, names: Sequence[str]
 ) -> pl.DataFrame:
@@ -243,10 +235,7 @@ def _read_parquet(
         wanted = pl.LazyFrame({_ROW: pl.Series(rows, dtype=pl.UInt32)})
         table = table.with_row_index(_ROW).join(wanted, on=_ROW, how="semi").drop(_ROW)
     found = table.collect(engine="streaming")
-    for each in found.select(pl.selectors.temporal()):
-        years = each.dt.year()
-        if not years.is_between(MINYEAR, MAXYEAR).all():
-            raise unusable_dates(each.name)
+    check_years(found)
     return found
 
 
@@ -254,7 +243,7 @@ def _cast(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
     if kind == "moment":
         zoned = isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zoned else column
-    cast = column.cast(_TYPES[kind])
+    cast = column.cast(TYPES[kind])
     return cast.fill_nan(None) if kind == "real" else cast
 
 

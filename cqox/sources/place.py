@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,8 @@ from cqox.errors import SourceDown
 
 __all__ = ["Place", "files_of", "snapshot_of"]
 
+_PATTERNS: Mapping[str, Sequence[str]] = {"parquet": ("*.parquet",), "csv": ("*.csv", "*.csv.gz")}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -19,7 +21,7 @@ class Place:
 
     Attributes:
         name: its name in requests.
-        kind: a PostgreSQL server, or a folder of Parquet files on the engine's disk.
+        kind: a PostgreSQL server, or a folder of Parquet or CSV files on the engine's disk.
         address: of the server; it may hold a password.
         folder: the folder; each table is a file or a folder in it.
         tables: the tables that requests may name.
@@ -28,10 +30,11 @@ class Place:
         tenants: tenants that may read it; None for all.
         most_concurrent: number of requests that read it at once.
         meaning: one sentence for people.
+        types: kinds of columns of CSV files, by name: `whole`, `real`, `word`, `day` or `moment`.
     """
 
     name: str
-    kind: Literal["postgres", "parquet"]
+    kind: Literal["postgres", "parquet", "csv"]
     address: str = field(default="", repr=False)
     folder: Path = Path()
     tables: tuple[str, ...]
@@ -40,10 +43,11 @@ class Place:
     tenants: frozenset[str] | None = None
     most_concurrent: int = 2
     meaning: str = ""
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 def files_of(place: Place, table: str) -> list[Path]:
-    """Return the Parquet files of a table of a folder, in the order of their names.
+    """Return the files of a table of a folder, in the order of their names.
 
     Raises:
         SourceDown: there are none.
@@ -51,12 +55,16 @@ def files_of(place: Place, table: str) -> list[Path]:
     # Without tables, the folder is one, which has the name of the source.
     path = place.folder if table == place.name and not (place.folder / table).exists() else place.folder / table
     try:
-        found = [path] if path.is_file() else sorted(each for each in path.rglob("*.parquet") if each.is_file())
+        found = [path] if path.is_file() else sorted(_files_in(path, _PATTERNS[place.kind]))
     except OSError:
         found = []
     if not found:
         raise SourceDown(Message("sources.no-files", source=place.name, table=table))
     return found
+
+
+def _files_in(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    return [each for pattern in patterns for each in folder.rglob(pattern) if each.is_file()]
 
 
 def snapshot_of(place: Place, table: str) -> str | None:

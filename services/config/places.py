@@ -14,15 +14,26 @@ from services.config.sources import NAME, expanded, tables_of
 __all__ = ["places"]
 
 _COMMON = {"kind", "tables", "key", "as_of", "tenants", "most_concurrent", "meaning"}
-_MEMBERS: Mapping[str, set[str]] = {"postgres": _COMMON | {"address"}, "parquet": _COMMON | {"folder"}}
+_MEMBERS: Mapping[str, set[str]] = {
+    "postgres": _COMMON | {"address"},
+    "parquet": _COMMON | {"folder"},
+    "csv": _COMMON | {"folder", "types"},
+}
+_KINDS: Mapping[str, Literal["postgres", "parquet", "csv"]] = {
+    "postgres": "postgres",
+    "parquet": "parquet",
+    "csv": "csv",
+}
+_TYPES = ("whole", "real", "word", "day", "moment")
 _MOST_AT_ONCE = 64
 
 
 def places(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Place]:
     """Read the sources of tables in place.
 
-    A source has `kind`, `postgres` or `parquet`; `address` of the server, in which `${NAME}` is taken from the
-    environment, or `folder`; `tables`; and, where wanted, `key`, `as_of`, `tenants`, `most_concurrent` and `meaning`.
+    A source has `kind`, `postgres`, `parquet` or `csv`; `address` of the server, in which `${NAME}` is taken from the
+    environment, or `folder`; `tables`; and, where wanted, `key`, `as_of`, `tenants`, `most_concurrent` and `meaning`,
+    and of CSV files `types`, the kinds of columns by name.
 
     Raises:
         SettingsError: the file cannot be read, or a source in it is not valid. No address is in it.
@@ -48,18 +59,17 @@ class _Table:
             raise self._refused(f"a name has letters, digits, '.', '_' and '-', at most {MOST_OF_A_SOURCE} of them")
         kind = self._table["kind"]
         if kind not in _MEMBERS:
-            raise self._refused("kind is one of postgres, parquet")
+            raise self._refused(f"kind is one of {', '.join(_MEMBERS)}")
         unknown = sorted(self._table.keys() - _MEMBERS[str(kind)])
         if unknown:
             raise self._refused(
                 f"unknown members {', '.join(unknown)}; there are {', '.join(sorted(_MEMBERS[str(kind)]))}"
             )
         of_server = kind == "postgres"
-        which: Literal["postgres", "parquet"] = "postgres" if of_server else "parquet"
         tenants = self._texts("tenants")
         return Place(
             name=self._name,
-            kind=which,
+            kind=_KINDS[str(kind)],
             address=self._address(environment) if of_server else "",
             folder=Path() if of_server else self._folder(),
             tables=self._tables(of_server=of_server),
@@ -68,6 +78,7 @@ class _Table:
             tenants=None if tenants is None else frozenset(tenants),
             most_concurrent=self._most_concurrent(),
             meaning=self._text("meaning") or "",
+            types=self._types(),
         )
 
     def _address(self, environment: Mapping[str, str]) -> str:
@@ -94,7 +105,7 @@ class _Table:
         if folder == Path() or not folder.is_dir():
             raise self._refused("it needs a folder that exists")
         if find_spec("duckdb") is None:
-            raise self._refused("Parquet files need DuckDB; install cqox[scale]")
+            raise self._refused("files in place need DuckDB; install cqox[scale]")
         return folder
 
     def _tables(self, *, of_server: bool) -> tuple[str, ...]:
@@ -111,6 +122,12 @@ class _Table:
         if not tables:
             raise self._refused('it needs tables, as ["schema.table"]')
         return tables
+
+    def _types(self) -> Mapping[str, str]:
+        types = self._table.get("types", {})
+        if not isinstance(types, dict) or not all(kind in _TYPES for kind in types.values()):
+            raise self._refused(f"types gives columns one of {', '.join(_TYPES)}")
+        return types
 
     def _most_concurrent(self) -> int:
         most = self._table.get("most_concurrent", 2)

@@ -16,7 +16,7 @@ from cqox.analysis.run import Finished, analyze, analyze_in_place
 from cqox.analysis.workers.asking import ask, asking
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
-from cqox.engines.place_table import opened_table
+from cqox.engines.place_opening import opened_table
 from cqox.errors import CqoxError, InvalidRequest, SourceDown, UnusableData
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.sources import Place, PostgresSession
@@ -75,6 +75,14 @@ def folder(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
+def csv_folder(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("csv")
+    for number, start in enumerate(range(0, ROWS, 2_500)):
+        frame.slice(start, 2_500).write_csv(folder / f"{number}.csv", null_value="NA")
+    return folder
+
+
+@pytest.fixture(scope="module")
 def server(frame: pl.DataFrame) -> Iterator[Postgres]:
     with running(Postgres()) as started:
         kinds = "y float8, t int, region varchar(9), x0 numeric, x1 float8, flag boolean, at timestamptz, unit int"
@@ -106,6 +114,15 @@ def in_files(folder: Path, mapping: Mapping[str, object], *, key: str | None = N
     return analyze_in_place(place, request(mapping, **options), folder, threads=2, on_step=lambda _: None)
 
 
+def in_csv(folder: Path, mapping: Mapping[str, object], *, key: str | None = None, **options: object) -> Finished:
+    files = sorted(str(path) for path in folder.iterdir() if path.suffix == ".csv")
+    place: dict[str, object] = {
+        "source": "drop", "table": "t", "files": files, "format": "csv", "types": {"region": "word"}, "key": key,
+        "snapshot": "s1",
+    }  # fmt: skip
+    return analyze_in_place(place, request(mapping, **options), folder, threads=2, on_step=lambda _: None)
+
+
 def in_postgres(
     server: Postgres, folder: Path, mapping: Mapping[str, object], *, key: str | None = None,
     table: str = "public.sales", **options: object,
@@ -125,9 +142,14 @@ def answering(address: str) -> Iterator[None]:
         session.close()
 
 
-@pytest.fixture(params=["parquet", "postgres"])
-def run(folder: Path, server: Postgres, request: pytest.FixtureRequest) -> InPlace:
-    return partial(in_files, folder) if request.param == "parquet" else partial(in_postgres, server, folder)
+@pytest.fixture(params=["parquet", "postgres", "csv"])
+def run(folder: Path, csv_folder: Path, server: Postgres, request: pytest.FixtureRequest) -> InPlace:
+    runs = {
+        "parquet": partial(in_files, folder),
+        "postgres": partial(in_postgres, server, folder),
+        "csv": partial(in_csv, csv_folder),
+    }
+    return runs[request.param]
 
 
 def sampled(estimate: Mapping[str, object]) -> list[str]:

@@ -59,6 +59,16 @@ async def test_a_digest_is_of_the_snapshot_and_new_without_one() -> None:
     assert provenance_of(a_dataset("d")) == {}
 
 
+async def test_a_digest_is_of_the_stated_kinds_of_columns_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"x\n1\n")
+    drop = {"name": "shop", "kind": "csv", "folder": tmp_path, "tables": ("t",), "as_of": "v1"}
+    digests = {
+        (await record_of(Places({"shop": Place(**cast("Any", {**drop, "types": types}))}))).digest
+        for types in ({}, {"x": "word"}, {"x": "real"})
+    }
+    assert len(digests) == 3
+
+
 async def test_failures_open_the_circuit_of_their_source_alone() -> None:
     places = Places({"shop": shop(), "other": shop(name="other")})
     for _ in range(3):

@@ -9,7 +9,7 @@ import pytest
 
 from cqox.datasets import Column, Limits, ReadOptions, read_table
 from cqox.engines.place_columns import described_columns, source_column, typed
-from cqox.engines.place_table import opened_table
+from cqox.engines.place_opening import opened_table
 
 ROWS = 400
 FIELDS = ("kind", "dtype", "count", "missing", "infinite", "distinct", "minimum", "maximum", "levels", "level_counts")

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cqox.engines.place_table import PlaceTable, opened_table
+from cqox.engines.place_opening import opened_table
+from cqox.engines.place_table import PlaceTable
 from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
 FRAME = pl.DataFrame(

@@ -22,6 +22,14 @@ def test_a_table_is_a_file_or_a_folder_or_the_folder_itself(tmp_path: Path) -> N
         files_of(lake(tmp_path), "none")
 
 
+def test_a_table_of_csv_files_is_their_folder(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv.gz", "c.parquet"):
+        (tmp_path / name).touch()
+    drop = Place(name="drop", kind="csv", folder=tmp_path, tables=("drop",))
+    assert files_of(drop, "drop") == [tmp_path / "a.csv.gz", tmp_path / "b.csv"]
+    assert snapshot_of(drop, "drop")
+
+
 def test_a_snapshot_is_stated_or_that_of_the_files(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"1")

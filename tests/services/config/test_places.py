@@ -44,6 +44,12 @@ def test_tables_in_place_are_read_with_their_secrets_from_the_environment(path: 
     assert "xyzzy" not in repr(found)
 
 
+def test_kinds_of_columns_of_csv_files_are_stated(path: Path) -> None:
+    path.write_text(f'[drop]\nkind = "csv"\nfolder = "{path.parent}"\n[drop.types]\n"zip code" = "word"\n')
+    (drop,) = places(path).values()
+    assert (drop.kind, drop.tables, drop.types) == ("csv", ("drop",), {"zip code": "word"})
+
+
 def test_without_the_setting_there_are_none() -> None:
     assert places(Path()) == {}
 
@@ -53,7 +59,10 @@ def test_without_the_setting_there_are_none() -> None:
     [
         ("['a b']\nkind='parquet'", "a name has"), (f"[{'a' * 61}]\nkind='parquet'", "at most 60 of them"),
         (f"[a]\nkind='postgres'\naddress='postgresql://h/d'\ntables=['{'t' * 131}']", "at most 130 characters"),
-        ("[a]\nkind='oracle'", "kind is one of postgres, parquet"),
+        ("[a]\nkind='oracle'", "kind is one of postgres, parquet, csv"),
+        ("[a]\nkind='csv'\nfolder='/tmp'\ntypes={x='number'}", "types gives columns one of whole, real"),
+        ("[a]\nkind='csv'\nfolder='/tmp'\ntypes='word'", "types gives columns one of"),
+        ("[a]\nkind='parquet'\nfolder='/tmp'\ntypes={x='real'}", "unknown members types"),
         (POSTGRES + "folder='/tmp'", "unknown members folder"), ("[a]\nkind='postgres'\ntables=['t']", "an address"),
         ("[a]\nkind='postgres'\naddress='postgresql://h/d'", "it needs tables"), (POSTGRES + "key=1", "key is a text"),
         (POSTGRES + "tenants='acme'", "tenants is a list"), (POSTGRES + "most_concurrent=0", "from 1 to 64"),

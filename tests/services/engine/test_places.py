@@ -43,6 +43,7 @@ def folder(server: Postgres, tmp_path: Path) -> Path:
     for number in range(2):
         half = ROWS // 2
         frame.slice(number * half, half).write_parquet(tmp_path / "lake" / f"{number}.parquet")
+        frame.slice(number * half, half).write_csv(tmp_path / "lake" / f"{number}.csv")
     return tmp_path / "lake"
 
 
@@ -52,6 +53,7 @@ def clients(start, server: Postgres, folder: Path, tmp_path: Path) -> Iterator[C
         f'[shop]\nkind = "postgres"\naddress = "{server.url}"\ntables = ["public.sales"]\nkey = "id"\n'
         f'[stated]\nkind = "postgres"\naddress = "{server.url}"\ntables = ["public.sales"]\nas_of = "2026-11-30"\n'
         f'[lake]\nkind = "parquet"\nfolder = "{folder}"\nmeaning = "All sales"\n'
+        f'[drop]\nkind = "csv"\nfolder = "{folder}"\ntypes = {{ region = "word" }}\n'
         f'[theirs]\nkind = "parquet"\nfolder = "{folder}"\ntenants = ["acme"]\n'
         '[away]\nkind = "postgres"\ntables = ["t"]\n'
         "address = \"host=127.0.0.1 port=1 user=me password='${SECRET}'\"\n"
@@ -87,18 +89,22 @@ def sessions(server: Postgres) -> list[tuple[object, ...]]:
 def test_tables_in_place_have_the_numbers_of_an_upload(clients: Clients, server: Postgres, folder: Path) -> None:
     client, _ = clients
     listed = {each["name"]: each for each in client.get("/api/sources").json()["sources"]}
-    assert listed.keys() == {"shop", "stated", "lake", "away"}
+    assert listed.keys() == {"shop", "stated", "lake", "drop", "away"}
     assert (listed["shop"]["kind"], listed["shop"]["tables"]) == ("postgresql", ["public.sales"])
     assert (listed["lake"]["kind"], listed["lake"]["tables"], listed["lake"]["meaning"]) == (
         "parquet", ["lake"], "All sales",
     )  # fmt: skip
-    frame = pl.concat([pl.read_parquet(path) for path in sorted(folder.iterdir())])
+    frame = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
     content = frame.write_csv().encode()
     dataset = client.post("/api/datasets", files={"file": ("sales.csv", content)}).json()["dataset_id"]
     body = {"dataset_id": dataset, "mapping": MAPPING, "options": OPTIONS}
     memory = {each["name"]: each for each in analyzed(client, body).json()["estimates"]}
     found = {}
-    tables = [("shop", "public.sales", None), ("stated", "public.sales", "2026-11-30"), ("lake", "lake", "")]
+    tables = [
+        ("shop", "public.sales", None),
+        ("stated", "public.sales", "2026-11-30"),
+        ("lake", "lake", ""),
+    ]
     for source, table, snapshot in tables:
         answer = analyzed(client, asked(source, table))
         assert answer.status_code == 200, answer.text
@@ -138,12 +144,29 @@ def test_what_a_request_may_not_name_is_said(clients: Clients) -> None:
     assert (answer.status_code, answer.json()["field"]) == (400, "source")
 
 
+def test_a_file_that_breaks_the_kind_of_a_column_is_named_and_closes_no_circuit(clients: Clients, folder: Path) -> None:
+    client, _ = clients
+    (folder / "2.csv").write_text("id,y,t,x,region\n210001,1.5,1,many,r1\n")
+    for _ in range(4):
+        answer = analyzed(client, asked("drop", "drop"))
+        assert (answer.status_code, answer.json()["type"]) == (422, "unusable-data")
+        assert "'2.csv' has a value in the column 'x' that is not of the kind 'real'" in answer.json()["detail"]
+    (folder / "2.csv").unlink()
+    assert analyzed(client, asked("drop", "drop")).status_code == 200
+
+
 def test_a_client_and_the_command_line_name_a_table_in_place(clients: Clients, tmp_path: Path) -> None:
     http, _ = clients
     url = str(http.base_url).rstrip("/")
     with cqox.Client(url) as client:
         listed = {each.name: list(each.tables) for each in client.sources()}
-        assert listed == {"shop": ["public.sales"], "stated": ["public.sales"], "lake": ["lake"], "away": ["t"]}
+        assert listed == {
+            "shop": ["public.sales"],
+            "stated": ["public.sales"],
+            "lake": ["lake"],
+            "drop": ["drop"],
+            "away": ["t"],
+        }
         steps: list[object] = []
         report = client.analyze(
             source="stated",

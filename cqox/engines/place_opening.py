@@ -1,0 +1,59 @@
+"""The table in place of a task, opened where it is: on a server, or in files."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from cqox.contract.messages import Message
+from cqox.engines.duckdb_engine import DuckDBEngine
+from cqox.engines.place_csv import csv_table, faults_named
+from cqox.engines.place_table import Ask, PlaceTable, parquet_table, postgres_table
+from cqox.errors import SourceDown
+
+__all__ = ["opened_table"]
+
+_MEMORY_BYTES = 2**29
+
+
+@contextmanager
+def opened_table(
+    place: Mapping[str, object], folder: Path, *, threads: int, after_read: Callable[[], None], ask: Ask
+) -> Iterator[PlaceTable]:
+    """Open the table of a task.
+
+    Args:
+        place: `source` and `table`, and of a table in files `files`, `format` and the stated `types` of columns.
+        folder: for what does not fit into memory.
+        threads: of an engine in this process.
+        after_read: called after each pass over the table.
+        ask: answers the questions of `cqox.sources.PostgresSession`, for a table on a server.
+
+    Raises:
+        SourceDown: it cannot be read.
+        UnusableData: a file has other columns or other values than the table.
+    """
+    source = str(place["source"])
+    files = place.get("files")
+    if not isinstance(files, list):
+        yield postgres_table(str(place["table"]), after_read, ask)
+        return
+    import duckdb
+
+    is_text, types = place.get("format") == "csv", place.get("types")
+
+    paths = [Path(str(each)) for each in files]
+    engine = DuckDBEngine.opened(
+        memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=paths, ordered=is_text, after_read=after_read
+    )
+    try:
+        if is_text:
+            with faults_named(paths, engine):
+                yield csv_table(paths, engine, types if isinstance(types, dict) else {})
+        else:
+            yield parquet_table(paths, engine)
+    except (duckdb.IOException, duckdb.InvalidInputException, OSError, pl.exceptions.PolarsError) as error:
+        raise SourceDown(Message("sources.down", source=source, reason=type(error).__name__)) from error
+    finally:
+        engine.close()

@@ -1,0 +1,131 @@
+"""Tables in CSV files that stay where they are."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cqox.engines import place_csv
+from cqox.engines.place_opening import opened_table
+from cqox.engines.place_table import PlaceTable
+from cqox.errors import UnusableData
+
+FIRST = """id,x,word,day,at,flag,late
+1,1.5,a,2026-01-01,2026-01-01 09:00:00,true,
+2,NA, b ,2026/1/2,2026-01-01T09:00:00.5Z,false,
+"""
+SECOND = '''id,x,word,day,at,flag,late
+3,-2e-3,"c,""d""",,,true,7
+4,NaN,,0999-12-31,,,
+5,.5,NULL,,,true,8
+'''
+
+
+@contextmanager
+def opened(
+    folder: Path, files: Mapping[str, str | bytes], types: Mapping[str, str] | None = None
+) -> Iterator[PlaceTable]:
+    for name, content in files.items():
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    place = {
+        "source": "lake", "table": "t", "files": [str(folder / name) for name in files], "format": "csv",
+        "types": types or {},
+    }  # fmt: skip
+    with opened_table(place, folder, threads=2, after_read=lambda: None, ask=no_server) as table:
+        yield table
+
+
+def no_server(question: object) -> bytes:
+    raise AssertionError(question)
+
+
+def test_kinds_are_those_of_the_values_and_what_programs_write_for_nothing_is_missing(tmp_path: Path) -> None:
+    with opened(tmp_path, {"0.csv": FIRST, "1.csv": SECOND}) as table:
+        assert table.kinds == {
+            "id": "whole", "x": "real", "word": "word", "day": "day", "at": "moment", "flag": "word", "late": "whole",
+        }  # fmt: skip
+        assert table.count() == 5
+        found = table.read(None, list(table.kinds))
+        assert found.rows() == [
+            (1, 1.5, "a", date(2026, 1, 1), datetime(2026, 1, 1, 9), "true", None),
+            (2, None, "b", date(2026, 1, 2), datetime(2026, 1, 1, 9, 0, 0, 500_000), "false", None),
+            (3, -0.002, 'c,"d"', None, None, "true", 7),
+            (4, None, None, date(999, 12, 31), None, None, None),
+            (5, 0.5, None, None, None, "true", 8),
+        ]
+
+
+def test_rows_are_numbered_through_the_files_and_read_by_their_numbers(tmp_path: Path) -> None:
+    with opened(tmp_path, {"0.csv": FIRST, "1.csv": SECOND}) as table:
+        rows, aliases = table.columns(["id"])
+        numbers, values = table.engine.read(f"select rownumber, {aliases['id']} from {rows}")
+        np.testing.assert_array_equal(values, numbers + 1)
+        assert table.read(np.array([1, 3]), ["id", "word"]).rows() == [(2, "b"), (4, None)]
+
+
+def test_a_million_rows_of_several_files_have_one_order(tmp_path: Path) -> None:
+    count = 250_000
+    files = {
+        f"{place}.csv": "id,x\n" + "".join(f"{row},{row % 7}.5\n" for row in range(place * count, (place + 1) * count))
+        for place in range(4)
+    }
+    with opened(tmp_path, files) as table:
+        rows, aliases = table.columns(["id"])
+        (misplaced,) = table.engine.read(f"select count(*) from {rows} where rownumber <> {aliases['id']}")
+        assert misplaced[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "kind"),
+    [("1.5", "id", "whole"), ("99999999999999999999", "id", "whole"), ("1_000", "x", "real"), ("1,000", "x", "real")],
+)
+def test_a_value_that_is_not_of_its_kind_is_named_with_file_and_column(
+    tmp_path: Path, value: str, column: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place_csv, "_SAMPLE_ROWS", 2)
+    cells = {"id": "3", "x": "1", column: f'"{value}"'}
+    files = {"0.csv": "id,x\n1,1.5\n2,2\n", "bad 'one'.csv": f"id,x\n{cells['id']},{cells['x']}\n"}
+
+    def summed() -> None:
+        with opened(tmp_path, files) as table:
+            assert table.kinds[column] == kind
+            rows, aliases = table.columns(["id", "x"])
+            table.engine.read(f"select sum({aliases['id']}), sum({aliases['x']}) from {rows}")
+
+    with pytest.raises(UnusableData, match=f"The file 'bad 'one'.csv' has a value in the column '{column}'") as caught:
+        summed()
+    assert f"of the kind '{kind}'" in str(caught.value)
+    with opened(tmp_path, files, {column: "word"}) as table:
+        assert table.read(None, [column]).to_series().to_list()[-1] == value
+
+
+def test_what_a_pass_does_not_read_is_not_its_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place_csv, "_SAMPLE_ROWS", 1)
+    with opened(tmp_path, {"0.csv": "id,x\n1,1\n2,none of it\n"}) as table:
+        rows, aliases = table.columns(["id"])
+        (total,) = table.engine.read(f"select sum({aliases['id']}) from {rows}")
+        assert total[0] == 3
+
+
+@pytest.mark.parametrize("second", ["x,id\n1,2\n", "id,y\n1,2\n", "id;x\n1;2\n", "id,x,y\n1,2,3\n"])
+def test_files_have_one_header(tmp_path: Path, second: str) -> None:
+    with pytest.raises(UnusableData, match=r"'1.csv' has other columns than '0.csv'"):
+        with opened(tmp_path, {"0.csv": "id,x\n1,2\n3,4\n", "1.csv": second}):
+            pass
+
+
+@pytest.mark.parametrize(
+    "second", [b"id,x\n1,2\n3,4\n5,6,7,8\n", "id,x\n1,2\n3,売\n".encode("cp932")], ids=["cells", "encoding"]
+)
+def test_a_file_that_is_no_csv_of_its_header_is_named(tmp_path: Path, second: bytes) -> None:
+    with pytest.raises(UnusableData, match=r"The file '1.csv'"):
+        with opened(tmp_path, {"0.csv": "id,x\n1,2\n3,4\n", "1.csv": second}) as table:
+            table.read(None, ["id", "x"])
+
+
+def test_a_delimiter_is_that_of_the_first_file(tmp_path: Path) -> None:
+    with opened(tmp_path, {"0.csv": "id;x\n1;2.5\n3;4\n"}) as table:
+        assert table.kinds == {"id": "whole", "x": "real"}

@@ -1,0 +1,37 @@
+"""Tables in files, opened by their format."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cqox.engines.place_opening import opened_table
+from cqox.errors import SourceDown
+
+
+def no_server(question: object) -> bytes:
+    raise AssertionError(question)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_table_in_files_is_read_by_its_format(tmp_path: Path, form: str) -> None:
+    frame, path = pl.DataFrame({"id": [1, 2], "x": [0.5, None]}), tmp_path / f"t.{form}"
+    if form == "parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path)
+    place = {"source": "lake", "table": "t", "files": [str(path)], "format": form}
+    with opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table:
+        assert table.kinds == {"id": "whole", "x": "real"}
+        assert table.read(None, ["id", "x"]).rows() == frame.rows()
+
+
+def test_a_file_that_is_not_of_its_format_is_a_failure_of_the_source(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_bytes(b"no parquet")
+    place = {"source": "lake", "table": "t", "files": [str(path)], "format": "parquet"}
+    with (
+        pytest.raises(SourceDown, match="'lake' cannot be read"),
+        opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server),
+    ):
+        pass
