@@ -91,6 +91,7 @@ class ResilientMiddleware:
                 returned = failed.response
             finally:
                 call.release_all_but(returned)
+            assert returned is not None
             return returned
 
 

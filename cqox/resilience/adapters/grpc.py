@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import anyio
 import grpc
@@ -28,11 +28,20 @@ _SLACK = 0.05
 class Details(Protocol):
     """Description of a call of grpc.aio: `grpc.aio.ClientCallDetails`."""
 
-    method: bytes | str
-    timeout: float | None
-    metadata: Any
-    credentials: Any
-    wait_for_ready: bool | None
+    @property
+    def method(self) -> bytes | str: ...
+
+    @property
+    def timeout(self) -> float | None: ...
+
+    @property
+    def metadata(self) -> Any: ...  # noqa: ANN401 - grpc.aio has no types
+
+    @property
+    def credentials(self) -> Any: ...  # noqa: ANN401 - likewise
+
+    @property
+    def wait_for_ready(self) -> bool | None: ...
 
 
 type Continuation = Callable[[Any, Any], Awaitable[Any]]
@@ -148,7 +157,11 @@ class _Rpc(GuardedRequest):
     async def _message(self, call: Any) -> _Answer:  # noqa: ANN401 - grpc.aio has no types
         # A cancellation that reaches the task of grpc.aio comes back as another, which no cancel scope knows.
         done = anyio.Event()
-        call.add_done_callback(lambda _: done.set())
+
+        def finish(_: object) -> None:
+            done.set()
+
+        call.add_done_callback(finish)
         await done.wait()
         await call
         return _Answer(call)
@@ -177,7 +190,7 @@ class _Rpc(GuardedRequest):
             if name != "X-Request-Timeout-Ms":
                 metadata[name.lower()] = value
         return aio.ClientCallDetails(
-            details.method,
+            cast("str", details.method),  # bytes or a string, as the application gave it
             None if timeout == math.inf else timeout,
             metadata,
             details.credentials,
@@ -225,10 +238,14 @@ class _Interceptor:
 
 
 class _UnaryUnary(_Interceptor, aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-    async def intercept_unary_unary(self, continuation: Continuation, details: Details, request: object) -> Any:  # noqa: ANN401 - grpc.aio has no types
-        return await self.guard(continuation, details, request, streamed=False)
+    async def intercept_unary_unary(
+        self, continuation: Continuation, client_call_details: aio.ClientCallDetails, request: object
+    ) -> Any:  # noqa: ANN401 - grpc.aio has no types
+        return await self.guard(continuation, client_call_details, request, streamed=False)
 
 
 class _UnaryStream(_Interceptor, aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
-    async def intercept_unary_stream(self, continuation: Continuation, details: Details, request: object) -> Any:  # noqa: ANN401 - grpc.aio has no types
-        return await self.guard(continuation, details, request, streamed=True)
+    async def intercept_unary_stream(
+        self, continuation: Continuation, client_call_details: aio.ClientCallDetails, request: object
+    ) -> Any:  # noqa: ANN401 - grpc.aio has no types
+        return await self.guard(continuation, client_call_details, request, streamed=True)

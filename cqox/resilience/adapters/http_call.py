@@ -66,7 +66,7 @@ class HttpSettings[Q]:
         self.hosts = HostPolicies(policies, max_hosts=max_hosts)
         self.failure_statuses = frozenset(failure_statuses)
         for status in self.failure_statuses:
-            if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
+            if type(status) is not int or not 100 <= status <= 599:
                 raise ValueError(f"failure_statuses must be integers from 100 to 599, not {status!r}")
         check_callable("idempotent", idempotent)
         self._idempotent = idempotent

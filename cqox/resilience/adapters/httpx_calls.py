@@ -61,6 +61,7 @@ async def send(
             returned = failed.response
         finally:
             await call.close_all_but(returned)
+        assert returned is not None
         return returned
 
 
@@ -81,6 +82,7 @@ def send_sync(
             returned = failed.response
         finally:
             call.close_all_but(returned)
+        assert returned is not None
         return returned
 
 

@@ -105,6 +105,7 @@ class ResilientAdapter(HTTPAdapter):
                     raise
             finally:
                 call.close_all_but(returned)
+            assert returned is not None
             return returned
 
     def __reduce__(self) -> NoReturn:

@@ -79,7 +79,7 @@ def guard_by_key[F: Callable[..., object]](
         return await guarded(*args, **kwargs)
 
     def items(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401 - the callee's signature
-        return (yield from guarded(*args, **kwargs))
+        return (yield from cast("Generator[Any, Any, Any]", guarded(*args, **kwargs)))
 
     wrapper: Callable[..., Any] = guarded
     if kind is Kind.COROUTINE:
