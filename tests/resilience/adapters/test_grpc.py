@@ -222,7 +222,7 @@ def test_the_callers_own_timeout_stays_where_it_is_shorter(call: Call) -> None:
                 assert await stub.get(b"", timeout=3.0) == b"fine"
             (left,) = stub.server.time_left
             assert left is not None
-            assert left <= 3
+            assert left < 3.5  # gRPC rounds up what it sends
 
     run(main)
 
