@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from functools import partial
+from typing import NoReturn
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -67,23 +68,28 @@ class View:
         self._read()
         self._console.print(self._table())
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Show the table until the process is interrupted.
 
         Raises:
             Unreachable: the first reading failed.
         """
         self._read()
-        screen = self._console.is_terminal
-        live = Live(self._table(), console=self._console, screen=True, auto_refresh=False) if screen else nullcontext()
-        with live:
-            while True:
-                if isinstance(live, Live):
-                    live.update(self._table(), refresh=True)
-                else:
-                    self._console.print(self._table())
-                self._sleep(self._interval)
-                self._read_or_note()
+        if not self._console.is_terminal:
+            self._renew(self._console.print)
+        live = Live(self._table(), console=self._console, screen=True, auto_refresh=False)
+        try:
+            # Not as a context manager: a signal while it starts would leave the terminal as it is then.
+            live.start(refresh=True)
+            self._renew(partial(live.update, refresh=True))
+        finally:
+            live.stop()
+
+    def _renew(self, show: Callable[[RenderableType], object]) -> NoReturn:
+        while True:
+            show(self._table())
+            self._sleep(self._interval)
+            self._read_or_note()
 
     def _read(self) -> None:
         text = self._fetch()
