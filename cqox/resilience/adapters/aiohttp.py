@@ -83,15 +83,15 @@ class ResilientMiddleware:
         """
         with self._settings.hosts.policy_of(request.url.host_port_subcomponent or "") as policy:
             call = _Call(request, handler, self._settings)
-            returned: ClientResponse | None = None
             try:
                 with call.guarded():
                     returned = await policy.call(call.attempt)
             except FailedResponse as failed:
                 returned = failed.response
-            finally:
-                call.release_all_but(returned)
-            assert returned is not None
+            except BaseException:
+                call.release_all_but(None)
+                raise
+            call.release_all_but(returned)
             return returned
 
 

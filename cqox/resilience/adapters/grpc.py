@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import anyio
 import grpc
@@ -28,20 +28,11 @@ _SLACK = 0.05
 class Details(Protocol):
     """Description of a call of grpc.aio: `grpc.aio.ClientCallDetails`."""
 
-    @property
-    def method(self) -> bytes | str: ...
-
-    @property
-    def timeout(self) -> float | None: ...
-
-    @property
-    def metadata(self) -> Any: ...  # noqa: ANN401 - grpc.aio has no types
-
-    @property
-    def credentials(self) -> Any: ...  # noqa: ANN401 - likewise
-
-    @property
-    def wait_for_ready(self) -> bool | None: ...
+    method: Any  # bytes, which its own annotations call a text
+    timeout: float | None
+    metadata: Any
+    credentials: Any
+    wait_for_ready: bool | None
 
 
 type Continuation = Callable[[Any, Any], Awaitable[Any]]
@@ -158,10 +149,10 @@ class _Rpc(GuardedRequest):
         # A cancellation that reaches the task of grpc.aio comes back as another, which no cancel scope knows.
         done = anyio.Event()
 
-        def finish(_: object) -> None:
+        def end(_: object) -> None:
             done.set()
 
-        call.add_done_callback(finish)
+        call.add_done_callback(end)
         await done.wait()
         await call
         return _Answer(call)
@@ -190,7 +181,7 @@ class _Rpc(GuardedRequest):
             if name != "X-Request-Timeout-Ms":
                 metadata[name.lower()] = value
         return aio.ClientCallDetails(
-            cast("str", details.method),  # bytes or a string, as the application gave it
+            details.method,
             None if timeout == math.inf else timeout,
             metadata,
             details.credentials,
@@ -220,7 +211,7 @@ class _Interceptor:
     async def guard(self, continuation: Continuation, details: Details, request: object, *, streamed: bool) -> Any:  # noqa: ANN401 - grpc.aio has no types
         # grpc.aio runs interceptors in a task of their own; the deadline of the caller is a number there.
         run_for_awaiter()
-        method = details.method.decode() if isinstance(details.method, bytes) else details.method
+        method = details.method.decode() if isinstance(details.method, bytes) else str(details.method)
         with self._services.policy_of(method.strip("/").rpartition("/")[0]) as policy:
             idempotent = self._idempotent is not None and self._idempotent(method)
             rpc = _Rpc(continuation, details, request, idempotent=idempotent, streamed=streamed)
@@ -239,13 +230,13 @@ class _Interceptor:
 
 class _UnaryUnary(_Interceptor, aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
     async def intercept_unary_unary(
-        self, continuation: Continuation, client_call_details: aio.ClientCallDetails, request: object
+        self, continuation: Continuation, client_call_details: Details, request: object
     ) -> Any:  # noqa: ANN401 - grpc.aio has no types
         return await self.guard(continuation, client_call_details, request, streamed=False)
 
 
 class _UnaryStream(_Interceptor, aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
     async def intercept_unary_stream(
-        self, continuation: Continuation, client_call_details: aio.ClientCallDetails, request: object
+        self, continuation: Continuation, client_call_details: Details, request: object
     ) -> Any:  # noqa: ANN401 - grpc.aio has no types
         return await self.guard(continuation, client_call_details, request, streamed=True)

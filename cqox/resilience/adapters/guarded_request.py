@@ -1,10 +1,10 @@
 """A request that decides about its own retries and hedges while a policy calls it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextvars import Token
+from types import TracebackType
 
-from cqox.resilience.runtime.call_context import call_safety
+from cqox.resilience.runtime.call_context import CallSafety, call_safety
 
 __all__ = ["GuardedRequest"]
 
@@ -18,20 +18,27 @@ class GuardedRequest(ABC):
     def may_repeat(self, error: Exception | None) -> bool:
         """See `CallSafety.may_repeat`."""
 
-    @contextmanager
-    def guarded(self) -> Generator[None]:
+    def guarded(self) -> "_Deciding":
         """Let this request decide about the retries and hedges of the policy inside the block."""
-        token = call_safety.set(self)
-        try:
-            yield
-        finally:
-            call_safety.reset(token)
+        return _Deciding(self)
 
-    @contextmanager
-    def sending(self) -> Generator[None]:
+    def sending(self) -> "_Deciding":
         """Leave what the client calls by itself inside the block to the policies of those calls."""
-        token = call_safety.set(None)
-        try:
-            yield
-        finally:
-            call_safety.reset(token)
+        return _Deciding(None)
+
+
+class _Deciding:
+    __slots__ = ("_safety", "_token")
+
+    _token: Token[CallSafety | None]
+
+    def __init__(self, safety: CallSafety | None) -> None:
+        self._safety = safety
+
+    def __enter__(self) -> None:
+        self._token = call_safety.set(self._safety)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        call_safety.reset(self._token)

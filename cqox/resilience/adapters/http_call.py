@@ -5,6 +5,7 @@ It knows no HTTP client; the adapters of the clients do.
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from typing import cast
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.adapters.guarded_request import GuardedRequest
@@ -65,8 +66,8 @@ class HttpSettings[Q]:
         """
         self.hosts = HostPolicies(policies, max_hosts=max_hosts)
         self.failure_statuses = frozenset(failure_statuses)
-        for status in self.failure_statuses:
-            if type(status) is not int or not 100 <= status <= 599:
+        for status in cast("frozenset[object]", self.failure_statuses):
+            if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
                 raise ValueError(f"failure_statuses must be integers from 100 to 599, not {status!r}")
         check_callable("idempotent", idempotent)
         self._idempotent = idempotent

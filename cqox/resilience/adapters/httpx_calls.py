@@ -53,15 +53,15 @@ async def send(
     """Send a request through the policy of its host. A cancellation closes every response that was received."""
     with settings.hosts.policy_of(_host(request)) as policy:
         call = _AsyncCall(transport, request, library, settings, policy)
-        returned: httpx.Response | None = None
         try:
             with call.guarded():
                 returned = await policy.call(call.attempt)
         except library.failed as failed:
             returned = failed.response
-        finally:
-            await call.close_all_but(returned)
-        assert returned is not None
+        except BaseException:
+            await call.close_all_but(None)
+            raise
+        await call.close_all_but(returned)
         return returned
 
 
@@ -74,15 +74,15 @@ def send_sync(
     """Synchronous twin of `send`."""
     with settings.hosts.policy_of(_host(request)) as policy:
         call = _SyncCall(transport, request, library, settings, policy)
-        returned: httpx.Response | None = None
         try:
             with call.guarded():
                 returned = policy.call(call.attempt)
         except library.failed as failed:
             returned = failed.response
-        finally:
-            call.close_all_but(returned)
-        assert returned is not None
+        except BaseException:
+            call.close_all_but(None)
+            raise
+        call.close_all_but(returned)
         return returned
 
 

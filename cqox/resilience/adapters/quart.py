@@ -5,7 +5,7 @@ Quart is never imported here: the code that hands in an app has imported it.
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from cqox.resilience.adapters.problem_response import HANDLED, answer_expired, problem_response
 from cqox.resilience.propagation.asgi import DeadlineMiddleware
@@ -17,8 +17,9 @@ __all__ = ["QuartApp", "install"]
 class QuartApp(Protocol):
     """The part of `quart.Quart` that is used."""
 
-    asgi_app: Any
-    """The ASGI app inside of all middleware."""
+    @property
+    def asgi_app(self) -> Any:  # noqa: ANN401 - a method of the app, which takes its replacement all the same
+        """The ASGI app inside of all middleware."""
 
     def register_error_handler(self, code_or_exception: type[Exception], f: Callable[..., Any], /) -> None:
         """Register the handler of a class of exceptions."""
@@ -45,9 +46,11 @@ def install(
     Raises:
         ValueError: `max_seconds` is not above 0.
     """
-    app.asgi_app = DeadlineMiddleware(
+    middleware = DeadlineMiddleware(
         app.asgi_app, max_seconds=max_seconds, probe_paths=probe_paths, ceiling=ceiling, expired=answer_expired
     )
+    # As Quart's documentation does it; its own type is that of a method.
+    cast("Any", app).asgi_app = middleware
     for kind in HANDLED:
         app.register_error_handler(kind, _answer)
 

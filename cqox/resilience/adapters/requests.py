@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -95,17 +95,15 @@ class ResilientAdapter(HTTPAdapter):
 
         with self._settings.hosts.policy_of(_host(request)) as policy:
             call = _Call(request, send, timeout, self._settings, streamed=stream)
-            returned: Response | None = None
             try:
                 with call.guarded():
                     returned = policy.call(call.attempt)
             except FailedResponse as failed:
-                returned = failed.response
-                if returned is None:  # made by code of the user
-                    raise
-            finally:
-                call.close_all_but(returned)
-            assert returned is not None
+                returned = cast("Response", failed.response)
+            except BaseException:
+                call.close_all_but(None)
+                raise
+            call.close_all_but(returned)
             return returned
 
     def __reduce__(self) -> NoReturn:

@@ -130,7 +130,7 @@ def _waiters_of(future: Any) -> Iterator[Any]:  # noqa: ANN401 - a future of asy
     # A future of asyncio has imported it.
     asyncio: Any = sys.modules["asyncio"]
     gathers = isinstance(future, asyncio.tasks._GatheringFuture)
-    is_call = isinstance(future, asyncio.Task) and future in _run_for_awaiter
+    is_call = future in _run_for_awaiter
     for callback, _ in future._callbacks or ():
         owner = getattr(callback, "__self__", None)
         if isinstance(owner, asyncio.TaskGroup):
