@@ -25,9 +25,9 @@ __all__ = ["Session", "chosen", "dataset_of", "default_session"]
 
 _OF_SERVERS = frozenset(
     {
-        *("annotate", "annotation", "audit", "datasets", "delete_dataset", "delete_report", "erase_dataset"),
-        *("erasure", "health", "job", "looks", "read_again", "report", "reports", "share", "shares", "sheets"),
-        *("submit", "upload", "withdraw_share"),
+        *("annotate", "annotation", "audit", "columns", "datasets", "delete_dataset", "delete_report"),
+        *("erase_dataset", "erasure", "health", "job", "looks", "read_again", "report", "reports", "share"),
+        *("shares", "sheets", "sources", "submit", "upload", "withdraw_share"),
     }
 )
 

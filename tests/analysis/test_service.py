@@ -267,7 +267,8 @@ async def test_clean_up_reaches_every_tenant(analyses: Analyses, tmp_path: Path)
     analyses._tenants.clear()
     await analyses._settle_erasures()
     await analyses._expire()
-    assert erased == [("acme", record.dataset_id)]
+    # The chores of the engine may settle it too.
+    assert set(erased) == {("acme", record.dataset_id)}
     assert await acme.store.load(a_report(1).analysis_id) is None
     ended = await acme.store.job("left")
     assert ended is not None
