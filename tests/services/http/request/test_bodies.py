@@ -4,6 +4,7 @@ from contextlib import aclosing
 
 import pytest
 import trio
+import trio.testing
 from werkzeug.exceptions import RequestTimeout
 
 from cqox.errors import BodyCorrupted, InvalidRequest, LimitExceeded
@@ -169,6 +170,20 @@ async def test_a_stalled_client_is_answered_408_once_its_time_is_up(autojump_clo
     with pytest.raises(RequestTimeout, match="1 bytes in 15 s, where at least 15,360 are required"):
         await read_body(request_with(b"1", ended=False), max_bytes=10)
     assert trio.current_time() - began == pytest.approx(15)
+
+
+@pytest.mark.trio
+async def test_what_came_is_counted_also_where_the_stall_is_noticed_late(mock_clock):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(jump, mock_clock, 0.02, 60.0)
+        with pytest.raises(RequestTimeout, match="1 bytes in 15 s, where at least 15,360 are required"):
+            await read_body(request_with(b"1", ended=False), max_bytes=10)
+
+
+async def jump(clock, *times: float) -> None:
+    for seconds in times:
+        await trio.testing.wait_all_tasks_blocked()
+        clock.jump(seconds)
 
 
 async def sent(body, pieces, every: float) -> None:
