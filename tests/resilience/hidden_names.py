@@ -25,6 +25,11 @@ MODULES = frozenset({"cqox.resilience.runtime.event_loop", "cqox.resilience.runt
 LOST = {
     "runtime/test_joined_tasks.py": "children of gather and threads of pools see the deadline of the block that waits",
     "where_scopes_around_it_or_of_their_own_end_sooner[asyncio": "a deadline is in force in tasks with further scopes",
+    "runs_under_the_time_that_its_caller_gave_it[fastapi-": "plain handlers see the deadline in threads of pools",
+    "runs_under_the_time_that_its_caller_gave_it[fastapi on trio-": "likewise",
+    "runs_under_the_time_that_its_caller_gave_it[quart-": "likewise",
+    "test_scope_deadline.py::test_a_thread_of_the_pool_sees_it_in_real_time": "likewise, of the scopes around a block",
+    "test_grpc.py::test_the_time_left_is_the_deadline_of_the_call": "interceptors run in a task of their own",
     "test_the_cached_scope_identity_agrees_with_the_full_computation": "the identity of a scope, which saves time",
 }
 
