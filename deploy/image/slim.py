@@ -25,12 +25,15 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
         "cqox/chaos",
         "cqox/datasets",
         "cqox/diagnostics",
+        "cqox/engines",
         "cqox/estimators",
         "cqox/exports",
         "cqox/figures",
         "cqox/planning",
         "services/engine",
         "services/simulation",
+        # Of the resilience library, what is for apps of others.
+        "cqox/resilience/adapters",
         # It was needed to build; of the engine's packages some import it.
         "packaging",
         "packaging-*.dist-info",
