@@ -158,6 +158,17 @@ class Settings(ObjectSettings):
             services=("gateway", "up"),
         ),
     ] = 64 * 2**20
+    answer_cache_bytes: Annotated[
+        int,
+        About(
+            "CQOX_ANSWER_CACHE_BYTES",
+            "Reports and figures that the gateway keeps for five seconds; 0 keeps none. A deletion forgets them at "
+            "once; one through another gateway shows at most five seconds later.",
+            unit="bytes",
+            minimum=0,
+            services=("gateway", "up"),
+        ),
+    ] = 32 * 2**20
     max_rows: Annotated[
         int, About("CQOX_MAX_ROWS", "Most rows of a data set.", minimum=1, services=("engine", "up"))
     ] = 20_000_000

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cqox.security import Verdict
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
+from services.gateway.answer_cache import AnswerCache
 from services.gateway.audit import GatewayRecorder
 from services.gateway.authentication import KeyAuthenticator
 from services.gateway.dashboards import GatewayPanels
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> App:
     elif any(url.startswith("https:") for url in settings.engine_urls):
         _check_certificates()
     engines = EngineAccess()
+    engines.cache = AnswerCache(settings.answer_cache_bytes)
     gateway.asgi_http_class = DirectConnection
 
     @gateway.resource

@@ -1,6 +1,7 @@
 """The audit log at a gateway: what engines do not see is handed over to one of them.
 
-That is a request that is refused here for its missing permission, and an operation of the gateway itself.
+That is a request that is refused here for its missing permission or answered from memory, and an operation of the
+gateway itself.
 """
 
 import json
@@ -12,6 +13,7 @@ from cqox.contract.messages import Message
 from cqox.errors import DeadlineExceeded, EngineUnavailable
 from cqox.security import GATEWAY, AuditEvent, Outcome
 from cqox.tasks import open_task_group
+from services.gateway.answer_cache import is_from_cache
 from services.gateway.engine_client import Call
 from services.gateway.hop import HopWriter
 from services.gateway.routes import EngineAccess
@@ -41,8 +43,8 @@ class GatewayRecorder:
         self.queue = AuditQueue(self.hand_over)
 
     async def answered(self, request: AnyRequest, action: Action, status: int, location: str) -> Exception | None:
-        """Record an operation that the gateway carries out itself; an engine records every other one."""
-        if action.name in _OWN:
+        """Record what the gateway answers itself; an engine records every other request."""
+        if action.name in _OWN or is_from_cache(request.scope):
             self.cut(request, action, outcome_of(status))
         return None
 

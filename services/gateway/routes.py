@@ -1,8 +1,8 @@
 """The gateway's routes: each operation of the contract is forwarded to an engine under its policy."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -15,6 +15,7 @@ from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 from cqox.contract.messages import LANGUAGES, Message, translate_document
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from cqox.resilience.runtime.caller import caller
+from services.gateway.answer_cache import KEPT, AnswerCache
 from services.gateway.authentication import KeyAuthenticator
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Reply, ResponseContract, Streamed, end_to_end
@@ -35,6 +36,7 @@ from services.http.request.uploads import FORM_BYTES
 from services.http.response.plain import AnyResponse, PlainResponse
 from services.http.response.problems import describe
 from services.http.response.translation import translate_members
+from services.http.security.audited import Audited
 from services.http.security.requester import principal_of, seconds_until_known
 from services.http.server.app import App, ProxyHandler
 from services.http.statuses import NOT_CURED_BY_WAITING, is_error, is_server_error
@@ -88,12 +90,14 @@ class EngineAccess:
     Attributes:
         policies: set while the app serves.
         uploads: counts the bytes of uploads.
+        cache: keeps answers that do not change for a moment.
         writer: says to an engine who a request comes from; None where the services have no login.
         keys: what is known of API keys; None where the services have no login.
     """
 
     policies: EnginePolicies
     uploads = UploadQuota(None)
+    cache = AnswerCache(0)
     writer: HopWriter | None = None
     keys: KeyAuthenticator | None = None
 
@@ -132,7 +136,7 @@ def add_routes(app: App, engines: EngineAccess) -> None:
                 return await _streamed(request, streaming, given, final_event=True)
             return await _answer(request, await engines.policies.analyze(call, seconds=given.left), given)
 
-    def reading(what: Operation, most: float = READ_SECONDS) -> ProxyHandler:
+    def reading(what: Operation, most: float = READ_SECONDS) -> Callable[..., Awaitable[PlainResponse]]:
         async def read(request: AnyRequest, **parameters: str) -> PlainResponse:
             call = await asked(request, what, parameters)
             with serving_within(request, most) as given:
@@ -225,6 +229,14 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "revoke_key": revoke_key,
     }
     handlers |= special
+
+    def admitted(request: AnyRequest) -> AbstractContextManager[Granted]:
+        return serving_within(request, READ_SECONDS)
+
+    handlers |= {name: engines.cache.keeping(reading(operation(name)), admitted) for name in KEPT}
+    for name, handler in handlers.items():
+        if operation(name).audited is Audited.STORED:
+            handlers[name] = engines.cache.forgetting(handler)
     register(app, {name: _by_quart(handler) for name, handler in handlers.items()})
     for name in handlers.keys() - _STREAMED:
         answer_directly(app, operation(name), handlers[name])

@@ -397,3 +397,41 @@ def test_a_share_link_of_any_tenant_opens_its_report_without_a_key(keyed: Stack)
             assert client.get(f"/api/shared{part}", headers=token).status_code == 200, part
         # It is no key.
         assert client.get(path, headers=token).status_code == 401
+
+
+def test_an_answer_that_the_gateway_keeps_is_counted_recorded_and_gone_with_its_report(
+    keyed: Stack, steward: str
+) -> None:
+    with keyed.client() as client:
+        client.headers.update(bearer(steward))
+        content = TABLE + b"9,1\n"
+        uploaded = client.post("/api/datasets", files={"file": ("t.csv", content)}).json()
+        body = ASKED | {"dataset_id": uploaded["dataset_id"]}
+        report = client.post("/api/analyze/comprehensive", json=body).json()
+        path = f"/api/analyses/{report['analysis_id']}"
+        figure = f"{path}/figures/{next(iter(report['figures']))}.svg"
+        for each in (path, figure):
+            first, again = client.get(each), client.get(each)
+            assert ("age" in first.headers, again.headers["age"]) == (False, "0")
+            assert again.content == first.content
+            own = ("age", "date", "x-request-id", "x-trace-id")
+            fields = [
+                [field for field in found.headers.multi_items() if field[0] not in own] for found in (first, again)
+            ]
+            assert sorted(fields[0]) == sorted(fields[1])
+            assert again.headers["x-request-id"] != first.headers["x-request-id"]
+            assert "age" not in client.get(each, headers={"Cache-Control": "no-cache"}).headers
+            tag = {"If-None-Match": first.headers["etag"]}
+            assert [client.get(each, headers=tag).status_code for _ in range(2)] == [304, 304]
+        assert client.get(path, headers={"Authorization": "Bearer nobody"}).status_code == 401
+
+        auditor, about = bearer(make_key(keyed, "--tenant", "default", "--role", "auditor")), path.rpartition("/")[2]
+
+        def recorded() -> int:
+            wanted = {"action": "read_analysis", "object": f"analysis:{about}"}
+            return len(client.get("/api/audit", params=wanted, headers=auditor).json()["entries"])
+
+        # Of the five, two are answered by the gateway alone.
+        wait_until(lambda: recorded() == 5)
+        assert client.delete(path).status_code == 204
+        assert [client.get(each).status_code for each in (path, figure)] == [404, 404]

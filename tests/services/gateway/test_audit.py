@@ -8,6 +8,7 @@ import pytest
 
 from cqox.errors import DeadlineExceeded, EngineUnavailable
 from cqox.security import LOCAL
+from services.gateway.answer_cache import set_from_cache
 from services.gateway.audit import GatewayRecorder
 from services.http.contract.audit_operations import RecordedEvents
 from services.http.security.audited import Action, Audited
@@ -75,3 +76,19 @@ async def test_events_that_no_engine_takes_wait(engines: Engines, recorder: Gate
     engines.status = status
     with pytest.raises(EngineUnavailable):
         await recorder.hand_over([])
+
+
+@pytest.mark.trio
+async def test_a_request_that_no_engine_saw_is_handed_over(engines: Engines, recorder: GatewayRecorder) -> None:
+    reading = Action("read_analysis", Audited.QUEUED)
+    request = a_request()
+    request.view_args = {"analysis_id": "a" * 32}
+    assert await recorder.answered(request, reading, 200, "") is None
+    set_from_cache(request.scope)
+    assert await recorder.answered(request, reading, 200, "") is None
+    await recorder.queue.close()
+    (body,) = engines.bodies
+    given = RecordedEvents.model_validate_json(body)
+    assert [(each.action, each.object, each.outcome) for each in given.events] == [
+        ("read_analysis", f"analysis:{'a' * 32}", "done")
+    ]
