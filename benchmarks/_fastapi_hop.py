@@ -1,4 +1,4 @@
-"""A minimal gateway on FastAPI as the peer: one route, one long-lived httpx client, no policies."""
+"""A minimal gateway on FastAPI as the peer: two routes, one long-lived httpx client, no policies."""
 
 import os
 from collections.abc import AsyncIterator
@@ -26,4 +26,11 @@ async def analyze(request: Request) -> Response:
         content=await request.body(),
         headers={"content-type": request.headers.get("content-type", "application/json")},
     )
+    return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
+
+
+@app.get("/api/analyses/{path:path}")
+async def read(path: str, request: Request) -> Response:
+    """Return a report or a figure."""
+    answer = await request.app.state.client.get(f"/api/analyses/{path}")
     return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))

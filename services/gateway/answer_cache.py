@@ -36,7 +36,7 @@ _SHARE = 8
 _ASKED_WITH = (b"accept", b"accept-encoding", b"accept-language", b"if-none-match")
 """Request header fields that select an answer."""
 
-_ASKED_OF_AN_ENGINE = frozenset({b"cache-control", b"pragma", b"traceparent", b"transfer-encoding", b"content-length"})
+_ASKED_OF_AN_ENGINE = frozenset({b"cache-control", b"pragma", b"traceparent", b"transfer-encoding"})
 """Request header fields that an engine has to see; who traces a request wants to find its trace in the report."""
 
 _OF_THE_REQUEST = frozenset({"content-length", "ratelimit", "ratelimit-policy", "x-trace-id", "x-trace-url"})
@@ -58,7 +58,7 @@ class Question(NamedTuple):
             return None
         found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            if name in _ASKED_OF_AN_ENGINE:
+            if name in _ASKED_OF_AN_ENGINE or (name == b"content-length" and value != b"0"):
                 return None
             if name in _ASKED_WITH:
                 found[name] = found[name] + b"," + value if name in found else value
