@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import signal
 import sys
 from functools import partial
@@ -95,6 +96,9 @@ def _interval(text: str) -> float:
 
 def _token(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        token = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"cannot read {path}: {error}") from None
+    if not re.fullmatch("[!-~]+", token):
+        raise argparse.ArgumentTypeError(f"{path} holds no token of printable ASCII without spaces")
+    return token

@@ -39,7 +39,8 @@ def samples(text: str, prefix: str = "") -> Iterator[Sample]:
     Raises:
         NotMetrics: a line is none of the format.
     """
-    for number, line in enumerate(text.splitlines(), start=1):
+    # A label may hold whatever else Python takes for the end of a line.
+    for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             try:

@@ -1,7 +1,6 @@
 """Rows of the view: one for each part, from two readings of the metrics of an app."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -24,22 +23,20 @@ class Reading:
 
     Attributes:
         at: seconds of a monotonic clock.
-        values: by metric, name of the part and value of the second label, which is empty where there is none.
+        values: by name of the part, metric and value of the second label, which is empty where there is none.
     """
 
     at: float
-    values: Mapping[tuple[str, str, str], float]
+    values: Mapping[str, Mapping[str, Mapping[str, float]]]
 
     @property
     def names(self) -> list[str]:
         """Names of all parts, sorted."""
-        return sorted({name for _, name, _ in self.values})
+        return sorted(self.values)
 
-    def of(self, metric: Metric, name: str) -> dict[str, float]:
+    def of(self, metric: Metric, name: str) -> Mapping[str, float]:
         """Return the values of a part by the second label."""
-        return {
-            label: value for (shown, part, label), value in self.values.items() if shown == metric.name and part == name
-        }
+        return self.values.get(name, {}).get(metric.name, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +78,14 @@ def reading(samples: Iterable[Sample], at: float) -> Reading:
         at: seconds of a monotonic clock.
     """
     known = {_shown(metric): metric for metric in metrics.METRICS}
-    values = defaultdict[tuple[str, str, str], float](float)
+    values: dict[str, dict[str, dict[str, float]]] = {}
     for sample in samples:
         metric = known.get(sample.name) or known.get(sample.name.removesuffix(_RATIO))
         if metric is not None and "policy" in sample.labels and not math.isnan(sample.value):
             second = sample.labels.get(metric.labels[1], "") if len(metric.labels) > 1 else ""
-            values[metric.name, sample.labels["policy"], second] += sample.value
-    return Reading(at=at, values=dict(values))
+            of_metric = values.setdefault(sample.labels["policy"], {}).setdefault(metric.name, {})
+            of_metric[second] = of_metric.get(second, 0.0) + sample.value
+    return Reading(at=at, values=values)
 
 
 def rows(before: Reading | None, now: Reading) -> list[PartRow]:
@@ -112,7 +110,9 @@ def _row(name: str, before: Reading | None, now: Reading) -> PartRow:
     judged = outcomes.get("success", 0.0) + outcomes.get("failure", 0.0)
     return PartRow(
         name=name,
-        state={state: round(count) for state, count in now.of(metrics.CIRCUIT_STATE, name).items() if count > 0},
+        state={
+            state: round(count) for state, count in now.of(metrics.CIRCUIT_STATE, name).items() if 0 < count < math.inf
+        },
         calls=_sum(outcomes or admissions),
         failed=outcomes.get("failure", 0.0) / judged if judged > 0 else math.nan,
         rejected=_sum(_rates(metrics.REJECTIONS, name, before, now)),

@@ -28,13 +28,22 @@ def metrics_url(given: str) -> str:
         port = parts.port
     except ValueError:
         port = -1
-    if not parts.hostname or port == -1 or any(letter.isspace() for letter in given):
-        raise ValueError(f"the address has no host or no valid port: {given!r}")
+    if not given.isascii():
+        raise ValueError(f"the address must be in ASCII, with other letters as %XX or as a host of xn--: {given!r}")
+    if not _is_host(parts.hostname) or port == -1 or any(letter.isspace() for letter in given):
+        raise ValueError(f"the address has no valid host or no valid port: {given!r}")
     if parts.username is not None:
         raise ValueError("the address must hold no user and no password: name a file with --token-file")
     return urlunsplit(
         (parts.scheme, parts.netloc, parts.path if parts.path.strip("/") else "/metrics", parts.query, "")
     )
+
+
+def _is_host(name: str | None) -> bool:
+    try:
+        return bool((name or "").encode("idna"))
+    except UnicodeError:  # an empty part, or one that is too long
+        return False
 
 
 def fetch(url: str, *, timeout: float, token: str = "") -> str:
@@ -68,7 +77,7 @@ def fetch(url: str, *, timeout: float, token: str = "") -> str:
         raise Unreachable(f"{url} cannot be reached: {getattr(why, 'strerror', None) or why}") from error
     except TimeoutError as error:
         raise Unreachable(f"{url} does not answer within {timeout:g} s") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise Unreachable(f"{url} cannot be read: {error or type(error).__name__}") from error
     if len(body) > _MOST_BYTES:
         raise Unreachable(f"{url} answers with more than {_MOST_BYTES // 1024**2} MiB")

@@ -43,6 +43,15 @@ def test_a_token_is_read_from_its_file(server: MetricsServer, tmp_path: Path) ->
     assert {headers["Authorization"] for _, headers in server.asked} == {"Bearer secret"}
 
 
+@pytest.mark.parametrize("content", ["", "two\nlines", "snow\N{SNOWMAN}"])
+def test_a_file_without_a_token_is_a_wrong_command_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "token").write_text(content, encoding="utf-8")
+    finished = top("app", "--once", "--token-file", str(tmp_path / "token"))
+    assert finished.returncode == 2
+    assert "holds no token" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
 def test_nobody_there_is_1_with_a_sentence_and_no_traceback() -> None:
     for more in (["--once"], []):
         finished = top(f"127.0.0.1:{free_port()}", *more)

@@ -73,3 +73,9 @@ def test_what_is_not_in_the_format_is_refused_with_its_line(text: str) -> None:
 
 def test_nothing_has_no_samples() -> None:
     assert list(samples("")) == list(samples("# TYPE a counter\n\n")) == []
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_label_may_hold_any_end_of_a_line_but_the_newline(letter: str) -> None:
+    (sample,) = samples(f'name{{policy="a{letter}b"}} 1\r\n')
+    assert sample.labels == {"policy": f"a{letter}b"}

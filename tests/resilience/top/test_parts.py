@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -153,3 +154,21 @@ def test_an_app_without_policies_has_no_rows() -> None:
     shown = CollectorRegistry()
     shown.register(PolicyCollector(Registry()))
     assert rows(None, read(generate_latest(shown).decode(), 0.0)) == []
+
+
+def test_a_state_of_infinitely_many_circuits_is_none() -> None:
+    (row,) = rows(None, read('cqox_circuit_state{policy="a",state="open"} +Inf', 0.0))
+    assert dict(row.state) == {}
+
+
+class Unscanned(dict[str, dict[str, dict[str, float]]]):
+    """The values of a reading, which are only looked up."""
+
+    def items(self) -> NoReturn:
+        raise AssertionError("each part takes time with the number of all parts")
+
+
+def test_the_time_of_a_row_does_not_grow_with_the_number_of_parts() -> None:
+    now = read('cqox_timeouts_total{policy="a"} 4\ncqox_timeouts_total{policy="b"} 4', 1.0)
+    now = Reading(at=now.at, values=Unscanned(now.values))  # type: ignore[arg-type]
+    assert [row.name for row in rows(Reading(at=0.0, values=Unscanned()), now)] == ["a", "b"]

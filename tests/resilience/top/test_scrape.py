@@ -26,7 +26,21 @@ def test_an_address_is_completed(given: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "http://", "file:///etc/passwd", "ftp://app/", "app:port", "app:99999", "a b", "[::1"]
+    "given",
+    [
+        "",
+        "http://",
+        "file:///etc/passwd",
+        "ftp://app/",
+        "app:port",
+        "app:99999",
+        "a b",
+        "[::1",
+        "http://app/é",
+        "http://\N{SNOWMAN}.example",
+        "http://.example",
+        f"http://{64 * 'a'}.example",
+    ],
 )
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"address|IPv6"):
