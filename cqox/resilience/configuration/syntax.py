@@ -27,7 +27,7 @@ def read_document(path: Path) -> object:
         return _yaml(text, str(path))
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # it refuses integers of 4301 digits by a plain ValueError
         raise PolicyFileInvalid(str(path), [f"it is no TOML: {error}"]) from error
 
 
@@ -61,6 +61,9 @@ def _yaml(text: str, path: str) -> object:
         document = None if problems else yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise PolicyFileInvalid(path, [f"it is no YAML: {' '.join(str(error).split())}"]) from error
+    # PyYAML reads what looks like a date or a number, and is none, without looking.
+    except (ValueError, LookupError, AttributeError) as error:
+        raise PolicyFileInvalid(path, [f"it has a value that is none of its kind: {error}"]) from error
     if problems:
         raise PolicyFileInvalid(path, problems)
     return document
