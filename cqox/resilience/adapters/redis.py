@@ -31,17 +31,18 @@ IDEMPOTENT_COMMANDS: Final = frozenset(
     SMISMEMBER SORT_RO SRANDMEMBER SSCAN STRLEN SUBSTR SUNION TIME TTL TYPE XINFO XLEN XPENDING XRANGE XREAD
     XREVRANGE ZCARD ZCOUNT ZDIFF ZINTER ZINTERCARD ZLEXCOUNT ZMSCORE ZRANDMEMBER ZRANGE ZRANGEBYLEX
     ZRANGEBYSCORE ZRANK ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE ZUNION
-    EXPIRE EXPIREAT HMSET LSET LTRIM MSET PEXPIRE PEXPIREAT PSETEX SET SETEX
+    EXPIRE EXPIREAT HMSET LSET MSET PEXPIRE PEXPIREAT PSETEX SET SETEX
     """.split()  # noqa: SIM905 - a list of as many quoted names fills a page
 )
 """Commands whose effect and reply are the same when they are executed twice: those that read, and some that write.
 
 `DEL`, `SADD`, `HSET` and the like leave the same data, but reply how many were new: add them where nobody reads that.
+`LTRIM key 1 -1` takes another element each time: add `LTRIM` where it keeps the first, or the last, of a list.
 """
 
 # With these options the second execution has another effect or reply.
-_CONDITIONS = frozenset({"NX", "GT", "LT", "GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"})
-_CONDITIONAL = {"SET": 3, "EXPIRE": 3, "EXPIREAT": 3, "PEXPIRE": 3, "PEXPIREAT": 3}
+_CONDITIONS = frozenset({"NX", "GT", "LT", "GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE", "$"})
+_CONDITIONAL = {"SET": 3, "EXPIRE": 3, "EXPIREAT": 3, "PEXPIRE": 3, "PEXPIREAT": 3, "XREAD": 1}
 _KINDS = frozenset({Kind.REDIS, Kind.NETWORK, Kind.TIMEOUT})
 _SHORTEST_WAIT = 0.001
 

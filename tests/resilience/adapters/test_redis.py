@@ -12,6 +12,7 @@ import redis.asyncio
 from cqox.errors import DeadlineExceeded
 from cqox.resilience import AttemptFailed, Event, Hedge, Policy, Retry, deadline, subscribe
 from cqox.resilience.adapters.redis import IDEMPOTENT_COMMANDS, guard, is_idempotent, retry_commands
+from tests.servers.ports import free_port
 from tests.servers.redis import Redis
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
@@ -130,7 +131,8 @@ async def test_what_a_replica_refuses_is_repeated_on_a_new_connection(kind: str,
 async def test_a_cluster_that_is_down_is_asked_again(kind: str) -> None:
     server = Redis()
     try:
-        server.start(cluster_enabled="yes")
+        # By default it is 10,000 above the port, which may be no port.
+        server.start(cluster_enabled="yes", cluster_port=str(free_port()))
         async with Client(kind, server.port, repeating(3, 0.001)) as client:
             with pytest.raises(redis.exceptions.ClusterDownError):
                 await client.run("incr", "count")
@@ -195,6 +197,8 @@ def test_policies_that_could_execute_twice_are_refused() -> None:
         (("DEL", "key"), False),
         (("EVAL", "script", 0), False),
         (("LPOP", "key"), False),
+        (("XREAD", "BLOCK", 100, "STREAMS", "key", "1-0"), True),
+        (("XREAD", "BLOCK", 100, "STREAMS", "key", "$"), False),  # what is new after the second execution
         ((), False),
     ],
 )
@@ -214,5 +218,40 @@ def test_the_idempotent_commands_that_write_are_known_one_by_one(server: Redis) 
     writes = {name for name in IDEMPOTENT_COMMANDS & set(known) if "write" in known[name]}
     assert writes == {
         *("EXPIRE", "EXPIREAT", "PEXPIRE", "PEXPIREAT", "SET", "SETEX", "PSETEX"),
-        *("HMSET", "LSET", "LTRIM", "MSET"),
+        *("HMSET", "LSET", "MSET"),
     }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(
+            ("SET", "text", "b"),
+            ("SET", "text", "b", "XX"),
+            ("SETEX", "text", 100, "b"),
+            ("PSETEX", "text", 100000, "b"),
+        ),
+        *(("MSET", "text", "b", "new", "c"), ("HMSET", "hash", "field", "b"), ("LSET", "list", -1, "z")),
+        *(
+            ("EXPIRE", "text", 100),
+            ("PEXPIRE", "text", 100000),
+            ("EXPIREAT", "text", 2**33),
+            ("PEXPIREAT", "text", 2**43),
+        ),
+        *(("LTRIM", "list", 1, -1), ("LTRIM", "list", 0, -2), ("SET", "new", "b", "NX")),
+        *(("SADD", "set", "b"), ("DEL", "text"), ("LPUSH", "list", "z"), ("HSET", "hash", "new", "b")),
+    ],
+)
+def test_a_command_that_may_be_repeated_does_the_same_a_second_time(server: Redis, command: tuple[object, ...]) -> None:
+    with server.client() as admin:
+
+        def executed() -> tuple[object, object]:
+            reply = admin.execute_command(*command)
+            return reply, {key: admin.dump(key) for key in sorted(admin.keys())}
+
+        admin.flushall()
+        admin.set("text", "a")
+        admin.hset("hash", "field", "a")
+        admin.rpush("list", *"abcdef")
+        once = executed()
+        assert is_idempotent(*command) is (executed() == once)
