@@ -14,8 +14,9 @@ class RedisModel:
     """The script in Python; `test_redis_script` holds it to a real server.
 
     Attributes:
-        mode: "up"; "down": refuses; "slow": answers too late, and does what was asked; "lost": does what was asked, and
-            never answers; "hung": does nothing and never answers.
+        mode: "up"; "far": requests arrive late, and "back": answers arrive late, both in time for their client;
+            "down": refuses; "slow": answers too late, and does what was asked; "lost": does what was asked, and never
+            answers; "hung": does nothing and never answers.
         operations: the operations that it was asked for, in order.
     """
 
@@ -35,7 +36,8 @@ class RedisModel:
 
     async def eval(self, script: str, numkeys: int, /, *keys_and_args: str) -> list[object]:
         self.operations.append(keys_and_args[numkeys])
-        await anyio.sleep(0.001)
+        answers_late = self.mode == "back"
+        await anyio.sleep(0.2 if self.mode == "far" else 0.001)
         if self.mode == "down":
             raise Away("connection refused")
         if self.mode == "hung":
@@ -45,6 +47,8 @@ class RedisModel:
         answer = self.run(*keys_and_args[numkeys:])
         if self.mode in ("slow", "lost"):
             await anyio.sleep_forever()
+        if answers_late:
+            await anyio.sleep(0.2)
         return answer
 
     def run(self, operation: str, expected: str, *arguments: str) -> list[object]:

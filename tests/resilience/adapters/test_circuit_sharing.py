@@ -2,11 +2,13 @@
 
 import anyio
 
+from cqox.resilience import CircuitOpened
 from cqox.resilience.adapters.circuit_sharing import CircuitSharing, Sharing, Ticket, Verdict
 from cqox.resilience.adapters.shared_circuit import SharedCircuit
 from cqox.resilience.circuit.settings import CircuitSettings
-from cqox.resilience.circuit.state import Phase
+from cqox.resilience.circuit.state import Closed, Phase
 from cqox.resilience.runtime.clock import bind_clock
+from cqox.resilience.testing import capture_events
 from tests.resilience.adapters.redis_model import RedisModel
 from tests.resilience.conftest import Run
 
@@ -69,6 +71,40 @@ def test_a_closing_that_overtakes_a_refused_permit_is_not_undone(run: Run) -> No
             assert await sharing.acquire(3.0) == 0.0
             assert redis.probe_at == 0
             assert "open" not in redis.operations
+            group.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_an_answer_that_is_overtaken_by_a_closing_does_not_open_the_circuit_again(run: Run) -> None:
+    async def main() -> None:
+        redis = Overtaken()
+        sharing = sharing_with(redis)
+        sharing._refresh = 0.05
+        answered: list[object] = []
+
+        async def acquire() -> None:
+            answered.append(await sharing.acquire(3.0))
+
+        async with anyio.create_task_group() as group:
+            await group.start(sharing.run)
+            redis.run("open", "0", "0")
+            await anyio.sleep(0.1)
+            opened = str(sharing.generation)
+            redis.run("acquire", opened, "of another process", "60000", "1")
+            group.start_soon(acquire)
+            await anyio.sleep(0.05)  # its permit is refused, and the answer under way
+            redis.run("conclude", opened, "of another process", "success", "1", "5000")
+            await anyio.sleep(0.1)
+            closed = sharing_phase(sharing)
+            assert isinstance(closed, Closed)
+            assert answered == []
+            with capture_events(CircuitOpened) as openings:
+                await anyio.sleep(0.2)
+            assert len(answered) == 1
+            assert sharing_phase(sharing) is closed
+            assert sharing.generation == redis.generation
+            assert openings == []
             group.cancel_scope.cancel()
 
     run(main)

@@ -221,6 +221,32 @@ def test_a_probe_that_hangs_loses_its_permit_and_its_late_result_changes_nothing
     run(main)
 
 
+def test_a_success_after_the_lease_closes_nothing_although_redis_still_knows_the_lease(run: Run) -> None:
+    async def main() -> None:
+        redis = RedisModel()
+        async with processes(2, redis, probe_timeout=5.0) as (one, two):
+            await one.trip()
+            await anyio.sleep(RECOVERY + REFRESH)
+            # The lease begins here before the request, and in Redis when that arrives.
+            redis.mode = "far"
+
+            async def answer_late() -> None:
+                redis.mode = "up"
+                await anyio.sleep(4.9)
+
+            await one.breaker(answer_late)()
+            assert one.breaker.snapshot().stale == 1
+            await anyio.sleep(REFRESH + 0.1)
+            assert redis.probe_at
+            assert CircuitState.CLOSED not in (one.state, two.state)
+            assert redis.leases == {}
+            assert await two.call() == "answer"
+            await anyio.sleep(REFRESH + 0.1)
+            assert (one.state, two.state) == (CircuitState.CLOSED, CircuitState.CLOSED)
+
+    run(main)
+
+
 def test_a_cancelled_probe_gives_its_permit_to_another_process(run: Run) -> None:
     async def main() -> None:
         async with processes(2) as (one, two):

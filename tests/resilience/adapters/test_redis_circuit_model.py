@@ -19,6 +19,7 @@ from cqox.resilience.testing import VirtualTimeLoop
 from tests.resilience.adapters.redis_model import RedisModel
 
 PROCESSES, RECOVERY, LEASE, REFRESH, TIMEOUT = 3, 4.0, 3.0, 1.0, 0.25
+LATE = 0.2  # seconds that a request to Redis takes where it is far
 
 
 class Down(Exception):
@@ -61,6 +62,7 @@ class Processes(RuleBasedStateMachine):
             )
             for _ in range(PROCESSES)
         ]
+        self.generations = [0] * PROCESSES
         self.sharing = [self.loop.create_task(breaker.share()) for breaker in self.breakers]
         self.tasks: set[asyncio.Task[None]] = set()
         self.pass_time(0.1)
@@ -100,7 +102,8 @@ class Processes(RuleBasedStateMachine):
 
     def end(self, call: Call, error: Exception | None) -> None:
         breaker = self.breakers[call.process]
-        self.pass_time(0.01)  # earlier outcomes reach Redis
+        time = 0.01 if self.redis.mode == "up" else TIMEOUT + 0.01
+        self.pass_time(time)  # earlier outcomes reach Redis
         state, stale, operations = breaker.state, breaker.snapshot().stale, len(self.redis.operations)
         record = (self.redis.generation, self.redis.probe_at, self.redis.successes)
         call.error = error
@@ -109,8 +112,11 @@ class Processes(RuleBasedStateMachine):
         if breaker.snapshot().stale > stale:
             event("a stale result")
             assert breaker.state is state
-            self.pass_time(0.01)
-            if self.redis.mode == "up" and set(self.redis.operations[operations:]) <= {"conclude", "read"}:
+            self.pass_time(time)
+            if self.redis.mode in ("up", "far", "back") and set(self.redis.operations[operations:]) <= {
+                "conclude",
+                "read",
+            }:
                 assert record == (self.redis.generation, self.redis.probe_at, self.redis.successes)
 
     @rule(process=st.integers(0, PROCESSES - 1))
@@ -154,7 +160,7 @@ class Processes(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.pass_time(seconds)
 
-    @rule(mode=st.sampled_from(["up", "up", "up", "up", "down", "slow", "lost", "hung"]))
+    @rule(mode=st.sampled_from(["up", "up", "up", "up", "far", "back", "down", "slow", "lost", "hung"]))
     def turn_redis(self, mode: str) -> None:
         self.redis.mode = mode
 
@@ -172,9 +178,18 @@ class Processes(RuleBasedStateMachine):
         if not hasattr(self, "calls"):
             return
         now = self.loop.time()
-        valid = [call for call in self.calls if call.probe and call.shared and now - call.began < LEASE]
+        valid = [call for call in self.calls if call.probe and call.shared and now - call.began < LEASE - LATE]
         for generation in {call.generation for call in valid}:
             assert len([call for call in valid if call.generation == generation]) <= self.permits
+
+    @invariant()
+    def no_generation_returns(self) -> None:
+        if not hasattr(self, "calls"):
+            return
+        for process, breaker in enumerate(self.breakers):
+            generation = breaker.snapshot().generation
+            assert generation == 0 or generation >= self.generations[process]  # 0: Redis has lost its data
+            self.generations[process] = max(generation, self.generations[process])
 
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
