@@ -15,7 +15,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from anyio.lowlevel import EventLoopToken
 
-from cqox.resilience.adapters.redis_script import Answer, RedisScripts, answer_of
+from cqox.resilience.adapters.redis_script import Answer, RedisScripts, UnfitClient, answer_of
 from cqox.resilience.adapters.shared_circuit import SharedCircuit
 from cqox.resilience.circuit.state import Closed, Open, Phase
 from cqox.resilience.pipeline.events import Event, emit
@@ -293,9 +293,9 @@ class CircuitSharing:
         try:
             with anyio.fail_after(self._timeout):
                 answer = await answer_of(self._redis, self._keys, operation, *arguments)
-        except TypeError:
+        except UnfitClient:
             raise
-        except Exception as error:  # noqa: BLE001 - the client may be of any library
+        except Exception as error:  # noqa: BLE001 - the client may be of any library, and its answer none of the script
             self._degrade(error)
             return None
         if self.status is not Sharing.SHARED:

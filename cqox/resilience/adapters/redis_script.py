@@ -4,14 +4,15 @@ The script reads the time of Redis, so that no clock of a process matters. A gen
 milliseconds, and at least one more than the one before: it stays unique where Redis has lost its data.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
 
 from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
-__all__ = ["SCRIPT", "Answer", "RedisScripts", "ThreadedRedis", "answer_of"]
+__all__ = ["SCRIPT", "Answer", "RedisScripts", "ThreadedRedis", "UnfitClient", "answer_of"]
 
 SCRIPT = """
 local time = redis.call('TIME')
@@ -76,6 +77,10 @@ An operation changes nothing where the generation is another one. A lease that h
 """
 
 
+class UnfitClient(TypeError):
+    """The client blocks the event loop, or is an asynchronous one in threads: a mistake that no waiting mends."""
+
+
 class RedisScripts(Protocol):
     """A client that runs a script: `redis.asyncio.Redis` on asyncio, or `ThreadedRedis`."""
 
@@ -91,25 +96,37 @@ class _BlockingScripts(Protocol):
 class ThreadedRedis:
     """A blocking client in threads, for Trio and asyncio: `ThreadedRedis(redis.Redis(socket_timeout=0.5))`.
 
-    At most `threads` calls run at once. A cancelled call is abandoned; its thread ends with the timeout of the socket,
-    so give the client one.
+    At most `threads` calls of an event loop run at once. A cancelled call is abandoned; its thread ends with the
+    timeout of the socket, so give the client one.
     """
 
     def __init__(self, client: _BlockingScripts, *, threads: int = 4) -> None:
         """Args:
         client: a `redis.Redis`, or another client with its `eval`.
-        threads: limit on concurrent calls.
+        threads: limit on concurrent calls of an event loop.
         """
         self._client = client
         self._threads = threads
-        self._limiter: CapacityLimiter | None = None
+        # A limiter belongs to the event loop that it was made on.
+        self._limiters = RunVar[CapacityLimiter]("cqox_redis_threads")
 
     async def eval(self, script: str, numkeys: int, /, *keys_and_args: str) -> object:
-        """See `RedisScripts.eval`. A cancellation ends the wait, and not the call."""
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(self._threads)
+        """See `RedisScripts.eval`. A cancellation ends the wait, and not the call.
+
+        Raises:
+            UnfitClient: the client is asynchronous.
+        """
+        try:
+            limiter = self._limiters.get()
+        except LookupError:
+            self._limiters.set(limiter := CapacityLimiter(self._threads))
         call = partial(self._client.eval, script, numkeys, *keys_and_args)
-        return await to_thread.run_sync(call, limiter=self._limiter, abandon_on_cancel=True)
+        answer = await to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True)
+        if isinstance(answer, Awaitable):
+            if isinstance(answer, Coroutine):
+                answer.close()
+            raise UnfitClient(f"{self._client!r} is asynchronous: hand it in without ThreadedRedis")
+        return answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +150,12 @@ async def answer_of(redis: RedisScripts, keys: tuple[str, str], operation: str, 
     """Run the script.
 
     Raises:
-        TypeError: the client blocks instead of returning an awaitable.
+        UnfitClient: the client blocks instead of returning an awaitable.
         Exception: whatever the client raises.
     """
     returned = redis.eval(SCRIPT, len(keys), *keys, operation, *arguments)
     if not isinstance(returned, Awaitable):
-        raise TypeError(f"{redis!r} blocks the event loop: put it into ThreadedRedis")
+        raise UnfitClient(f"{redis!r} blocks the event loop: put it into ThreadedRedis")
     values = cast("Sequence[int | str | bytes]", await cast("Awaitable[object]", returned))
     granted, generation, left, wait = (int(value) for value in values)
     return Answer(

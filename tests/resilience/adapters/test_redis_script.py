@@ -200,3 +200,21 @@ def test_a_client_that_blocks_the_loop_is_refused() -> None:
     client.may_answer.set()
     with pytest.raises(TypeError, match="put it into ThreadedRedis"):
         anyio.run(answer_of, client, ("k", "l"), "read", "0")
+
+
+class Asynchronous:
+    async def eval(self, script: str, numkeys: int, /, *keys_and_args: str) -> object:
+        raise AssertionError("it is never awaited")
+
+
+def test_an_asynchronous_client_is_refused_in_threads() -> None:
+    with pytest.raises(TypeError, match="without ThreadedRedis"):
+        anyio.run(answer_of, ThreadedRedis(Asynchronous()), ("k", "l"), "read", "0")
+
+
+def test_one_client_in_threads_serves_event_loops_of_either_kind() -> None:
+    client = Blocking()
+    client.may_answer.set()
+    redis = ThreadedRedis(client)
+    for backend in ("trio", "asyncio", "trio"):
+        assert anyio.run(answer_of, redis, ("k", "l"), "read", "0", backend=backend).granted
