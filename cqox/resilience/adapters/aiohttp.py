@@ -53,24 +53,20 @@ class ResilientMiddleware:
         *,
         failure_statuses: Collection[int] = FAILURE_STATUSES,
         idempotent: Callable[[ClientRequest], bool] | None = None,
-        max_hosts: int = 1000,
     ) -> None:
         """Make a middleware.
 
         Args:
-            policies: one policy for all hosts, or a function that makes the policy of a host (`host`, or `host:port`
-                where the port is not that of the scheme).
+            policies: one policy for all hosts, or a function that returns the policy of a host (`host`, or `host:port`
+                where the port is not that of the scheme), such as `policy.for_key`.
             failure_statuses: statuses that the policy sees as a failure, from 100 to 599.
             idempotent: returns whether a request may be executed twice; None goes by its method and its
                 `Idempotency-Key`.
-            max_hosts: the most hosts whose policies are kept; one in use or with a circuit that is not closed stays.
 
         Raises:
             ValueError: a setting is out of its range.
         """
-        self._settings = HttpSettings(
-            policies, failure_statuses=failure_statuses, idempotent=idempotent, max_hosts=max_hosts
-        )
+        self._settings = HttpSettings(policies, failure_statuses=failure_statuses, idempotent=idempotent)
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send a request through its policy. A cancellation closes the connection in use.
@@ -81,18 +77,18 @@ class ResilientMiddleware:
             DeadlineExceeded: the deadline has passed.
             aiohttp.ClientError: the last attempt failed.
         """
-        with self._settings.hosts.policy_of(request.url.host_port_subcomponent or "") as policy:
-            call = _Call(request, handler, self._settings)
-            try:
-                with call.guarded():
-                    returned = await policy.call(call.attempt)
-            except FailedResponse as failed:
-                returned = failed.response
-            except BaseException:
-                call.release_all_but(None)
-                raise
-            call.release_all_but(returned)
-            return returned
+        policy = self._settings.hosts.policy_of(request.url.host_port_subcomponent or "")
+        call = _Call(request, handler, self._settings)
+        try:
+            with call.guarded():
+                returned = await policy.call(call.attempt)
+        except FailedResponse as failed:
+            returned = failed.response
+        except BaseException:
+            call.release_all_but(None)
+            raise
+        call.release_all_but(returned)
+        return returned
 
 
 class _Call(HttpCall):

@@ -40,7 +40,7 @@ type Continuation = Callable[[Any, Any], Awaitable[Any]]
 
 
 def resilient_interceptors(
-    policies: PolicySource, *, idempotent: Callable[[str], bool] | None = None, max_services: int = 1000
+    policies: PolicySource, *, idempotent: Callable[[str], bool] | None = None
 ) -> list[aio.ClientInterceptor]:
     """Make interceptors: `grpc.aio.insecure_channel(target, interceptors=resilient_interceptors(policy))`.
 
@@ -60,17 +60,16 @@ def resilient_interceptors(
     `failure_if`) get no message.
 
     Args:
-        policies: one policy for all services, or a function that makes the policy of a service, such as
-            `package.Service`.
+        policies: one policy for all services, or a function that returns the policy of a service, such as
+            `policy.for_key`; a service is given as `package.Service`.
         idempotent: returns whether a method, such as `/package.Service/Get`, may be executed twice; None means that no
             method may.
-        max_services: the most services whose policies are kept; one in use or with a circuit that is not closed stays.
 
     Raises:
         ValueError: a setting is out of its range.
     """
     check_callable("idempotent", idempotent)
-    services = HostPolicies(policies, max_hosts=max_services)
+    services = HostPolicies(policies)
     return [_UnaryUnary(services, idempotent), _UnaryStream(services, idempotent)]
 
 
@@ -212,15 +211,15 @@ class _Interceptor:
         # grpc.aio runs interceptors in a task of their own; the deadline of the caller is a number there.
         run_for_awaiter()
         method = details.method.decode() if isinstance(details.method, bytes) else str(details.method)
-        with self._services.policy_of(method.strip("/").rpartition("/")[0]) as policy:
-            idempotent = self._idempotent is not None and self._idempotent(method)
-            rpc = _Rpc(continuation, details, request, idempotent=idempotent, streamed=streamed)
-            answer: object = None
-            try:
-                with rpc.guarded():
-                    answer = await policy.call(rpc.attempt)
-            finally:
-                rpc.cancel_all_but(answer.call if isinstance(answer, _Answer) else None)
+        policy = self._services.policy_of(method.strip("/").rpartition("/")[0])
+        idempotent = self._idempotent is not None and self._idempotent(method)
+        rpc = _Rpc(continuation, details, request, idempotent=idempotent, streamed=streamed)
+        answer: object = None
+        try:
+            with rpc.guarded():
+                answer = await policy.call(rpc.attempt)
+        finally:
+            rpc.cancel_all_but(answer.call if isinstance(answer, _Answer) else None)
         if not isinstance(answer, _Answer):
             return answer  # the message or messages of a fallback
         if answer.error is not None:

@@ -51,20 +51,18 @@ class HttpSettings[Q]:
         *,
         failure_statuses: Collection[int],
         idempotent: Callable[[Q], bool] | None,
-        max_hosts: int,
     ) -> None:
         """Args:
-            policies: one policy for all hosts, or a function that makes that of a host, which is given as `host` or
+            policies: one policy for all hosts, or a function that returns that of a host, which is given as `host` or
                 `host:port`.
             failure_statuses: statuses that a policy sees as a failure, from 100 to 599.
             idempotent: returns whether a request may be executed twice; None goes by its method and its
                 `Idempotency-Key`.
-            max_hosts: see `HostPolicies`.
 
         Raises:
             ValueError: a setting is out of its range.
         """
-        self.hosts = HostPolicies(policies, max_hosts=max_hosts)
+        self.hosts = HostPolicies(policies)
         self.failure_statuses = frozenset(failure_statuses)
         for status in cast("frozenset[object]", self.failure_statuses):
             if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:

@@ -49,27 +49,23 @@ class ResilientTransport(httpx.AsyncBaseTransport):
         *,
         failure_statuses: Collection[int] = FAILURE_STATUSES,
         idempotent: Callable[[httpx.Request], bool] | None = None,
-        max_hosts: int = 1000,
     ) -> None:
         """Wrap a transport.
 
         Args:
-            policies: one policy for all hosts, or a function that makes the policy of a host (`host`, or `host:port`
-                where the port is not that of the scheme).
+            policies: one policy for all hosts, or a function that returns the policy of a host (`host`, or `host:port`
+                where the port is not that of the scheme), such as `policy.for_key`.
             transport: the transport that sends; `httpx.AsyncHTTPTransport()` by default. A client ignores its own
                 `verify`, `http2`, `limits` and the like where it is given a transport.
             failure_statuses: statuses that the policy sees as a failure, from 100 to 599.
             idempotent: returns whether a request may be executed twice; None goes by its method and its
                 `Idempotency-Key`.
-            max_hosts: the most hosts whose policies are kept; one in use or with a circuit that is not closed stays.
 
         Raises:
             ValueError: a setting is out of its range.
         """
         self._inner = transport or httpx.AsyncHTTPTransport()
-        self._settings = HttpSettings(
-            policies, failure_statuses=failure_statuses, idempotent=idempotent, max_hosts=max_hosts
-        )
+        self._settings = HttpSettings(policies, failure_statuses=failure_statuses, idempotent=idempotent)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request through its policy. A cancellation closes the connection in use.
@@ -112,7 +108,6 @@ class ResilientSyncTransport(httpx.BaseTransport):
         *,
         failure_statuses: Collection[int] = FAILURE_STATUSES,
         idempotent: Callable[[httpx.Request], bool] | None = None,
-        max_hosts: int = 1000,
     ) -> None:
         """Wrap a transport; see `ResilientTransport`.
 
@@ -120,9 +115,7 @@ class ResilientSyncTransport(httpx.BaseTransport):
             ValueError: a setting is out of its range.
         """
         self._inner = transport or httpx.HTTPTransport()
-        self._settings = HttpSettings(
-            policies, failure_statuses=failure_statuses, idempotent=idempotent, max_hosts=max_hosts
-        )
+        self._settings = HttpSettings(policies, failure_statuses=failure_statuses, idempotent=idempotent)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request through its policy; it raises as `ResilientTransport.handle_async_request`."""

@@ -51,18 +51,18 @@ async def send(
     settings: "HttpSettings[httpx.Request]",
 ) -> "httpx.Response":
     """Send a request through the policy of its host. A cancellation closes every response that was received."""
-    with settings.hosts.policy_of(_host(request)) as policy:
-        call = _AsyncCall(transport, request, library, settings, policy)
-        try:
-            with call.guarded():
-                returned = await policy.call(call.attempt)
-        except library.failed as failed:
-            returned = failed.response
-        except BaseException:
-            await call.close_all_but(None)
-            raise
-        await call.close_all_but(returned)
-        return returned
+    policy = settings.hosts.policy_of(_host(request))
+    call = _AsyncCall(transport, request, library, settings, policy)
+    try:
+        with call.guarded():
+            returned = await policy.call(call.attempt)
+    except library.failed as failed:
+        returned = failed.response
+    except BaseException:
+        await call.close_all_but(None)
+        raise
+    await call.close_all_but(returned)
+    return returned
 
 
 def send_sync(
@@ -72,18 +72,18 @@ def send_sync(
     settings: "HttpSettings[httpx.Request]",
 ) -> "httpx.Response":
     """Synchronous twin of `send`."""
-    with settings.hosts.policy_of(_host(request)) as policy:
-        call = _SyncCall(transport, request, library, settings, policy)
-        try:
-            with call.guarded():
-                returned = policy.call(call.attempt)
-        except library.failed as failed:
-            returned = failed.response
-        except BaseException:
-            call.close_all_but(None)
-            raise
-        call.close_all_but(returned)
-        return returned
+    policy = settings.hosts.policy_of(_host(request))
+    call = _SyncCall(transport, request, library, settings, policy)
+    try:
+        with call.guarded():
+            returned = policy.call(call.attempt)
+    except library.failed as failed:
+        returned = failed.response
+    except BaseException:
+        call.close_all_but(None)
+        raise
+    call.close_all_but(returned)
+    return returned
 
 
 class _Call(HttpCall):

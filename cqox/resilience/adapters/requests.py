@@ -47,7 +47,6 @@ class ResilientAdapter(HTTPAdapter):
         *,
         failure_statuses: Collection[int] = FAILURE_STATUSES,
         idempotent: Callable[[PreparedRequest], bool] | None = None,
-        max_hosts: int = 1000,
         pool_connections: int = 10,
         pool_maxsize: int = 10,
         pool_block: bool = False,
@@ -55,12 +54,11 @@ class ResilientAdapter(HTTPAdapter):
         """Make an adapter. It makes no retries of urllib3, which would multiply those of the policy.
 
         Args:
-            policies: one policy for all hosts, or a function that makes the policy of a host (`host`, or `host:port`
-                where the port is not that of the scheme).
+            policies: one policy for all hosts, or a function that returns the policy of a host (`host`, or `host:port`
+                where the port is not that of the scheme), such as `policy.for_key`.
             failure_statuses: statuses that the policy sees as a failure, from 100 to 599.
             idempotent: returns whether a request may be executed twice; None goes by its method and its
                 `Idempotency-Key`.
-            max_hosts: the most hosts whose policies are kept; one in use or with a circuit that is not closed stays.
             pool_connections: see `requests.adapters.HTTPAdapter`.
             pool_maxsize: see there.
             pool_block: see there.
@@ -68,9 +66,7 @@ class ResilientAdapter(HTTPAdapter):
         Raises:
             ValueError: a setting is out of its range.
         """
-        self._settings = HttpSettings(
-            policies, failure_statuses=failure_statuses, idempotent=idempotent, max_hosts=max_hosts
-        )
+        self._settings = HttpSettings(policies, failure_statuses=failure_statuses, idempotent=idempotent)
         super().__init__(pool_connections=pool_connections, pool_maxsize=pool_maxsize, pool_block=pool_block)
 
     def send(
@@ -93,18 +89,18 @@ class ResilientAdapter(HTTPAdapter):
         def send(attempt: PreparedRequest, limit: _Timeout) -> Response:
             return super(ResilientAdapter, self).send(attempt, stream, limit, verify, cert, proxies)
 
-        with self._settings.hosts.policy_of(_host(request)) as policy:
-            call = _Call(request, send, timeout, self._settings, streamed=stream)
-            try:
-                with call.guarded():
-                    returned = policy.call(call.attempt)
-            except FailedResponse as failed:
-                returned = cast("Response", failed.response)
-            except BaseException:
-                call.close_all_but(None)
-                raise
-            call.close_all_but(returned)
-            return returned
+        policy = self._settings.hosts.policy_of(_host(request))
+        call = _Call(request, send, timeout, self._settings, streamed=stream)
+        try:
+            with call.guarded():
+                returned = policy.call(call.attempt)
+        except FailedResponse as failed:
+            returned = cast("Response", failed.response)
+        except BaseException:
+            call.close_all_but(None)
+            raise
+        call.close_all_but(returned)
+        return returned
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an adapter with policies cannot be pickled: their state belongs to this process")

@@ -189,19 +189,15 @@ def test_a_circuit_opens_and_rejects_without_a_call(call: Call) -> None:
 
 
 def test_each_service_has_its_policy(call: Call) -> None:
-    made: list[str] = []
-
-    def policy_of(service: str) -> Policy:
-        made.append(service)
-        return retrying()
+    services = retrying()
 
     async def main() -> None:
-        async with connected(policy_of) as stub:
+        async with connected(services.for_key) as stub:
             await call(stub)
             await call(stub)
 
     run(main)
-    assert made == ["engine.Engine"]
+    assert list(services.keys()) == ["engine.Engine"]
 
 
 def test_the_time_left_is_the_deadline_of_the_call(call: Call) -> None:
@@ -432,7 +428,7 @@ def test_a_fallback_returns_the_message_or_the_messages(call: Call) -> None:
 
 
 def test_nonsense_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_hosts must be an integer of at least 1"):
-        resilient_interceptors(retrying(), max_services=0)
+    with pytest.raises(ValueError, match="policies must be callable"):
+        resilient_interceptors("engine")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="idempotent must be callable"):
         resilient_interceptors(retrying(), idempotent={GET})  # type: ignore[arg-type]

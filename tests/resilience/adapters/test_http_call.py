@@ -81,7 +81,7 @@ def test_the_timeout_of_one_attempt_is_no_deadline_that_has_passed() -> None:
 @pytest.mark.parametrize("statuses", [[99], [600], [True], ["503"]])
 def test_a_status_that_is_none_is_refused(statuses: list[int]) -> None:
     with pytest.raises(ValueError, match="failure_statuses must be integers from 100 to 599"):
-        HttpSettings[object](POLICY, failure_statuses=statuses, idempotent=None, max_hosts=1)
+        HttpSettings[object](POLICY, failure_statuses=statuses, idempotent=None)
 
 
 def test_a_predicate_that_would_never_be_awaited_is_refused() -> None:
@@ -89,4 +89,4 @@ def test_a_predicate_that_would_never_be_awaited_is_refused() -> None:
         return True
 
     with pytest.raises(ValueError, match="idempotent must be a plain function"):
-        HttpSettings[object](POLICY, failure_statuses=[503], idempotent=idempotent, max_hosts=1)  # type: ignore[arg-type]
+        HttpSettings[object](POLICY, failure_statuses=[503], idempotent=idempotent)  # type: ignore[arg-type]
