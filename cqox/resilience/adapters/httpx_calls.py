@@ -33,14 +33,16 @@ class Library:
         request: the request.
         byte_stream: a body in memory.
         timeout: base class of its timeouts.
-        transports: transports that report a connection error only where nothing was sent.
+        own_async: its transport, whose connection errors prove that nothing was sent.
+        own_sync: the synchronous one.
         failed: exception of a response whose status counts as a failure.
     """
 
     request: "type[httpx.Request]"
     byte_stream: "type[httpx.ByteStream]"
     timeout: "type[httpx.TimeoutException]"
-    transports: tuple[type, ...]
+    own_async: "type[httpx.AsyncHTTPTransport]"
+    own_sync: "type[httpx.HTTPTransport]"
     failed: "type[httpx.HTTPStatusError]"
 
 
@@ -97,7 +99,7 @@ class _Call(HttpCall):
         settings: "HttpSettings[httpx.Request]",
         policy: Policy,
     ) -> None:
-        knows = isinstance(transport, library.transports)
+        knows = isinstance(transport, (library.own_async, library.own_sync))
         super().__init__(
             request.method,
             request.headers,

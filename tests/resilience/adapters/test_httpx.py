@@ -1,62 +1,13 @@
-"""The transports of httpx as transports: what they wrap is opened and closed with them."""
+"""The transports of httpx: its classes, and no other library. `test_httpx_transports` has what both libraries share."""
 
 import subprocess
 import sys
 
-import anyio
 import httpx
 import pytest
 
 from cqox.resilience import CircuitBreaker, Policy
-from cqox.resilience.adapters.httpx import FailedResponse, ResilientSyncTransport, ResilientTransport
-
-POLICY = Policy("wrapped", CircuitBreaker("wrapped"))
-
-
-class Inner(httpx.AsyncBaseTransport, httpx.BaseTransport):
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    async def __aenter__(self) -> "Inner":
-        self.events.append("enter")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.events.append("exit")
-
-    async def aclose(self) -> None:
-        self.events.append("close")
-
-    def __enter__(self) -> "Inner":
-        self.events.append("enter")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.events.append("exit")
-
-    def close(self) -> None:
-        self.events.append("close")
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_wrapped_transport_is_opened_and_closed(backend: str) -> None:
-    inner = Inner()
-
-    async def main() -> None:
-        async with httpx.AsyncClient(transport=ResilientTransport(POLICY, inner)):
-            pass
-        await httpx.AsyncClient(transport=ResilientTransport(POLICY, inner)).aclose()
-
-    anyio.run(main, backend=backend)
-    assert inner.events == ["enter", "exit", "close"]
-
-
-def test_the_wrapped_transport_of_a_plain_client_is_opened_and_closed() -> None:
-    inner = Inner()
-    with httpx.Client(transport=ResilientSyncTransport(POLICY, inner)):
-        pass
-    httpx.Client(transport=ResilientSyncTransport(POLICY, inner)).close()
-    assert inner.events == ["enter", "exit", "close"]
+from cqox.resilience.adapters.httpx import FailedResponse, ResilientSyncTransport
 
 
 def test_parts_see_a_status_error_with_its_response() -> None:
