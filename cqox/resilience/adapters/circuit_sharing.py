@@ -5,10 +5,12 @@ Everything runs on the event loop of the task that shares the circuit. What is l
 
 import logging
 import math
+import os
 import uuid
 from collections import deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from weakref import WeakSet
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
@@ -124,6 +126,7 @@ class CircuitSharing:
         if self._home is not None:
             raise RuntimeError(f"circuit breaker {self._circuit.name} is shared by another task already")
         self._home = running_loop()
+        _shared_here.add(self)
         self._waiter = TaskWaiter(Criticality.CRITICAL)
         self._synchronized = self._circuit.phase if isinstance(self._circuit.phase, Closed) else None
         unsubscribe = self._circuit.outbox.subscribe(lambda _: self._wake())
@@ -142,6 +145,12 @@ class CircuitSharing:
             self.status, self._home, self._waiter = Sharing.LOCAL, None, None
             self._conclude_locally()
             self._releases.clear()
+
+    def stay_with_parent(self) -> None:
+        """Leave a local circuit in a forked process: its task and its leases are those of the parent."""
+        self.status, self._home, self._waiter = Sharing.LOCAL, None, None
+        self._ended.clear()
+        self._releases.clear()
 
     @property
     def is_here(self) -> bool:
@@ -313,3 +322,16 @@ class CircuitSharing:
 
 def _milliseconds(seconds: float) -> str:
     return str(math.ceil(1000 * seconds))
+
+
+_shared_here: WeakSet[CircuitSharing] = WeakSet()
+
+
+def _after_fork() -> None:
+    for sharing in list(_shared_here):
+        sharing.stay_with_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    # Otherwise a half-open circuit would refuse every call of the child, which has no task that could ask Redis.
+    os.register_at_fork(after_in_child=_after_fork)

@@ -134,3 +134,59 @@ def send(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
+
+
+FORKED = """
+import os, threading
+
+import anyio
+
+from cqox.resilience.adapters.redis_circuit import RedisCircuitBreaker
+from tests.resilience.adapters.redis_model import RedisModel
+
+breaker = RedisCircuitBreaker("engine", RedisModel(), failure_threshold=1, recovery_timeout=0.01)
+
+
+async def answer(error=None):
+    if error is not None:
+        raise error
+    return "answer"
+
+
+async def child():
+    print(breaker.sharing)
+    try:
+        await breaker(answer)(OSError())
+    except OSError:
+        pass
+    await anyio.sleep(0.02)
+    print(await breaker(answer)())  # a probe that asks nobody
+    async with breaker.shared():
+        print(breaker.sharing)
+
+
+def run_child():
+    # The event loop of the parent is running in this thread, as far as asyncio knows.
+    thread = threading.Thread(target=anyio.run, args=(child,))
+    thread.start()
+    thread.join()
+
+
+async def main():
+    async with breaker.shared():
+        pid = os.fork()
+        if not pid:
+            run_child()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print(breaker.sharing)
+
+
+anyio.run(main)
+"""
+
+
+def test_a_forked_process_has_a_local_circuit_which_it_may_share_itself() -> None:
+    command = [sys.executable, "-u", "-W", "ignore", "-c", FORKED]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    assert finished.stdout.split() == ["local", "answer", "shared", "shared"]
