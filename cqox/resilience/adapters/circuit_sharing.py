@@ -232,14 +232,16 @@ class CircuitSharing:
         """Hand over outcomes and a local transition, and take over the shared state."""
         await self._deliver()
         phase = self._circuit.phase
-        if phase.mode is None and phase is not self._synchronized and isinstance(phase, Open | Closed):
-            await self._publish(phase)
+        moved = phase.mode is None and phase is not self._synchronized
+        if moved and isinstance(phase, Open | Closed) and not await self._publish(phase):
+            return  # a Redis that only reads would be found and lost again each time
         answer = await self._call("read", str(self.generation))
         if answer is not None:
             self._adopt(answer)
         await self._deliver()  # what waited for Redis to come back
 
-    async def _publish(self, phase: Open | Closed) -> None:
+    async def _publish(self, phase: Open | Closed) -> bool:
+        """Hand over a local transition; return False where Redis does not answer."""
         if isinstance(phase, Closed):
             answer = await self._call("close", str(self.generation))
         else:
@@ -247,11 +249,12 @@ class CircuitSharing:
             left = phase.seconds_left(now, recovery)
             answer = await self._call("open", str(self.generation), _milliseconds(left))
         if answer is None:
-            return
+            return False
         if answer.granted:
             self.generation, self._synchronized = answer.generation, phase
         else:
             self._adopt(answer)
+        return True
 
     async def _deliver(self) -> None:
         settings = self._circuit.settings

@@ -16,8 +16,9 @@ class RedisModel:
 
     Attributes:
         mode: "up"; "far": requests arrive late, and "back": answers arrive late, both in time for their client;
-            "down": refuses; "slow": answers too late, and does what was asked; "lost": does what was asked, and never
-            answers; "hung": does nothing and never answers; "nil": does nothing and answers with nothing.
+            "down": refuses; "full": refuses what writes; "slow": answers too late, and does what was asked; "lost":
+            does what was asked, and never answers; "hung": does nothing and never answers; "nil": does nothing and
+            answers with nothing.
         operations: the operations that it was asked for, in order.
     """
 
@@ -41,6 +42,8 @@ class RedisModel:
         await anyio.sleep(0.2 if self.mode == "far" else 0.001)
         if self.mode == "down":
             raise Away("connection refused")
+        if self.mode == "full" and keys_and_args[numkeys] != "read":
+            raise Away("out of memory")
         if self.mode == "nil":
             return cast("list[object]", None)
         if self.mode == "hung":

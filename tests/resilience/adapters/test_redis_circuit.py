@@ -309,6 +309,23 @@ def test_without_redis_each_process_decides_by_itself_and_says_so(run: Run, mode
     run(main)
 
 
+def test_a_redis_that_only_reads_is_lost_once(run: Run) -> None:
+    async def main() -> None:
+        redis = RedisModel()
+        async with processes(1, redis) as (one,):
+            redis.mode = "full"
+            with capture_events(CircuitSharingLost, CircuitSharingRestored) as events:
+                await one.trip()
+                await anyio.sleep(RECOVERY / 2)
+                assert [type(event) for event in events] == [CircuitSharingLost]
+                redis.mode = "up"
+                await anyio.sleep(REFRESH + 0.1)
+                assert [type(event) for event in events] == [CircuitSharingLost, CircuitSharingRestored]
+                assert redis.probe_at
+
+    run(main)
+
+
 @pytest.mark.parametrize("mode", ["down", "hung", "slow", "lost"])
 def test_a_call_waits_for_redis_no_longer_than_its_timeout(run: Run, mode: str) -> None:
     async def main() -> None:
