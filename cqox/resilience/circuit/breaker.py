@@ -17,6 +17,7 @@ from cqox.resilience.pipeline.events import Listener
 from cqox.resilience.pipeline.part import Changes, Gate, Limit, StageContext
 from cqox.resilience.pipeline.permit import Admission, Permit
 from cqox.resilience.pipeline.registry import registry
+from cqox.resilience.pipeline.tally import Tally
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.ranges import Seconds, as_listed, as_seconds, check_name
@@ -196,6 +197,10 @@ class CircuitBreaker(Gate):
     def renew(self) -> None:
         """See `Part.renew`."""
         self._circuit = self._circuit.twin(self._circuit.clock.unbound(), self.key)
+
+    def tally(self) -> Tally:
+        """See `Part.tally`."""
+        return self._circuit
 
     def is_settled(self) -> bool:
         """Return whether it is closed; for that of a key, whether it would be the same if the key were new."""

@@ -307,13 +307,13 @@ class Circuit:
                 recent_calls=calls,
                 recent_failures=failures,
                 recent_slow=slow,
-                success=totals.success + totals.quiet.value(),
-                failure=totals.failure,
-                ignored=totals.ignored,
-                cancelled=totals.cancelled,
-                rejected=totals.rejected,
-                stale=totals.stale,
+                **{outcome.value: totals.of(outcome) for outcome in Outcome},
             )
+
+    def counts(self) -> dict[str, int]:
+        """Return the ended calls by outcome."""
+        with self.lock:
+            return {outcome.value: self.totals.of(outcome) for outcome in Outcome}
 
     def retry_after(self, now: float) -> float:
         """Return the seconds until the next probe, 0.0 where that is unknown."""

@@ -61,6 +61,11 @@ class Totals:
         name = outcome.value
         setattr(self, name, getattr(self, name) + 1)
 
+    def of(self, outcome: Outcome) -> int:
+        """Return the number of calls with this outcome, the quiet ones included."""
+        counted: int = getattr(self, outcome.value)
+        return counted + self.quiet.value() if outcome is Outcome.SUCCESS else counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitSnapshot:

@@ -200,9 +200,9 @@ class AdaptiveLimit(SlotGate):
                 limit=self.limit,
                 running=self._slots.taken,
                 queued=self._slots.waiting,
-                admitted=self._admitted,
-                rejected=self._rejected,
-                abandoned=self._abandoned,
+                admitted=self._tally.admitted,
+                rejected=self._tally.rejected,
+                abandoned=self._tally.abandoned,
                 cuts=self._aimd.generation,
             )
 

@@ -117,9 +117,9 @@ class Bulkhead(SlotGate):
                 max_queued=self._slots.queue_limit,
                 running=self._slots.taken,
                 queued=self._slots.waiting,
-                admitted=self._admitted,
-                rejected=self._rejected,
-                abandoned=self._abandoned,
+                admitted=self._tally.admitted,
+                rejected=self._tally.rejected,
+                abandoned=self._tally.abandoned,
             )
 
     def describe(self) -> str:

@@ -11,6 +11,7 @@ from typing import NoReturn
 from cqox.errors import RateLimited
 from cqox.resilience.limits.gcra import Gcra
 from cqox.resilience.pipeline.part import Gate, Permit
+from cqox.resilience.pipeline.tally import AdmissionTally, Tally
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.event_loop import task_or_loop
@@ -49,7 +50,7 @@ class RateLimit(Gate):
     keep their turns.
     """
 
-    __slots__ = ("_abandoned", "_admitted", "_clock", "_gcra", "_lock", "_max_wait", "_rejected", "name")
+    __slots__ = ("_clock", "_gcra", "_lock", "_max_wait", "_tally", "name")
 
     def __init__(
         self,
@@ -81,14 +82,18 @@ class RateLimit(Gate):
         self._clock = bind_clock(f"RateLimit {name!r}", clock)
         self._lock = Lock()
         self._gcra = Gcra(rate, capacity)
-        self._admitted = self._rejected = self._abandoned = 0
+        self._tally = AdmissionTally()
 
     def renew(self) -> None:
         """See `Part.renew`."""
         self._clock = self._clock.unbound()
         self._lock = Lock()
         self._gcra = Gcra(self._gcra.rate, self._gcra.capacity)
-        self._admitted = self._rejected = self._abandoned = 0
+        self._tally = AdmissionTally()
+
+    def tally(self) -> Tally:
+        """See `Part.tally`."""
+        return self._tally
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """Admit the call if a turn is available now; return None where it may wait for one.
@@ -99,7 +104,7 @@ class RateLimit(Gate):
         now = self._clock.checked_now()
         with self._lock:
             if self._gcra.take(now):
-                self._admitted += 1
+                self._tally.admitted += 1
                 return _PERMIT
         if self._max_wait == 0:
             self._refuse(now)
@@ -182,9 +187,9 @@ class RateLimit(Gate):
             return RateLimitSnapshot(
                 name=self.name,
                 available=self._gcra.level(now),
-                admitted=self._admitted,
-                rejected=self._rejected,
-                abandoned=self._abandoned,
+                admitted=self._tally.admitted,
+                rejected=self._tally.rejected,
+                abandoned=self._tally.abandoned,
             )
 
     def describe(self) -> str:
@@ -206,14 +211,14 @@ class RateLimit(Gate):
         longest = self._max_wait if deadline is None else min(self._max_wait, deadline.remaining())
         with self._lock:
             turn = self._gcra.reserve(now, longest)
-            self._admitted += turn is not None
+            self._tally.admitted += turn is not None
         if turn is None:
             self._refuse(now)
         return turn, turn - now
 
     def _refuse(self, now: float) -> NoReturn:
         with self._lock:
-            self._rejected += 1
+            self._tally.rejected += 1
             retry_after = self._gcra.seconds_until(now)
         self.refuse(RateLimited(self.name, retry_after=retry_after), self._clock.peek)
 
@@ -221,8 +226,8 @@ class RateLimit(Gate):
         now = self._clock.now()
         with self._lock:
             self._gcra.cancel(now, turn)
-            self._admitted -= 1
-            self._abandoned += 1
+            self._tally.admitted -= 1
+            self._tally.abandoned += 1
 
 
 def _rate_per_second(calls: object, seconds: object) -> float:

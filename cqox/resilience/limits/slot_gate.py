@@ -12,6 +12,7 @@ from typing import NoReturn
 from cqox.errors import BulkheadFull, DeadlineExceeded
 from cqox.resilience.limits.slots import Slots
 from cqox.resilience.pipeline.part import Gate, Permit
+from cqox.resilience.pipeline.tally import AdmissionTally, Tally
 from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter, Waiter
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
@@ -26,21 +27,25 @@ __all__ = ["SlotGate"]
 class SlotGate(Gate):
     """A gate with slots and a queue. Its permit releases one slot by `release`."""
 
-    __slots__ = ("_abandoned", "_admitted", "_clock", "_lock", "_rejected", "_slots", "name")
+    __slots__ = ("_clock", "_lock", "_slots", "_tally", "name")
 
     def __init__(self, name: str, limit: int, queue_limit: int, clock: Clock | TimeSource | None) -> None:
         self.name = check_name(name)
         self._clock = bind_clock(f"{self.kind} {name!r}", clock)
         self._lock = Lock()
         self._slots = Slots[Waiter](limit, queue_limit)
-        self._admitted = self._rejected = self._abandoned = 0
+        self._tally = AdmissionTally()
 
     def renew(self) -> None:
         """See `Part.renew`."""
         self._clock = self._clock.unbound()
         self._lock = Lock()
         self._slots = Slots[Waiter](self._slots.limit, self._slots.queue_limit)
-        self._admitted = self._rejected = self._abandoned = 0
+        self._tally = AdmissionTally()
+
+    def tally(self) -> Tally:
+        """See `Part.tally`."""
+        return self._tally
 
     @abstractmethod
     def new_permit(self) -> Permit:
@@ -54,7 +59,7 @@ class SlotGate(Gate):
         """
         with self._lock:
             entered = self._enter()
-            self._admitted += entered
+            self._tally.admitted += entered
             may_wait = self._slots.queue_limit > 0
         if entered:
             return self._permit()
@@ -118,7 +123,7 @@ class SlotGate(Gate):
             granted, evicted = slots.resize(
                 slots.limit if limit is None else limit, slots.queue_limit if queue_limit is None else queue_limit
             )
-            self._rejected += len(evicted)
+            self._tally.rejected += len(evicted)
             for waiter in granted:
                 self._grant(waiter)
         for waiter in granted:
@@ -136,10 +141,10 @@ class SlotGate(Gate):
     def _enter_or_enqueue(self, waiter: Waiter) -> bool:
         with self._lock:
             if self._enter():
-                self._admitted += 1
+                self._tally.admitted += 1
                 return True
             queued, evicted = self._enqueue(waiter)
-            self._rejected += evicted is not None
+            self._tally.rejected += evicted is not None
         if evicted is not None:
             evicted.wake()
         if not queued:
@@ -149,14 +154,14 @@ class SlotGate(Gate):
     def _refuse(self, *, counted: bool = False) -> NoReturn:
         if not counted:
             with self._lock:
-                self._rejected += 1
+                self._tally.rejected += 1
         self.refuse(BulkheadFull(self.name), self._clock.peek)
 
     def _remove_from_queue(self, waiter: Waiter) -> bool:
         with self._lock:
             if not self._slots.remove(waiter):
                 return False
-            self._abandoned += 1
+            self._tally.abandoned += 1
             return True
 
     def _stop_waiting(self, waiter: Waiter) -> None:
@@ -170,8 +175,8 @@ class SlotGate(Gate):
             if not waiter.granted:
                 return None
             waiter.granted = False
-            self._admitted -= 1
-            self._abandoned += 1
+            self._tally.admitted -= 1
+            self._tally.abandoned += 1
             return self._next(waiter)
 
     def _enter(self) -> bool:
@@ -189,7 +194,7 @@ class SlotGate(Gate):
 
     def _grant(self, waiter: Waiter) -> None:
         waiter.granted = True
-        self._admitted += 1
+        self._tally.admitted += 1
 
     def _wake(self, waiter: Waiter | None) -> None:
         while waiter is not None and not waiter.wake():

@@ -1,9 +1,10 @@
 """Values of the metrics that are read from the state of registered parts, and the labels of counters known before.
 
-Parts of one name are added up. A part that is registered by itself and belongs to several policies counts once.
+Parts of one name are added up, and so are those of the keys of a policy, with what forgotten keys have counted. A part
+that is registered by itself and belongs to several policies counts once.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
@@ -19,8 +20,10 @@ from cqox.resilience.limits.rate_limit import RateLimit
 from cqox.resilience.observability import metrics
 from cqox.resilience.observability.events import TRANSITIONS, Labels
 from cqox.resilience.observability.metrics import Metric
+from cqox.resilience.pipeline.key_twins import family
 from cqox.resilience.pipeline.part import Gate, Part
 from cqox.resilience.pipeline.registry import Registry
+from cqox.resilience.pipeline.tally import Tallied
 from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.retry import Retry
 
@@ -85,13 +88,28 @@ def _all_parts(policies: Registry) -> Iterator[Part]:
     return iter(found.values())
 
 
+def _of_all_keys[T: Tallied](owners: Iterable[T]) -> Iterator[T]:
+    for owner in owners:
+        yield from family(owner)[0]
+
+
+def _counts(owner: Tallied) -> Mapping[str, int]:
+    """Return the calls by outcome, of all keys that there are and were."""
+    members, ended = family(owner)
+    counts = Counter[str](ended)
+    for member in members:
+        tally = member.tally()
+        counts.update({} if tally is None else tally.counts())
+    return counts
+
+
 def _budgets(policies: Registry) -> Iterator[RetryBudget]:
     found = {id(retry.budget): retry.budget for retry in _parts(policies, Retry) if retry.budget is not None}
     return iter(found.values())
 
 
 def _circuit_states(policies: Registry) -> _Values:
-    for breaker in _parts(policies, CircuitBreaker):
+    for breaker in _of_all_keys(_parts(policies, CircuitBreaker)):
         now = breaker.snapshot().state
         for state in CircuitState:
             yield float(state is now), (breaker.name, state.value)
@@ -99,33 +117,28 @@ def _circuit_states(policies: Registry) -> _Values:
 
 def _circuit_calls(policies: Registry) -> _Values:
     for breaker in _parts(policies, CircuitBreaker):
-        snapshot = breaker.snapshot()
+        calls = _counts(breaker)
         for outcome in Outcome:
-            yield getattr(snapshot, outcome.value), (breaker.name, outcome.value)
+            yield calls[outcome.value], (breaker.name, outcome.value)
 
 
 def _available(policies: Registry) -> _Values:
-    for budget in _budgets(policies):
+    for budget in _of_all_keys(_budgets(policies)):
         snapshot = budget.snapshot()
         yield snapshot.available, (snapshot.name,)
 
 
 def _budget_requests(policies: Registry) -> _Values:
     for budget in _budgets(policies):
-        snapshot = budget.snapshot()
-        yield snapshot.granted, (snapshot.name, "granted")
-        yield snapshot.refused, (snapshot.name, "refused")
+        for outcome, count in _counts(budget).items():
+            yield count, (budget.name, outcome)
 
 
 def _admissions(policies: Registry) -> Iterator[tuple[Gate, Mapping[str, int]]]:
     """Yield each gate that admits calls to a limit, with its calls by outcome."""
     for limit in _gates(policies):
         if isinstance(limit, Bulkhead | AdaptiveLimit | RateLimit):
-            snapshot = limit.snapshot()
-            yield (
-                limit,
-                {"admitted": snapshot.admitted, "rejected": snapshot.rejected, "abandoned": snapshot.abandoned},
-            )
+            yield limit, _counts(limit)
         elif isinstance(limit, Shed):
             shed = limit.snapshot()
             yield limit, {"admitted": shed.admitted, "rejected": sum(shed.rejected.values())}
@@ -139,25 +152,25 @@ def _limit_calls(policies: Registry) -> _Values:
 
 def _rejections(policies: Registry) -> _Values:
     for breaker in _parts(policies, CircuitBreaker):
-        yield breaker.snapshot().rejected, (breaker.name, breaker.kind)
+        yield _counts(breaker)["rejected"], (breaker.name, breaker.kind)
     for limit, calls in _admissions(policies):
         yield calls["rejected"], (limit.name, limit.kind)
 
 
 def _running(policies: Registry) -> _Values:
-    for limit in _gates(policies):
+    for limit in _of_all_keys(_gates(policies)):
         if isinstance(limit, Bulkhead | AdaptiveLimit):
             yield limit.snapshot().running, (limit.name,)
 
 
 def _queued(policies: Registry) -> _Values:
-    for limit in _gates(policies):
+    for limit in _of_all_keys(_gates(policies)):
         if isinstance(limit, Bulkhead | AdaptiveLimit):
             yield limit.snapshot().queued, (limit.name,)
 
 
 def _limits(policies: Registry) -> _Values:
-    for limit in _gates(policies):
+    for limit in _of_all_keys(_gates(policies)):
         if isinstance(limit, Bulkhead):
             yield limit.snapshot().max_concurrent, (limit.name,)
         elif isinstance(limit, AdaptiveLimit):
@@ -165,7 +178,7 @@ def _limits(policies: Registry) -> _Values:
 
 
 def _rates(policies: Registry) -> _Values:
-    return ((limit.snapshot().available, (limit.name,)) for limit in _parts(policies, RateLimit))
+    return ((limit.snapshot().available, (limit.name,)) for limit in _of_all_keys(_parts(policies, RateLimit)))
 
 
 def _loads(policies: Registry) -> _Values:

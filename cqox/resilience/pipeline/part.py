@@ -31,6 +31,7 @@ from cqox.resilience.pipeline.events import CallRejected, Event
 from cqox.resilience.pipeline.key_twins import shallow_copy, twins_of
 from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
 from cqox.resilience.pipeline.results import ResultCheck
+from cqox.resilience.pipeline.tally import Tally
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.ranges import Seconds, as_seconds
 
@@ -159,6 +160,10 @@ class Part(ABC):
 
     def renew(self) -> None:  # noqa: B027 - most parts have no state
         """Give this copy of a part a state of its own; defined by parts that have one for each key."""
+
+    def tally(self) -> Tally | None:
+        """Return what counts its calls, which remains when the part of a key ends; None for one that counts nothing."""
+        return None
 
     def with_twins(self) -> "list[Self]":
         """Return this part and those of all keys, to change each of them in the same way."""

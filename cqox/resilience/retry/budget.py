@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Self
 
 from cqox.resilience.pipeline.key_twins import shallow_copy, twins_of
+from cqox.resilience.pipeline.tally import BudgetTally, Tally
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.ranges import check_name
@@ -62,11 +63,10 @@ class RetryBudget:
         "_bucket",
         "_clock",
         "_first_attempts",
-        "_granted",
         "_lock",
         "_ratio",
         "_recent",
-        "_refused",
+        "_tally",
         "_twins",
         "name",
     )
@@ -102,6 +102,10 @@ class RetryBudget:
         """Return the budget of `key`, with these settings; the same one as long as anything holds it."""
         return twins_of(self).of(key, self._twin)
 
+    def tally(self) -> Tally:
+        """Return what counts its retries."""
+        return self._tally
+
     def first_attempt(self) -> None:
         """Count a first attempt, which earns `ratio` of a retry. It is never delayed or denied."""
         if not self._arrivals.add() % _LOOK_AT_EVERY:
@@ -118,9 +122,9 @@ class RetryBudget:
         with self._lock:
             self._pay_in(now)
             if self._bucket.take(now):
-                self._granted += 1
+                self._tally.granted += 1
                 return True
-            self._refused += 1
+            self._tally.refused += 1
             return False
 
     def reconfigure(self, *, ratio: float | None = None, floor_per_second: float | None = None) -> None:
@@ -165,8 +169,8 @@ class RetryBudget:
                 available=self._bucket.level(now),
                 capacity=self._bucket.capacity,
                 first_attempts=self._first_attempts,
-                granted=self._granted,
-                refused=self._refused,
+                granted=self._tally.granted,
+                refused=self._tally.refused,
             )
 
     def _pay_in(self, now: float) -> None:
@@ -189,7 +193,8 @@ class RetryBudget:
         self._arrivals = AtomicCounter()
         self._recent = _Recent()
         self._bucket = TokenBucket(floor_per_second, _floor_capacity(floor_per_second))
-        self._first_attempts = self._granted = self._refused = 0
+        self._first_attempts = 0
+        self._tally = BudgetTally()
 
     def _resize(self, ratio: float | None, floor_per_second: float | None) -> None:
         now = self._clock.checked_now()

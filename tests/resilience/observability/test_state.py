@@ -1,6 +1,10 @@
 """Values that are read from registered parts: each part once, parts of one name added up, none that has ended."""
 
-from cqox.resilience import Bulkhead, CircuitBreaker, Policy, Registry, Retry, RetryBudget, Timeout
+import gc
+
+import pytest
+
+from cqox.resilience import Bulkhead, CircuitBreaker, CircuitOpen, Policy, Registry, Retry, RetryBudget, Timeout
 from cqox.resilience.observability import metrics
 from cqox.resilience.observability.state import births, read
 from cqox.resilience.testing import Script
@@ -30,6 +34,41 @@ def test_parts_of_one_name_are_added_up() -> None:
     kept[0].isolate()
     state = of(policies, metrics.CIRCUIT_STATE)
     assert (state["fetch", "open"], state["fetch", "closed"]) == (1, 2)
+
+
+def test_the_keys_of_a_policy_are_added_up_under_the_names_of_its_parts() -> None:
+    policies = Registry()
+    budget = RetryBudget(name="budget", floor_per_second=1.0)
+    hosts = Policy(
+        "hosts", Bulkhead(4, name="places"), CircuitBreaker("host", 1), Retry(2, 0.0, idempotent=True, budget=budget)
+    )
+    policies.add("hosts", hosts)
+    for host in ("a", "b"):
+        hosts.for_key(host).call(Script(1))
+    with pytest.raises(ConnectionResetError):
+        hosts.for_key("down").call(Script(ConnectionResetError()))
+    state, calls = of(policies, metrics.CIRCUIT_STATE), of(policies, metrics.CIRCUIT_CALLS)
+    assert (state["host", "open"], state["host", "closed"]) == (1, 3)
+    assert (calls["host", "success"], calls["host", "failure"]) == (2, 1)
+    assert of(policies, metrics.LIMIT_CALLS)["places", "admitted"] == 3
+    assert of(policies, metrics.BULKHEAD_LIMIT)["places",] == 16
+    assert of(policies, metrics.RETRY_BUDGET_REQUESTS)["budget", "granted"] == 1
+    with pytest.raises(CircuitOpen):
+        hosts.for_key("down").call(Script(1))
+    assert of(policies, metrics.REJECTIONS)["host", "CircuitBreaker"] == 1
+
+
+def test_what_a_forgotten_key_has_counted_stays_counted() -> None:
+    policies = Registry()
+    hosts = Policy("hosts", Bulkhead(4, name="places"), CircuitBreaker("host"), most_keys=2)
+    policies.add("hosts", hosts)
+    for host in range(300):
+        hosts.for_key(host).call(Script(1))
+    assert len(hosts.keys()) == 2
+    gc.collect()
+    assert of(policies, metrics.CIRCUIT_CALLS)["host", "success"] == 300
+    assert of(policies, metrics.LIMIT_CALLS)["places", "admitted"] == 300
+    assert of(policies, metrics.CIRCUIT_STATE)["host", "closed"] == 3
 
 
 def test_a_counter_of_events_has_no_state_and_is_known_before_by_its_labels() -> None:

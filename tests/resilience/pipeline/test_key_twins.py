@@ -3,7 +3,8 @@
 import gc
 import threading
 
-from cqox.resilience.pipeline.key_twins import KeyTwins, shallow_copy, twins_of
+from cqox.resilience.pipeline.key_twins import KeyTwins, family, shallow_copy, twins_of
+from cqox.resilience.pipeline.tally import AdmissionTally
 
 
 class Thing:
@@ -12,6 +13,9 @@ class Thing:
     def __init__(self) -> None:
         self.made_with = "old"
         self.state = [0]
+
+    def tally(self) -> AdmissionTally:
+        return AdmissionTally(admitted=2)
 
 
 class Labelled(Thing):
@@ -80,3 +84,16 @@ def test_a_shallow_copy_shares_all_attributes_and_no_twins() -> None:
     assert (copy.label, copy.extra, copy.made_with) == ("slot", "in the dictionary", "old")
     assert copy.state is thing.state
     assert not hasattr(copy, "_twins")
+
+
+def test_what_ended_twins_have_counted_remains_and_they_do_not() -> None:
+    thing = Thing()
+    assert family(thing) == ([thing], {})
+    kept = twins_of(thing).of("kept", Thing)
+    for number in range(1000):
+        twins_of(thing).of(number, Thing)
+    gc.collect()
+    assert len(twins_of(thing)._ended) < 100  # also where nobody asks
+    alive, ended = family(thing)
+    assert alive == [thing, kept]
+    assert ended == {"admitted": 2000, "rejected": 0, "abandoned": 0}
