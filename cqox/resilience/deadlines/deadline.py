@@ -7,7 +7,7 @@
 import math
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.pipeline.awaitables import Awaiting, must_be_awaited
@@ -79,6 +79,9 @@ class deadline(Wrapper):
             ValueError: a setting is out of its range.
             TypeError: both `seconds` and `at` are given.
         """
+        given = cast("object", at)
+        if isinstance(given, bool) or not isinstance(given, int | float | None):
+            raise ValueError(f"at must be a time as a number, or None, not {given!r}")
         absolute = at is None or not math.isnan(at)
         if absolute and seconds is not None:
             raise TypeError("a deadline takes seconds or at, not both")

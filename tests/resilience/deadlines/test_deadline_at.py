@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 
 import anyio
@@ -64,3 +65,9 @@ def test_a_deadline_is_one_of_both() -> None:
     for nothing in ({}, {"at": math.nan}):
         with pytest.raises(ValueError, match="seconds must be"):
             deadline(**nothing)
+
+
+@pytest.mark.parametrize("at", ["5", True, [5.0]])
+def test_a_time_that_is_no_number_is_refused_with_its_value(at: object) -> None:
+    with pytest.raises(ValueError, match=f"at must be a time as a number, or None, not {re.escape(repr(at))}"):
+        deadline(at=at)  # type: ignore[call-overload]
