@@ -119,7 +119,8 @@ def guard[C](client: C, policy: Policy, *, idempotent: Collection[str] = IDEMPOT
     """Put each command of `client` under `policy`, and return the client.
 
     The retry of redis-py is switched off. After READONLY the idle connections are closed, so that the next attempt
-    connects to what the address leads to by then. In synchronous code the wait for a reply ends at the deadline.
+    connects to what the address leads to by then. In synchronous code the wait for a reply ends at the deadline, except
+    for that of a cluster.
 
     Pipelines, subscriptions and monitors are not guarded: put the policy around the function that uses one.
 
