@@ -5,9 +5,10 @@ asyncpg itself is not imported: the pool that is handed in has all that is neede
 
 import math
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Literal, Protocol
 
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.adapters.transactions import Transactions, statement_timeout_ms
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
@@ -68,7 +69,12 @@ def transactions[C: AsyncpgConnection](
     @asynccontextmanager
     async def begin() -> AsyncGenerator[C]:
         seconds = remaining()
-        async with pool.acquire(timeout=None if seconds == math.inf else seconds) as connection:
+        async with AsyncExitStack() as stack:
+            limit = None if seconds == math.inf else seconds
+            try:
+                connection = await stack.enter_async_context(pool.acquire(timeout=limit))
+            except TimeoutError as error:
+                raise expired_deadline() or error from error
             async with connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable):
                 yield connection
 

@@ -11,7 +11,7 @@ from grpc import aio
 
 from cqox.resilience.adapters.guarded_request import GuardedRequest
 from cqox.resilience.adapters.host_policies import HostPolicies, PolicySource
-from cqox.resilience.adapters.http_call import expired_deadline
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.propagation.http import attempt_headers
 from cqox.resilience.retry.classification import is_transient

@@ -1,20 +1,17 @@
-"""One HTTP request through a policy: settings of the adapters, whether a request may be sent again, and its deadline.
+"""One HTTP request through a policy: settings of the adapters, and whether a request may be sent again.
 
 It knows no HTTP client; the adapters of the clients do.
 """
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
-from cqox.errors import DeadlineExceeded
 from cqox.resilience.adapters.guarded_request import GuardedRequest
 from cqox.resilience.adapters.host_policies import HostPolicies, PolicySource
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.propagation.http import IDEMPOTENCY_KEY
 from cqox.resilience.retry.classification import is_idempotent_method
 from cqox.resilience.retry.hedge import Hedge
-from cqox.resilience.runtime.ambient_deadline import in_force
 from cqox.resilience.runtime.call_context import call_key
 from cqox.resilience.runtime.ranges import check_callable
 
@@ -23,7 +20,6 @@ __all__ = [
     "LARGEST_KEPT_BODY",
     "HttpCall",
     "HttpSettings",
-    "expired_deadline",
     "is_short",
     "runs_alone",
 ]
@@ -128,14 +124,3 @@ def is_short(content_length: str | None) -> bool:
     """Return whether a `Content-Length` says that the body is short enough to be read at once."""
     length = content_length or ""
     return length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= LARGEST_KEPT_BODY
-
-
-def expired_deadline() -> DeadlineExceeded | None:
-    """Return the error of a timeout that was shortened to the deadline; None where the deadline has not passed.
-
-    The timeout of an attempt is no deadline: there the exception of the client is the failure.
-    """
-    deadline = in_force()
-    if deadline is None or deadline.attempt_seconds < math.inf or not deadline.passed(deadline.clock()):
-        return None
-    return DeadlineExceeded(deadline.seconds)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from cqox.resilience.adapters.http_call import HttpCall, HttpSettings, expired_deadline, is_short, runs_alone
+from cqox.resilience.adapters.http_call import HttpCall, HttpSettings, is_short, runs_alone
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.propagation.http import attempt_headers, shorten_timeouts

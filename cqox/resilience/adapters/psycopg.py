@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.adapters.transactions import BlockingTransactions, Transactions, statement_timeout_ms
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
@@ -42,19 +43,29 @@ def transactions(pool: object, policy: Policy, *, acquire: Policy | None = None)
     Raises:
         ValueError: a policy is unsuitable; see `Transactions`.
     """
-    from psycopg_pool import AsyncConnectionPool
+    from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
     source = cast("Any", pool)
 
     @asynccontextmanager
     async def begin() -> AsyncGenerator[Any]:
-        async with source.connection(timeout=_seconds()) as connection, connection.transaction():
-            yield connection
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(source.connection(timeout=_seconds()))
+            except PoolTimeout as error:
+                raise expired_deadline() or error from error
+            async with connection.transaction():
+                yield connection
 
     @contextmanager
     def begin_blocking() -> Generator[Any]:
-        with source.connection(timeout=_seconds()) as connection, connection.transaction():
-            yield connection
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(source.connection(timeout=_seconds()))
+            except PoolTimeout as error:
+                raise expired_deadline() or error from error
+            with connection.transaction():
+                yield connection
 
     if isinstance(pool, AsyncConnectionPool):
         return Transactions[Any](begin, policy, acquire=acquire, limit=_limit)

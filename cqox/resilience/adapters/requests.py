@@ -15,9 +15,9 @@ from cqox.resilience.adapters.http_call import (
     FAILURE_STATUSES,
     HttpCall,
     HttpSettings,
-    expired_deadline,
     is_short,
 )
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.propagation.http import attempt_headers
 

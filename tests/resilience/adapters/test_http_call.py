@@ -2,10 +2,8 @@
 
 import pytest
 
-from cqox.errors import DeadlineExceeded
-from cqox.resilience import CircuitBreaker, Hedge, Policy, Retry, Timeout, deadline, idempotency_key
-from cqox.resilience.adapters.http_call import HttpCall, HttpSettings, expired_deadline, is_short, runs_alone
-from cqox.resilience.testing import FakeClock
+from cqox.resilience import CircuitBreaker, Hedge, Policy, Retry, idempotency_key
+from cqox.resilience.adapters.http_call import HttpCall, HttpSettings, is_short, runs_alone
 
 POLICY = Policy("settings", CircuitBreaker("settings"))
 
@@ -60,22 +58,6 @@ def test_a_short_body_has_a_length(length: str | None, short: bool) -> None:
 def test_attempts_of_a_hedge_overlap() -> None:
     assert runs_alone(Policy("alone", Retry()))
     assert not runs_alone(Policy("together", Hedge(1.0), Retry()))
-
-
-def test_the_timeout_of_one_attempt_is_no_deadline_that_has_passed() -> None:
-    clock = FakeClock()
-    found: list[DeadlineExceeded | None] = []
-
-    def late() -> None:
-        found.append(expired_deadline())
-        clock.advance(3.0)
-        found.append(expired_deadline())
-
-    with deadline(3.0, clock=clock):
-        late()
-    Policy("attempt", Timeout(3.0, clock=clock)).call(late)
-    assert [None if error is None else error.seconds for error in found] == [None, 3.0, None, None]
-    assert expired_deadline() is None
 
 
 @pytest.mark.parametrize("statuses", [[99], [600], [True], ["503"]])

@@ -3,7 +3,8 @@
 import psycopg_pool
 import pytest
 
-from cqox.resilience import Policy, classify, deadline
+from cqox.errors import DeadlineExceeded
+from cqox.resilience import CircuitBreaker, Policy, classify, deadline
 from cqox.resilience.adapters.psycopg import transactions
 from cqox.resilience.adapters.transactions import retry_transactions
 from tests.servers.postgres import Postgres
@@ -15,10 +16,23 @@ def test_the_wait_for_a_connection_ends_at_the_deadline(postgres: Postgres) -> N
     def never(connection: object) -> None:
         raise AssertionError("there is no connection for it")
 
-    policy = Policy("transactions of psycopg", retry_transactions(2, 0.001))
+    policy = Policy("transactions of psycopg", CircuitBreaker("psycopg", 1), retry_transactions(2, 0.001))
+    acquire = Policy("connections of psycopg", CircuitBreaker("connections", 1))
     with psycopg_pool.ConnectionPool(postgres.url, min_size=1, max_size=1, open=False) as pool, pool.connection():
-        with deadline(0.05), pytest.raises(psycopg_pool.PoolTimeout) as caught:
-            transactions(pool, policy).run(never)
+        with deadline(0.05), pytest.raises(DeadlineExceeded) as caught:
+            transactions(pool, policy, acquire=acquire).run(never)
+    assert isinstance(caught.value.__cause__, psycopg_pool.PoolTimeout)
+    # A caller with little time, in a queue of this process, says nothing about the database.
+    assert policy.is_settled()
+    assert acquire.is_settled()
+
+
+def test_the_timeout_of_the_pool_is_an_error_of_its_own(postgres: Postgres) -> None:
+    policy = Policy("transactions of psycopg", CircuitBreaker("psycopg", 1))
+    options = {"min_size": 1, "max_size": 1, "timeout": 0.05}
+    with psycopg_pool.ConnectionPool(postgres.url, open=False, **options) as pool, pool.connection():
+        with pytest.raises(psycopg_pool.PoolTimeout) as caught:
+            transactions(pool, policy).run(lambda connection: None)
     assert classify(caught.value).sent == "never"
 
 
