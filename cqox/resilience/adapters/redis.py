@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from random import Random
 from typing import Any, Final, cast
 
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.retry.backoff import Jitter
@@ -184,6 +185,8 @@ def _guard_blocking(client: Any, policy: Policy, idempotent: Collection[str]) ->
         except Exception as error:
             if _is_read_only(error) and (pool := _pool_of(client)):
                 pool.disconnect(inuse_connections=False)
+            if type(error).__name__ == "TimeoutError" and (expired := expired_deadline()) is not None:
+                raise expired from error
             raise
 
     guarded = policy(attempt)

@@ -1,14 +1,16 @@
 """The adapter for asyncpg; transactions of all drivers are tested in `test_transactions`."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
 
-from cqox.resilience import DeadlineExceeded, Policy, classify, deadline
+from cqox.resilience import CircuitBreaker, DeadlineExceeded, Policy, classify, deadline
 from cqox.resilience.adapters.asyncpg import transactions
 from cqox.resilience.adapters.transactions import retry_transactions
+from cqox.resilience.testing import FakeClock
 from tests.servers.postgres import Postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
@@ -62,3 +64,28 @@ async def test_errors_of_asyncpg_are_classified_by_their_sqlstate(pool: Any) -> 
     assert (lost.code, lost.sent, lost.transient) == ("08003", "maybe", True)
     refused = classify(asyncpg.CannotConnectNowError())
     assert (refused.code, refused.sent, refused.transient) == ("57P03", "never", True)
+
+
+class Late:
+    """A pool whose own timer fires before the scope of the deadline does."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:
+        self.clock.advance(timeout or 0.0)
+        raise TimeoutError
+        yield
+
+
+async def test_a_pool_that_gives_up_at_the_deadline_is_not_to_blame() -> None:
+    clock = FakeClock()
+    policy = Policy("late", CircuitBreaker("late", 1, clock=clock))
+    with deadline(0.5, clock=clock), pytest.raises(DeadlineExceeded) as caught:
+        await transactions(Late(clock), policy).run(lambda connection: connection)
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert policy.is_settled()
+    with pytest.raises(TimeoutError) as own:
+        await transactions(Late(clock), policy).run(lambda connection: connection)
+    assert type(own.value) is TimeoutError

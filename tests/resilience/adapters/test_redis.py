@@ -10,7 +10,7 @@ import redis
 import redis.asyncio
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience import AttemptFailed, Event, Hedge, Policy, Retry, deadline, subscribe
+from cqox.resilience import AttemptFailed, CircuitBreaker, Event, Hedge, Policy, Retry, deadline, subscribe
 from cqox.resilience.adapters.redis import IDEMPOTENT_COMMANDS, guard, is_idempotent, retry_commands
 from tests.servers.ports import free_port
 from tests.servers.redis import Redis
@@ -152,12 +152,24 @@ async def test_a_deadline_ends_the_wait_and_the_connection_gives_no_old_reply(ki
     async with Client(kind, empty.port, repeating(1), socket_timeout=60) as client:
         await client.run("mset", {"old": "old", "new": "new"})
         with empty.frozen():
-            # In a thread the driver's own error comes through: nothing else can end its wait.
-            with pytest.raises((DeadlineExceeded, redis.TimeoutError)):
-                with deadline(0.2):
-                    await client.run("get", "old")
+            with pytest.raises(DeadlineExceeded), deadline(0.2):
+                await client.run("get", "old")
         assert await client.run("get", "new") == "new"
         assert await client.run("get", "old") == "old"
+
+
+def test_a_caller_with_little_time_does_not_open_the_circuit(empty: Redis) -> None:
+    policy = Policy("short", CircuitBreaker("short", 1))
+    with guard(redis.Redis(port=empty.port, socket_timeout=0.3), policy) as client:
+        client.get("connected")
+        with empty.frozen():
+            with pytest.raises(DeadlineExceeded) as caught, deadline(0.05):
+                client.get("key")
+            assert isinstance(caught.value.__cause__, redis.TimeoutError)
+            assert policy.is_settled()
+            with pytest.raises(redis.TimeoutError):
+                client.get("key")
+            assert not policy.is_settled()
 
 
 async def test_a_cancelled_command_leaves_no_reply_behind(empty: Redis) -> None:
