@@ -15,6 +15,7 @@ from typing import Concatenate, Final
 import anyio
 
 from cqox.errors import DeadlineExceeded
+from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
 from cqox.resilience.retry.backoff import Jitter
@@ -52,6 +53,10 @@ class _Progress:
 
 
 _progress: ContextVar[_Progress | None] = ContextVar("cqox_transaction_progress", default=None)
+
+
+def _is_statement_timeout(error: BaseException) -> bool:
+    return classify(error).code == "57014"
 
 
 def _is_rolled_back(error: BaseException) -> bool:
@@ -127,7 +132,8 @@ def statement_timeout_ms() -> int | None:
         return None
     if seconds <= 0:
         raise DeadlineExceeded(before_call=True)
-    return max(1, min(int(seconds * 1000), _LONGEST_MS))
+    # Rounded up: the statement ends just after the deadline, which then is the error.
+    return min(math.ceil(seconds * 1000), _LONGEST_MS)
 
 
 class Transactions[C]:
@@ -189,6 +195,8 @@ class Transactions[C]:
                 progress.step = _Step.COMMIT
             except BaseException as error:
                 await _leave(context, error)
+                if _is_statement_timeout(error) and (expired := expired_deadline()) is not None:
+                    raise expired from error
                 raise
             await context.__aexit__(None, None, None)
             return result
@@ -259,6 +267,8 @@ class BlockingTransactions[C]:
                 progress.step = _Step.COMMIT
             except BaseException as error:
                 _leave_blocking(context, error)
+                if _is_statement_timeout(error) and (expired := expired_deadline()) is not None:
+                    raise expired from error
                 raise
             context.__exit__(None, None, None)
             return result

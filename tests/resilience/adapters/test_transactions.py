@@ -307,10 +307,23 @@ def test_a_synchronous_statement_ends_at_the_deadline(sync_driver: Driver, postg
         sync_driver.value(connection, ADD.format("a"))
         sync_driver.value(connection, "SELECT pg_sleep(3600)")
 
-    with deadline(0.3):
-        with pytest.raises(Exception, match="statement timeout"):
-            sync_driver.transactions(retrying()).run(sleep)
+    policy = Policy("short", CircuitBreaker("short", 1), retry_transactions(3, 0.001))
+    with pytest.raises(DeadlineExceeded) as caught, deadline(0.3):
+        sync_driver.transactions(policy).run(sleep)
+    assert "statement timeout" in str(caught.value.__cause__)
+    assert policy.is_settled()  # the caller had less time than an answer may take
     assert counter(postgres) == 0
+
+
+def test_a_statement_timeout_of_the_function_itself_is_its_own_error(sync_driver: Driver, postgres: Postgres) -> None:
+    def sleep(connection: object) -> None:
+        sync_driver.value(connection, "SELECT set_config('statement_timeout', '20', true)")
+        sync_driver.value(connection, "SELECT pg_sleep(3600)")
+
+    policy = Policy("own", CircuitBreaker("own", 1))
+    with pytest.raises(Exception, match="statement timeout"):
+        sync_driver.transactions(policy).run(sleep)
+    assert not policy.is_settled()
 
 
 def test_an_error_of_a_synchronous_function_reaches_the_caller(sync_driver: Driver, postgres: Postgres) -> None:
@@ -343,7 +356,7 @@ def test_the_statement_timeout_is_whole_milliseconds_and_never_none_at_all() -> 
     clock = FakeClock()
     assert statement_timeout_ms() is None
     with deadline(2.0005, clock=clock):
-        assert statement_timeout_ms() == 2000
+        assert statement_timeout_ms() == 2001  # so that the deadline has passed when the statement ends
         clock.advance(2.0003)
         assert statement_timeout_ms() == 1  # 0 would be no limit
         clock.advance(1.0)
