@@ -15,15 +15,20 @@ __all__ = ["claim_turn", "drop_ended_turns", "release_turn"]
 
 
 def claim_turn(connection: sqlite3.Connection, keys: TenantKeys, key: str, token: str, seconds: float) -> bool:
-    """Acquire or renew the lease; return whether the token holds it now."""
+    """Acquire or renew the lease; return whether the token holds it now.
+
+    A lease that ends much later than one that is acquired now is from before the clock was set back. An engine that
+    still lives renews it; one that has ended would otherwise hold it until the clock is there again.
+    """
     now = clock.wall_time()
     with _not_durable(connection):
         return (
             connection.execute(
                 "INSERT INTO turns (tenant_id, key, token, held_until) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET token = excluded.token, held_until = excluded.held_until "
-                "WHERE turns.tenant_id = excluded.tenant_id AND (turns.token = excluded.token OR turns.held_until < ?)",
-                (keys.tenant_id, keys.stored(key), token, now + seconds, now),
+                "WHERE turns.tenant_id = excluded.tenant_id "
+                "AND (turns.token = excluded.token OR turns.held_until NOT BETWEEN ? AND ?)",
+                (keys.tenant_id, keys.stored(key), token, now + seconds, now, now + 2 * seconds),
             ).rowcount
             == 1
         )

@@ -66,6 +66,19 @@ def test_an_expired_lease_is_free_for_another(connection: Connection, request: p
     assert not claim_turn(connection, KEYS, "k", "one", 60)
 
 
+def test_a_lease_from_before_the_clock_was_set_back_is_free(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for ahead, free in ((50, False), (70, True), (7200, True)):
+        monkeypatch.setattr("cqox.clock.wall_time", lambda ahead=ahead: now + ahead)
+        assert claim_turn(connection, KEYS, f"k{ahead}", "of an engine that has ended", 60)
+        monkeypatch.setattr("cqox.clock.wall_time", lambda: now)
+        assert claim_turn(connection, KEYS, f"k{ahead}", "of another", 60) is free
+        # Held as any other from then on.
+        assert not claim_turn(connection, KEYS, f"k{ahead}", "third", 60)
+
+
 def test_only_expired_leases_are_dropped(connection: Connection, request: pytest.FixtureRequest) -> None:
     claim_turn(connection, KEYS, "short", "one", 60)
     claim_turn(connection, KEYS, "long", "one", 7200)
