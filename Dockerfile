@@ -35,7 +35,7 @@ COPY cqox cqox
 COPY cqox_assets cqox_assets
 COPY services services
 COPY packages packages
-RUN sh /image/install.sh --projects . packages/cqox-assets packages/cqox-services
+RUN sh /image/install.sh --projects . packages/cqox-analysis packages/cqox-assets packages/cqox-services
 RUN sh /image/install.sh --slim engine
 
 FROM ${PYTHON_IMAGE} AS service

@@ -46,10 +46,10 @@ $(BIN)/python:
 	@python=$$($(FIND_PYTHON)); echo "Creating $(VENV) with $$($$python --version)"; "$$python" -m venv $(VENV)
 
 # The services come last: an older `cqox`, to which the command belonged, would remove it when it is replaced.
-$(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml packages/cqox-assets/pyproject.toml packages/cqox-services/pyproject.toml
+$(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@echo "Installing what the services need (requirements.lock) ..."
 	@$(INSTALL) -r requirements.lock
-	@$(EDITABLE) --editable . --editable packages/cqox-assets
+	@$(EDITABLE) --editable . --editable packages/cqox-analysis --editable packages/cqox-assets
 	@$(EDITABLE) --editable packages/cqox-services
 	@touch $@
 

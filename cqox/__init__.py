@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cqox import forks as _forks  # noqa: F401 - from here on it watches forks
+from cqox import parts as _parts
 
 if TYPE_CHECKING:
     from cqox.api import methods
@@ -66,7 +67,7 @@ def __getattr__(name: str) -> object:
     try:
         module = import_module(_MODULES[name])
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "cqox":
+        if _parts.is_installed(error.name or ""):
             raise
         extra = "client" if name in _OF_CLIENTS else "engine"
         raise ModuleNotFoundError(

@@ -2,6 +2,8 @@
 
 import sys
 
+from cqox.parts import is_installed
+
 __all__ = ["main"]
 
 
@@ -10,7 +12,7 @@ def main() -> None:
     try:
         from cqox.cli.app import main as run
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "cqox":
+        if is_installed(error.name or ""):
             raise
         sys.exit(f"python -m cqox needs {error.name}, which is not installed: pip install 'cqox[engine]'")
     run("python -m cqox")

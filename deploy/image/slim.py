@@ -20,16 +20,8 @@ _WORTH_BYTES = 4096
 
 UNUSED: Mapping[str, tuple[str, ...]] = {
     "gateway": (
-        # Of cqox and its services, what computes: without NumPy and Polars it cannot even be imported.
-        "cqox/analysis",
+        # Of cqox and its services, what is for the engine. What computes is in `cqox-analysis`, which is not installed.
         "cqox/chaos",
-        "cqox/datasets",
-        "cqox/diagnostics",
-        "cqox/engines",
-        "cqox/estimators",
-        "cqox/exports",
-        "cqox/figures",
-        "cqox/planning",
         "services/engine",
         "services/simulation",
         # Of the resilience library, what is for apps of others.

@@ -1,4 +1,4 @@
-"""Wheels of the three distributions, and environments that hold some of them and what they require, without a network.
+"""Wheels of the distributions, and environments that hold some of them and what they require, without a network.
 
 An environment gets the wheels by pip. What they require is lent: each file or folder of those distributions is a link
 to the one that this test run has. So an environment holds what the metadata ask for and nothing else.
@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,19 +17,46 @@ from email.message import Message
 from email.parser import Parser
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from packaging.requirements import Requirement
 
-__all__ = ["PACKAGES", "ROOT", "Environment", "built", "clean_environment", "metadata_of", "run", "wheel_of"]
+__all__ = [
+    "CODE",
+    "LEFT_OUT",
+    "PACKAGES",
+    "ROOT",
+    "Environment",
+    "built",
+    "clean_environment",
+    "metadata_of",
+    "run",
+    "wheel_of",
+]
 
 ROOT = Path(__file__).parents[2]
 PACKAGES: Mapping[str, Path] = {
     "cqox": ROOT,
+    "cqox-analysis": ROOT / "packages" / "cqox-analysis",
     "cqox-assets": ROOT / "packages" / "cqox-assets",
     "cqox-services": ROOT / "packages" / "cqox-services",
 }
 """Distribution to the folder of its `pyproject.toml`."""
+
+
+def _hatch(name: str) -> dict[str, Any]:
+    settings = tomllib.loads((PACKAGES[name] / "pyproject.toml").read_text(encoding="utf-8"))
+    return cast("dict[str, Any]", settings["tool"]["hatch"]["build"])
+
+
+LEFT_OUT: Mapping[str, list[str]] = {"cqox": _hatch("cqox")["exclude"]}
+"""Distribution to the folders of its package that it leaves to another one."""
+CODE: Mapping[str, list[str]] = {
+    name: build["targets"]["wheel"].get("packages") or build["targets"]["wheel"]["only-include"]
+    for name, build in ((name, _hatch(name)) for name in PACKAGES)
+}
+"""Distribution to the folders that its wheel holds."""
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -99,11 +127,16 @@ class Environment:
         run(*pip, "install", "--no-deps", "--no-index", "--no-build-isolation", *arguments, cwd=self.folder)
 
     def install_wheels(self, requirement: str) -> None:
-        """Install all that a requirement of one of the three leads to: their wheels, and loans of the rest."""
-        wanted = set(self._closure([Requirement(requirement)], seen=set()))
+        """Install all that a requirement of one of ours leads to: our wheels, and loans of the rest."""
+        wanted = self.lend_requirements(requirement)
         self.install(*(wheel_of(self._wheels, name) for name in sorted(wanted & PACKAGES.keys())))
+
+    def lend_requirements(self, requirement: str) -> set[str]:
+        """Lend all that a requirement of one of ours leads to, but for ours; return the names of all."""
+        wanted = set(self._closure([Requirement(requirement)], seen=set()))
         for name in sorted(wanted - PACKAGES.keys()):
             self.lend(name)
+        return wanted
 
     def python(self, program: str) -> str:
         """Return what a program prints; fail if it does."""

@@ -51,7 +51,8 @@ def test_a_stage_builds_the_distributions_whose_code_it_copies(stage: str, distr
     packages = set()
     for folder in folders.split():
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))
-        packages |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+        wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+        packages |= {path.partition("/")[0] for path in wheel.get("packages") or wheel["only-include"]}
     assert packages == distributions
     # The version is read from the root's `pyproject.toml`.
     assert distributions | {"pyproject.toml", "packages"} <= copied(stage)

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)([^\\\n]*)", re.MULTILINE)
-_OURS = {"cqox", "cqox-assets"}
+_OURS = {"cqox", "cqox-analysis", "cqox-assets"}
 
 
 def locked(*names: str) -> dict[str, tuple[str, str]]:

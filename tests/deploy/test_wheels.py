@@ -1,4 +1,4 @@
-"""The three wheels hold all that they need and nothing else, and run where nothing of the tree is."""
+"""The wheels hold all that they need and nothing else, and run where nothing of the tree is."""
 
 import base64
 import html
@@ -16,14 +16,26 @@ import httpx
 import pytest
 
 from cqox.figures._typeface import Typeface
-from tests.deploy.installs import PACKAGES, ROOT, Environment, built, clean_environment, metadata_of, run, wheel_of
+from tests.deploy.installs import (
+    CODE,
+    LEFT_OUT,
+    PACKAGES,
+    ROOT,
+    Environment,
+    built,
+    clean_environment,
+    metadata_of,
+    run,
+    wheel_of,
+)
 from tests.servers.parent import ending_with_parent
 from tests.servers.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
-TOP = {"cqox": "cqox", "cqox-assets": "cqox_assets", "cqox-services": "services"}
+TOP = {"cqox": "cqox", "cqox-analysis": "cqox", "cqox-assets": "cqox_assets", "cqox-services": "services"}
 LICENCES = {
     "cqox": {"LICENSE"},
+    "cqox-analysis": {"LICENSE"},
     "cqox-assets": {"LICENSE", "cqox_assets/fonts/OFL.txt"},
     "cqox-services": {
         "LICENSE",
@@ -34,7 +46,7 @@ LICENCES = {
         "services/http/endpoints/static/swagger-ui/NOTICE",
     },
 }
-MOST_BYTES = {"cqox": 2_400_000, "cqox-assets": 3_500_000, "cqox-services": 1_500_000}
+MOST_BYTES = {"cqox": 1_400_000, "cqox-analysis": 1_250_000, "cqox-assets": 3_500_000, "cqox-services": 1_500_000}
 ANALYSIS = """
 import json, sys
 import cqox
@@ -82,13 +94,63 @@ def test_a_wheel_has_its_package_its_licences_and_nothing_else(distributions: Pa
     information = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     held = members(wheel)
     assert {path.partition("/")[0] for path in held} == {TOP[name], information}
-    assert f"{TOP[name]}/py.typed" in held
+    assert (f"{TOP[name]}/py.typed" in held) is (name != "cqox-analysis")
     assert {
         path.removeprefix(f"{information}/licenses/") for path in held if path.startswith(f"{information}/licenses/")
     } == LICENCES[name]
     assert wheel.stat().st_size < MOST_BYTES[name]
-    tracked = run("git", "ls-files", TOP[name], cwd=ROOT).splitlines() if (ROOT / ".git").exists() else []
-    assert set(tracked) <= held
+    tracked = run("git", "ls-files", *CODE[name], cwd=ROOT).splitlines() if (ROOT / ".git").exists() else []
+    left_out = tuple(f"{folder.strip('/')}/" for folder in LEFT_OUT.get(name, ()))
+    assert {path for path in tracked if not path.startswith(left_out)} <= held
+    assert not [path for path in held if path.startswith(left_out)]
+
+
+def test_what_one_distribution_leaves_out_another_one_has(distributions: Path) -> None:
+    assert [folder.strip("/") for folder in LEFT_OUT["cqox"]] == CODE["cqox-analysis"]
+    held = [members(wheel_of(distributions, name)) for name in ("cqox", "cqox-analysis")]
+    assert not held[0] & held[1]
+
+
+def older_cqox(distributions: Path, folder: Path) -> Path:
+    """A wheel of an older cqox, which still held everything."""
+    version = metadata_of(distributions, "cqox")["Version"]
+    information = f"cqox-0.0.{version}.dist-info"
+    older = folder / f"cqox-0.0.{version}-py3-none-any.whl"
+    with zipfile.ZipFile(older, "w") as archive:
+        for name in ("cqox", "cqox-analysis"):
+            for member in members(wheel_of(distributions, name)):
+                if member.startswith("cqox/"):
+                    archive.writestr(member, "")
+        archive.writestr(f"{information}/METADATA", f"Metadata-Version: 2.1\nName: cqox\nVersion: 0.0.{version}\n")
+        archive.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        files = [*archive.namelist(), f"{information}/RECORD"]
+        archive.writestr(f"{information}/RECORD", "".join(f"{file},,\n" for file in files))
+    return older
+
+
+@pytest.mark.parametrize("requirement", ["cqox[boost]", "cqox-analysis"])
+def test_an_upgrade_removes_nothing_that_another_distribution_has_taken_over(
+    distributions: Path, tmp_path: Path, requirement: str
+) -> None:
+    """Pip goes by what requires what: it replaces the old cqox before it installs the other one."""
+    environment = Environment(tmp_path, distributions)
+    environment.lend_requirements(requirement)
+    environment.install(older_cqox(distributions, tmp_path))
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--python",
+        environment.bin / "python",
+    ]
+    run(*pip, "install", "--upgrade", "--no-index", "--find-links", distributions, requirement, cwd=tmp_path)
+    for name in ("cqox", "cqox-analysis"):
+        for member in members(wheel_of(distributions, name)):
+            if member.startswith("cqox/"):
+                assert (environment.libraries / member).exists(), member
+    assert (environment.libraries / "cqox" / "parts.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -99,6 +161,9 @@ def test_a_source_distribution_has_what_its_wheel_is_built_from(distributions: P
         held = {member.name.partition("/")[2] for member in archive}
     folders = {path.partition("/")[0] for path in held if "/" in path}
     assert folders == {TOP[name], *({"docs", "examples"} if name == "cqox" else ())}
+    assert not [
+        path for path in held if path.startswith(tuple(each.strip("/") + "/" for each in LEFT_OUT.get(name, ())))
+    ]
     assert {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"} <= held
 
 
@@ -119,7 +184,7 @@ def test_the_wheels_of_the_tree_are_those_of_the_source_distributions(distributi
 
 def test_one_line_holds_the_version_and_the_services_require_it(distributions: Path) -> None:
     version = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert [metadata_of(distributions, name)["Version"] for name in PACKAGES] == version * 3
+    assert [metadata_of(distributions, name)["Version"] for name in PACKAGES] == version * len(PACKAGES)
     required = metadata_of(distributions, "cqox-services").get_all("Requires-Dist", [])
     of_cqox = [line for line in required if line.startswith("cqox")]
     assert of_cqox
@@ -213,7 +278,7 @@ def test_an_editable_install_runs_the_tree(distributions: Path, tmp_path: Path) 
     program = (
         "import cqox, cqox_assets, services; print(cqox.__path__[0], cqox_assets.__path__[0], services.__path__[0])"
     )
-    assert environment.python(program).split() == [str(ROOT / top) for top in TOP.values()]
+    assert environment.python(program).split() == [str(ROOT / top) for top in dict.fromkeys(TOP.values())]
     assert (environment.bin / "cqox").exists()
 
 

@@ -13,7 +13,7 @@ from cqox.contract.messages import Message
 __all__ = ["Requirement", "check_packages", "check_python", "of_extras"]
 
 _LEAST_PYTHON = (3, 13)
-_DISTRIBUTIONS = ("cqox", "cqox-assets", "cqox-services")
+_DISTRIBUTIONS = ("cqox", "cqox-analysis", "cqox-assets", "cqox-services")
 _NEEDED = ("", "engine")
 """The base and the extra that every command needs."""
 
