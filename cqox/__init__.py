@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cqox import forks as _forks  # noqa: F401 - from here on it watches forks
-from cqox import parts as _parts
 
 if TYPE_CHECKING:
     from cqox.api import methods
@@ -67,7 +66,9 @@ def __getattr__(name: str) -> object:
     try:
         module = import_module(_MODULES[name])
     except ModuleNotFoundError as error:
-        if _parts.is_installed(error.name or ""):
+        from cqox.parts import is_installed
+
+        if is_installed(error.name or ""):
             raise
         extra = "client" if name in _OF_CLIENTS else "engine"
         raise ModuleNotFoundError(

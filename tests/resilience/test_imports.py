@@ -101,12 +101,14 @@ OTHERS = {
 SLOW = {
     "asyncio",
     "concurrent.futures.thread",
+    "difflib",
     "email.utils",
     "http.client",
     "json",
     "socket",
     "ssl",
     "subprocess",
+    "tomllib",
     "trio",
 }
 """Modules that take long to import and that not every program needs."""
@@ -125,6 +127,12 @@ def test_the_import_of_the_library_loads_no_event_loop_and_nothing_slow() -> Non
     assert "cqox.resilience.circuit.breaker" in imported
     assert not imported & (SLOW | OTHERS)
     assert not [name for name in imported if name.startswith(("cqox.resilience.adapters", "cqox.resilience.top"))]
+
+
+def test_the_reader_of_policy_files_comes_with_the_first_policy_of_a_file() -> None:
+    program = "import cqox.resilience as r\n"
+    assert "cqox.resilience.configuration.policy_files" not in modules_after(program)
+    assert "cqox.resilience.configuration.policy_files" in modules_after(program + "r.registry.policy('store')")
 
 
 def test_plain_code_needs_no_event_loop() -> None:

@@ -6,6 +6,7 @@ All changes of a reload are validated first and then applied; a file with any pr
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -48,8 +49,9 @@ class PolicyFiles:
         self._waiting: dict[str, WeakSet[Binding]] = {}
         self._lock = Lock()
 
-    def load(self, path: Path) -> Mapping[str, Policy]:
+    def load(self, path: str | PathLike[str]) -> Mapping[str, Policy]:
         """See `Registry.load`."""
+        path = Path(path)
         content = read_policy_file(path)
         with self._lock:
             if path.absolute() in self._loaded:
@@ -59,8 +61,9 @@ class PolicyFiles:
             self._loaded[path.absolute()] = loaded
             return MappingProxyType(loaded.policies)
 
-    def reload(self, path: Path) -> tuple[str, ...]:
+    def reload(self, path: str | PathLike[str]) -> tuple[str, ...]:
         """See `Registry.reload`."""
+        path = Path(path)
         content = read_policy_file(path)
         with self._lock:
             loaded = self._loaded.get(path.absolute())
@@ -204,6 +207,3 @@ def _differences(before: PolicyFile, after: PolicyFile) -> list[str]:
 
 def _each(described: Described | tuple[Described, ...]) -> tuple[Described, ...]:
     return (described,) if isinstance(described, Described) else described
-
-
-Registry.new_files = PolicyFiles

@@ -5,7 +5,6 @@ An entry lives as long as its object. Of two objects with one name, the later ha
 
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
-from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Protocol, cast
 from weakref import WeakValueDictionary
@@ -61,11 +60,11 @@ class LoadedPolicy(NamedPolicy, Operable, Protocol):
 class PolicyFiles(Protocol):
     """The policy files of a registry; the methods are those of `Registry`."""
 
-    def load(self, path: Path) -> Mapping[str, LoadedPolicy]:
+    def load(self, path: str | PathLike[str]) -> Mapping[str, LoadedPolicy]:
         """See `Registry.load`."""
         ...
 
-    def reload(self, path: Path) -> tuple[str, ...]:
+    def reload(self, path: str | PathLike[str]) -> tuple[str, ...]:
         """See `Registry.reload`."""
         ...
 
@@ -82,7 +81,7 @@ class Registry:
     """Named policies and parts. Every operation except listing takes constant time."""
 
     new_files: ClassVar[Callable[["Registry"], PolicyFiles]]
-    """Creates the policy files of a registry; set by `configuration`, which imports every kind of part."""
+    """Creates the policy files of a registry; set by `configuration`, which knows every kind of part."""
 
     def __init__(self) -> None:
         self._files: PolicyFiles | None = None
@@ -129,7 +128,7 @@ class Registry:
             PolicyFileInvalid: with every problem of the file; nothing was created.
             OSError: the file cannot be read.
         """
-        return self._policy_files().load(Path(path))
+        return self._policy_files().load(path)
 
     def reload(self, path: str | PathLike[str]) -> tuple[str, ...]:
         """Set the policies of a loaded file to what it says now, without losing their state.
@@ -148,7 +147,7 @@ class Registry:
                 was changed.
             OSError: the file cannot be read.
         """
-        return self._policy_files().reload(Path(path))
+        return self._policy_files().reload(path)
 
     def policy(self, name: str) -> NamedPolicy:
         """Return a decorator for functions that name their policy, which may be created later.
@@ -254,10 +253,13 @@ class Registry:
         return f"<Registry: {len(self._entries)} policies and parts>"
 
     def _policy_files(self) -> PolicyFiles:
-        with self._lock:
-            if self._files is None:
-                self._files = Registry.new_files(self)
-            return self._files
+        if self._files is None:
+            # Outside of the lock, as it imports modules, which may add entries.
+            files = Registry.new_files(self)
+            with self._lock:
+                if self._files is None:
+                    self._files = files
+        return self._files
 
     def _next_free(self, key: str) -> str:
         """Return the next free numbered key; each step down undoes an earlier step up, so it is O(1) amortised."""
