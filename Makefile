@@ -248,6 +248,11 @@ coverage: $(VENV)/.mutants-ready $(VENV)/.bench-ready  ## lines and branches tha
 hidden-names: $(VENV)/.test-ready  ## the tests of the library without private names of AnyIO and Trio
 	@$(BIN)/python -m pytest -n0 -p tests.resilience.hidden_names tests/resilience
 
+# PYTHON on the command line alone: the one of `make setup` has a GIL.
+.PHONY: free-threading
+free-threading: $(VENV)/.test-ready  ## the tests of the library in a Python without a GIL (PYTHON=/path/to/python3.13t; two minutes)
+	@tests/resilience/free_threading/run.sh $(VENV) $(if $(filter command line,$(origin PYTHON)),"$(PYTHON)")
+
 .PHONY: mutants
 mutants: $(VENV)/.mutants-ready  ## changes of the code that no test notices (MUTANTS="--all 'cqox.resilience.retry.*'")
 	@$(BIN)/python -m tools.mutants $(MUTANTS)
@@ -289,6 +294,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/chaos/requirements.in -o deploy/chaos/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/sbom/requirements.in -o deploy/sbom/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate tests/servers/object_store/requirements.in -o tests/servers/object_store/requirements.lock
+	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate tests/resilience/free_threading/requirements.in -o tests/resilience/free_threading/requirements.lock
 
 .PHONY: clean
 clean:  ## remove .venv and caches

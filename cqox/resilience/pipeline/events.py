@@ -311,4 +311,6 @@ class Outbox:
             try:
                 emit(event, self.subscribers)
             finally:
-                self._delivering = False
+                # Under the lock: another thread either finds it False, or has queued what the next look finds.
+                with self._lock:
+                    self._delivering = False

@@ -21,6 +21,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 from weakref import WeakSet
 
@@ -303,6 +304,10 @@ class RetryPart(Part):
         """
 
 
+_dependence = Lock()
+"""Guards the `dependents` of all limits, which change when policies are made."""
+
+
 class Limit(Part):
     """A part that bounds the duration of one attempt.
 
@@ -320,14 +325,17 @@ class Limit(Part):
 
     def check_dependencies(self, pending: Changes) -> None:
         """See `Part.check_dependencies`."""
-        for part in tuple(getattr(self, "dependents", ())):
+        with _dependence:
+            dependents = tuple(getattr(self, "dependents", ()))
+        for part in dependents:
             part.check_dependencies(pending)
 
     def depend(self, part: Part) -> None:
         """Register `part` to be checked when this limit changes."""
-        if not hasattr(self, "dependents"):
-            self.dependents = WeakSet()
-        self.dependents.add(part)
+        with _dependence:
+            if not hasattr(self, "dependents"):
+                self.dependents = WeakSet()
+            self.dependents.add(part)
 
     @property
     @abstractmethod

@@ -8,9 +8,10 @@ __all__ = ["AtomicCounter"]
 class AtomicCounter:
     """A counter of calls of `add`, from any thread.
 
-    The interpreter does not switch threads within a step of an iterator written in C. So an increment takes no lock,
-    and an interrupt of the thread cannot leave one held, as it could between `Lock.acquire` and its `try`. A `with`
-    block has no such gap, but costs as much as the rest of a successful call.
+    A step of CPython's `itertools.count` is atomic: with a GIL, as threads are not switched within it; without one, as
+    it is a compare-and-swap. So an increment takes no lock, and an interrupt of the thread cannot leave one held, as it
+    could between `Lock.acquire` and its `try`. A `with` block has no such gap, but costs as much as the rest of a
+    successful call. `tests/resilience/test_threads.py` holds every interpreter to it that is supported.
 
     Attributes:
         add: increments the counter.

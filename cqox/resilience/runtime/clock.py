@@ -72,16 +72,19 @@ class BoundClock:
         Raises:
             RuntimeError: it is another clock, so that stored times would be meaningless.
         """
+        source = self._source
         if self._clock is None:
             natural = natural_time()
-            if self._source is None:
-                self._source = self.now = natural
-            elif self._source != natural:
+            if source is None:
+                self._source = self.now = source = natural
+            elif source != natural:
                 raise RuntimeError(
-                    f"{self._owner} is bound to {_name(self._source)} since its first use and cannot be used under "
+                    f"{self._owner} is bound to {_name(source)} since its first use and cannot be used under "
                     f"{_name(natural)}: make one for each clock, pass clock=, or reset() it"
                 )
-        return self.now()
+        # Not `now`: a thread that binds or releases it at this moment may have left this very method there.
+        assert source is not None
+        return source()
 
     def peek(self) -> float:
         """Return the time without binding the clock; NaN where the bound clock cannot be read here."""

@@ -7,7 +7,7 @@ import anyio
 import pytest
 import trio
 
-from cqox.resilience.runtime.clock import BoundClock, Clock, bind_clock, natural_time
+from cqox.resilience.runtime.clock import BoundClock, Clock, TimeSource, bind_clock, natural_time
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Run, Time, run_async
 
@@ -97,3 +97,33 @@ def test_what_is_no_clock_is_refused() -> None:
     assert not isinstance(Time(), Clock)
     with pytest.raises(ValueError, match="clock must have"):
         bind_clock("owner", 5)  # type: ignore[arg-type]
+
+
+class Interrupted(BoundClock):
+    """A clock that another thread reads whenever its source has just been set, before anything else is."""
+
+    __slots__ = ("_set", "interrupted")
+
+    @property
+    def _source(self) -> TimeSource | None:
+        return self._set
+
+    @_source.setter
+    def _source(self, source: TimeSource | None) -> None:
+        self._set = source
+        if getattr(self, "interrupted", False):
+            self.interrupted = False
+            self.checked_now()
+
+
+@pytest.mark.parametrize("interrupted", ["bound", "released"])
+def test_a_clock_may_be_read_while_another_thread_binds_or_releases_it(interrupted: str) -> None:
+    clock = Interrupted("owner")
+    if interrupted == "bound":
+        clock.interrupted = True
+        clock.now()
+    else:
+        clock.now()
+        clock.interrupted = True
+        clock.release()
+    assert clock.now() <= clock.now() <= time.monotonic()
