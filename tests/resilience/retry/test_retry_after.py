@@ -101,6 +101,7 @@ def test_an_exception_may_carry_the_fields_itself() -> None:
     assert retry_after_of(error) is None
     error.headers["Retry-After"] = "7"
     assert retry_after_of(error) == 7.0
+    error.close()
 
 
 def test_a_date_is_measured_from_the_date_of_the_response_and_not_from_a_wrong_clock() -> None:
