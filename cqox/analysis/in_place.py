@@ -61,7 +61,7 @@ def in_place(
     """Open a table in place inside the context.
 
     Args:
-        place: `source`, `table`, `key` and `snapshot`; `files` of a table in Parquet files.
+        place: `source`, `table`, `key` and `snapshot`, and what `opened_table` takes.
         request: the client's request.
         folder: for files that are needed meanwhile.
         threads: of an engine in this process.
@@ -72,7 +72,7 @@ def in_place(
         SourceDown: the table cannot be read.
     """
     with opened_table(place, folder, threads=threads, after_read=after_read, ask=ask) as table:
-        roles, options, notes = _checked(request, table)
+        roles, options, notes = _checked(request, table, own=place.get("own") is True)
         key = _key(place, table)
         names = list(dict.fromkeys([*columns_of(roles), *([key] if key else [])]))
         rows, aliases = table.columns(names)
@@ -80,7 +80,7 @@ def in_place(
         if table.count() <= engine_sample.SAMPLE_ROWS:
             frame, columns = _read(table, columns_of(roles))
             opened = _opened(folder, place, roles, options, notes, columns, frame.height)
-            yield InPlace(opened=_with(opened, frame), placed=None, notes=(about,))
+            yield InPlace(opened=_with(opened, frame), placed=None, notes=(about, *_unsummed(options)))
             return
         exact = [name for role in _COUNTED for name in names_in(roles.get(role, ()))]
         number, columns = described_columns(table, rows, aliases, exact=exact)
@@ -110,15 +110,18 @@ def columns_in_place(place: Mapping[str, object], folder: Path) -> list[dict[str
         return [*usable, *({"name": name, "kind": None, "type": dtype} for name, dtype in table.others.items())]
 
 
-def _checked(request: AnalyzeRequest, table: PlaceTable) -> tuple[RoleMapping, Options, list[Message]]:
+def _checked(request: AnalyzeRequest, table: PlaceTable, *, own: bool) -> tuple[RoleMapping, Options, list[Message]]:
     roles, used = request.roles()
     headers = {name: name for name in (*table.kinds, *table.others)}
     roles, options = by_names(roles, request.options, headers)
     check_mapping(roles, list(headers))
     for option in ("drop_rows", "period_formats", "yes_no"):
         if getattr(options, option):
-            raise InvalidRequest(Message("sources.needs-upload", option=option), field=f"options.{option}")
-    if options.engine != "auto":
+            of_memory, of_upload = (
+                Message("sources.needs-memory", option=option), Message("sources.needs-upload", option=option),
+            )  # fmt: skip
+            raise InvalidRequest(of_memory if own else of_upload, field=f"options.{option}")
+    if options.engine != "auto" and not own:
         raise InvalidRequest(Message("sources.no-engine"), field="options.engine", choices=["auto"])
     if options.covariates == "auto" and "covariates" not in roles:
         raise InvalidRequest(Message("sources.name-covariates"), field="options.covariates", choices=["mapped"])
@@ -136,9 +139,18 @@ def _key(place: Mapping[str, object], table: PlaceTable) -> str | None:
 
 def _about(place: Mapping[str, object]) -> Message:
     source, table, snapshot = str(place["source"]), str(place["table"]), place.get("snapshot")
+    files = place.get("files")
+    if place.get("own") and isinstance(files, list):
+        return Message("sources.own-in-place", table=table, count=len(files), snapshot=str(snapshot))
     if snapshot is None:
         return Message("sources.in-place-now", source=source, table=table)
     return Message("sources.in-place", source=source, table=table, snapshot=str(snapshot))
+
+
+def _unsummed(options: Options) -> list[Message]:
+    if options.engine == "auto":
+        return []
+    return [Message("by_moments.in-memory", engine=options.engine, why=Message("by_moments.small"))]
 
 
 def _read(table: PlaceTable, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Column]]:

@@ -14,7 +14,9 @@ from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.jobs import without_result
+from cqox.analysis.own_tables import own_table
 from cqox.analysis.parts import Parts
+from cqox.analysis.places import PlaceRecord
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
 from cqox.analysis.tenant import TenantAnalyses
@@ -29,6 +31,7 @@ __all__ = ["LocalAnalyses", "LocalReport"]
 
 _KEPT = 8
 """Data sets that are kept; the one that was used longest ago is deleted first."""
+_FILES: Mapping[str, JsonValue] = {"dataset_id": "files"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,9 @@ class LocalReport:
 class LocalAnalyses:
     """Data sets and analyses in a temporary folder. Open it with `LocalAnalyses.open`."""
 
-    def __init__(self, analyses: TenantAnalyses, folder: Path) -> None:
+    def __init__(self, analyses: TenantAnalyses, folder: Path, limits: Mapping[str, int]) -> None:
         self._analyses = analyses
+        self._limits = limits
         self._folder = folder
         self._files = 0
         self._kept = OrderedDict[str, None]()
@@ -67,7 +71,7 @@ class LocalAnalyses:
             folder = Path(name)
             parts = Parts() if pool is None else Parts(open_pool=lambda _: nullcontext(pool))
             async with Analyses.open(folder, bounds, samples=False, parts=parts) as analyses:
-                yield cls(analyses.within(DEFAULT_TENANT), folder)
+                yield cls(analyses.within(DEFAULT_TENANT), folder, bounds.file_limits)
 
     def new_file(self) -> Path:
         """Return the path of a file that does not exist yet, in the temporary folder."""
@@ -123,6 +127,37 @@ class LocalAnalyses:
             link.unlink(missing_ok=True)
         return await self._keep(record)
 
+    async def own_table(
+        self,
+        source: Source,
+        *,
+        mapping: Mapping[str, JsonValue],
+        options: Mapping[str, JsonValue],
+        read_options: Mapping[str, JsonValue],
+    ) -> DatasetRecord | None:
+        """Return files of this machine that an analysis has to sum where they are, as `analyze` takes them.
+
+        Args:
+            source: a path, an address or a query.
+            mapping: as in a request.
+            options: as in a request.
+            read_options: options of the file reader, as in an upload.
+
+        Returns:
+            The files; None for data that are to be read whole.
+
+        Raises:
+            InputError: the files are no parts of one table, or an argument must be corrected.
+        """
+        if isinstance(source, Query) or kind_of(source) != "file":
+            return None
+        _check_characters(mapping, options, read_options)
+        request = parse_model(AnalyzeRequest, {**_FILES, "mapping": dict(mapping), "options": dict(options)})
+        place = await own_table(
+            self._analyses.pool, path_of(source), request, read_options=read_options, limits=self._limits
+        )
+        return None if place is None else await self._analyses.places.named(place, place.tables[0])
+
     async def _keep(self, record: DatasetRecord) -> DatasetRecord:
         self._kept[record.dataset_id] = None
         self._kept.move_to_end(record.dataset_id)
@@ -143,7 +178,7 @@ class LocalAnalyses:
         A cancellation ends the computation.
 
         Args:
-            record: the data set.
+            record: the data set, or files from `own_table`.
             mapping: as in a request.
             options: as in a request.
             progress: called with each step; the first is `file`, with `notes` on reading the file
@@ -154,15 +189,17 @@ class LocalAnalyses:
             WorkerLost: the worker process crashed.
         """
         _check_characters(mapping, options)
-        body: dict[str, JsonValue] = {
-            "dataset_id": record.dataset_id,
-            "mapping": dict(mapping),
-            "options": dict(options),
-        }
-        request = parse_model(AnalyzeRequest, body)
+        placed = record if isinstance(record, PlaceRecord) else None
+        named: dict[str, JsonValue] = {"dataset_id": record.dataset_id}
+        if placed is not None:
+            named = {"source": placed.place.name, "table": placed.table}
+        request = parse_model(AnalyzeRequest, {**named, "mapping": dict(mapping), "options": dict(options)})
         if progress is not None:
-            progress({"step": "file", "notes": reading_notes(json.loads(record.description), mapping)})
-        answer = await self._analyses.analyze(request, progress=None if progress is None else _steps_to(progress))
+            notes = [] if placed is not None else reading_notes(json.loads(record.description), mapping)
+            progress({"step": "file", "notes": notes})
+        answer = await self._analyses.analyze(
+            request, record=placed, progress=None if progress is None else _steps_to(progress)
+        )
         stored = await self._analyses.report(answer.analysis_id)
         return LocalReport(body=answer.body, figures=stored.figures)
 

@@ -25,7 +25,7 @@ from cqox.contract import AnalyzeRequest, near_words, shortened
 from cqox.contract.messages import Message
 from cqox.errors import CircuitOpen, NotFound, SourceDown
 from cqox.resilience import Bulkhead, CircuitBreaker
-from cqox.sources import Place, PostgresSession, files_of, snapshot_of
+from cqox.sources import Place, PostgresSession, files_of, partitions_of, snapshot_of
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
 
@@ -131,7 +131,14 @@ class Places:
             NotFound: there is none of that name for this tenant.
             SourceDown: a folder cannot be read.
         """
-        place = self.find(tenant_id, source, table)
+        return await self.named(self.find(tenant_id, source, table), table)
+
+    async def named(self, place: Place, table: str) -> PlaceRecord:
+        """Return a table of a source as `table` does; the source need not be one of this engine.
+
+        Raises:
+            SourceDown: a folder cannot be read.
+        """
         snapshot = await self._in_thread(place, snapshot_of, place, table)
         known: list[object] = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
         known += [dict(place.types)] if place.types else []
@@ -149,7 +156,8 @@ class Places:
             BulkheadFull: too many requests wait for the source.
             SourceDown: it has failed repeatedly, and is not asked again yet.
         """
-        if not isinstance(record, PlaceRecord):
+        if not isinstance(record, PlaceRecord) or record.place.files:
+            # A caller's own files are no service that could be overloaded.
             yield
             return
         name = record.place.name
@@ -186,8 +194,10 @@ class Places:
         try:
             if place.kind != "postgres":
                 files = await self._in_thread(place, files_of, place, record.table)
+                found = await self._in_thread(place, partitions_of, place, record.table, files)
                 about["files"] = [str(path.absolute()) for path in files]
-                about |= {"format": place.kind, "types": dict(place.types)}
+                about["partitions"] = {name: list(values) for name, values in found.items()}
+                about |= {"format": place.kind, "types": dict(place.types), "own": bool(place.files)}
             else:
                 session = _Session(place, seconds_left, self._threads(place))
             yield Reading(

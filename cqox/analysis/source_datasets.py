@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import file_digest
-from cqox.sources import Source, fetch
+from cqox.sources import Source, fetch, parts_of
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
 
@@ -53,8 +53,14 @@ async def add_source(
     try:
         found = await run_in_thread(lambda: fetch(source, scratch, **limit), abandon_on_cancel=True, limiter=limiter)
         file = found.path
-        if file.is_dir():
-            await pool.run("join", {"folder": str(file), "path": str(joined)})
+        parts = await run_in_thread(parts_of, file, abandon_on_cancel=True, limiter=limiter)
+        if parts is not None:
+            parts.check_joinable()
+            files = [str(each) for each in parts.files]
+            partitions = {name: list(values) for name, values in parts.partitions.items()}
+            await pool.run(
+                "join", {"files": files, "partitions": partitions, "format": parts.format, "path": str(joined)}
+            )  # fmt: skip
             file = joined
         digest, size_bytes = await run_in_thread(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")

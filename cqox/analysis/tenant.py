@@ -43,6 +43,7 @@ from cqox.errors import NotFound, StoreUnavailable
 from cqox.resilience.limits.keyed_budget import KeyedBudget
 from cqox.storage import (
     DEFAULT_TENANT,
+    DatasetRecord,
     ErasureRecord,
     JobRecord,
     JobStatus,
@@ -225,6 +226,7 @@ class TenantAnalyses:
         self,
         request: AnalyzeRequest,
         *,
+        record: DatasetRecord | None = None,
         seconds: float = math.inf,
         progress: OnStep | None = None,
         trace_id: str | None = None,
@@ -233,6 +235,7 @@ class TenantAnalyses:
 
         Args:
             request: the request.
+            record: the data, where they are none that a request can name.
             seconds: how long the caller will wait. It must leave by itself: the computation may continue for others.
             progress: called with every step.
             trace_id: trace id for the provenance.
@@ -245,7 +248,8 @@ class TenantAnalyses:
             QuotaExceeded: the tenant has used its CPU time of an hour.
         """
         roles, _ = request.roles()
-        record = await self.places.record_of(self.tenant_id, request, self.datasets)
+        if record is None:
+            record = await self.places.record_of(self.tenant_id, request, self.datasets)
         key = analysis_id(record.digest, roles, request.options)
         found = await self._results.find(key)
         if found is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cqox.analysis.in_place import columns_in_place
 from cqox.analysis.inferred_roles import inferred_as_read, inferred_on_disk
+from cqox.analysis.part_sizes import fits_memory
 from cqox.analysis.preview import preview as preview_analysis
 from cqox.analysis.run import StepCallback, analyze, analyze_in_place, warm_up
 from cqox.analysis.written import write
@@ -19,7 +20,7 @@ from cqox.datasets import (
     Limits,
     OpenTable,
     ReadOptions,
-    join_folder,
+    join_files,
     look,
     open_table,
     preview,
@@ -122,9 +123,29 @@ def _sheets(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 
 
 def _join(arguments: _Arguments, on_step: StepCallback) -> _Answer:
-    """Join the files of `folder` to one file, `path`."""
-    join_folder(Path(str(arguments["folder"])), Path(str(arguments["path"])))
+    """Join `files` to one file, `path`."""
+    files, partitions = arguments["files"], arguments["partitions"]
+    if not isinstance(files, list) or not isinstance(partitions, dict):
+        raise InvalidRequest(Message("analysis.arguments-no-object", task="join"))
+    join_files(
+        [Path(str(each)) for each in files], Path(str(arguments["path"])), is_text=arguments["format"] == "text",
+        partitions=partitions,
+    )  # fmt: skip
     return {}, b""
+
+
+def _fit(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    """Return whether a table in `files` is to be read whole."""
+    files, limits = arguments["files"], arguments["limits"]
+    if not isinstance(files, list) or not isinstance(limits, dict):
+        raise InvalidRequest(Message("analysis.arguments-no-object", task="fit"))
+    fits = fits_memory(
+        [Path(str(each)) for each in files], is_text=arguments["format"] == "text",
+        is_single=arguments["single"] is True,
+        request=parse_model(AnalyzeRequest, arguments["request"]),  # type: ignore[arg-type]
+        limits=Limits(**limits),
+    )  # fmt: skip
+    return {"in_memory": fits}, b""
 
 
 def _sample(arguments: _Arguments, on_step: StepCallback) -> _Answer:
@@ -278,6 +299,7 @@ _TASKS: dict[str, Callable[[_Arguments, StepCallback], _Answer]] = {
     "columns": _columns,
     "definitions": _definitions,
     "export": _export,
+    "fit": _fit,
     "infer": _infer,
     "ingest": _ingest,
     "join": _join,

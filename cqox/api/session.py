@@ -86,9 +86,21 @@ async def _open(bounds: Bounds) -> "AsyncIterator[LocalAnalyses]":
 
 
 async def dataset_of(
-    analyses: "LocalAnalyses", data: object, read_options: "Mapping[str, JsonValue]"
+    analyses: "LocalAnalyses",
+    data: object,
+    read_options: "Mapping[str, JsonValue]",
+    *,
+    mapping: "Mapping[str, JsonValue] | None" = None,
+    options: "Mapping[str, JsonValue] | None" = None,
 ) -> "tuple[DatasetRecord, FrameKind | None]":
     """Read a frame, a file or another source as a data set; return it and the frame's kind, None for a source.
+
+    Args:
+        analyses: the analyses of the session.
+        data: the data.
+        read_options: of the file reader.
+        mapping: of an analysis, for which files that are too large to be read stay where they are; None to read them.
+        options: of the analysis.
 
     Raises:
         InputError: frame, source or option must be corrected.
@@ -101,6 +113,13 @@ async def dataset_of(
     path = analyses.new_file()
     try:
         if source is not None:
+            placed = None
+            if mapping is not None:
+                placed = await analyses.own_table(
+                    source, mapping=mapping, options=options or {}, read_options=read_options
+                )
+            if placed is not None:
+                return placed, None
             return await analyses.add_source(source, read_options=read_options), None
         taken = await to_thread.run_sync(take, data, path, abandon_on_cancel=True)
         record = await analyses.add(

@@ -35,8 +35,8 @@ READ_HELP = (
     "header_rows` explains one."
 )
 DATA_HELP = (
-    "A table, in any format that an upload may have; or a folder of Parquet or CSV files, or an address: https://…, "
-    "s3://…, gs://…, az://…."
+    "A table, in any format that an upload may have; or a folder of Parquet or CSV files, a pattern of their "
+    "names between quotation marks, or an address: https://…, s3://…, gs://…, az://…."
 )
 QUERY_HELP = (
     "Analyse the result of a query on a database, which is then DATA: postgresql://user@host/name (password in "

@@ -1,6 +1,7 @@
 """The commands that need no services. Each imports its own module when it is called."""
 
 import functools
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,8 @@ def _folder_of_figures(data: str) -> Path:
     """Return the folder for figures: where the data are, or the current folder for data that are elsewhere."""
     scheme, found, place = data.partition("://")
     path = Path(place.partition("?")[0].rstrip("/").rpartition("/")[2]) if found else Path(scheme)
+    while glob.has_magic(path.name) and not path.exists():
+        path = path.parent
     return path.with_name(f"{path.name.partition('.')[0] or 'cqox'}-figures") if path.name else Path("cqox-figures")
 
 

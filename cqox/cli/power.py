@@ -15,7 +15,7 @@ from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
 from cqox.contract import file_digest
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError, InvalidRequest
-from cqox.sources import Source, fetch
+from cqox.sources import Source, fetch, parts_of
 
 __all__ = ["plan"]
 
@@ -81,16 +81,18 @@ def _deviations(text: str) -> float | tuple[float, ...]:
 def _frame(source: Source, read_options: Sequence[str]) -> object:
     """Read the data into a polars frame, in this process, which has loaded numerics already."""
     from cqox.analysis.work import parse_options
-    from cqox.datasets import Limits, join_folder, read_table
+    from cqox.datasets import Limits, join_files, read_table
 
     limits = Limits(**bounds_of(os.environ).file_limits)
     options = parse_options(read_options_of(read_options))
     with tempfile.TemporaryDirectory(prefix="cqox-") as name:
         fetched = fetch(source, Path(name) / "data", max_bytes=limits.max_bytes)
         path = fetched.path
-        if path.is_dir():
+        parts = parts_of(path)
+        if parts is not None:
+            parts.check_joinable()
             path = Path(name) / "joined"
-            join_folder(fetched.path, path)
+            join_files(parts.files, path, is_text=parts.format == "text", partitions=parts.partitions)
         file_digest(path)  # refuses what is no regular file, or cannot be read
         return read_table(path, name=fetched.name, limits=limits, options=options).frame
 

@@ -4,13 +4,14 @@ Pure: no concurrency, no clock, no hidden randomness.
 """
 
 from cqox.datasets.findings import capping, detect_rows, of_roles, period_of_role, with_accepted
-from cqox.datasets.folder import join_folder
+from cqox.datasets.folder import join_files
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
 from cqox.datasets.kinds import names_an_id, redescribed
 from cqox.datasets.limits import Limits
 from cqox.datasets.missing import MISSING_WORDS
 from cqox.datasets.parquet_store import ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
+from cqox.datasets.partition_columns import partition_column
 from cqox.datasets.periods import as_periods, fits
 from cqox.datasets.read_options import ReadOptions
 from cqox.datasets.reading import open_table, read_table
@@ -43,7 +44,7 @@ __all__ = [
     "detect_rows",
     "fits",
     "infer_roles",
-    "join_folder",
+    "join_files",
     "kept_rows",
     "load_columns",
     "look",
@@ -52,6 +53,7 @@ __all__ = [
     "of_roles",
     "open_columns",
     "open_table",
+    "partition_column",
     "period_of_role",
     "preview",
     "read_table",

@@ -1,60 +1,57 @@
-"""A folder of files that are parts of one table, joined to one file."""
+"""Files that are parts of one table, joined to one file."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from cqox.contract.messages import Message
+from cqox.datasets.partition_columns import partition_column
 from cqox.errors import UnreadableFile
 
-__all__ = ["join_folder"]
+__all__ = ["join_files"]
 
-_COLUMNAR = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
-_TEXT = (".csv", ".tsv", ".txt")
+_PARQUET = (".parquet", ".pq")
 _BOM = b"\xef\xbb\xbf"
 
 
-def join_folder(folder: Path, target: Path) -> None:
-    """Write the rows of all files of a folder and its subfolders, in the order of their paths, to one file.
+def join_files(
+    files: Sequence[Path], target: Path, *, is_text: bool, partitions: Mapping[str, Sequence[str | None]]
+) -> None:
+    """Write the rows of all files, in their order, to one file.
 
-    The files have one format: Parquet, Arrow, or delimited text with the same header line. Columns of Parquet and Arrow
-    files are matched by name; one that a file lacks is missing there. Hidden files and files of other kinds, such as
-    `_SUCCESS`, are ignored.
+    Columns of Parquet and Arrow files are matched by name; one that a file lacks is missing there.
 
     Args:
-        folder: the folder.
+        files: at least one: Parquet and Arrow files, or delimited text with the same header line.
         target: the file to make.
+        is_text: whether they are text.
+        partitions: name to value for each file of the columns that are in the names of folders; a column of that name
+            in a file stays. None in text.
 
     Raises:
-        UnreadableFile: there is no such file, they are of several formats, or their columns do not fit.
+        UnreadableFile: a file cannot be read, or their columns do not fit.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
-    columnar = [path for path in files if path.suffix.lower() in _COLUMNAR]
-    text = [path for path in files if path.suffix.lower() in _TEXT]
-    if not columnar and not text:
-        raise UnreadableFile(Message("datasets.folder-without-tables", formats=[*_COLUMNAR, *_TEXT]))
-    if columnar and text:
-        raise UnreadableFile(Message("datasets.folder-of-formats", one=columnar[0].name, other=text[0].name))
-    if columnar:
-        _join_columnar(columnar, target)
+    if is_text:
+        _join_text(files, target)
     else:
-        _join_text(text, target)
+        columns = [partition_column(name, values) for name, values in partitions.items()]
+        _join_columnar(files, columns, target)
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _join_columnar(files: list[Path], target: Path) -> None:
+def _join_columnar(files: Sequence[Path], columns: Sequence[pl.Series], target: Path) -> None:
     frames = []
-    for path in files:
+    for number, path in enumerate(files):
         try:
-            is_parquet = path.suffix.lower() in (".parquet", ".pq")
-            frames.append(pl.read_parquet(path, glob=False) if is_parquet else pl.read_ipc(path))
+            is_parquet = path.suffix.lower() in _PARQUET
+            # Not by its own partitions, of which a folder above all files may be one.
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False) if is_parquet else pl.read_ipc(path)
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UnreadableFile(Message("datasets.file-of-folder", file=path.name, reason=reason)) from error
+        absent = [column for column in columns if column.name not in frame.columns]
+        frames.append(frame.with_columns(pl.lit(each[number], dtype=each.dtype).alias(each.name) for each in absent))
     try:
         joined = pl.concat(frames, how="diagonal_relaxed", rechunk=False)
     except pl.exceptions.PolarsError as error:
@@ -62,7 +59,7 @@ def _join_columnar(files: list[Path], target: Path) -> None:
     joined.write_ipc(target, compression="uncompressed")
 
 
-def _join_text(files: list[Path], target: Path) -> None:
+def _join_text(files: Sequence[Path], target: Path) -> None:
     first = files[0]
     with target.open("xb") as into:
         header: bytes | None = None

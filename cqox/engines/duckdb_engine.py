@@ -97,7 +97,9 @@ class DuckDBEngine:
             numbered: add the column `file_row_number`, from 0 in each file.
         """
         listed, number = _listed(map(str, paths)), str(numbered).lower()
-        return f"read_parquet([{listed}], can_have_nan = true, file_row_number = {number})"
+        # Of a file at `year=2024/a.parquet`, DuckDB would otherwise make a column `year`, in place of one of the file.
+        options = f"can_have_nan = true, hive_partitioning = false, file_row_number = {number}"
+        return f"read_parquet([{listed}], {options})"
 
     def row_by_row(self, table: str, paths: Sequence[Path], column: str, name: str) -> str:
         """Return what follows `from` to read a table with a column of Parquet files next to it, row by row.

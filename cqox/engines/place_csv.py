@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from cqox.contract.messages import Message
 from cqox.datasets import MISSING_WORDS
 from cqox.engines.duckdb_engine import DuckDBEngine
-from cqox.engines.place_table import TYPES, Kind, PlaceTable, check_years, words_of
+from cqox.engines.place_table import (
+    TYPES,
+    Kind,
+    PlaceTable,
+    check_reserved,
+    check_years,
+    kind_of_partition,
+    partition_cast,
+    words_of,
+)
 from cqox.errors import UnusableData
 
 __all__ = ["csv_table", "faults_named"]
@@ -41,13 +50,17 @@ _VALUES: Mapping[Kind, str] = {
 }
 
 
-def csv_table(paths: Sequence[Path], engine: DuckDBEngine, types: Mapping[str, object]) -> PlaceTable:
+def csv_table(
+    paths: Sequence[Path], engine: DuckDBEngine, types: Mapping[str, object], partitions: Sequence[pl.Series] = ()
+) -> PlaceTable:
     """Return the table in CSV files.
 
     Args:
         paths: the files; a file has the same header as the first.
         engine: keeps the order of rows.
         types: name to kind of columns that the operator states.
+        partitions: columns that are in the names of folders, with a value for each file; those that the files have
+            themselves are left out.
 
     Raises:
         UnusableData: a file has another header, or values that are not of the kinds of their columns.
@@ -60,6 +73,11 @@ def csv_table(paths: Sequence[Path], engine: DuckDBEngine, types: Mapping[str, o
     quoted = {name: _TEXT.format(engine.dialect.quoted(name)) for name in names}
     kinds = _kinds(engine, raw, quoted, {name: kind for name, kind in types.items() if name in names})
     casts = {name: _cast(name, quoted[name], kind, engine) for name, kind in kinds.items()}
+    if partitions:
+        check_reserved(names)
+    for column in partitions:
+        if column.name not in kinds:
+            kinds[column.name], casts[column.name] = kind_of_partition(column), partition_cast(column)
     return PlaceTable(
         engine=engine,
         raw=raw,
@@ -117,7 +135,7 @@ def _reading(path: Path, engine: DuckDBEngine) -> str:
     delimiter, quote, escape = ('"' if each in (None, "", "(empty)") else str(each) for each in found)
     missing = ", ".join(_literal(word) for word in ("", *MISSING_WORDS))
     return (
-        f"header = true, delim = {_literal(delimiter)}, quote = {_literal(quote)}, "
+        f"header = true, hive_partitioning = false, delim = {_literal(delimiter)}, quote = {_literal(quote)}, "
         f"escape = {_literal(escape)}, nullstr = [{missing}], filename = {_literal(_FILE)}"
     )
 

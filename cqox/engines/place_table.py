@@ -30,8 +30,11 @@ __all__ = [
     "Ask",
     "Kind",
     "PlaceTable",
+    "check_reserved",
     "check_years",
+    "kind_of_partition",
     "parquet_table",
+    "partition_cast",
     "postgres_table",
     "unusable_dates",
     "words_of",
@@ -58,8 +61,8 @@ _TID = 65_536
 """More rows than a page of PostgreSQL has."""
 _RESERVED = ("file_row_number", "file_index")
 """Columns of DuckDB by which rows are numbered."""
-_ROW = "\0"
-"""No column has this name."""
+_ROW, _PATH = "\0", "\0path"
+"""No column has these names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,15 +190,25 @@ def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -
     return typed
 
 
-def parquet_table(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
+def parquet_table(paths: Sequence[Path], engine: DuckDBEngine, partitions: Sequence[pl.Series] = ()) -> PlaceTable:
     """Return the table in Parquet files.
 
+    Args:
+        paths: the files.
+        engine: reads them.
+        partitions: columns that are in the names of folders, with a value for each file; those that the files have
+            themselves are left out.
+
     Raises:
-        UnusableData: a column has a name that the engine would mistake for another.
+        UnusableData: a file has other columns than the first, or a column has a name that the engine would mistake for
+            another.
     """
-    scanned = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
-    schema = scanned.collect_schema()
-    _check_names(paths, schema.names())
+    scanned = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False, include_file_paths=_PATH)
+    schema = pl.read_parquet_schema(paths[0])
+    _check_schemas(paths, schema)
+    partitions = [column for column in partitions if column.name not in schema]
+    scanned = scanned.with_columns(_of_file(column, paths) for column in partitions)
+    _check_names(paths, list(schema), [column.name for column in partitions])
     heights = [pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in paths]
     starts = np.cumsum([0, *heights[:-1]]).tolist()
     raw = engine.files(paths, numbered=True)
@@ -203,28 +216,76 @@ def parquet_table(paths: Sequence[Path], engine: DuckDBEngine) -> PlaceTable:
     theirs = dict(zip(schema, engine.names(raw), strict=False))
     kinds = {name: kind for name, dtype in schema.items() if (kind := _kind(dtype)) is not None}
     quoted = engine.dialect.quoted
+    casts = {name: _DUCKDB_CASTS[kind].format(quoted(theirs[name])) for name, kind in kinds.items()}
+    in_names = {column.name: kind_of_partition(column) for column in partitions}
     return PlaceTable(
         engine=engine,
         raw=raw,
-        kinds=kinds,
+        kinds={**kinds, **in_names},
         others={name: str(dtype) for name, dtype in schema.items() if name not in kinds},
         row=f"list_extract([{', '.join(map(str, starts))}], cast(file_index as bigint) + 1) + file_row_number",
-        casts={name: _DUCKDB_CASTS[kind].format(quoted(theirs[name])) for name, kind in kinds.items()},
+        casts={**casts, **{column.name: partition_cast(column) for column in partitions}},
         infinite="isinf({})",
         words=partial(words_of, engine),
-        read=partial(_read_parquet, scanned, kinds),
+        read=partial(_read_parquet, scanned, {**kinds, **in_names}),
     )
 
 
-def _check_names(paths: Sequence[Path], names: Sequence[str]) -> None:
+def kind_of_partition(column: pl.Series) -> Kind:
+    """Return the kind of a column that is in the names of folders."""
+    return "whole" if column.dtype == pl.Int64 else "day" if column.dtype == pl.Date else "word"
+
+
+def partition_cast(column: pl.Series) -> str:
+    """Return the text of a column that is in the names of folders, in DuckDB, by the number of a row's file."""
+    values = ("null" if each is None else "'" + str(each).replace("'", "''") + "'" for each in column)
+    sql = {"whole": "bigint", "day": "date", "word": "varchar"}[kind_of_partition(column)]
+    return f"list_extract(cast([{', '.join(values)}] as {sql}[]), cast(file_index as bigint) + 1)"
+
+
+def _of_file(column: pl.Series, paths: Sequence[Path]) -> pl.Expr:
+    names = [str(path) for path in paths]
+    return pl.col(_PATH).replace_strict(names, column, return_dtype=column.dtype).alias(column.name)
+
+
+def _check_schemas(paths: Sequence[Path], schema: Mapping[str, pl.DataType]) -> None:
+    """Refuse files whose columns are not those of the first, in whatever order."""
+    for path in paths[1:]:
+        own = pl.read_parquet_schema(path)
+        for name in [*schema, *own]:
+            here, there = own.get(name), schema.get(name)
+            if here is None or there is None:
+                without, having = (path, paths[0]) if here is None else (paths[0], path)
+                raise UnusableData(
+                    Message("sources.column-absent", file=without.name, other=having.name, column=name), field="table"
+                )
+            if here != there:
+                found = Message(
+                    "sources.column-types", file=path.name, first=paths[0].name, column=name, type=str(here),
+                    other=str(there),
+                )  # fmt: skip
+                raise UnusableData(found, field="table")
+
+
+def _check_names(paths: Sequence[Path], names: Sequence[str], others: Sequence[str]) -> None:
     """Refuse names that DuckDB has for itself, and those that it would mistake for each other between files."""
     folded = [name.casefold() for name in names]
+    check_reserved([*names, *others])
     for name, plain in zip(names, folded, strict=True):
-        if plain in _RESERVED:
-            raise UnusableData(Message("sources.reserved-column", column=name), field="table")
         # Between files, DuckDB finds columns by their names in whatever case.
         if folded.count(plain) > 1 and any(list(pl.read_parquet_schema(path)) != list(names) for path in paths):
             raise UnusableData(Message("sources.same-but-for-case", column=name), field="table")
+
+
+def check_reserved(names: Sequence[str]) -> None:
+    """Refuse columns by whose names DuckDB numbers rows and files.
+
+    Raises:
+        UnusableData: there is one.
+    """
+    for name in names:
+        if name.casefold() in _RESERVED:
+            raise UnusableData(Message("sources.reserved-column", column=name), field="table")
 
 
 def _read_parquet(

@@ -2,12 +2,14 @@
 
 from cqox.sources.address import Query, Source, kind_of, parse, path_of, sql
 from cqox.sources.fetching import Fetched, fetch
-from cqox.sources.place import Place, files_of, snapshot_of
+from cqox.sources.part_files import Parts, parts_of
+from cqox.sources.place import Place, files_of, partitions_of, snapshot_of
 from cqox.sources.postgres_session import NULL, PostgresSession
 
 __all__ = [
     "NULL",
     "Fetched",
+    "Parts",
     "Place",
     "PostgresSession",
     "Query",
@@ -16,6 +18,8 @@ __all__ = [
     "files_of",
     "kind_of",
     "parse",
+    "partitions_of",
+    "parts_of",
     "path_of",
     "snapshot_of",
     "sql",

@@ -9,10 +9,11 @@ from typing import Literal
 
 from cqox.contract.messages import Message
 from cqox.errors import SourceDown
+from cqox.sources.part_files import below, partitions
 
-__all__ = ["Place", "files_of", "snapshot_of"]
+__all__ = ["Place", "files_of", "partitions_of", "snapshot_of"]
 
-_PATTERNS: Mapping[str, Sequence[str]] = {"parquet": ("*.parquet",), "csv": ("*.csv", "*.csv.gz")}
+_SUFFIXES: Mapping[str, tuple[str, ...]] = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Place:
         most_concurrent: number of requests that read it at once.
         meaning: one sentence for people.
         types: kinds of columns of CSV files, by name: `whole`, `real`, `word`, `day` or `moment`.
+        files: the files of the one table, where a caller of the library has named them; each is in the folder.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Place:
     most_concurrent: int = 2
     meaning: str = ""
     types: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
 
 def files_of(place: Place, table: str) -> list[Path]:
@@ -52,19 +55,39 @@ def files_of(place: Place, table: str) -> list[Path]:
     Raises:
         SourceDown: there are none.
     """
-    # Without tables, the folder is one, which has the name of the source.
-    path = place.folder if table == place.name and not (place.folder / table).exists() else place.folder / table
+    if place.files:
+        return list(place.files)
+    path = _path_of(place, table)
     try:
-        found = [path] if path.is_file() else sorted(_files_in(path, _PATTERNS[place.kind]))
+        found = (
+            [path] if path.is_file() else [each for each in below(path) if each.name.endswith(_SUFFIXES[place.kind])]
+        )
     except OSError:
         found = []
+    if path not in found:
+        found = [each for each in found if each.name.endswith(_SUFFIXES[place.kind])]
     if not found:
         raise SourceDown(Message("sources.no-files", source=place.name, table=table))
     return found
 
 
-def _files_in(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    return [each for pattern in patterns for each in folder.rglob(pattern) if each.is_file()]
+def partitions_of(place: Place, table: str, files: Sequence[Path]) -> Mapping[str, tuple[str | None, ...]]:
+    """Return name to value for each file of the columns of a table that are in the names of its folders.
+
+    Args:
+        place: a folder.
+        table: one of its tables.
+        files: its files.
+    """
+    if place.files:
+        return partitions(place.folder, files)
+    path = _path_of(place, table)
+    return {} if path in files else partitions(path, files)
+
+
+def _path_of(place: Place, table: str) -> Path:
+    # Without tables, the folder is one, which has the name of the source.
+    return place.folder if table == place.name and not (place.folder / table).exists() else place.folder / table
 
 
 def snapshot_of(place: Place, table: str) -> str | None:

@@ -51,6 +51,27 @@ def test_a_file_is_analysed_without_a_server_and_figures_are_written_next_to_it(
     assert str(table.parent / "試験-figures" / "forest.svg") in done.stdout
 
 
+def test_a_folder_and_a_pattern_are_analysed_where_they_are(table, tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    header, *lines = table.read_bytes().splitlines(keepends=True)
+    (folder / "part-1.csv").write_bytes(header + b"".join(lines[:50]))
+    (folder / "part-2.csv").write_bytes(header + b"".join(lines[50:]))
+    flags = [*ROLES_GIVEN, "--option", "estimators=difference_in_means", "--json", "--no-figures"]
+    whole, placed, named = (
+        json.loads(run(data, *flags, *more).stdout)
+        for data, more in ((table, []), (folder, ["--option", "engine=duckdb"]), (folder / "part-*.csv", []))
+    )
+    assert placed["provenance"]["source"] == "files"
+    assert (placed["provenance"]["table"], "source" in named["provenance"]) == ("parts", False)
+    for each in (placed, named):
+        assert each["provenance"]["rows"] == len(lines)
+        assert each["estimates"][0]["estimate"] == pytest.approx(whole["estimates"][0]["estimate"], rel=1e-10)
+    missing = run(folder / "none-*.csv", *flags)
+    assert missing.returncode == 1
+    assert "No file matches" in missing.stderr
+
+
 def test_json_goes_to_standard_output_and_nothing_else_does(table):
     done = run_apart(table, *ROLES_GIVEN, "--json", "--no-figures")
     report = json.loads(done.stdout)

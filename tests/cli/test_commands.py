@@ -80,6 +80,8 @@ def test_a_wrong_variable_is_refused_before_anything_is_done(command: str):
         ("a/小売.2024.csv", "a/小売-figures"),
         (".hidden", "cqox-figures"),
         ("a/", "a-figures"),
+        ("a/year=*/part-*.parquet", "a-figures"),
+        ("*.csv", "cqox-figures"),
         (".", "cqox-figures"),
         ("https://h/x/sales.csv?token=s", "sales-figures"),
         ("duckdb://", "cqox-figures"),

@@ -5,12 +5,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cqox.datasets import Limits, ReadOptions, join_folder, read_table
+from cqox.datasets import Limits, ReadOptions, join_files, read_table
 from cqox.errors import UnreadableFile
+from cqox.sources import parts_of
+
+
+def join(folder: Path, target: Path) -> None:
+    parts = parts_of(folder)
+    assert parts is not None
+    join_files(parts.files, target, is_text=parts.format == "text", partitions=parts.partitions)
 
 
 def joined(folder: Path, target: Path) -> pl.DataFrame:
-    join_folder(folder, target)
+    join(folder, target)
     return read_table(target, name="joined", limits=Limits(), options=ReadOptions()).frame
 
 
@@ -28,6 +35,15 @@ def test_parquet_files_are_joined_by_the_names_of_their_columns(folder: Path, tm
     assert joined(folder, tmp_path / "one")["a"].to_list() == [1.0, 2.0, 3.5, 4.0]
     pl.DataFrame({"a": [5], "c": [True]}).write_ipc(folder / "3.arrow")
     assert joined(folder, tmp_path / "two").height == 5
+
+
+def test_values_in_the_names_of_folders_are_columns_unless_a_file_has_them(folder: Path, tmp_path: Path) -> None:
+    (folder / "year=2025").mkdir()
+    (folder / "year=__HIVE_DEFAULT_PARTITION__").mkdir()
+    pl.DataFrame({"a": [1, 2]}).write_parquet(folder / "year=2024" / "1.parquet")
+    pl.DataFrame({"a": [3], "year": [1999]}).write_parquet(folder / "year=2025" / "1.parquet")
+    pl.DataFrame({"a": [4]}).write_parquet(folder / "year=__HIVE_DEFAULT_PARTITION__" / "1.parquet")
+    assert joined(folder, tmp_path / "one")["year"].to_list() == [2024, 2024, 1999, None]
 
 
 def test_texts_with_the_same_header_are_joined_whatever_their_ends(folder: Path, tmp_path: Path) -> None:
@@ -51,4 +67,4 @@ def test_files_that_are_no_parts_of_one_table_are_named(
     for name, content in files.items():
         (folder / name).write_bytes(content)
     with pytest.raises(UnreadableFile, match=reason):
-        join_folder(folder, tmp_path / "joined")
+        join(folder, tmp_path / "joined")

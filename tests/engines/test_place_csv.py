@@ -66,6 +66,25 @@ def test_rows_are_numbered_through_the_files_and_read_by_their_numbers(tmp_path:
         assert table.read(np.array([1, 3]), ["id", "word"]).rows() == [(2, "b"), (4, None)]
 
 
+def test_columns_in_the_names_of_folders_are_those_of_the_table(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.csv").write_text(f"x,own\n{number},a\n{number},b\n")
+    place = {
+        "source": "lake", "table": "t", "files": [str(tmp_path / f"{number}.csv") for number in range(2)],
+        "format": "csv", "partitions": {"year": ["2024", None], "own": ["c", "d"]},
+    }  # fmt: skip
+    with opened_table(place, tmp_path, threads=2, after_read=lambda: None, ask=no_server) as table:
+        assert table.kinds == {"x": "whole", "own": "word", "year": "whole"}
+        assert table.read(np.array([1, 2]), ["year", "own", "x"]).rows() == [(2024, "b", 0), (None, "a", 1)]
+    (tmp_path / "0.csv").write_text("x,file_index\n1,2\n")
+    place["files"] = [str(tmp_path / "0.csv")]
+    with (
+        pytest.raises(UnusableData, match="file_index"),
+        opened_table(place, tmp_path, threads=2, after_read=lambda: None, ask=no_server),
+    ):
+        pass
+
+
 def test_a_million_rows_of_several_files_have_one_order(tmp_path: Path) -> None:
     count = 250_000
     files = {

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cqox.engines.place_opening import opened_table
-from cqox.errors import SourceDown
+from cqox.errors import SourceDown, UnreadableFile
 
 
 def no_server(question: object) -> bytes:
@@ -33,5 +33,10 @@ def test_a_file_that_is_not_of_its_format_is_a_failure_of_the_source(tmp_path: P
     with (
         pytest.raises(SourceDown, match="'lake' cannot be read"),
         opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server),
+    ):
+        pass
+    with (
+        pytest.raises(UnreadableFile, match=r"'t' cannot be read: t\.parquet: "),
+        opened_table({**place, "own": True}, tmp_path, threads=1, after_read=lambda: None, ask=no_server),
     ):
         pass

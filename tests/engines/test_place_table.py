@@ -8,7 +8,7 @@ import pytest
 
 from cqox.engines.place_opening import opened_table
 from cqox.engines.place_table import PlaceTable
-from cqox.errors import InvalidRequest, SourceDown, UnusableData
+from cqox.errors import InvalidRequest, UnusableData
 
 FRAME = pl.DataFrame(
     {
@@ -60,15 +60,44 @@ def test_words_are_texts_with_their_gaps(table: PlaceTable) -> None:
     assert sorted(found, key=str) == sorted([("a", "1"), ("", "1"), (None, "1"), ("b", "1"), ("\"'", "1")], key=str)
 
 
-def test_files_of_other_columns_are_a_source_that_is_down(tmp_path: Path) -> None:
-    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "0.parquet")
-    pl.DataFrame({"b": ["x"]}).write_parquet(tmp_path / "1.parquet")
-    place = {"source": "lake", "table": "t", "files": [str(tmp_path / f"{number}.parquet") for number in range(2)]}
-    with (
-        pytest.raises(SourceDown, match="'lake'"),
-        opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table,
-    ):
-        table.read(None, ["a"])
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ({"a": [1]}, "'1.parquet' has no column 'b', which '0.parquet' has"),
+        ({"a": [1], "b": ["x"], "c": [1]}, "'0.parquet' has no column 'c', which '1.parquet' has"),
+        ({"b": ["x"], "a": [1.5]}, "'a' has the type Float64 in the file '1.parquet', and Int64 in '0.parquet'"),
+    ],
+)
+def test_files_of_other_columns_are_named(tmp_path: Path, second: dict[str, list[object]], reason: str) -> None:
+    first = pl.DataFrame({"a": [1], "b": ["x"]})
+    open_files(tmp_path, first, first.select("b", "a"))
+    with pytest.raises(UnusableData, match=reason):
+        open_files(tmp_path, first, pl.DataFrame(second))
+
+
+def test_columns_in_the_names_of_folders_are_read_and_summed_like_others(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for number, path in enumerate(paths):
+        pl.DataFrame({"x": [number, number], "X": [0.5, 1.5], "own": [7, 8]}).write_parquet(path)
+    partitions = {
+        "year": ["2024", None, "2025"], "day": ["2024-01-31", "2024-02-29", None], "it's": ["a'b", None, "c"],
+        "own": ["1", "2", "3"],
+    }  # fmt: skip
+    place = {"source": "lake", "table": "t", "files": [str(path) for path in paths], "partitions": partitions}
+    with opened_table(place, tmp_path, threads=2, after_read=lambda: None, ask=no_server) as table:
+        kinds = {"x": "whole", "X": "real", "own": "whole", "year": "whole", "day": "day", "it's": "word"}
+        assert table.kinds == kinds
+        found = table.read(np.array([0, 2, 5]), ["year", "day", "it's", "own"])
+        assert found.rows() == [
+            (2024, date(2024, 1, 31), "a'b", 7), (None, date(2024, 2, 29), None, 7), (2025, None, "c", 8),
+        ]  # fmt: skip
+        rows, names = table.columns(["year", "it's", "x"])
+        year, word, x = (names[name] for name in ("year", "it's", "x"))
+        sums = table.engine.read(f"select sum({year}), count({word}), sum({x} * {year}) from {rows}")
+        assert [float(column[0]) for column in sums] == [2 * (2024 + 2025), 4, 2 * 2 * 2025]
+        assert table.words(f"select distinct {word} from {rows} where {word} is not null order by 1") == [
+            ("a'b",), ("c",),
+        ]  # fmt: skip
 
 
 def open_files(folder: Path, *frames: pl.DataFrame) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cqox.errors import SourceDown
-from cqox.sources import Place, files_of, snapshot_of
+from cqox.sources import Place, files_of, partitions_of, snapshot_of
 
 
 def lake(folder: Path, **members: object) -> Place:
@@ -28,6 +28,21 @@ def test_a_table_of_csv_files_is_their_folder(tmp_path: Path) -> None:
     drop = Place(name="drop", kind="csv", folder=tmp_path, tables=("drop",))
     assert files_of(drop, "drop") == [tmp_path / "a.csv.gz", tmp_path / "b.csv"]
     assert snapshot_of(drop, "drop")
+
+
+def test_what_other_programs_leave_is_no_part_and_names_of_folders_are_columns(tmp_path: Path) -> None:
+    (tmp_path / "part" / "year=2024").mkdir(parents=True)
+    (tmp_path / "part" / "_temporary").mkdir()
+    for name in ("part/year=2024/a.parquet", "part/.b.parquet", "part/_temporary/c.parquet", "one.parquet"):
+        (tmp_path / name).touch()
+    place = lake(tmp_path)
+    files = files_of(place, "part")
+    assert files == [tmp_path / "part/year=2024/a.parquet"]
+    assert partitions_of(place, "part", files) == {"year": ("2024",)}
+    assert partitions_of(place, "one.parquet", files_of(place, "one.parquet")) == {}
+    own = lake(tmp_path, files=tuple(files))
+    assert files_of(own, "whatever") == files
+    assert partitions_of(own, "whatever", files) == {"year": ("2024",)}
 
 
 def test_a_snapshot_is_stated_or_that_of_the_files(tmp_path: Path) -> None:

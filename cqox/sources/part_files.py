@@ -1,0 +1,142 @@
+"""Files that are the parts of one table: those of a folder, or those that a pattern names.
+
+What other programs leave between them is no part: hidden files, `_SUCCESS`, `_temporary`. The names of folders such as
+`year=2024` are one more column of the rows below them.
+"""
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+from cqox.contract import shortened
+from cqox.contract.messages import Message
+from cqox.errors import UnreadableFile
+
+__all__ = ["Parts", "below", "partitions", "parts_of"]
+
+_PARQUET = (".parquet", ".pq")
+_COLUMNAR = (*_PARQUET, ".arrow", ".feather", ".ipc")
+_TEXT = (".csv", ".tsv", ".txt")
+_COMPRESSED = ".gz"
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_LOGS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
+"""Folders of table formats whose logs say which files count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one table.
+
+    Attributes:
+        base: the folder in which all of them are.
+        files: absolute, in the order of their paths; at least one.
+        format: `columnar` where not all of these are Parquet files.
+    """
+
+    base: Path
+    files: tuple[Path, ...]
+    format: Literal["parquet", "columnar", "text"]
+
+    @property
+    def compressed(self) -> Path | None:
+        """The first text that is compressed; None without one."""
+        return next((file for file in self.files if file.suffix.lower() == _COMPRESSED), None)
+
+    def check_joinable(self) -> None:
+        """Check that the parts can be joined to one file.
+
+        Raises:
+            UnreadableFile: text that is compressed or that has partitions cannot.
+        """
+        if self.format == "text" and (self.compressed or self.partitions):
+            file = self.compressed or self.files[0]
+            raise UnreadableFile(Message("sources.only-in-place", file=file.name), field="data")
+
+    @property
+    def partitions(self) -> Mapping[str, tuple[str | None, ...]]:
+        """Name to value for each file of the columns that are in the names of folders."""
+        return partitions(self.base, self.files)
+
+
+def parts_of(path: Path) -> Parts | None:
+    """Return the parts that a folder has or a pattern such as `data/part-*.parquet` names; None for one file.
+
+    `**` in a pattern stands for any folders; a folder that it names gives its files. A file whose name reads like a
+    pattern is that file. Blocking.
+
+    Raises:
+        UnreadableFile: there are no parts, they are of several formats, or a table format has a log of them.
+    """
+    path = path.absolute()
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except (OSError, ValueError):
+        # A name that is too long, say: the reader of files says what is wrong with it.
+        return None
+    if is_folder:
+        _check_log(path)
+        return _parts(path, below(path))
+    if is_there or not glob.has_magic(str(path)):
+        return None
+    plain = next(place for place, part in enumerate(path.parts) if glob.has_magic(part))
+    base = Path(*path.parts[:plain])
+    named = [Path(each) for each in glob.glob(str(path), recursive=True)]
+    found = {file for each in named for file in (below(each) if each.is_dir() else [each])}
+    files = sorted(file for file in found if file.is_file() and not _is_hidden(file, base))
+    if not files:
+        raise UnreadableFile(Message("sources.no-match", pattern=shortened(str(path))))
+    return _parts(base, files)
+
+
+def below(folder: Path) -> list[Path]:
+    """Return the files of a folder and its subfolders that are no other program's, in the order of their paths."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
+
+
+def partitions(base: Path, files: Sequence[Path]) -> Mapping[str, tuple[str | None, ...]]:
+    """Return name to value for each file of the columns that are in the names of folders, None where there is none."""
+    found = [dict(_named(file.relative_to(base).parts[:-1])) for file in files]
+    names = dict.fromkeys(name for each in found for name in each)
+    return {name: tuple(each.get(name) for each in found) for name in names}
+
+
+def _named(folders: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    for folder in folders:
+        name, found, value = folder.partition("=")
+        if found and name:
+            yield unquote(name), None if value in ("", _NO_VALUE) else unquote(value)
+
+
+def _is_hidden(path: Path, base: Path) -> bool:
+    # As Spark and Arrow have it: `_month=1` is a partition.
+    parts = path.relative_to(base).parts
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in parts)
+
+
+def _parts(base: Path, found: Sequence[Path]) -> Parts:
+    columnar = [path for path in found if path.suffix.lower() in _COLUMNAR]
+    text = [path for path in found if _plain_suffix(path) in _TEXT]
+    if not columnar and not text:
+        raise UnreadableFile(Message("datasets.folder-without-tables", formats=[*_COLUMNAR, *_TEXT]))
+    if columnar and text:
+        raise UnreadableFile(Message("datasets.folder-of-formats", one=columnar[0].name, other=text[0].name))
+    is_parquet = all(path.suffix.lower() in _PARQUET for path in columnar)
+    return Parts(
+        base=base, files=tuple(columnar or text), format="text" if text else "parquet" if is_parquet else "columnar"
+    )
+
+
+def _plain_suffix(path: Path) -> str:
+    """Return the suffix of a file, of a compressed one that before `.gz`."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() == _COMPRESSED else path.suffix.lower()
+
+
+def _check_log(folder: Path) -> None:
+    named = next((name for log, name in _LOGS.items() if (folder / log).is_dir()), None)
+    if named is None and any((folder / "metadata").glob("*.metadata.json")):
+        named = "Iceberg"
+    if named is not None:
+        raise UnreadableFile(Message("sources.table-format", folder=folder.name, format=named))

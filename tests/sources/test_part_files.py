@@ -1,0 +1,83 @@
+"""Folders and patterns as the parts of one table."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from cqox.errors import UnreadableFile
+from cqox.sources import Parts, parts_of
+
+
+def made(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def found(path: Path) -> Parts:
+    parts = parts_of(path)
+    assert parts is not None
+    return parts
+
+
+def test_a_folder_has_the_files_that_are_its_own(tmp_path: Path) -> None:
+    wanted = made(tmp_path, "_m=1/b.parquet", "a.parquet", "sub/c.pq")
+    made(tmp_path, "_SUCCESS", ".a.parquet.crc", ".x/a.parquet", "_temporary/0/a.parquet", "notes.md")
+    assert found(tmp_path) == Parts(base=tmp_path, files=tuple(wanted), format="parquet")
+
+
+def test_one_file_has_no_parts_whatever_its_name(tmp_path: Path) -> None:
+    made(tmp_path, "a.csv", "part-[1].csv")
+    for name in ("a.csv", "part-[1].csv", "absent.csv", "n" * 5000, "a\0b"):
+        assert parts_of(tmp_path / name) is None
+
+
+def test_a_pattern_names_files_and_the_files_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, deep = made(tmp_path, "d/part-1.csv", "d/part-2.csv.gz", "d/year=2024/part-3.csv")
+    made(tmp_path, "d/other.csv", "d/_SUCCESS", "d/.part-9.csv")
+    assert found(tmp_path / "d/part-*.csv*") == Parts(base=tmp_path / "d", files=(one, two), format="text")
+    assert found(tmp_path / "d/part-*").compressed == two
+    assert found(tmp_path / "d/year=*").files == (deep,)
+    assert found(tmp_path / "d/**/part-[13].csv").files == (one, deep)
+    monkeypatch.chdir(tmp_path)
+    assert found(Path("d/part-1*")).files == (one,)
+    with pytest.raises(UnreadableFile, match=r"No file matches '.*/d/none-\*'"):
+        parts_of(tmp_path / "d/none-*")
+
+
+def test_values_in_names_of_folders_are_those_below_the_base(tmp_path: Path) -> None:
+    base = tmp_path / "env=prod"
+    made(base, "a.parquet", "year=2024/my%20area=a%2Fb/b.parquet", "year=__HIVE_DEFAULT_PARTITION__/c.parquet")
+    assert found(base).partitions == {"year": (None, "2024", None), "my area": (None, "a/b", None)}
+    assert found(base / "year=*").partitions["year"] == ("2024", None)
+    assert found(base / "year=2024").partitions == {"my area": ("a/b",)}
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["notes.md", "_SUCCESS"], r"no file that ends in .*\.parquet"), (["a.csv", "b.parquet"], "mixes formats"),
+        (["_delta_log/0.json", "a.parquet"], "Delta Lake"), ([".hoodie/x", "a.parquet"], "Hudi"),
+        (["metadata/v1.metadata.json", "data/a.parquet"], "Iceberg"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_no_one_table_says_why(tmp_path: Path, names: list[str], reason: str) -> None:
+    made(tmp_path, *names)
+    with pytest.raises(UnreadableFile, match=reason):
+        parts_of(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "refused"), [("a.csv", False), ("a.csv.gz", True), ("y=1/a.csv", True)])
+def test_text_with_values_outside_of_its_lines_is_not_joined(tmp_path: Path, name: str, refused: bool) -> None:
+    made(tmp_path, name)
+    with pytest.raises(UnreadableFile, match="only analysed where it is") if refused else nullcontext():
+        found(tmp_path).check_joinable()
+
+
+def test_arrow_files_are_read_whole(tmp_path: Path) -> None:
+    made(tmp_path, "a.arrow", "y=1/b.parquet")
+    assert found(tmp_path).format == "columnar"
+    found(tmp_path).check_joinable()
