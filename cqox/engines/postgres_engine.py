@@ -9,6 +9,7 @@ import numpy as np
 from cqox.engines.sql import Dialect
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.data import Matrix, Vector
+from cqox.sources import CONNECT_SECONDS, reading_connection, server_name
 
 if TYPE_CHECKING:
     import psycopg
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["DIALECT", "PostgresEngine"]
 
 _BLOCK_ROWS = 10_000
-_CONNECT_SECONDS = 10
-_PARAMETERS = {
-    # Of a client that is gone, the server would otherwise learn when it answers; versions before 14 cannot.
-    "client_connection_check_interval": "1s",
-    # A pause between two passes is no reason to lose the snapshot.
-    "idle_in_transaction_session_timeout": "0",
-    # Of moments; the date of one is that of UTC, for every client.
-    "TimeZone": "UTC",
-}
 
 DIALECT = Dialect(
     number=lambda value: f"'{float(value)!r}'::float8",
@@ -73,27 +65,12 @@ class PostgresEngine:
             ModuleNotFoundError: psycopg is not installed.
             psycopg.OperationalError: there is no server, or it refuses.
         """
-        import psycopg
-
-        connection = psycopg.connect(address, connect_timeout=_CONNECT_SECONDS, autocommit=True)
-        try:
-            parameters = _PARAMETERS | {"statement_timeout": f"{max(round(statement_seconds * 1000), 1)}ms"}
-            for parameter, value in parameters.items():
-                found = "select set_config(%s, %s, false) from pg_settings where name = %s"
-                connection.execute(found, [parameter, value, parameter])
-            # From here on: the snapshot is of the first pass.
-            connection.autocommit = False
-            connection.read_only = True
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        except BaseException:
-            connection.close()
-            raise
-        version = connection.info.server_version
-        return cls(connection=connection, name=f"postgresql {version // 10_000}.{version % 10_000}")
+        connection = reading_connection(address, statement_seconds=statement_seconds)
+        return cls(connection=connection, name=server_name(connection))
 
     def cancel(self) -> None:
         """End the statement that the server works on; `read` raises `psycopg.errors.QueryCanceled` on its thread."""
-        self.connection.cancel_safe(timeout=_CONNECT_SECONDS)
+        self.connection.cancel_safe(timeout=CONNECT_SECONDS)
 
     def close(self) -> None:
         """End the transaction and the connection."""

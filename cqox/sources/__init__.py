@@ -4,9 +4,11 @@ from cqox.sources.address import Query, Source, kind_of, parse, path_of, sql
 from cqox.sources.fetching import Fetched, fetch
 from cqox.sources.part_files import Parts, parts_of
 from cqox.sources.place import Place, files_of, partitions_of, snapshot_of
+from cqox.sources.postgres_connection import CONNECT_SECONDS, reading_connection, server_name
 from cqox.sources.postgres_session import NULL, PostgresSession
 
 __all__ = [
+    "CONNECT_SECONDS",
     "NULL",
     "Fetched",
     "Parts",
@@ -21,6 +23,8 @@ __all__ = [
     "partitions_of",
     "parts_of",
     "path_of",
+    "reading_connection",
+    "server_name",
     "snapshot_of",
     "sql",
 ]

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Self
 from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, SourceDown, UnusableData
 from cqox.sources.place import Place
+from cqox.sources.postgres_connection import (
+    CONNECT_SECONDS,
+    limit_statements,
+    reading_connection,
+    server_name,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,17 +27,11 @@ __all__ = ["NULL", "PostgresSession"]
 NULL = "\x02"
 """A missing value in rows."""
 
-_CONNECT_SECONDS = 10
 _LEAST_SECONDS = 1.0
 _MOST_SECONDS = 24 * 3600.0
 _BLOCK_ROWS = 10_000
 _MOST_BYTES = 2**29
 _TABLES = {"r", "m"}
-_PARAMETERS = {
-    "TimeZone": "UTC", "DateStyle": "ISO", "bytea_output": "hex", "client_encoding": "UTF8",
-    # Of a client that is gone, the server would otherwise learn when it answers; versions before 14 cannot.
-    "client_connection_check_interval": "1s", "idle_in_transaction_session_timeout": "0",
-}  # fmt: skip
 # Rows of a table from which others inherit are theirs too, and a `ctid` is then of several rows.
 _SCHEMA = (
     "with recursive base(type, oid) as (select oid, oid from pg_type where typtype <> 'd' union all "
@@ -59,8 +59,7 @@ class PostgresSession:
     def __init__(self, place: Place, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         self._place = place
         self._connection = connection
-        version = connection.info.server_version
-        self.engine = f"postgresql {version // 10_000}.{version % 10_000}"
+        self.engine = server_name(connection)
 
     @classmethod
     def opened(cls, place: Place) -> Self:
@@ -69,26 +68,8 @@ class PostgresSession:
         Raises:
             SourceDown: there is no server, or it refuses.
         """
-        import psycopg
-
         with _translated(place):
-            connection = psycopg.connect(
-                place.address, connect_timeout=_CONNECT_SECONDS, autocommit=True,
-                # Of a server that is gone without a word, a thread would wait for hours.
-                keepalives=1, keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
-            )  # fmt: skip
-            try:
-                for parameter, value in _PARAMETERS.items():
-                    found = "select set_config(%s, %s, false) from pg_settings where name = %s"
-                    connection.execute(found, [parameter, value, parameter])
-                # From here on: the snapshot is of the first statement.
-                connection.autocommit = False
-                connection.read_only = True
-                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            except BaseException:
-                connection.close()
-                raise
-        return cls(place, connection)
+            return cls(place, reading_connection(place.address))
 
     def answer(self, question: Mapping[str, object], *, seconds: float) -> bytes:
         """Answer a question of a worker.
@@ -107,8 +88,7 @@ class PostgresSession:
             LimitExceeded: there are too many rows.
         """
         with _translated(self._place):
-            limit = f"{round(1000 * min(max(seconds, _LEAST_SECONDS), _MOST_SECONDS))}ms"
-            self._connection.execute("select set_config('statement_timeout', %s, false)", [limit])
+            limit_statements(self._connection, min(max(seconds, _LEAST_SECONDS), _MOST_SECONDS))
             if "schema" in question:
                 return self._schema(str(question["schema"]))
             if "rows" in question:
@@ -120,7 +100,7 @@ class PostgresSession:
         import psycopg
 
         with suppress(psycopg.Error, OSError):
-            self._connection.cancel_safe(timeout=_CONNECT_SECONDS)
+            self._connection.cancel_safe(timeout=CONNECT_SECONDS)
 
     def close(self) -> None:
         """End the transaction and the connection."""
