@@ -82,6 +82,8 @@ class DuckDBEngine:
             "autoinstall_known_extensions": False,
         }
         connection = duckdb.connect(config=settings)
+        # It would write to the standard output of the caller.
+        connection.execute("set enable_progress_bar = false")
         ours = [*folders, *([] if spill is None else [spill])]
         connection.execute(f"set allowed_directories = [{_listed([f'{folder}/' for folder in ours])}]")
         connection.execute(f"set allowed_paths = [{_listed(map(str, files))}]")

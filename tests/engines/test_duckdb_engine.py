@@ -109,6 +109,13 @@ def test_a_statement_reaches_nothing_else(engine: DuckDBEngine, statement: str) 
         engine.read(statement)
 
 
+def test_a_long_statement_writes_nothing_to_the_standard_output(tmp_path: Path) -> None:
+    engine = DuckDBEngine.opened(memory_bytes=2**28, threads=1, spill=None, folders=[tmp_path])
+    found = engine.connection.execute("select current_setting('enable_progress_bar')").fetchall()
+    engine.close()
+    assert found == [(False,)]
+
+
 def test_a_column_of_other_files_is_read_row_by_row_with_the_table(tmp_path: Path) -> None:
     rows = 300_000
     number = np.arange(rows)
