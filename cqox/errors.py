@@ -114,7 +114,7 @@ class Rejected(ResilienceError):
     """
 
     def __init__(self, policy: str, *, retry_after: float = 0.0) -> None:
-        super().__init__(policy)
+        # `args` are set already, by the constructor of exceptions: rejections come in great numbers.
         self.policy = policy
         self.retry_after = retry_after
 

@@ -26,7 +26,7 @@ from cqox.resilience.circuit.admission import CallPermit, CircuitAdmission
 from cqox.resilience.circuit.settings import Failures
 from cqox.resilience.circuit.state import Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
-from cqox.resilience.pipeline.part import StageContext
+from cqox.resilience.pipeline.part import Gate, StageContext
 from cqox.resilience.pipeline.permit import Admission, Permit
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource
@@ -180,10 +180,10 @@ class RedisCircuitBreaker(CircuitBreaker):
     def admission(self, facts: StageContext) -> Admission:
         """See `Gate.admission`."""
         super().admission(facts)
-        return _SharedAdmission(self._circuit, facts, self._refuse, self._sharing)
+        return _SharedAdmission(self._circuit, facts, self, self._sharing)
 
     def _block_admission(self) -> CircuitAdmission:
-        return _SharedAdmission(self._circuit, None, self._refuse, self._sharing)
+        return _SharedAdmission(self._circuit, None, self, self._sharing)
 
 
 class _SharedAdmission(CircuitAdmission):
@@ -197,10 +197,10 @@ class _SharedAdmission(CircuitAdmission):
         self,
         circuit: SharedCircuit,
         facts: StageContext | None,
-        refuse: "Callable[..., Permit]",
+        gate: Gate,
         sharing: CircuitSharing,
     ) -> None:
-        super().__init__(circuit, facts, refuse)
+        super().__init__(circuit, facts, gate)
         self._sharing = sharing
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:

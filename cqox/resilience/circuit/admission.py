@@ -5,55 +5,67 @@ A call is admitted directly where the circuit is closed, and as a probe or after
 
 import inspect
 import math
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from types import CoroutineType
-from typing import Protocol, cast
+from typing import cast
 
-from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Rejected
+from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Rejected, ResilienceError
 from cqox.resilience.circuit.settings import CircuitSettings, Probe
 from cqox.resilience.circuit.state import Circuit, Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import CallRejected, ProbeFailed
-from cqox.resilience.pipeline.part import StageContext
+from cqox.resilience.pipeline.part import Gate, StageContext
 from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, is_timeout_or_cancellation
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.event_loop import current_loop
 from cqox.resilience.runtime.queueing import seconds_in_queues
 from cqox.resilience.runtime.ranges import Covered
 
-__all__ = ["CallPermit", "CircuitAdmission", "SharedPermit", "check_probe"]
+__all__ = ["CallPermit", "CircuitAdmission", "SharedPermit", "TimedPermit", "check_probe"]
 
 # A lease outlives its call: the outcome of a call that ends exactly at its timeout must still count.
 _LEASE_MARGIN = 1.0
 
 
-class _Refuse(Protocol):
-    def __call__(self, rejection: CircuitOpen) -> Permit: ...
-
-
 class CircuitAdmission:
     """Admission of the calls of one stage, or of a block, to one circuit."""
 
-    __slots__ = ("_circuit", "_facts", "_refuse")
+    __slots__ = ("_circuit", "_facts", "_gate", "standing")
 
-    def __init__(self, circuit: Circuit, facts: StageContext | None, refuse: _Refuse) -> None:
+    def __init__(self, circuit: Circuit, facts: StageContext | None, gate: Gate) -> None:
         """Args:
         circuit: the shared state.
         facts: facts of the stage, None for a block.
-        refuse: raises the rejection.
+        gate: the breaker, which says what it rejects.
         """
         self._circuit = circuit
+        self.standing = circuit.standing
         self._facts = facts
-        self._refuse = refuse
+        self._gate = gate
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """See `Admission.admit`."""
-        shared = self._circuit.shared
-        if shared is not None:
-            return shared
-        if self._circuit.settings.probe is not None and self._circuit.may_be_half_open():
+        circuit = self._circuit
+        timed, standing = circuit.timed, self.standing.permit
+        if timed is not None:
+            return timed(circuit.clock.now())
+        if standing is not None:
+            return standing
+        retry_after = circuit.turn_away(circuit.clock.checked_now())
+        if retry_after is not None:
+            rejection = CircuitOpen(circuit.name, retry_after=retry_after)
+            if events.listeners:
+                self._gate.say_refused(rejection, circuit.clock.now)
+            # As `Gate.refuse` does, without its frame: a refusal must cost little when there are many.
+            try:
+                raise rejection
+            finally:
+                rejection.__context__ = None
+                del rejection
+        if circuit.settings.probe is not None and circuit.may_be_half_open():
             return None
         permit, _, _ = self._enter(self._lease_seconds(deadline))
         return permit
@@ -102,14 +114,20 @@ class CircuitAdmission:
             return self._refused(entered, now), circuit.phase, None
         phase, lease = entered
         settings = circuit.settings
-        if isinstance(phase, Closed) and settings.slow_call_seconds is None:
-            return circuit.share(SharedPermit(circuit, phase, settings), phase, settings), phase, None
-        return CallPermit(circuit, phase, lease, now), phase, lease
+        if not isinstance(phase, Closed):
+            return CallPermit(circuit, phase, lease, now), phase, lease
+        shared = SharedPermit(circuit, phase, settings)
+        if settings.slow_call_seconds is None:
+            circuit.share(shared, None, phase, settings)
+            return shared, phase, None
+        timed = partial(TimedPermit, shared, settings.slow_call_seconds)
+        circuit.share(None, timed, phase, settings)
+        return timed(now), phase, None
 
     def _refused(self, retry_after: float, now: float) -> Permit:
         circuit = self._circuit
         if not circuit.observing:
-            return self._refuse(circuit.refuse(retry_after))
+            self._gate.refuse(circuit.refuse(retry_after), circuit.clock.now)
         if events.listeners or circuit.outbox.subscribers:
             circuit.outbox.put(
                 CallRejected(
@@ -215,51 +233,92 @@ class _CircuitPermit(Permit):
         """See `Permit.is_current`."""
         return self._circuit.phase is self.phase
 
-    def _leave(self, outcome: Outcome) -> None:
-        """Report the outcome of the call to the circuit."""
-
-
-class SharedPermit(_CircuitPermit):
-    """Permit shared by all calls of a closed circuit that keeps no state per call."""
-
-    __slots__ = ("_count", "_failure_if", "settings")
-
-    phase: Closed
-
-    def __init__(self, circuit: Circuit, phase: Closed, settings: CircuitSettings) -> None:
-        super().__init__(circuit, phase)
-        self.settings = settings
-        self._count = circuit.totals.quiet.add
-        self._failure_if = settings.failure_if
-
-    def succeed(self, value: object) -> None:
-        """See `Permit.succeed`."""
-        circuit, phase = self._circuit, self.phase
-        if self._failure_if is not None and value is not NO_RESULT and self._is_failure(value):
-            self._leave(Outcome.FAILURE)
-            return
-        health = phase.health
-        now = circuit.clock.now() if health.needs_time else 0.0
-        if now < health.quiet_until and circuit.phase is phase:
-            self._count()
-        else:
-            circuit.leave(phase, None, Outcome.SUCCESS, now=now, slow=False)
-
-    def _is_failure(self, value: object) -> bool:
-        assert self._failure_if is not None
+    def _is_failure(self, value: object, failure_if: Callable[..., bool]) -> bool:
         try:
-            return self._failure_if(value)
+            return value is not NO_RESULT and failure_if(value)
         except BaseException:
             self._leave(Outcome.IGNORED)
             raise
 
     def _leave(self, outcome: Outcome) -> None:
+        """Report the outcome of the call to the circuit."""
+
+
+class SharedPermit(_CircuitPermit):
+    """Permit shared by all calls of a closed circuit that keeps no state per call.
+
+    Attributes:
+        count: counts a success that cannot change the state.
+        failure_if: predicate on results, None for none.
+    """
+
+    __slots__ = ("count", "failure_if")
+
+    phase: Closed
+
+    def __init__(self, circuit: Circuit, phase: Closed, settings: CircuitSettings) -> None:
+        super().__init__(circuit, phase)
+        self.count = circuit.totals.quiet.add
+        self.failure_if = settings.failure_if
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        circuit, phase = self._circuit, self.phase
+        if self.failure_if is not None and self._is_failure(value, self.failure_if):
+            self._leave(Outcome.FAILURE)
+            return
+        health = phase.health
+        now = circuit.clock.now() if health.needs_time else 0.0
+        if now < health.quiet_until and circuit.phase is phase:
+            self.count()
+        else:
+            circuit.leave(phase, None, Outcome.SUCCESS, now, False)
+
+    def _leave(self, outcome: Outcome) -> None:
         circuit = self._circuit
-        circuit.leave(self.phase, None, outcome, now=circuit.clock.checked_now(), slow=False)
+        circuit.leave(self.phase, None, outcome, circuit.clock.checked_now(), False)
+
+
+class TimedPermit(_CircuitPermit):
+    """Permit of one call of a closed circuit that counts slow calls: the clock is read when it begins and ends."""
+
+    __slots__ = ("_seconds", "_shared", "_started")
+
+    def __init__(self, shared: SharedPermit, seconds: float, started: float) -> None:
+        """Args:
+        shared: what all calls share.
+        seconds: duration from which a call is slow.
+        started: time at which the call begins.
+        """
+        # Those of the base class are set here, as every call passes here.
+        self._circuit = shared._circuit
+        self.phase = shared.phase
+        self._shared = shared
+        self._seconds = seconds
+        self._started = started
+
+    def succeed(self, value: object) -> None:
+        """See `Permit.succeed`."""
+        circuit, shared = self._circuit, self._shared
+        if shared.failure_if is not None and self._is_failure(value, shared.failure_if):
+            self._leave(Outcome.FAILURE)
+            return
+        now, phase = circuit.clock.now(), shared.phase
+        if now - self._started < self._seconds and now < phase.health.quiet_until and circuit.phase is phase:
+            shared.count()
+        else:
+            self._leave_at(Outcome.SUCCESS, now)
+
+    def _leave(self, outcome: Outcome) -> None:
+        self._leave_at(outcome, self._circuit.clock.checked_now())
+
+    def _leave_at(self, outcome: Outcome, now: float) -> None:
+        slow = _took_long(self._circuit, self._seconds, self._started, now)
+        self._circuit.leave(self.phase, None, outcome, now, slow)
 
 
 class CallPermit(_CircuitPermit):
-    """Permit of one call: a probe, or a call whose duration is measured."""
+    """Permit of one call: a probe, or a call of a circuit that an operator has forced or that only observes."""
 
     __slots__ = ("_lease", "_started", "single_attempt")
 
@@ -272,44 +331,49 @@ class CallPermit(_CircuitPermit):
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
         failure_if = self._circuit.settings.failure_if
-        try:
-            failed = failure_if is not None and value is not NO_RESULT and failure_if(value)
-        except BaseException:
-            self._leave(Outcome.IGNORED)
-            raise
+        failed = failure_if is not None and self._is_failure(value, failure_if)
         self._leave(Outcome.FAILURE if failed else Outcome.SUCCESS)
 
     def _leave(self, outcome: Outcome) -> None:
         circuit = self._circuit
         now = circuit.clock.checked_now()
-        circuit.leave(self.phase, self._lease, outcome, now=now, slow=self._was_slow(now))
+        circuit.leave(self.phase, self._lease, outcome, now, self._was_slow(now))
 
     def _was_slow(self, now: float) -> bool:
-        threshold = self._circuit.settings.slow_call_seconds
-        if threshold is None or now - self._started < threshold:
-            return False
-        return now - self._started - seconds_in_queues(self._circuit.clock.now, self._started) >= threshold
+        return _took_long(self._circuit, self._circuit.settings.slow_call_seconds, self._started, now)
+
+
+def _took_long(circuit: Circuit, threshold: float | None, started: float, now: float) -> bool:
+    """Return whether a call took `threshold` seconds or more, without those in queues of this process."""
+    if threshold is None or now - started < threshold:
+        return False
+    return now - started - seconds_in_queues(circuit.clock.now, started) >= threshold
 
 
 def _outcome_of(circuit: Circuit, error: BaseException) -> Outcome:
     """Classify the exception of a call, without regard to time; a group is a failure if one of its leaves is."""
     if not isinstance(error, Exception):
         return Outcome.CANCELLED
-    return Outcome.FAILURE if _counts_as_failure(circuit.settings.failures, error) else Outcome.IGNORED
+    failures = circuit.settings.failures
+    if isinstance(error, (ResilienceError, ExceptionGroup)) or not isinstance(failures, tuple):
+        counts = _counts_as_failure(failures, error)
+    else:
+        counts = isinstance(error, failures)
+    return Outcome.FAILURE if counts else Outcome.IGNORED
 
 
 def _counts_as_failure(failures: Covered[BaseException], error: Exception) -> bool:
-    # The dependency was not called: an inner part rejected the call, or its time had already passed.
-    if isinstance(error, Rejected) or (isinstance(error, DeadlineExceeded | AttemptTimeout) and error.before_call):
+    if isinstance(error, ResilienceError) and _came_before_the_call(error):
         return False
-    leaves = _leaves(error)
-    if leaves and not _lists_group_class(failures, error):
+    if isinstance(error, ExceptionGroup) and not _lists_group_class(failures, error):
+        leaves = cast("ExceptionGroup[Exception]", error).exceptions
         return any(_counts_as_failure(failures, leaf) for leaf in leaves)
-    return failures(error) if callable(failures) else isinstance(error, failures)
+    return isinstance(error, failures) if isinstance(failures, tuple) else failures(error)
 
 
-def _leaves(error: Exception) -> tuple[Exception, ...]:
-    return cast("ExceptionGroup[Exception]", error).exceptions if isinstance(error, ExceptionGroup) else ()
+def _came_before_the_call(error: ResilienceError) -> bool:
+    """Return whether the dependency was not called: an inner part rejected the call, or its time had passed."""
+    return isinstance(error, Rejected) or (isinstance(error, (DeadlineExceeded, AttemptTimeout)) and error.before_call)
 
 
 def _lists_group_class(failures: Covered[BaseException], group: BaseException) -> bool:

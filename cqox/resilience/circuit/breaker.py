@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Concatenate, Protocol, Self, Unpack, cast, overload
 from weakref import ref
 
-from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
 from cqox.resilience.circuit.health import FailureRate
 from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Failures, Probe
@@ -253,7 +252,7 @@ class CircuitBreaker(Gate):
         if not hasattr(self, "_key"):  # that of a key shares the uses of its origin
             for limit in facts.limits:
                 limit.depend(self)
-        return CircuitAdmission(self._circuit, facts, self._refuse)
+        return CircuitAdmission(self._circuit, facts, self)
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """See `Gate.admit`."""
@@ -295,18 +294,12 @@ class CircuitBreaker(Gate):
 
     def _block_admission(self) -> CircuitAdmission:
         # One per block: a stored admission would form a reference cycle with its breaker.
-        return CircuitAdmission(self._circuit, None, self._refuse)
+        return CircuitAdmission(self._circuit, None, self)
 
     def _force(self, mode: CircuitMode) -> None:
         self._circuit.force(mode, self._circuit.clock.peek())
         for breaker in self.with_twins()[1:]:
             breaker._circuit.force(mode, breaker._circuit.clock.peek())
-
-    def _refuse(self, rejection: CircuitOpen) -> Permit:
-        try:
-            self.refuse(rejection, self._circuit.clock.now)
-        finally:
-            del rejection  # see `Gate.refuse`
 
 
 # Dead uses that accumulate before they are purged.

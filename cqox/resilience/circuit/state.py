@@ -28,7 +28,7 @@ from cqox.resilience.pipeline.events import (
     Event,
     Outbox,
 )
-from cqox.resilience.pipeline.permit import Permit
+from cqox.resilience.pipeline.permit import Permit, StandingPermit
 from cqox.resilience.runtime.clock import BoundClock
 
 __all__ = ["Circuit", "Closed", "HalfOpen", "Lease", "Open", "Phase"]
@@ -142,7 +142,8 @@ class Circuit:
 
     Attributes:
         phase: the current state object; its identity is the generation.
-        shared: permit shared by all calls in the current state, None where each call needs its own.
+        standing: the permit that the calls in the current state share, None where there is none yet or none can be.
+        timed: makes the permit of a call that begins at a time, where the calls of the current state measure theirs.
         settings: immutable; replaced as a whole.
         lock: guards phase, totals and their contents.
         outbox: events queued under the lock; call `outbox.deliver()` after releasing it.
@@ -160,7 +161,8 @@ class Circuit:
         "outbox",
         "phase",
         "settings",
-        "shared",
+        "standing",
+        "timed",
         "totals",
     )
 
@@ -183,7 +185,29 @@ class Circuit:
         self.totals = Totals()
         self.observing = False
         self.phase: Phase = Closed(settings.new_health(self.totals.quiet))
-        self.shared: Permit | None = None
+        self.standing = StandingPermit()
+        self.timed: Callable[[float], Permit] | None = None
+
+    def turn_away(self, now: float) -> float | None:
+        """Reject a call, and count that, where the circuit is open or isolated and enforces it.
+
+        Returns:
+            The seconds until the next probe, 0.0 where they are unknown; None where the call may try to enter.
+        """
+        with self.lock:
+            phase = self.phase
+            if isinstance(phase, Open):
+                left = phase.seconds_left(now, self.settings.recovery_timeout)
+                if left <= 0:
+                    return None
+            elif isinstance(phase, Isolated):
+                left = 0.0
+            else:
+                return None
+            if self.observing:
+                return None
+            self.totals.rejected += 1
+            return left
 
     def enter(self, now: float, lease_seconds: float) -> tuple[Phase, Lease | None] | float:
         """Admit a call in the current state.
@@ -204,12 +228,17 @@ class Circuit:
                 return phase.seconds_left(now) if lease is None else (phase, lease)
             return 0.0 if isinstance(phase, Isolated) else (phase, None)
 
-    def share[P: Permit](self, permit: P, phase: Phase, settings: CircuitSettings) -> P:
-        """Share `permit` between all calls for as long as the `phase` and `settings` that it was made for last."""
+    def share(
+        self,
+        permit: Permit | None,
+        timed: Callable[[float], Permit] | None,
+        phase: Phase,
+        settings: CircuitSettings,
+    ) -> None:
+        """Grant all calls `permit`, or what `timed` makes, as long as the given state and settings last."""
         with self.lock:
             if self.phase is phase and self.settings is settings:
-                self.shared = permit
-        return permit
+                self.standing.permit, self.timed = permit, timed
 
     def may_be_half_open(self) -> bool:
         """Return whether the next call may find the circuit half-open."""
@@ -221,16 +250,21 @@ class Circuit:
             self.totals.rejected += 1
         return CircuitOpen(self.name, retry_after=retry_after)
 
-    def leave(self, phase: Phase, lease: Lease | None, outcome: Outcome, *, now: float, slow: bool) -> None:
+    def leave(self, phase: Phase, lease: Lease | None, outcome: Outcome, now: float, slow: bool) -> None:
         """Record the outcome of a call that was admitted under `phase`."""
         with self.lock:
-            if not self._is_current(phase, lease, now):
+            if self.phase is not phase or (lease is not None and not self._is_current(phase, lease, now)):
                 self.totals.stale += 1
                 return
-            self.totals.count(outcome)
-            if outcome is Outcome.SUCCESS or outcome is Outcome.FAILURE:
-                self._record(phase, lease, now, failed=outcome is Outcome.FAILURE, slow=slow)
-        self.outbox.deliver()
+            failed = outcome is Outcome.FAILURE
+            if failed:
+                self.totals.failure += 1
+            else:
+                self.totals.count(outcome)
+            if failed or outcome is Outcome.SUCCESS:
+                self._record(phase, lease, now, failed, slow)
+        if self.outbox.waiting:
+            self.outbox.deliver()
 
     def conclude_probe(self, phase: Phase, lease: Lease, *, now: float, failed: bool) -> None:
         """Record the outcome of a `probe`, which is not counted as a call."""
@@ -292,7 +326,7 @@ class Circuit:
             if isinstance(self.phase, Closed):
                 # In place: the generation stays, so that calls in progress still count.
                 self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)
-                self.shared = None
+                self.standing.permit = self.timed = None
 
     def snapshot(self, now: float) -> CircuitSnapshot:
         """Return the current state and totals."""
@@ -329,7 +363,7 @@ class Circuit:
             return False
         return lease is None or (isinstance(phase, HalfOpen) and phase.release(lease, now))
 
-    def _record(self, phase: Phase, lease: Lease | None, now: float, *, failed: bool, slow: bool) -> None:
+    def _record(self, phase: Phase, lease: Lease | None, now: float, failed: bool, slow: bool) -> None:
         if isinstance(phase, Closed):
             if phase.health.record(now, failed, slow) and phase.health.reached():
                 self._open(now, phase.health.reason())
@@ -349,7 +383,8 @@ class Circuit:
 
     def _transition_to[P: Phase](self, phase: P, now: float, **data: object) -> P:
         """Enter `phase` and queue its event; a closed circuit that is reset starts another generation without one."""
-        before, self.phase, self.shared = self.phase, phase, None
+        before, self.phase = self.phase, phase
+        self.standing.permit = self.timed = None
         if self.outbox.wanted and type(before) is not type(phase):
             self.outbox.put(_EVENTS[type(phase)](name=self.name, key=self.key, at=now, **data))
         return phase

@@ -58,8 +58,18 @@ class Totals:
 
     def count(self, outcome: Outcome) -> None:
         """Count one call with this outcome."""
-        name = outcome.value
-        setattr(self, name, getattr(self, name) + 1)
+        if outcome is Outcome.SUCCESS:
+            self.success += 1
+        elif outcome is Outcome.FAILURE:
+            self.failure += 1
+        elif outcome is Outcome.IGNORED:
+            self.ignored += 1
+        elif outcome is Outcome.CANCELLED:
+            self.cancelled += 1
+        elif outcome is Outcome.REJECTED:
+            self.rejected += 1
+        else:
+            self.stale += 1
 
     def of(self, outcome: Outcome) -> int:
         """Return the number of calls with this outcome, the quiet ones included."""

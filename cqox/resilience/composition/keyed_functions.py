@@ -52,7 +52,7 @@ def key_function(by: str | KeyOf, function: Callable[..., Any]) -> KeyOf:
 def guard_by_key[F: Callable[..., object]](
     function: F,
     by: str | KeyOf,
-    bind_for: Callable[[Hashable, Callable[..., Any], Kind], Callable[..., Any]],
+    caller_for: Callable[[Hashable, Callable[..., Any], Kind], Callable[..., Any]],
     parts: tuple[Part, ...],
 ) -> F:
     """Guard `function` by the parts of the key of each call.
@@ -60,7 +60,7 @@ def guard_by_key[F: Callable[..., object]](
     Args:
         function: the function to guard.
         by: see `key_function`.
-        bind_for: binds a function of a kind to the policy of a key.
+        caller_for: returns what calls a function of a kind, its first argument, through the policy of a key.
         parts: the parts of the policy, for the record of the guarded function.
 
     Raises:
@@ -68,12 +68,12 @@ def guard_by_key[F: Callable[..., object]](
     """
     if isinstance(function, staticmethod | classmethod):
         unbound = cast("Any", function)
-        return cast("F", type(unbound)(guard_by_key(unbound.__func__, by, bind_for, parts)))
+        return cast("F", type(unbound)(guard_by_key(unbound.__func__, by, caller_for, parts)))
     kind = kind_behind(function)
     key_of = key_function(by, function)
 
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the callee's signature
-        return bind_for(key_of(*args, **kwargs), function, kind)(*args, **kwargs)
+        return caller_for(key_of(*args, **kwargs), function, kind)(function, *args, **kwargs)
 
     async def awaited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the callee's signature
         return await guarded(*args, **kwargs)

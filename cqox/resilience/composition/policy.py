@@ -1,7 +1,9 @@
 """Policies: immutable compositions of parts, ordered outermost first."""
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import call
+from types import FunctionType
 from typing import Any, NoReturn, Protocol, Self, cast
 
 from cqox.resilience.circuit import CircuitBreaker
@@ -16,7 +18,7 @@ from cqox.resilience.pipeline.part import Changes, Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.pipeline.setting_names import SettingsByName
-from cqox.resilience.runtime.callable_kinds import Kind
+from cqox.resilience.runtime.callable_kinds import FLAGS, KIND_FLAGS, Kind
 from cqox.resilience.runtime.ranges import check_name
 
 __all__ = ["KeyedDecorator", "PartSnapshot", "Policy", "PolicySnapshot"]
@@ -81,13 +83,14 @@ class Policy(PolicyBlocks):
         key: the key that it is of, None for one that `for_key` has not returned.
     """
 
-    __slots__ = ("__weakref__", "_keys", "_plans", "key", "name", "parts")
+    __slots__ = ("__weakref__", "_callers", "_keys", "_plans", "key", "name", "parts")
 
     name: str
     parts: tuple[Part, ...]
     key: Hashable
     _keys: KeyedPolicies[Self] | None
     _plans: dict[bool, list[Stage | WrapperStage]]
+    _callers: dict[int | str, Callable[..., Any]]
 
     def __init__(self, name: str, *parts: Part, most_keys: int = _MOST_KEYS) -> None:
         """Compose `parts`.
@@ -152,7 +155,15 @@ class Policy(PolicyBlocks):
         Raises:
             TypeError: `function` is of a kind that cannot be guarded.
         """
-        return cast("R", self._bind(function, kind_behind(function))(*args, **kwargs))
+        caller = None
+        # The kind of a function without attributes, such as the mark of a decorator, is known from its flags.
+        if type(function) is FunctionType and not function.__dict__:
+            flags = function.__code__.co_flags & KIND_FLAGS
+            if flags or not returns_awaitables(function):
+                caller = self._callers.get(flags)
+        if caller is None:
+            caller = self._caller(function, kind_behind(function))
+        return caller(function, *args, **kwargs)  # type: ignore[no-any-return]  # the function's own result
 
     def for_key(self, key: Hashable) -> Self:
         """Return the policy of `key`: its circuits, bulkheads, limits and retry budgets are those of the key alone.
@@ -179,7 +190,7 @@ class Policy(PolicyBlocks):
         """
 
         def decorate[F: Callable[..., object]](function: F, /) -> F:
-            guarded = guard_by_key(function, by, self._bind_for_key, self.parts)
+            guarded = guard_by_key(function, by, self._caller_for_key, self.parts)
             expose(guarded, __cqox_policy__=self)
             return guarded
 
@@ -309,19 +320,29 @@ class Policy(PolicyBlocks):
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_plans", {})
+        object.__setattr__(self, "_callers", {})
 
     def _of_key(self, key: Hashable) -> Self:
         policy = shallow_copy(self)
         policy._compose(self.name, tuple(part.for_key(key) for part in self.parts), key, None)
         return policy
 
-    def _bind(self, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
-        if kind is Kind.FUNCTION and returns_awaitables(function):
-            return bind(awaiting(function), Kind.COROUTINE, self._plan(True))
-        return bind(function, kind, self._plan(kind.asynchronous))
+    def _caller(self, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
+        """Return what calls `function`, its first argument, through the parts; bound once for all of its kind."""
+        awaits = kind is Kind.FUNCTION and returns_awaitables(function)
+        known = "awaits" if awaits else FLAGS.get(kind, kind)
+        caller = self._callers.get(known)
+        if caller is None:
+            stages = [
+                replace(stage, of_many=True) if isinstance(stage, Stage) else stage
+                for stage in self._plan(awaits or kind.asynchronous)
+            ]
+            caller = bind(awaiting(call), Kind.COROUTINE, stages) if awaits else bind(call, kind, stages)
+            self._callers[known] = caller
+        return caller
 
-    def _bind_for_key(self, key: Hashable, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
-        return self.for_key(key)._bind(function, kind)
+    def _caller_for_key(self, key: Hashable, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
+        return self.for_key(key)._caller(function, kind)
 
     def _settings(self) -> SettingsByName:
         return SettingsByName(f"policy {self.name}", self.parts)

@@ -15,7 +15,7 @@ from cqox.resilience.pipeline.permit import Permit, TimeSpent, fail_permits, tim
 from cqox.resilience.pipeline.plan import Stage, enclosing
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
-__all__ = ["Attempts", "repeat", "repeat_blocking"]
+__all__ = ["Attempts", "judge_first", "repeat", "repeat_and_settle", "repeat_blocking"]
 
 
 class Attempts:
@@ -75,6 +75,36 @@ class Attempts:
         return True
 
 
+def judge_first(
+    stage: Stage, deadline: AmbientDeadline | None, permit: Permit, error: BaseException, began: float
+) -> Attempts | None:
+    """Return the attempts of a call whose first one ended with `error`; None where none follows, with `permit` settled.
+
+    Args:
+        stage: the stage of the call.
+        deadline: the deadline in force.
+        permit: the permit of its only gate, which is outside of the retry.
+        error: exception that ended the attempt.
+        began: time at which the callee was called.
+    """
+    if stage.retry is None:
+        if deadline is None:
+            permit.fail(error)
+        elif (spent := time_spent(deadline, began, stage.facts.attempt_timeout, error)) is not None:
+            permit.fail_within_deadline(spent, error)
+        return None
+    held = [permit]
+    attempts = Attempts(stage, deadline, held, 1)
+    try:
+        if attempts.failed(error, began):
+            return attempts
+    except BaseException as raised:
+        fail_permits(held, 0, raised, attempts.spent)
+        raise
+    fail_permits(held, 0, error, attempts.spent)
+    return None
+
+
 async def repeat(
     attempts: Attempts, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:  # noqa: ANN401 - the callee's result
@@ -100,6 +130,21 @@ async def repeat(
                     raise
     finally:
         controller.end()
+
+
+async def repeat_and_settle(
+    attempts: Attempts, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:  # noqa: ANN401 - the callee's result
+    """Make further attempts like `repeat`, and settle the permits of the call."""
+    held = attempts.held
+    try:
+        result = await repeat(attempts, function, args, kwargs)
+        while held:
+            held.pop().succeed(result)
+    except BaseException as error:
+        fail_permits(held, 0, error, attempts.spent)
+        raise
+    return result
 
 
 def repeat_blocking(

@@ -13,7 +13,7 @@ from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, MethodType, NoneType
 from typing import Any, Final
 
-from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
+from cqox.resilience.pipeline.permit import NO_RESULT, NO_STANDING_PERMIT, Admission, Permit
 from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
@@ -103,7 +103,6 @@ def resume(
         outer: permits from the gates around all attempts.
         inner: permits from the gates around this attempt.
     """
-    remember(function)
     made: list[Any] = [first]
 
     def next_attempt(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the callee's
@@ -155,6 +154,8 @@ class _GrantedAdmission:
     """An admission that is already granted; the gate decides about further attempts."""
 
     __slots__ = ("_gate", "_permit")
+
+    standing = NO_STANDING_PERMIT
 
     def __init__(self, permit: Permit, gate: Admission | None = None) -> None:
         self._permit: Permit | None = permit

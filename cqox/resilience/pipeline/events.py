@@ -263,13 +263,17 @@ class Outbox:
 
     Events are queued under the owner's lock, which fixes their order, and delivered after it is released, by one thread
     at a time, so that listeners see them in order. An event caused by a listener is delivered after the current one.
+
+    Attributes:
+        subscribers: listeners for the events of this owner.
+        waiting: the queued events.
     """
 
-    __slots__ = ("_delivering", "_lock", "_waiting", "subscribers")
+    __slots__ = ("_delivering", "_lock", "subscribers", "waiting")
 
     def __init__(self) -> None:
         self.subscribers: tuple[Listener, ...] = ()
-        self._waiting: deque[Event] = deque()
+        self.waiting: deque[Event] = deque()
         self._delivering = False
         self._lock = Lock()
 
@@ -298,16 +302,16 @@ class Outbox:
 
     def put(self, event: Event) -> None:
         """Queue `event`; the caller holds its own lock."""
-        self._waiting.append(event)
+        self.waiting.append(event)
 
     def deliver(self) -> None:
         """Deliver the queued events; the caller holds no lock."""
-        while self._waiting:
+        while self.waiting:
             with self._lock:
-                if self._delivering or not self._waiting:
+                if self._delivering or not self.waiting:
                     return
                 self._delivering = True
-                event = self._waiting.popleft()
+                event = self.waiting.popleft()
             try:
                 emit(event, self.subscribers)
             finally:

@@ -1,8 +1,8 @@
 """Execution of one call through adjacent parts, in one coroutine or one function.
 
-`bind_async` and `bind_blocking` differ only in their waits, and so do the pairs for the most common stages: a single
-gate, and a retry alone. Each makes the first attempt; further ones are made by `attempts`. The permits of a call are on
-its stack `held` and are settled in reverse order, however the call ends.
+`bind_async` and `bind_blocking` differ only in their waits, and so do the pairs for the most common stages: a gate with
+at most a retry and a limit inside of it, and a retry alone. Each makes the first attempt; further ones are made by
+`attempts`. The permits of a call are settled in reverse order, however the call ends.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from cqox.resilience.pipeline import events
-from cqox.resilience.pipeline.attempts import Attempts, repeat, repeat_blocking
+from cqox.resilience.pipeline.attempts import Attempts, judge_first, repeat, repeat_and_settle, repeat_blocking
 from cqox.resilience.pipeline.awaitables import (
     Awaiting,
     awaiting,
@@ -21,8 +21,7 @@ from cqox.resilience.pipeline.awaitables import (
     resume,
     settle_contextual,
 )
-from cqox.resilience.pipeline.part import StageContext
-from cqox.resilience.pipeline.permit import Admission, Permit, fail_permits, time_spent
+from cqox.resilience.pipeline.permit import Admission, Permit, fail_permits
 from cqox.resilience.pipeline.plan import Stage, enclosing
 from cqox.resilience.pipeline.results import raise_unwanted, raise_unwanted_blocking, return_last
 from cqox.resilience.runtime.ambient_deadline import PASSES
@@ -33,8 +32,8 @@ __all__ = ["bind_async", "bind_blocking", "bind_checked"]
 
 def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
     """Wrap `function` in a coroutine function that runs it through `stage`."""
-    if stage.only_gate is not None:
-        return _bind_gate_async(function, stage.only_gate, stage.facts)
+    if (gate := stage.outermost_gate) is not None:
+        return _bind_ordinary_async(function, gate, stage)
     if stage.is_retry_only:
         return _bind_retry_async(function, stage)
     outer, retry, inner, limit = stage.outer, stage.retry, stage.inner, stage.limit
@@ -45,7 +44,9 @@ def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callabl
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
-            deadline = deadline.or_raise()
+            deadline = deadline.here()
+            if deadline is not None and deadline.clock() >= deadline.at:
+                raise deadline.expired()
         held: list[Permit] = []
         attempts: Attempts | None = None
         began = result = None
@@ -85,8 +86,8 @@ def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callabl
 
 def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
     """Wrap `function` in a function that runs it through `stage`."""
-    if stage.only_gate is not None:
-        return _bind_gate_blocking(function, stage.only_gate, stage)
+    if (gate := stage.outermost_gate) is not None:
+        return _bind_ordinary_blocking(function, gate, stage)
     if stage.is_retry_only:
         return _bind_retry_blocking(function, stage)
     outer, retry, inner, limit = stage.outer, stage.retry, stage.inner, stage.limit
@@ -103,7 +104,9 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
         if deadline is not None:
             if deadline is PASSES:
                 return function(*args, **kwargs)
-            deadline = deadline.or_raise()
+            deadline = deadline.here()
+            if deadline is not None and deadline.clock() >= deadline.at:
+                raise deadline.expired()
         held: list[Permit] = []
         attempts: Attempts | None = None
         began = result = None
@@ -133,7 +136,7 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
                 result = repeat_blocking(attempts, function, args, kwargs)
             if type(result) is not plain:
                 if must_be_awaited(result, name):
-                    awaited = _bind_awaiting(function, stage)
+                    awaited = _bind_further_calls(function, stage, args)
                     inside, held[base:] = held[base:], []
                     held[:] = settle_contextual(held)
                     return resume(_bind_awaited, stage, function, result, held, inside)(*args, **kwargs)
@@ -155,62 +158,105 @@ def bind_checked(function: Callable[..., Any], stage: Stage, *, asynchronous: bo
     if asynchronous:
         bound: Callable[..., Any] = bind_async(raise_unwanted(function, check), stage)
     else:
-        bound = bind_blocking(raise_unwanted_blocking(function, check, remember), stage)
+        bound = bind_blocking(raise_unwanted_blocking(function, check, _ignore if stage.of_many else remember), stage)
     return return_last(bound, asynchronous=asynchronous)
 
 
-def _bind_gate_async(
-    function: Callable[..., Awaitable[Any]], gate: Admission, facts: StageContext
+def _bind_ordinary_async(
+    function: Callable[..., Awaitable[Any]], gate: Admission, stage: Stage
 ) -> Callable[..., Awaitable[Any]]:
+    standing, retry, limit, facts = gate.standing, stage.retry, stage.limit, stage.facts
+
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        deadline = passing.lookup()
+        deadline, began = passing.lookup(), 0.0
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
-            deadline = deadline.or_raise()
-        permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
-        entered = 0.0 if deadline is None else deadline.clock()
+            deadline = deadline.here()
+            if deadline is not None and (began := deadline.clock()) >= deadline.at:
+                raise deadline.expired()
+        permit = standing.permit
+        if permit is None:
+            permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
+            began = 0.0 if deadline is None else deadline.clock()
+        if retry is not None and events.listeners:
+            retry.begin(facts)
         try:
-            result = await function(*args, **kwargs)
+            bound = None if limit is None else limit.bound(deadline, began)
+            if bound is None:
+                result = await function(*args, **kwargs)
+            else:
+                with bound:
+                    result = await function(*args, **kwargs)
         except BaseException as error:
-            spent = None if deadline is None else time_spent(deadline, entered, facts.attempt_timeout, error)
-            fail_permits([permit], 0, error, spent)
-            raise
-        permit.succeed(result)
-        return result
+            attempts = judge_first(stage, deadline, permit, error, began)
+            if attempts is None:
+                raise
+        else:
+            permit.succeed(result)
+            return result
+        return await repeat_and_settle(attempts, function, args, kwargs)
 
     return guarded
 
 
-def _bind_gate_blocking(function: Callable[..., Any], gate: Admission, stage: Stage) -> Callable[..., Any]:
-    facts, name = stage.facts, stage.function
+def _bind_ordinary_blocking(function: Callable[..., Any], gate: Admission, stage: Stage) -> Callable[..., Any]:
+    standing, retry, limit, facts, name = gate.standing, stage.retry, stage.limit, stage.facts, stage.function
     awaited: Callable[..., Any] | None = None
     plain: type[object] | None = None  # the type of the last result that was checked and is not awaitable
 
-    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+    def checked(result: Any, permit: Permit, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited, plain
+        try:
+            is_awaitable = must_be_awaited(result, name)
+        except TypeError as error:
+            permit.fail(error)
+            raise
+        if is_awaitable:
+            awaited = _bind_further_calls(function, stage, args)
+            return resume(_bind_awaited, stage, function, result, settle_contextual([permit]), ())(*args, **kwargs)
+        plain = plain_type(result)
+        permit.succeed(result)
+        return result
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
         if awaited is not None:
             return awaited(*args, **kwargs)
-        deadline = passing.lookup()
+        deadline, began = passing.lookup(), 0.0
         if deadline is not None:
             if deadline is PASSES:
                 return function(*args, **kwargs)
-            deadline = deadline.or_raise()
-        permit = gate.admit(deadline) or gate.admit_blocking(deadline)
-        entered = 0.0 if deadline is None else deadline.clock()
+            deadline = deadline.here()
+            if deadline is not None and (began := deadline.clock()) >= deadline.at:
+                raise deadline.expired()
+        permit = standing.permit
+        if permit is None:
+            permit = gate.admit(deadline) or gate.admit_blocking(deadline)
+            began = 0.0 if deadline is None else deadline.clock()
+        if retry is not None and events.listeners:
+            retry.begin(facts)
         try:
-            result = function(*args, **kwargs)
-            if type(result) is not plain:
-                if must_be_awaited(result, name):
-                    awaited = _bind_awaiting(function, stage)
-                    return resume(_bind_awaited, stage, function, result, [permit], ())(*args, **kwargs)
-                plain = plain_type(result)
+            bound = None if limit is None else limit.bound_blocking(deadline, began)
+            if bound is None:
+                result = function(*args, **kwargs)
+            else:
+                with bound:
+                    result = function(*args, **kwargs)
         except BaseException as error:
-            spent = None if deadline is None else time_spent(deadline, entered, facts.attempt_timeout, error)
-            fail_permits([permit], 0, error, spent)
+            attempts = judge_first(stage, deadline, permit, error, began)
+            if attempts is None:
+                raise
+        else:
+            if type(result) is not plain:
+                return checked(result, permit, args, kwargs)
+            permit.succeed(result)
+            return result
+        try:
+            result = repeat_blocking(attempts, function, args, kwargs)
+        except BaseException as error:
+            fail_permits(attempts.held, 0, error, attempts.spent)
             raise
-        permit.succeed(result)
-        return result
+        return checked(result, permit, args, kwargs)
 
     return guarded
 
@@ -224,7 +270,9 @@ def _bind_retry_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> 
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
-            deadline.or_raise()
+            deadline = deadline.here()
+            if deadline is not None and deadline.clock() >= deadline.at:
+                raise deadline.expired()
         if events.listeners:
             retry.begin(facts)
         try:
@@ -247,7 +295,7 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
     def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited, plain
         if must_be_awaited(result, name):
-            awaited = _bind_awaiting(function, stage)
+            awaited = _bind_further_calls(function, stage, args)
             return resume(_bind_awaited, stage, function, result, (), ())(*args, **kwargs)
         plain = plain_type(result)
         return result
@@ -259,7 +307,9 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
         if deadline is not None:
             if deadline is PASSES:
                 return function(*args, **kwargs)
-            deadline.or_raise()
+            deadline = deadline.here()
+            if deadline is not None and deadline.clock() >= deadline.at:
+                raise deadline.expired()
         if events.listeners:
             retry.begin(facts)
         try:
@@ -275,10 +325,23 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
     return guarded
 
 
-def _bind_awaiting(function: Callable[..., Any], stage: Stage) -> Callable[..., Awaiting]:
-    """Bind `function`, which is known to return awaitables, so that a call starts when it is awaited."""
+def _bind_further_calls(
+    function: Callable[..., Any], stage: Stage, args: tuple[Any, ...]
+) -> Callable[..., Awaiting] | None:
+    """Bind `function`, which has just returned an awaitable, so that further calls start when they are awaited.
+
+    None where the stage serves many functions, of which the one in `args` did that.
+    """
+    if stage.of_many:
+        remember(args[0])
+        return None
+    remember(function)
     call = _bind_awaited(awaiting(function), stage)
     return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function)
+
+
+def _ignore(function: object) -> None:
+    """Remember nothing of `operator.call`, which calls any function."""
 
 
 def _bind_awaited(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:

@@ -6,7 +6,7 @@ there instead of being settled.
 
 from dataclasses import replace
 
-from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit, TimeSpent
+from cqox.resilience.pipeline.permit import NO_RESULT, NO_STANDING_PERMIT, Admission, Permit, TimeSpent
 from cqox.resilience.pipeline.plan import Stage
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
@@ -44,6 +44,8 @@ class _OpeningAdmission:
     """An admission whose permits treat success as an opening."""
 
     __slots__ = ("_gate",)
+
+    standing = NO_STANDING_PERMIT
 
     def __init__(self, gate: Admission) -> None:
         self._gate = gate

@@ -30,7 +30,7 @@ from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.block import GuardedBlock
 from cqox.resilience.pipeline.events import CallRejected, Event
 from cqox.resilience.pipeline.key_twins import shallow_copy, twins_of
-from cqox.resilience.pipeline.permit import NO_RESULT, Admission, Permit
+from cqox.resilience.pipeline.permit import NO_RESULT, NO_STANDING_PERMIT, Admission, Permit, StandingPermit
 from cqox.resilience.pipeline.results import ResultCheck
 from cqox.resilience.pipeline.tally import Tally
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
@@ -205,6 +205,8 @@ class Gate(GuardedBlock, Part):
 
     __slots__ = ()
 
+    standing: ClassVar[StandingPermit] = NO_STANDING_PERMIT
+
     def admission(self, facts: StageContext) -> Admission:
         """Return the admission for a stage with these `facts`; by default the gate itself."""
         return self
@@ -229,7 +231,7 @@ class Gate(GuardedBlock, Part):
             now: the clock of the gate, read only if there are listeners.
         """
         if events.listeners:
-            events.emit(self.rejected(rejection, now()))
+            self.say_refused(rejection, now)
         try:
             raise rejection
         finally:
@@ -237,6 +239,10 @@ class Gate(GuardedBlock, Part):
             rejection.__context__ = None
             # Its traceback references this frame: break the cycle, so that a rejection costs no garbage collection.
             del rejection
+
+    def say_refused(self, rejection: Rejected, now: Callable[[], float]) -> None:
+        """Emit the event of `rejection`; for the arguments see `refuse`."""
+        events.emit(self.rejected(rejection, now()))
 
     def rejected(self, rejection: Rejected, at: float) -> Event:
         """Build the event for `rejection`."""

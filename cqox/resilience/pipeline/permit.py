@@ -9,7 +9,17 @@ from cqox.resilience.pipeline.results import UnwantedResult
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
 
-__all__ = ["NO_RESULT", "Admission", "Permit", "TimeSpent", "fail_permits", "is_timeout_or_cancellation", "time_spent"]
+__all__ = [
+    "NO_RESULT",
+    "NO_STANDING_PERMIT",
+    "Admission",
+    "Permit",
+    "StandingPermit",
+    "TimeSpent",
+    "fail_permits",
+    "is_timeout_or_cancellation",
+    "time_spent",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,23 @@ class Permit:
         return True
 
 
+class StandingPermit:
+    """A place for the permit that a gate grants to every call at present; a stage looks here before it asks the gate.
+
+    Attributes:
+        permit: the permit, None where the gate decides about each call.
+    """
+
+    __slots__ = ("permit",)
+
+    def __init__(self) -> None:
+        self.permit: Permit | None = None
+
+
+NO_STANDING_PERMIT: Final = StandingPermit()
+"""The place of the gates that decide about each call; it stays empty."""
+
+
 def fail_permits(held: list[Permit], base: int, error: BaseException, spent: TimeSpent | None = None) -> None:
     """Settle the permits above `base` as failed, all of them even if one raises; an `UnwantedResult` is a success.
 
@@ -135,6 +162,11 @@ def fail_permits(held: list[Permit], base: int, error: BaseException, spent: Tim
 
 class Admission(Protocol):
     """Grants permits at the start of a call. Most gates are their own admission."""
+
+    @property
+    def standing(self) -> StandingPermit:
+        """Where the permit of every call is, as long as there is one: what `admit` would return at that time."""
+        ...
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:
         """Admit the call without waiting.

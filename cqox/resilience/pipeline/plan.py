@@ -33,6 +33,7 @@ class Stage:
         publishes: True where an inner retry or wrapper must see the permits of this stage.
         function: name of the callee.
         check: predicate on results after which another attempt follows.
+        of_many: True where it runs the calls of any function of a kind, which is the first argument.
     """
 
     outer: tuple[Admission, ...]
@@ -44,12 +45,14 @@ class Stage:
     publishes: bool
     function: str
     check: ResultCheck | None = None
+    of_many: bool = False
 
     @property
-    def only_gate(self) -> Admission | None:
-        """The gate of a stage without any other part."""
-        alone = len(self.outer) == 1 and self.retry is None and self.limit is None and not self.publishes
-        return self.outer[0] if alone else None
+    def outermost_gate(self) -> Admission | None:
+        """The gate of a stage of one gate, and inside of it at most a retry, which does not begin, and a limit."""
+        begins = self.retry is not None and self.retry.begins_in(self.facts)
+        ordinary = len(self.outer) == 1 and not (self.inner or self.publishes or begins)
+        return self.outer[0] if ordinary else None
 
     @property
     def is_retry_only(self) -> bool:

@@ -170,11 +170,10 @@ class AmbientDeadline:
             return loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
         return self._thread == get_ident() and (self._owner is None or task_or_loop() is self._owner)
 
-    def or_raise(self) -> "AmbientDeadline | None":
-        """Return the deadline in force before a call: itself, its advisory form, or None.
+    def here(self) -> "AmbientDeadline | None":
+        """Return what is in force for the running code, even after it has passed: itself, its advisory form, or None.
 
-        Raises:
-            DeadlineExceeded: it has passed; the callee must not be called.
+        Before a call, `expired` follows where that has passed.
         """
         loop = self.loop
         # `is_in_force_here` inlined, as every call under a deadline passes here.
@@ -182,25 +181,17 @@ class AmbientDeadline:
             holds = self.is_in_force_here()
         else:
             holds = loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
-        if not holds:
-            return self.as_advisory()
-        if self.clock() >= self.at:
-            raise DeadlineExceeded(self.seconds, before_call=True)
-        return self
+        return self if holds else self.advisory_here()
 
-    def as_advisory(self) -> "AmbientDeadline | None":
-        """Return its advisory form, where a task inside its scope awaits the running code; None elsewhere.
-
-        Raises:
-            DeadlineExceeded: it has passed; the callee must not be called.
-        """
-        number = self.advisory_here()
-        if number is not None and number.clock() >= number.at:
-            raise DeadlineExceeded(self.seconds, before_call=True)
-        return number
+    def expired(self) -> DeadlineExceeded:
+        """Return the error of a call that must not be made, as the deadline has passed."""
+        return DeadlineExceeded(self.seconds, before_call=True)
 
     def advisory_here(self) -> "AmbientDeadline | None":
-        """Return its advisory form like `as_advisory`, even after it has passed."""
+        """Return its advisory form where a task inside its scope awaits the running code, even after it has passed.
+
+        None elsewhere.
+        """
         if self._ended or not is_joined(self._scope):
             return None
         clock = self.clock
@@ -245,7 +236,12 @@ def unexpired() -> AmbientDeadline | None:
         DeadlineExceeded: it has passed; the callee must not be called.
     """
     innermost = ambient.get()
-    return None if innermost is None or passing.on else innermost.or_raise()
+    if innermost is None or passing.on:
+        return None
+    deadline = innermost.here()
+    if deadline is not None and deadline.clock() >= deadline.at:
+        raise deadline.expired()
+    return deadline
 
 
 def in_force() -> AmbientDeadline | None:

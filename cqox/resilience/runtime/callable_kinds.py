@@ -2,12 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Kind", "key_of", "kind_of", "name_of"]
+__all__ = ["FLAGS", "KIND_FLAGS", "Kind", "key_of", "kind_of", "name_of"]
 
 
 class Kind(StrEnum):
@@ -77,6 +77,18 @@ def kind_of(function: Callable[..., Any]) -> Kind:
                 raise TypeError(f"{name_of(function)} is a coroutine made of a generator: make it a coroutine function")
             return Kind.GENERATOR
     return Kind.FUNCTION
+
+
+FLAGS: Final[Mapping[Kind, int]] = {
+    Kind.FUNCTION: 0,
+    Kind.COROUTINE: inspect.CO_COROUTINE,
+    Kind.GENERATOR: inspect.CO_GENERATOR,
+    Kind.ASYNC_GENERATOR: inspect.CO_ASYNC_GENERATOR,
+}
+"""Those of `KIND_FLAGS` that the code of a function of a kind has, unless a decorator has marked it as another."""
+
+KIND_FLAGS: Final = sum(FLAGS.values()) | inspect.CO_ITERABLE_COROUTINE
+"""Flags of the code of a function that determine its kind."""
 
 
 def _flags_of(function: object) -> int:

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import anyio
 
-from cqox.resilience.runtime.event_loop import current_loop, running_asyncio_loop
+from cqox.resilience.runtime.event_loop import natural_time
 
 __all__ = ["BoundClock", "Clock", "TimeSource", "bind_clock", "natural_time"]
 
@@ -34,15 +34,6 @@ class Clock(Protocol):
     async def sleep_async(self, seconds: float) -> None:
         """Pause this task for `seconds`."""
         ...
-
-
-def natural_time() -> TimeSource:
-    """Return the default time source here: the simulated clock in effect for this task, else the system's."""
-    loop = current_loop()
-    if loop is not None:
-        return loop.natural_time()
-    callback_of = running_asyncio_loop()
-    return callback_of.time if getattr(callback_of, "virtual_time", False) and callback_of else time.monotonic
 
 
 class BoundClock:
@@ -75,16 +66,21 @@ class BoundClock:
         source = self._source
         if self._clock is None:
             natural = natural_time()
-            if source is None:
-                self._source = self.now = source = natural
-            elif source != natural:
-                raise RuntimeError(
-                    f"{self._owner} is bound to {_name(source)} since its first use and cannot be used under "
-                    f"{_name(natural)}: make one for each clock, pass clock=, or reset() it"
-                )
+            if natural is not source:
+                self._bind(source, natural)
+            return natural()
         # Not `now`: a thread that binds or releases it at this moment may have left this very method there.
         assert source is not None
         return source()
+
+    def _bind(self, source: TimeSource | None, natural: TimeSource) -> None:
+        if source is None:
+            self._source = self.now = natural
+        elif source != natural:
+            raise RuntimeError(
+                f"{self._owner} is bound to {_name(source)} since its first use and cannot be used under "
+                f"{_name(natural)}: make one for each clock, pass clock=, or reset() it"
+            )
 
     def peek(self) -> float:
         """Return the time without binding the clock; NaN where the bound clock cannot be read here."""

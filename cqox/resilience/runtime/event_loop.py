@@ -20,6 +20,7 @@ __all__ = [
     "ScopeId",
     "current_asyncio_task",
     "current_loop",
+    "natural_time",
     "running_asyncio_loop",
     "task_or_loop",
 ]
@@ -87,10 +88,6 @@ class EventLoop(Protocol):
         """Return the current task."""
         ...
 
-    def natural_time(self) -> Callable[[], float]:
-        """Return the default time source of its tasks."""
-        ...
-
     def groups_of(self, task: object) -> tuple[object, ...]:
         """Return the task groups that the current task has open, as far as the loop exposes them."""
         ...
@@ -136,10 +133,6 @@ class _AsyncioEventLoop:
     def task(self) -> object:
         return _current_task()
 
-    def natural_time(self) -> Callable[[], float]:
-        loop = _asyncio.get_running_loop()
-        return loop.time if getattr(loop, "virtual_time", False) else time.monotonic
-
     def groups_of(self, task: object) -> tuple[object, ...]:
         return ()
 
@@ -178,12 +171,21 @@ class _AsyncioEventLoop:
 
 
 class _TrioEventLoop:
-    __slots__ = ("_current_clock", "_current_task", "_scope", "effective_deadline", "in_task", "time")
+    __slots__ = (
+        "_current_clock",
+        "_current_task",
+        "_scope",
+        "_system_clock",
+        "effective_deadline",
+        "in_task",
+        "time",
+    )
 
     def __init__(self, trio: Any) -> None:  # noqa: ANN401 - the module is not importable here, so it has no type
         self._scope = trio.CancelScope
         self._current_clock = trio.lowlevel.current_clock
         self._current_task = trio.lowlevel.current_task
+        self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
         self.time = trio.current_time
@@ -195,10 +197,14 @@ class _TrioEventLoop:
         return self._current_task()
 
     def natural_time(self) -> Callable[[], float]:
+        """Return the default time source of its tasks."""
         clock = self._current_clock()
+        kind = type(clock)
+        if kind is self._system_clock:
+            return time.monotonic
         # The system's clock has no public class: it is the one of Trio's own that is not for tests.
-        module = type(clock).__module__
-        if module.partition(".")[0] == "trio" and not module.startswith("trio.testing"):
+        if kind.__module__.partition(".")[0] == "trio" and not kind.__module__.startswith("trio.testing"):
+            self._system_clock = kind
             return time.monotonic
         return cast("Callable[[], float]", clock.current_time)
 
@@ -258,18 +264,34 @@ _trio_loop: _TrioEventLoop | None = None
 
 def current_loop() -> EventLoop | None:
     """Return the event loop that runs this task; None outside of a task."""
-    global _asyncio_loop, _trio_loop
+    global _asyncio_loop
     # A Trio run may be a guest on a running asyncio loop, whose callbacks belong to no task of that loop.
     if _asyncio._get_running_loop() is not None and _current_task() is not None:
         if _asyncio_loop is None:
             _asyncio_loop = _AsyncioEventLoop()
         return _asyncio_loop
+    return _running_trio()
+
+
+def _running_trio() -> _TrioEventLoop | None:
+    global _trio_loop
     if _trio_loop is None:
         trio = sys.modules.get("trio")
         if trio is None or not hasattr(trio, "lowlevel"):
             return None
         _trio_loop = _TrioEventLoop(trio)
     return _trio_loop if _trio_loop.in_task() else None
+
+
+def natural_time() -> Callable[[], float]:
+    """Return the default time source here: the simulated clock in effect for this task, else the system's."""
+    running = _asyncio._get_running_loop()
+    # The task, if any, is one of Trio's where a Trio run is a guest on this loop.
+    if (running is None or _current_task() is None) and (trio_loop := _running_trio()) is not None:
+        return trio_loop.natural_time()
+    if getattr(running, "virtual_time", False):
+        return cast("Callable[[], float]", running.time)
+    return time.monotonic
 
 
 def task_or_loop() -> object:

@@ -36,7 +36,7 @@ def test_gates_a_retry_more_gates_and_a_limit_are_one_stage() -> None:
     assert (only.outer, only.retry, only.inner, only.limit) == ((one, two), retry, (three,), limit)
     assert only.facts.attempt_timeout == 3.0
     assert (only.first, only.publishes, only.function) == (True, False, "f")
-    assert only.only_gate is None
+    assert only.outermost_gate is None
     assert not only.is_retry_only
 
 
@@ -64,7 +64,7 @@ def test_a_wrapper_is_a_stage_of_its_own_and_outermost_only_where_no_gate_is_fur
     assert isinstance(first, WrapperStage)
     assert isinstance(third, WrapperStage)
     assert (first.wrapper, first.facts.outermost) == (fallback, True)
-    assert (second.only_gate, second.first, second.publishes) == (None, True, True)
+    assert (second.outermost_gate, second.first, second.publishes) == (None, True, True)
     assert (third.wrapper, third.facts.outermost) == (hedge, False)
     assert [isinstance(each, WrapperStage) and each.facts.outermost for each in stages(fallback, hedge)] == [True, True]
 
@@ -76,11 +76,16 @@ def test_each_part_sees_the_limits_further_in_and_otherwise_those_further_out() 
     assert stage(Bulkhead(5)).facts.attempt_timeout == math.inf
 
 
-def test_a_gate_alone_and_a_retry_alone_are_known_as_such() -> None:
+def test_a_gate_around_a_retry_and_a_limit_and_a_retry_alone_are_known_as_such() -> None:
     gate = Bulkhead(5)
-    assert stage(gate).only_gate is gate
-    assert stage(gate, Timeout(1.0)).only_gate is None
-    assert stage(gate, RateLimit(5)).only_gate is None
+    assert stage(gate).outermost_gate is gate
+    assert stage(gate, Timeout(1.0)).outermost_gate is gate
+    assert stage(gate, Retry(idempotent=True), Timeout(1.0)).outermost_gate is gate
+    assert stage(gate, Retry()).outermost_gate is None  # it looks at the requests of each call that is not idempotent
+    assert stage(gate, Retry(idempotent=True, budget=RetryBudget())).outermost_gate is None
+    assert stage(Retry(idempotent=True), gate).outermost_gate is None
+    assert stage(gate, RateLimit(5)).outermost_gate is None
+    assert stage(Timeout(1.0)).outermost_gate is None
     assert bare(Retry()).is_retry_only
     assert not bare(Retry(budget=RetryBudget())).is_retry_only
     assert not bare(Retry(), Timeout(1.0)).is_retry_only

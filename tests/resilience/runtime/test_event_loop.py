@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 import trio
 
-from cqox.resilience.runtime.event_loop import EventLoop, current_loop, task_or_loop
+from cqox.resilience.runtime.event_loop import EventLoop, current_loop, natural_time, task_or_loop
 from tests.resilience.conftest import Run
 
 
@@ -84,10 +84,10 @@ def test_a_scope_cancels_its_block_at_its_time_by_the_time_of_the_loop(run: Run)
 
 def test_the_time_of_tasks_is_that_of_the_loop_only_where_it_is_simulated(run: Run) -> None:
     async def simulated() -> None:
-        assert loop_here().natural_time()() == pytest.approx(loop_here().time())
+        assert natural_time()() == pytest.approx(loop_here().time())
 
     async def real() -> object:
-        return loop_here().natural_time()
+        return natural_time()
 
     run(simulated)
     assert anyio.run(real, backend="asyncio") is time.monotonic
