@@ -22,7 +22,8 @@ from cqox.resilience.adapters.circuit_sharing import (
 from cqox.resilience.adapters.redis_script import RedisScripts, ThreadedRedis
 from cqox.resilience.adapters.shared_circuit import SharedCircuit
 from cqox.resilience.circuit import CircuitBreaker, CircuitSnapshot, FailureRate
-from cqox.resilience.circuit.admission import CallPermit, CircuitAdmission
+from cqox.resilience.circuit.admission import CircuitAdmission
+from cqox.resilience.circuit.permits import CallPermit
 from cqox.resilience.circuit.settings import Failures
 from cqox.resilience.circuit.state import Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome

@@ -130,7 +130,7 @@ class ConsecutiveFailures(Health):
             return False
         self.failures += 1
         self.quiet_until = -math.inf
-        return True
+        return self.failures >= self.threshold
 
     def reached(self) -> bool:
         """See `Health.reached`."""

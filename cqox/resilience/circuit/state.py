@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.health import Health
+from cqox.resilience.circuit.refusal import ROUNDING, OpenUntil
 from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, CircuitState, Outcome, Totals
 from cqox.resilience.pipeline.events import (
@@ -32,9 +33,6 @@ from cqox.resilience.pipeline.permit import Permit, StandingPermit
 from cqox.resilience.runtime.clock import BoundClock
 
 __all__ = ["Circuit", "Closed", "HalfOpen", "Lease", "Open", "Phase"]
-
-# Rounding of sums: a clock advanced ten times by 0.1 s must have reached 1 s.
-_ROUNDING: Final = 1e-9
 
 
 class Phase:
@@ -68,7 +66,7 @@ class Open(Phase):
     def seconds_left(self, now: float, recovery_timeout: float) -> float:
         """Return the seconds until a probe may pass; 0.0 where it may pass now."""
         left = self.opened_at + recovery_timeout - now
-        return left if left > _ROUNDING else 0.0
+        return left if left > ROUNDING else 0.0
 
 
 class Lease:
@@ -92,7 +90,7 @@ class HalfOpen(Phase):
 
     def take(self, now: float, seconds: float, permits: int) -> Lease | None:
         """Take a lease for `seconds`; return None where all `permits` are taken."""
-        self.leases = [lease for lease in self.leases if lease.expires_at - now > _ROUNDING]
+        self.leases = [lease for lease in self.leases if lease.expires_at - now > ROUNDING]
         if len(self.leases) >= permits:
             return None
         lease = Lease(now + seconds)
@@ -104,7 +102,7 @@ class HalfOpen(Phase):
         if lease not in self.leases:
             return False
         self.leases.remove(lease)
-        return lease.expires_at - now > _ROUNDING
+        return lease.expires_at - now > ROUNDING
 
     def seconds_left(self, now: float) -> float:
         """Return the seconds until the first lease expires; 0.0 where there is none."""
@@ -142,8 +140,7 @@ class Circuit:
 
     Attributes:
         phase: the current state object; its identity is the generation.
-        standing: the permit that the calls in the current state share, None where there is none yet or none can be.
-        timed: makes the permit of a call that begins at a time, where the calls of the current state measure theirs.
+        standing: what it says to every call, as long as the current state and settings last.
         settings: immutable; replaced as a whole.
         lock: guards phase, totals and their contents.
         outbox: events queued under the lock; call `outbox.deliver()` after releasing it.
@@ -162,7 +159,6 @@ class Circuit:
         "phase",
         "settings",
         "standing",
-        "timed",
         "totals",
     )
 
@@ -186,7 +182,6 @@ class Circuit:
         self.observing = False
         self.phase: Phase = Closed(settings.new_health(self.totals.quiet))
         self.standing = StandingPermit()
-        self.timed: Callable[[float], Permit] | None = None
 
     def turn_away(self, now: float) -> float | None:
         """Reject a call, and count that, where the circuit is open or isolated and enforces it.
@@ -207,6 +202,8 @@ class Circuit:
             if self.observing:
                 return None
             self.totals.rejected += 1
+            if isinstance(phase, Open) and self.clock.is_certain:
+                self.standing.refusal = OpenUntil(self.name, self.clock.now, now + left, self.totals)
             return left
 
     def enter(self, now: float, lease_seconds: float) -> tuple[Phase, Lease | None] | float:
@@ -229,16 +226,12 @@ class Circuit:
             return 0.0 if isinstance(phase, Isolated) else (phase, None)
 
     def share(
-        self,
-        permit: Permit | None,
-        timed: Callable[[float], Permit] | None,
-        phase: Phase,
-        settings: CircuitSettings,
+        self, phase: Phase, settings: CircuitSettings, permit: Permit | None, grant: Callable[[], Permit] | None
     ) -> None:
-        """Grant all calls `permit`, or what `timed` makes, as long as the given state and settings last."""
+        """Grant all calls `permit`, or what `grant` makes, as long as the given state and settings last."""
         with self.lock:
             if self.phase is phase and self.settings is settings:
-                self.standing.permit, self.timed = permit, timed
+                self.standing.permit, self.standing.grant = permit, grant
 
     def may_be_half_open(self) -> bool:
         """Return whether the next call may find the circuit half-open."""
@@ -262,7 +255,11 @@ class Circuit:
             else:
                 self.totals.count(outcome)
             if failed or outcome is Outcome.SUCCESS:
-                self._record(phase, lease, now, failed, slow)
+                if isinstance(phase, Closed):
+                    if phase.health.record(now, failed, slow) and phase.health.reached():
+                        self._open(now, phase.health.reason())
+                elif isinstance(phase, HalfOpen) and lease is not None:
+                    self._record_probe(phase, now, failed, slow)
         if self.outbox.waiting:
             self.outbox.deliver()
 
@@ -289,6 +286,7 @@ class Circuit:
         """Enter `mode`. Normal mode closes the circuit in any case; observe-only closes it where it was forced."""
         with self.lock:
             observed, self.observing = self.observing, mode is CircuitMode.OBSERVE_ONLY
+            self.standing.refusal = None
             forced = _FORCED.get(mode)
             if forced is not None:
                 if not isinstance(self.phase, forced):
@@ -326,7 +324,7 @@ class Circuit:
             if isinstance(self.phase, Closed):
                 # In place: the generation stays, so that calls in progress still count.
                 self.phase.health = settings.adapt(self.phase.health, self.totals.quiet)
-                self.standing.permit = self.timed = None
+            self.standing.clear()
 
     def snapshot(self, now: float) -> CircuitSnapshot:
         """Return the current state and totals."""
@@ -363,17 +361,13 @@ class Circuit:
             return False
         return lease is None or (isinstance(phase, HalfOpen) and phase.release(lease, now))
 
-    def _record(self, phase: Phase, lease: Lease | None, now: float, failed: bool, slow: bool) -> None:
-        if isinstance(phase, Closed):
-            if phase.health.record(now, failed, slow) and phase.health.reached():
-                self._open(now, phase.health.reason())
-        elif isinstance(phase, HalfOpen) and lease is not None:
-            if failed or slow:
-                self._open(now, "a probe failed" if failed else "a probe was slow")
-                return
-            phase.successes += 1
-            if phase.successes >= self.settings.half_open_max_calls:
-                self._close(now, "recovered")
+    def _record_probe(self, phase: HalfOpen, now: float, failed: bool, slow: bool) -> None:
+        if failed or slow:
+            self._open(now, "a probe failed" if failed else "a probe was slow")
+            return
+        phase.successes += 1
+        if phase.successes >= self.settings.half_open_max_calls:
+            self._close(now, "recovered")
 
     def _open(self, now: float, reason: str) -> None:
         self._transition_to(Open(now), now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
@@ -384,7 +378,7 @@ class Circuit:
     def _transition_to[P: Phase](self, phase: P, now: float, **data: object) -> P:
         """Enter `phase` and queue its event; a closed circuit that is reset starts another generation without one."""
         before, self.phase = self.phase, phase
-        self.standing.permit = self.timed = None
+        self.standing.clear()
         if self.outbox.wanted and type(before) is not type(phase):
             self.outbox.put(_EVENTS[type(phase)](name=self.name, key=self.key, at=now, **data))
         return phase

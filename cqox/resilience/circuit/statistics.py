@@ -44,16 +44,18 @@ class CircuitMode(StrEnum):
 
 
 class Totals:
-    """Lifetime totals of outcomes; the owner's lock guards all but `quiet`.
+    """Lifetime totals of outcomes; the owner's lock guards all but `quiet` and `turned_away`.
 
     Attributes:
         quiet: successes counted without the lock, as they could not change the state; not included in `success`.
+        turned_away: rejections counted without the lock; not included in `rejected`.
     """
 
-    __slots__ = ("cancelled", "failure", "ignored", "quiet", "rejected", "stale", "success")
+    __slots__ = ("cancelled", "failure", "ignored", "quiet", "rejected", "stale", "success", "turned_away")
 
     def __init__(self) -> None:
         self.quiet = AtomicCounter()
+        self.turned_away = AtomicCounter()
         self.success = self.failure = self.ignored = self.cancelled = self.rejected = self.stale = 0
 
     def count(self, outcome: Outcome) -> None:
@@ -72,9 +74,11 @@ class Totals:
             self.stale += 1
 
     def of(self, outcome: Outcome) -> int:
-        """Return the number of calls with this outcome, the quiet ones included."""
+        """Return the number of calls with this outcome, those counted without the lock included."""
         counted: int = getattr(self, outcome.value)
-        return counted + self.quiet.value() if outcome is Outcome.SUCCESS else counted
+        if outcome is Outcome.SUCCESS:
+            return counted + self.quiet.value()
+        return counted + self.turned_away.value() if outcome is Outcome.REJECTED else counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,11 +29,11 @@ class Timeout(Limit):
     timeout, and a late result is still returned.
 
     Attributes:
-        limit: the limit, in seconds.
+        seconds: the limit, in seconds.
         given_clock: the explicit clock, None for the default one.
     """
 
-    __slots__ = ("_clock", "given_clock", "limit", "name")
+    __slots__ = ("_clock", "given_clock", "name", "seconds")
 
     def __init__(self, seconds: Seconds, *, name: str = "timeout", clock: Clock | TimeSource | None = None) -> None:
         """Set the limit of one attempt.
@@ -47,14 +47,9 @@ class Timeout(Limit):
             ValueError: a setting is out of its range.
         """
         self.name = check_name(name)
-        self.limit = check_seconds("seconds", seconds, zero=False, infinite=True)
+        self.seconds = check_seconds("seconds", seconds, zero=False, infinite=True)
         self._clock = bind_clock(name, clock)
         self.given_clock = None if clock is None else self._clock.now
-
-    @property
-    def seconds(self) -> float:
-        """The limit, in seconds."""
-        return self.limit
 
     def reconfigure(self, *, seconds: Seconds) -> None:
         """Change the limit for attempts from now on.
@@ -71,13 +66,13 @@ class Timeout(Limit):
         limit = check_seconds("seconds", changes["seconds"], zero=False, infinite=True)
 
         def change() -> None:
-            self.limit = limit
+            self.seconds = limit
 
         return change
 
     def bound(self, deadline: AmbientDeadline | None, now: float) -> "_Bound | None":
         """See `Limit.bound`."""
-        seconds = self.limit
+        seconds = self.seconds
         if deadline is not None:
             left = deadline.at - now
             if left <= seconds:
@@ -90,15 +85,15 @@ class Timeout(Limit):
 
     def bound_blocking(self, deadline: AmbientDeadline | None, now: float) -> "_Bound | None":
         """See `Limit.bound_blocking`."""
-        if deadline is not None and (left := deadline.at - now) <= self.limit:
+        if deadline is not None and (left := deadline.at - now) <= self.seconds:
             if left <= 0:
                 raise DeadlineExceeded(deadline.seconds, before_call=True)
             return None
-        return None if self.limit == math.inf else _Bound(self, self.limit, None, deadline)
+        return None if self.seconds == math.inf else _Bound(self, self.seconds, None, deadline)
 
     def describe(self) -> str:
         """See `Part.describe`."""
-        return f"timeout: {self.limit:g} s for one attempt"
+        return f"timeout: {self.seconds:g} s for one attempt"
 
     def expired(self, seconds: float, *, before_call: bool) -> AttemptTimeout:
         """Emit the timeout event and return the error of the attempt."""
@@ -113,7 +108,7 @@ class _Bound(AmbientDeadline):
     __slots__ = ("_outer", "_timeout")
 
     def __init__(self, timeout: Timeout, seconds: float, loop: EventLoop | None, outer: AmbientDeadline | None) -> None:
-        super().__init__(seconds, loop, timeout.given_clock, timeout.limit)
+        super().__init__(seconds, loop, timeout.given_clock, timeout.seconds)
         self._timeout = timeout
         self._outer = outer
 

@@ -8,6 +8,7 @@ at most a retry and a limit inside of it, and a retry alone. Each makes the firs
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
 from functools import partial
+from sys import exception
 from typing import Any
 
 from cqox.resilience.pipeline import events
@@ -177,18 +178,32 @@ def _bind_ordinary_async(
                 raise deadline.expired()
         permit = standing.permit
         if permit is None:
-            permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
-            began = 0.0 if deadline is None else deadline.clock()
+            if (grant := standing.grant) is not None:
+                permit = grant()
+            else:
+                # A rejection must have no context, so that the gate raises it where an exception is being handled.
+                refusal = None if events.listeners or exception() is not None else standing.refusal
+                if refusal is not None and (left := refusal.seconds_left()) > 0:
+                    raise refusal.rejection(left)
+                permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
+                began = 0.0 if deadline is None else deadline.clock()
         if retry is not None and events.listeners:
             retry.begin(facts)
         try:
-            bound = None if limit is None else limit.bound(deadline, began)
+            # Where the deadline ends sooner, `Limit.bound` would find that it needs no scope.
+            if limit is None or (deadline is not None and deadline.loop and deadline.at - began <= limit.seconds):
+                bound = None
+            else:
+                bound = limit.bound(deadline, began)
             if bound is None:
                 result = await function(*args, **kwargs)
             else:
                 with bound:
                     result = await function(*args, **kwargs)
         except BaseException as error:
+            if retry is None and deadline is None:
+                permit.fail(error)
+                raise
             attempts = judge_first(stage, deadline, permit, error, began)
             if attempts is None:
                 raise
@@ -231,8 +246,15 @@ def _bind_ordinary_blocking(function: Callable[..., Any], gate: Admission, stage
                 raise deadline.expired()
         permit = standing.permit
         if permit is None:
-            permit = gate.admit(deadline) or gate.admit_blocking(deadline)
-            began = 0.0 if deadline is None else deadline.clock()
+            if (grant := standing.grant) is not None:
+                permit = grant()
+            else:
+                # A rejection must have no context, so that the gate raises it where an exception is being handled.
+                refusal = None if events.listeners or exception() is not None else standing.refusal
+                if refusal is not None and (left := refusal.seconds_left()) > 0:
+                    raise refusal.rejection(left)
+                permit = gate.admit(deadline) or gate.admit_blocking(deadline)
+                began = 0.0 if deadline is None else deadline.clock()
         if retry is not None and events.listeners:
             retry.begin(facts)
         try:
@@ -243,6 +265,9 @@ def _bind_ordinary_blocking(function: Callable[..., Any], gate: Admission, stage
                 with bound:
                     result = function(*args, **kwargs)
         except BaseException as error:
+            if retry is None and deadline is None:
+                permit.fail(error)
+                raise
             attempts = judge_first(stage, deadline, permit, error, began)
             if attempts is None:
                 raise

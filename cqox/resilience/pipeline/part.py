@@ -205,7 +205,7 @@ class Gate(GuardedBlock, Part):
 
     __slots__ = ()
 
-    standing: ClassVar[StandingPermit] = NO_STANDING_PERMIT
+    standing: StandingPermit = NO_STANDING_PERMIT
 
     def admission(self, facts: StageContext) -> Admission:
         """Return the admission for a stage with these `facts`; by default the gate itself."""
@@ -319,10 +319,12 @@ class Limit(Part):
 
     Attributes:
         dependents: parts whose settings are checked against this limit.
+        seconds: the time limit, in seconds.
     """
 
     __slots__ = ("dependents",)
 
+    seconds: float
     dependents: "WeakSet[Part]"
 
     def seconds_in(self, pending: Changes) -> float:
@@ -342,11 +344,6 @@ class Limit(Part):
             if not hasattr(self, "dependents"):
                 self.dependents = WeakSet()
             self.dependents.add(part)
-
-    @property
-    @abstractmethod
-    def seconds(self) -> float:
-        """The time limit, in seconds."""
 
     @abstractmethod
     def bound(self, deadline: AmbientDeadline | None, now: float) -> "AbstractContextManager[object] | None":

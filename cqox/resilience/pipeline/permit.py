@@ -1,10 +1,11 @@
 """Permits of admitted calls, and the admissions that grant them."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, cast
 
-from cqox.errors import DeadlineExceeded
+from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience.pipeline.results import UnwantedResult
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, is_fair
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
@@ -15,6 +16,7 @@ __all__ = [
     "Admission",
     "Permit",
     "StandingPermit",
+    "StandingRefusal",
     "TimeSpent",
     "fail_permits",
     "is_timeout_or_cancellation",
@@ -120,21 +122,41 @@ class Permit:
         return True
 
 
+class StandingRefusal(Protocol):
+    """Rejects every call for some time."""
+
+    def seconds_left(self) -> float:
+        """Count a call that is rejected, and return the seconds for which calls are; 0.0 where the gate decides."""
+        ...
+
+    def rejection(self, seconds_left: float) -> Rejected:
+        """Build a new exception for the call."""
+        ...
+
+
 class StandingPermit:
-    """A place for the permit that a gate grants to every call at present; a stage looks here before it asks the gate.
+    """A place for what a gate says to every call at present; a stage looks here before it asks the gate.
 
     Attributes:
-        permit: the permit, None where the gate decides about each call.
+        permit: the permit that all calls share, None where there is none.
+        grant: makes the permit of one call, None where the gate decides.
+        refusal: how it rejects calls, None where it does not; the gate alone emits events.
     """
 
-    __slots__ = ("permit",)
+    __slots__ = ("grant", "permit", "refusal")
 
     def __init__(self) -> None:
         self.permit: Permit | None = None
+        self.grant: Callable[[], Permit] | None = None
+        self.refusal: StandingRefusal | None = None
+
+    def clear(self) -> None:
+        """Let the gate decide about each call from now on."""
+        self.permit = self.grant = self.refusal = None
 
 
 NO_STANDING_PERMIT: Final = StandingPermit()
-"""The place of the gates that decide about each call; it stays empty."""
+"""That of the gates that decide about each call; it stays empty."""
 
 
 def fail_permits(held: list[Permit], base: int, error: BaseException, spent: TimeSpent | None = None) -> None:
@@ -165,7 +187,7 @@ class Admission(Protocol):
 
     @property
     def standing(self) -> StandingPermit:
-        """Where the permit of every call is, as long as there is one: what `admit` would return at that time."""
+        """Where its answer to every call is, as long as there is one: what `admit` would return or raise."""
         ...
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:

@@ -41,9 +41,10 @@ class BoundClock:
 
     Attributes:
         now: returns the time; replaced by the time source itself once bound, so that reading costs one call.
+        is_certain: True where a time needs no check: of an explicit clock, or of the system's, which never stops.
     """
 
-    __slots__ = ("_clock", "_owner", "_source", "now")
+    __slots__ = ("_clock", "_owner", "_source", "is_certain", "now")
 
     def __init__(self, owner: str, clock: Clock | TimeSource | None = None) -> None:
         """Args:
@@ -53,6 +54,7 @@ class BoundClock:
         self._owner = owner
         self._clock = clock
         self._source: TimeSource | None = None
+        self.is_certain = clock is not None
         self.now: TimeSource = self.checked_now
         if clock is not None:
             self._source = self.now = clock.now if isinstance(clock, Clock) else clock
@@ -76,6 +78,7 @@ class BoundClock:
     def _bind(self, source: TimeSource | None, natural: TimeSource) -> None:
         if source is None:
             self._source = self.now = natural
+            self.is_certain = natural is time.monotonic
         elif source != natural:
             raise RuntimeError(
                 f"{self._owner} is bound to {_name(source)} since its first use and cannot be used under "
@@ -100,7 +103,7 @@ class BoundClock:
     def release(self) -> None:
         """Unbind a clock that was bound on first use, after a reset of its owner."""
         if self._clock is None:
-            self._source, self.now = None, self.checked_now
+            self._source, self.now, self.is_certain = None, self.checked_now, False
 
     def sleep(self, seconds: float) -> None:
         """Block this thread for `seconds` of this clock."""

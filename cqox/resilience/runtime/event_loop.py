@@ -173,32 +173,29 @@ class _AsyncioEventLoop:
 class _TrioEventLoop:
     __slots__ = (
         "_current_clock",
-        "_current_task",
         "_scope",
         "_system_clock",
         "effective_deadline",
         "in_task",
+        "task",
         "time",
     )
 
     def __init__(self, trio: Any) -> None:  # noqa: ANN401 - the module is not importable here, so it has no type
-        self._scope = trio.CancelScope
-        self._current_clock = trio.lowlevel.current_clock
-        self._current_task = trio.lowlevel.current_task
+        self._scope: Callable[..., CancelScope] = trio.CancelScope
+        self._current_clock: Callable[[], object] = trio.lowlevel.current_clock
+        self.task = trio.lowlevel.current_task
         self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
         self.time = trio.current_time
 
     def open_scope(self, at: float) -> CancelScope:
-        return cast("CancelScope", self._scope(deadline=at))
-
-    def task(self) -> object:
-        return self._current_task()
+        return self._scope(deadline=at)
 
     def natural_time(self) -> Callable[[], float]:
         """Return the default time source of its tasks."""
-        clock = self._current_clock()
+        clock: object = self._current_clock()
         kind = type(clock)
         if kind is self._system_clock:
             return time.monotonic
@@ -206,7 +203,7 @@ class _TrioEventLoop:
         if kind.__module__.partition(".")[0] == "trio" and not kind.__module__.startswith("trio.testing"):
             self._system_clock = kind
             return time.monotonic
-        return cast("Callable[[], float]", clock.current_time)
+        return cast("Callable[[], float]", cast("Any", clock).current_time)
 
     def groups_of(self, task: Any) -> tuple[object, ...]:  # noqa: ANN401 - a task of Trio
         nurseries = task.child_nurseries
@@ -218,7 +215,7 @@ class _TrioEventLoop:
 
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
-            current = self._current_task()
+            current = self.task()
         except RuntimeError:
             return False
         if current is task and mark is not None:
@@ -270,6 +267,8 @@ def current_loop() -> EventLoop | None:
         if _asyncio_loop is None:
             _asyncio_loop = _AsyncioEventLoop()
         return _asyncio_loop
+    if _trio_loop is not None:
+        return _trio_loop if _trio_loop.in_task() else None
     return _running_trio()
 
 
@@ -287,9 +286,12 @@ def natural_time() -> Callable[[], float]:
     """Return the default time source here: the simulated clock in effect for this task, else the system's."""
     running = _asyncio._get_running_loop()
     # The task, if any, is one of Trio's where a Trio run is a guest on this loop.
-    if (running is None or _current_task() is None) and (trio_loop := _running_trio()) is not None:
-        return trio_loop.natural_time()
-    if getattr(running, "virtual_time", False):
+    if (running is None or _current_task() is None) and (
+        _running_trio() is not None if _trio_loop is None else _trio_loop.in_task()
+    ):
+        assert _trio_loop is not None
+        return _trio_loop.natural_time()
+    if running is not None and getattr(running, "virtual_time", False):
         return cast("Callable[[], float]", running.time)
     return time.monotonic
 

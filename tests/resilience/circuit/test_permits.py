@@ -211,3 +211,28 @@ def test_a_returned_value_may_be_a_failure_and_is_returned_all_the_same() -> Non
     assert [status(200), status(503), status(500)] == [200, 503, 500]
     assert breaker.state is CircuitState.OPEN
     assert breaker.snapshot().failure == 2
+
+
+def test_a_quick_call_reads_the_clock_twice_where_slow_calls_count_and_a_slow_one_is_still_slow() -> None:
+    read: list[float] = []
+    clock = FakeClock()
+
+    def now() -> float:
+        read.append(clock.now())
+        return read[-1]
+
+    rate = FailureRate(window=10, minimum_calls=2, slow_call_seconds=2.0, slow_call_rate=0.5)
+    breaker = CircuitBreaker("slow", failure_rate=rate, clock=now)
+
+    @breaker
+    def call(seconds: float) -> None:
+        clock.advance(seconds)
+
+    call(0.0)
+    read.clear()
+    call(1.9)
+    assert len(read) == 2
+    call(2.0)
+    assert breaker.snapshot().recent_slow == 1
+    call(2.0)
+    assert breaker.state is CircuitState.OPEN
