@@ -1,4 +1,4 @@
-"""How an open circuit rejects calls until its recovery timeout is over, without a look at its state or its lock."""
+"""Rejection of calls by an open circuit until its recovery timeout is over, without a look at its state or its lock."""
 
 from typing import Final
 

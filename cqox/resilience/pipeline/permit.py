@@ -187,7 +187,7 @@ class Admission(Protocol):
 
     @property
     def standing(self) -> StandingPermit:
-        """Where its answer to every call is, as long as there is one: what `admit` would return or raise."""
+        """The place of its answer to every call, as long as there is one: what `admit` would return or raise."""
         ...
 
     def admit(self, deadline: AmbientDeadline | None) -> Permit | None:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import gc
+import inspect
 import types
 import weakref
 from collections.abc import Awaitable
@@ -74,9 +75,15 @@ def test_what_is_guarded_already_and_what_is_marked_keep_their_kind(run: Run) ->
         async def wrapper() -> int:
             return await call() + 1
 
+        @inspect.markcoroutinefunction
+        def marked() -> Awaitable[int]:
+            return call()
+
+        assert guarded.call(len, "four") == 4
+        assert await guarded.call(marked) == 1
         assert await guarded.call(call) == 1
         assert await guarded.call(wrapper) == 2
-        assert inner.snapshot().success == 2
+        assert inner.snapshot().success == 3
 
     run(main)
 
