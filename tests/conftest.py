@@ -16,7 +16,7 @@ settings.load_profile("cqox")
 # Commands speak the language of the locale.
 os.environ["LC_ALL"] = "C.UTF-8"
 
-pytest_plugins = ("tests.measured",)
+pytest_plugins = ("tests.measured", "tests.recorded")
 
 _BEFORE_THE_TIMEOUT = 0.9
 

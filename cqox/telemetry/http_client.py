@@ -1,59 +1,16 @@
-"""Spans, metrics and trace context propagation for outgoing httpx requests."""
+"""Spans, metrics and trace context propagation for outgoing HTTP requests."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
-from typing import Self
-
-import httpx
+from collections.abc import Callable, Mapping, MutableMapping
 
 from cqox.telemetry import metric_definitions, metrics, propagation
 from cqox.telemetry.outcome import Outcome, error_type, outcome_of
 from cqox.telemetry.spans import Attributes, Span, current, is_recording, span
 
-__all__ = ["ClientExchange", "TracedTransport", "is_probe"]
+__all__ = ["ClientExchange", "is_probe"]
 
 _PROBES = ("/health", "/api/health")
 _RETRY_ATTEMPT = "x-retry-attempt"
-
-
-class TracedTransport(httpx.AsyncBaseTransport):
-    """Transport that records each request as a CLIENT span, from its first byte to the end of the response body.
-
-    Args:
-        inner: transport that sends the requests.
-    """
-
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; a cancellation propagates and marks the span."""
-        if is_probe(request.url.path):
-            return await self._inner.handle_async_request(request)
-        url = request.url
-        exchange = ClientExchange(
-            request.method,
-            host=url.host,
-            port=url.port or (443 if url.scheme == "https" else 80),
-            url=lambda: str(url.copy_with(userinfo=b"", query=None, fragment=None)),
-            headers=request.headers,
-        )
-        try:
-            response = await self._inner.handle_async_request(request)
-        except BaseException as error:
-            exchange.end(error)
-            raise
-        exchange.answered(response.status_code)
-        if response.is_closed:
-            exchange.end()
-            return response
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Body(response.stream, exchange)
-        return response
-
-    async def aclose(self) -> None:
-        """Close the inner transport."""
-        await self._inner.aclose()
 
 
 class ClientExchange:
@@ -116,31 +73,3 @@ class ClientExchange:
 def is_probe(path: str) -> bool:
     """Return whether a path is requested too often to record each request."""
     return path.startswith(_PROBES)
-
-
-class _Body(httpx.AsyncByteStream):
-    # Not a generator: an abandoned one would be finalised by the garbage collector, which Trio warns about.
-    def __init__(self, inner: httpx.AsyncByteStream, exchange: ClientExchange) -> None:
-        self._inner = inner
-        self._exchange = exchange
-        self._chunks: AsyncIterator[bytes] | None = None
-
-    def __aiter__(self) -> Self:
-        self._chunks = aiter(self._inner)
-        return self
-
-    async def __anext__(self) -> bytes:
-        assert self._chunks is not None
-        try:
-            return await anext(self._chunks)
-        except StopAsyncIteration:
-            raise
-        except BaseException as error:
-            self._exchange.end(error)
-            raise
-
-    async def aclose(self) -> None:
-        try:
-            await self._inner.aclose()
-        finally:
-            self._exchange.end()

@@ -1,4 +1,4 @@
-"""A recorder that keeps spans in memory, and both services as processes that speak to a real receiver."""
+"""Both services as processes that speak to a real receiver."""
 
 import json
 import os
@@ -11,46 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from cqox.telemetry.recorder import OpenTelemetryRecorder
-from cqox.telemetry.spans import record_with
 from tests.servers.ports import free_port
 from tests.telemetry.receiver import Receiver
 from tests.waiting import wait_until
 
 ANALYSIS = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "unit_id": "id"}}
-
-
-@dataclass
-class Kept:
-    """Spans that a test made."""
-
-    recorder: OpenTelemetryRecorder
-    exporter: InMemorySpanExporter
-
-    @property
-    def spans(self):
-        return self.exporter.get_finished_spans()
-
-    def named(self, name: str):
-        found = [span for span in self.spans if span.name == name]
-        assert len(found) == 1, f"{len(found)} spans are called {name}; there are {[span.name for span in self.spans]}"
-        return found[0]
-
-
-@pytest.fixture
-def kept() -> Iterator[Kept]:
-    """Spans are recorded, and kept in memory."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    recorder = OpenTelemetryRecorder(provider.get_tracer("test"))
-    before = record_with(recorder)
-    yield Kept(recorder, exporter)
-    record_with(before)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 
 from cqox.telemetry import span
 from cqox.telemetry.log_records import OtlpHandler
-from tests.telemetry.conftest import Kept
+from tests.recorded import Kept
 
 
 @pytest.fixture

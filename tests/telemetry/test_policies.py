@@ -6,7 +6,7 @@ from cqox.resilience import Bulkhead, CircuitBreaker, Policy, Retry, RetryBudget
 from cqox.telemetry import metric_definitions, span
 from cqox.telemetry.policies import PolicyListener, watch_policies
 from tests.measured import Measured
-from tests.telemetry.conftest import Kept
+from tests.recorded import Kept
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from cqox.telemetry import current, current_span, server_span, span
 from cqox.telemetry.context import TraceContext
 from cqox.telemetry.recorder import OpenTelemetryRecorder
 from cqox.telemetry.spans import record_with
-from tests.telemetry.conftest import Kept
+from tests.recorded import Kept
 
 CALLER = TraceContext(trace_id="4bf92f3577b34da6a3ce929d0e0e4736", span_id="00f067aa0ba902b7", sampled=True)
 

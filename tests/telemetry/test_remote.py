@@ -1,6 +1,6 @@
 from cqox.telemetry import adopt, span, unfinished
 from cqox.telemetry.remote import step_spans
-from tests.telemetry.conftest import Kept
+from tests.recorded import Kept
 
 SECOND = 1_000_000_000
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from cqox.telemetry import span
 from cqox.telemetry.log_records import OtlpHandler
 from cqox.telemetry.safe_text import safe_text
-from tests.telemetry.conftest import Kept
+from tests.recorded import Kept
 
 SURROGATE = "column '\ud800' of Cookie: hunter2"
 

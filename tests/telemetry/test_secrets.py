@@ -15,7 +15,8 @@ from cqox.telemetry.log_records import OtlpHandler
 from cqox.telemetry.secrets import is_secret_name, masked
 from cqox.telemetry.settings import settings_from
 from services.config.configuration import SettingsError, load
-from tests.telemetry.conftest import Kept, Services
+from tests.recorded import Kept
+from tests.telemetry.conftest import Services
 
 SECRETS = [
     ("redis://:hunter2@cache:6379/0 is away", "redis://:***@cache:6379/0 is away"),

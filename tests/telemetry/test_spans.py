@@ -5,7 +5,7 @@ import trio
 
 from cqox.errors import InvalidRequest
 from cqox.telemetry import current, is_recording, server_span, span, untraced
-from tests.telemetry.conftest import Kept
+from tests.recorded import Kept
 
 
 def test_an_exception_that_leaves_a_span_is_its_error(kept: Kept) -> None:

@@ -6,8 +6,8 @@ from cqox.storage.server_address import ServerAddress
 from cqox.telemetry import metric_definitions
 from cqox.telemetry.stores import CACHE_OPERATIONS, STORE_OPERATIONS, observed
 from tests.measured import Measured
+from tests.recorded import Kept
 from tests.storage.bound import a_cache
-from tests.telemetry.conftest import Kept
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from cqox.tasks import observe_tasks, open_task_group
 from cqox.telemetry import span, untraced, waited_for
 from cqox.telemetry.tasks import TaskSpans
 from services.http.server.lifecycle import Stage
-from tests.telemetry.conftest import ANALYSIS, Kept
+from tests.recorded import Kept
+from tests.telemetry.conftest import ANALYSIS
 
 pytestmark = pytest.mark.anyio
 
