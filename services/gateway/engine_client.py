@@ -241,10 +241,10 @@ class EngineClient:
         Raises:
             httpx.TransportError: the engine is unreachable, the connection broke, or the response is foreign.
         """
-        fields = OutgoingFields(_fields(call))
-        request = EngineRequest(
-            method=call.method, target=self._target(call.target), headers=fields, content=call.content
-        )
+        target = self._target(call.target)
+        # As the engine reads it, which is where characters that no URL may have are escaped.
+        fields = OutgoingFields(_fields(call, target.raw.removeprefix(self._prefix)))
+        request = EngineRequest(method=call.method, target=target, headers=fields, content=call.content)
         await propagate(request)
         body: ResponseBody | _TracedBody
         if is_probe(request.target.path):
@@ -311,13 +311,13 @@ class _TracedBody:
             self._exchange.end()
 
 
-def _fields(call: Call) -> list[tuple[bytes, bytes]]:
+def _fields(call: Call, target: bytes) -> list[tuple[bytes, bytes]]:
     # A new id for each attempt, sent first: an engine that cannot parse the whole head may still find it.
     own = [(_EXCHANGE, new_exchange().encode())]
     if call.content and isinstance(call.content, bytes):
         own.append((_CONTENT_DIGEST, content_digest(call.content).encode()))
     if call.hop is not None:
-        own += call.hop(call.method, call.target)
+        own += call.hop(call.method, target)
     written = {name for name, _ in own}
     return [*own, *(field for field in call.headers if field[0] not in written)]
 

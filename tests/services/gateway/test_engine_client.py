@@ -57,6 +57,22 @@ async def test_the_path_of_the_engines_url_comes_first_and_httpx_adds_nothing_of
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("target", [b'/a"b?c=<d>&e={f}', b"/a%22b?c=d", b"//a/b?", b"/a^`|\\%zz"])
+async def test_what_is_signed_is_the_target_that_an_engine_reads(target: bytes):
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/engine"
+    seen: list[bytes] = []
+    async with listener, trio.open_nursery() as nursery, EngineClient.open(url) as client:
+        nursery.start_soon(serve_once, listener, b"HTTP/1.1 204 No Content\r\n\r\n", seen)
+        call = Call(method="GET", target=target, hop=lambda method, signed: ((b"x-signed", signed),))
+        assert (await client.send(call)).status == 204
+    line, *fields, _, _ = seen[0].split(b"\r\n")
+    assert [value for name, _, value in (each.partition(b": ") for each in fields) if name == b"x-signed"] == [
+        line.split(b" ")[1].removeprefix(b"/engine")
+    ]
+
+
+@pytest.mark.trio
 async def test_a_cancelled_call_closes_its_connection_at_once():
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
