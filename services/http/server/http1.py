@@ -323,6 +323,9 @@ class Http1Connection:
         )
         if self._outdated is not None and self._outdated():
             fields = [*(field for field in fields if field[0].lower() != b"connection"), (b"connection", b"close")]
+        if status == HTTPStatus.NO_CONTENT:
+            # RFC 9110, section 8.6.
+            fields = [field for field in fields if field[0].lower() != b"content-length"]
         event = h11.Response(status_code=status, headers=wire_fields([*fields, *self._headers()]))
         if held:
             self._pending = self._http.send(event) or b""

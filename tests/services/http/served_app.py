@@ -41,6 +41,11 @@ async def now():
     return {"answer": "now"}
 
 
+@app.get("/nothing")
+async def nothing():
+    return "", 204
+
+
 @app.get("/peer")
 async def peer():
     return {"peer": current_request().scope["state"].get("peer")}

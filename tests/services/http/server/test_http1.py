@@ -73,6 +73,15 @@ def test_what_cannot_be_served_is_a_problem_and_closes_the_connection(start, lin
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+def test_an_answer_without_content_has_no_length_and_the_next_one_follows(start):
+    nothing = ONE.replace(b"/now", b"/nothing")
+    first, second = answer_to(start(APP), nothing + LAST).split(b"HTTP/1.1 ")[1:]
+    assert first.startswith(b"204")
+    # RFC 9110, section 8.6.
+    assert b"content-length" not in first.lower()
+    assert second.startswith(b"200")
+
+
 def test_an_absolute_target_is_served_and_its_authority_replaces_the_host(start):
     program = (
         "from services.http.server import serving; from services.http.server.app import App; "
