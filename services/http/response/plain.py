@@ -1,12 +1,12 @@
 """A response whose body is complete, without Quart's classes; it is sent, decorated and logged like theirs."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
     from quart.typing import ResponseTypes
 
-__all__ = ["AnyResponse", "PlainResponse", "ResponseFields"]
+__all__ = ["AnyResponse", "PlainResponse", "ResponseFields", "encoded_fields"]
 
 type AnyResponse = ResponseTypes | PlainResponse
 """A response, whichever way it was made."""
@@ -41,7 +41,11 @@ class ResponseFields:
         for place in reversed(found[1:]):
             del places[place]
 
-    def get(self, name: str, default: str = "") -> str:
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of a field, the default where it is absent."""
         wanted = name.lower()
         return next((value for field, value in self._fields if field == wanted), default)
@@ -60,9 +64,20 @@ class ResponseFields:
         for name, value in fields.items():
             self[name] = value
 
-    def encoded(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields as ASGI has them."""
-        return [(name.encode(), value.encode()) for name, value in self._fields]
+
+def encoded_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return header fields as ASGI has them.
+
+    Those of an engine are read as Latin-1, so that they leave with the bytes that they came with.
+    """
+    return [(name.lower().encode(), _value(value)) for name, value in fields]
+
+
+def _value(text: str) -> bytes:
+    try:
+        return text.encode("latin1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 class PlainResponse:

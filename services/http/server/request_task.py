@@ -19,7 +19,6 @@ from hypercorn.typing import (
     HTTPScope,
     LifespanScope,
 )
-from quart.utils import encode_headers
 from quart.wrappers.base import ClientDisconnectedError
 from quart.wrappers.response import DataBody
 from quart_trio.asgi import TrioASGIHTTPConnection
@@ -33,7 +32,7 @@ from services.http.observability.tracing import Exchange
 from services.http.request.proxied import AnyRequest
 from services.http.request.request import IncomingRequest
 from services.http.response.headers import decorate, log_access
-from services.http.response.plain import AnyResponse, PlainResponse
+from services.http.response.plain import AnyResponse, PlainResponse, encoded_fields
 from services.http.response.problems import select_error
 from services.http.server.http1 import HELD, NO_BODY
 from services.http.server.lifecycle import Ticket
@@ -163,7 +162,7 @@ class _Reply:
         start = HTTPResponseStartEvent(
             type="http.response.start",
             status=response.status_code,
-            headers=_encoded(response),
+            headers=encoded_fields(response.headers),
         )
         if _is_complete(response):
             start[HELD] = True  # type: ignore[literal-required]
@@ -201,10 +200,6 @@ class _Reply:
         if body:
             await self._send(HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=True))
             self.size_bytes += len(body)
-
-
-def _encoded(response: AnyResponse) -> list[tuple[bytes, bytes]]:
-    return response.headers.encoded() if isinstance(response, PlainResponse) else encode_headers(response.headers)
 
 
 def _is_complete(response: AnyResponse) -> bool:

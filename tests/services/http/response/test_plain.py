@@ -5,10 +5,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quart.utils import encode_headers
 from werkzeug.datastructures import Headers
 
-from services.http.response.plain import PlainResponse, ResponseFields
+from services.http.response.plain import PlainResponse, ResponseFields, encoded_fields
 
 NAMES = st.sampled_from(["vary", "Vary", "ETag", "x-é", "Content-Length"])
 CHANGES: dict[str, Callable[[Headers | ResponseFields, str, str], object]] = {
@@ -17,6 +16,7 @@ CHANGES: dict[str, Callable[[Headers | ResponseFields, str, str], object]] = {
     "default": lambda fields, name, value: fields.setdefault(name, value),
     "update": lambda fields, name, value: fields.update({name: value}),
     "get": lambda fields, name, value: fields.get(name, value),
+    "find": lambda fields, name, value: fields.get(name),
     "has": lambda fields, name, value: name in fields,
 }
 
@@ -28,8 +28,17 @@ def test_fields_change_as_those_of_werkzeug(changes: list[tuple[str, str, str]])
         found = CHANGES[change](ours, name, value), CHANGES[change](theirs, name, value)
         # Nobody needs the value that werkzeug returns from it.
         assert change == "default" or found[0] == found[1]
-    assert ours.encoded() == encode_headers(theirs)
+    assert encoded_fields(ours) == encoded_fields(theirs.items())
     assert [name for name, _ in ours] == [name.lower() for name, _ in theirs]
+
+
+@given(st.binary(max_size=8))
+def test_a_value_that_was_read_leaves_with_the_bytes_that_it_came_with(value: bytes) -> None:
+    assert encoded_fields([("ETag", value.decode("latin1"))]) == [(b"etag", value)]
+
+
+def test_a_text_beyond_latin1_is_written_in_utf8() -> None:
+    assert encoded_fields([("x-title", "表")]) == [(b"x-title", "表".encode())]
 
 
 @pytest.mark.parametrize(("sized", "length"), [(True, [("content-length", "3")]), (False, [])])

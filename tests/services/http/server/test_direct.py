@@ -1,6 +1,7 @@
 """Requests that are answered without Quart get the same responses, entries and metrics as by way of Quart."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -201,6 +202,11 @@ CASES: dict[str, tuple[list[Any], tuple[Any, ...], bool]] = {
     "a language by header": ([ZeroDivisionError("x")], ("GET", ANALYSES, {"accept-language": "ja"}), True),
     "a gateway in between": ([report()], ("GET", ANALYSES, {"x-cqox-exchange": "0" * 32}), True),
     "a gateway that sends": ([report()], ("POST", ANALYZE, {"x-cqox-exchange": "0" * 32}, BODY), True),
+    "a problem for a gateway in between": (
+        [problem(404, "not-found")],
+        ("GET", "/api/jobs/abc", {"x-cqox-exchange": "0" * 32}),
+        True,
+    ),
     "a trace": ([report()], ("GET", ANALYSES, {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}), True),
     "an unusable request id": ([report()], ("GET", ANALYSES + "/a", {"x-cqox-exchange": "x"}), True),
     "another method": ([report()], ("PUT", ANALYSES), False),
@@ -245,6 +251,16 @@ async def test_both_ways_answer_ask_and_measure_the_same(
     assert ours.calls == theirs.calls
     assert measured[0] == measured[1]
     assert measured[0]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("way", [Connection, DirectConnection])
+async def test_a_field_of_the_engine_keeps_its_bytes(way: type[Connection]) -> None:
+    given = b'attachment; filename="\xe9 \xe3\x81\x82"'
+    found = report()
+    served = Served(way, replace(found, headers=(*found.headers, (b"content-disposition", given))))
+    await served.ask("GET", ANALYSES)
+    assert (b"content-disposition", given) in served.gist[1]
 
 
 @pytest.mark.trio
