@@ -92,7 +92,8 @@ class SharedPermit(_CircuitPermit):
         if now < health.quiet_until and circuit.phase is phase:
             self.count()
         else:
-            circuit.leave(phase, None, Outcome.SUCCESS, now, False)
+            # A success can complete the calls from which a rate is judged, and so open the circuit: at its own time.
+            circuit.leave(phase, None, Outcome.SUCCESS, now if health.needs_time else circuit.clock.now(), False)
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""

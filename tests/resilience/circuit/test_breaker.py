@@ -224,3 +224,18 @@ def test_a_circuit_that_is_disabled_while_a_call_waits_for_its_probe_lets_the_ca
         assert breaker.snapshot().success == 1
 
     run(main)
+
+
+def test_a_circuit_that_a_success_opens_stays_open_for_its_recovery(same_trace) -> None:
+    async def scenario(world: World) -> list[object]:
+        await world.sleep(1000.0)
+        rate = FailureRate(rate=0.5, window=4, minimum_calls=2)
+        breaker = CircuitBreaker("engine", recovery_timeout=60.0, failure_rate=rate, clock=world.clock)
+        call = world.guard(breaker, Down, "the second of two calls", "up")
+        seen: list[object] = [await outcome(call), await outcome(call), breaker.state.value]
+        await world.sleep(59.0)
+        seen.append(await outcome(call))
+        await world.sleep(1.0)
+        return [*seen, await outcome(call)]
+
+    assert same_trace(scenario) == ["Down", "the second of two calls", "open", "CircuitOpen", "up"]
