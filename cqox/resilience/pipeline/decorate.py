@@ -12,6 +12,7 @@ from cqox.resilience.pipeline.executor import bind_async, bind_blocking, bind_ch
 from cqox.resilience.pipeline.generators import bind_async_generator, bind_generator
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
+from cqox.resilience.runtime.ambient_deadline import unexpired
 from cqox.resilience.runtime.callable_kinds import Kind, kind_of, name_of
 
 __all__ = ["GuardRecord", "bind", "dress", "expose", "guard", "guarded_by", "kind_behind"]
@@ -128,6 +129,8 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
         TypeError: one of the stages cannot guard that kind.
     """
     if kind in (Kind.FUNCTION, Kind.COROUTINE):
+        if stages and isinstance(stages[-1], WrapperStage):
+            function = _checked_in_time(function, asynchronous=kind.asynchronous)
         for stage in reversed(stages):
             if isinstance(stage, Stage):
                 if stage.check is None:
@@ -148,6 +151,20 @@ def bind(function: Callable[..., Any], kind: Kind, stages: Sequence[Stage | Wrap
             function = (bind_async_generator if kind.asynchronous else bind_generator)(function, stage)
         return function
     return (bind_async_context if kind is Kind.ASYNC_CONTEXT else bind_context)(function, plain)
+
+
+def _checked_in_time(function: Callable[..., Any], *, asynchronous: bool) -> Callable[..., Any]:
+    """Return `function` behind the check of the deadline, which a wrapper leaves to what is further in."""
+
+    async def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        unexpired()
+        return await function(*args, **kwargs)
+
+    def in_time_blocking(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
+        unexpired()
+        return function(*args, **kwargs)
+
+    return in_time if asynchronous else in_time_blocking
 
 
 def _copy_attributes(function: object, wrapper: object) -> None:

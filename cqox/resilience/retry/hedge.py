@@ -14,6 +14,7 @@ from cqox.resilience.pipeline.part import StageContext, Wrapper
 from cqox.resilience.pipeline.permit import Permit
 from cqox.resilience.pipeline.plan import enclosing
 from cqox.resilience.retry.budget import RetryBudget
+from cqox.resilience.runtime.ambient_deadline import unexpired
 from cqox.resilience.runtime.call_context import attempt_made, call_safety, serves_a_retry
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.passing import passing
@@ -82,6 +83,7 @@ class Hedge(Wrapper):
         async def hedged(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
             if passing.on:
                 return await call(*args, **kwargs)
+            unexpired()
             if self._budget is not None:
                 self._budget.first_attempt()
             outer = () if facts.outermost else tuple(itertools.chain(*enclosing.get()))

@@ -11,9 +11,10 @@ import anyio.to_thread
 import pytest
 
 from cqox.errors import DeadlineExceeded
-from cqox.resilience import Policy, Retry, Timeout, deadline, remaining
-from cqox.resilience.testing import FakeClock, run_in_virtual_time
-from tests.resilience.conftest import Down, World, outcome
+from cqox.resilience import Fallback, Hedge, Policy, Retry, Timeout, deadline, remaining
+from cqox.resilience.pipeline.part import Part
+from cqox.resilience.testing import FakeClock, Script, run_in_virtual_time
+from tests.resilience.conftest import Down, Run, World, outcome
 
 
 def test_without_one_the_time_is_infinite(same_trace) -> None:
@@ -219,3 +220,21 @@ def test_async_with_is_with_for_those_who_come_from_asyncio(run) -> None:
         assert scope.cancelled_caught
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    "part", [Fallback(lambda error: "late", (KeyError,)), Hedge(1.0), deadline(5.0), deadline(0.0)]
+)
+def test_with_nothing_remaining_no_wrapper_calls_anything(run: Run, part: Part) -> None:
+    script = Script("answer")
+
+    async def main() -> None:
+        with pytest.raises(DeadlineExceeded), deadline(0.0):
+            await part(script.call)()
+
+    run(main)
+    assert script.calls == 0
+    if not isinstance(part, Hedge):
+        with pytest.raises(DeadlineExceeded), deadline(0.0):
+            part(script.__call__)()
+        assert script.calls == 0
