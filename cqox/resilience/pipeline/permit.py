@@ -30,7 +30,7 @@ class TimeSpent:
 
     Attributes:
         deadline: the deadline that was in force.
-        seconds: time in the callee, without the time in queues of this process; 0 where the call ended in a queue.
+        seconds: time in the callee, without the time in queues and pauses of this process.
         attempt_timeout: timeout of one attempt in seconds, infinite where there is none.
     """
 
@@ -52,15 +52,16 @@ class TimeSpent:
 def time_spent(
     deadline: AmbientDeadline | None, began: float | None, attempt_timeout: float, error: BaseException
 ) -> TimeSpent | None:
-    """Return the time that a callee called at `began` took until it raised `error`, 0 s where `error` ended a queue.
+    """Return the time that a callee called at `began` took until it raised `error`, without queues and pauses inside.
 
     None where it was not called or no deadline is in force.
     """
     if deadline is None or began is None:
         return None
-    seconds = 0.0
-    if not ended_in_queue(error):
-        seconds = max(0.0, deadline.clock() - began - seconds_in_queues(deadline.clock, began))
+    queued = seconds_in_queues(deadline.clock, began)
+    # The wait that `error` ended is among the recorded ones, unless another task waited.
+    nothing = queued == 0 and ended_in_queue(error)
+    seconds = 0.0 if nothing else max(0.0, deadline.clock() - began - queued)
     return TimeSpent(deadline, seconds, attempt_timeout)
 
 

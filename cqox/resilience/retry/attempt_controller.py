@@ -25,10 +25,12 @@ from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.retry.retry_after import retry_after_of
 from cqox.resilience.retry.settings import RetrySettings
 from cqox.resilience.retry.unsent import AttemptRequests, attempt_requests
+from cqox.resilience.runtime.ambient_deadline import ambient
 from cqox.resilience.runtime.call_context import attempt_made, call_safety, serves_a_retry
 from cqox.resilience.runtime.clock import BoundClock
 from cqox.resilience.runtime.event_loop import task_or_loop
 from cqox.resilience.runtime.instant import pauses
+from cqox.resilience.runtime.queueing import QueueWait
 from cqox.resilience.runtime.ranges import Seconds, check_seconds
 
 __all__ = ["Backoff", "RetryController", "emit_start"]
@@ -91,14 +93,16 @@ class RetryController(AttemptController):
 
     async def pause(self, seconds: float) -> None:
         """See `AttemptController.pause`."""
-        await self._retry.clock.sleep_async(seconds)
+        with self._paused():
+            await self._retry.clock.sleep_async(seconds)
         self._resume()
 
     def pause_blocking(self, seconds: float) -> None:
         """See `AttemptController.pause_blocking`."""
         if task_or_loop() is not None:
             _warn_of_blocked_loop(seconds)
-        self._retry.clock.sleep(seconds)
+        with self._paused():
+            self._retry.clock.sleep(seconds)
         self._resume()
 
     def end(self) -> None:
@@ -107,6 +111,11 @@ class RetryController(AttemptController):
         if self._token is not None:
             attempt_made.reset(self._token)
             self._token = None
+
+    def _paused(self) -> QueueWait:
+        """Return a context around a pause, whose time no circuit or limit around takes for the callee's."""
+        deadline = ambient.get()
+        return QueueWait(self._retry.clock, None if deadline is None else deadline.clock)
 
     def _resume(self) -> None:
         """Start the next attempt, unless a reason to give up arose during the pause."""

@@ -149,10 +149,11 @@ class AmbientDeadline:
         Args:
             error: exception that ended the block.
         """
-        if ended_in_queue(error):
-            return True
         queued = seconds_in_queues(self.clock, self.at - self.seconds - TIMER_SLACK)
-        return queued > 0 and not is_fair(self.seconds - queued, self.attempt_seconds)
+        # The wait that ended it is among the recorded ones, unless another task waited.
+        if queued == 0:
+            return ended_in_queue(error)
+        return not is_fair(self.seconds - queued, self.attempt_seconds)
 
     def remaining(self) -> float:
         """Return the seconds left, 0.0 once it has passed."""

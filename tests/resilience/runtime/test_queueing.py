@@ -23,6 +23,7 @@ from cqox.resilience import (
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.propagation.http import propagate
 from cqox.resilience.retry.classification import is_overload
+from cqox.resilience.testing import Script, Slow
 from tests.resilience.conftest import Run
 
 
@@ -199,5 +200,41 @@ def test_a_request_that_propagate_refuses_is_no_failure(run: Run) -> None:
             await breaker(call)()
         assert caught.value.before_call
         assert (breaker.snapshot().failure, breaker.snapshot().ignored) == (0, 1)
+
+    run(main)
+
+
+def test_pauses_between_attempts_make_no_call_slow(run: Run) -> None:
+    async def main() -> None:
+        rate = FailureRate(window=10, minimum_calls=1, slow_call_seconds=1.0, slow_call_rate=0.1)
+        breaker = CircuitBreaker("engine", failure_rate=rate)
+        outer = AdaptiveLimit(50, slow_call_seconds=1.0)
+        call = Policy("engine", outer, breaker, Retry(3, 5.0, idempotent=True))(Script(OSError, OSError, "answer").call)
+        assert await call() == "answer"
+        assert (breaker.snapshot().recent_slow, outer.snapshot().cuts) == (0, 0)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("worked", "blamed"), [(0.1, 0), (2.0, 1)])
+def test_of_a_timeout_around_a_retry_only_the_time_of_the_callee_counts(run: Run, worked: float, blamed: int) -> None:
+    """The first attempt fails after `worked` seconds; then a pause and a queue take the rest of the time."""
+
+    async def main() -> None:
+        queue, breaker = Bulkhead(1, max_queued=5), CircuitBreaker("engine", failure_threshold=1)
+        parts = (breaker, Timeout(5.0), Retry(2, 1.0, jitter=False, idempotent=True), queue)
+        call = Policy("engine", *parts)(Script(Slow(worked, OSError()), "never").call)
+
+        async def holder() -> None:
+            await anyio.sleep(worked + 0.5)
+            async with queue:
+                await anyio.sleep(60.0)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(holder)
+            with pytest.raises(AttemptTimeout) as caught:
+                await call()
+        assert caught.value.before_call is not bool(blamed)
+        assert breaker.snapshot().failure == blamed
 
     run(main)
