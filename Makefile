@@ -244,6 +244,10 @@ coverage: $(VENV)/.mutants-ready $(VENV)/.bench-ready  ## lines and branches tha
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+.PHONY: policy-machine
+policy-machine: $(VENV)/.test-ready  ## 10,000 generated policies with concurrent calls against a naive model, on each loop (two minutes)
+	@$(BIN)/python -m pytest -n0 -m slow tests/resilience/composition/test_policy_machine.py
+
 .PHONY: hidden-names
 hidden-names: $(VENV)/.test-ready  ## the tests of the library without private names of AnyIO and Trio
 	@$(BIN)/python -m pytest -n0 -p tests.resilience.hidden_names tests/resilience
