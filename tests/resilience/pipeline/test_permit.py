@@ -141,6 +141,9 @@ def test_the_time_of_a_callee_is_without_that_in_queues() -> None:
         assert spent == TimeSpent(deadline, 3.0, 5.0)
         in_queue = Down()
         mark_ended_in_queue(in_queue)
+        # The wait that it ended is one of those that are known; where none is, another task waited all the time.
+        assert time_spent(deadline, 100.0, 5.0, in_queue) == TimeSpent(deadline, 3.0, 5.0)
+        waits.set(())
         assert time_spent(deadline, 100.0, 5.0, in_queue) == TimeSpent(deadline, 0.0, 5.0)
     finally:
         waits.reset(token)
