@@ -19,8 +19,7 @@ pytestmark = [
 _MIB = 2**20
 _COLUMNS = 8
 _SUMMED = 6
-_SIZES = ((5_000_000, 1_500_000), (40_000_000, 8_000_000))
-"""Rows and units."""
+_ROWS, _UNITS = 5_000_000, 1_500_000
 _ROOM_MIB = 288
 """Writable memory that the process may add to what it has after its imports."""
 _LIMITED = f"""
@@ -102,11 +101,9 @@ def run(way: str, folder: Path, spill: Path) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-@pytest.fixture(
-    scope="module", params=[(5_000_000, 1_500_000), pytest.param((40_000_000, 8_000_000), marks=pytest.mark.slow)]
-)
-def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, int]]:
-    rows, units = request.param
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, int]]:
+    rows, units = _ROWS, _UNITS
     folder = tmp_path_factory.mktemp("larger") / "data"
     written(folder, rows, units)
     yield folder, rows, units
