@@ -114,7 +114,8 @@ class Rejected(ResilienceError):
     """
 
     def __init__(self, policy: str, *, retry_after: float = 0.0) -> None:
-        # `args` are set already, by the constructor of exceptions: rejections come in great numbers.
+        # Rejections come in great numbers, and this is cheaper than the constructor of exceptions. Pickles need it.
+        self.args = (policy,)
         self.policy = policy
         self.retry_after = retry_after
 

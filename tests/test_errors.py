@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from cqox.contract.messages import Message, of
-from cqox.errors import InputError, InvalidRequest, KeyReused, RunsElsewhere, UploadConflict
+from cqox.errors import CircuitOpen, InputError, InvalidRequest, KeyReused, RunsElsewhere, UploadConflict
 
 ERRORS = [
     InvalidRequest("No column is called 'yy'.", field="mapping.y", choices=["y"]),
@@ -28,3 +28,10 @@ def test_a_copy_has_the_same_message(error: InputError) -> None:
         )
         assert of(other.detail).code == of(error.detail).code
         assert getattr(other, "offset", None) == getattr(error, "offset", None)
+
+
+def test_a_copy_of_a_rejection_says_the_same_however_it_was_made() -> None:
+    for error in (CircuitOpen("engine", retry_after=1.5), CircuitOpen(policy="engine", retry_after=1.5)):
+        for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+            assert type(other) is CircuitOpen
+            assert (other.args, str(other), other.retry_after) == (("engine",), str(error), 1.5)

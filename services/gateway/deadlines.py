@@ -1,7 +1,7 @@
 """The deadline granted to a request, and the error detail that its client receives once it has passed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -97,7 +97,8 @@ class Granted:
             return reply
         if not isinstance(problem, dict) or problem.get("type") != "deadline-exceeded":
             return reply
-        messages = {**(problem.get("messages") or {}), **collect_messages({"detail": self.detail})}
+        given = problem.get("messages")
+        messages = {**(given if isinstance(given, Mapping) else {}), **collect_messages({"detail": self.detail})}
         problem |= {"detail": self.detail.in_language(language), "messages": messages}
         body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "backslashreplace")
         headers = tuple((name, value) for name, value in reply.headers if name != _DIGEST)

@@ -80,6 +80,12 @@ def test_an_engines_deadline_problem_gets_the_same_detail_and_nothing_else_chang
     assert (reply.status, reply.headers) == (504, late().headers)
 
 
+@pytest.mark.parametrize("messages", [["not", "a map"], "text", None])
+def test_messages_of_another_form_are_replaced(messages: object) -> None:
+    problem = json.loads(over().annotate(late(messages=messages), "en").body)
+    assert problem["messages"] == collect_messages({"detail": over().detail})
+
+
 def test_the_detail_is_in_the_language_of_the_request() -> None:
     problem = json.loads(over().annotate(late(), "ja").body)
     assert problem["detail"] == over().detail.in_language("ja")
