@@ -7,7 +7,6 @@ in the frame of the call (`executor`), so that a call that succeeds pays for non
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from cqox.resilience.pipeline.part import AttemptController
@@ -54,11 +53,13 @@ class Attempts:
             began: time at which the callee was called, None where it was not.
         """
         stage, spent = self.stage, None
-        if self.deadline is not None and (
-            spent := time_spent(self.deadline, began, stage.facts.attempt_timeout, error)
-        ):
-            self._worked += spent.seconds
-            self.spent = replace(spent, seconds=self._worked)
+        if self.deadline is not None:
+            spent = time_spent(self.deadline, began, stage.facts.attempt_timeout, error)
+            if spent is not None:
+                self._worked += spent.seconds
+            # An attempt that ended before the callee was called, in a queue, takes nothing from what it had before.
+            if spent is not None or self._worked > 0:
+                self.spent = TimeSpent(self.deadline, self._worked, stage.facts.attempt_timeout)
         if len(self.held) > self._base:
             fail_permits(self.held, self._base, error, spent)
         if stage.retry is None or not isinstance(error, Exception):

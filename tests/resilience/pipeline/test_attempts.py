@@ -7,6 +7,8 @@ import pytest
 
 from cqox.resilience import (
     AttemptTimeout,
+    Bulkhead,
+    CircuitBreaker,
     DeadlineExceeded,
     Policy,
     Retry,
@@ -86,6 +88,45 @@ def test_an_attempt_that_a_gate_rejected_took_no_time() -> None:
         attempts = Attempts(stage(Retry(1, clock=clock)), ambient.get(), [], 0)
         assert not attempts.failed(Down(), None)
     assert attempts.spent is None
+
+
+def test_an_attempt_that_ended_in_a_queue_takes_nothing_from_what_the_callee_had_before() -> None:
+    clock = FakeClock()
+    with deadline(1000.0, clock=clock):
+        attempts = Attempts(stage(Retry(2, 0.0, clock=clock)), ambient.get(), [], 0)
+        began = clock.now()
+        clock.advance(2.0)
+        assert attempts.failed(Down(), began)
+        assert attempts.controller is not None
+        attempts.controller.pause_blocking(attempts.delay)
+        clock.advance(3.0)
+        assert not attempts.failed(Down(), None)
+        attempts.controller.end()
+    assert attempts.spent is not None
+    assert attempts.spent.seconds == 2.0
+
+
+def test_a_dependency_that_had_its_share_has_failed_where_the_next_attempt_ends_in_a_queue(run) -> None:
+    async def main() -> None:
+        breaker = CircuitBreaker("engine", failure_threshold=1)
+        policy = Policy("p", breaker, Retry(2, 0.1, jitter=False, idempotent=True), Bulkhead(1, max_queued=1))
+
+        async def slow_and_down() -> None:
+            await anyio.sleep(1.5)
+            raise Down
+
+        async def in_the_way() -> None:
+            await anyio.sleep(0.5)
+            await policy.call(anyio.sleep, 1.0)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(in_the_way)
+            with pytest.raises(DeadlineExceeded), deadline(1.8):
+                await policy.call(slow_and_down)
+        snapshot = breaker.snapshot()
+        assert (snapshot.state.value, snapshot.failure, snapshot.cancelled, snapshot.stale) == ("open", 1, 0, 1)
+
+    run(main)
 
 
 class Turnstile(Gate):
