@@ -319,8 +319,11 @@ def _through(parts: Sequence[Part], call: Call) -> Steps:
     return parts[0].around(call, lambda inner: _through(parts[1:], inner))
 
 
-def predict(scenario: script.Scenario) -> tuple[list[Outcome], list[Part]]:
-    """Return how each call of `scenario` must end, and the parts as they are afterwards."""
+def predict(scenario: script.Scenario) -> tuple[list[Outcome], list[Part], bool]:
+    """Return how each call of `scenario` must end, the parts as they are afterwards, and whether that is certain.
+
+    It is not where two timers go off at the same time.
+    """
     sim = Simulation()
     parts = [make_part(spec, scenario.parts[at + 1 :], sim) for at, spec in enumerate(scenario.parts)]
     timeouts = tuple(part.seconds for part in scenario.parts if isinstance(part, script.Timeout))
@@ -348,4 +351,4 @@ def predict(scenario: script.Scenario) -> tuple[list[Outcome], list[Part]]:
     for number, each in enumerate(scenario.calls):
         sim.at(each.start, lambda number=number, each=each: begin(number, each))
     sim.run()
-    return [outcomes[number] for number in range(len(scenario.calls))], parts
+    return [outcomes[number] for number in range(len(scenario.calls))], parts, not sim.coincided

@@ -61,9 +61,26 @@ class Task:
     ended: bool = False
 
 
+_SAME_SECONDS = 1e-6
+
+
 @dataclass
 class Simulation:
+    """The tasks and the time.
+
+    Attributes:
+        now: the time.
+        coincided: whether something happened whose order nobody promises. The timers of two tasks went off at the same
+            time: two calls that a freed place has started at once pause for the same time, for example. Or two calls
+            were woken at the same time, such as in the queues of an outer and an inner limit, or one by an attempt of
+            a hedge that was cancelled in favour of the one that has answered.
+    """
+
     now: float = 0.0
+    coincided: bool = False
+    _last: "tuple[float, Task] | None" = None
+    _woken: float = -math.inf
+    _stopping: bool = False
     _heap: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -85,7 +102,9 @@ class Simulation:
     def stop(self, task: Task, scope: Scope) -> None:
         """Cancel a task; the model's tasks wait for nothing while they clean up."""
         if not task.ended:
+            before, self._stopping = self._stopping, True
             self._resume(task, Stopped(scope))
+            self._stopping = before
             assert task.ended
 
     def fire(self, signal: Signal) -> None:
@@ -94,8 +113,19 @@ class Simulation:
             return
         signal.fired = True
         if signal.waiter is not None:
+            self.coincided |= self._stopping or self.now - self._woken < _SAME_SECONDS
+            self._woken = self.now
             task, resumed = signal.waiter
             self.at(self.now, lambda: self._resume_if(task, resumed, None))
+
+    def _end_wait(self, task: Task, resumed: int, error: BaseException | None) -> None:
+        if task.ended or task.resumed != resumed:
+            return
+        if self._last is not None:
+            before, other = self._last
+            self.coincided |= other is not task and self.now - before < _SAME_SECONDS
+        self._last = self.now, task
+        self._resume(task, error)
 
     def _resume_if(self, task: Task, resumed: int, error: BaseException | None) -> None:
         if not task.ended and task.resumed == resumed:
@@ -119,9 +149,9 @@ class Simulation:
         resumed = task.resumed
         first = min(task.scopes, key=lambda scope: scope.at, default=None)
         if first is not None and first.at < math.inf:
-            self.at(first.at, lambda: self._resume_if(task, resumed, Stopped(first)))
+            self.at(first.at, lambda: self._end_wait(task, resumed, Stopped(first)))
         if wait.until < math.inf:
-            self.at(wait.until, lambda: self._resume_if(task, resumed, None))
+            self.at(wait.until, lambda: self._end_wait(task, resumed, None))
         if wait.signal is not None:
             wait.signal.waiter = (task, resumed)
             if wait.signal.fired:

@@ -1,13 +1,14 @@
 """Whole policies against a naive model: generated parts in generated orders, and generated concurrent calls of them.
 
-No two times of a scenario coincide by chance, so that the model says exactly how each call ends, when, and what it
-leaves behind in the parts. What must hold for every call is checked by itself as well.
+Scenarios in which the timers of two calls coincide are left out, so that the model says exactly how each call ends,
+when, and what it leaves behind in the parts. What must hold for every call is checked by itself as well. The suite has
+the same scenarios each time; `make policy-machine` looks for new ones.
 """
 
 import pytest
 import trio
 import trio.testing
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from cqox.resilience import AdaptiveLimit, Bulkhead, CircuitBreaker, Drain, Hedge, RateLimit, Shed
 from cqox.resilience.testing import run_in_virtual_time
@@ -34,7 +35,8 @@ def play(scenario: script.Scenario, backend: str) -> Play:
 
 def check(scenario: script.Scenario, backend: str) -> None:
     """Compare a scenario with the model, call by call and part by part."""
-    expected, models = naive_policy.predict(scenario)
+    expected, models, certain = naive_policy.predict(scenario)
+    assume(certain)
     played = play(scenario, backend)
     for number, outcome in enumerate(expected):
         found = played.outcomes[number]
@@ -101,7 +103,7 @@ _machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, 
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(_machine, max_examples=1_000)
+@settings(_machine, max_examples=1_000, derandomize=True)
 @given(scenario=script.scenarios())
 def test_policies_do_what_the_model_says(scenario: script.Scenario, backend: str) -> None:
     check(scenario, backend)
