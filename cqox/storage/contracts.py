@@ -247,7 +247,8 @@ class ResultStore(HistoryStore, ShareStore, AuditStore, ErasureStore, FactsStore
     async def claim_turn(self, key: str, *, token: str, seconds: float) -> bool:
         """Acquire or renew the lease to compute a key; return whether the token holds it now.
 
-        A lease that is neither renewed nor released expires, on the clock of the store.
+        A lease that is neither renewed nor released expires, on the clock of the store. All claims of a key are for the
+        same time: a lease that ends much later than one from now may be taken for one from before a step of the clock.
         """
         ...
 

@@ -156,7 +156,7 @@ async def test_another_engine_does_not_work_on_an_erasure_whose_lease_is_held(tm
         record = an_erasure()
         await analyses.store.put_erasure(replace(record, receipt=Progress().written()))
         name = f"erasure-{record.erasure_id}"
-        assert await analyses.store.claim_turn(name, token="another", seconds=600)
+        assert await analyses.store.claim_turn(name, token="another", seconds=15)
         await analyses.erasures.resume()
         assert "d" in await left(analyses)
         await analyses.store.release_turn(name, token="another")
