@@ -1,16 +1,18 @@
 """Observed behaviour of circuit breakers and retries in critical cases: ours and the peers, on asyncio.
 
-Each breaker opens after two failures and probes after a tenth of a second. A circuit counts as open if a call through
+Each breaker opens after two failures and probes after half a second. A circuit counts as open if a call through
 it does not reach the callee, so that results do not depend on a library's own reports. Each retry makes three attempts
-with minimal delays.
+with minimal delays. `docs/resilience/peers.md` has the answers.
 """
 
 import asyncio
 import datetime
 import logging
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import aiobreaker
@@ -19,13 +21,13 @@ import interlock
 import nopanic
 import pybreaker
 import stamina
-import tenacity
 import trio
 
-from cqox.resilience import CircuitBreaker, Retry
+from benchmarks import _retry_semantics
+from cqox.resilience import CircuitBreaker
 
 THRESHOLD = 2
-RECOVERY_SECONDS = 0.1
+RECOVERY_SECONDS = 0.5
 
 type Guard = Callable[[Callable[..., Awaitable[object]]], Callable[..., Awaitable[object]]]
 
@@ -243,130 +245,97 @@ def trips_on_trio(guard: Guard) -> bool:
     return trio.run(main)
 
 
-type Retrying = Callable[[type[BaseException]], Callable[[Callable[..., Any]], Callable[..., Any]]]
-"""Takes the exceptions to retry and returns a decorator."""
+def a_slow_call_on_another_loop_does_not_delay_it(guard: Guard) -> bool:
+    """While a call runs on the event loop of one thread, a call on the loop of another thread ends."""
+    began, may_end = threading.Event(), threading.Event()
 
-RETRIES: dict[str, Retrying] = {
-    "cqox": lambda on: Retry(3, 0.001, 5.0, exceptions=(on,), idempotent=True),
-    "nopanic": lambda on: nopanic.retry(attempts=3, on=on, backoff=nopanic.backoff.fixed(0.001)),
-    "stamina": lambda on: stamina.retry(on=on, attempts=3, wait_initial=0.001, wait_max=0.001, wait_jitter=0.0),
-    "tenacity": lambda on: tenacity.retry(
-        stop=tenacity.stop_after_attempt(3), retry=tenacity.retry_if_exception_type(on), wait=tenacity.wait_fixed(0.001)
-    ),
-}
+    async def work(slow: bool) -> None:
+        began.set()
+        if slow:
+            await asyncio.to_thread(may_end.wait, 10.0)
 
+    guarded = guard(work)
 
-class TooMany(Exception):
-    """An HTTP client's exception for a 429 with `Retry-After: 1`."""
+    async def call(slow: bool) -> None:
+        await guarded(slow)
 
-    class response:
-        """The response."""
-
-        status_code = 429
-        headers = {"Retry-After": "1", "retry-after": "1"}  # noqa: RUF012
-
-
-async def the_last_error_reaches_the_caller(retrying: Retrying) -> bool:
-    """The caller gets the callee's last exception, the same object."""
-    last = ConnectionError("down")
-
-    @retrying(Exception)
-    async def call() -> None:
-        raise last
-
-    try:
-        await call()
-    except Exception as error:  # noqa: BLE001 - the exception is the result
-        return error is last
-    return False
+    slow, quick = (threading.Thread(target=lambda each=each: asyncio.run(call(each))) for each in (True, False))
+    slow.start()
+    assert began.wait(10.0)
+    quick.start()
+    quick.join(1.0)
+    was_delayed = quick.is_alive()
+    may_end.set()
+    slow.join(10.0)
+    quick.join(10.0)
+    return not was_delayed
 
 
-async def a_cancellation_is_never_retried(retrying: Retrying) -> bool:
-    """A cancellation is not retried even where every BaseException is to be retried."""
-    attempts = 0
-
-    @retrying(BaseException)
-    async def call() -> None:
-        nonlocal attempts
-        attempts += 1
-        await asyncio.sleep(0.05 if attempts == 1 else 0.0)
-
-    task = asyncio.ensure_future(call())
-    await asyncio.sleep(0.01)
-    await cancel(task)
-    return task.cancelled() and attempts == 1
-
-
-async def retry_after_of_a_response_is_honoured(retrying: Retrying) -> bool:
-    """A retry waits for the `Retry-After` of the response."""
-    attempts, began = 0, time.monotonic()
-
-    @retrying(TooMany)
-    async def call() -> None:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 1:
-            raise TooMany
-
-    await call()
-    return time.monotonic() - began >= 1.0
-
-
-async def a_stream_is_retried_before_its_first_item(retrying: Retrying) -> bool:
-    """An async generator that fails before its first item is restarted."""
-    attempts = 0
-
-    @retrying(ConnectionError)
-    async def items() -> AsyncGenerator[int]:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 1:
-            raise ConnectionError
-        yield 1
-
-    with suppress(ConnectionError):
-        return [item async for item in items()] == [1]
-    return False
-
-
-RETRY_QUESTIONS = (
-    the_last_error_reaches_the_caller,
-    a_cancellation_is_never_retried,
-    retry_after_of_a_response_is_honoured,
-    a_stream_is_retried_before_its_first_item,
-)
-
-
-def answer(question: Callable[[Any], Any], subject: object) -> str:
+async def _answer(question: Callable[[Any], Awaitable[bool]], subject: object) -> str:
     """Return yes, no, or the name of the exception."""
     try:
-        answered = question(subject)
-        return "yes" if (answered if isinstance(answered, bool) else asyncio.run(_within(answered))) else "no"
+        async with asyncio.timeout(10):
+            return "yes" if await question(subject) else "no"
     except Exception as error:  # noqa: BLE001 - an exception of a peer is a result as well
         return type(error).__name__
 
 
-async def _within(answered: Awaitable[bool]) -> bool:
-    async with asyncio.timeout(10):
-        return await answered
+def _answer_of_threads(question: Callable[[Any], bool], subject: object) -> str:
+    """Return yes, no, or the name of the exception, of a question that runs event loops itself."""
+    try:
+        return "yes" if question(subject) else "no"
+    except Exception as error:  # noqa: BLE001 - an exception of a peer is a result as well
+        return type(error).__name__
+
+
+type Answers = dict[str, dict[str, str]]
+"""Each question, in words, and for each library yes, no, or the name of an exception."""
+
+
+def breakers() -> Answers:
+    """Return what circuit breakers do."""
+    alone = (trips_on_trio, a_slow_call_on_another_loop_does_not_delay_it)
+    return _answers(QUESTIONS, alone, BREAKERS, lambda make: make())
+
+
+def retries() -> Answers:
+    """Return what retries do."""
+    alone = (_retry_semantics.it_retries_on_trio,)
+    return _answers(_retry_semantics.QUESTIONS, alone, _retry_semantics.RETRIES, lambda retrying: retrying)
+
+
+def _answers(
+    together: tuple[Callable[[Any], Awaitable[bool]], ...],
+    alone: tuple[Callable[[Any], bool], ...],
+    subjects: dict[str, Any],
+    prepare: Callable[[Any], object],
+) -> Answers:
+    """Ask all at once what waits on a loop, as nearly all of it is waiting; what runs loops itself has a thread."""
+
+    async def ask(question: Callable[[Any], Awaitable[bool]]) -> list[str]:
+        return await asyncio.gather(*(_answer(question, prepare(subject)) for subject in subjects.values()))
+
+    async def ask_all() -> list[list[str]]:
+        return await asyncio.gather(*map(ask, together))
+
+    rows = asyncio.run(ask_all())
+    with ThreadPoolExecutor() as pool:
+        rows += [
+            list(pool.map(partial(_answer_of_threads, question), map(prepare, subjects.values()))) for question in alone
+        ]
+    names = [question.__name__.replace("_", " ") for question in (*together, *alone)]
+    return {name: dict(zip(subjects, row, strict=True)) for name, row in zip(names, rows, strict=True)}
 
 
 def main() -> None:
     """Print the two tables."""
     logging.disable()
     stamina.instrumentation.set_on_retry_hooks([])
-    _table("Circuit breakers", BREAKERS, (*QUESTIONS, trips_on_trio), lambda make: make())
-    _table("Retries", RETRIES, RETRY_QUESTIONS, lambda retrying: retrying)
-
-
-def _table(
-    title: str, subjects: dict[str, Any], questions: tuple[Callable[[Any], Any], ...], prepare: Callable[[Any], object]
-) -> None:
-    print(f"\n{title}, by running them")
-    print(f"  {'':50}" + "".join(f"{name:>15}" for name in subjects))
-    for question in questions:
-        row = [answer(question, prepare(subject)) for subject in subjects.values()]
-        print(f"  {question.__name__.replace('_', ' '):50}" + "".join(f"{cell:>15}" for cell in row), flush=True)
+    for title, answers in (("Circuit breakers", breakers()), ("Retries", retries())):
+        print(f"\n{title}, by running them")
+        print(f"  {'':50}" + "".join(f"{name:>15}" for name in next(iter(answers.values()))))
+        for question, row in answers.items():
+            print(f"  {question:50}" + "".join(f"{cell:>15}" for cell in row.values()))
 
 
 if __name__ == "__main__":
