@@ -58,7 +58,7 @@ def test_every_example_runs(page: str, line: int, program: str) -> None:
     gc.collect()
 
 
-_ABOUT_ALL = {"README.md", "observability.md", "order-of-parts.md", "tutorial.md"}
+_ABOUT_ALL = {"README.md", "observability.md", "order-of-parts.md", "peers.md", "tutorial.md"}
 """Pages of the library that are about no single part."""
 _PARTS = sorted(
     path
