@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -28,12 +29,13 @@ HANG = object()
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request that arrived; names of its fields in lower case."""
+    """A request that arrived, and when on the monotonic clock; names of its fields in lower case."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float
 
 
 class Server(ThreadingHTTPServer):
@@ -78,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             body = self.rfile.read(int(headers.get("content-length", "0")))
         server = self.server
-        server.requests.append(Seen(self.command, self.path, headers, body))
+        server.requests.append(Seen(self.command, self.path, headers, body, time.monotonic()))
         step = server.steps.popleft() if server.steps else Answer()
         server.arrived.set()
         if step is DROP:
