@@ -19,7 +19,7 @@ from services.http.response.plain import AnyResponse, PlainResponse
 from services.http.security.requester import principal_of
 from services.http.server.app import ProxyHandler
 
-__all__ = ["KEPT", "AnswerCache", "Question", "is_from_cache", "set_from_cache"]
+__all__ = ["KEPT", "AnswerCache", "Question", "is_from_cache", "set_from_cache", "set_recorded"]
 
 type Read = Callable[..., Awaitable[PlainResponse]]
 
@@ -40,7 +40,7 @@ _ASKED_OF_AN_ENGINE = frozenset({b"cache-control", b"pragma", b"traceparent", b"
 """Request header fields that an engine has to see; who traces a request wants to find its trace in the report."""
 
 _OF_THE_REQUEST = frozenset({"content-length", "ratelimit", "ratelimit-policy", "x-trace-id", "x-trace-url"})
-_STATE = "from_cache"
+_STATE, _RECORDED = "from_cache", "recorded_by_engine"
 
 
 class Question(NamedTuple):
@@ -80,10 +80,12 @@ class AnswerCache:
 
     Args:
         most_bytes: memory that they may take; 0 keeps none.
+        records: whether this gateway records who gets them; if not, none is kept that the audit log of an engine has.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, *, records: bool = False) -> None:
         self._most_bytes = most_bytes
+        self._records = records
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._size_bytes = 0
         self._generation = 0
@@ -108,7 +110,7 @@ class AnswerCache:
             asked, generation = clock.monotonic(), self._generation
             answer = await read(request, **parameters)
             # What an engine answers meanwhile may be from before a change.
-            if generation == self._generation:
+            if generation == self._generation and (self._records or not _is_recorded(request.scope)):
                 self.keep(question, answer, asked=asked)
             return answer
 
@@ -179,3 +181,12 @@ def set_from_cache(scope: Mapping[str, Any]) -> None:
 def is_from_cache(scope: Mapping[str, Any]) -> bool:
     """Return whether a request was answered without an engine."""
     return bool(scope.get("state", {}).get(_STATE))
+
+
+def set_recorded(scope: Mapping[str, Any]) -> None:
+    """Note that an engine records a request in its audit log."""
+    cast("dict[str, Any]", scope).setdefault("state", {})[_RECORDED] = True
+
+
+def _is_recorded(scope: Mapping[str, Any]) -> bool:
+    return bool(scope.get("state", {}).get(_RECORDED))

@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> App:
     elif any(url.startswith("https:") for url in settings.engine_urls):
         _check_certificates()
     engines = EngineAccess()
-    engines.cache = AnswerCache(settings.answer_cache_bytes)
+    engines.cache = AnswerCache(settings.answer_cache_bytes, records=settings.authenticates and settings.audits)
     gateway.asgi_http_class = DirectConnection
 
     @gateway.resource

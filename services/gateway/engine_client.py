@@ -21,7 +21,7 @@ from services.gateway.engine_request import EngineRequest, OutgoingFields, Targe
 from services.gateway.tls import EngineTls
 from services.gateway.transport import EngineResponse, EngineTransport, ResponseBody
 from services.http.request.digests import CONTENT_DIGEST, content_digest
-from services.http.request.propagation import EXCHANGE, RECEIVED, new_exchange
+from services.http.request.propagation import EXCHANGE, RECEIVED, RECORDED, new_exchange
 from services.http.response.checksums import CHECKSUM
 
 __all__ = [
@@ -59,7 +59,8 @@ _KNOWN_TARGETS = 256
 _EXCHANGE = EXCHANGE.lower().encode()
 _CONTENT_DIGEST = CONTENT_DIGEST.lower().encode()
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-_ONLY_HERE = frozenset({_EXCHANGE, RECEIVED.lower().encode(), CHECKSUM.lower().encode()})
+_RECORDED = RECORDED.lower().encode()
+_ONLY_HERE = frozenset({_EXCHANGE, RECEIVED.lower().encode(), CHECKSUM.lower().encode(), _RECORDED})
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -114,6 +115,7 @@ class Reply:
         framed: whether the response is delimited by length or chunks; otherwise by the end of the connection.
         attributed: whether it names the request; a failure that does not comes from an intermediary, or from an engine
             that could not parse the request.
+        recorded: whether the engine records the request in its audit log.
     """
 
     status: int
@@ -121,6 +123,7 @@ class Reply:
     body: bytes
     framed: bool = True
     attributed: bool = True
+    recorded: bool = False
 
     def header(self, name: bytes) -> str:
         """Return the value of a header, empty where it is absent."""
@@ -138,6 +141,7 @@ class Streamed:
         close: releases the connection; the opener of the stream calls it.
         framed: see `Reply`.
         attributed: see `Reply`.
+        recorded: see `Reply`.
         max_bytes: the largest body that is buffered.
     """
 
@@ -147,6 +151,7 @@ class Streamed:
     close: Callable[[], Awaitable[None]]
     framed: bool = True
     attributed: bool = True
+    recorded: bool = False
     max_bytes: int = MAX_ANSWER_BYTES
 
     @classmethod
@@ -164,6 +169,7 @@ class Streamed:
             close=chunks.aclose,
             framed=reply.framed,
             attributed=reply.attributed,
+            recorded=reply.recorded,
         )
 
     async def read_all(self) -> Reply:
@@ -185,7 +191,12 @@ class Streamed:
             await self.close()
         body = b"".join(held)
         return Reply(
-            status=self.status, headers=self.headers, body=body, framed=self.framed, attributed=self.attributed
+            status=self.status,
+            headers=self.headers,
+            body=body,
+            framed=self.framed,
+            attributed=self.attributed,
+            recorded=self.recorded,
         )
 
     def _announced(self) -> int:
@@ -259,6 +270,7 @@ class EngineClient:
             close=body.aclose,
             framed=any(name in _FRAMING for name, _ in response.headers),
             attributed=response.attributed,
+            recorded=any(name == _RECORDED for name, _ in response.headers),
             max_bytes=self._max_answer_bytes,
         )
 

@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestHeaderFieldsTooLarge
 from cqox.contract.messages import LANGUAGES, Message, translate_document
 from cqox.errors import DeadlineExceeded, EngineUnavailable, RateLimited
 from cqox.resilience.runtime.caller import caller
-from services.gateway.answer_cache import KEPT, AnswerCache
+from services.gateway.answer_cache import KEPT, AnswerCache, set_recorded
 from services.gateway.authentication import KeyAuthenticator
 from services.gateway.deadlines import Granted, granted
 from services.gateway.engine_client import Call, Reply, ResponseContract, Streamed, end_to_end
@@ -301,6 +301,8 @@ async def _answer(request: AnyRequest, reply: Reply, given: Granted, what: Opera
         RateLimited: a 429 without a problem body.
         EngineUnavailable: the engine does not trust this gateway.
     """
+    if reply.recorded:
+        set_recorded(request.scope)
     if reply.status == HTTPStatus.UNAUTHORIZED:
         # The client has been authenticated here: it is this gateway that the engine does not trust.
         _log.error("an engine does not take this gateway for one; compare CQOX_HOP_KEY, CQOX_AUTH and the clocks")

@@ -19,6 +19,7 @@ __all__ = [
     "DEADLINE_OF",
     "EXCHANGE",
     "RECEIVED",
+    "RECORDED",
     "SECOND_HAND",
     "Received",
     "is_client_deadline",
@@ -37,6 +38,9 @@ EXCHANGE = "X-Cqox-Exchange"
 
 RECEIVED = "X-Cqox-Received"
 """Response header to a gateway with the size and CRC-32 of the request body that the engine received."""
+
+RECORDED = "X-Cqox-Recorded"
+"""Response header to a gateway for a request that the engine records in its audit log."""
 
 DEADLINE_OF = "X-Cqox-Deadline-Of"
 """Header of a gateway that says whose the deadline of a request is: the `client`'s or that of the `service`."""

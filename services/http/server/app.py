@@ -27,7 +27,7 @@ from services.config.hosts import AllowedHosts
 from services.config.settings import Settings
 from services.http.request.guard import Guard
 from services.http.request.language import unknown_language
-from services.http.request.propagation import is_client_deadline
+from services.http.request.propagation import RECORDED, is_client_deadline
 from services.http.request.proxied import AnyRequest, ProxiedRequest
 from services.http.request.request import IncomingRequest
 from services.http.response import problems
@@ -292,6 +292,8 @@ class App(QuartTrio):
         action = self._action_of(request)
         if action is None:
             return response
+        if request.exchange is not None:
+            response.headers[RECORDED] = "1"
         location = response.headers.get("Location", "")
         error = await self.recorder.answered(request, action, response.status_code, location)
         return response if error is None else problems.answer(request, error)

@@ -10,7 +10,7 @@ import pytest
 from cqox import clock
 from cqox.errors import DeadlineExceeded
 from cqox.security import LOCAL
-from services.gateway.answer_cache import AnswerCache, Question, is_from_cache
+from services.gateway.answer_cache import AnswerCache, Question, is_from_cache, set_recorded
 from services.http.contract.api import OPERATIONS
 from services.http.request.proxied import ProxiedRequest
 from services.http.response.plain import PlainResponse
@@ -222,6 +222,20 @@ async def test_nothing_is_kept_where_it_is_too_large(most_bytes: int) -> None:
     for _ in range(2):
         await read(asking())
     assert engine.asked == 2
+
+
+@pytest.mark.parametrize("records", [True, False])
+async def test_what_an_engine_records_is_kept_only_where_the_gateway_records_it_too(records: bool) -> None:
+    engine = Engine()
+
+    async def recorded(request: ProxiedRequest) -> PlainResponse:
+        set_recorded(request.scope)
+        return await engine.read(request)
+
+    read = AnswerCache(10**6, records=records).keeping(recorded, admitted)
+    for _ in range(2):
+        await read(asking())
+    assert engine.asked == (1 if records else 2)
 
 
 async def test_a_request_whose_time_is_over_gets_nothing() -> None:
