@@ -77,6 +77,8 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
                 postgres.start()
                 with running(folder, "orders_service.py", env=env) as tables:
                     assert tables.ended() == 0, tables.log()
+                # The circuit is open for another second.
+                wait_until(lambda: orders.get(uuid4()).status_code == 404, failure=program.log)
                 yield orders
     finally:
         postgres.close()
