@@ -70,6 +70,13 @@ $(VENV)/.tasks-ready: $(VENV)/.test-ready benchmarks/side_by_side/requirements.l
 	@$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/side_by_side/requirements.lock
 	@touch $@
 
+# An environment of its own: duckreg runs with no newer DuckDB.
+$(VENV)/.large-peers-ready: $(VENV)/.test-ready benchmarks/large_peers/requirements.lock
+	@echo "Installing the peers of large tables (benchmarks/large_peers/requirements.lock) ..."
+	@$(BIN)/python -m venv $(VENV)/large-peers
+	@$(VENV)/large-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/large_peers/requirements.lock
+	@touch $@
+
 $(VENV)/.mutants-ready: $(VENV)/.test-ready requirements-mutants.lock
 	@echo "Installing what mutation runs and measured coverage need (requirements-mutants.lock) ..."
 	@$(INSTALL) -r requirements-mutants.lock
@@ -274,7 +281,8 @@ sbom: $(VENV)/.sbom-ready  ## list what the images have as CycloneDX, in build/s
 	@$(BIN)/python -m tools.images sbom $(VENV)/sbom/bin/cyclonedx-py
 
 .PHONY: bench
-bench: $(VENV)/.bench-ready  ## ratios against peers, measured in this run and kept in docs/speed.md and its history (half an hour)
+bench: $(VENV)/.bench-ready $(VENV)/.engines-ready $(VENV)/.large-peers-ready  ## ratios against peers, measured in this run and kept in docs/speed.md and its history (half an hour; installs two gigabytes)
+	@tests/servers/java.sh
 	@$(BIN)/python -m benchmarks --page
 
 .PHONY: side-by-side
@@ -295,6 +303,7 @@ lock:  ## resolve again and rewrite the lock files (needs uv)
 	@$(EXPORT) --only-group engines -o requirements-engines.lock
 	@$(EXPORT) --only-group mutants -o requirements-mutants.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/side_by_side/requirements.in -o benchmarks/side_by_side/requirements.lock
+	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate benchmarks/large_peers/requirements.in -o benchmarks/large_peers/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/chaos/requirements.in -o deploy/chaos/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate deploy/sbom/requirements.in -o deploy/sbom/requirements.lock
 	@uv pip compile --upgrade --quiet --python-version 3.13 --generate-hashes --no-header --no-annotate tests/servers/object_store/requirements.in -o tests/servers/object_store/requirements.lock

@@ -15,8 +15,12 @@ import polars as pl
 from benchmarks._large_runs import COVARIATES
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
 
-__all__ = ["Run", "difference", "linked", "measured", "stored"]
+__all__ = ["OWN_ENVIRONMENT", "OWN_PYTHON", "Run", "difference", "linked", "measured", "stored"]
 
+OWN_ENVIRONMENT = ("econml", "duckreg")
+"""Kinds of runs whose peers clash with the pins of the project."""
+OWN_PYTHON = Path(sys.prefix) / "large-peers" / "bin" / "python"
+"""The Python of the environment that those have, which `make bench` makes."""
 _PART_ROWS = 1_000_000
 _BYTES_OF_ROW = 3 * 8 * (3 + len(COVARIATES))
 """Of the disk while a table is made: its parts, one file of them, and the table."""
@@ -78,9 +82,14 @@ def linked(table: Path, times: int) -> list[Path]:
 
 
 def measured(kind: str, tables: Sequence[Path], names: Sequence[str]) -> Run:
-    """Return what a run of `benchmarks._large_runs` took, on one thread of BLAS."""
+    """Return what a run of `benchmarks._large_runs` or `benchmarks.large_peers.run` took, on one thread of BLAS."""
     given = json.dumps([str(each) for each in tables]), json.dumps(list(names))
-    command = [sys.executable, "-m", "benchmarks._large_runs", kind, *given]
+    started = (
+        [OWN_PYTHON, "-m", "benchmarks.large_peers.run"]
+        if kind in OWN_ENVIRONMENT
+        else [sys.executable, "-m", "benchmarks._large_runs"]
+    )
+    command = [*map(str, started), kind, *given]
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, **threads})
     found: Run = json.loads(done.stdout.splitlines()[-1])

@@ -5,7 +5,6 @@ table. The peak of memory is that of the process and of the Java runtime that it
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks._spent import cpu_seconds, peak_mib
 from cqox.contract import AnalyzeRequest, parse_model
 from cqox.engines import DuckDBEngine, SourceColumn, SparkEngine, SqlMoments
 from cqox.estimators import Data, Estimate, Plan, Settings
@@ -26,7 +26,6 @@ THREADS = 2
 COVARIATES = tuple(f"x{number}" for number in range(10))
 _PILOT_ROWS = 200_000
 _MEMORY_BYTES = 2**29
-_TICKS = 100
 
 type Found = dict[str, object]
 type Work = Callable[[], Found]
@@ -71,7 +70,8 @@ def _spark_sums(tables: Sequence[Path], names: Sequence[str]) -> Work:
     session = SparkSession.builder.master(f"local[{THREADS}]").config(map=options).getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     engine = SparkEngine.of(session)
-    source = SqlMoments(engine=engine, table=f"parquet.`{tables[0]}`", columns=_source_columns())
+    files = f"{tables[0].parent}/{{{','.join(each.name for each in tables)}}}"
+    source = SqlMoments(engine=engine, table=f"parquet.`{files}`", columns=_source_columns())
     return lambda: {"by": engine.name, "numbers": _estimates(source, tables[0], names)}
 
 
@@ -157,40 +157,10 @@ def main() -> None:
     """Run and print what it took."""
     kind, tables, names = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
     work = _KINDS[kind]([Path(table) for table in tables], names)
-    wall, cpu = time.perf_counter(), _cpu_seconds()
+    wall, cpu = time.perf_counter(), cpu_seconds()
     found = work()
-    spent = {"wall": time.perf_counter() - wall, "cpu": _cpu_seconds() - cpu, "mib": _peak_mib()}
+    spent = {"wall": time.perf_counter() - wall, "cpu": cpu_seconds() - cpu, "mib": peak_mib()}
     print(json.dumps({**spent, **found}))
-
-
-def _cpu_seconds() -> float:
-    own = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    return own + sum(sum(map(int, _stat(child)[11:13])) / _TICKS for child in _children("self"))
-
-
-def _peak_mib() -> float:
-    return sum(_high_water_kib(process) for process in ("self", *_children("self"))) / 1024
-
-
-def _high_water_kib(process: str) -> int:
-    # Not ru_maxrss: that begins with what the process held that started this one.
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-    return 0
-
-
-def _stat(process: str) -> list[str]:
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-
-
-def _children(process: str) -> list[str]:
-    """Return all processes that this one started and that are alive, those of its children too."""
-    found: list[str] = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [child, *_children(child)]
-    return found
 
 
 if __name__ == "__main__":

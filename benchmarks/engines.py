@@ -3,7 +3,8 @@
 Each run is a process of its own that reads a stored Parquet file with 10 covariates. A report has every estimate that
 sums can give; with an engine its other parts are of a sample. The four estimates are difference in means, regression,
 Lin's regression and partially linear double machine learning, of all rows and without a report. 100,000,000 rows are
-ten hard links to 10,000,000, so that every unit occurs ten times. Targets: the numbers of all within 1e-8, and at most
+ten hard links to 10,000,000, so that every unit occurs ten times. Of duckreg the estimate alone is measured: its error
+would need a square matrix of the rows. Targets: the numbers of all within 1e-8, and at most
 1 GiB for a report by DuckDB of 10,000,000 rows.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 import altair as alt
 
 from benchmarks._history import Ratio, cpus, record
-from benchmarks._large import Run, difference, linked, measured, stored
+from benchmarks._large import OWN_ENVIRONMENT, OWN_PYTHON, Run, difference, linked, measured, stored
 from benchmarks._large_runs import THREADS
 from cqox.estimators import Json
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
@@ -28,8 +29,12 @@ _IN_ENGINE = 1_000_000
 """Rows from which a report is made by DuckDB too; up to its sample, it would be made in memory."""
 _REPORT = [name for name in BY_MOMENTS if not name.startswith(("iv", "did", "dml_pliv"))]
 _FOUR = ["difference_in_means", "ols_adjustment", "lin_interacted", "dml_plr"]
-_PEERS = (("doubleml", "dml_plr", 1), ("doubleml", "dml_irm_ate", 1), ("pyfixest", "ols_adjustment", cpus()))
-"""Kind of run, what of ours it is compared with, and its threads."""
+_PEERS = (
+    ("dml_plr", (("doubleml", 1), ("econml", 1))),
+    ("dml_irm_ate", (("doubleml", 1), ("econml", 1))),
+    ("ols_adjustment", (("pyfixest", cpus()), ("duckreg", cpus()))),
+)
+"""What of ours is compared with which kinds of runs, and their threads."""
 _PICTURE = Path(__file__).parent.parent / "docs" / "images" / "engines.svg"
 _SERIES = {
     "memory report": "report, memory",
@@ -55,11 +60,10 @@ def main(most: int = _MOST, picture: Path = _PICTURE) -> None:
         for rows in (size for size in _SIZES if size <= most):
             table = stored(folder, rows)
             points += _grown(table, rows)
-            if rows == _IN_ENGINE:
+            if rows >= _IN_ENGINE:
                 _against_others(table, rows)
             if rows * 10 == _MOST <= most:
-                links = linked(table, 10)
-                points.append(_printed("duckdb sums", _MOST, measured("duckdb sums", links, _FOUR)))
+                points.append(_largest(linked(table, 10)))
             for each in folder.iterdir():
                 each.unlink()
     picture.write_bytes(render_svg(_drawn(points)))
@@ -79,23 +83,44 @@ def _grown(table: Path, rows: int) -> list[dict[str, str | float]]:
     return found
 
 
+def _largest(links: Sequence[Path]) -> dict[str, str | float]:
+    """Return the point of the most rows, and print it next to Spark; no peer that reads all rows would fit."""
+    sums = measured("duckdb sums", links, _FOUR)
+    found = _printed("duckdb sums", _MOST, sums)
+    if _has_spark():
+        spark = measured("spark sums", links, _FOUR)
+        _line(f"four estimates, {spark['by']}", _MOST, THREADS, spark, sums)
+        _recorded(f"four estimates, DuckDB, {_MOST:,} rows", sums, spark, spark["by"], THREADS)
+    return found
+
+
+def _has_spark() -> bool:
+    if find_spec("pyspark") is not None:
+        return True
+    print("four estimates, Spark: pyspark is not installed, which `make bench` does")
+    return False
+
+
 def _against_others(table: Path, rows: int) -> None:
     """Print Spark, where it is installed, and the peers, each next to ours."""
     memory = measured("memory report", [table], _FOUR)
     _line("the same four, report, memory", rows, THREADS, memory)
-    if find_spec("pyspark") is None:
-        print("four estimates, Spark: pyspark is not installed")
-    else:
+    if _has_spark():
         spark = measured("spark sums", [table], _FOUR)
         _line(f"four estimates, {spark['by']}", rows, THREADS, spark, memory)
-    for kind, name, threads in _PEERS:
-        theirs = measured(kind, [table], [name])
-        # Folds of DoubleML are its own, so that its numbers differ by chance.
-        _line(f"{name}, {theirs['by']}", rows, threads, theirs)
-        for ours in ("memory report", "duckdb report"):
-            run = measured(ours, [table], [name])
-            _line(f"{name}, {_SERIES[ours]}", rows, THREADS, run)
-            _recorded(f"{name}, {_SERIES[ours]}, {rows:,} rows", run, theirs, theirs["by"], threads)
+    for name, peers in _PEERS:
+        mine = {kind: measured(kind, [table], [name]) for kind in ("memory report", "duckdb report")}
+        for kind, run in mine.items():
+            _line(f"{name}, {_SERIES[kind]}", rows, THREADS, run)
+        for peer, threads in peers:
+            if peer in OWN_ENVIRONMENT and not OWN_PYTHON.exists():
+                print(f"{name}, {peer}: its environment is not installed, which `make bench` does")
+                continue
+            theirs = measured(peer, [table], [name])
+            # Folds of the peers are their own, so that cross-fitted numbers differ by chance.
+            _line(f"{name}, {theirs['by']}", rows, threads, theirs)
+            for kind, run in mine.items():
+                _recorded(f"{name}, {_SERIES[kind]}, {rows:,} rows", run, theirs, theirs["by"], threads)
 
 
 def _recorded(case: str, ours: Run, theirs: Run, peer: str, threads: int) -> None:
