@@ -95,7 +95,9 @@ class Computation:
     async def _reading(self, record: DatasetRecord, waiters: Waiters) -> AsyncIterator[Reading]:
         if isinstance(record, PlaceRecord):
             scratch = self._datasets.plain_scratch / f"place-{randomness.token_hex(8)}"
-            async with self._places.reading(record, scratch, seconds_left=waiters.seconds_left) as place:
+            async with self._places.reading(
+                record, scratch, seconds_left=waiters.seconds_left, report=waiters.report
+            ) as place:
                 yield place
             return
         async with self._datasets.reading(record) as table:

@@ -140,11 +140,21 @@ def _key(place: Mapping[str, object], table: PlaceTable) -> str | None:
 def _about(place: Mapping[str, object]) -> Message:
     source, table, snapshot = str(place["source"]), str(place["table"]), place.get("snapshot")
     files = place.get("files")
+    if place.get("copied") and isinstance(files, list):
+        return _about_copy(place, table, snapshot, len(files))
     if place.get("own") and isinstance(files, list):
         return Message("sources.own-in-place", table=table, count=len(files), snapshot=str(snapshot))
     if snapshot is None:
         return Message("sources.in-place-now", source=source, table=table)
     return Message("sources.in-place", source=source, table=table, snapshot=str(snapshot))
+
+
+def _about_copy(place: Mapping[str, object], table: str, snapshot: object, count: int) -> Message:
+    if snapshot is None:
+        return Message("sources.copied-now", table=table, count=count)
+    if place.get("own"):
+        return Message("sources.own-copied", table=table, count=count, snapshot=str(snapshot))
+    return Message("sources.copied", source=str(place["source"]), table=table, count=count, snapshot=str(snapshot))
 
 
 def _unsummed(options: Options) -> list[Message]:

@@ -4,19 +4,22 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from anyio import CancelScope
 from pydantic import JsonValue
 
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.jobs import without_result
+from cqox.analysis.mirror import Mirror
+from cqox.analysis.own_addresses import OwnAddresses
 from cqox.analysis.own_tables import own_table
 from cqox.analysis.parts import Parts
-from cqox.analysis.places import PlaceRecord
+from cqox.analysis.places import PlaceRecord, Places
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source
 from cqox.analysis.tenant import TenantAnalyses
@@ -26,9 +29,12 @@ from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest
 from cqox.sources import Query, Source, kind_of, path_of
 from cqox.storage import DEFAULT_TENANT, DatasetRecord
+from cqox.threads import run_in_thread
 
 __all__ = ["LocalAnalyses", "LocalReport"]
 
+MOST_COPIED_BYTES = 200 * 2**30
+"""The most that copies of tables that lie elsewhere take in the temporary folder of the system."""
 _KEPT = 8
 """Data sets that are kept; the one that was used longest ago is deleted first."""
 _FILES: Mapping[str, JsonValue] = {"dataset_id": "files"}
@@ -50,9 +56,10 @@ class LocalReport:
 class LocalAnalyses:
     """Data sets and analyses in a temporary folder. Open it with `LocalAnalyses.open`."""
 
-    def __init__(self, analyses: TenantAnalyses, folder: Path, limits: Mapping[str, int]) -> None:
+    def __init__(self, analyses: TenantAnalyses, folder: Path, limits: Mapping[str, int], mirror: Mirror) -> None:
         self._analyses = analyses
         self._limits = limits
+        self._mirror = mirror
         self._folder = folder
         self._files = 0
         self._kept = OrderedDict[str, None]()
@@ -70,8 +77,10 @@ class LocalAnalyses:
         with tempfile.TemporaryDirectory(prefix="cqox-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             parts = Parts() if pool is None else Parts(open_pool=lambda _: nullcontext(pool))
-            async with Analyses.open(folder, bounds, samples=False, parts=parts) as analyses:
-                yield cls(analyses.within(DEFAULT_TENANT), folder, bounds.file_limits)
+            mirror = Mirror(folder / "copies", most_bytes=MOST_COPIED_BYTES)
+            placed = replace(bounds, places=Places({}, mirror))
+            async with Analyses.open(folder, placed, samples=False, parts=parts) as analyses:
+                yield cls(analyses.within(DEFAULT_TENANT), folder, bounds.file_limits, mirror)
 
     def new_file(self) -> Path:
         """Return the path of a file that does not exist yet, in the temporary folder."""
@@ -134,29 +143,45 @@ class LocalAnalyses:
         mapping: Mapping[str, JsonValue],
         options: Mapping[str, JsonValue],
         read_options: Mapping[str, JsonValue],
+        progress: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> DatasetRecord | None:
-        """Return files of this machine that an analysis has to sum where they are, as `analyze` takes them.
+        """Return files that an analysis has to sum where they are, or where their copy is, as `analyze` takes them.
+
+        What has been copied stays until `remove_copies`.
 
         Args:
             source: a path, an address or a query.
             mapping: as in a request.
             options: as in a request.
             read_options: options of the file reader, as in an upload.
+            progress: called with each step of a copy.
 
         Returns:
-            The files; None for data that are to be read whole.
+            The files, or a data set where a copy of them has been read; None for data that are to be read whole.
 
         Raises:
             InputError: the files are no parts of one table, or an argument must be corrected.
         """
-        if isinstance(source, Query) or kind_of(source) != "file":
+        if isinstance(source, Query):
             return None
         _check_characters(mapping, options, read_options)
         request = parse_model(AnalyzeRequest, {**_FILES, "mapping": dict(mapping), "options": dict(options)})
+        if kind_of(source) != "file":
+            mine = self._analyses
+            own = OwnAddresses(pool=mine.pool, datasets=mine.datasets, places=mine.places, limits=self._limits)
+            found = await own.table(
+                str(source), request, scratch=self.new_file(), read_options=read_options, report=progress
+            )
+            return found if found is None or isinstance(found, PlaceRecord) else await self._keep(found)
         place = await own_table(
             self._analyses.pool, path_of(source), request, read_options=read_options, limits=self._limits
         )
         return None if place is None else await self._analyses.places.named(place, place.tables[0])
+
+    async def remove_copies(self) -> None:
+        """Remove the copies of tables that lie elsewhere, but for those that another call uses."""
+        with CancelScope(shield=True):
+            await run_in_thread(self._mirror.clear)
 
     async def _keep(self, record: DatasetRecord) -> DatasetRecord:
         self._kept[record.dataset_id] = None

@@ -50,7 +50,7 @@ async def own_table(
     asked = request.options.engine
     if parts is None or parts.format == "columnar" or asked == "memory" or (several is None and asked == "auto"):
         return None
-    wanted = several is not None and (asked == "duckdb" or not _is_joinable(several))
+    wanted = several is not None and (asked == "duckdb" or not several.is_joinable)
     if not wanted:
         arguments: dict[str, object] = {
             "files": [str(each) for each in parts.files],
@@ -69,7 +69,7 @@ async def own_table(
         raise InvalidRequest(Message("client.read-in-place"), field="read")
     return Place(
         name=_SOURCE, kind="csv" if parts.format == "text" else "parquet", folder=parts.base, tables=(table,),
-        files=parts.files,
+        files=parts.files, own=True,
     )  # fmt: skip
 
 
@@ -79,10 +79,6 @@ def _shown(path: Path, several: Parts | None) -> str:
     is_pattern = several is not None and path != several.base
     name = str(Path(*path.parts[len(several.base.parts) :])) if several is not None and is_pattern else path.name
     return shortened(name.encode(errors="replace").decode())[:MOST_OF_A_TABLE]
-
-
-def _is_joinable(parts: Parts) -> bool:
-    return parts.format != "text" or not (parts.compressed or parts.partitions)
 
 
 def _single(path: Path) -> Parts | None:

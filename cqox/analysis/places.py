@@ -6,8 +6,8 @@ cancelled, or whose deadline passes, ends the statement on the server.
 
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,14 @@ from anyio import CapacityLimiter
 from cqox import randomness
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.key import canonical_json, digest
+from cqox.analysis.mirror import Mirror
+from cqox.analysis.remote_tables import RemoteTables
 from cqox.analysis.workers import Serve
 from cqox.contract import AnalyzeRequest, near_words, shortened
 from cqox.contract.messages import Message
 from cqox.errors import CircuitOpen, NotFound, SourceDown
 from cqox.resilience import Bulkhead, CircuitBreaker
-from cqox.sources import Place, PostgresSession, files_of, partitions_of, snapshot_of
+from cqox.sources import Parts, Place, PostgresSession, RemoteTable, files_of, partitions_of, snapshot_of
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
 
@@ -39,6 +41,8 @@ _THREADS = 16
 _SLACK_SECONDS = 1.0
 """The server ends a statement this much later than the caller, so that the caller's deadline is what is reported."""
 _END_SECONDS = 5.0
+
+type OnStep = Callable[[Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +78,12 @@ class Places:
 
     Args:
         places: the sources by name.
+        mirror: copies of tables that are not on the disk of the engine; None where no source has any.
     """
 
-    def __init__(self, places: Mapping[str, Place]) -> None:
+    def __init__(self, places: Mapping[str, Place], mirror: Mirror | None = None) -> None:
         self._places = dict(places)
+        self._remote = None if mirror is None else RemoteTables(mirror=mirror)
         self._limiters: dict[str, CapacityLimiter] = {}
         self._slots = {
             name: Bulkhead(place.most_concurrent, _MOST_QUEUED, name=f"source {name}") for name, place in places.items()
@@ -139,7 +145,12 @@ class Places:
         Raises:
             SourceDown: a folder cannot be read.
         """
-        snapshot = await self._in_thread(place, snapshot_of, place, table)
+        if place.is_remote and place.as_of is None:
+            # Its failures count, and a server that has failed is not asked; it needs no slot.
+            async with self._counted(place):
+                snapshot = (await self.listed(place, table)).snapshot
+        else:
+            snapshot = await self._in_thread(place, snapshot_of, place, table)
         known: list[object] = ["in place", place.name, table, place.key, snapshot or randomness.token_hex(16)]
         known += [dict(place.types)] if place.types else []
         return PlaceRecord(
@@ -147,6 +158,25 @@ class Places:
             columns=0, size_bytes=0, created_at="", sample=False, description=b"", place=place, table=table,
             snapshot=snapshot,
         )  # fmt: skip
+
+    async def listed(self, place: Place, table: str) -> RemoteTable:
+        """Return what is there of a table whose files are not on the disk of the engine.
+
+        Raises:
+            SourceDown: see `RemoteTables.listed`, as for the other errors.
+        """
+        return await self._elsewhere.listed(place, table, limiter=self._threads(place))
+
+    def copied(
+        self, place: Place, table: str, *, snapshot: str | None, report: OnStep
+    ) -> AbstractAsyncContextManager[Parts]:
+        """Return the copy of such a table, as `RemoteTables.copied` does."""
+        return self._elsewhere.copied(place, table, snapshot=snapshot, limiter=self._threads(place), report=report)
+
+    @property
+    def _elsewhere(self) -> RemoteTables:
+        assert self._remote is not None
+        return self._remote
 
     @asynccontextmanager
     async def admitted(self, record: DatasetRecord) -> AsyncIterator[None]:
@@ -156,21 +186,36 @@ class Places:
             BulkheadFull: too many requests wait for the source.
             SourceDown: it has failed repeatedly, and is not asked again yet.
         """
-        if not isinstance(record, PlaceRecord) or record.place.files:
+        if not isinstance(record, PlaceRecord) or record.place.own:
             # A caller's own files are no service that could be overloaded.
             yield
             return
-        name = record.place.name
+        async with self._slots[record.place.name], self._counted(record.place):
+            yield
+
+    @asynccontextmanager
+    async def _counted(self, place: Place) -> AsyncIterator[None]:
+        """Count failures of the block, which does not run where there were too many."""
+        if place.name not in self._circuits:
+            yield
+            return
         try:
-            async with self._slots[name], self._circuits[name]:
+            async with self._circuits[place.name]:
                 yield
         except CircuitOpen as error:
             seconds = max(1, math.ceil(error.retry_after))
-            raise SourceDown(Message("sources.resting", source=name, seconds=seconds), retry_after=seconds) from None
+            raise SourceDown(
+                Message("sources.resting", source=place.name, seconds=seconds), retry_after=seconds
+            ) from None
 
     @asynccontextmanager
     async def reading(
-        self, record: PlaceRecord, scratch: Path, *, seconds_left: Callable[[], float]
+        self,
+        record: PlaceRecord,
+        scratch: Path,
+        *,
+        seconds_left: Callable[[], float],
+        report: OnStep = lambda _: None,
     ) -> AsyncIterator[Reading]:
         """Yield what a worker needs to read a table; the statement that runs ends with the block.
 
@@ -178,9 +223,11 @@ class Places:
             record: the table.
             scratch: path of a folder that does not exist yet; nothing of it stays.
             seconds_left: returns the time until the deadline of the callers.
+            report: called with each step of a copy.
 
         Raises:
             SourceDown: the source fails, or its files were changed meanwhile.
+            LimitExceeded, BulkheadFull, StorageFull: there is no space for a copy.
         """
         place = record.place
         about: dict[str, object] = {
@@ -191,13 +238,17 @@ class Places:
         }
         session: _Session | None = None
         await self._in_thread(place, partial(scratch.mkdir, mode=0o700))
+        copies = AsyncExitStack()
         try:
-            if place.kind != "postgres":
+            if place.is_remote:
+                parts = await copies.enter_async_context(
+                    self.copied(place, record.table, snapshot=record.snapshot, report=report)
+                )
+                about |= _files(place, parts.files, parts.partitions)
+            elif place.kind != "postgres":
                 files = await self._in_thread(place, files_of, place, record.table)
                 found = await self._in_thread(place, partitions_of, place, record.table, files)
-                about["files"] = [str(path.absolute()) for path in files]
-                about["partitions"] = {name: list(values) for name, values in found.items()}
-                about |= {"format": place.kind, "types": dict(place.types), "own": bool(place.files)}
+                about |= _files(place, files, found)
             else:
                 session = _Session(place, seconds_left, self._threads(place))
             yield Reading(
@@ -205,6 +256,7 @@ class Places:
             )
             if (
                 place.kind != "postgres"
+                and not place.is_remote
                 and await self._in_thread(place, snapshot_of, place, record.table) != record.snapshot
             ):
                 raise SourceDown(Message("sources.changed", source=place.name, table=record.table), retry_after=1.0)
@@ -213,6 +265,7 @@ class Places:
             raise
         finally:
             with anyio.move_on_after(_END_SECONDS, shield=True):
+                await copies.aclose()
                 if session is not None:
                     await session.end()
                 await self._in_thread(place, partial(rmtree, scratch, ignore_errors=True))
@@ -225,6 +278,18 @@ class Places:
         if place.name not in self._limiters:
             self._limiters[place.name] = CapacityLimiter(_THREADS)
         return self._limiters[place.name]
+
+
+def _files(place: Place, files: Sequence[Path], partitions: Mapping[str, Sequence[str | None]]) -> dict[str, object]:
+    """Return the arguments by which a worker opens files."""
+    return {
+        "files": [str(path.absolute()) for path in files],
+        "partitions": {name: list(values) for name, values in partitions.items()},
+        "format": place.kind,
+        "types": dict(place.types),
+        "own": place.own,
+        "copied": place.is_remote,
+    }
 
 
 def provenance_of(record: DatasetRecord) -> dict[str, object]:

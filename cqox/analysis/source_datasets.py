@@ -11,11 +11,11 @@ from pydantic import JsonValue
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import file_digest
-from cqox.sources import Source, fetch, parts_of
+from cqox.sources import Parts, Source, fetch, parts_of
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
 
-__all__ = ["add_source", "remove"]
+__all__ = ["add_parts", "add_source", "remove"]
 
 
 async def add_source(
@@ -56,11 +56,7 @@ async def add_source(
         parts = await run_in_thread(parts_of, file, abandon_on_cancel=True, limiter=limiter)
         if parts is not None:
             parts.check_joinable()
-            files = [str(each) for each in parts.files]
-            partitions = {name: list(values) for name, values in parts.partitions.items()}
-            await pool.run(
-                "join", {"files": files, "partitions": partitions, "format": parts.format, "path": str(joined)}
-            )  # fmt: skip
+            await _join(pool, parts, joined)
             file = joined
         digest, size_bytes = await run_in_thread(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")
@@ -70,6 +66,48 @@ async def add_source(
     finally:
         remove(scratch)
         remove(joined)
+
+
+async def add_parts(
+    datasets: Datasets,
+    pool: WorkerPool,
+    parts: Parts,
+    *,
+    is_folder: bool,
+    name: str,
+    joined: Path,
+    read_options: Mapping[str, JsonValue],
+) -> DatasetRecord:
+    """Store the parts of a table as a data set.
+
+    Args:
+        datasets: the registry.
+        pool: the worker processes.
+        parts: the files, which can be joined.
+        is_folder: whether they are joined; one file is read as it is.
+        name: name of the data set.
+        joined: path of a file that does not exist yet; nothing of it stays.
+        read_options: options of the file reader, as in an upload.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    try:
+        if is_folder:
+            await _join(pool, parts, joined)
+        file = joined if is_folder else parts.files[0]
+        digest, size_bytes = await run_in_thread(file_digest, file, abandon_on_cancel=True)
+        return await datasets.add(file, name=name, content_digest=digest, size_bytes=size_bytes, options=read_options)
+    finally:
+        remove(joined)
+
+
+async def _join(pool: WorkerPool, parts: Parts, joined: Path) -> None:
+    files = [str(each) for each in parts.files]
+    partitions = {name: list(values) for name, values in parts.partitions.items()}
+    await pool.run(
+        "join", {"files": files, "partitions": partitions, "format": parts.format, "path": str(joined)}
+    )  # fmt: skip
 
 
 def remove(path: Path) -> None:

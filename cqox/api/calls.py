@@ -41,8 +41,9 @@ def analyze(
     Args:
         data: a pandas, polars or pyarrow frame, a DuckDB relation, any object with an Arrow stream, a mapping of
             column names to arrays, or the path of a file in any format that an upload may have, of a folder of Parquet
-            or CSV files or a pattern such as `data/part-*.parquet`. Files that are too large to be read are summed
-            where they are, by DuckDB (`cqox[scale]`).
+            or CSV files or a pattern such as `data/part-*.parquet`, or an address (`https://…`, `s3://bucket/visits/`).
+            Files that are too large to be read are summed where they are, or where they have been copied, by DuckDB
+            (`cqox[scale]`).
         read: how to read a file, such as `{"encoding": "cp932", "header_rows": 2}`.
         language: language of the sentences, `en` or `ja`.
         progress: whether to show progress; by default in a terminal and a notebook, once it takes half a second. A
@@ -164,8 +165,13 @@ def _started(
     options_of_file = reading_options(read)
 
     async def work(analyses: "LocalAnalyses", on_step: OnStep) -> _Answered:
-        record, kind = await dataset_of(analyses, data, options_of_file, mapping=mapping, options=options)
-        return await analyses.analyze(record, mapping=mapping, options=options, progress=on_step), kind
+        try:
+            record, kind = await dataset_of(
+                analyses, data, options_of_file, mapping=mapping, options=options, progress=on_step
+            )
+            return await analyses.analyze(record, mapping=mapping, options=options, progress=on_step), kind
+        finally:
+            await analyses.remove_copies()
 
     def reading(found: _Answered) -> "Report":
         from cqox.api.report import Report

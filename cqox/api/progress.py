@@ -70,8 +70,8 @@ class _Line:
 
 
 def _share(message: Mapping[str, object]) -> str:
-    """Return how much of an upload has been sent, as a percentage; empty for other steps."""
-    sent, whole = message.get("sent_bytes"), message.get("size_bytes")
+    """Return how much of an upload has been sent or of a table copied, as a percentage; empty for other steps."""
+    sent, whole = message.get("sent_bytes", message.get("copied_bytes")), message.get("size_bytes")
     return f" {sent / whole:.0%}" if isinstance(sent, int) and isinstance(whole, int) and whole else ""
 
 

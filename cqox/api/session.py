@@ -92,6 +92,7 @@ async def dataset_of(
     *,
     mapping: "Mapping[str, JsonValue] | None" = None,
     options: "Mapping[str, JsonValue] | None" = None,
+    progress: OnStep = lambda _: None,
 ) -> "tuple[DatasetRecord, FrameKind | None]":
     """Read a frame, a file or another source as a data set; return it and the frame's kind, None for a source.
 
@@ -101,6 +102,7 @@ async def dataset_of(
         read_options: of the file reader.
         mapping: of an analysis, for which files that are too large to be read stay where they are; None to read them.
         options: of the analysis.
+        progress: called with each step of a copy.
 
     Raises:
         InputError: frame, source or option must be corrected.
@@ -116,7 +118,7 @@ async def dataset_of(
             placed = None
             if mapping is not None:
                 placed = await analyses.own_table(
-                    source, mapping=mapping, options=options or {}, read_options=read_options
+                    source, mapping=mapping, options=options or {}, read_options=read_options, progress=progress
                 )
             if placed is not None:
                 return placed, None

@@ -1,11 +1,13 @@
 """Data that are elsewhere: at a URL, in an object store, a folder or a database. Each becomes a file."""
 
-from cqox.sources.address import Query, Source, kind_of, parse, path_of, sql
+from cqox.sources.address import Query, Source, kind_of, parse, path_of, shown, sql
 from cqox.sources.fetching import Fetched, fetch
 from cqox.sources.part_files import Parts, parts_of
-from cqox.sources.place import Place, files_of, partitions_of, snapshot_of
+from cqox.sources.place import Place, files_of, partitions_of, remote_address, snapshot_of, suffixes_of
 from cqox.sources.postgres_connection import CONNECT_SECONDS, reading_connection, server_name
 from cqox.sources.postgres_session import NULL, PostgresSession
+from cqox.sources.remote import RemoteTable, listed, may_be_table
+from cqox.sources.remote_file import SourceChanged
 
 __all__ = [
     "CONNECT_SECONDS",
@@ -15,16 +17,23 @@ __all__ = [
     "Place",
     "PostgresSession",
     "Query",
+    "RemoteTable",
     "Source",
+    "SourceChanged",
     "fetch",
     "files_of",
     "kind_of",
+    "listed",
+    "may_be_table",
     "parse",
     "partitions_of",
     "parts_of",
     "path_of",
     "reading_connection",
+    "remote_address",
     "server_name",
+    "shown",
     "snapshot_of",
     "sql",
+    "suffixes_of",
 ]

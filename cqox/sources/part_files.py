@@ -15,7 +15,7 @@ from cqox.contract import shortened
 from cqox.contract.messages import Message
 from cqox.errors import UnreadableFile
 
-__all__ = ["Parts", "below", "partitions", "parts_of"]
+__all__ = ["Parts", "below", "partitions", "parts_named", "parts_of"]
 
 _PARQUET = (".parquet", ".pq")
 _COLUMNAR = (*_PARQUET, ".arrow", ".feather", ".ipc")
@@ -45,13 +45,18 @@ class Parts:
         """The first text that is compressed; None without one."""
         return next((file for file in self.files if file.suffix.lower() == _COMPRESSED), None)
 
+    @property
+    def is_joinable(self) -> bool:
+        """True if the parts can be joined to one file."""
+        return self.format != "text" or not (self.compressed or self.partitions)
+
     def check_joinable(self) -> None:
         """Check that the parts can be joined to one file.
 
         Raises:
             UnreadableFile: text that is compressed or that has partitions cannot.
         """
-        if self.format == "text" and (self.compressed or self.partitions):
+        if not self.is_joinable:
             file = self.compressed or self.files[0]
             raise UnreadableFile(Message("sources.only-in-place", file=file.name), field="data")
 
@@ -89,6 +94,31 @@ def parts_of(path: Path) -> Parts | None:
     if not files:
         raise UnreadableFile(Message("sources.no-match", pattern=shortened(str(path))))
     return _parts(base, files)
+
+
+def parts_named(base: Path, paths: Sequence[Path], *, suffixes: tuple[str, ...] | None = None) -> Parts | None:
+    """Return the parts among files of which the names alone are known, by the rules of folders.
+
+    Args:
+        base: the folder in which all of them are.
+        paths: the files.
+        suffixes: ends of the names of those files that are parts; None for all that may be.
+
+    Returns:
+        The parts; None where no file of another kind is there either.
+
+    Raises:
+        UnreadableFile: there are no parts, they are of several formats, or a table format has a log of them.
+    """
+    names = [path.relative_to(base).parts for path in paths]
+    log = next((name for parts in names for name in _LOGS if name in parts[:-1]), None)
+    is_iceberg = any(parts[:-1] == ("metadata",) and parts[-1].endswith(".metadata.json") for parts in names)
+    if log is not None or is_iceberg:
+        raise _table_format(base, "Iceberg" if log is None else _LOGS[log])
+    found = sorted(path for path in paths if not _is_hidden(path, base))
+    if suffixes is not None:
+        found = [path for path in found if path.name.endswith(suffixes)]
+    return _parts(base, found) if found else None
 
 
 def below(folder: Path) -> list[Path]:
@@ -139,4 +169,8 @@ def _check_log(folder: Path) -> None:
     if named is None and any((folder / "metadata").glob("*.metadata.json")):
         named = "Iceberg"
     if named is not None:
-        raise UnreadableFile(Message("sources.table-format", folder=folder.name, format=named))
+        raise _table_format(folder, named)
+
+
+def _table_format(folder: Path, name: str) -> UnreadableFile:
+    return UnreadableFile(Message("sources.table-format", folder=folder.name, format=name))

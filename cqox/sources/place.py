@@ -11,7 +11,7 @@ from cqox.contract.messages import Message
 from cqox.errors import SourceDown
 from cqox.sources.part_files import below, partitions
 
-__all__ = ["Place", "files_of", "partitions_of", "snapshot_of"]
+__all__ = ["Place", "files_of", "partitions_of", "remote_address", "snapshot_of", "suffixes_of"]
 
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz")}
 
@@ -22,8 +22,8 @@ class Place:
 
     Attributes:
         name: its name in requests.
-        kind: a PostgreSQL server, or a folder of Parquet or CSV files on the engine's disk.
-        address: of the server; it may hold a password.
+        kind: a PostgreSQL server, or a folder of Parquet or CSV files.
+        address: of the server, or of a folder that is not on the engine's disk; it may hold a password.
         folder: the folder; each table is a file or a folder in it.
         tables: the tables that requests may name.
         key: a column that identifies each row, from which folds and the sample are made; None without one.
@@ -33,6 +33,7 @@ class Place:
         meaning: one sentence for people.
         types: kinds of columns of CSV files, by name: `whole`, `real`, `word`, `day` or `moment`.
         files: the files of the one table, where a caller of the library has named them; each is in the folder.
+        own: whether a caller of the library has named the files or the address.
     """
 
     name: str
@@ -47,6 +48,12 @@ class Place:
     meaning: str = ""
     types: Mapping[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    own: bool = False
+
+    @property
+    def is_remote(self) -> bool:
+        """True if its files are at a URL or in an object store."""
+        return self.kind != "postgres" and bool(self.address)
 
 
 def files_of(place: Place, table: str) -> list[Path]:
@@ -83,6 +90,19 @@ def partitions_of(place: Place, table: str, files: Sequence[Path]) -> Mapping[st
         return partitions(place.folder, files)
     path = _path_of(place, table)
     return {} if path in files else partitions(path, files)
+
+
+def remote_address(place: Place, table: str) -> str:
+    """Return the address of a table whose files are not on the engine's disk."""
+    # Without tables, the address is that of one, which has the name of the source.
+    if place.own or place.tables == (place.name,):
+        return place.address
+    return f"{place.address.rstrip('/')}/{table}"
+
+
+def suffixes_of(place: Place) -> tuple[str, ...] | None:
+    """Return how the names of the files of an operator's tables end; None for a caller's own, of any format."""
+    return None if place.own else _SUFFIXES[place.kind]
 
 
 def _path_of(place: Place, table: str) -> Path:

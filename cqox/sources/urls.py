@@ -1,18 +1,24 @@
 """Files at a URL."""
 
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from cqox.contract.messages import Message
 from cqox.errors import SourceUnavailable
 from cqox.sources.address import shown
 from cqox.sources.budget import Budget
+from cqox.sources.remote_file import RemoteFile, SourceChanged
 
-__all__ = ["download_url"]
+__all__ = ["blocks_of_url", "download_url", "file_at", "file_name"]
 
-_SECONDS = 60.0
+_SECONDS, _BLOCK_SECONDS = 60.0, 20.0
 _BLOCK_BYTES = 1 << 20
 
 
@@ -29,11 +35,74 @@ def download_url(address: str, target: Path, *, max_bytes: int) -> None:
         LimitExceeded: it is larger than the limit.
     """
     budget = Budget(address, max_bytes)
+    with _opened(address, _SECONDS) as answer, target.open("xb") as file:
+        budget.copy(_blocks(answer), file)
+
+
+def file_name(address: str) -> str:
+    """Return the name of the file at a URL, which its query is no part of."""
+    return PurePosixPath(unquote(urlsplit(address).path)).name
+
+
+def file_at(address: str) -> RemoteFile:
+    """Return what a server says of the file at a URL.
+
+    It is asked for the file, and left after its headers: addresses that are signed allow nothing else.
+
+    Raises:
+        SourceUnavailable: it cannot be fetched.
+    """
+    with _opened(address, _BLOCK_SECONDS) as answer:
+        return _described(address, answer)
+
+
+def blocks_of_url(address: str, file: RemoteFile) -> Generator[bytes]:
+    """Yield the content of the file at a URL, as it arrives.
+
+    Raises:
+        SourceChanged: it is another file than the one that was described.
+        SourceUnavailable: it cannot be fetched.
+    """
+    with _opened(address, _BLOCK_SECONDS) as answer:
+        now = _described(address, answer)
+        if not file.is_same(now) or file.is_identified != now.is_identified:
+            raise SourceChanged(Message("sources.changed-elsewhere", address=shown(address)))
+        count = 0
+        while block := answer.read1(_BLOCK_BYTES):
+            count += len(block)
+            yield block
+        if now.size_bytes is not None and count != now.size_bytes:
+            raise ConnectionError("the connection ended early")
+
+
+def _described(address: str, answer: Any) -> RemoteFile:  # noqa: ANN401 - urlopen is untyped
+    headers = answer.headers
+    size, modified = headers.get("Content-Length", ""), headers.get("Last-Modified")
+    return RemoteFile(
+        key=file_name(address),
+        size_bytes=int(size) if size.isdecimal() else None,
+        e_tag=headers.get("ETag"),
+        modified=None if modified is None else _epoch(modified),
+    )
+
+
+def _epoch(date: str) -> int | None:
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except ValueError:
+        return None
+
+
+@contextmanager
+def _opened(address: str, seconds: float) -> Iterator[Any]:
+    """Open a URL; failures of the server inside the context are SourceUnavailable, those of a disk as well."""
     try:
         request = Request(address, headers={"User-Agent": "cqox", "Accept-Encoding": "identity"})
-        with urlopen(request, timeout=_SECONDS) as answer, target.open("xb") as file:
-            budget.copy(_blocks(answer), file)
+        with urlopen(request, timeout=seconds) as answer:
+            yield answer
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         reason = shown(" ".join(str(error).split())) or type(error).__name__
         raise SourceUnavailable(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
 
