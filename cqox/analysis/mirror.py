@@ -1,11 +1,11 @@
 """Copies of tables that lie elsewhere on the disk of this process, bounded in bytes; they are plain files.
 
-    <digest>.<bytes>/    a whole copy of one snapshot; its time is that of its last use
-    .<random>/           a copy in the making, or one that is being removed
+    <table>-<snapshot>.<bytes>/    a whole copy of one snapshot; its time is that of its last use
+    .<random>/                     a copy in the making, or one that is being removed
 
 Each is locked by those who use or make it, in this process and in others on the disk: none is removed under them, and
 what a killed process has left is recognised. Of several that need one copy, one makes it and the others wait; if that
-one leaves, the next one starts.
+one leaves, the next one starts. A table that has another snapshot loses its former copies.
 """
 
 import os
@@ -31,6 +31,7 @@ from cqox.threads import run_in_thread
 __all__ = ["Mirror"]
 
 _RETRY_SECONDS = 5.0
+_DIGITS = 32
 _REPORTED_SHARES = 20
 """Steps that are reported of one copy, about; all of them are kept for those who join later."""
 
@@ -76,7 +77,8 @@ class Mirror:
             SourceUnavailable: the server fails, or the files were changed meanwhile.
         """
         snapshot = table.snapshot
-        name = digest(canonical_json([dict(about), snapshot or randomness.token_hex(16)]))[:32]
+        of_table = digest(canonical_json(dict(about)))[:_DIGITS]
+        name = f"{of_table}-{digest(canonical_json([snapshot or randomness.token_hex(16)]))[:_DIGITS]}"
         async with self._alone(name):
             hold = await run_in_thread(self._found, name) if snapshot is not None else None
             if hold is None:
@@ -120,7 +122,7 @@ class Mirror:
         size = table.size_bytes
         self._check_size(about, table, size or 0)
         try:
-            await run_in_thread(self._make_room, copy, size or 0)
+            await run_in_thread(self._make_room, copy, name, size or 0)
             reported = -1
             while (hold := await run_in_thread(copy.step, limiter=limiter, abandon_on_cancel=True)) is None:
                 share = copy.copied_bytes * _REPORTED_SHARES // max(size or self._most_bytes, 1)
@@ -147,9 +149,11 @@ class Mirror:
                 message = Message("sources.table-too-large", source=source, table=name, size=size, most=most)
             raise LimitExceeded(message, field="table")
 
-    def _make_room(self, copy: MirrorCopy, size: int) -> None:
+    def _make_room(self, copy: MirrorCopy, name: str, size: int) -> None:
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for former in self._folders(f"{name.partition('-')[0]}-"):
+                remove_unused(former)
             with self._guard:
                 self._evict(size)
                 self._reserved[copy] = size

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from cqox.contract.request import MOST_OF_A_SOURCE, MOST_OF_A_TABLE
-from cqox.sources import Place
+from cqox.errors import InputError
+from cqox.sources import Place, kind_of
 from services.config.configuration import SettingsError
 from services.config.sources import NAME, expanded, tables_of
 
@@ -16,8 +18,8 @@ __all__ = ["places"]
 _COMMON = {"kind", "tables", "key", "as_of", "tenants", "most_concurrent", "meaning"}
 _MEMBERS: Mapping[str, set[str]] = {
     "postgres": _COMMON | {"address"},
-    "parquet": _COMMON | {"folder"},
-    "csv": _COMMON | {"folder", "types"},
+    "parquet": _COMMON | {"folder", "url"},
+    "csv": _COMMON | {"folder", "url", "types"},
 }
 _KINDS: Mapping[str, Literal["postgres", "parquet", "csv"]] = {
     "postgres": "postgres",
@@ -31,9 +33,10 @@ _MOST_AT_ONCE = 64
 def places(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Place]:
     """Read the sources of tables in place.
 
-    A source has `kind`, `postgres`, `parquet` or `csv`; `address` of the server, in which `${NAME}` is taken from the
-    environment, or `folder`; `tables`; and, where wanted, `key`, `as_of`, `tenants`, `most_concurrent` and `meaning`,
-    and of CSV files `types`, the kinds of columns by name.
+    A source has `kind`, `postgres`, `parquet` or `csv`; `address` of the server, `folder`, or in its place `url` of a
+    folder in an object store or of a file; `tables`; and, where wanted, `key`, `as_of`, `tenants`, `most_concurrent`
+    and `meaning`, and of CSV files `types`, the kinds of columns by name. `${NAME}` in an address is taken from the
+    environment.
 
     Raises:
         SettingsError: the file cannot be read, or a source in it is not valid. No address is in it.
@@ -70,8 +73,8 @@ class _Table:
         return Place(
             name=self._name,
             kind=_KINDS[str(kind)],
-            address=self._address(environment) if of_server else "",
-            folder=Path() if of_server else self._folder(),
+            address=self._address(environment) if of_server else self._url(environment),
+            folder=Path() if of_server or "url" in self._table else self._folder(),
             tables=self._tables(of_server=of_server),
             key=self._text("key"),
             as_of=self._text("as_of"),
@@ -82,10 +85,7 @@ class _Table:
         )
 
     def _address(self, environment: Mapping[str, str]) -> str:
-        try:
-            address = expanded(self._text("address") or "", environment)
-        except KeyError as error:
-            raise self._refused(f"the environment has no variable {error.args[0]}") from None
+        address = self._expanded("address", environment)
         if not address:
             raise self._refused("it needs an address")
         try:
@@ -100,13 +100,42 @@ class _Table:
             raise self._refused("the address is no URL and no connection string of PostgreSQL") from None
         return address
 
+    def _url(self, environment: Mapping[str, str]) -> str:
+        """Return the address of files that are not on the disk; empty where there is a folder."""
+        if "url" not in self._table:
+            return ""
+        if "folder" in self._table:
+            raise self._refused("it has either a folder or a url")
+        url = self._expanded("url", environment)
+        try:
+            kind = kind_of(url)
+        except InputError:
+            kind = "file"
+        if kind not in ("url", "objects") or not urlsplit(url).netloc:
+            raise self._refused("url is an address such as s3://bucket/prefix or https://host/table.parquet")
+        if kind == "url" and self._table.get("tables") and urlsplit(url).query:
+            raise self._refused("a url with tables below it has no query")
+        if kind == "objects" and find_spec("obstore") is None:
+            raise self._refused("object stores need obstore; install cqox[sources]")
+        self._check_duckdb()
+        return url
+
     def _folder(self) -> Path:
         folder = Path(self._text("folder") or "")
         if folder == Path() or not folder.is_dir():
-            raise self._refused("it needs a folder that exists")
+            raise self._refused("it needs a folder that exists, or a url")
+        self._check_duckdb()
+        return folder
+
+    def _check_duckdb(self) -> None:
         if find_spec("duckdb") is None:
             raise self._refused("files in place need DuckDB; install cqox[scale]")
-        return folder
+
+    def _expanded(self, member: str, environment: Mapping[str, str]) -> str:
+        try:
+            return expanded(self._text(member) or "", environment)
+        except KeyError as error:
+            raise self._refused(f"the environment has no variable {error.args[0]}") from None
 
     def _tables(self, *, of_server: bool) -> tuple[str, ...]:
         tables = self._texts("tables")

@@ -132,6 +132,17 @@ class Settings(ObjectSettings):
             services=("engine", "up"),
         ),
     ] = 10 * _GIB
+    mirror_bytes: Annotated[
+        int,
+        About(
+            "CQOX_MIRROR_BYTES",
+            "Space in the data directory for copies of tables in place whose source has a url; a larger table is "
+            "refused, and the least recently used are removed first, but for those in use.",
+            unit="bytes",
+            minimum=0,
+            services=("engine", "up"),
+        ),
+    ] = 20 * _GIB
     max_upload_bytes: Annotated[
         int, About("CQOX_MAX_UPLOAD_BYTES", "Largest file that is accepted, as it is sent.", unit="bytes", minimum=1)
     ] = 1 * _GIB

@@ -10,6 +10,7 @@ from quart import Response
 from cqox import clock
 from cqox.analysis.bounds import Bounds, RetentionPeriods
 from cqox.analysis.jobs import Ending, Job, Jobs
+from cqox.analysis.mirror import Mirror
 from cqox.analysis.parts import Parts
 from cqox.analysis.places import Places
 from cqox.analysis.service import Analyses
@@ -18,6 +19,7 @@ from cqox.errors import ObjectStoreUnfit, StoreUnavailable
 from cqox.security import Verdict
 from cqox.storage import usable_directory
 from cqox.telemetry import metric_definitions, metrics
+from cqox.threads import run_in_thread
 from services.config.configuration import SettingsError
 from services.config.places import places
 from services.config.settings import Settings
@@ -38,7 +40,7 @@ from services.engine import (
 from services.engine.addresses import store_addresses
 from services.engine.authentication import HopAuthenticator
 from services.engine.key_records import resolve
-from services.engine.keyring import check_sealing, open_sealing
+from services.engine.keyring import check_copies, check_sealing, open_sealing
 from services.engine.panel_terms import reading_terms
 from services.engine.state import State
 from services.http.contract.audit_operations import RECORD_EVENTS
@@ -94,6 +96,11 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
         raise SettingsError(str(error)) from None
     engine_app.clients_are_gateways = True
     state = State(settings=settings, sources=named_sources(settings.sources))
+    tables = places(settings.sources)
+    check_copies(tables, addresses.sealing)
+    mirror = Mirror(
+        settings.data_dir / "mirror", most_bytes=settings.mirror_bytes, reserve_bytes=settings.disk_reserve_bytes
+    )
     bounds = Bounds(
         analyses=settings.concurrent_analyses,
         queued=settings.queued_analyses,
@@ -109,7 +116,7 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
         reserve_bytes=settings.disk_reserve_bytes,
         originals_bytes=settings.originals_bytes,
         cpu_seconds_per_hour=settings.cpu_seconds_per_hour if settings.authenticates else 0,
-        places=Places(places(settings.sources)),
+        places=Places(tables, mirror),
         share_days=settings.share_days if settings.share_links == "on" else 0.0,
         keep=RetentionPeriods(
             reports=settings.keep_reports_days, datasets=settings.keep_datasets_days, jobs=settings.keep_jobs_days
@@ -119,6 +126,7 @@ def create_app(settings: Settings, *, parts: Parts = _PARTS) -> App:
     @engine_app.resource
     @asynccontextmanager
     async def opened() -> AsyncIterator[Analyses]:
+        await run_in_thread(mirror.tidy)
         async with Analyses.open(settings.data_dir, bounds, addresses, parts=parts) as engine:
             state.analyses = engine
             if isinstance(engine_app.recorder, audit.EngineRecorder):

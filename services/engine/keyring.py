@@ -1,6 +1,7 @@
 """The key ring of an engine, from its settings, and what has to be true before it serves."""
 
 import atexit
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from cqox.analysis.keyrings import KEY_RING_FILE, check_mark, file_ring
 from cqox.contract.messages import Message
 from cqox.encryption import KeyRing
 from cqox.errors import StoreUnavailable
+from cqox.sources import Place
 from cqox.storage import Sealing
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
@@ -16,7 +18,7 @@ from services.config.vault import vault_access
 if TYPE_CHECKING:
     from cqox.vault.client import Vault
 
-__all__ = ["check_sealing", "check_shared_ring", "open_sealing"]
+__all__ = ["check_copies", "check_sealing", "check_shared_ring", "open_sealing"]
 
 
 def open_sealing(settings: Settings, vault: "Vault | None" = None) -> Sealing:
@@ -58,6 +60,24 @@ def check_sealing(settings: Settings, sealing: Sealing) -> None:
         check_mark(settings.data_dir, sealing)
     except StoreUnavailable as error:
         raise SettingsError(f"CQOX_KEYS={settings.keys or 'none'}: {error}") from None
+
+
+def check_copies(places: Mapping[str, Place], sealing: Sealing) -> None:
+    """Check that no table is copied to a disk on which everything is encrypted: DuckDB reads plain files.
+
+    Args:
+        places: the sources of tables in place.
+        sealing: encryption at rest.
+
+    Raises:
+        SettingsError: the tables of one are.
+    """
+    copied = [name for name, place in places.items() if place.is_remote]
+    if copied and sealing.ring is not None:
+        raise SettingsError(
+            f"CQOX_SOURCES, source '{copied[0]}': tables of a url are copied to the data directory as plain files, and "
+            "CQOX_KEYS has everything encrypted there. Give a folder in place of the url, or a table of PostgreSQL."
+        )
 
 
 def check_shared_ring(settings: Settings) -> None:

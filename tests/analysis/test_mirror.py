@@ -16,9 +16,14 @@ from cqox.analysis.mirror_folder import Hold
 from cqox.errors import BulkheadFull, LimitExceeded, SourceUnavailable, StorageFull
 from cqox.sources import RemoteTable
 from tests.analysis.scripted_table import ScriptedTable
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
 ABOUT = {"source": "lake", "table": "visits"}
+
+
+def table_named(name: str) -> Mapping[str, str]:
+    return {**ABOUT, "table": name}
 
 
 def names(root: Path) -> list[str]:
@@ -37,10 +42,13 @@ async def test_a_copy_is_used_again_for_its_snapshot_alone(tmp_path: Path) -> No
     mirror, table = Mirror(tmp_path / "m", most_bytes=100, reserve_bytes=0), ScriptedTable()
     assert await use(mirror, table) == await use(mirror, table)
     assert table.begun == 1
+    await use(mirror, table, about=table_named("orders"))
+    assert (table.begun, len(names(tmp_path / "m"))) == (2, 2)
     table.snapshot = "two"
+    first, second = names(tmp_path / "m")
     await use(mirror, table)
-    await use(mirror, table, about={**ABOUT, "table": "orders"})
-    assert (table.begun, len(names(tmp_path / "m"))) == (3, 3)
+    assert len({first, second} & set(names(tmp_path / "m"))) == 1
+    assert (table.begun, len(names(tmp_path / "m"))) == (3, 2)
     mirror.clear()
     assert names(tmp_path / "m") == []
 
@@ -72,10 +80,11 @@ async def test_who_waits_takes_over_from_who_is_cancelled(tmp_path: Path) -> Non
         await anyio.to_thread.run_sync(begun.wait)
         group.start_soon(use, mirror, table)
         scope.cancel()
-        await anyio.wait_all_tasks_blocked()
+        # The thread that was left still waits for its next block meanwhile.
+        await anyio.to_thread.run_sync(wait_until, lambda: table.begun == 2)
         table.gate.set()
     assert scope.cancelled_caught
-    assert table.begun == 2
+    await anyio.to_thread.run_sync(wait_until, lambda: len(names(tmp_path / "m")) == 1)
     (name,) = names(tmp_path / "m")
     assert name.endswith(".30")
 
@@ -83,26 +92,39 @@ async def test_who_waits_takes_over_from_who_is_cancelled(tmp_path: Path) -> Non
 async def test_the_least_recently_used_makes_way_and_none_in_use(tmp_path: Path) -> None:
     root = tmp_path / "m"
     mirror = Mirror(root, most_bytes=70, reserve_bytes=0)
-    first = await use(mirror, ScriptedTable(snapshot="1"))
-    second = await use(mirror, ScriptedTable(snapshot="2"))
+    first = await use(mirror, ScriptedTable(), about=table_named("1"))
+    second = await use(mirror, ScriptedTable(), about=table_named("2"))
     os.utime(first, (1, 1))
     os.utime(second, (2, 2))
-    await use(mirror, ScriptedTable(snapshot="1"))
-    third = await use(mirror, ScriptedTable(snapshot="3"))
+    await use(mirror, ScriptedTable(), about=table_named("1"))
+    third = await use(mirror, ScriptedTable(), about=table_named("3"))
     assert names(root) == sorted([first.name, third.name])
     os.utime(first, (1, 1))
     hold = Hold.of(first)
     assert hold is not None
-    fourth = await use(mirror, ScriptedTable(snapshot="4"))
+    fourth = await use(mirror, ScriptedTable(), about=table_named("4"))
     assert names(root) == sorted([first.name, fourth.name])
     other = Hold.of(fourth)
     with pytest.raises(BulkheadFull) as caught:
-        await use(mirror, ScriptedTable(snapshot="5"))
+        await use(mirror, ScriptedTable(), about=table_named("5"))
     assert caught.value.retry_after > 0
     hold.release()
-    await use(mirror, ScriptedTable(snapshot="5"))
+    await use(mirror, ScriptedTable(), about=table_named("5"))
     assert other is not None
     other.release()
+
+
+async def test_copies_in_the_making_take_their_space(tmp_path: Path) -> None:
+    mirror, begun = Mirror(tmp_path / "m", most_bytes=50, reserve_bytes=0), threading.Event()
+    table = ScriptedTable(before=lambda _: begun.set())
+    table.gate.clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(use, mirror, table)
+        await anyio.to_thread.run_sync(begun.wait)
+        with pytest.raises(BulkheadFull):
+            await use(mirror, ScriptedTable(), about=table_named("orders"))
+        table.gate.set()
+    await use(mirror, ScriptedTable(), about=table_named("orders"))
 
 
 async def test_a_table_beyond_the_limit_or_the_disk_is_not_copied(
@@ -131,7 +153,7 @@ async def test_a_full_disk_costs_copies_that_nobody_uses(tmp_path: Path, monkeyp
             raise StorageFull("full")
 
     monkeypatch.setattr(mirror_module, "check_room", check_room)
-    second = await use(mirror, ScriptedTable(snapshot="two"))
+    second = await use(mirror, ScriptedTable(), about=table_named("2"))
     assert names(tmp_path / "m") == [second.name]
 
 
@@ -156,8 +178,9 @@ async def test_what_nothing_identifies_is_copied_each_time_and_goes(tmp_path: Pa
 
 async def test_the_next_start_removes_what_is_half_made_and_too_much(tmp_path: Path) -> None:
     root = tmp_path / "m"
-    await use(Mirror(root, most_bytes=100, reserve_bytes=0), ScriptedTable(snapshot="1"))
-    whole = await use(Mirror(root, most_bytes=100, reserve_bytes=0), ScriptedTable(snapshot="2"))
+    mirror = Mirror(root, most_bytes=100, reserve_bytes=0)
+    await use(mirror, ScriptedTable(), about=table_named("1"))
+    whole = await use(mirror, ScriptedTable(), about=table_named("2"))
     os.utime(whole, (2**31, 2**31))
     (root / ".half" / "00000").mkdir(parents=True)
     (root / ".made").mkdir()

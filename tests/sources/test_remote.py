@@ -111,6 +111,18 @@ def test_a_change_of_a_folder_during_the_copy_is_an_error(
         list(blocks)
 
 
+def test_an_object_that_is_replaced_is_noticed_with_its_next_block(
+    bucket: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_BLOCK_BYTES", 1000)
+    found = table(put(bucket, **{"t.parquet": b"a" * 3000}) + "/t.parquet")
+    blocks = found.copying(tmp_path)
+    assert next(blocks) == 1000
+    put(bucket, **{"t.parquet": b"c" * 3000})
+    with pytest.raises(SourceChanged):
+        next(blocks)
+
+
 def test_what_is_no_table_says_so(bucket: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = {"delta/_delta_log/0.json": b"x", "delta/a.parquet": b"x", "ice/metadata/v1.metadata.json": b"x"}
     address = put(bucket, **logs, **{"mixed/a.parquet": b"x", "mixed/b.csv": b"x", "texts/a.json": b"x"})
@@ -134,6 +146,22 @@ def test_a_store_that_is_away_or_refuses_shows_no_secret(
         listed("s3://me:xyzzy@bucket/t/")
     assert "xyzzy" not in f"{caught.value}{caught.value.__cause__!r}"
     assert KEYS.secret_key not in str(caught.value)
+
+
+def test_a_store_that_is_killed_during_the_copy_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_BLOCK_BYTES", 1000)
+    with running(ObjectStore()) as mortal:
+        for name, value in {
+            "AWS_ENDPOINT_URL": mortal.endpoint, "AWS_ACCESS_KEY_ID": KEYS.access_key,
+            "AWS_SECRET_ACCESS_KEY": KEYS.secret_key, "AWS_REGION": "us-east-1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        bucket = S3Store(mortal.bucket(), client_options={"allow_http": True})
+        blocks = table(put(bucket, **{"t/a.parquet": b"a" * 3000}) + "/t").copying(tmp_path)
+        assert next(blocks) == 1000
+        mortal.stop()
+        with pytest.raises(SourceUnavailable, match="cannot be read"):
+            next(blocks)
 
 
 def test_a_file_at_a_url_is_copied_as_it_was_described(site: HttpFiles, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cqox.sources import remote_address
 from services.config.configuration import SettingsError
 from services.config.places import places
 from services.config.sources import named_sources
@@ -50,6 +51,20 @@ def test_kinds_of_columns_of_csv_files_are_stated(path: Path) -> None:
     assert (drop.kind, drop.tables, drop.types) == ("csv", ("drop",), {"zip code": "word"})
 
 
+def test_files_can_be_elsewhere(path: Path) -> None:
+    path.write_text(
+        "[lake]\nkind='parquet'\nurl='s3://bucket/lake'\ntables=['visits']\n"
+        "[one]\nkind='csv'\nurl='https://host/one.csv?sig=${SIG}'\n"
+    )
+    found = places(path, {"SIG": "xyzzy"})
+    lake, one = found["lake"], found["one"]
+    assert (lake.is_remote, lake.address, lake.tables, lake.own) == (True, "s3://bucket/lake", ("visits",), False)
+    assert (remote_address(lake, "visits"), remote_address(one, "one")) == (
+        "s3://bucket/lake/visits", "https://host/one.csv?sig=xyzzy",
+    )  # fmt: skip
+    assert "xyzzy" not in repr(found)
+
+
 def test_without_the_setting_there_are_none() -> None:
     assert places(Path()) == {}
 
@@ -69,6 +84,14 @@ def test_without_the_setting_there_are_none() -> None:
         ("[a]\nkind='postgres'\ntables=['t']\naddress='${ABSENT}'", "no variable ABSENT"),
         ("[a]\nkind='parquet'\nfolder='/no/such/folder'", "a folder that exists"), ("[a]\nkind='parquet'", "a folder"),
         ("[a]\nkind='parquet'\nfolder='.'\ntables=['../b']", "a folder"),
+        ("[a]\nkind='parquet'\nfolder='.'\nurl='s3://b/t'", "either a folder or a url"),
+        ("[a]\nkind='parquet'\nurl='/data'", "an address such as s3"), ("[a]\nkind='csv'\nurl=''", "an address such"),
+        ("[a]\nkind='parquet'\nurl='ftp://xyzzy/t'", "an address such as s3"),
+        ("[a]\nkind='parquet'\nurl='s3:///t'", "an address such as s3"),
+        ("[a]\nkind='parquet'\nurl='${ABSENT}'", "no variable ABSENT"),
+        ("[a]\nkind='parquet'\nurl='https://h/d?sig=1'\ntables=['b.parquet']", "has no query"),
+        ("[a]\nkind='parquet'\nurl='s3://b/t'\ntables=['../b']", "'../b' is not the name"),
+        ("[a]\nkind='postgres'\nurl='s3://b/t'", "unknown members url"),
         ("[a]\nkind='parquet'\nfolder='/tmp'\ntables=['../b']", "'../b' is not the name"),
     ],
 )  # fmt: skip

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cqox.sources import Place
 from cqox.storage import Sealing
 from services.config.configuration import SettingsError
 from services.config.settings import Settings
-from services.engine.keyring import check_sealing, open_sealing
+from services.engine.keyring import check_copies, check_sealing, open_sealing
 
 
 def test_by_default_nothing_is_sealed(tmp_path: Path) -> None:
@@ -46,3 +47,14 @@ def test_a_ring_in_one_data_directory_goes_with_no_object_store(tmp_path: Path) 
         check_sealing(alone, open_sealing(alone))
     shared = Settings(**given, key_ring=tmp_path / "ring")
     check_sealing(shared, open_sealing(shared))
+
+
+def test_nothing_is_copied_in_plain_where_everything_is_sealed(tmp_path: Path) -> None:
+    sealing = open_sealing(Settings(data_dir=tmp_path, keys="file"))
+    folder = Place(name="lake", kind="parquet", folder=tmp_path, tables=("lake",))
+    address = Place(name="far", kind="parquet", address="s3://xyzzy/t", tables=("far",))
+    check_copies({"lake": folder}, sealing)
+    check_copies({"far": address}, Sealing())
+    with pytest.raises(SettingsError, match=r"source 'far'.*CQOX_KEYS") as caught:
+        check_copies({"lake": folder, "far": address}, sealing)
+    assert "xyzzy" not in str(caught.value)
