@@ -21,12 +21,14 @@ from cqox.analysis.row_keys import key_column
 from cqox.datasets import Column as Described
 from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Known, Moments, linear, times
 
-__all__ = ["SAMPLE_ROWS", "EngineSample", "Numbers", "ReadRows", "stored_rows"]
+__all__ = ["DRAWS", "SAMPLE_ROWS", "EngineSample", "Numbers", "ReadRows", "drawn_number", "stored_rows"]
 
 SAMPLE_ROWS = 200_000
 """Rows of a sample, about."""
 
 _STEPS = 250
+DRAWS = _STEPS * _STEPS
+"""Numbers that `drawn_number` gives."""
 _FIRST_DRAW, _SECOND_DRAW = 10**6, 10**6 + 1
 """Numbers of splits that no request has, for the hash that chooses the sample."""
 
@@ -74,10 +76,7 @@ class EngineSample:
         return np.unique(np.concatenate([chosen, self._rare(chosen)])), by_unit
 
     def _draw(self, key: str) -> Expr:
-        """Return a number from 0 to `_STEPS`² - 1 of each row, equal for equal keys."""
-        seed = self.opened.options.seed
-        first, second = (Fold(Column(key), seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
-        return linear([(float(_STEPS), first), (1.0, second)])
+        return drawn_number(key, self.opened.options.seed)
 
     def _rare(self, chosen: Numbers) -> Numbers:
         """Return a row of each level of a mapped column that does not occur in the chosen rows.
@@ -136,6 +135,17 @@ class EngineSample:
             found.append(int(others.where(Is(column, "=", float(value))).sums([], [number]).largest[0]))
             others = others.where(Is(column, "<", float(value)))
         return found
+
+
+def drawn_number(key: str, seed: int) -> Expr:
+    """Return a number from 0 to `DRAWS` - 1 of each row, equal for equal keys.
+
+    Args:
+        key: name of a column that is a key.
+        seed: of the draw.
+    """
+    first, second = (Fold(Column(key), seed, split, _STEPS) for split in (_FIRST_DRAW, _SECOND_DRAW))
+    return linear([(float(_STEPS), first), (1.0, second)])
 
 
 def stored_rows(path: Path, rows: Numbers, names: Sequence[str] | None = None) -> pl.DataFrame:

@@ -31,7 +31,7 @@ from cqox.engines.place_opening import opened_table
 from cqox.engines.place_table import PlaceTable
 from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
-__all__ = ["InPlace", "columns_in_place", "in_place"]
+__all__ = ["InPlace", "columns_in_place", "in_place", "whole_table"]
 
 _COUNTED = ("unit_id", "cluster", "fixed_effects")
 """Roles whose different values are counted, however many."""
@@ -78,7 +78,7 @@ def in_place(
         rows, aliases = table.columns(names)
         about = _about(place)
         if table.count() <= engine_sample.SAMPLE_ROWS:
-            frame, columns = _read(table, columns_of(roles))
+            frame, columns = whole_table(table, columns_of(roles))
             opened = _opened(folder, place, roles, options, notes, columns, frame.height)
             yield InPlace(opened=_with(opened, frame), placed=None, notes=(about, *_unsummed(options)))
             return
@@ -163,7 +163,8 @@ def _unsummed(options: Options) -> list[Message]:
     return [Message("by_moments.in-memory", engine=options.engine, why=Message("by_moments.small"))]
 
 
-def _read(table: PlaceTable, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Column]]:
+def whole_table(table: PlaceTable, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Column]]:
+    """Return all rows of some columns, and the columns by name as an upload would have described them."""
     found = [
         redescribed(
             series,

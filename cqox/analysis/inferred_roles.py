@@ -1,11 +1,13 @@
-"""Roles of a stored or just read table, by names, kinds and the structure of its cells."""
+"""Roles of a stored, a just read or a sampled table, by names, kinds and the structure of its cells."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from cqox.analysis.suggested_covariates import drop_redundant_covariates
 from cqox.datasets import (
+    Column,
     ColumnsOnDisk,
     Description,
     Inference,
@@ -15,7 +17,7 @@ from cqox.datasets import (
     structure_of,
 )
 
-__all__ = ["inferred_as_read", "inferred_on_disk"]
+__all__ = ["inferred_as_read", "inferred_in_memory", "inferred_of_sample", "inferred_on_disk"]
 
 
 def inferred_as_read(table: OpenTable) -> Inference:
@@ -42,4 +44,31 @@ def inferred_on_disk(path: Path, description: Description) -> Inference:
     else:
         chosen = ColumnsOnDisk(path=path, height=int(kept.sum()), kept=kept)
         rows = pl.concat(list(chosen.batches(names)))
-    return drop_redundant_covariates(path, columns, infer_roles(columns, structure_of(rows, columns)))
+    return drop_redundant_covariates(every, columns, infer_roles(columns, structure_of(rows, columns)))
+
+
+def inferred_in_memory(frame: pl.DataFrame, columns: Sequence[Column]) -> Inference:
+    """Return what `inferred_on_disk` returns for a table of these rows.
+
+    Args:
+        frame: one column for each of `columns`.
+        columns: their descriptions.
+    """
+    kept = rows_to_look_at(frame.get_column, columns)
+    looked_at = frame if kept is None else frame.filter(kept)
+    return drop_redundant_covariates(_table(frame), columns, infer_roles(columns, structure_of(looked_at, columns)))
+
+
+def inferred_of_sample(sample: pl.DataFrame, columns: Sequence[Column]) -> Inference:
+    """Return the likeliest roles of a table of which some rows are in memory; all of them are looked at.
+
+    Args:
+        sample: one column for each of `columns`.
+        columns: their descriptions, of all rows.
+    """
+    return drop_redundant_covariates(_table(sample), columns, infer_roles(columns, structure_of(sample, columns)))
+
+
+def _table(frame: pl.DataFrame) -> ColumnsOnDisk:
+    # No file is read: every column is in memory.
+    return ColumnsOnDisk(path=Path(), height=frame.height, replaced={each.name: each for each in frame})

@@ -145,7 +145,7 @@ class LocalAnalyses:
         read_options: Mapping[str, JsonValue],
         progress: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> DatasetRecord | None:
-        """Return files that an analysis has to sum where they are, or where their copy is, as `analyze` takes them.
+        """Return files that have to be summed where they are, or where their copy is, as `analyze` and the others take them.
 
         What has been copied stays until `remove_copies`.
 
@@ -215,10 +215,7 @@ class LocalAnalyses:
         """
         _check_characters(mapping, options)
         placed = record if isinstance(record, PlaceRecord) else None
-        named: dict[str, JsonValue] = {"dataset_id": record.dataset_id}
-        if placed is not None:
-            named = {"source": placed.place.name, "table": placed.table}
-        request = parse_model(AnalyzeRequest, {**named, "mapping": dict(mapping), "options": dict(options)})
+        request = parse_model(AnalyzeRequest, {**_named(record), "mapping": dict(mapping), "options": dict(options)})
         if progress is not None:
             notes = [] if placed is not None else reading_notes(json.loads(record.description), mapping)
             progress({"step": "file", "notes": notes})
@@ -234,7 +231,7 @@ class LocalAnalyses:
         """Return what an analysis would use and could find, as `POST /api/analyze/preview` does.
 
         Args:
-            record: the data set.
+            record: the data set, or files from `own_table`.
             mapping: as in a request.
             options: as in a request.
 
@@ -243,22 +240,29 @@ class LocalAnalyses:
             WorkerLost: the worker process crashed.
         """
         _check_characters(mapping, options)
-        body: dict[str, JsonValue] = {
-            "dataset_id": record.dataset_id,
-            "mapping": dict(mapping),
-            "options": dict(options),
-        }
-        found = await self._analyses.previews.preview(parse_model(AnalyzeRequest, body))
+        body: dict[str, JsonValue] = {**_named(record), "mapping": dict(mapping), "options": dict(options)}
+        found = await self._analyses.previews.preview(
+            parse_model(AnalyzeRequest, body), record=record if isinstance(record, PlaceRecord) else None
+        )
         return dict(found)  # type: ignore[arg-type]
 
     async def infer_roles(self, record: DatasetRecord) -> Mapping[str, object]:
-        """Return the suggested roles of a data set, as `POST /api/roles/infer` does."""
+        """Return the suggested roles of a data set, or of files from `own_table`, as `POST /api/roles/infer` does."""
+        if isinstance(record, PlaceRecord):
+            return await self._analyses.place_columns.roles_of(record)
         return await self._analyses.datasets.infer(record.dataset_id)
 
     async def run(self, task: str, arguments: Mapping[str, object]) -> tuple[Mapping[str, object], bytes]:
         """Run a task of `cqox.analysis.work` in the worker process and return its JSON value and its data."""
         reply = await self._analyses.pool.run(task, arguments)
         return reply.body, reply.payload
+
+
+def _named(record: DatasetRecord) -> dict[str, JsonValue]:
+    """Return the members of a request that name its data."""
+    if isinstance(record, PlaceRecord):
+        return {"source": record.place.name, "table": record.table}
+    return {"dataset_id": record.dataset_id}
 
 
 def _steps_to(progress: Progress) -> Progress:

@@ -17,10 +17,23 @@ from cqox.estimators import Codes, Estimator, Plan, Sample, Vector
 from cqox.planning.detectable import detectable
 from cqox.planning.report import PowerReport
 
-__all__ = ["previewed_power"]
+__all__ = ["Whole", "previewed_power"]
 
 _TARGET = 0.8
 _DESIGNS = ("comparison", "trends")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """All rows of which the plan has a sample.
+
+    Attributes:
+        times: number of all rows over that of the sample.
+        by_unit: whether the sample is of whole units, so that it has as small a share of the units.
+    """
+
+    times: float
+    by_unit: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +52,13 @@ class _Question:
 
 
 def previewed_power(
-    plan: Plan, sample: Sample, entry: Estimator | None, design: str | None, options: Options
+    plan: Plan,
+    sample: Sample,
+    entry: Estimator | None,
+    design: str | None,
+    options: Options,
+    *,
+    whole: Whole | None = None,
 ) -> PreviewedPower:
     """Return what the rows of a primary estimate would detect with 80% power, or the reason why that is not known.
 
@@ -49,6 +68,7 @@ def previewed_power(
         entry: the primary estimator; None without one.
         design: name of its design; None without one.
         options: of the request; `alpha`, `better` and `minimum_effect` are used.
+        whole: all rows, where those of the plan are a sample of them; None where they are all.
     """
     question = _question(plan, sample, entry, design)
     if isinstance(question, Message):
@@ -59,10 +79,18 @@ def previewed_power(
             question.columns, y=question.roles["y"], treatment=question.roles["treatment"],
             cluster=question.roles.get("cluster"), unit=question.roles.get("unit"), time=question.roles.get("time"),
             covariates=question.covariates, alpha=options.alpha, better=options.better, effect=least or None,
+            times=_times(question, whole),
         )  # fmt: skip
     except InputError as error:
         return _unknown(of(error.detail), options)
     return _known(found, at, options)
+
+
+def _times(question: _Question, whole: Whole | None) -> float:
+    """Return how many times the sample all rows are; 1, which is cautious, where it has parts of the clusters."""
+    if whole is None or (not whole.by_unit and {"cluster", "unit"} & question.roles.keys()):
+        return 1.0
+    return whole.times
 
 
 def _unknown(reason: Message, options: Options) -> PreviewedPower:

@@ -6,7 +6,6 @@ treatment in other units or on another scale, is excluded.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -110,12 +109,11 @@ def covariate_candidates(table: ColumnsOnDisk, columns: Sequence[Column], roles:
     return Candidates(names=tuple(names), excluded=excluded)
 
 
-def drop_redundant_covariates(path: Path, columns: Sequence[Column], inference: Inference) -> Inference:
+def drop_redundant_covariates(table: ColumnsOnDisk, columns: Sequence[Column], inference: Inference) -> Inference:
     """Return the inference without covariates that duplicate its outcome or its treatment, with notes on them."""
     roles = {role: given for role, given in inference.mapping.items() if role in ("y", "treatment")}
     if "y" not in roles or "covariates" not in inference.mapping:
         return inference
-    table = ColumnsOnDisk(path=path, height=columns[0].count + columns[0].missing)
     found = covariate_candidates(table, columns, roles)
     possible = set(found.names)
     kept = tuple(name for name in inference.mapping["covariates"] if name in possible)

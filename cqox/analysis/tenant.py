@@ -26,6 +26,7 @@ from cqox.analysis.metered_pool import MeteredPool
 from cqox.analysis.missing_facts import MissingFacts
 from cqox.analysis.original_files import OriginalFiles
 from cqox.analysis.place_columns import PlaceColumnsReader
+from cqox.analysis.place_tasks import PlaceTasks
 from cqox.analysis.places import Places
 from cqox.analysis.previews import Previews
 from cqox.analysis.quarantine import Quarantine
@@ -125,7 +126,7 @@ class TenantAnalyses:
         previews: previews of analyses.
         history: what people list and write about stored reports.
         places: tables that stay where they are.
-        place_columns: names and kinds of their columns.
+        place_columns: names, kinds and suggested roles of their columns.
         shares: links that give read access to one report each.
     """
 
@@ -207,15 +208,12 @@ class TenantAnalyses:
             threads=bounds.threads,
             tenant=tenant_id,
         )
-        self.place_columns = PlaceColumnsReader(
-            pool=self._metered,
-            places=self.places,
-            datasets=self.datasets,
-            quarantine=quarantine,
-            tenant_id=tenant_id,
+        tasks = PlaceTasks(
+            pool=self._metered, places=self.places, datasets=self.datasets, quarantine=quarantine, tenant_id=tenant_id
         )
+        self.place_columns = PlaceColumnsReader(tasks, threads=bounds.threads)
         self.previews = Previews(
-            pool=self._metered, datasets=self.datasets, quarantine=quarantine, threads=bounds.threads
+            pool=self._metered, datasets=self.datasets, tasks=tasks, quarantine=quarantine, threads=bounds.threads
         )
         # A computation belongs to no single caller: waiters may join and leave.
         self._single_flight = SingleFlight[LookedUp](engine.group)

@@ -10,7 +10,9 @@ from pathlib import Path
 from cqox.analysis.in_place import columns_in_place
 from cqox.analysis.inferred_roles import inferred_as_read, inferred_on_disk
 from cqox.analysis.part_sizes import fits_memory
+from cqox.analysis.place_roles import roles_in_place
 from cqox.analysis.preview import preview as preview_analysis
+from cqox.analysis.preview import preview_in_place
 from cqox.analysis.run import StepCallback, analyze, analyze_in_place, warm_up
 from cqox.analysis.written import write
 from cqox.contract import AnalyzeRequest, Report, parse_model
@@ -203,6 +205,11 @@ def _description(table: OpenTable) -> dict[str, object]:
 
 
 def _infer(arguments: _Arguments, on_step: StepCallback) -> _Answer:
+    place, threads = arguments.get("place"), arguments.get("threads")
+    if isinstance(place, dict):
+        return roles_in_place(
+            place, Path(str(arguments["folder"])), threads=threads if isinstance(threads, int) else 1
+        ), b""
     path = Path(str(arguments["path"]))
     table = describe_table(path)
     inference = inferred_on_disk(path, table).to_json()
@@ -234,9 +241,11 @@ def _columns(arguments: _Arguments, on_step: StepCallback) -> _Answer:
 
 def _preview(arguments: _Arguments, on_step: StepCallback) -> _Answer:
     request = parse_model(AnalyzeRequest, arguments["request"])  # type: ignore[arg-type]
-    threads = arguments.get("threads")
-    found = preview_analysis(Path(str(arguments["path"])), request, threads=threads if isinstance(threads, int) else 1)
-    return found, b""
+    given, place = arguments.get("threads"), arguments.get("place")
+    threads = given if isinstance(given, int) else 1
+    if isinstance(place, dict):
+        return preview_in_place(place, request, Path(str(arguments["folder"])), threads=threads), b""
+    return preview_analysis(Path(str(arguments["path"])), request, threads=threads), b""
 
 
 def _render(arguments: _Arguments, on_step: StepCallback) -> _Answer:

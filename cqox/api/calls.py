@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from cqox.api.keywords import Keywords
 from cqox.api.portal import Call, OnStep
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from cqox.contract import Inference
     from cqox.frames import FrameKind
 
-__all__ = ["analyze", "analyze_async", "analyze_request", "analyze_request_async", "roles", "roles_async"]
+__all__ = [
+    "EngineChoice",
+    "analyze",
+    "analyze_async",
+    "analyze_request",
+    "analyze_request_async",
+    "roles",
+    "roles_async",
+]
+
+type EngineChoice = Literal["auto", "memory", "duckdb"]
+"""A choice of `options.engine`."""
 
 type _Answered = tuple[LocalReport, FrameKind | None]
 
@@ -115,12 +126,20 @@ with_keywords(analyze, Keywords)
 with_keywords(analyze_async, Keywords)
 
 
-def roles(data: object, *, read: Mapping[str, object] | None = None, session: Session | None = None) -> "Inference":
+def roles(
+    data: object,
+    *,
+    read: Mapping[str, object] | None = None,
+    engine: "EngineChoice" = "auto",
+    session: Session | None = None,
+) -> "Inference":
     """Suggest which column plays which role, with reasons.
 
     Args:
-        data: as in `analyze`.
+        data: as in `analyze`; files that are too large to be read are summed where they are, and some of their rows
+            are looked at, see `sample`.
         read: as in `analyze`.
+        engine: as in `analyze`.
         session: as in `analyze`.
 
     Returns:
@@ -129,14 +148,18 @@ def roles(data: object, *, read: Mapping[str, object] | None = None, session: Se
     Raises:
         InputError: the data must be corrected.
     """
-    return _roles_started(data, read, session).wait()
+    return _roles_started(data, read, engine, session).wait()
 
 
 async def roles_async(
-    data: object, *, read: Mapping[str, object] | None = None, session: Session | None = None
+    data: object,
+    *,
+    read: Mapping[str, object] | None = None,
+    engine: "EngineChoice" = "auto",
+    session: Session | None = None,
 ) -> "Inference":
     """Do the same as `roles` in an event loop."""
-    return await _roles_started(data, read, session).wait_async()
+    return await _roles_started(data, read, engine, session).wait_async()
 
 
 def _split(
@@ -184,7 +207,9 @@ def _started(
     return used.start(work), reading
 
 
-def _roles_started(data: object, read: Mapping[str, object] | None, session: Session | None) -> "Call[Inference]":
+def _roles_started(
+    data: object, read: Mapping[str, object] | None, engine: str, session: Session | None
+) -> "Call[Inference]":
     used = chosen(session)
     used.begin()
     from cqox.api.arguments import reading_options
@@ -193,7 +218,10 @@ def _roles_started(data: object, read: Mapping[str, object] | None, session: Ses
     options_of_file = reading_options(read)
 
     async def work(analyses: "LocalAnalyses", on_step: OnStep) -> Inference:
-        record, _ = await dataset_of(analyses, data, options_of_file)
-        return Inference.model_validate(await analyses.infer_roles(record))
+        try:
+            record, _ = await dataset_of(analyses, data, options_of_file, options={"engine": engine})
+            return Inference.model_validate(await analyses.infer_roles(record))
+        finally:
+            await analyses.remove_copies()
 
     return used.start(work)

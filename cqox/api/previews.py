@@ -30,7 +30,8 @@ def preview(
     """Say what `analyze` would do with the same arguments, in a fraction of its time.
 
     Rows that are used and why others are not, the arms, the design in words, the estimators that run, the smallest
-    effect that data of this size detect, and the findings on the data. No effect is estimated.
+    effect that data of this size detect, and the findings on the data. No effect is estimated. Of files that are
+    summed where they are, it is of a sample of the rows, see `sample`.
 
     Args:
         data: as in `analyze`.
@@ -73,8 +74,11 @@ def _started(
     mapping, options = split(keywords)
 
     async def work(analyses: "LocalAnalyses", on_step: OnStep) -> Preview:
-        record, _ = await dataset_of(analyses, data, as_json(read or {}))
-        document: dict[str, JsonValue] = await analyses.preview(record, mapping=mapping, options=options)
+        try:
+            record, _ = await dataset_of(analyses, data, as_json(read or {}), mapping=mapping, options=options)
+            document: dict[str, JsonValue] = await analyses.preview(record, mapping=mapping, options=options)
+        finally:
+            await analyses.remove_copies()
         if language != LANGUAGES[0]:
             translate_document(document, document["messages"], language)  # type: ignore[arg-type]
         return Preview.model_validate(document)

@@ -100,9 +100,12 @@ async def dataset_of(
         analyses: the analyses of the session.
         data: the data.
         read_options: of the file reader.
-        mapping: of an analysis, for which files that are too large to be read stay where they are; None to read them.
-        options: of the analysis.
+        mapping: of an analysis; files that are too large to be read for it stay where they are. None for suggested
+            roles.
+        options: of the analysis; of others, `engine`.
         progress: called with each step of a copy.
+
+    What has been copied stays until `remove_copies` of the analyses.
 
     Raises:
         InputError: frame, source or option must be corrected.
@@ -115,11 +118,9 @@ async def dataset_of(
     path = analyses.new_file()
     try:
         if source is not None:
-            placed = None
-            if mapping is not None:
-                placed = await analyses.own_table(
-                    source, mapping=mapping, options=options or {}, read_options=read_options, progress=progress
-                )
+            placed = await analyses.own_table(
+                source, mapping=mapping or {}, options=options or {}, read_options=read_options, progress=progress
+            )
             if placed is not None:
                 return placed, None
             return await analyses.add_source(source, read_options=read_options), None

@@ -14,14 +14,14 @@ from cqox.api.calls import analyze_request
 from cqox.api.estimates_table import show_report
 from cqox.api.report import Report
 from cqox.api.session import Session
-from cqox.cli.arguments import mapping_of, options_of, read_options_of, source_of
+from cqox.cli.arguments import mapping_of, options_of, read_options_of
+from cqox.cli.data_or_table import data_or_table
 from cqox.cli.environment import bounds_of
 from cqox.cli.exports import check_targets, format_of, write_report
 from cqox.cli.output import INTERRUPTED, Progress, error_console, print_error, print_json, result_console
 from cqox.cli.servers import open_client
 from cqox.contract.messages import Language, Message
-from cqox.errors import CqoxError, InvalidRequest
-from cqox.sources import Source
+from cqox.errors import CqoxError
 
 __all__ = ["FigureFormat", "Wanted", "analyze"]
 
@@ -90,7 +90,10 @@ def _computed(wanted: Wanted, progress: Progress) -> Report:
     check_targets(wanted.exports)
     options, read = options_of(wanted.options), read_options_of(wanted.read_options)
     mapping = mapping_of(wanted.roles)
-    data = _data(wanted)
+    data = data_or_table(
+        wanted.data, query=wanted.query, read_options=wanted.read_options, source=wanted.source, table=wanted.table,
+        server=wanted.server,
+    )  # fmt: skip
     if wanted.server is not None:
         with open_client(wanted.server, wanted.token_file) as client:
             report = client.analyze_request(
@@ -103,27 +106,6 @@ def _computed(wanted: Wanted, progress: Progress) -> Report:
             data, mapping, options, read=read, language=wanted.language, progress=progress.step, session=session
         )
         return _written(wanted, report)
-
-
-def _data(wanted: Wanted) -> Source | None:
-    """Return the data; None for a table in place.
-
-    Raises:
-        InvalidRequest: data and a table in place are given, or neither, or what does not go with one of them.
-    """
-    named = [name for name in (wanted.source, wanted.table) if name is not None]
-    if (wanted.data is None) != bool(named):
-        raise InvalidRequest(Message("terminal.data-or-table"), field="--source" if named else "DATA")
-    if wanted.data is not None:
-        return source_of(wanted.data, wanted.query)
-    if len(named) == 1:
-        raise InvalidRequest(Message("terminal.source-with-table"), field="--table" if wanted.source else "--source")
-    for flag, given in (("--query", wanted.query), ("--read", wanted.read_options)):
-        if given:
-            raise InvalidRequest(Message("terminal.source-without-flag", flag=flag), field=flag)
-    if wanted.server is None:
-        raise InvalidRequest(Message("terminal.source-needs-server"), field="--server")
-    return None
 
 
 def _written(wanted: Wanted, report: Report) -> Report:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cqox.api.flags import flag_of
+from cqox.cli.data_or_table import SourceOption, TableOption
 from cqox.cli.language import LanguageOption
 from cqox.contract import ROLES, Options, ReshapingOptions
 
@@ -23,6 +24,7 @@ __all__ = [
     "TokenFileOption",
     "analyze_flags",
     "parameter",
+    "preview_flags",
     "with_flags",
 ]
 
@@ -42,11 +44,6 @@ QUERY_HELP = (
     "Analyse the result of a query on a database, which is then DATA: postgresql://user@host/name (password in "
     "PGPASSWORD or ~/.pgpass), sqlite:///path or duckdb:///path. Nothing can be written."
 )
-_SOURCE_HELP = (
-    "In place of DATA, a source of the server whose table is analysed where it is; needs --table and --server. "
-    "`cqox sources` lists them."
-)
-_TABLE_HELP = "One of the tables of --source."
 _METAVARS = {"columns": "COLUMN,…", "scalar": "NUMBER"}
 _OPTION_HELP = (
     "An option of the analysis, such as assignment=randomized, seed=7 or se=HC3; several values are separated by "
@@ -106,8 +103,8 @@ def analyze_flags() -> list[inspect.Parameter]:
         ),
         parameter("server", ServerOption),
         parameter("token_file", TokenFileOption),
-        parameter("source", Annotated[str | None, typer.Option("--source", metavar="NAME", help=_SOURCE_HELP)]),
-        parameter("table", Annotated[str | None, typer.Option("--table", metavar="NAME", help=_TABLE_HELP)]),
+        parameter("source", SourceOption),
+        parameter("table", TableOption),
         parameter("query", Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]),
         parameter("read", Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]),
         parameter("export", Annotated[list[Path] | None, typer.Option("--export", metavar="FILE", help=_EXPORT_HELP)]),
@@ -132,3 +129,10 @@ def analyze_flags() -> list[inspect.Parameter]:
             for role in ROLES.values()
         ),
     ]
+
+
+def preview_flags() -> list[inspect.Parameter]:
+    """Return the parameters of a command that writes no files: those of the analysis without them."""
+    written = ("export", "figures", "no_figures", "format", "json")
+    printed = parameter("json", Annotated[bool, typer.Option("--json", help="Print the preview as JSON.")], False)
+    return [printed, *(each for each in analyze_flags() if each.name not in written)]

@@ -18,8 +18,10 @@ from cqox.cli.analyze_flags import (
     ServerOption,
     TokenFileOption,
     analyze_flags,
+    preview_flags,
     with_flags,
 )
+from cqox.cli.data_or_table import SourceOption, TableOption
 from cqox.cli.installation import LIBRARY, Installation
 from cqox.cli.language import LanguageOption
 from cqox.cli.power_flags import power_flags
@@ -34,7 +36,10 @@ _INSTALLATION = "Installation"
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Read = Annotated[list[str] | None, typer.Option("--read", metavar="NAME=VALUE", help=READ_HELP)]
-_Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+_Engine = Annotated[
+    Literal["auto", "memory", "duckdb"],
+    typer.Option("--engine", help="Whether files are read whole or summed where they are; by their size if absent."),
+]
 _Query = Annotated[str | None, typer.Option("--query", metavar="SELECT", help=QUERY_HELP)]
 
 
@@ -60,6 +65,15 @@ def add_commands(app: typer.Typer, installation: Installation = LIBRARY) -> None
         _checked(_login, installation)
     )
     app.command("logout", rich_help_panel=_ANALYSES)(_checked(_logout, installation))
+    app.command(
+        "preview",
+        short_help="Say what an analysis would use and could find.",
+        help="Say what `cqox analyze` would do with the same arguments, and estimate nothing: the rows that count, the "
+        "groups, the design in words, the estimators that run, and the effect that could be detected. Exit status: 0 "
+        "for a preview, 1 where data or the source cannot be used, 2 for a wrong command line, 130 after Ctrl-C.",
+        epilog="Example: cqox preview trial.csv --y outcome --treatment arm -o assignment=randomized",
+        rich_help_panel=_ANALYSES,
+    )(_checked(with_flags(_preview, preview_flags()), installation))
     app.command("roles", rich_help_panel=_ANALYSES, epilog="Example: cqox roles sales.xlsx --read sheet=2025")(
         _checked(_roles, installation)
     )
@@ -160,10 +174,36 @@ def _folder_of_figures(data: str) -> Path:
     return path.with_name(f"{path.name.partition('.')[0] or 'cqox'}-figures") if path.name else Path("cqox-figures")
 
 
+def _preview(
+    data: str | None,
+    server: str | None,
+    token_file: Path | None,
+    source: str | None,
+    table: str | None,
+    query: str | None,
+    option: list[str] | None,
+    read: list[str] | None,
+    json: bool,
+    lang: Language,
+    **roles: list[str] | None,
+) -> None:
+    from cqox.cli.preview import Asked, print_preview
+
+    asked = Asked(
+        data=data, server=server or None, token_file=token_file, source=source, table=table, query=query,
+        roles={name: given or [] for name, given in roles.items()}, options=option or [], read_options=read or [],
+        as_json=json, language=lang,
+    )  # fmt: skip
+    raise typer.Exit(print_preview(asked))
+
+
 def _roles(
-    data: _Data,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)] = None,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
+    source: SourceOption = None,
+    table: TableOption = None,
+    engine: _Engine = "auto",
     query: _Query = None,
     read: _Read = None,
     json: _Json = False,
@@ -176,6 +216,9 @@ def _roles(
     raise typer.Exit(
         print_roles(
             data,
+            source=source,
+            table=table,
+            engine=engine,
             server=server or None,
             query=query,
             read_options=read or [],

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cqox.api.calls import roles
+from cqox.api.calls import EngineChoice, roles
 from cqox.api.estimates_table import show_finding
 from cqox.api.flags import flag_of, flags_of_mapping, flags_of_pairs
 from cqox.api.session import Session
-from cqox.cli.arguments import read_options_of, source_of
+from cqox.cli.arguments import read_options_of
+from cqox.cli.data_or_table import data_or_table
 from cqox.cli.environment import bounds_of
 from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
 from cqox.cli.servers import open_client
@@ -33,8 +34,11 @@ _OTHERS = 3
 
 
 def print_roles(
-    data: str,
+    data: str | None,
     *,
+    source: str | None = None,
+    table: str | None = None,
+    engine: EngineChoice = "auto",
     server: str | None = None,
     query: str | None = None,
     read_options: Sequence[str],
@@ -45,7 +49,10 @@ def print_roles(
     """Print the suggestion.
 
     Args:
-        data: a file, a folder or an address; for a server also a data set that it has.
+        data: a file, a folder or an address; for a server also a data set that it has. None for a table in place.
+        source: source of a table in place; None for data.
+        table: one of its tables.
+        engine: who sums the rows of files, on this machine.
         server: address of the server that computes; None for this machine.
         query: a query on the database at that address.
         read_options: options of reading the file as `name=value` strings.
@@ -60,7 +67,11 @@ def print_roles(
     document: dict[str, JsonValue] | None = None
     try:
         with suppress(KeyboardInterrupt):
-            found = _suggested(source_of(data, query), server, token_file, read_options_of(read_options))
+            named = data_or_table(
+                data, query=query, read_options=read_options, source=source, table=table, server=server
+            )
+            read = read_options_of(read_options)
+            found = _suggested(named, (source, table), server, token_file, read, engine)
             document = found.model_dump(mode="json")
     except (CqoxError, OSError) as error:
         return print_error(error, language)
@@ -72,24 +83,35 @@ def print_roles(
         print_json(document)
     else:
         command = command_of(
-            data, document, server=server, token_file=token_file, query=query, read_options=read_options
-        )
+            data, document, server=server, token_file=token_file, query=query, read_options=read_options,
+            source=source, table=table,
+        )  # fmt: skip
         _show(result_console(), document, command, language)
     return 0
 
 
-def _suggested(source: Source, server: str | None, token_file: Path | None, read: Mapping[str, JsonValue]) -> Inference:
+def _suggested(
+    data: Source | None,
+    place: tuple[str | None, str | None],
+    server: str | None,
+    token_file: Path | None,
+    read: Mapping[str, JsonValue],
+    engine: EngineChoice,
+) -> Inference:
+    source, table = place
     if server is not None:
         with open_client(server, token_file) as client:
-            return client.roles(source, read=read)
+            return client.roles(data, source=source, table=table, read=read)
     with Session(bounds_of(os.environ)) as session:
-        return roles(source, read=read, session=session)
+        return roles(data, read=read, engine=engine, session=session)
 
 
 def command_of(
-    data: str,
+    data: str | None,
     inference: Mapping[str, Any],
     *,
+    source: str | None = None,
+    table: str | None = None,
     server: str | None = None,
     token_file: Path | None = None,
     query: str | None = None,
@@ -109,7 +131,9 @@ def command_of(
         *([] if upload else flags_of_pairs("--option", analyze)),
     ]
     missing = [[flag_of(role), "COLUMN"] for role in inference["missing"]]
-    words = [data if not data.startswith("-") else f"./{data}", *([] if query is None else ["--query", query])]
+    words = ["--source", str(source), "--table", str(table)]
+    if data is not None:
+        words = [data if not data.startswith("-") else f"./{data}", *([] if query is None else ["--query", query])]
     words += [] if server is None else ["--server", server]
     words += [] if token_file is None else ["--token-file", str(token_file)]
     return shlex.join(["cqox", "analyze", *words, *chain.from_iterable([*flags, *missing])])

@@ -243,16 +243,25 @@ class AsyncClient(AsyncStoredCalls):
         await operations.delete_dataset(self._connection, dataset_id, reports=reports)
 
     async def roles(
-        self, data: object, *, read: Mapping[str, object] | None = None, progress: Progress = None
+        self,
+        data: object = None,
+        *,
+        source: str | None = None,
+        table: str | None = None,
+        read: Mapping[str, object] | None = None,
+        progress: Progress = None,
     ) -> Inference:
-        """Suggest which column plays which role, with reasons, as `cqox.roles` does."""
+        """Suggest which column plays which role, with reasons, as `cqox.roles` does; for the rest as in `analyze`."""
+        named = data_or_table(data, source, table)
         with shown(progress) as on_step:
-            return await operations.roles(self._connection, data, read=read, on_step=on_step)
+            return await operations.roles(self._connection, named, read=read, on_step=on_step)
 
     async def preview(
         self,
-        data: object,
+        data: object = None,
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -260,9 +269,10 @@ class AsyncClient(AsyncStoredCalls):
     ) -> Preview:
         """Say what `analyze` would do with the same arguments, as `cqox.preview` does."""
         mapping, options = split(keywords)
+        named = data_or_table(data, source, table)
         with shown(progress) as on_step:
             return await operations.preview(
-                self._connection, data, mapping, options, read=read, language=language, on_step=on_step
+                self._connection, named, mapping, options, read=read, language=language, on_step=on_step
             )
 
     async def report(self, analysis_id: str, *, language: Language = LANGUAGES[0]) -> Report:

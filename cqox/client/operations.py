@@ -117,7 +117,7 @@ async def roles(
     async with given(data, read) as found:
         if found.file is not None:
             await uploaded(connection, found, on_step)
-        answer = await connection.send(json_call("/api/roles/infer", {"dataset_id": found.dataset_id}))
+        answer = await connection.send(json_call("/api/roles/infer", found.named()))
         return answer.model(Inference)
 
 
@@ -135,7 +135,7 @@ async def preview(
     async with given(data, read) as found:
         if found.file is not None:
             await uploaded(connection, found, on_step)
-        body = {"dataset_id": found.dataset_id, "mapping": dict(mapping), "options": dict(options)}
+        body: dict[str, JsonValue] = {**found.named(), "mapping": dict(mapping), "options": dict(options)}
         call = replace(json_call("/api/analyze/preview", body), query={"lang": language})
         return (await connection.send(call)).model(Preview)
 

@@ -274,19 +274,30 @@ class Client(StoredCalls):
             self._portal, lambda connection, _: operations.delete_dataset(connection, dataset_id, reports=reports)
         ).wait()
 
-    def roles(self, data: object, *, read: Mapping[str, object] | None = None, progress: Progress = None) -> Inference:
-        """Suggest which column plays which role, with reasons, as `cqox.roles` does."""
+    def roles(
+        self,
+        data: object = None,
+        *,
+        source: str | None = None,
+        table: str | None = None,
+        read: Mapping[str, object] | None = None,
+        progress: Progress = None,
+    ) -> Inference:
+        """Suggest which column plays which role, with reasons, as `cqox.roles` does; for the rest as in `analyze`."""
+        named = data_or_table(data, source, table)
 
         async def work(connection: Connection, on_step: OnStep) -> Inference:
-            return await operations.roles(connection, data, read=read, on_step=on_step)
+            return await operations.roles(connection, named, read=read, on_step=on_step)
 
         with shown(progress) as on_step:
             return started(self._portal, work).wait(on_step)
 
     def preview(
         self,
-        data: object,
+        data: object = None,
         *,
+        source: str | None = None,
+        table: str | None = None,
         read: Mapping[str, object] | None = None,
         language: Language = LANGUAGES[0],
         progress: Progress = None,
@@ -294,10 +305,11 @@ class Client(StoredCalls):
     ) -> Preview:
         """Say what `analyze` would do with the same arguments, as `cqox.preview` does."""
         mapping, options = split(keywords)
+        named = data_or_table(data, source, table)
         call = started(
             self._portal,
             lambda connection, on_step: operations.preview(
-                connection, data, mapping, options, read=read, language=language, on_step=on_step
+                connection, named, mapping, options, read=read, language=language, on_step=on_step
             ),
         )
         with shown(progress) as on_step:

@@ -127,7 +127,7 @@ if TYPE_CHECKING:
         ShareListing,
         ShareRequest,
     )
-    from cqox.contract.sources import PlaceColumn, PlaceColumns, SourceListing, SourceSummary
+    from cqox.contract.sources import PlaceColumn, PlaceColumns, SampledRows, SourceListing, SourceSummary
     from cqox.contract.uploads import UploadRequest, UploadState
     from cqox.contract.words import near_words
 
@@ -221,6 +221,7 @@ __all__ = [
     "Role",
     "RoleCandidate",
     "RoleMapping",
+    "SampledRows",
     "ShareDescription",
     "ShareListing",
     "ShareRequest",
@@ -333,7 +334,7 @@ _MODULES = {
     "request": ("AnalyzeRequest", "Assignment", "InferRequest", "Mapped", "RoleMapping"),
     "roles": ("ALIASES", "ROLES", "Arity", "Role", "canonical_role"),
     "shares": ("NewShareDescription", "ShareDescription", "ShareListing", "ShareRequest"),
-    "sources": ("PlaceColumn", "PlaceColumns", "SourceListing", "SourceSummary"),
+    "sources": ("PlaceColumn", "PlaceColumns", "SampledRows", "SourceListing", "SourceSummary"),
     "uploads": ("UploadRequest", "UploadState"),
     "words": ("near_words",),
 }

@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 
 from cqox.contract.answer_model import AnswerModel, Sentence
 from cqox.contract.data_findings import DataFinding
+from cqox.contract.sources import SampledRows
 
 __all__ = [
     "DroppedRows",
@@ -45,7 +46,7 @@ class DroppedRows(AnswerModel):
 class PreviewedRows(AnswerModel):
     """Rows of the table that the primary estimate of a contrast would use."""
 
-    read: int = Field(description="Rows of the data set.")
+    read: int = Field(description="Rows of the data set, or of the sample of a table in place.")
     kept: int = Field(description="The `n` of the primary estimate; its kernel or matching may weigh some with 0.")
     dropped: int
     reasons: Sequence[DroppedRows] = ()
@@ -134,4 +135,9 @@ class Preview(AnswerModel):
     main: int = Field(description="Index of the contrast that the report's decision would be about.")
     findings: Sequence[DataFinding] = Field(default=(), description="Those of the report.")
     notes: Sequence[Sentence] = Field(default=(), description="Those of the report that are known before it estimates.")
+    sample: SampledRows | None = Field(
+        default=None,
+        description="Of a table in place, the rows that the preview is of: all counts but those of the power are of "
+        "them. Null where it is of all rows.",
+    )
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES

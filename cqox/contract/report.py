@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from cqox.contract.answer_model import AnswerModel, Sentence
 from cqox.contract.data_findings import DataFinding
+from cqox.contract.sources import SampledRows
 
 __all__ = [
     "AnalysisListing",
@@ -77,6 +78,9 @@ class Inference(AnswerModel):
     missing: Sequence[str] = Field((), description="Roles that an analysis needs and no column seems to play.")
     notes: Sequence[Sentence] = ()
     findings: Sequence[DataFinding] = _FINDINGS
+    sample: SampledRows | None = Field(
+        None, description="Of a table in place, the rows that were looked at; null where all were."
+    )
     messages: Mapping[str, Mapping[str, JsonValue]] = _MESSAGES
 
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, FailFast, Field, model_validator
 
@@ -51,10 +51,17 @@ class Assignment(Strict):
     column: str | Names | float
 
 
-class AnalyzeRequest(Strict):
-    """The body of `POST /api/analyze/comprehensive` and of `POST /api/analyze/preview`."""
+def _without_id(schema: dict[str, Any]) -> None:
+    """Say that the id is not required: a table in place has none in a request."""
+    schema["required"].remove("dataset_id")
+    if not schema["required"]:
+        del schema["required"]
 
-    model_config = ConfigDict(json_schema_extra=lambda schema: schema["required"].remove("dataset_id"))
+
+class OfData(Strict):
+    """A request on a data set or on a table in place."""
+
+    model_config = ConfigDict(json_schema_extra=_without_id)
 
     dataset_id: Annotated[
         str, Field(min_length=1, max_length=200, description="The data set; absent where a table in place is named.")
@@ -65,11 +72,6 @@ class AnalyzeRequest(Strict):
     table: Annotated[str, Field(min_length=1, max_length=MOST_OF_A_TABLE)] | None = Field(
         None, description="One of the tables of the source."
     )
-    mapping: dict[str, str | float | Names] | Annotated[list[Assignment], FailFast()] = Field(
-        description="Which column plays which role, as `{role: column | [columns] | number}` or `[{role, column}]`. Of "
-        f"several words for a role, reports use the first.\n\n{ROLES_IN_WORDS}"
-    )
-    options: Options = Options()  # type: ignore[call-arg]
 
     @model_validator(mode="before")
     @classmethod
@@ -81,6 +83,16 @@ class AnalyzeRequest(Strict):
         if body.get("source") is None or body.get("table") is None or body.get("dataset_id", named) != named:
             raise InvalidRequest(Message("sources.one-of-both"), field="source", choices=["dataset_id", "source"])
         return {**body, "dataset_id": named}
+
+
+class AnalyzeRequest(OfData):
+    """The body of `POST /api/analyze/comprehensive` and of `POST /api/analyze/preview`."""
+
+    mapping: dict[str, str | float | Names] | Annotated[list[Assignment], FailFast()] = Field(
+        description="Which column plays which role, as `{role: column | [columns] | number}` or `[{role, column}]`. Of "
+        f"several words for a role, reports use the first.\n\n{ROLES_IN_WORDS}"
+    )
+    options: Options = Options()  # type: ignore[call-arg]
 
     def roles(self) -> tuple[RoleMapping, Mapping[str, str]]:
         """The mapping under canonical names, and the aliases that were translated on the way (word to role).
@@ -116,10 +128,8 @@ class AnalyzeRequest(Strict):
         return {name: merged[name] for name in ROLES if name in merged}, aliases
 
 
-class InferRequest(Strict):
+class InferRequest(OfData):
     """The body of `POST /api/roles/infer`."""
-
-    dataset_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 def _check_columns(name: str, columns: Sequence[str]) -> None:

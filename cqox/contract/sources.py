@@ -7,7 +7,14 @@ from pydantic import Field
 
 from cqox.contract.answer_model import AnswerModel
 
-__all__ = ["PlaceColumn", "PlaceColumns", "SourceListing", "SourceSummary"]
+__all__ = ["PlaceColumn", "PlaceColumns", "SampledRows", "SourceListing", "SourceSummary"]
+
+
+class SampledRows(AnswerModel):
+    """The rows in memory of a table that is larger."""
+
+    rows: int = Field(description="Rows of the sample.")
+    of: int = Field(description="Rows of the table.")
 
 
 class SourceSummary(AnswerModel):

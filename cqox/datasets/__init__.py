@@ -18,12 +18,13 @@ from cqox.datasets.reading import open_table, read_table
 from cqox.datasets.row_drops import kept_rows
 from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.sheets import FileLook, look
-from cqox.datasets.structure import Structure, rows_to_look_at, structure_of
+from cqox.datasets.structure import LOOKED_AT, Structure, may_be_units, rows_to_look_at, structure_of, units_of
 from cqox.datasets.table import Column, Description, Kind, Table, preview
 from cqox.datasets.typed_columns import OpenTable
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
 __all__ = [
+    "LOOKED_AT",
     "MISSING_WORDS",
     "Column",
     "ColumnsOnDisk",
@@ -48,6 +49,7 @@ __all__ = [
     "kept_rows",
     "load_columns",
     "look",
+    "may_be_units",
     "names_an_id",
     "names_codes",
     "of_roles",
@@ -63,6 +65,7 @@ __all__ = [
     "sample_names",
     "sample_path",
     "structure_of",
+    "units_of",
     "with_accepted",
     "write_parquet",
 ]

@@ -16,9 +16,11 @@ from cqox.datasets.distinct import count_largest, first_distinct
 from cqox.datasets.table import Column
 from cqox.datasets.vocabulary import match_role
 
-__all__ = ["Structure", "rows_to_look_at", "structure_of"]
+__all__ = ["LOOKED_AT", "Structure", "may_be_units", "rows_to_look_at", "structure_of", "units_of"]
 
-_ROWS = 20_000
+LOOKED_AT = 20_000
+"""Rows of a table, about, that show its structure."""
+
 _INDICATORS = 3
 # Share of the rows that a set of indicators covers.
 _EXHAUSTIVE = 0.95
@@ -64,16 +66,27 @@ def rows_to_look_at(column: Callable[[str], pl.Series], columns: Sequence[Column
         columns: their descriptions.
     """
     height = columns[0].count + columns[0].missing if columns else 0
-    if height <= _ROWS:
+    if height <= LOOKED_AT:
         return None
+    name = units_of(columns)
+    units = None if name is None else column(name)
+    largest = 0 if units is None else count_largest(units)
+    if units is None or largest > LOOKED_AT:
+        return pl.Series(np.arange(height) % -(-height // LOOKED_AT) == 0)
+    some = first_distinct(units, max(2, LOOKED_AT // largest))
+    return units.is_in(some.implode()).fill_null(value=False)
+
+
+def units_of(columns: Sequence[Column]) -> str | None:
+    """Return the column whose name is surest to be that of units which have several rows; None without one."""
     named = [(match_role("unit_id", one.name), one) for one in columns if one.kind not in ("real", "date", "text")]
     repeating = [(named[0], one.name) for named, one in named if named and 2 * one.distinct <= one.count]
-    units = column(max(repeating, key=lambda item: item[0])[1]) if repeating else None
-    largest = 0 if units is None else count_largest(units)
-    if units is None or largest > _ROWS:
-        return pl.Series(np.arange(height) % -(-height // _ROWS) == 0)
-    some = first_distinct(units, max(2, _ROWS // largest))
-    return units.is_in(some.implode()).fill_null(value=False)
+    return max(repeating, key=lambda item: item[0])[1] if repeating else None
+
+
+def may_be_units(name: str) -> bool:
+    """Return whether a column of this name may be that of units."""
+    return match_role("unit_id", name) is not None
 
 
 def structure_of(rows: pl.DataFrame, columns: Sequence[Column]) -> Structure:

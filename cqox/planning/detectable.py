@@ -30,6 +30,7 @@ def detectable(
     alpha: float,
     better: Literal["higher", "lower"],
     effect: float | None = None,
+    times: float = 1.0,
 ) -> tuple[PowerReport, PowerReport | None]:
     """Return the smallest effect that data of this size detect with 80% power, and the power for an effect.
 
@@ -46,6 +47,7 @@ def detectable(
         alpha: as in `power`.
         better: as in `power`.
         effect: an effect in units of y; None for none. The second report is None also if no such effect can be.
+        times: size of the study over that of the data, which are a sample of it.
 
     Raises:
         UnusableData: the data do not fit the design, or no effect has the power.
@@ -58,6 +60,9 @@ def detectable(
         facts = facts_of_rows(data, y, treatment=treatment, cluster=cluster, covariates=covariates)
     facts = with_given(facts, given)
     found = answer(given, facts, "effect", curve=False)
+    if times != 1.0:
+        given = replace(given, n=round(found.n * times))
+        found = answer(given, facts, "effect", curve=False)
     if effect is None:
         return found, None
     try:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 import trio
@@ -14,14 +14,12 @@ from cqox.analysis.jobs import Job, Outcome
 from cqox.analysis.mapping import by_names, categorical_columns, check_exact, check_mapping, check_remedies
 from cqox.analysis.single_flight import OnStep
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.contract.messages import Message
-from cqox.errors import InvalidRequest, PermissionMissing
 from cqox.resilience.propagation.http import deadline_from_headers
-from cqox.security import Permission
 from cqox.threads import run_in_thread
 from services.engine.answers import document_answer, figure_answer, json_answer, no_content, report_answer
 from services.engine.deadlines import AnalysisTimeUp, JobTimeUp
 from services.engine.events import event_stream
+from services.engine.in_place import check_permissions, within_deadline
 from services.engine.jobs import described, record_of, recorded, remembered
 from services.engine.keys import held_key, value_digest
 from services.engine.pages import query_of
@@ -32,7 +30,6 @@ from services.http.request.bodies import read_json
 from services.http.request.propagation import DEADLINE_OF, is_client_deadline
 from services.http.request.request import current_request
 from services.http.security.audited import note
-from services.http.security.requester import principal_of
 
 __all__ = ["handlers"]
 
@@ -46,7 +43,7 @@ def handlers(state: State) -> dict[str, Handler]:
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
         note(request.scope, kind="dataset", identity=asked.dataset_id)
-        _check_permission(request.scope, asked)
+        check_permissions(request.scope, asked.source)
         key = await held_key(state, request, body, dataset_id=asked.dataset_id)
         if _prefers_async(request.headers.getlist("Prefer")):
             tenant_id = tenant_of(request.scope)
@@ -75,9 +72,14 @@ def handlers(state: State) -> dict[str, Handler]:
         body = await read_json(request, max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(AnalyzeRequest, body)
         note(request.scope, kind="dataset", identity=asked.dataset_id)
-        if asked.source is not None:
-            raise InvalidRequest(Message("sources.no-preview"), field="source")
-        return json_answer(await mine(state).previews.preview(asked))
+        if asked.source is None:
+            return json_answer(await mine(state).previews.preview(asked))
+        check_permissions(request.scope, asked.source)
+        previews = mine(state).previews
+        found = await within_deadline(
+            request, settings.analysis_seconds, lambda seconds: previews.preview(asked, seconds=seconds)
+        )
+        return json_answer(found)
 
     async def read_analysis(analysis_id: str) -> Response:
         return report_answer(await mine(state).read(analysis_id, trace_id=_trace_id()))
@@ -119,14 +121,6 @@ def handlers(state: State) -> dict[str, Handler]:
         "list_estimators": list_estimators,
         "list_definitions": list_definitions,
     }
-
-
-def _check_permission(scope: Mapping[str, object], asked: AnalyzeRequest) -> None:
-    """Raise unless the principal may use sources, where the request names one."""
-    principal, needs = principal_of(scope), Permission.SOURCES_USE
-    if asked.source is None or principal is None or needs in principal.permissions:
-        return
-    raise PermissionMissing(Message("security.permission-missing", permission=str(needs)), permission=str(needs))
 
 
 async def _accepted(state: State, asked: AnalyzeRequest, wanted: str | None) -> Response:

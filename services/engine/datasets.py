@@ -13,6 +13,7 @@ from cqox.errors import InvalidRequest, PermissionMissing
 from cqox.security import Permission
 from cqox.storage import DatasetRecord
 from services.engine.answers import json_answer, json_bytes, no_content
+from services.engine.in_place import check_permissions, within_deadline
 from services.engine.keys import attach_key, held_key
 from services.engine.pages import query_of
 from services.engine.state import State
@@ -106,8 +107,17 @@ def handlers(state: State) -> dict[str, Handler]:
         settings = state.settings
         body = await read_json(current_request(), max_bytes=settings.max_body_bytes, pace=settings.body_pace)
         asked = parse_model(InferRequest, body)
-        note(current_request().scope, kind="dataset", identity=asked.dataset_id)
-        return json_answer(await mine(state).datasets.infer(asked.dataset_id))
+        request = current_request()
+        note(request.scope, kind="dataset", identity=asked.dataset_id)
+        if asked.source is None:
+            return json_answer(await mine(state).datasets.infer(asked.dataset_id))
+        # Every row is summed, and some are looked at: what an analysis may do.
+        check_permissions(request.scope, asked.source, Permission.ANALYSES_WRITE)
+        source, table, columns = asked.source, str(asked.table), mine(state).place_columns
+        found = await within_deadline(
+            request, settings.analysis_seconds, lambda seconds: columns.roles(source, table, seconds=seconds)
+        )
+        return json_answer(found)
 
     return {
         "upload_dataset": upload_dataset,

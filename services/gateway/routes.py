@@ -211,6 +211,8 @@ def add_routes(app: App, engines: EngineAccess) -> None:
         "upload_dataset": upload_dataset,
         # Of a large table, most of a preview is reading its columns.
         "preview": reading(operation("preview"), settings.analysis_seconds),
+        # Of a table in place every row is summed.
+        "infer_roles": reading(operation("infer_roles"), settings.analysis_seconds),
         # Drawing a dozen figures at the resolution of print takes a while on a machine that computes.
         "export_analysis": reading(operation("export_analysis"), settings.analysis_seconds),
         "export_shared": reading(operation("export_shared"), settings.analysis_seconds),

@@ -143,7 +143,9 @@ def test_covariates_that_are_mapped_leave_nothing_to_suggest(tmp_path: Path) -> 
 
 def test_a_guess_at_the_roles_maps_no_covariate_that_repeats_its_outcome(tmp_path: Path) -> None:
     path, table = kept(tmp_path, {**BASE, "again": 2 * Y, "flat": [7] * N})
-    guess = drop_redundant_covariates(path, table.columns, infer_roles(table.columns))
+    guess = drop_redundant_covariates(
+        ColumnsOnDisk(path=path, height=table.rows), table.columns, infer_roles(table.columns)
+    )
     assert guess.mapping == {"y": "y", "treatment": "w", "covariates": ("x",)}
     assert "again (correlation 1)" in guess.notes[-1]
     assert sum("flat" in note for note in guess.notes) == 1

@@ -163,6 +163,40 @@ def test_what_cannot_be_summed_where_it_is_says_what_to_do(
         cqox.analyze(folder, **ROLES, session=small)
 
 
+def test_roles_and_a_preview_of_files_that_are_summed_are_of_a_sample(
+    folder: Path, frame: pl.DataFrame, session: Session, small: Session
+) -> None:
+    whole = cqox.roles(frame, session=session)
+    roles = {role: column for role, column in ROLES.items() if role != "unit_id"}
+    wanted = cqox.preview(frame, **roles, assignment="randomized", session=session)
+    for given, named in ((session, {"engine": "duckdb"}), (small, {})):
+        found = cqox.roles(folder, **named, session=given)
+        assert {role: found.mapping[role] for role in whole.mapping} == dict(whole.mapping)
+        assert found.sample is not None
+        assert found.sample.of == ROWS
+        assert 10_000 <= found.sample.rows <= 30_000
+        assert found.dataset_id.startswith("source:files:")
+        seen = cqox.preview(folder, **roles, assignment="randomized", **named, session=given)
+        assert seen.sample is not None
+        assert (seen.sample.of, seen.contrasts[0].rows.read) == (ROWS, seen.sample.rows)
+        assert seen.contrasts[0].primary == wanted.contrasts[0].primary
+        assert seen.contrasts[0].power.effect == pytest.approx(wanted.contrasts[0].power.effect, rel=0.05)
+    assert cqox.roles(folder, session=session).sample is None
+    assert cqox.preview(folder, **ROLES, session=session).sample is None
+
+
+def test_roles_of_text_that_is_only_read_where_it_is(frame: pl.DataFrame, session: Session, tmp_path: Path) -> None:
+    few = frame.head(3_000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(few.write_csv().encode()))
+    found = cqox.roles(tmp_path, session=session)
+    assert found.mapping == cqox.roles(few, session=session).mapping
+    with pytest.raises(UnreadableFile, match="only analysed where it is"):
+        cqox.roles(tmp_path, engine="memory", session=session)
+    with pytest.raises(InvalidRequest) as caught:
+        cqox.roles(tmp_path, engine="spark", session=session)  # type: ignore[arg-type]
+    assert caught.value.field == "options.engine"
+
+
 def test_failures_of_own_files_rest_nothing(folder: Path, session: Session, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no parquet")
     for _ in range(5):

@@ -16,6 +16,7 @@ COMMANDS = (
     "analyze",
     "login",
     "logout",
+    "preview",
     "roles",
     "sources",
     "power",

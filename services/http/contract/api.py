@@ -110,7 +110,8 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Takes the body of `/api/analyze/comprehensive` and refuses what that refuses. Rows kept and "
         "dropped with the reasons, arms, the design in words, the estimators that run or are skipped, the smallest "
         "effect that could be detected, and the findings and notes of the report that are known before it estimates. "
-        "Nothing is estimated, and nothing is stored.",
+        "Nothing is estimated, and nothing is stored. Of a table in place that is not read whole, the preview is of a "
+        "sample of its rows, see `sample`; needs `sources:use` as well.",
         body=AnalyzeRequest,
         example={"dataset_id": "test", "mapping": {"y": "y", "treatment": "w", "covariates": ["x1", "x2"]}},
         answers=(Answer(meaning="The preview.", model=Preview),),

@@ -249,11 +249,19 @@ DATASET_OPERATIONS: tuple[Operation, ...] = (
         summary="Infer the roles of the columns",
         needs=Permission.DATASETS_READ,
         audited=Audited.QUEUED,
-        description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged.",
+        description="The `mapping` of the response can be sent to `/api/analyze/comprehensive` unchanged. Of a table "
+        "in place all rows are summed, and a sample of them is looked at, see `sample`; needs `sources:use` and "
+        "`analyses:write` as well. `X-Request-Timeout-Ms` says how long the client waits.",
         body=InferRequest,
         example={"dataset_id": "test"},
         answers=(Answer(meaning="A mapping and, for each role, the candidates with reasons.", model=Inference),),
-        problems=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONTENT_TOO_LARGE, *UNAVAILABLE),
+        problems=(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONTENT_TOO_LARGE,
+            HTTPStatus.UNPROCESSABLE_CONTENT,
+            *UNAVAILABLE,
+        ),
     ),
 )
 """In the order of the documentation."""

@@ -58,7 +58,7 @@ class Service:
             analysis_id="a", digest="d" * 64, body=body, sha256=hashlib.sha256(body).digest(), hit=False, stored=True
         )
 
-    async def preview(self, asked) -> dict[str, object]:
+    async def preview(self, asked, **_: object) -> dict[str, object]:
         return {"dataset_id": asked.dataset_id, "contrasts": []}
 
     async def read(self, analysis_id: str, *, trace_id: str | None) -> Answer:

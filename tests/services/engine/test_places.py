@@ -70,6 +70,10 @@ def asked(source: str, table: str, **options: object) -> dict[str, object]:
     return {"source": source, "table": table, "mapping": MAPPING, "options": {**OPTIONS, **options}}
 
 
+def body_of(path: str, source: str, table: str) -> dict[str, object]:
+    return asked(source, table) if path == "/api/analyze/preview" else {"source": source, "table": table}
+
+
 def analyzed(client: httpx.Client, body: Mapping[str, object], **headers: str) -> httpx.Response:
     return client.post("/api/analyze/comprehensive", json=body, headers=headers, timeout=120)
 
@@ -140,8 +144,11 @@ def test_what_a_request_may_not_name_is_said(clients: Clients) -> None:
         answer = analyzed(client, {**body, "mapping": MAPPING})
         assert (answer.status_code, answer.json()["type"]) == (400, "invalid-request")
         assert "either dataset_id, or source and table" in answer.json()["detail"]
-    answer = client.post("/api/analyze/preview", json=asked("shop", "public.sales"))
-    assert (answer.status_code, answer.json()["field"]) == (400, "source")
+    for path in ("/api/analyze/preview", "/api/roles/infer"):
+        for source, table, field in unknown:
+            answer = client.post(path, json=body_of(path, source, table))
+            assert (answer.status_code, answer.json()["field"]) == (404, field)
+            assert "theirs" not in answer.json()["choices"]
 
 
 def test_a_file_that_breaks_the_kind_of_a_column_is_named_and_closes_no_circuit(clients: Clients, folder: Path) -> None:
@@ -262,3 +269,64 @@ def test_a_cancelled_request_and_a_passed_deadline_end_the_statement(clients: Cl
         assert client.delete(f"/api/jobs/{job['job_id']}").status_code in (200, 202, 204)
         wait_until(lambda: not sessions(server))
     assert analyzed(client, asked("shop", "public.sales")).status_code == 200
+
+
+def test_roles_and_preview_of_a_table_in_place_are_those_of_an_upload(clients: Clients, server: Postgres) -> None:
+    client, _ = clients
+    rows = server.execute("select * from sales")
+    frame = pl.DataFrame(rows, schema=["id", "y", "t", "x", "region"], orient="row")
+    dataset = client.post("/api/datasets", files={"file": ("sales.csv", frame.write_csv().encode())}).json()
+    named = {"dataset_id": dataset["dataset_id"]}
+    roles = client.post("/api/roles/infer", json=named, timeout=120).json()
+    body = {**named, "mapping": MAPPING, "options": OPTIONS}
+    preview = client.post("/api/analyze/preview", json=body, timeout=120).json()
+    for source, table in (("shop", "public.sales"), ("lake", "lake"), ("drop", "drop")):
+        answer = client.post("/api/roles/infer", json={"source": source, "table": table}, timeout=120)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert (found["dataset_id"], found["mapping"]) == (f"source:{source}:{table}", roles["mapping"])
+        assert found["sample"]["of"] == ROWS
+        answer = client.post("/api/analyze/preview?lang=ja", json=asked(source, table), timeout=120)
+        assert answer.status_code == 200, answer.text
+        seen = answer.json()
+        assert seen["dataset_id"] == f"source:{source}:{table}"
+        (ours,), (theirs,) = seen["contrasts"], preview["contrasts"]
+        assert (ours["primary"], ours["design"]) == (theirs["primary"], theirs["design"])
+        assert ours["power"]["effect"] == pytest.approx(theirs["power"]["effect"], rel=0.05)
+        rows_read = seen["sample"]["rows"]
+        assert ours["rows"]["read"] == rows_read < ROWS == seen["sample"]["of"]
+        assert f"表は{ROWS}行ある" in " ".join(seen["notes"])
+    url = str(client.base_url).rstrip("/")
+    with cqox.Client(url) as typed:
+        found = typed.roles(source="lake", table="lake")
+        assert found.mapping == roles["mapping"]
+        seen = typed.preview(source="lake", table="lake", **MAPPING, **OPTIONS)
+        assert seen.sample is not None
+    place = ("--source", "lake", "--table", "lake")
+    status, out, _ = commanded(url, "roles", *place)
+    assert (status, out.split("\n")[-2].split()[:8]) == (0, ["cqox", "analyze", *place, "--server", url])
+    flags = ("--y", "y", "--treatment", "t", "--covariates", "x,region")
+    status, out, _ = commanded(url, "preview", *place, *flags)
+    assert status == 0
+    assert f"of the {ROWS} rows of the table" in out
+    status, out, _ = commanded(url, "preview", *place, *flags, "--json")
+    assert json.loads(out)["sample"]["of"] == ROWS
+    wait_until(lambda: not sessions(server))
+
+
+@pytest.mark.parametrize("path", ["/api/roles/infer", "/api/analyze/preview"])
+def test_a_client_that_leaves_or_waits_no_longer_ends_the_statement(
+    clients: Clients, server: Postgres, path: str
+) -> None:
+    client, _ = clients
+    body = body_of(path, "shop", "public.sales")
+    with psycopg.connect(server.url, application_name="test") as locker:
+        locker.execute("lock table sales in access exclusive mode")
+        answer = client.post(path, json=body, headers={"X-Request-Timeout-Ms": "3000"}, timeout=60)
+        assert answer.status_code == 504
+        wait_until(lambda: not sessions(server))
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(path, json=body, timeout=httpx.Timeout(60, read=3))
+        wait_until(lambda: not sessions(server))
+    # The deadlines of clients close no circuit.
+    assert client.post(path, json=body, timeout=120).status_code == 200
