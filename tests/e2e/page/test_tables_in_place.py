@@ -12,6 +12,8 @@ from tests.e2e.page.visitor import Visitor
 from tests.e2e.stack import Stack, running_stack
 
 ROWS = 4_000
+LARGE = 220_000
+"""More rows than a table may have to be read whole."""
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +24,19 @@ def lake_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         {
             "売上": (number % 7) / 3 + (number % 11 < 5).cast(float) + (number * 0.37).sin(),
             "campaign": (number % 11 < 5).cast(int),
-            "visits": (number * 0.7).cos(),
+            "age": (number * 0.7).cos(),
             "region": "r" + (number % 3).cast(str),
             "extra": [[1]] * ROWS,
         }
     )
     frame.write_parquet(folder / "sales.parquet")
     frame.head(300).write_parquet(folder / "pilot.parquet")
+    many = pl.int_range(LARGE, eager=True)
+    trial = {"sales": (many % 7) / 3 + (many % 11 < 5).cast(float) + (many * 0.37).sin(), "age": (many * 0.7).cos()}
+    pl.DataFrame({**trial, "campaign": (many % 11 < 5).cast(int)}).write_parquet(folder / "large.parquet")
     sources = folder / "sources.toml"
     sources.write_text(
-        f'[lake]\nkind = "parquet"\nfolder = "{folder}"\ntables = ["pilot.parquet", "sales.parquet"]\n'
+        f'[lake]\nkind = "parquet"\nfolder = "{folder}"\ntables = ["pilot.parquet", "sales.parquet", "large.parquet"]\n'
         f'meaning = "All sales"\n[gone]\nkind = "parquet"\nfolder = "{folder}"\ntables = ["none"]\n',
         encoding="utf-8",
     )
@@ -53,7 +58,16 @@ def test_a_table_is_chosen_and_answered_where_it_is(lake_stack: Stack, visitors:
     visitor.shoot("1-start")
     choose_table(visitor, "lake", "sales.parquet")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("sales.parquet")
+    # Roles are suggested as those of an upload, and what is suggested is previewed.
+    expect(visitor.page.get_by_label(visitor.text("role-y"), exact=True)).to_have_value("売上")
+    expect(visitor.page.get_by_label(visitor.text("role-treatment"), exact=True)).to_have_value("campaign")
+    assert visitor.preview()
+    expect(visitor.page.locator("#roles")).to_contain_text("extra")
+    expect(visitor.button("run")).to_be_enabled()
+    # A person decides: no treatment, no question.
+    visitor.choose("role-treatment", "")
     expect(visitor.button("run")).to_be_disabled()
+    expect(visitor.page.locator("#preview")).to_contain_text(visitor.text("run-needs-roles"))
     visitor.page.get_by_text(visitor.text("table-columns")).first.click()
     columns = visitor.page.locator("#data table")
     columns.wait_for()
@@ -63,17 +77,19 @@ def test_a_table_is_chosen_and_answered_where_it_is(lake_stack: Stack, visitors:
     assert "extra" not in outcome.inner_text()
     visitor.choose("role-y", "売上")
     visitor.choose("role-treatment", "campaign")
-    visitor.page.get_by_role("checkbox", name="visits").check()
+    for name, is_wanted in (("age", True), ("region", False)):
+        visitor.page.get_by_role("checkbox", name=name).set_checked(is_wanted)
+    visitor.preview()
     assert not violations(visitor)
     visitor.shoot("2-roles")
     # What was chosen is kept in this browser.
     visitor.page.reload()
-    expect(visitor.page.get_by_role("checkbox", name="visits")).to_be_checked()
+    expect(visitor.page.get_by_role("checkbox", name="age")).to_be_checked()
     analysis_id = visitor.answer()
     with lake_stack.client() as api:
         report = api.get(f"/api/analyses/{analysis_id}", params={"lang": language}).json()
         assert (report["provenance"]["source"], report["provenance"]["table"]) == ("lake", "sales.parquet")
-        assert report["mapping"] == {"y": "売上", "treatment": "campaign", "covariates": ["visits"]}
+        assert report["mapping"] == {"y": "売上", "treatment": "campaign", "covariates": ["age"]}
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text(report["decision"]["headline"])
     visitor.click("what-if-open")
     visitor.page.get_by_role("checkbox", name="region").check()
@@ -84,6 +100,26 @@ def test_a_table_is_chosen_and_answered_where_it_is(lake_stack: Stack, visitors:
     row = visitor.page.get_by_role("link", name="sales.parquet", exact=True).first
     row.click()
     expect(visitor.button("run")).to_be_enabled()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_suggestions_and_preview_of_a_large_table_say_that_they_are_of_a_sample(
+    lake_stack: Stack, visitors: Visitors, language: str
+) -> None:
+    visitor = visitors.enter(lake_stack.gateway.url, language)
+    choose_table(visitor, "lake", "large.parquet")
+    visitor.preview()
+    with lake_stack.client() as api:
+        named = {"source": "lake", "table": "large.parquet"}
+        roles = api.post("/api/roles/infer", json=named, params={"lang": language}).json()
+        body = {**named, "mapping": roles["mapping"]}
+        preview = api.post("/api/analyze/preview", json=body, params={"lang": language}).json()
+    assert roles["sample"]["of"] == preview["sample"]["of"] == LARGE
+    assert roles["notes"][0] in visitor.plain(visitor.page.locator("#roles"))
+    said = visitor.text("preview-sample", **{name: f"{count:,}" for name, count in preview["sample"].items()})
+    assert said in visitor.plain(visitor.page.locator("#preview"))
+    assert not violations(visitor)
+    visitor.shoot("4-sample")
 
 
 def test_an_answer_is_asked_again_on_the_table(lake_stack: Stack, visitors: Visitors) -> None:

@@ -15,6 +15,10 @@ export function useDraft(datasetId, suggested) {
     setDraft(next);
   };
   useEffect(() => {
+    // A suggestion may come late; what a person has chosen stays.
+    setDraft((now) => (now.suggested ? readDraft(datasetId, suggested) : now));
+  }, [suggested]);
+  useEffect(() => {
     // Another tab on the same data set: the later choice counts in both.
     const follow = (event) => event.key === `cqox.draft.${datasetId}` && setDraft(readDraft(datasetId, suggested));
     addEventListener("storage", follow);

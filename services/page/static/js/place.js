@@ -2,17 +2,19 @@
 import { call, id } from "./api.js";
 import { Run, useDraft } from "./ask.js";
 import { kindName } from "./data.js";
-import { idOfTable, placeOf } from "./draft.js";
+import { idOfTable, isRemedied, placeOf, remedied } from "./draft.js";
 import { html, useState } from "./lib.js";
 import { Busy, Failure, Heading, Steps, Table, useLoaded } from "./parts.js";
-import { isAnswerable } from "./preview.js";
+import { isAnswerable, Preview } from "./preview.js";
 import { Roles } from "./roles.js";
 import { go } from "./route.js";
 import { t } from "./text.js";
 
 /** Kinds of columns in place, by those of data sets. */
 const KINDS = { whole: "count", real: "real", word: "text", day: "date", moment: "date" };
-const UNSUGGESTED = { candidates: {}, notes: [] };
+const UNSUGGESTED = { mapping: {}, candidates: {}, notes: [] };
+/** Options that change rows or values, which a table in place does not allow. */
+const OF_UPLOADS = ["drop_rows", "period_formats", "yes_no"];
 
 /** Return name and kind of the columns that can play a role. */
 export async function columnsOf({ source, table }, signal) {
@@ -61,11 +63,18 @@ export function TableInPlace({ datasetId }) {
   return html`<${Editor} place=${place} datasetId=${datasetId} columns=${value} />`;
 }
 
+/** Whether a remedy can be applied to a table in place. */
+const isAllowed = (parameters) => !OF_UPLOADS.some((name) => name in parameters);
+
 function Editor({ place, datasetId, columns }) {
-  const [draft, change] = useDraft(datasetId, {});
-  const links = { "step-data": "#data", "step-roles": "#roles", "step-run": "#run" };
+  const inferred = useLoaded((signal) => call("/api/roles/infer", { method: "POST", json: place, signal, repeatable: true }), [datasetId]);
+  const suggested = inferred.value ?? UNSUGGESTED;
+  const [draft, change] = useDraft(datasetId, suggested.mapping);
+  const links = { "step-data": "#data", "step-roles": "#roles", "step-preview": "#preview", "step-run": "#run" };
+  const applied = (parameters) => isRemedied(draft, parameters);
+  const apply = (parameters) => change(remedied(draft, parameters));
   return html`
-    <${Steps} current=${isAnswerable(draft.mapping) ? 3 : 1} links=${links} />
+    <${Steps} current=${isAnswerable(draft.mapping) ? 2 : 1} links=${links} />
     <${Heading} title=${place.table}><bdi>${place.table}</bdi><//>
     <section id="data" aria-labelledby="data-title">
       <h2 id="data-title">${t("step-data")}</h2>
@@ -78,7 +87,10 @@ function Editor({ place, datasetId, columns }) {
         <//>
       </details>
     </section>
-    <${Roles} described=${{ columns: columns.usable }} inferred=${UNSUGGESTED} draft=${draft} onChange=${change} />
+    <${Roles} described=${{ columns: columns.usable }} inferred=${suggested} draft=${draft} onChange=${change} />
+    ${!inferred.value && !inferred.problem && html`<${Busy} text=${t("roles-loading")} />`}
+    ${inferred.problem && html`<p>${t("roles-by-hand")}</p><${Failure} problem=${inferred.problem} again=${inferred.again} />`}
+    <${Preview} datasetId=${datasetId} draft=${draft} onApply=${apply} isApplied=${applied} isAllowed=${isAllowed} />
     <${Run} datasetId=${datasetId} draft=${draft} />
   `;
 }

@@ -15,7 +15,7 @@ export const isAnswerable = (mapping) => DEFINE_TREATMENT.some((roles) => roles.
 
 const SETTLE_MILLISECONDS = 400;
 
-export function Preview({ datasetId, draft, blocking, onApply, isApplied }) {
+export function Preview({ datasetId, draft, blocking, onApply, isApplied, isAllowed = () => true }) {
   const [state, setState] = useState({});
   const [turn, setTurn] = useState(0);
   const body = JSON.stringify(requestOf(datasetId, draft));
@@ -42,16 +42,18 @@ export function Preview({ datasetId, draft, blocking, onApply, isApplied }) {
     ${blocking && html`<${Findings} findings=${[blocking]} isApplied=${isApplied} onApply=${onApply} />`}
     ${ready && !state.problem && (state.busy || !state.preview) && html`<${Busy} text=${t("preview-loading")} />`}
     <${Failure} problem=${state.problem} again=${() => setTurn(turn + 1)} />
-    ${state.preview && html`<${Shown} preview=${state.preview} onApply=${onApply} isApplied=${isApplied} />`}
+    ${state.preview && html`<${Shown} preview=${state.preview} onApply=${onApply} isApplied=${isApplied} isAllowed=${isAllowed} />`}
   </section>`;
 }
 
-function Shown({ preview, onApply, isApplied }) {
+function Shown({ preview, onApply, isApplied, isAllowed }) {
   const main = preview.contrasts[preview.main];
   const { rows, power } = main;
+  const findings = preview.findings.map((finding) => (finding.remedy && !isAllowed(finding.remedy.parameters) ? { ...finding, remedy: null } : finding));
   const [running, skipped] = [main.estimators.filter((each) => each.runs), main.estimators.filter((each) => !each.runs)];
   return html`
     <p class="statement">${main.statement}</p>
+    ${preview.sample && html`<p>${t("preview-sample", { rows: preview.sample.rows, of: preview.sample.of })}</p>`}
     ${preview.contrasts.length > 1 && html`<p class="muted">${t("preview-contrasts", { count: preview.contrasts.length, contrast: main.contrast ?? "" })}</p>`}
     <dl class="facts">
       <div><dt>${t("rows-kept")}</dt><dd>${t("rows-kept-of", { kept: rows.kept, read: rows.read })}</dd></div>
@@ -60,7 +62,7 @@ function Shown({ preview, onApply, isApplied }) {
     </dl>
     <p>${power.headline ?? (power.reason ? t("detectable-unknown", { reason: power.reason }) : "")}</p>
     ${power.minimum_message && html`<p class=${power.minimum_detectable === false ? "note" : ""}>${power.minimum_message}</p>`}
-    <${Findings} findings=${preview.findings} isApplied=${isApplied} onApply=${onApply} />
+    <${Findings} findings=${findings} isApplied=${isApplied} onApply=${onApply} />
     ${rows.reasons.length > 0 &&
     html`<h3>${t("rows-dropped")}</h3>
       <ul>${rows.reasons.map((reason) => html`<li>${reason.message}</li>`)}</ul>`}
