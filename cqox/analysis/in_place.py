@@ -15,23 +15,24 @@ from cqox.analysis.engine_sample import EngineSample, Numbers
 from cqox.analysis.in_engine import InEngine, many_levels
 from cqox.analysis.magnitudes import refuse_extreme, refuse_infinite
 from cqox.analysis.mapping import by_names, check_mapping, columns_of, names_in
-from cqox.analysis.opened import Opened
+from cqox.analysis.opened import Opened, free_candidates, taken_note
 from cqox.analysis.own_columns import OwnColumns
+from cqox.analysis.place_sample import looked_at, whole_table
 from cqox.analysis.ranges import refuse_out_of_range
 from cqox.analysis.remedies import Remedied
 from cqox.analysis.row_keys import as_key, key_column
 from cqox.analysis.suggested_covariates import Candidates
 from cqox.analysis.workers.asking import ask
-from cqox.contract import AnalyzeRequest, Options, RoleMapping
+from cqox.contract import ROLES, AnalyzeRequest, Options, RoleMapping
 from cqox.contract.messages import Message
-from cqox.datasets import Column, ColumnsOnDisk, Description, redescribed
+from cqox.datasets import Column, ColumnsOnDisk, Description
 from cqox.engines import SourceColumn, SqlMoments
 from cqox.engines.place_columns import described_columns, source_column, typed
 from cqox.engines.place_opening import opened_table
 from cqox.engines.place_table import PlaceTable
 from cqox.errors import InvalidRequest, SourceDown, UnusableData
 
-__all__ = ["InPlace", "columns_in_place", "in_place", "whole_table"]
+__all__ = ["InPlace", "columns_in_place", "in_place"]
 
 _COUNTED = ("unit_id", "cluster", "fixed_effects")
 """Roles whose different values are counted, however many."""
@@ -74,6 +75,8 @@ def in_place(
     with opened_table(place, folder, threads=threads, after_read=after_read, ask=ask) as table:
         roles, options, notes = _checked(request, table, own=place.get("own") is True)
         key = _key(place, table)
+        roles, chosen = _with_covariates(table, roles, options, key=key)
+        notes += chosen
         names = list(dict.fromkeys([*columns_of(roles), *([key] if key else [])]))
         rows, aliases = table.columns(names)
         about = _about(place)
@@ -123,9 +126,25 @@ def _checked(request: AnalyzeRequest, table: PlaceTable, *, own: bool) -> tuple[
             raise InvalidRequest(of_memory if own else of_upload, field=f"options.{option}")
     if options.engine != "auto" and not own:
         raise InvalidRequest(Message("sources.no-engine"), field="options.engine", choices=["auto"])
-    if options.covariates == "auto" and "covariates" not in roles:
-        raise InvalidRequest(Message("sources.name-covariates"), field="options.covariates", choices=["mapped"])
     return roles, options, [Message("analysis.role-alias", word=word, role=role) for word, role in used.items()]
+
+
+def _with_covariates(
+    table: PlaceTable, roles: RoleMapping, options: Options, *, key: str | None
+) -> tuple[RoleMapping, list[Message]]:
+    """Return the roles with the covariates that `options.covariates = "auto"` takes, and notes on the choice."""
+    if options.covariates != "auto" or "covariates" in roles:
+        return roles, []
+    # Refuses mapped columns of types that cannot be used.
+    table.columns(columns_of(roles))
+    seen = looked_at(table, key=key)
+    rows = ColumnsOnDisk(path=Path(), height=seen.frame.height, replaced={each.name: each for each in seen.frame})
+    free = free_candidates(rows, seen.columns, roles)
+    notes = [taken_note(free), *free.notes("taken")]
+    if seen.sample is not None:
+        notes.append(Message("sources.covariates-of-sample", rows=seen.sample.rows, of=seen.sample.of, key=seen.by))
+    merged = {**roles, "covariates": free.names} if free.names else roles
+    return {role: merged[role] for role in ROLES if role in merged}, notes
 
 
 def _key(place: Mapping[str, object], table: PlaceTable) -> str | None:
@@ -161,20 +180,6 @@ def _unsummed(options: Options) -> list[Message]:
     if options.engine == "auto":
         return []
     return [Message("by_moments.in-memory", engine=options.engine, why=Message("by_moments.small"))]
-
-
-def whole_table(table: PlaceTable, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Column]]:
-    """Return all rows of some columns, and the columns by name as an upload would have described them."""
-    found = [
-        redescribed(
-            series,
-            Column(
-                name=series.name, original_name=series.name, kind="text", dtype="string", count=0, missing=0, distinct=0
-            ),
-        )
-        for series in table.read(None, names)
-    ]
-    return pl.DataFrame([series for series, _ in found]), {column.name: column for _, column in found}
 
 
 def _opened(

@@ -22,7 +22,7 @@ from cqox.datasets import Column, ColumnsOnDisk, Description, capping, describe
 from cqox.errors import UnusableData
 from cqox.estimators.numerics.array_store import in_files
 
-__all__ = ["Opened", "open_request", "suggestions"]
+__all__ = ["Opened", "free_candidates", "open_request", "suggestions", "taken_note"]
 
 _MOST_CELLS = 6_000_000
 """Number of mapped cells up to which an analysis runs in memory; beyond, its large arrays are in files."""
@@ -144,9 +144,9 @@ def open_request(path: Path, request: AnalyzeRequest) -> Opened:
     if isinstance(cohort, str) and columns[cohort].infinite:
         notes.append(Message("analysis.infinity-means-never", column=cohort, rows=columns[cohort].infinite))
     refuse_extreme(columns, roles)
-    free = _candidates(read.table, columns, roles)
+    free = free_candidates(read.table, columns, roles)
     if options.covariates == "auto" and "covariates" not in roles:
-        notes += [_taken(free), *free.notes("taken")]
+        notes += [taken_note(free), *free.notes("taken")]
         merged = {**roles, "covariates": free.names} if free.names else roles
         roles, free = {role: merged[role] for role in ROLES if role in merged}, Candidates(names=(), excluded={})
     notes += _readings(columns, columns_of(roles))
@@ -168,7 +168,7 @@ def suggestions(free: Candidates, families: Sequence[str | None]) -> list[Messag
     return [*hint, *free.notes("suggested")]
 
 
-def _candidates(table: ColumnsOnDisk, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
+def free_candidates(table: ColumnsOnDisk, columns: Mapping[str, Column], roles: RoleMapping) -> Candidates:
     """Return the columns that could be covariates, without those that are infinite or of extreme magnitude."""
     mapped = columns_of(roles)
     beyond = [
@@ -180,7 +180,7 @@ def _candidates(table: ColumnsOnDisk, columns: Mapping[str, Column], roles: Role
     return Candidates(names=free.names, excluded={**free.excluded, Message("analysis.beyond-range"): beyond})
 
 
-def _taken(free: Candidates) -> Message:
+def taken_note(free: Candidates) -> Message:
     """Return a note on the covariates chosen by `options.covariates = "auto"`."""
     if free.names:
         return Message("analysis.covariates-taken", columns=free.names)

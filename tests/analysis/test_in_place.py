@@ -240,7 +240,7 @@ def test_the_notes_say_where_the_rows_are(folder: Path, server: Postgres) -> Non
         ({**MAPPING, "covariates": ["x9"]}, {}, "mapping.covariates"),
         (MAPPING, {"engine": "duckdb"}, "options.engine"),
         (MAPPING, {"yes_no": ["region"]}, "options.yes_no"),
-        ({"y": "y", "treatment": "t"}, {"covariates": "auto"}, "options.covariates"),
+        ({"y": "none", "treatment": "t"}, {"covariates": "auto"}, "mapping.y"),
     ],
 )
 def test_what_a_table_in_place_does_not_allow_is_named(
@@ -251,9 +251,28 @@ def test_what_a_table_in_place_does_not_allow_is_named(
     assert caught.value.field == field
 
 
+def test_covariates_are_chosen_by_rule_as_those_of_an_upload(run: InPlace, uploaded: Path) -> None:
+    roles: dict[str, object] = {"y": "y", "treatment": "t"}
+    asked: dict[str, object] = {"covariates": "auto", "estimators": ["ols_adjustment"]}
+    wanted = analyze(uploaded, request(roles, **asked), threads=2, on_step=lambda _: None)
+    found = run(roles, **asked)
+    taken, expected = (each.report["mapping"]["covariates"] for each in (found, wanted))  # type: ignore[index]
+    # Of CSV, DuckDB numbers a header that differs from another in its case alone.
+    assert [name for name in taken if name != "Y_1"] == expected
+    assert {"x0", "x1", "region"} <= set(expected)
+    (ours,), (theirs,) = found.report["estimates"], wanted.report["estimates"]  # type: ignore[misc]
+    if taken == expected:
+        assert ours["estimate"] == pytest.approx(theirs["estimate"], rel=1e-8)
+    # All rows were fewer than are looked at, and more than the sample of the estimates.
+    said = " ".join(found.report["notes"])  # type: ignore[arg-type]
+    assert "compared with the outcome and the treatment in a sample of" in said
+    assert f"of the {ROWS} rows of the table" in said
+
+
 @pytest.mark.parametrize(
     ("options", "error", "reason"),
     [
+        ({"key": "id", "mapping": {"y": "extra", "treatment": "t"}, "covariates": "auto"}, InvalidRequest, "jsonb"),
         ({"table": "public.none"}, SourceDown, "no data for the table"), ({"table": "public.seen"}, SourceDown, "view"),
         ({"key": "none"}, SourceDown, "no such column"),
         ({"mapping": {**MAPPING, "cluster": ["extra"]}}, InvalidRequest, "jsonb"),

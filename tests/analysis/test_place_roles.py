@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from cqox.analysis import engine_sample, place_roles
+from cqox.analysis import engine_sample, place_roles, place_sample
 from cqox.analysis.inferred_roles import inferred_on_disk
 from cqox.analysis.place_roles import roles_in_place
 from cqox.analysis.workers.asking import asking
@@ -86,7 +86,7 @@ def server(frame: pl.DataFrame) -> Iterator[Postgres]:
 def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at about 1,200 rows of tables of more than 3,000."""
     monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 3_000)
-    monkeypatch.setattr(place_roles, "LOOKED_AT", 1_200)
+    monkeypatch.setattr(place_sample, "LOOKED_AT", 1_200)
 
 
 def in_files(folder: Path, suffix: str, **about: object) -> Inference:
@@ -153,8 +153,8 @@ def test_a_worker_holds_no_more_rows_than_the_sample(folder: Path, monkeypatch: 
     assert found.sample is not None
     assert heights == [found.sample.rows]
     # Of a wide table fewer rows are read.
-    monkeypatch.setattr(place_roles, "_MOST_CELLS", 3_000)
-    monkeypatch.setattr(place_roles, "_FEWEST_ROWS", 100)
+    monkeypatch.setattr(place_sample, "_MOST_CELLS", 3_000)
+    monkeypatch.setattr(place_sample, "_FEWEST_ROWS", 100)
     narrow = in_files(folder, ".parquet")
     assert narrow.sample is not None
     assert narrow.sample.rows <= 450

@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from cqox.analysis import engine_sample
+from cqox.analysis import engine_sample, place_sample
 from cqox.analysis.preview import preview, preview_in_place
 from cqox.analysis.workers.asking import asking
 from cqox.contract import AnalyzeRequest, Preview, parse_model
@@ -129,3 +129,21 @@ def test_what_an_analysis_in_place_refuses_its_preview_refuses(folder: Path) -> 
     with pytest.raises(InvalidRequest) as caught:
         in_files(folder, request({**UNITS, "y": "sale"}))
     assert caught.value.field == "mapping.y"
+
+
+def test_covariates_that_copy_the_outcome_are_not_taken(
+    frame: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = frame.with_columns((pl.col("y") * 100).alias("cents"), pl.lit(1).alias("flat"))
+    wide.write_parquet(tmp_path / "t.parquet")
+    asked = request({"y": "y", "treatment": "t"}, covariates="auto")
+    whole = in_files(tmp_path, asked)
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 3_000)
+    monkeypatch.setattr(place_sample, "LOOKED_AT", 1_200)
+    sampled = in_files(tmp_path, asked)
+    assert whole.mapping["covariates"] == sampled.mapping["covariates"] == ["x", "region"]
+    for found in (whole, sampled):
+        notes = " ".join(found.notes)
+        assert "redundant with the outcome 'y', possibly in other units: cents" in notes
+        assert "constant: flat" in notes
+    assert "chosen by a hash of unit" in " ".join(sampled.notes)
