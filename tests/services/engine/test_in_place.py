@@ -8,10 +8,12 @@ import trio
 
 from cqox.errors import PermissionMissing
 from cqox.security import Permission, Principal
+from services.engine import analyses, datasets, in_place
 from services.engine.deadlines import TableTimeUp
 from services.engine.in_place import check_permissions, within_deadline
 from services.http.request.request import IncomingRequest
-from services.http.security.requester import set_principal
+from services.http.security.requester import principal_of, set_principal
+from tests.services.engine.handled import app_of, state_of
 
 
 def scope_of(*permissions: Permission) -> dict[str, object]:
@@ -82,3 +84,41 @@ async def test_a_caller_that_leaves_cancels_the_work(autojump_clock) -> None:
         await started.wait()
         nursery.cancel_scope.cancel()
     assert ended.is_set()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("/api/roles/infer", (Permission.SOURCES_USE, Permission.ANALYSES_WRITE)),
+        ("/api/analyze/preview", (Permission.SOURCES_USE,)),
+        ("/api/analyze/comprehensive", (Permission.SOURCES_USE,)),
+    ],
+)
+async def test_each_request_on_a_table_in_place_asks_for_its_permissions(
+    path: str, needed: tuple[Permission, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, reached = state_of(previews=Reached(), place_columns=Reached()), (200, 500)
+    app = app_of({**analyses.handlers(state), **datasets.handlers(state)})
+    body: dict[str, object] = {"source": "shop", "table": "t"}
+    if path != "/api/roles/infer":
+        body["mapping"] = {"y": "y", "treatment": "w"}
+    for held in (needed[1:], needed[:-1], needed):
+        found = principal_of(scope_of(Permission.DATASETS_READ, *held))
+        monkeypatch.setattr(in_place, "principal_of", lambda _, found=found: found)
+        answer = await app.test_client().post(path, json=body)
+        if held == needed:
+            # An analysis needs more of an engine than there is here.
+            assert answer.status_code in reached
+        else:
+            assert (answer.status_code, (await answer.get_json())["type"]) == (403, "permission-missing")
+
+
+class Reached:
+    """Answers each reading of a table in place alike."""
+
+    async def preview(self, *_: object, **__: object) -> dict[str, object]:
+        return {"contrasts": []}
+
+    async def roles(self, *_: object, **__: object) -> dict[str, object]:
+        return {"mapping": {}}
