@@ -34,7 +34,7 @@ _PEERS = (
     ("dml_irm_ate", (("doubleml", 1), ("econml", 1))),
     ("ols_adjustment", (("pyfixest", cpus()), ("duckreg", cpus()))),
 )
-"""What of ours is compared with which kinds of runs, and their threads."""
+"""Estimators of ours, each with the peers that it is compared with: their kinds of run and their threads."""
 _PICTURE = Path(__file__).parent.parent / "docs" / "images" / "engines.svg"
 _SERIES = {
     "memory report": "report, memory",

@@ -145,7 +145,7 @@ class LocalAnalyses:
         read_options: Mapping[str, JsonValue],
         progress: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> DatasetRecord | None:
-        """Return files that have to be summed where they are, or where their copy is, as `analyze` and the others take them.
+        """Return files that have to be summed where they are, or where their copy is, as the other methods take them.
 
         What has been copied stays until `remove_copies`.
 
