@@ -45,6 +45,7 @@ def test_the_sha256_is_that_of_the_whole_body_whatever_was_answered_before() -> 
 
 def test_what_is_kept_of_reports_that_were_answered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "_MAX_BEGINNINGS", 3)
+    monkeypatch.setattr(answers, "_beginnings", answers._PrefixHashes())
     for number in range(10):
         report = replace(REPORT, analysis_id=f"a{number}")
         assert Answer.of(report, hit=True, stored=True, trace_id=None).sha256
