@@ -1,14 +1,10 @@
 """A file at a URL or in an object store, as its server describes it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from cqox.errors import SourceUnavailable
 
-__all__ = ["OnBytes", "RemoteFile", "SourceChanged"]
-
-type OnBytes = Callable[[int], None]
-"""Receives the number of bytes of each block that has arrived; what it raises ends the copy."""
+__all__ = ["RemoteFile", "SourceChanged"]
 
 
 class SourceChanged(SourceUnavailable):

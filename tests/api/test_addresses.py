@@ -119,6 +119,18 @@ def test_a_prefix_of_an_object_store_is_summed(
     assert summed(f"{store[1]}/visits/", session).provenance.cache == "hit"
 
 
+def test_roles_and_a_preview_of_a_prefix_are_of_its_copy(store: tuple[ObjectStore, str], session: Session) -> None:
+    address = f"{store[1]}/visits/"
+    found = cqox.roles(address, engine="duckdb", session=session)
+    assert found.sample is not None
+    assert found.sample.of == ROWS
+    assert found.mapping["y"] == "sales"
+    assert "year" in str(found.candidates), "a column of the keys alone"
+    seen = cqox.preview(address, **ROLES, engine="duckdb", session=session)
+    assert seen.sample is not None
+    assert seen.sample.of == ROWS
+
+
 def test_a_file_at_a_url_is_summed_and_its_query_is_nowhere(
     site: HttpFiles, in_memory: Report, session: Session
 ) -> None:
