@@ -87,7 +87,7 @@ def nothing_stays() -> Iterator[None]:
 
 
 def copies() -> list[Path]:
-    """Return the copies in the temporary folders of all sessions of this process."""
+    """Return the copies in the temporary folders of all sessions that use the folder of this process."""
     return [path for each in Path(tempfile.gettempdir()).glob("cqox-*/copies") for path in each.iterdir()]
 
 
