@@ -32,14 +32,13 @@ def test_clients_ask_for_everything_and_remember_what_was_acknowledged(recording
             await trio.sleep(130)
             assert all(process.ended.is_set() for process in running)
 
-    assert simulate(1, main).violations == []
-    expected = found[0]
-    asked = {what.partition(" ")[0] for what in expected.counts}
+    # One seed may draw no upload of one of the files.
+    assert [simulate(seed, main).violations for seed in (1, 2, 3)] == [[], [], []]
+    asked = {what.partition(" ")[0] for expected in found for what in expected.counts}
     assert asked >= {"analyze", "read_job", "upload_dataset", "read_analysis", "preview", "read_figure", "health"}
-    assert expected.reports
-    assert expected.jobs
-    assert expected.datasets.keys() >= set(FILES)
-    json.dumps(expected.counts)
+    assert all(expected.reports and expected.jobs for expected in found)
+    assert {name for expected in found for name in expected.datasets} >= set(FILES)
+    json.dumps([expected.counts for expected in found])
 
 
 def test_what_somebody_asks_to_delete_while_another_reads_it_may_be_gone(recordings: Recordings) -> None:
