@@ -5,6 +5,7 @@ Pure: no concurrency, no clock, no hidden randomness.
 
 from cqox.datasets.findings import capping, detect_rows, of_roles, period_of_role, with_accepted
 from cqox.datasets.folder import join_files
+from cqox.datasets.headers import name_columns
 from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
 from cqox.datasets.kinds import names_an_id, redescribed
@@ -50,6 +51,7 @@ __all__ = [
     "load_columns",
     "look",
     "may_be_units",
+    "name_columns",
     "names_an_id",
     "names_codes",
     "of_roles",

@@ -14,13 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
-from cqox.datasets import MISSING_WORDS
+from cqox.datasets import MISSING_WORDS, name_columns
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_table import (
     TYPES,
     Kind,
     PlaceTable,
-    check_reserved,
     check_years,
     kind_of_partition,
     partition_cast,
@@ -66,15 +65,14 @@ def csv_table(
         UnusableData: a file has another header, or values that are not of the kinds of their columns.
     """
     text = _reading(paths[0], engine)
-    names = _header(paths, engine, text)
-    columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
+    names = _header(paths, engine)
+    # Names that differ in case alone are one name to DuckDB, so that it gets others.
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
     # With the names, no statement looks at the files before it reads them.
     raw = _scan(paths, f"{text}, auto_detect = false, columns = {{{columns}}}")
-    quoted = {name: _TEXT.format(engine.dialect.quoted(name)) for name in names}
-    kinds = _kinds(engine, raw, quoted, {name: kind for name, kind in types.items() if name in names})
-    casts = {name: _cast(name, quoted[name], kind, engine) for name, kind in kinds.items()}
-    if partitions:
-        check_reserved(names)
+    cells = {name: _TEXT.format(f"c{place}") for place, name in enumerate(names)}
+    kinds = _kinds(engine, raw, cells, {name: kind for name, kind in types.items() if name in names})
+    casts = {name: _cast(name, cells[name], kind, engine) for name, kind in kinds.items()}
     for column in partitions:
         if column.name not in kinds:
             kinds[column.name], casts[column.name] = kind_of_partition(column), partition_cast(column)
@@ -120,7 +118,7 @@ def _check_file(path: Path, engine: DuckDBEngine) -> None:
     import duckdb
 
     try:
-        rows = _looked_at(path, _reading(path, engine))
+        rows = _scan([path], f"{_reading(path, engine)}, all_varchar = true")
         engine.connection.execute(f"select count(columns(*)) from {rows}").fetchall()
     except duckdb.Error as error:
         raise UnusableData(Message("sources.csv-file", file=path.name), field="table") from error
@@ -128,32 +126,41 @@ def _check_file(path: Path, engine: DuckDBEngine) -> None:
 
 def _reading(path: Path, engine: DuckDBEngine) -> str:
     """Return the options that a file is read with: those that its first rows show."""
+    missing = ", ".join(_literal(word) for word in ("", *MISSING_WORDS))
+    return f"{_dialect(path, engine)}, header = true, nullstr = [{missing}], filename = {_literal(_FILE)}"
+
+
+def _dialect(path: Path, engine: DuckDBEngine) -> str:
     (found,) = engine.connection.execute(
         f"select delimiter, quote, escape from sniff_csv({_literal(str(path))}, header = true, all_varchar = true)"
     ).fetchall()
     # Where the first rows quote nothing, later ones may.
     delimiter, quote, escape = ('"' if each in (None, "", "(empty)") else str(each) for each in found)
-    missing = ", ".join(_literal(word) for word in ("", *MISSING_WORDS))
     return (
-        f"header = true, hive_partitioning = false, delim = {_literal(delimiter)}, quote = {_literal(quote)}, "
-        f"escape = {_literal(escape)}, nullstr = [{missing}], filename = {_literal(_FILE)}"
+        f"hive_partitioning = false, delim = {_literal(delimiter)}, quote = {_literal(quote)}, "
+        f"escape = {_literal(escape)}"
     )
-
-
-def _looked_at(path: Path, options: str) -> str:
-    """Return what follows `from` to read one file by the names of its own header."""
-    return _scan([path], f"{options}, all_varchar = true")
 
 
 def _scan(paths: Sequence[Path], options: str) -> str:
     return f"read_csv([{', '.join(_literal(str(path)) for path in paths)}], {options})"
 
 
-def _header(paths: Sequence[Path], engine: DuckDBEngine, options: str) -> list[str]:
-    """Return the names of the columns, which all files have in the same order."""
+def _header(paths: Sequence[Path], engine: DuckDBEngine) -> list[str]:
+    """Return the names of the columns, which all files have in the same order; those that an upload would have."""
+    import duckdb
+
     first: list[str] = []
+    # The files are read as the first is.
+    dialect = _dialect(paths[0], engine)
     for path in paths:
-        names = [name for name in engine.names(_looked_at(path, options)) if name != _FILE]
+        cells = _scan([path], f"{dialect}, header = false, skip = 0, all_varchar = true")
+        try:
+            rows = engine.connection.execute(f"select * from {cells} limit 1").fetchall()
+        except duckdb.InvalidInputException as error:
+            raise UnusableData(Message("sources.csv-file", file=path.name), field="table") from error
+        headers, _ = name_columns([cell or "" for row in rows for cell in row])
+        names = [header.name for header in headers]
         first = first or names
         if names != first:
             different = next((name for name in [*names, *first] if (name in names) != (name in first)), names[0])

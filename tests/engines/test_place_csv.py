@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cqox.datasets import read_table
 from cqox.engines import place_csv
 from cqox.engines.place_opening import opened_table
 from cqox.engines.place_table import PlaceTable
@@ -76,13 +77,16 @@ def test_columns_in_the_names_of_folders_are_those_of_the_table(tmp_path: Path) 
     with opened_table(place, tmp_path, threads=2, after_read=lambda: None, ask=no_server) as table:
         assert table.kinds == {"x": "whole", "own": "word", "year": "whole"}
         assert table.read(np.array([1, 2]), ["year", "own", "x"]).rows() == [(2024, "b", 0), (None, "a", 1)]
-    (tmp_path / "0.csv").write_text("x,file_index\n1,2\n")
-    place["files"] = [str(tmp_path / "0.csv")]
-    with (
-        pytest.raises(UnusableData, match="file_index"),
-        opened_table(place, tmp_path, threads=2, after_read=lambda: None, ask=no_server),
-    ):
-        pass
+
+
+def test_columns_may_have_names_that_the_engine_has_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "0.csv").write_text("file_index,c1,cqox:file\n1,2,3\n")
+    place = {
+        "source": "lake", "table": "t", "files": [str(tmp_path / "0.csv")], "format": "csv",
+        "partitions": {"year": ["2024"]},
+    }  # fmt: skip
+    with opened_table(place, tmp_path, threads=2, after_read=lambda: None, ask=no_server) as table:
+        assert table.read(None, list(table.kinds)).rows() == [(1, 2, 3, 2024)]
 
 
 def test_a_million_rows_of_several_files_have_one_order(tmp_path: Path) -> None:
@@ -148,3 +152,16 @@ def test_a_file_that_is_no_csv_of_its_header_is_named(tmp_path: Path, second: by
 def test_a_delimiter_is_that_of_the_first_file(tmp_path: Path) -> None:
     with opened(tmp_path, {"0.csv": "id;x\n1;2.5\n3;4\n"}) as table:
         assert table.kinds == {"id": "whole", "x": "real"}
+
+
+def test_columns_have_the_names_that_an_upload_gives_them(tmp_path: Path) -> None:
+    content = '\ufeffy,Y, two  words ,,y,NA,"line\nbreak"\n1,2,3,4,5,6,7\n'
+    with opened(tmp_path, {"0.csv": content, "1.csv": content}) as table:
+        uploaded = read_table(tmp_path / "0.csv", name="0.csv").frame
+        assert list(table.kinds) == uploaded.columns
+        assert table.read(None, list(table.kinds)).rows() == [*uploaded.rows(), *uploaded.rows()]
+
+
+def test_stated_kinds_are_those_of_names_that_differ_in_case_alone(tmp_path: Path) -> None:
+    with opened(tmp_path, {"0.csv": "y,Y\n1,2\n"}, {"Y": "word"}) as table:
+        assert table.kinds == {"y": "whole", "Y": "word"}
