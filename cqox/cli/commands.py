@@ -143,26 +143,18 @@ def _analyze(
     lang: Language,
     **roles: list[str] | None,
 ) -> None:
-    from cqox.cli.analyze import Wanted, analyze
+    from cqox.cli.analyze import Files, analyze
+    from cqox.cli.asked import Asked
 
+    asked = Asked(
+        data=data, server=server or None, token_file=token_file, source=source, table=table, query=query,
+        roles={name: given or [] for name, given in roles.items()}, options=option or [], read_options=read or [],
+        as_json=json, language=lang,
+    )  # fmt: skip
     folder = figures or _folder_of_figures(data if data is not None else source or "")
-    wanted = Wanted(
-        data=data,
-        server=server or None,
-        token_file=token_file,
-        source=source,
-        table=table,
-        query=query,
-        roles={name: given or [] for name, given in roles.items()},
-        options=option or [],
-        read_options=read or [],
-        figures=None if no_figures else folder,
-        formats=[one for one in _FORMATS if one in (format or _FORMATS[:1])],
-        exports=export or [],
-        as_json=json,
-        language=lang,
-    )
-    raise typer.Exit(analyze(wanted))
+    formats = [one for one in _FORMATS if one in (format or _FORMATS[:1])]
+    files = Files(figures=None if no_figures else folder, formats=formats, exports=export or [])
+    raise typer.Exit(analyze(asked, files))
 
 
 def _folder_of_figures(data: str) -> Path:
@@ -187,7 +179,8 @@ def _preview(
     lang: Language,
     **roles: list[str] | None,
 ) -> None:
-    from cqox.cli.preview import Asked, print_preview
+    from cqox.cli.asked import Asked
+    from cqox.cli.preview import print_preview
 
     asked = Asked(
         data=data, server=server or None, token_file=token_file, source=source, table=table, query=query,

@@ -1,10 +1,8 @@
 """`cqox preview`: what an analysis would use and could find, before it estimates anything."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -16,7 +14,7 @@ from cqox.api.estimates_table import show_finding
 from cqox.api.previews import preview
 from cqox.api.session import Session
 from cqox.cli.arguments import mapping_of, options_of, read_options_of
-from cqox.cli.data_or_table import data_or_table
+from cqox.cli.asked import Asked
 from cqox.cli.environment import bounds_of
 from cqox.cli.output import INTERRUPTED, print_error, print_json, result_console
 from cqox.cli.servers import open_client
@@ -24,43 +22,12 @@ from cqox.contract import Preview, PreviewedContrast
 from cqox.contract.messages import Language, Message
 from cqox.errors import CqoxError
 
-__all__ = ["Asked", "print_preview"]
+__all__ = ["print_preview"]
 
 _HEADINGS = (
     Message("terminal.column-arm"), Message("terminal.column-rows"), Message("terminal.column-share"),
     Message("terminal.column-units"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The arguments of the command line.
-
-    Attributes:
-        data: a file, a folder or an address; for a server also a data set that it has. None for a table in place.
-        server: address of the server that computes; None for this machine.
-        token_file: file with the token for it; None for that of the environment.
-        source: source of a table in place; None for data.
-        table: one of its tables.
-        query: a query on the database at that address; None for the data themselves.
-        roles: values by role name, one string for each use of the flag.
-        options: options of the analysis as `name=value` strings.
-        read_options: options of reading the file as `name=value` strings.
-        as_json: print what the HTTP interface answers instead of tables.
-        language: language of the sentences.
-    """
-
-    data: str | None
-    server: str | None
-    token_file: Path | None
-    source: str | None
-    table: str | None
-    query: str | None
-    roles: Mapping[str, Sequence[str]]
-    options: Sequence[str]
-    read_options: Sequence[str]
-    as_json: bool
-    language: Language
 
 
 def print_preview(asked: Asked) -> int:
@@ -87,10 +54,7 @@ def print_preview(asked: Asked) -> int:
 
 def _previewed(asked: Asked) -> Preview:
     mapping, options, read = mapping_of(asked.roles), options_of(asked.options), read_options_of(asked.read_options)
-    data = data_or_table(
-        asked.data, query=asked.query, read_options=asked.read_options, source=asked.source, table=asked.table,
-        server=asked.server,
-    )  # fmt: skip
+    data = asked.data_or_table()
     keywords: Any = {**options, **mapping}
     if asked.server is not None:
         with open_client(asked.server, asked.token_file) as client:

@@ -4,7 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cqox.cli.app import app
-from cqox.cli.preview import Asked, print_preview
+from cqox.cli.asked import Asked
+from cqox.cli.preview import print_preview
 from cqox.datasets import sample_path
 from tests.cli.stored import served
 
