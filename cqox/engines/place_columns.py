@@ -17,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 50
 _MOST_DISTINCT = 10_001
 """Different numbers beyond which they are not counted, other than those of keys."""
+_HEAD_ROWS = 100_000
+"""Rows of which more different numbers than those end the count, without a pass of their own over the table."""
 _LONGEST = 60
 _FEWEST_REPEATS = 2
 _OF_KIND = {"whole": "int64", "real": "float64", "day": "date", "moment": "datetime"}
@@ -58,9 +60,13 @@ def described_columns(
         block = names[start : start + _AT_ONCE]
         asked = [_asked(table, aliases[name], table.kinds[name]) for name in block]
         values = iter(table.engine.read(f"select {', '.join(text for each in asked for text in each)} from {rows}"))
+        many = _many(table, rows, {name: aliases[name] for name in block if name not in exact}, int(total[0]))
         for name, texts in zip(block, asked, strict=True):
             facts = [float(next(values)[0]) for _ in texts]
-            found[name] = _described(table, rows, name, aliases[name], int(total[0]), facts, exact=name in exact)
+            distinct = _MOST_DISTINCT if name in many else None
+            found[name] = _described(
+                table, rows, name, aliases[name], int(total[0]), facts, exact=name in exact, distinct=distinct
+            )
     return int(total[0]), found
 
 
@@ -79,13 +85,21 @@ def _asked(table: PlaceTable, alias: str, kind: Kind) -> list[str]:
 
 
 def _described(
-    table: PlaceTable, rows: str, name: str, alias: str, total: int, facts: Sequence[float], *, exact: bool
+    table: PlaceTable,
+    rows: str,
+    name: str,
+    alias: str,
+    total: int,
+    facts: Sequence[float],
+    *,
+    exact: bool,
+    distinct: int | None,
 ) -> Column:
     kind = table.kinds[name]
-    if kind == "real":
-        # Of real numbers, NaN is no value.
-        alias = source_column(alias, kind).value(table.engine.dialect)
-    count, distinct = int(facts[0]), _distinct(table, rows, alias, exact=exact or kind == "word")
+    alias = _valued(table, kind, alias)
+    count = int(facts[0])
+    if distinct is None:
+        distinct = _distinct(table, rows, alias, exact=exact or kind == "word")
     infinite = int(facts[4]) if kind == "real" else 0
     plain = Column(
         name=name, original_name=name, kind="text", dtype="string", count=count, missing=total - count,
@@ -105,6 +119,24 @@ def _described(
         count=count, missing=total - count, infinite=infinite, distinct=distinct, minimum=low, maximum=high,
         mean=facts[3] if means else None, levels=tuple(levels), level_counts=tuple(levels.values()),
     )  # fmt: skip
+
+
+def _valued(table: PlaceTable, kind: Kind, alias: str) -> str:
+    """Return the text of a value; of real numbers, NaN is none."""
+    return source_column(alias, kind).value(table.engine.dialect) if kind == "real" else alias
+
+
+def _many(table: PlaceTable, rows: str, aliases: Mapping[str, str], total: int) -> set[str]:
+    """Return the columns whose first rows have more different numbers already than are counted."""
+    numbers = {name: _valued(table, table.kinds[name], alias) for name, alias in aliases.items()}
+    numbers = {name: text for name, text in numbers.items() if table.kinds[name] != "word"}
+    if not numbers or total <= _HEAD_ROWS:
+        return set()
+    head = f"(select {', '.join(aliases[name] for name in numbers)} from {rows} limit {_HEAD_ROWS}) h"
+    counts = table.engine.read(
+        f"select {', '.join(f'count(distinct {text})' for text in numbers.values())} from {head}"
+    )
+    return {name for name, (count,) in zip(numbers, counts, strict=True) if count >= _MOST_DISTINCT}
 
 
 def _distinct(table: PlaceTable, rows: str, alias: str, *, exact: bool) -> int:

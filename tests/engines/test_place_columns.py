@@ -8,8 +8,11 @@ import polars as pl
 import pytest
 
 from cqox.datasets import Column, Limits, ReadOptions, read_table
+from cqox.engines import place_columns
+from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_columns import described_columns, source_column, typed
 from cqox.engines.place_opening import opened_table
+from cqox.estimators.data import Vector
 
 ROWS = 400
 FIELDS = ("kind", "dtype", "count", "missing", "infinite", "distinct", "minimum", "maximum", "levels", "level_counts")
@@ -64,6 +67,31 @@ def test_columns_are_described_as_those_of_an_upload(
             if (column.name, field) != ("none", "dtype"):
                 assert getattr(ours, field) == getattr(column, field), (column.name, field)
         assert ours.mean == pytest.approx(column.mean, nan_ok=True)
+
+
+def test_numbers_of_which_the_first_rows_have_many_get_no_pass_of_their_own(
+    frame: pl.DataFrame, described: dict[str, Column], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 60
+    monkeypatch.setattr(place_columns, "_MOST_DISTINCT", most)
+    monkeypatch.setattr(place_columns, "_HEAD_ROWS", ROWS // 2)
+    statements: list[str] = []
+    read = DuckDBEngine.read
+
+    def noted(engine: DuckDBEngine, statement: str) -> list[Vector]:
+        statements.append(statement)
+        return read(engine, statement)
+
+    monkeypatch.setattr(DuckDBEngine, "read", noted)
+    frame.write_parquet(tmp_path / "t.parquet")
+    place = {"source": "lake", "table": "t", "files": [str(tmp_path / "t.parquet")]}
+    with opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table:
+        rows, aliases = table.columns(frame.columns)
+        _, found = described_columns(table, rows, aliases, exact=["shop_id"])
+    expected = {name: min(column.distinct, most) for name, column in described.items()}
+    assert {name: column.distinct for name, column in found.items()} == {**expected, "shop_id": 100, "text": ROWS}
+    # The first half of the rows has only 50 days, and 25 shops.
+    assert sum("(select distinct " in text for text in statements) == len(frame.columns) - len(["real", "whole"])
 
 
 def test_categories_of_rows_have_the_levels_of_all(described: dict[str, Column]) -> None:
