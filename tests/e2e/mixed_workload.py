@@ -23,6 +23,8 @@ _QUESTION = {
 _TOKEN = "of the test"
 _SAMPLED = 2.6 * EVERY_SECONDS
 """Seconds in which a process takes two samples, and a point comes after the second."""
+_FEWEST_ROUNDS = 4
+"""Rounds in which an estimator is counted before a sample and again after it, however slow the machine is."""
 
 
 def _computes(client: httpx.Client) -> bool:
@@ -30,9 +32,9 @@ def _computes(client: httpx.Client) -> bool:
 
 
 def _ask_variously(client: httpx.Client, seconds: float) -> None:
-    """Send requests of every kind for a while."""
+    """Send requests of every kind for a while, and a few times where it is too short for that."""
     end, rounds = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or rounds < _FEWEST_ROUNDS:
         rounds += 1
         # A question of its own is computed, and one that was asked before comes from a cache.
         for options in ({"seed": time.monotonic_ns() % 2**31}, {}):
