@@ -89,10 +89,13 @@ class Service:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start programs of this Python with environment variables; all are stopped at the end of the test."""
+    """Start programs of this Python with environment variables; all are stopped at the end of the test.
+
+    `around` is a command before which the program goes.
+    """
     running: list[Service] = []
 
-    def run(*arguments: str, **variables: str) -> Service:
+    def run(*arguments: str, around: Sequence[str] = (), **variables: str) -> Service:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CQOX_")}
         environment = {
             **inherited,
@@ -103,7 +106,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             "CQOX_ALLOWED_HOSTS": "x",
             **variables,
         }
-        service = Service([sys.executable, *arguments], environment)
+        service = Service([*around, sys.executable, *arguments], environment)
         running.append(service)
         return service
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from cqox.contract import JobListing
+from tests.servers.small_disk import SmallDisk
 from tests.waiting import wait_until
 
 ASKED = {"dataset_id": "test", "mapping": {"y": "y", "treatment": "w"}}
@@ -188,21 +189,25 @@ def test_below_the_reserve_writes_are_refused_and_reads_and_deletions_go_on(star
 
 
 def test_an_upload_that_would_take_the_reserve_while_it_arrives_is_ended(start, tmp_path) -> None:
-    reserve = str(free_bytes(tmp_path) - 48 * 2**20)
-    with start("-m", "services.engine", CQOX_DISK_RESERVE_BYTES=reserve).ready_client() as client:
-        declared = client.post("/api/datasets?name=a.csv", content=bytes(200 * 2**20))
-        assert declared.status_code == 507
-        ballast = tmp_path / "ballast"
-        ballast.write_bytes(bytes(96 * 2**20))
+    # Of a disk that nobody else fills or empties meanwhile.
+    with closing(SmallDisk(tmp_path / "data", 200 * 2**20)) as disk:
+        reserve = 100 * 2**20
+        engine = start("-m", "services.engine", around=disk.around, CQOX_DISK_RESERVE_BYTES=str(reserve))
+        with engine.ready_client() as client:
+            declared = client.post("/api/datasets?name=a.csv", content=bytes(150 * 2**20))
+            assert declared.status_code == 507
+            disk.fill(leaving_bytes=reserve + 4 * 2**20)
 
-        def chunks():
-            yield CSV
-            for _ in range(8):
-                yield bytes(2**20)
+            def chunks():
+                yield CSV
+                for _ in range(8):
+                    yield bytes(2**20)
 
-        answer = client.post("/api/datasets?name=a.csv", content=chunks())
-        assert (answer.status_code, answer.json()["type"]) == (507, "insufficient-storage")
-        ballast.unlink()
+            answer = client.post("/api/datasets?name=a.csv", content=chunks())
+            assert (answer.status_code, answer.json()["type"]) == (507, "insufficient-storage")
+            disk.clear()
+            assert client.post("/api/datasets?name=a.csv", content=CSV).status_code == 201
+        engine.stop()
 
 
 def test_what_is_older_than_the_settings_allow_is_deleted_and_by_default_nothing_is(start, tmp_path) -> None:
