@@ -12,7 +12,7 @@ from cqox.analysis.roles import Columns, is_category
 from cqox.analysis.time_roles import time_column
 from cqox.contract import Options, RoleMapping
 from cqox.contract.messages import Message
-from cqox.estimators.by_moments.encoded import MOST_PERIODS, Encoded, NotByMoments
+from cqox.estimators.by_moments.encoded import MOST_PERIODS, Encoded, NotByMoments, StoredRows
 from cqox.estimators.numerics.moments import Column, Constant, Exp, Expr, Is, Moments, linear
 
 __all__ = ["encoded"]
@@ -30,6 +30,7 @@ def encoded(
     fold_key: str | None,
     units_repeat: bool | None,
     beyond: Collection[str] = (),
+    stored: StoredRows | None = None,
 ) -> Encoded:
     """Return the roles of one contrast.
 
@@ -44,6 +45,7 @@ def encoded(
         fold_key: the column of the source from which folds are made as in memory; None where it has none.
         units_repeat: whether some unit has several rows; None if that is not known.
         beyond: columns with more levels than enter as indicators.
+        stored: reads single rows; None where none can be read.
 
     Raises:
         NotByMoments: a role or an option has no such expression.
@@ -76,6 +78,7 @@ def encoded(
         time=made.period(),
         row_key=None if fold_key is None else Column(fold_key),
         units_repeat=units_repeat,
+        stored=stored,
     )
 
 

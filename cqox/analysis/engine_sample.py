@@ -153,15 +153,21 @@ def stored_rows(path: Path, rows: Numbers, names: Sequence[str] | None = None) -
 
     Args:
         path: of the table, a Parquet file.
-        rows: their ascending numbers.
+        rows: their numbers, each once.
         names: of the columns; all where None.
     """
     table = pl.scan_parquet(path, glob=False)
     if names is not None:
         table = table.select(names)
     row = free_name("row", table.collect_schema().names())
+    # Of the rows before the first and behind the last, nothing is decoded.
+    first, behind = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
     wanted = pl.LazyFrame({row: pl.Series(rows, dtype=pl.UInt32)})
-    return table.with_row_index(row).join(wanted, on=row, how="semi").drop(row).collect(engine="streaming")
+    between = table.slice(first, behind - first)
+    if behind - first == len(rows):
+        return between.collect(engine="streaming")
+    between = between.with_row_index(row, offset=first)
+    return between.join(wanted, on=row, how="semi").drop(row).collect(engine="streaming")
 
 
 def _value(level: str, column: Described) -> float | str:

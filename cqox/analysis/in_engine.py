@@ -8,28 +8,32 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from cqox.analysis import engine_sample
 from cqox.analysis.encoding import encoded
-from cqox.analysis.engine_sample import EngineSample, stored_rows
+from cqox.analysis.engine_sample import EngineSample, Numbers, ReadRows, stored_rows
 from cqox.analysis.levels import MAX_LEVELS
 from cqox.analysis.mapping import columns_of, names_in
 from cqox.analysis.opened import Opened
 from cqox.analysis.own_columns import OwnColumns, free_name
-from cqox.analysis.prepare import Contrast
+from cqox.analysis.prepare import Contrast, prepare
 from cqox.analysis.ranges import refuse_out_of_range
 from cqox.analysis.row_keys import KEY, KeyFile, key_column, key_files, write_keys
 from cqox.contract.messages import Message, of
 from cqox.datasets import ColumnsOnDisk
 from cqox.engines import DuckDBEngine, SourceColumn, SqlMoments
 from cqox.errors import InvalidRequest, UnusableData
-from cqox.estimators import Estimate, Estimator, Plan
-from cqox.estimators.by_moments.catalog import BY_MOMENTS
-from cqox.estimators.by_moments.encoded import NotByMoments
+from cqox.estimators import Estimate, Estimator, Plan, run
+from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
+from cqox.estimators.by_moments.encoded import NotByMoments, StoredRows
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.catalog import reason_against
+from cqox.estimators.checkpoint import checkpoint
+from cqox.estimators.data import Data
+from cqox.estimators.numerics.moments import Column
 
 __all__ = ["CELLS_IN_MEMORY", "InEngine", "in_engine", "many_levels", "wants_engine"]
 
@@ -37,6 +41,8 @@ CELLS_IN_MEMORY = 150_000_000
 """Number of mapped cells up to which `options.engine: auto` analyses in memory."""
 
 _MEMORY_BYTES = 2**29
+_TREATMENTS = ("treatment", "dose", "instrument")
+"""Roles on which it depends what is compared."""
 _NUMBER = "file_row_number"
 """The column that the engine adds to the table."""
 
@@ -89,6 +95,8 @@ class InEngine:
         rows: number of all rows.
         by_unit: True if the sample is of whole units.
         fold_key: the column of the source from which folds are made, as in memory; None where it has none.
+        row: the column of the source with the number of a row.
+        read: returns rows by their numbers.
     """
 
     opened: Opened
@@ -97,6 +105,8 @@ class InEngine:
     rows: int
     by_unit: bool
     fold_key: str | None
+    row: str
+    read: ReadRows
 
     @property
     def note(self) -> Message:
@@ -111,9 +121,9 @@ class InEngine:
 
     def estimates(
         self, contrast: Contrast, number: int, plan: Plan, chosen: Sequence[Estimator]
-    ) -> tuple[Callable[[Estimate], Estimate], int]:
-        """Return the function that replaces an estimate of the sample by that of all rows, or notes why there is none;
-        and the number of all rows of the contrast.
+    ) -> tuple[Callable[[Estimator], Estimate], int]:
+        """Return the function that gives the estimate of all rows, or that of the sample with a note on why there is no
+        other; and the number of all rows of the contrast.
 
         Args:
             contrast: the contrast.
@@ -121,8 +131,8 @@ class InEngine:
             plan: the plan of the sample.
             chosen: the estimators to run.
         """
-        names = [each.name for each in chosen if each.name in BY_MOMENTS and reason_against(each, plan) is None]
         mapped = {each.name for each in chosen if all(plan.has(role) for role in each.requires)}
+        names = [each.name for each in chosen if each.name in BY_MOMENTS and self._is_asked(each, plan, mapped)]
         here = self.opened
         try:
             roles = encoded(
@@ -130,12 +140,36 @@ class InEngine:
                 fold_key=self.fold_key, units_repeat=self._units_repeat(),
                 amount=contrast.data.treatment_kind == "continuous",
                 beyond={name for name, column in here.columns.items() if column.distinct > MAX_LEVELS},
+                stored=StoredRows(number=Column(self.row), read=partial(self._arrays, number)),
             )  # fmt: skip
         except NotByMoments as error:
-            return partial(self._replaced, dict.fromkeys(names, error), mapped), contrast.data.n
+            return partial(self._estimate, plan, dict.fromkeys(names, error), mapped), contrast.data.n
         tables = Tables(roles, plan)
         found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
-        return partial(self._replaced, found, mapped), roles.source.count()
+        return partial(self._estimate, plan, found, mapped), roles.source.count()
+
+    def _is_asked(self, estimator: Estimator, plan: Plan, mapped: Collection[str]) -> bool:
+        """Return whether an estimate of all rows is to be tried."""
+        if estimator.name in OF_WHOLE_PANELS:
+            return estimator.name in mapped and plan.data.treatment_kind in estimator.treatment
+        return reason_against(estimator, plan) is None
+
+    def _arrays(self, contrast: int, numbers: Numbers, wanted: Collection[str]) -> Data:
+        """Return the arrays of some roles of some rows of a contrast.
+
+        They are prepared next to the sample, in which every level of a column occurs.
+        """
+        here = self.opened
+        roles = {role: names for role, names in here.roles.items() if role in wanted or role in _TREATMENTS}
+        frames = [self.frame.select(columns_of(roles))]
+        for start in range(0, len(numbers), engine_sample.SAMPLE_ROWS):
+            checkpoint()
+            part = self.read(numbers[start : start + engine_sample.SAMPLE_ROWS], frames[0].columns)
+            frames.append(part.select(frames[0].columns))
+        # Columns to match by may not be among those of the roles.
+        options = here.options.model_copy(update={"match_exact": None})
+        data = prepare(pl.concat(frames), here.columns, roles, options).contrasts[contrast].data
+        return data.rows(np.arange(data.n - len(numbers), data.n))
 
     def _units_repeat(self) -> bool | None:
         """Return whether some unit has several rows in the whole table; None where that must be asked."""
@@ -144,15 +178,24 @@ class InEngine:
         unit = self.opened.columns[str(self.opened.roles["unit_id"])]
         return False if unit.distinct == unit.count else None
 
-    def _replaced(
-        self, found: Mapping[str, Estimate | Exception], mapped: Collection[str], sampled: Estimate
+    def _estimate(
+        self, plan: Plan, found: Mapping[str, Estimate | Exception], mapped: Collection[str], estimator: Estimator
     ) -> Estimate:
-        whole = found.get(sampled.name)
+        name, whole = estimator.name, found.get(estimator.name)
         if isinstance(whole, Estimate):
             return whole
+        if name in OF_WHOLE_PANELS and isinstance(whole, UnusableData):
+            # A sample says nothing of what all rows do not support.
+            return Estimate(
+                name=name, family=estimator.family, estimand=estimator.estimand, status="skipped",
+                reason=of(whole.detail),
+            )  # fmt: skip
+        return self._of_sample(run(estimator, plan), whole, is_mapped=name in mapped)
+
+    def _of_sample(self, sampled: Estimate, whole: Exception | None, *, is_mapped: bool) -> Estimate:
         rows, of_all = self.frame.height, self.rows
         if sampled.estimate is None:
-            if sampled.reason is None or sampled.name not in mapped:
+            if sampled.reason is None or not is_mapped:
                 return sampled
             # Every role is there: it is the rows of the sample that do not support it.
             why = Message("by_moments.sampled-skipped", rows=rows, of=of_all, reason=sampled.reason)
@@ -220,6 +263,8 @@ def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
         rows=opened.rows,
         by_unit=by_unit,
         fold_key=None if key is None else own.fold_key,
+        row=own.row,
+        read=read,
     )
 
 

@@ -247,4 +247,6 @@ def _placed(
         rows=opened.rows,
         by_unit=by_unit,
         fold_key=None if key is None else names.fold_key,
+        row=names.row,
+        read=read,
     )

@@ -7,6 +7,7 @@ their agreement, and `cqox.figures` draws them; this module is the sequence of t
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -254,17 +255,17 @@ def _judge(
     placed: InEngine | None = None,
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
-    primary = primary_of(plan, chosen, options)
-    clock.done("plan")
-    of_all_rows: Callable[[Estimate], Estimate] = _as_it_is
+    estimated: Callable[[Estimator], Estimate] = partial(run, plan=plan)
     rows = contrast.data.n
     if placed is not None:
-        of_all_rows, rows = placed.estimates(contrast, number, plan, chosen)
+        # Before the primary estimate is chosen: the plan gets panels of all rows, on which the choice depends.
+        estimated, rows = placed.estimates(contrast, number, plan, chosen)
+    primary = primary_of(plan, chosen, options)
+    clock.done("plan")
     estimates: list[Estimate] = []
     for estimator in chosen:
         began = perf_counter()
-        found = of_all_rows(run(estimator, plan))
-        estimate = finite_estimate(replace(found, seconds=round(perf_counter() - began, 6)))
+        estimate = finite_estimate(replace(estimated(estimator), seconds=round(perf_counter() - began, 6)))
         estimates.append(estimate)
         clock.estimated(estimate, contrast.label, planned)
     diagnostics = judge.diagnose(plan, estimates, primary=primary, options=options)
@@ -308,10 +309,6 @@ def _judge(
         identification=ledger,
         effect=effect,
     )
-
-
-def _as_it_is(estimate: Estimate) -> Estimate:
-    return estimate
 
 
 def _family(result: ContrastResult) -> str | None:

@@ -293,8 +293,15 @@ def _read_parquet(
 ) -> pl.DataFrame:
     table = scanned.select(_cast(pl.col(name), scanned.collect_schema()[name], kinds[name]) for name in names)
     if rows is not None:
+        # Of the rows before the first and behind the last, nothing is decoded.
+        first, behind = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
         wanted = pl.LazyFrame({_ROW: pl.Series(rows, dtype=pl.UInt32)})
-        table = table.with_row_index(_ROW).join(wanted, on=_ROW, how="semi").drop(_ROW)
+        table = (
+            table.slice(first, behind - first)
+            .with_row_index(_ROW, offset=first)
+            .join(wanted, on=_ROW, how="semi")
+            .drop(_ROW)
+        )
     found = table.collect(engine="streaming")
     check_years(found)
     return found

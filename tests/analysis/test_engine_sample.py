@@ -50,3 +50,14 @@ def test_rows_are_read_by_their_numbers_whatever_columns_are_called(tmp_path: Pa
     found = sample(tmp_path, {})
     assert found.read(np.array([3, 4_999]), None)["row"].to_list() == [3, 4_999]
     assert found.read(np.array([3, 4_999]), ["word", "unit"]).rows() == [("usual", 0), ("usual", 1_249)]
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [0], [4_999], [*range(1_000, 1_010)], [999, 1_000, 2_999, 2_001], [*range(4_500, 5_000), 0]]
+)
+def test_rows_of_any_part_of_a_table_are_read(tmp_path: Path, rows: list[int]) -> None:
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"row": np.arange(ROWS), "x": np.arange(ROWS) % 7}).write_parquet(path, row_group_size=1_000)
+    found = stored_rows(path, np.array(rows, dtype=np.int64))
+    assert found["row"].sort().to_list() == sorted(rows)
+    assert found["x"].to_list() == [row % 7 for row in found["row"]]

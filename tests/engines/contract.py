@@ -43,6 +43,7 @@ ESTIMATES: list[tuple[str, dict[str, int]]] = [
 PANELS: list[tuple[str, dict[str, int]]] = [
     ("twfe", {"weights": True}),
     ("twfe", {"clusters": 12}),
+    ("synthetic_did", {"treated": 2}),
 ]
 """The same of panels."""
 

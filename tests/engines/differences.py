@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 
 from cqox.estimators import Data, Estimate, Plan, Settings, run
-from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.numerics.moments import Moments
 from tests.estimators.by_moments.tables_of import (
     ESTIMATORS,
+    OVER_TIME,
+    block,
     figures,
     over_time,
     panel,
@@ -28,18 +30,18 @@ BOUND = 1e-8
 
 _SMALL = 1e-3
 _DESIGNS: tuple[dict[str, int], ...] = ({}, {"clusters": 300, "weights": True})
-_OVER_TIME = ("twfe", "interrupted_series")
-"""Estimates of units in periods."""
 
 
 def _studies() -> Iterable[tuple[Data, list[str]]]:
     """Yield rows, and the estimates to make of them: those of one table share its passes."""
     for design in _DESIGNS:
-        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *_OVER_TIME)]
+        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *OVER_TIME)]
         yield over_time(study(**design, instruments=2)), others
         yield panel(**design), ["twfe"]
         yield series(**design), ["interrupted_series"]
         yield without_covariates(study(**design, instruments=1)), ["iv_wald"]
+    for units in (1, 11):
+        yield block(treated=units), sorted(OF_WHOLE_PANELS)
 
 
 def largest_differences(store: Callable[[pl.DataFrame], Moments]) -> dict[str, float]:

@@ -49,6 +49,8 @@ def test_rows_are_numbered_through_the_files_and_read_by_their_numbers(table: Pl
     numbers, values = table.engine.read(f"select rownumber, {aliases['X']} from {rows} order by rownumber")
     np.testing.assert_array_equal(numbers, np.arange(5))
     np.testing.assert_array_equal(values, [1, 2, 3, 4, np.nan])
+    assert table.read(np.array([2]), ["X"]).rows() == table.read(np.array([0, 2]), ["X"]).rows()[1:]
+    assert table.read(np.array([], dtype=np.int64), ["X"]).is_empty()
     found = table.read(np.array([1, 3]), ["X", "x", "word", "flag"])
     assert found.rows() == [(2, None, "", "false"), (4, 2.0, "b", "true")]
     assert table.read(None, ["at", "day"]).row(0) == (datetime(2026, 1, 1), date(1969, 12, 31))

@@ -19,7 +19,7 @@ from tests.engines import opened
 from tests.engines.contract import ESTIMATES, PANELS, MomentsContract, table
 from tests.engines.opened import Store
 from tests.engines.stored import in_postgres
-from tests.estimators.by_moments.tables_of import both, panel, replaced, same, study, tables
+from tests.estimators.by_moments.tables_of import both, panel_for, replaced, same, study, tables
 from tests.servers import Postgres, running
 from tests.waiting import wait_until
 
@@ -58,7 +58,7 @@ def test_estimates_are_those_of_the_rows_in_memory(store: Store, name: str, desi
 
 @pytest.mark.parametrize(("name", "design"), PANELS)
 def test_estimates_of_panels_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
-    same(*both(name, panel(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
+    same(*both(name, panel_for(name, **design), Settings(), lambda columns: store(pl.DataFrame(columns))))
 
 
 def test_more_sums_than_an_answer_has_columns(store: Store) -> None:

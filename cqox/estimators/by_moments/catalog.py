@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from cqox.estimators.by_moments import (
+    blocks,
     double_ml,
     doubly_robust,
     instruments,
@@ -16,7 +17,7 @@ from cqox.estimators.by_moments import (
 from cqox.estimators.by_moments.rounds import Steps
 from cqox.estimators.by_moments.tables import Tables
 
-__all__ = ["BY_MOMENTS", "CROSS_FITTED"]
+__all__ = ["BY_MOMENTS", "CROSS_FITTED", "OF_WHOLE_PANELS"]
 
 BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "difference_in_means": regression.difference_in_means,
@@ -40,7 +41,13 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "did_2x2": two_by_two.did_2x2,
     "twfe": two_way.twfe,
     "interrupted_series": series.interrupted_series,
+    "synthetic_control": partial(blocks.synthetic, name="synthetic_control"),
+    "synthetic_control_augmented": partial(blocks.synthetic, name="synthetic_control_augmented"),
+    "synthetic_did": partial(blocks.synthetic, name="synthetic_did"),
 }
 
 CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv"})
 """Those of them that need folds."""
+
+OF_WHOLE_PANELS = frozenset({"synthetic_control", "synthetic_control_augmented", "synthetic_did"})
+"""Those of them that a sample of the rows says nothing of: whether they apply follows from all rows."""

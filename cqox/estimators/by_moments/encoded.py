@@ -1,11 +1,16 @@
 """The roles of a table as expressions of its columns: what `Data` is for arrays."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cqox.contract.messages import Message
+from cqox.estimators.data import Data
 from cqox.estimators.numerics.moments import Column, Expr, Moments
 
-__all__ = ["MOST_PERIODS", "Encoded", "NotByMoments"]
+__all__ = ["MOST_PERIODS", "Encoded", "NotByMoments", "StoredRows"]
 
 MOST_PERIODS = 400
 """Number of periods up to which sums are made by period."""
@@ -21,6 +26,19 @@ class NotByMoments(Exception):
     def __init__(self, why: Message) -> None:
         super().__init__(why)
         self.why = why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRows:
+    """The rows of a table, one by one.
+
+    Attributes:
+        number: the column of a row's number.
+        read: returns the arrays of the rows with some ascending numbers, in any order, for some roles.
+    """
+
+    number: Column
+    read: Callable[[NDArray[np.int64], Collection[str]], Data]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +59,7 @@ class Encoded:
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
         units_repeat: whether some unit has several rows; None if the rows must be asked.
+        stored: reads single rows; None where none can be read.
     """
 
     source: Moments
@@ -57,6 +76,7 @@ class Encoded:
     time: Expr | None = None
     row_key: Column | None = None
     units_repeat: bool | None = None
+    stored: StoredRows | None = None
 
     def of(self, role: str) -> tuple[Expr, ...]:
         """Return the expressions of a role; none where it is not mapped."""

@@ -17,9 +17,10 @@ from cqox.estimators.inference.make_estimate import varying_outcome
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample, listed
 
-__all__ = ["BlockPanel", "block_panel"]
+__all__ = ["MOST_CELLS", "MOST_DONORS", "BlockPanel", "block_panel"]
 
-_MOST_CELLS, _MOST_DONORS = 4_000_000, 2_000
+MOST_CELLS, MOST_DONORS = 4_000_000, 2_000
+"""Number of units times periods, and of untreated units, up to which there is a panel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,8 @@ def _block_panel(plan: Plan) -> BlockPanel | Message:
         return reason
     units, unit = np.unique(sample.take(_codes(plan.data.unit)), return_inverse=True)
     periods, time = np.unique(sample.take(_codes(plan.data.time)), return_inverse=True)
-    if len(units) * len(periods) > _MOST_CELLS:
-        return Message("panel.too-many-cells-keep-units", units=len(units), periods=len(periods), limit=_MOST_CELLS)
+    if len(units) * len(periods) > MOST_CELLS:
+        return Message("panel.too-many-cells-keep-units", units=len(units), periods=len(periods), limit=MOST_CELLS)
     status = plan.treated(sample)
     if plan.data.post is not None:
         status = status * sample.take(plan.data.post)
@@ -118,9 +119,9 @@ def _too_many(unit: Codes, status: Vector, units: int) -> Message | None:
     if not status.any():
         return Message("panel.no-treated-row")
     donors = units - int(np.count_nonzero(np.bincount(unit, status, units)))
-    if donors <= _MOST_DONORS:
+    if donors <= MOST_DONORS:
         return None
-    return Message("panel.too-many-untreated-units", limit=_MOST_DONORS, untreated=donors)
+    return Message("panel.too-many-untreated-units", limit=MOST_DONORS, untreated=donors)
 
 
 def _codes(codes: Codes | None) -> Codes:

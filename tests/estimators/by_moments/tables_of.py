@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cqox.estimators import Data, Estimate, Plan, Settings, catalog, run
-from cqox.estimators.by_moments.catalog import BY_MOMENTS
-from cqox.estimators.by_moments.encoded import Encoded
+from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
+from cqox.estimators.by_moments.encoded import Encoded, StoredRows
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.numerics.moments import ArrayMoments, Column, Constant, Moments
@@ -17,6 +17,8 @@ from cqox.estimators.numerics.moments import ArrayMoments, Column, Constant, Mom
 type Source = Callable[[Mapping[str, np.ndarray]], Moments]
 
 ESTIMATORS = {estimator.name: estimator for estimator in catalog()}
+OVER_TIME = ("twfe", "interrupted_series", *OF_WHOLE_PANELS)
+"""Estimates of units in periods."""
 
 
 def study(
@@ -162,6 +164,34 @@ def series(periods: int = 30, *, weights: bool = False, clusters: int = 0) -> Da
     )  # fmt: skip
 
 
+def block(units: int = 24, periods: int = 12, *, treated: int = 1, start: int = 8, missing: bool = True) -> Data:
+    """Rows of units of which some start treatment together, and gaps.
+
+    Args:
+        units: number of units.
+        periods: number of periods.
+        treated: number of units that start.
+        start: the period in which they do.
+        missing: True to leave out rows and values.
+    """
+    data = panel(units, periods, starts=(start,), treated=0.0, missing=False)
+    rng = np.random.default_rng(7)
+    loading, factor = rng.normal(size=(units, 3)), rng.normal(size=(3, periods)).cumsum(axis=1)
+    status = ((data.unit < treated) & (data.time >= start)).astype(np.float64)
+    y = (loading @ factor)[data.unit, data.time] + 2.0 * status + 0.2 * rng.normal(size=data.n)
+    if missing:
+        y[(data.unit % 10 == 9) & (data.time == data.unit % periods)] = np.nan
+    key = rng.integers(0, 2**63, units).astype(np.uint64)[data.unit]
+    labels = tuple(f"unit {number}" for number in range(units))
+    data = replaced(data, y=y, treatment=status, row_key=key, unit_labels=labels)
+    return data.rows(np.flatnonzero((data.unit % 10 != 8) | (data.time > 2))) if missing else data
+
+
+def panel_for(name: str, **design: int) -> Data:
+    """Rows of units in periods, for an estimate by its name."""
+    return block(**design) if name in OF_WHOLE_PANELS else panel(**design)
+
+
 def without_covariates(data: Data) -> Data:
     """The same rows, and nothing to adjust for."""
     names = {role: words for role, words in data.names.items() if "covariates" not in role}
@@ -171,7 +201,7 @@ def without_covariates(data: Data) -> Data:
 
 def columns_of(data: Data) -> dict[str, np.ndarray]:
     """The columns of the table that holds these rows."""
-    columns = {"y": data.y, "key": data.row_key.astype(np.int64)}
+    columns = {"y": data.y, "key": data.row_key.astype(np.int64), "row": np.arange(data.n)}
     if data.treatment is not None:
         columns["t"] = data.treatment
     columns |= {f"x{column}": values for column, values in enumerate(data.covariates.T)}
@@ -207,6 +237,7 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
         unit=Column("u") if data.unit is not None else None,
         time=Column("when") if data.time is not None else None,
         row_key=Column("key"),
+        stored=StoredRows(number=Column("row"), read=lambda numbers, _: data.rows(numbers)),
     )
 
 

@@ -118,7 +118,7 @@ def test_what_is_no_block_is_refused_by_its_reason() -> None:
 
 
 def test_panels_beyond_the_limits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_DONORS", 3)
+    monkeypatch.setattr(module, "MOST_DONORS", 3)
     assert refusal(block()) == "panel.too-many-untreated-units"
-    monkeypatch.setattr(module, "_MOST_CELLS", 29)
+    monkeypatch.setattr(module, "MOST_CELLS", 29)
     assert refusal(block()) == "panel.too-many-cells-keep-units"

@@ -1,0 +1,142 @@
+"""Panels whose estimates need all rows: the numbers, and the choice of the primary estimate, are those of memory."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cqox.analysis import chosen, engine_sample, in_engine
+from cqox.analysis.engine_sample import stored_rows
+from cqox.analysis.run import Finished, analyze
+from cqox.contract import AnalyzeRequest, parse_model
+from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
+from cqox.estimators import Estimate, Plan
+from cqox.estimators.by_moments import blocks
+from cqox.estimators.checkpoint import abandonable
+from cqox.estimators.synthetic import synthetic_control
+from tests.estimators.by_moments.tables_of import numbers
+
+FIELDS = ("estimate", "standard_error", "ci_lower", "ci_upper", "p_value", "n", "n_effective", "diagnostics")
+MAPPING: dict[str, object] = {"y": "y", "treatment": "t", "unit_id": "unit", "time": "when"}
+
+
+@pytest.fixture(autouse=True)
+def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 100)
+
+
+def stored(folder: Path, *, units: int, periods: int, treated: int, **columns: object) -> Path:
+    rng = np.random.default_rng(5)
+    unit, time = (each.ravel() for each in np.meshgrid(np.arange(units), np.arange(periods), indexing="ij"))
+    status = (unit < treated) & (time >= periods * 2 // 3)
+    loading, factor = rng.normal(size=(units, 2)), rng.normal(size=(2, periods)).cumsum(axis=1)
+    y = (loading @ factor)[unit, time] + 2.0 * status + 0.2 * rng.normal(size=len(unit))
+    y[5::97] = np.nan
+    frame = pl.DataFrame(
+        {"y": y, "t": status.astype(int), "unit": [f"州 {number}" for number in unit], "when": time + 2001, **columns}
+    ).sample(fraction=1.0, shuffle=True, seed=1)
+    frame.write_csv(folder / "p.csv")
+    write_parquet(read_table(folder / "p.csv", name="p", limits=Limits(), options=ReadOptions()), folder / "p.parquet")
+    return folder / "p.parquet"
+
+
+def run(path: Path, engine: str, mapping: dict[str, object], names: list[str]) -> Finished:
+    request = parse_model(
+        AnalyzeRequest, {"dataset_id": "d", "mapping": mapping, "options": {"engine": engine, "estimators": names}}
+    )
+    return analyze(path, request, threads=1, on_step=lambda _: None)
+
+
+def same(path: Path, mapping: dict[str, object], names: list[str]) -> Finished:
+    memory, engine = (run(path, each, mapping, names) for each in ("memory", "duckdb"))
+    assert engine.engine.startswith("duckdb ")
+    for left, right in zip(engine.report["estimates"], memory.report["estimates"], strict=True):
+        assert left["reason"] == right["reason"]
+        ours, theirs = (dict(numbers({field: one[field] for field in FIELDS})) for one in (left, right))
+        assert ours.keys() == theirs.keys()
+        for place, value in ours.items():
+            assert value == pytest.approx(theirs[place], rel=1e-8, abs=1e-10), (left["name"], place)
+        assert left["warnings"] == right["warnings"]
+        assert left["diagnostics"].get("notes") == right["diagnostics"].get("notes")
+    assert engine.report["decision"]["primary"] == memory.report["decision"]["primary"]
+    return engine
+
+
+def days(count: int) -> list[str]:
+    return [str(date(2021, 11, 5) + timedelta(weeks=each)) for each in range(count)]
+
+
+def test_a_synthetic_control_of_words_in_years_is_of_all_rows(tmp_path: Path) -> None:
+    found = same(stored(tmp_path, units=20, periods=12, treated=1), MAPPING, ["synthetic_control", "synthetic_did"])
+    assert found.report["estimates"][0]["diagnostics"]["donor_weights"][0]["unit"].startswith("州")
+    assert found.report["decision"]["primary"].startswith("synthetic")
+
+
+def test_a_synthetic_control_of_weeks_is_of_all_rows(tmp_path: Path) -> None:
+    path = stored(tmp_path, units=20, periods=12, treated=2, week=np.tile(days(12), 20))
+    same(path, {**MAPPING, "time": "week"}, ["synthetic_control_augmented", "synthetic_did"])
+
+
+def test_a_synthetic_control_after_an_intervention_is_of_all_rows(tmp_path: Path) -> None:
+    ever = np.repeat([1, 1, *([0] * 18)], 12)
+    path = stored(tmp_path, units=20, periods=12, treated=2, ever=ever)
+    same(path, {**MAPPING, "treatment": "ever", "intervention_time": 2009}, ["synthetic_did"])
+
+
+def test_an_estimate_that_all_rows_do_not_support_is_not_said_to_be_of_a_sample(tmp_path: Path) -> None:
+    found = same(stored(tmp_path, units=20, periods=12, treated=20), MAPPING, ["synthetic_control", "synthetic_did"])
+    for each in found.report["estimates"]:
+        assert each["status"] == "skipped"
+        assert "sample" not in each["reason"]
+
+
+class Abandoned(Exception):
+    """The client is gone."""
+
+
+def test_who_is_abandoned_reads_no_further_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, reads, gone = stored(tmp_path, units=20, periods=12, treated=1), list[int](), Abandoned()
+
+    def read(path: Path, rows: np.ndarray, names: object = None) -> pl.DataFrame:
+        reads.append(len(rows))
+        return stored_rows(path, rows, names)
+
+    def check() -> None:
+        if reads[1:] and reads[-1] == 100:
+            raise gone
+
+    monkeypatch.setattr(in_engine, "stored_rows", read)
+    with abandonable(check), pytest.raises(Abandoned):
+        run(path, "duckdb", MAPPING, ["synthetic_did"])
+    # The sample, the rows of which it lacks a level, and one of three parts of the panel.
+    assert reads[-1] == 100
+    assert sum(reads[1:]) < 237
+
+
+def test_the_panel_is_computed_once_and_needs_no_other_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = stored(tmp_path, units=20, periods=12, treated=1, x=np.arange(240.0) % 11, group=np.arange(240) // 12 % 4)
+    seen: list[int] = []
+    asked: list[tuple[int, list[str]]] = []
+
+    def read(path: Path, rows: np.ndarray, names: list[str] | None = None) -> pl.DataFrame:
+        found = stored_rows(path, rows, names)
+        asked.append((len(rows), found.columns))
+        return found
+
+    monkeypatch.setattr(in_engine, "stored_rows", read)
+    (entry,) = (each for each in synthetic_control.ESTIMATORS if each.name == "synthetic_did")
+    compute = entry.compute
+
+    def counted(plan: Plan) -> Estimate:
+        seen.append(plan.data.n)
+        return compute(plan)
+
+    counting = replace(entry, compute=counted)
+    monkeypatch.setitem(blocks._BY_NAME, "synthetic_did", counting)
+    monkeypatch.setattr(chosen, "catalog", lambda: (counting,))
+    run(path, "duckdb", {**MAPPING, "covariates": ["x"], "cluster": "group"}, ["synthetic_did"])
+    assert len(seen) == 1
+    assert {tuple(sorted(names)) for rows, names in asked[-3:]} == {("group", "t", "unit", "when", "y")}
