@@ -13,7 +13,7 @@ from cqox.analysis.time_roles import time_column
 from cqox.contract import Options, RoleMapping
 from cqox.contract.messages import Message
 from cqox.estimators.by_moments.encoded import MOST_PERIODS, Encoded, NotByMoments, StoredRows
-from cqox.estimators.numerics.moments import Column, Constant, Exp, Expr, Is, Moments, linear
+from cqox.estimators.numerics.moments import Column, Constant, Exp, Expr, Is, Known, Moments, case, linear, times
 
 __all__ = ["encoded"]
 
@@ -52,8 +52,7 @@ def encoded(
     """
     if options.missing == "indicator":
         raise NotByMoments(Message("by_moments.indicators"))
-    derived = "dose" in roles or {"time", "cohort"} <= roles.keys()
-    if not {"y", "reward"} & roles.keys() or ("treatment" not in roles and derived):
+    if not {"y", "reward"} & roles.keys() or ("treatment" not in roles and "dose" in roles):
         raise NotByMoments(Message("by_moments.no-treatment"))
     made = _Encoding(
         frame=frame, columns=with_categories(frame, columns, roles, options.categorical, []), roles=roles, beyond=beyond
@@ -128,7 +127,7 @@ class _Encoding:
     def treatment(self, options: Options, contrast: int) -> tuple[Expr, Expr | None]:
         """Return the treatment of a contrast, and the condition on its rows where it leaves levels out; or 0."""
         if "treatment" not in self.roles:
-            return Constant(0.0), None
+            return (self.started() if {"time", "cohort"} <= self.roles.keys() else Constant(0.0)), None
         name = str(self.roles["treatment"])
         series = self.frame[name]
         levels = _levels(series)
@@ -139,6 +138,23 @@ class _Encoding:
             return _indicator(name, level), None
         both = linear([(1.0, _indicator(name, level)), (1.0, _indicator(name, reference))])
         return _indicator(name, level), Is(both, "=", 1.0)
+
+    def started(self) -> Expr:
+        """Return 1 from the period in which a unit's treatment starts, else 0, as `prepare.started` does.
+
+        Raises:
+            NotByMoments: periods or starts are not what their columns hold: words, months as numbers, times of a day.
+        """
+        raw = [self.frame[str(self.roles[role])] for role in ("time", "cohort")]
+        time, start = (Column(each.name) for each in raw)
+        dated = raw[0].dtype == pl.Date and raw[1].dtype == pl.Date
+        numbers = raw[0].dtype.is_numeric() and raw[1].dtype.is_numeric()
+        if not dated and (not numbers or time_column(self.frame, self.roles).dtype != raw[0].dtype):
+            raise NotByMoments(Message("by_moments.no-treatment"))
+        after = Is(linear([(1.0, time), (-1.0, start)]), ">=", 0.0)
+        # Numbers from 0 down mean never, and so does a gap; of a row without a period it is not known.
+        on = after if dated else times(Is(start, ">", 0.0), after)
+        return case(Known((start,)), times(Constant(0.0), time), on)
 
     def columns_of(self, role: str) -> tuple[Expr, ...]:
         """Return one expression for each column of the role's design matrix."""

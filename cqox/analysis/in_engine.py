@@ -151,21 +151,22 @@ class InEngine:
     def _is_asked(self, estimator: Estimator, plan: Plan, mapped: Collection[str]) -> bool:
         """Return whether an estimate of all rows is to be tried."""
         if estimator.name in OF_WHOLE_PANELS:
-            return estimator.name in mapped and plan.data.treatment_kind in estimator.treatment
+            kinds = estimator.treatment if "treatment" in estimator.requires else (plan.data.treatment_kind,)
+            return estimator.name in mapped and plan.data.treatment_kind in kinds
         return reason_against(estimator, plan) is None
 
     def _arrays(self, contrast: int, numbers: Numbers, wanted: Collection[str]) -> Data:
         """Return the arrays of some roles of some rows of a contrast.
 
-        They are prepared next to the sample, in which every level of a column occurs.
+        Unless they are all rows, they are prepared next to the sample, in which every level of a column occurs.
         """
         here = self.opened
         roles = {role: names for role, names in here.roles.items() if role in wanted or role in _TREATMENTS}
-        frames = [self.frame.select(columns_of(roles))]
+        names = columns_of(roles)
+        frames = [] if len(numbers) == self.rows else [self.frame.select(names)]
         for start in range(0, len(numbers), engine_sample.SAMPLE_ROWS):
             checkpoint()
-            part = self.read(numbers[start : start + engine_sample.SAMPLE_ROWS], frames[0].columns)
-            frames.append(part.select(frames[0].columns))
+            frames.append(self.read(numbers[start : start + engine_sample.SAMPLE_ROWS], names).select(names))
         # Columns to match by may not be among those of the roles.
         options = here.options.model_copy(update={"match_exact": None})
         data = prepare(pl.concat(frames), here.columns, roles, options).contrasts[contrast].data

@@ -198,6 +198,61 @@ def test_sums_over_all_rows_are_those_in_memory_to_1e_8(run: InPlace, uploaded: 
     assert found.report["decision"]["primary"] == memory.report["decision"]["primary"]
 
 
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Path:
+    """A folder with rows of shops in years, also in the table `shops` of the server: some adopt, one changes late."""
+    rng = np.random.default_rng(7)
+    number, year = (each.ravel() for each in np.meshgrid(np.arange(400), np.arange(10), indexing="ij"))
+    start = np.array([4, 7, 99])[np.arange(400) % 3][number]
+    y = rng.normal(size=400)[number] + 0.3 * year + (year >= start) + rng.normal(size=4_000)
+    frame = pl.DataFrame(
+        {
+            "y": pl.Series(np.where(rng.random(4_000) < 0.02, np.nan, y)).fill_nan(None),
+            "shop": [f"店 {each}" for each in number],
+            "year": year + 2001,
+            "on": (year >= start).astype(int),
+            "late": ((number == 11) & (year >= 8)).astype(int),
+            "first": np.where(start < 10, start + 2001, 0),
+        }
+    ).sample(fraction=0.95, shuffle=True, seed=2)
+    folder = tmp_path_factory.mktemp("shops")
+    frame.write_parquet(folder / "a.parquet", row_group_size=900)
+    frame.write_csv(folder / "a.csv", null_value="NA")
+    server.execute('create table shops (y float8, shop text, year int, "on" int, late int, first int)')
+    with psycopg.connect(server.url) as connection, connection.cursor() as cursor:
+        with cursor.copy(b"copy shops from stdin (format csv)") as copy:
+            copy.write(frame.write_csv(include_header=False).encode())
+    stored = read_table(folder / "a.parquet", name="a", limits=Limits(), options=ReadOptions())
+    write_parquet(stored, folder / "stored")
+    return folder
+
+
+@pytest.mark.parametrize("where", ["parquet", "csv", "postgres"])
+@pytest.mark.parametrize(
+    ("role", "column", "names"),
+    [
+        ("treatment", "on", ["did_callaway_santanna", "did_imputation"]),
+        ("cohort", "first", ["did_callaway_santanna", "did_imputation", "twfe"]),
+        ("treatment", "late", ["synthetic_did"]),
+    ],
+)
+def test_panels_of_all_rows_are_those_in_memory_to_1e_8(
+    shops: Path, server: Postgres, where: str, role: str, column: str, names: list[str]
+) -> None:
+    mapping = {"y": "y", "unit_id": "shop", "time": "year", role: column}
+    runs = {"parquet": in_files, "csv": in_csv, "postgres": partial(in_postgres, server, table="public.shops")}
+    found = runs[where](shops, mapping, estimators=names)
+    memory = analyze(shops / "stored", request(mapping, engine="memory", estimators=names), threads=2, on_step=print)
+    for ours, theirs in zip(found.report["estimates"], memory.report["estimates"], strict=True):
+        assert ours["estimate"] is not None
+        assert not sampled(ours)
+        left, right = (dict(numbers({field: one[field] for field in FIELDS})) for one in (ours, theirs))
+        assert left.keys() == right.keys()
+        for place, value in left.items():
+            assert value == pytest.approx(right[place], rel=1e-8, abs=1e-9), (ours["name"], place)
+    assert found.report["decision"]["primary"] == memory.report["decision"]["primary"]
+
+
 def test_what_sums_cannot_give_is_of_the_same_sample_in_every_run_and_says_so(run: InPlace) -> None:
     first, second = (run(MAPPING, estimators=["psm_ate", "dml_plr"], key="id").report for _ in range(2))
     matched = next(each for each in first["estimates"] if each["name"] == "psm_ate")

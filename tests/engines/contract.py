@@ -44,6 +44,8 @@ PANELS: list[tuple[str, dict[str, int]]] = [
     ("twfe", {"weights": True}),
     ("twfe", {"clusters": 12}),
     ("synthetic_did", {"treated": 2}),
+    ("did_callaway_santanna", {"weights": True}),
+    ("did_imputation", {"clusters": 40}),
 ]
 """The same of panels."""
 

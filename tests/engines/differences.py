@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 
 from cqox.estimators import Data, Estimate, Plan, Settings, run
-from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
+from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.numerics.moments import Moments
 from tests.estimators.by_moments.tables_of import (
     ESTIMATORS,
     OVER_TIME,
+    STAGGERED,
+    SYNTHETIC,
     block,
     figures,
     over_time,
@@ -37,11 +39,11 @@ def _studies() -> Iterable[tuple[Data, list[str]]]:
     for design in _DESIGNS:
         others = [name for name in BY_MOMENTS if name not in ("iv_wald", *OVER_TIME)]
         yield over_time(study(**design, instruments=2)), others
-        yield panel(**design), ["twfe"]
+        yield panel(**design), ["twfe", *STAGGERED]
         yield series(**design), ["interrupted_series"]
         yield without_covariates(study(**design, instruments=1)), ["iv_wald"]
     for units in (1, 11):
-        yield block(treated=units), sorted(OF_WHOLE_PANELS)
+        yield block(treated=units), list(SYNTHETIC)
 
 
 def largest_differences(store: Callable[[pl.DataFrame], Moments]) -> dict[str, float]:

@@ -20,11 +20,12 @@ from cqox.estimators.panel.block_panel import MOST_CELLS, MOST_DONORS, block_pan
 from cqox.estimators.plan import Plan
 from cqox.estimators.synthetic.synthetic_control import ESTIMATORS
 
-__all__ = ["of_read_rows", "synthetic"]
+__all__ = ["ALL_ROWS", "of_read_rows", "synthetic"]
 
 _BY_NAME = {each.name: each for each in ESTIMATORS}
-_ALL_ROWS = 2.0**53
-_ROLES = ("y", "treatment", "unit_id", "time", "post", "intervention_time", "cluster")
+ALL_ROWS = 2.0**53
+"""More than the number of any row."""
+_ROLES = ("y", "treatment", "unit_id", "time", "cohort", "post", "intervention_time", "cluster")
 """The roles of a panel; placebos are drawn by cluster, where one is mapped, else by unit."""
 
 
@@ -77,7 +78,7 @@ def _read(tables: Tables) -> Plan:
         raise NotByMoments(Message("by_moments.not-summed"))
     rows = tables.complete("y", "treatment", "unit_id", "time", "post")
     _check_size(tables, rows)
-    numbers = rows.source.fetch({"row": stored.number}, stored.number, _ALL_ROWS)["row"]
+    numbers = rows.source.fetch({"row": stored.number}, stored.number, ALL_ROWS)["row"]
     plan = Plan(stored.read(numbers.astype(np.int64), _ROLES), pilot.settings)
     panel = block_panel(plan)
     if isinstance(panel, Message) and panel.code == "panel.repeated-rows":

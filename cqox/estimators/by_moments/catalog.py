@@ -10,6 +10,7 @@ from cqox.estimators.by_moments import (
     instruments,
     regression,
     series,
+    staggered,
     two_by_two,
     two_way,
     weighting,
@@ -40,6 +41,8 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "iv_wald": partial(instruments.k_class, name="iv_wald"),
     "did_2x2": two_by_two.did_2x2,
     "twfe": two_way.twfe,
+    "did_callaway_santanna": partial(staggered.staggered, name="did_callaway_santanna"),
+    "did_imputation": partial(staggered.staggered, name="did_imputation"),
     "interrupted_series": series.interrupted_series,
     "synthetic_control": partial(blocks.synthetic, name="synthetic_control"),
     "synthetic_control_augmented": partial(blocks.synthetic, name="synthetic_control_augmented"),
@@ -49,5 +52,13 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
 CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv"})
 """Those of them that need folds."""
 
-OF_WHOLE_PANELS = frozenset({"synthetic_control", "synthetic_control_augmented", "synthetic_did"})
+OF_WHOLE_PANELS = frozenset(
+    {
+        "did_callaway_santanna",
+        "did_imputation",
+        "synthetic_control",
+        "synthetic_control_augmented",
+        "synthetic_did",
+    }
+)
 """Those of them that a sample of the rows says nothing of: whether they apply follows from all rows."""

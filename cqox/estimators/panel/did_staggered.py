@@ -34,7 +34,7 @@ from cqox.estimators.panel.unit_errors import unit_clusters, unit_covariance, un
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample
 
-__all__ = ["ESTIMATORS", "EventStudy", "event_study"]
+__all__ = ["ESTIMATORS", "EventStudy", "event_study", "rule_of"]
 
 _FAMILY = "did_staggered"
 
@@ -207,7 +207,20 @@ def _imputed_family(
     )  # fmt: skip
 
 
+def rule_of(name: str) -> object:
+    """Return the key under which a plan shares the reason why one of these estimators does not apply, or None."""
+    return "rule", name
+
+
 def _group_time_rule(plan: Plan) -> Message | None:
+    return plan.share(rule_of("did_callaway_santanna"), lambda: _against_group_times(plan))
+
+
+def _imputation_rule(plan: Plan) -> Message | None:
+    return plan.share(rule_of("did_imputation"), lambda: _against_imputation(plan))
+
+
+def _against_group_times(plan: Plan) -> Message | None:
     panel = comparisons(plan).panel
     unit_clusters(plan, panel)
     reason = only_panel_effects(plan, panel.sample)
@@ -219,7 +232,7 @@ def _group_time_rule(plan: Plan) -> Message | None:
     return None
 
 
-def _imputation_rule(plan: Plan) -> Message | None:
+def _against_imputation(plan: Plan) -> Message | None:
     panel = staggered_panel(plan)
     unit_clusters(plan, panel)
     return only_panel_effects(plan, panel.sample)

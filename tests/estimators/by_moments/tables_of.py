@@ -17,6 +17,8 @@ from cqox.estimators.numerics.moments import ArrayMoments, Column, Constant, Mom
 type Source = Callable[[Mapping[str, np.ndarray]], Moments]
 
 ESTIMATORS = {estimator.name: estimator for estimator in catalog()}
+STAGGERED = ("did_callaway_santanna", "did_imputation")
+SYNTHETIC = tuple(sorted(OF_WHOLE_PANELS.difference(STAGGERED)))
 OVER_TIME = ("twfe", "interrupted_series", *OF_WHOLE_PANELS)
 """Estimates of units in periods."""
 
@@ -189,7 +191,7 @@ def block(units: int = 24, periods: int = 12, *, treated: int = 1, start: int = 
 
 def panel_for(name: str, **design: int) -> Data:
     """Rows of units in periods, for an estimate by its name."""
-    return block(**design) if name in OF_WHOLE_PANELS else panel(**design)
+    return block(**design) if name in SYNTHETIC else panel(**design)
 
 
 def without_covariates(data: Data) -> Data:

@@ -7,14 +7,23 @@ from cqox.contract.messages import of
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Estimate, Plan, Settings
 from cqox.estimators.by_moments import blocks
-from cqox.estimators.by_moments.catalog import OF_WHOLE_PANELS
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.panel.block_panel import BlockPanel, block_panel
-from tests.estimators.by_moments.tables_of import block, both, encoded, in_arrays, panel, replaced, same, tables
+from tests.estimators.by_moments.tables_of import (
+    SYNTHETIC,
+    block,
+    both,
+    encoded,
+    in_arrays,
+    panel,
+    replaced,
+    same,
+    tables,
+)
 
-NAMES = sorted(OF_WHOLE_PANELS)
+NAMES = sorted(SYNTHETIC)
 
 
 def by_post(data: Data) -> Data:
