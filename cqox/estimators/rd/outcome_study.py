@@ -1,5 +1,7 @@
 """The studies of the mapped outcome: sharp, and with the treatment as fuzzy, at the requested bandwidths."""
 
+import numpy as np
+
 from cqox.estimators.data import Matrix
 from cqox.estimators.plan import Plan
 from cqox.estimators.rd.bandwidth import Bandwidths
@@ -57,9 +59,10 @@ def _given(plan: Plan, score: Score) -> Bandwidths | None:
 
 
 def _covariates(plan: Plan, sample: Sample) -> Matrix | None:
-    """Return (c, n) the linearly independent covariates; None where there are none."""
+    """Return (c, n) the linearly independent covariates from their means; None where there are none."""
     if not plan.has("covariates"):
         return None
     frame = plan.frame("x", sample)
     matrix = frame.matrix[1 : frame.at["x"].stop]
-    return matrix if len(matrix) else None
+    # The lines are those of the centre, and so is the linearised ratio: that of the frame depends on the order of rows.
+    return np.asarray(matrix - matrix.mean(axis=1, keepdims=True)) if len(matrix) else None

@@ -33,3 +33,12 @@ def test_requested_bandwidths_are_in_units_of_the_score(fuzzy: bool) -> None:
     assert every.sides[0].kernel == "uniform"
     assert every.order == 2
     assert np.ptp(every.sides[0].window(every.bandwidths.h).weights) == 0
+
+
+@pytest.mark.parametrize("fuzzy", [False, True])
+def test_the_order_of_rows_moves_neither_the_lines_nor_the_bandwidths(fuzzy: bool) -> None:
+    data, of = discontinuity(3_000, fuzzy=fuzzy), fuzzy_study if fuzzy else sharp_study
+    found, sorted_ = (of(Plan(each, Settings())) for each in (data, data.rows(np.argsort(data.running))))
+    np.testing.assert_allclose(sorted_.jump.intercepts, found.jump.intercepts, rtol=1e-10)
+    assert sorted_.bandwidths.h == pytest.approx(found.bandwidths.h, rel=1e-12)
+    assert sorted_.jump.plain == pytest.approx(found.jump.plain, rel=1e-12)
