@@ -131,6 +131,15 @@ class SqlMoments:
         statement = f"select {_numbered(others)} from {written.rows} where {first} < {limit} order by {first}"
         return dict(zip(columns, self.engine.read(statement), strict=True))
 
+    def rows(self, columns: Mapping[str, Expr], codes: Mapping[str, Column]) -> Mapping[str, Vector]:
+        """Return some columns of all rows, and the places of others among their values."""
+        written = self._written([*codes.values(), *columns.values()], groups=len(codes))
+        texts = list(written.texts)
+        for number, text in enumerate(texts[: len(codes)]):
+            texts[number] = f"case when {text} is not null then dense_rank() over (order by {text}) end"
+        found = self.engine.read(f"select {_numbered(texts)} from {written.rows}")
+        return dict(zip((*codes, *columns), found, strict=True))
+
     def _pieces[Value](self, values: Sequence[Value], others: int = 0) -> list[Sequence[Value]]:
         """Return the values that each of some statements asks for, next to a number of other columns."""
         most = self.engine.dialect.most_values - others

@@ -242,6 +242,29 @@ class MomentsContract:
         for name in ("z", "t", "word"):
             np.testing.assert_allclose(found[0][name][order[0]], found[1][name][order[1]], rtol=1e-14)
 
+    def test_columns_of_all_rows_are_read_with_codes_of_others(self, moments: Moments, arrays: Moments) -> None:
+        columns = {"x": X[1], "z": STANDARD[0], "t": T, "it": Is(WORD, "=", "it's")}
+        codes = {name: Column(name) for name in ("word", "group", "day", "flag", "small")}
+        found = [each.where(Is(X[0], "<", 1.0)).rows(columns, codes) for each in (moments, arrays)]
+        order = [np.argsort(each["z"]) for each in found]
+        assert [set(each) for each in found] == [{*columns, *codes}] * 2
+        assert len(found[0]["z"]) == len(found[1]["z"]) < ROWS
+        for name in columns:
+            ours, theirs = (each[name][places] for each, places in zip(found, order, strict=True))
+            np.testing.assert_allclose(ours, theirs, rtol=1e-14)
+        for name in codes:
+            ours, theirs = (each[name][places] for each, places in zip(found, order, strict=True))
+            np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
+            known = ~np.isnan(theirs)
+            pairs = np.unique(np.stack([ours[known], theirs[known]]), axis=1)
+            assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1], name
+        assert np.isnan(found[0]["word"]).any()
+        assert np.isnan(found[0]["x"]).any()
+
+    def test_no_row_has_no_columns(self, moments: Moments) -> None:
+        nothing = moments.where(Is(X[0], ">", 1e9)).rows({"y": Y}, {"word": WORD})
+        assert {name: len(values) for name, values in nothing.items()} == {"y": 0, "word": 0}
+
     def test_no_row_has_sums_of_zero(self, moments: Moments) -> None:
         nothing = moments.where(Is(X[0], ">", 1e9))
         assert nothing.count() == 0

@@ -1,8 +1,8 @@
 """Sums over the rows of a table that need not be in memory: expressions of columns, and the sums that estimators ask
 for.
 
-An estimator that is written against `Moments` never sees a row. `ArrayMoments` sums arrays in memory; the SQL of
-`cqox.engines` sums where the data are.
+An estimator that is written against `Moments` sees no row but by the few columns that it asks for. `ArrayMoments` sums
+arrays in memory; the SQL of `cqox.engines` sums where the data are.
 """
 
 from cqox.estimators.numerics.moments.arrays import ArrayMoments

@@ -122,6 +122,16 @@ class ArrayMoments:
         chosen = chosen[np.argsort(keys[chosen], kind="stable")]
         return {name: self._whole(column)[chosen] for name, column in columns.items()}
 
+    def rows(self, columns: Mapping[str, Expr], codes: Mapping[str, Column]) -> Mapping[str, Vector]:
+        """Return some columns of all rows, and the places of others among their values."""
+        found = {name: self._whole(column) for name, column in columns.items()}
+        for name, column in codes.items():
+            values = self._column(column.name)
+            places = _coded(values)[1].astype(np.float64)
+            places[_missing(values)] = np.nan
+            found[name] = places
+        return found
+
     def _groups(self, by: Sequence[Expr]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return (g, b) the distinct values of the grouping expressions, and (n,) the group of each row."""
         if not by:

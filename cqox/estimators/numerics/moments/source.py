@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
-from cqox.estimators.numerics.moments.expressions import Expr
+from cqox.estimators.numerics.moments.expressions import Column, Expr
 
 __all__ = ["Groups", "Moments", "Totals"]
 
@@ -42,7 +42,7 @@ class Totals:
 
 
 class Moments(Protocol):
-    """A table of which only sums are known.
+    """A table of which only sums are known, and the few columns that are read.
 
     Rows in which an expression is missing must be left out with `where` before they are summed. Each method reads the
     table once. Cancellation and errors of an engine pass through as they are.
@@ -101,5 +101,15 @@ class Moments(Protocol):
             columns: expressions by the names to return them under.
             key: a number of each row.
             below: the limit.
+        """
+        ...
+
+    def rows(self, columns: Mapping[str, Expr], codes: Mapping[str, Column]) -> Mapping[str, Vector]:
+        """Return some columns of all rows, in any order: for few columns of a number of rows that memory holds.
+
+        Args:
+            columns: expressions by the names to return them under; NaN where a value is missing.
+            codes: columns of any type by other names: the place of a row's value in the order of all values of these
+                rows, from any number on; NaN where it is missing.
         """
         ...
