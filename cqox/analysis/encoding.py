@@ -75,6 +75,7 @@ def encoded(
         clusters=tuple(Column(name) for name in names_in(roles.get("cluster", ()))),
         unit=made.one("unit_id"),
         time=made.period(),
+        running=made.one("running"),
         row_key=None if fold_key is None else Column(fold_key),
         units_repeat=units_repeat,
         stored=stored,

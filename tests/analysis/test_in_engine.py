@@ -48,6 +48,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "quarter": 2018 + np.arange(ROWS) % 20 // 4 + np.arange(ROWS) % 4 / 4,
             "turn": [f"W{number % 20 + 1}" for number in range(ROWS)],
             "late": (np.arange(ROWS) % 20 >= 12).astype(int),
+            "share": rng.uniform(0.5, 2.0, ROWS),
+            "score": np.floor(40 * x[:, 0]),
+            "passed": (np.floor(40 * x[:, 0]) >= 7).astype(int),
+            "asked": np.where(rng.random(ROWS) < 0.8, np.floor(40 * x[:, 0]) >= 7, rng.random(ROWS) < 0.5).astype(int),
             "on": ((np.arange(ROWS) % 3 == 2) & (np.arange(ROWS) // 6 % 2 == 1)).astype(int),
         }
     )
@@ -95,6 +99,9 @@ MAPPINGS = {
     "words as periods": {"y": "y", "treatment": "on", "covariates": ["x1"], "unit_id": "name", "time": "week"},
     "a series": {"y": "y", "covariates": ["x0"], "time": "quarter", "intervention_time": 2021, "weights": "w"},
     "a series of words": {"y": "y", "treatment": "late", "unit_id": "unit", "time": "turn"},
+    "a score": {"y": "y", "running": "x0", "cutoff": 0.2, "covariates": ["x1", "region"], "weights": "share"},
+    "a score of whole numbers": {"y": "y", "treatment": "passed", "running": "score", "cutoff": 7, "cluster": ["name"]},
+    "a score that some follow": {"y": "y", "treatment": "asked", "running": "x0", "cutoff": 0.175, "unit_id": "unit"},
     "an amount": {"y": "y", "treatment": "dose", "covariates": ["x0", "x1"], "unit_id": "unit"},
 }
 

@@ -28,6 +28,7 @@ ROWS = 6_000
 FIELDS = ("estimate", "standard_error", "ci_lower", "ci_upper", "n", "n_effective", "diagnostics")
 MAPPING: dict[str, object] = {"y": "y", "treatment": "t", "covariates": ["x0", "x1", "region", "flag", "at"]}
 UNITS = {**MAPPING, "unit_id": "unit"}
+SCORE = {"y": "y", "running": "x0", "cutoff": 0.2, "covariates": ["x1", "region", "flag"], "cluster": ["unit"]}
 
 type InPlace = Callable[..., Finished]
 
@@ -179,9 +180,12 @@ def test_columns_have_kinds_and_those_that_cannot_be_analysed_come_last_with_the
     assert theirs[-1] == {"name": "extra", "kind": None, "type": "jsonb"}
 
 
-def test_sums_over_all_rows_are_those_in_memory_to_1e_8(run: InPlace, uploaded: Path) -> None:
-    memory = analyze(uploaded, request(UNITS, engine="memory"), threads=2, on_step=lambda _: None)
-    found = run(UNITS)
+@pytest.mark.parametrize("mapping", [UNITS, SCORE], ids=["units", "score"])
+def test_sums_over_all_rows_are_those_in_memory_to_1e_8(
+    run: InPlace, uploaded: Path, mapping: Mapping[str, object]
+) -> None:
+    memory = analyze(uploaded, request(mapping, engine="memory"), threads=2, on_step=lambda _: None)
+    found = run(mapping)
     assert found.engine.startswith(("duckdb ", "postgresql "))
     assert found.rows == ROWS
     theirs = {each["name"]: each for each in memory.report["estimates"] if each["estimate"] is not None}
@@ -189,7 +193,7 @@ def test_sums_over_all_rows_are_those_in_memory_to_1e_8(run: InPlace, uploaded: 
         each["name"]: each for each in found.report["estimates"] if each["estimate"] is not None and not sampled(each)
     }
     assert ours.keys() == theirs.keys() & BY_MOMENTS.keys()
-    assert "dml_plr" in ours
+    assert ("dml_plr" if mapping is UNITS else "rd_local_linear") in ours
     for name, each in ours.items():
         left, right = (dict(numbers({field: one[field] for field in FIELDS})) for one in (each, theirs[name]))
         assert left.keys() <= right.keys()

@@ -48,6 +48,13 @@ PANELS: list[tuple[str, dict[str, int]]] = [
     ("did_imputation", {"clusters": 40}),
 ]
 """The same of panels."""
+CUTOFFS: list[tuple[str, dict[str, int]]] = [
+    ("rd_local_linear", {}),
+    ("rd_local_linear", {"clusters": 60, "weights": True}),
+    ("rd_fuzzy", {"fuzzy": True, "clusters": 60}),
+    ("rd_density_test", {}),
+]
+"""The same of rows around a cutoff."""
 
 
 def table(seed: int = 0) -> pl.DataFrame:

@@ -11,10 +11,10 @@ from cqox.engines import ClickHouseEngine, SourceColumn, SqlMoments
 from cqox.estimators import Settings
 from cqox.estimators.numerics.moments import Column, Is, Known, Moments
 from tests.engines import opened
-from tests.engines.contract import ESTIMATES, PANELS, MomentsContract, table
+from tests.engines.contract import CUTOFFS, ESTIMATES, PANELS, MomentsContract, table
 from tests.engines.opened import Store
 from tests.engines.stored import in_clickhouse
-from tests.estimators.by_moments.tables_of import both, panel_for, same, study
+from tests.estimators.by_moments.tables_of import around_cutoff, both, panel_for, same, study
 
 COLUMNS = {
     "x": SourceColumn(name="x", kind="number", floating=True),
@@ -50,6 +50,11 @@ def test_estimates_are_those_of_the_rows_in_memory(store: Store, name: str, desi
 @pytest.mark.parametrize(("name", "design"), PANELS)
 def test_estimates_of_panels_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
     same(*both(name, panel_for(name, **design), Settings(), lambda columns: store(pl.DataFrame(columns))))
+
+
+@pytest.mark.parametrize(("name", "design"), CUTOFFS)
+def test_estimates_at_a_cutoff_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
+    same(*both(name, around_cutoff(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
 
 
 def test_columns_without_nulls_are_read_as_those_with_them(engine: ClickHouseEngine) -> None:

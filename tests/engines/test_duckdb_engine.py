@@ -12,9 +12,9 @@ from cqox.estimators import Settings
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.estimators.numerics.moments import Column, Constant, Known, Moments
 from tests.engines import opened
-from tests.engines.contract import PANELS
+from tests.engines.contract import CUTOFFS, PANELS
 from tests.engines.stored import stored
-from tests.estimators.by_moments.tables_of import OVER_TIME, both, panel_for, same, study
+from tests.estimators.by_moments.tables_of import AT_CUTOFF, OVER_TIME, around_cutoff, both, panel_for, same, study
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
         yield engine
 
 
-@pytest.mark.parametrize("name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", *OVER_TIME)])
+@pytest.mark.parametrize(
+    "name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", *OVER_TIME, *AT_CUTOFF)]
+)
 @pytest.mark.parametrize("design", [{}, {"clusters": 300, "weights": True}])
 def test_estimates_are_those_of_the_rows_in_memory(
     engine: DuckDBEngine, tmp_path: Path, design: dict[str, bool], name: str
@@ -43,6 +45,16 @@ def test_estimates_of_panels_are_those_of_the_rows_in_memory(
         return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
 
     same(*both(name, panel_for(name, **design), Settings(), source))
+
+
+@pytest.mark.parametrize(("name", "design"), CUTOFFS)
+def test_estimates_at_a_cutoff_are_those_of_the_rows_in_memory(
+    engine: DuckDBEngine, tmp_path: Path, name: str, design: dict[str, int]
+) -> None:
+    def source(columns: dict[str, np.ndarray]) -> Moments:
+        return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
+
+    same(*both(name, around_cutoff(**design), Settings(), source))
 
 
 def test_the_same_statement_gives_the_same_bytes_on_two_threads(engine: DuckDBEngine, tmp_path: Path) -> None:

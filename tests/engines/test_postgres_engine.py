@@ -16,10 +16,10 @@ from cqox.estimators.by_moments.propensity import propensity
 from cqox.estimators.numerics.moments import Column, Known, Moments, linear
 from cqox.estimators.numerics.portable_folds import MISSING_KEY, whole_number_keys
 from tests.engines import opened
-from tests.engines.contract import ESTIMATES, PANELS, MomentsContract, table
+from tests.engines.contract import CUTOFFS, ESTIMATES, PANELS, MomentsContract, table
 from tests.engines.opened import Store
 from tests.engines.stored import in_postgres
-from tests.estimators.by_moments.tables_of import both, panel_for, replaced, same, study, tables
+from tests.estimators.by_moments.tables_of import around_cutoff, both, panel_for, replaced, same, study, tables
 from tests.servers import Postgres, running
 from tests.waiting import wait_until
 
@@ -59,6 +59,11 @@ def test_estimates_are_those_of_the_rows_in_memory(store: Store, name: str, desi
 @pytest.mark.parametrize(("name", "design"), PANELS)
 def test_estimates_of_panels_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
     same(*both(name, panel_for(name, **design), Settings(), lambda columns: store(pl.DataFrame(columns))))
+
+
+@pytest.mark.parametrize(("name", "design"), CUTOFFS)
+def test_estimates_at_a_cutoff_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
+    same(*both(name, around_cutoff(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
 
 
 def test_more_sums_than_an_answer_has_columns(store: Store) -> None:

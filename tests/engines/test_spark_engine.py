@@ -11,10 +11,10 @@ from cqox.engines import SparkEngine
 from cqox.estimators import Settings
 from cqox.estimators.numerics.moments import Moments
 from tests.engines import opened
-from tests.engines.contract import ESTIMATES, PANELS, MomentsContract, table
+from tests.engines.contract import CUTOFFS, ESTIMATES, PANELS, MomentsContract, table
 from tests.engines.opened import Store
 from tests.engines.stored import in_spark
-from tests.estimators.by_moments.tables_of import both, panel_for, same, study
+from tests.estimators.by_moments.tables_of import around_cutoff, both, panel_for, same, study
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def test_estimates_are_those_of_the_rows_in_memory(store: Store, name: str, desi
 @pytest.mark.parametrize(("name", "design"), PANELS)
 def test_estimates_of_panels_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
     same(*both(name, panel_for(name, **design), Settings(), lambda columns: store(pl.DataFrame(columns))))
+
+
+@pytest.mark.parametrize(("name", "design"), CUTOFFS)
+def test_estimates_at_a_cutoff_are_those_of_the_rows_in_memory(store: Store, name: str, design: dict[str, int]) -> None:
+    same(*both(name, around_cutoff(**design), Settings(), lambda columns: store(pl.DataFrame(columns))))
 
 
 @pytest.mark.parametrize("setting", ["spark.sql.ansi.enabled", "spark.sql.parser.escapedStringLiterals"])

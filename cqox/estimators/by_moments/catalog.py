@@ -1,10 +1,11 @@
-"""The estimates that sums over the rows can give, by their names in the catalog."""
+"""The estimates that sums over the rows, or a few of their columns, can give, by their names in the catalog."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from cqox.estimators.by_moments import (
     blocks,
+    discontinuity,
     double_ml,
     doubly_robust,
     instruments,
@@ -44,6 +45,9 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "did_callaway_santanna": partial(staggered.staggered, name="did_callaway_santanna"),
     "did_imputation": partial(staggered.staggered, name="did_imputation"),
     "interrupted_series": series.interrupted_series,
+    "rd_local_linear": discontinuity.sharp,
+    "rd_fuzzy": discontinuity.fuzzy,
+    "rd_density_test": discontinuity.density,
     "synthetic_control": partial(blocks.synthetic, name="synthetic_control"),
     "synthetic_control_augmented": partial(blocks.synthetic, name="synthetic_control_augmented"),
     "synthetic_did": partial(blocks.synthetic, name="synthetic_did"),

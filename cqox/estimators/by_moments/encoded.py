@@ -56,6 +56,7 @@ class Encoded:
         clusters: columns of any type.
         unit: a column of any type.
         time: the period, a number that orders periods; None where none is mapped, or its words are too many.
+        running: the score whose crossing of a cutoff assigns treatment.
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
         units_repeat: whether some unit has several rows; None if the rows must be asked.
@@ -74,6 +75,7 @@ class Encoded:
     clusters: tuple[Column, ...] = field(default=())
     unit: Column | None = None
     time: Expr | None = None
+    running: Expr | None = None
     row_key: Column | None = None
     units_repeat: bool | None = None
     stored: StoredRows | None = None
@@ -81,7 +83,8 @@ class Encoded:
     def of(self, role: str) -> tuple[Expr, ...]:
         """Return the expressions of a role; none where it is not mapped."""
         one = {"y": self.y, "treatment": self.treatment, "pscore": self.pscore, "post": self.post,
-               "weights": self.weights, "unit_id": self.unit, "time": self.time}  # fmt: skip
+               "weights": self.weights, "unit_id": self.unit, "time": self.time,
+               "running": self.running}  # fmt: skip
         many = {
             "covariates": self.covariates,
             "propensity_covariates": self.propensity_covariates,

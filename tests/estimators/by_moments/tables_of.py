@@ -13,6 +13,7 @@ from cqox.estimators.by_moments.encoded import Encoded, StoredRows
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.numerics.moments import ArrayMoments, Column, Constant, Moments
+from tests.estimators.designs import discontinuity
 
 type Source = Callable[[Mapping[str, np.ndarray]], Moments]
 
@@ -21,6 +22,8 @@ STAGGERED = ("did_callaway_santanna", "did_imputation")
 SYNTHETIC = tuple(sorted(OF_WHOLE_PANELS.difference(STAGGERED)))
 OVER_TIME = ("twfe", "interrupted_series", *OF_WHOLE_PANELS)
 """Estimates of units in periods."""
+AT_CUTOFF = ("rd_local_linear", "rd_fuzzy", "rd_density_test")
+"""Estimates of rows around a cutoff."""
 
 
 def study(
@@ -194,6 +197,29 @@ def panel_for(name: str, **design: int) -> Data:
     return block(**design) if name in SYNTHETIC else panel(**design)
 
 
+def around_cutoff(
+    n: int = 4_000, *, fuzzy: bool = False, weights: bool = False, clusters: int = 0, missing: bool = True
+) -> Data:
+    """Rows whose outcome jumps where a score crosses its cutoff, for all or for those who comply, and gaps."""
+    data, rng = discontinuity(n, fuzzy=fuzzy), np.random.default_rng(4)
+    running, y, x, names = data.running.copy(), data.y.copy(), data.covariates.copy(), dict(data.names)
+    treatment = None if data.treatment is None else data.treatment.copy()
+    group = rng.integers(0, clusters, n) if clusters else None
+    if group is not None:
+        y += rng.normal(size=clusters)[group]
+        names["cluster"] = ("g",)
+    if weights:
+        names["weights"] = ("w",)
+    if missing:
+        running[::97], y[5::203], x[::91, 0] = np.nan, np.nan, np.nan
+        if treatment is not None:
+            treatment[7::301] = np.nan
+    return replaced(
+        data, running=running, y=y, treatment=treatment, covariates=x, propensity_covariates=np.empty((n, 0)),
+        weights=rng.uniform(0.5, 2, n) if weights else None, clusters=() if group is None else (group,), names=names,
+    )  # fmt: skip
+
+
 def without_covariates(data: Data) -> Data:
     """The same rows, and nothing to adjust for."""
     names = {role: words for role, words in data.names.items() if "covariates" not in role}
@@ -212,8 +238,12 @@ def columns_of(data: Data) -> dict[str, np.ndarray]:
         columns["w"] = data.weights
     if data.post is not None:
         columns["p"] = data.post
-    if data.unit is not None and data.time is not None:
-        columns |= {"u": data.unit, "when": data.time}
+    if data.running is not None:
+        columns["r"] = data.running
+    if data.unit is not None:
+        columns["u"] = data.unit
+    if data.time is not None:
+        columns["when"] = data.time
     return columns | {f"g{number}": codes for number, codes in enumerate(data.clusters)}
 
 
@@ -238,6 +268,7 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
         post=Column("p") if data.post is not None else None,
         unit=Column("u") if data.unit is not None else None,
         time=Column("when") if data.time is not None else None,
+        running=Column("r") if data.running is not None else None,
         row_key=Column("key"),
         stored=StoredRows(number=Column("row"), read=lambda numbers, _: data.rows(numbers)),
     )

@@ -48,7 +48,7 @@ def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
         *(
             name
             for name in BY_MOMENTS
-            if not name.startswith(("iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic"))
+            if not name.startswith(("iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd"))
         )
     )
     assert len(every) <= 24, every
