@@ -22,7 +22,7 @@ from cqox.diagnostics.discontinuity import jump_p_value
 from cqox.diagnostics.holm import holm
 from cqox.diagnostics.shared_assignment import assigning_columns, labels_of
 from cqox.estimators import Plan
-from cqox.estimators.data import Codes
+from cqox.estimators.data import Codes, Vector
 
 __all__ = ["UNMAPPED_CODES", "Unmapped"]
 
@@ -226,12 +226,15 @@ class Unmapped:
         if running is None or cutoff is None or not possible:
             return []
         side = np.where(np.isnan(running), -1, (running >= cutoff).astype(np.int64))
+        rows = self._rows_of(running)
+        if rows is None:
+            return []
         p_values: dict[str, float] = {}
-        for column, series in self._read(possible, np.arange(len(running))):
+        for column, series in self._read(possible, rows):
             # A side of the cutoff, the score or the outcome once more is no covariate.
-            if len(series) != len(running) or labels_of(side, group_codes(series)) or self._is_copy(series):
+            if labels_of(side, group_codes(series)) or self._is_copy(series, rows):
                 continue
-            p_value = jump_p_value(plan, numeric(series, role="covariates"))
+            p_value = jump_p_value(plan, _amounts(series))
             if p_value is not None:
                 p_values[column.name] = p_value
         adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
@@ -250,9 +253,18 @@ class Unmapped:
             )
         ]  # fmt: skip
 
-    def _is_copy(self, series: pl.Series) -> bool:
+    def _rows_of(self, running: Vector) -> NDArray[np.intp] | None:
+        """Return the rows of the table that have these scores: all, or those of a weight above 0; None for others."""
+        scores = [numeric(series, role="running") for series in self._mapped(("running",), None)]
+        weights = [numeric(series, role="weights") for series in self._mapped(("weights",), None)]
+        for kept in (np.ones(len(running), dtype=np.bool_), *(each > 0 for each in weights)):
+            if len(kept) == len(scores[0]) and np.array_equal(scores[0][kept], running, equal_nan=True):
+                return np.flatnonzero(kept)
+        return None
+
+    def _is_copy(self, series: pl.Series, rows: NDArray[np.intp]) -> bool:
         return any(
-            redundancy(sampled(series), sampled(other)) is not None for other in self._mapped(("running", "y"), None)
+            redundancy(sampled(series), sampled(other)) is not None for other in self._mapped(("running", "y"), rows)
         )
 
     def _copies(self, names: Sequence[str], roles: Sequence[str], rows: NDArray[np.intp]) -> set[str]:
@@ -303,6 +315,14 @@ def _listed(names: Sequence[str]) -> Message:
         return Message("findings.columns-listed", names=names)
     first = names[:_MOST_LISTED]
     return Message("findings.columns-listed-and-more", names=first, more=len(names) - len(first))
+
+
+def _amounts(series: pl.Series) -> Vector:
+    """Return the column as numbers, words by their place in order; NaN where missing."""
+    if series.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return numeric(series, role="covariates")
+    codes = group_codes(series)
+    return np.where(codes < 0, np.nan, codes.astype(np.float64))
 
 
 def _may_group(column: Column) -> bool:

@@ -1,5 +1,6 @@
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -237,6 +238,29 @@ def test_a_column_without_a_role_that_jumps_at_the_cutoff_is_named() -> None:
     assert found.remedy.parameters == {"mapping": {"covariates": ["income"]}}
     assert at_cutoff_found(0, jump=2.0, post_treatment=["income"]) is None
     assert at_cutoff_found(0, jump=2.0, accept=["jumps-at-cutoff"]).accepted
+
+
+def test_words_that_jump_at_the_cutoff_are_named() -> None:
+    frame, plan = at_cutoff(0, jump=0.0)
+    rng = np.random.default_rng(3)
+    urban = rng.random(frame.height) < 0.2 + 0.6 * frame["w"].to_numpy()
+    words = np.where(np.arange(frame.height) % 50 == 3, None, np.where(urban, "yes", "no"))
+    frame = frame.with_columns(urban=pl.Series(words, dtype=pl.Enum(["no", "yes"])))
+    columns = {name: described(frame[name]) for name in frame.columns}
+    findings = Unmapped(frame.select, columns, SCORED, Options()).findings("sharp_cutoff", plan)
+    assert [each.columns for each in findings if each.code == "jumps-at-cutoff"] == [["urban"]]
+
+
+def test_rows_of_weight_0_do_not_shift_the_columns_at_the_cutoff() -> None:
+    frame, plan = at_cutoff(0, jump=2.0)
+    weight = np.where(np.arange(frame.height) % 7 == 2, 0.0, 1.0)
+    frame = frame.with_columns(weight=pl.Series(weight))
+    part = Plan(replace(plan.data.rows(np.flatnonzero(weight)), weights=weight[weight > 0]), Settings())
+    columns = {name: described(frame[name]) for name in frame.columns}
+    findings = Unmapped(frame.select, columns, {**SCORED, "weights": "weight"}, Options()).findings(
+        "sharp_cutoff", part
+    )
+    assert [each.columns for each in findings if each.code == "jumps-at-cutoff"] == [["income"]]
 
 
 def test_columns_that_pass_the_cutoff_smoothly_are_rarely_named() -> None:
