@@ -10,7 +10,7 @@ import h11
 from cqox.contract.messages import Message
 from services.http.request.targets import InvalidTarget, Target, parse_target, why_unsupported
 
-__all__ = ["RefusedRequest", "RequestLine", "check_head", "fields_of", "has_body"]
+__all__ = ["RefusedRequest", "RequestLine", "body_bytes", "check_head", "fields_of"]
 
 _REQUEST_LINE = re.compile(rb"([!-~]{1,20}) ([!-~]{1,2000})")
 _REQUEST_ID = re.compile(rb"\r?\nx-request-id:[ \t]*([!-~]{1,128})", re.IGNORECASE)
@@ -89,12 +89,15 @@ def check_head(request: h11.Request, *, probes_only: bool, peer_allowed: bool = 
     raise RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE, Message("problems.no-free-connection"))
 
 
-def has_body(request: h11.Request) -> bool:
-    """Return whether a body follows the head."""
+def body_bytes(request: h11.Request) -> int | None:
+    """Return the size of the body that follows the head; None where it is sent in chunks."""
+    size = 0
     for name, value in fields_of(request):
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            return True
-    return False
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            size = int(value)
+    return size
 
 
 def fields_of(request: h11.Request) -> list[tuple[bytes, bytes]]:

@@ -79,8 +79,18 @@ class IncomingBody(TrioBody):
     def set_result(self, data: bytes) -> None:
         """Set the complete body at once."""
         if data:
-            self._hold(data)
+            self._chunks.append(data)
+            self._held += len(data)
         self.set_complete()
+
+    def take_rest(self) -> bytes | None:
+        """Return what is left of a body that has arrived completely; None while more may arrive."""
+        if not self._ended or self._gone:
+            return None
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        self._held = 0
+        return data
 
     def clear(self) -> None:
         """Discard the body once it was awaited."""

@@ -35,6 +35,7 @@ from services.http.response.plain import AnyResponse
 from services.http.security.access import Access, Authenticator, Everybody
 from services.http.security.audited import Action, Audited, Recorder
 from services.http.security.quota import Quota, joined
+from services.http.server.disconnects import DisconnectWatch
 from services.http.server.lifecycle import InFlight, Lifecycle
 from services.http.server.request_task import Connection, Lifespan, RefusedConnection
 from services.http.server.telemetry import telemetry_of
@@ -63,6 +64,7 @@ class App(QuartTrio):
         settings: the settings in force.
         lifecycle: the stage of the process.
         in_flight: the requests in flight.
+        disconnects: detects clients that leave while their requests are handled.
         resources: opened in this order before the first request and closed in reverse order after the last. They must
             open quickly: meanwhile the process listens but answers no requests.
         warm_ups: run sequentially once the app answers; it is ready when the last has finished.
@@ -114,7 +116,8 @@ class App(QuartTrio):
         self.lifecycle = Lifecycle()
         self.in_flight = InFlight()
         self.history = History()
-        self.resources: list[Resource] = [self._open_telemetry]
+        self.disconnects = DisconnectWatch()
+        self.resources: list[Resource] = [self._open_telemetry, self.disconnects.opened]
         if self.vault is not None:
             self.resources.append(self.vault.opened)
         self.warm_ups: list[WarmUp] = []

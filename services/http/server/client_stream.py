@@ -11,7 +11,7 @@ import trio
 
 from cqox import clock
 from services.http.server.connection_limits import Place
-from services.http.server.socket_state import has_hung_up, wait_readable
+from services.http.server.socket_state import descriptor_of, has_hung_up, wait_readable
 from services.http.tls_stream import TlsStream
 
 __all__ = ["DISCARDED_BYTES", "ClientStream", "Stream"]
@@ -48,6 +48,13 @@ class ClientStream:
     def is_writing(self) -> bool:
         """True while bytes are sent."""
         return self._writing.locked()
+
+    @property
+    def descriptor(self) -> int | None:
+        """The descriptor of the socket; None where what has been received is in TLS, or it is of another network."""
+        if isinstance(self._stream, TlsStream) and self._stream.has_received:
+            return None
+        return descriptor_of(self._socket)
 
     async def first_bytes(self) -> bytes | None:
         """Read the first bytes of the next request; the connection is idle exactly until they arrive.

@@ -19,25 +19,20 @@ import trio
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent, HTTPScope, Scope
 
 from cqox.contract.messages import Message
-from services.http.request.heads import RefusedRequest, RequestLine, check_head, fields_of, has_body
+from services.http.request.heads import RefusedRequest, RequestLine, body_bytes, check_head, fields_of
 from services.http.request.request_ids import request_id_from
 from services.http.request.targets import Target
 from services.http.response.headers import headers_of_refusal, log_refusal
 from services.http.response.problems import refused
 from services.http.server.client_stream import DISCARDED_BYTES, ClientStream, Stream
 from services.http.server.connection_limits import Place
+from services.http.server.extensions import ARRIVED_BODY, HELD, SOCKET
 from services.http.statuses import WITHOUT_CONTENT
 from services.http.wire_fields import wire_fields
 
-__all__ = ["HELD", "NO_BODY", "Application", "Http1Connection"]
+__all__ = ["Application", "Http1Connection"]
 
 _log = structlog.stdlib.get_logger("cqox.connections")
-
-HELD = "cqox.held"
-"""Member of `http.response.start`: the head may be sent with the first bytes of the body, which follow at once."""
-
-NO_BODY = "cqox.no_body"
-"""Extension of the scope of a request without a body."""
 
 HEAD_SECONDS = 15.0
 """Timeout from the first byte of a head to its end."""
@@ -110,6 +105,7 @@ class Http1Connection:
         self._chunks = 0
         self._body_bytes = 0
         self._bodiless = False
+        self._arrived: bytes | None = None
 
     async def serve(self) -> None:
         """Serve requests until either side closes the connection; nothing may be sent after that."""
@@ -181,6 +177,11 @@ class Http1Connection:
         if target.authority is not None:
             # RFC 9112, section 3.2.2: the authority of an absolute target replaces the Host header.
             headers = [(b"host", target.authority), *((name, value) for name, value in headers if name != b"host")]
+        self._arrived = self._arrived_body(request)
+        extensions: dict[str, object] = {} if self._arrived is None else {ARRIVED_BODY: self._arrived}
+        descriptor = self._client.descriptor
+        if descriptor is not None:
+            extensions[SOCKET] = descriptor
         self._facts = dict(cast("dict[str, object]", self._shared["state"]))
         scope = {
             **self._shared,
@@ -192,12 +193,25 @@ class Http1Connection:
             "query_string": target.query,
             "headers": headers,
             "state": self._facts,
-            "extensions": {} if has_body(request) else {NO_BODY: {}},
+            "extensions": extensions,
         }
         return cast("HTTPScope", scope)
 
+    def _arrived_body(self, request: h11.Request) -> bytes | None:
+        """Parse a body that has arrived with its head; None where part of it is missing, or it is sent in chunks."""
+        size = body_bytes(request)
+        if size is None or size > min(_MESSAGE_BYTES, len(self._http.trailing_data[0])):
+            return None
+        pieces: list[bytes] = []
+        while isinstance(event := self._http.next_event(), h11.Data):
+            pieces.append(bytes(event.data))
+        return b"".join(pieces)
+
     async def _receive(self) -> ASGIReceiveEvent:
         """Return the next chunk of the body; after its end, wait for the client to disconnect."""
+        if self._arrived is not None:
+            body, self._arrived = self._arrived, None
+            return {"type": "http.request", "body": body, "more_body": False}
         if not self._client.over:
             try:
                 if self._http.their_state is h11.SEND_BODY:

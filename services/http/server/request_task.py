@@ -34,7 +34,8 @@ from services.http.request.request import IncomingRequest
 from services.http.response.headers import decorate, log_access
 from services.http.response.plain import AnyResponse, PlainResponse, encoded_fields
 from services.http.response.problems import select_error
-from services.http.server.http1 import HELD, NO_BODY
+from services.http.server.disconnects import Watched
+from services.http.server.extensions import ARRIVED_BODY, HELD, SOCKET
 from services.http.server.lifecycle import Ticket
 
 if TYPE_CHECKING:
@@ -53,23 +54,33 @@ class Connection(TrioASGIHTTPConnection):
     """The handling of one request; a client's disconnect cancels the handler at once."""
 
     app: "App"
+    _watched: Watched | None = None
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Handle the request with the app and send the response."""
         request = self._request(send)
         # Shared with the connection, which may have to reject the rest of the body.
         request.request_id = str(self._facts.setdefault("request_id", request.request_id))
-        if NO_BODY in self.scope["extensions"]:
-            request.body.set_complete()
+        extensions = cast("dict[str, object]", self.scope["extensions"])
+        body = extensions.get(ARRIVED_BODY)
+        if body is not None:
+            request.body.set_result(cast("bytes", body))
         # One task serves all requests of a connection: clear the context variables of the previous request.
         clear_contextvars()
         # Bound to every log line during the request.
         with bound_contextvars(request_id=request.request_id), Exchange(request) as exchange:
-            async with open_task_group("request") as group:
-                group.start_soon(self._receive, group, request, receive, name="request body")
-                with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
+            with self.app.in_flight.admit(f"{request.method} {request.path}") as ticket:
+                if body is not None and SOCKET in extensions:
+                    descriptor = cast("int", extensions[SOCKET])
+                    self._watched = self.app.disconnects.watch(descriptor, receive, ticket.scope)
+                if self._watched is not None:
+                    async with self._watched:
+                        await self._answer(request, ticket, exchange, send)
+                    return
+                async with open_task_group("request") as group:
+                    group.start_soon(self._receive, group, request, receive, name="request body")
                     await self._answer(request, ticket, exchange, send)
-                group.cancel_scope.cancel()
+                    group.cancel_scope.cancel()
 
     def _request(self, send: ASGISendCallable) -> AnyRequest:
         return cast("IncomingRequest", self._create_request_from_scope(send))
@@ -82,6 +93,8 @@ class Connection(TrioASGIHTTPConnection):
         while True:
             message = await receive()
             if message["type"] == "http.request":
+                if request.body.ended:
+                    continue
                 await request.body.put(message.get("body", b""))
                 if not message.get("more_body", False):
                     request.body.set_complete()
@@ -95,8 +108,13 @@ class Connection(TrioASGIHTTPConnection):
         began, reply = time.perf_counter(), _Reply(send, self.app.lifecycle.draining)
         try:
             with ticket.scope:
-                await reply.give(request, await self._response_to(request))
-            if ticket.scope.cancelled_caught and reply.status is None:
+                response = await self._response_to(request)
+                if self._watched is not None and _is_complete(response):
+                    # A client that has all of it sends its next request before this task runs again.
+                    await self._watched.end()
+                await reply.give(request, response)
+            left = self._watched is not None and self._watched.left
+            if ticket.scope.cancelled_caught and reply.status is None and not left:
                 await reply.give(request, self.app.refusal(request))
         finally:
             status = cast("int | None", self._facts.get("refused", reply.status))

@@ -4,7 +4,7 @@ import select
 
 import trio
 
-__all__ = ["has_hung_up", "has_unread", "poll_events", "wait_readable"]
+__all__ = ["descriptor_of", "has_hung_up", "has_unread", "poll_events", "wait_readable"]
 
 # Only Linux reports that a peer has shut down its sending side.
 _PEER_HAS_ENDED = getattr(select, "POLLRDHUP", 0)
@@ -25,6 +25,14 @@ def poll_events(one: trio.socket.SocketType, mask: int) -> int:
     poll = select.poll()
     poll.register(one.fileno(), mask)
     return next((events for _, events in poll.poll(0)), 0)
+
+
+def descriptor_of(one: trio.socket.SocketType) -> int | None:
+    """Return the descriptor of a socket; None where it is closed, or of another network than that of the kernel."""
+    if hasattr(one, "poll_events"):
+        return None
+    descriptor = one.fileno()
+    return None if descriptor < 0 else descriptor
 
 
 async def wait_readable(one: trio.socket.SocketType) -> None:

@@ -3,7 +3,7 @@
 import h11
 import pytest
 
-from services.http.request.heads import RefusedRequest, RequestLine, check_head, has_body
+from services.http.request.heads import RefusedRequest, RequestLine, body_bytes, check_head
 
 
 def parsed(head: bytes) -> h11.Request:
@@ -56,16 +56,16 @@ def test_a_connection_for_probes_may_request_only_health(path: bytes, accepted: 
 
 
 @pytest.mark.parametrize(
-    ("fields", "follows"),
+    ("fields", "size"),
     [
-        ((), False),
-        ((b"Content-Length: 0",), False),
-        ((b"Content-Length: 2",), True),
-        ((b"Transfer-Encoding: chunked",), True),
+        ((), 0),
+        ((b"Content-Length: 0",), 0),
+        ((b"Content-Length: 2",), 2),
+        ((b"Transfer-Encoding: chunked",), None),
     ],
 )
-def test_a_body_follows_a_length_or_chunks(fields: tuple[bytes, ...], follows: bool) -> None:
-    assert has_body(request(b"POST / HTTP/1.1", *fields)) is follows
+def test_the_size_of_a_body_is_known_unless_it_is_sent_in_chunks(fields: tuple[bytes, ...], size: int | None) -> None:
+    assert body_bytes(request(b"POST / HTTP/1.1", *fields)) == size
 
 
 @pytest.mark.parametrize(

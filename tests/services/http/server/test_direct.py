@@ -21,7 +21,7 @@ from services.http.request.request import IncomingRequest
 from services.http.security.quota import RequestQuota
 from services.http.server.app import App
 from services.http.server.direct import DirectConnection
-from services.http.server.http1 import NO_BODY
+from services.http.server.extensions import ARRIVED_BODY
 from services.http.server.request_task import Connection
 from tests.services.gateway.scripted import DRAINING, Engine, policies, reply
 from tests.services.http.observability.test_tracing import Sink
@@ -114,7 +114,7 @@ class Served:
             "client": ("127.0.0.1", 9),
             "server": ("127.0.0.1", 8080),
             "state": {},
-            "extensions": {} if body else {NO_BODY: {}},
+            "extensions": {} if body else {ARRIVED_BODY: b""},
         }
         messages = [{"type": "http.request", "body": body, "more_body": False}] if body else []
         if leaves:

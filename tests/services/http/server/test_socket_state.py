@@ -3,7 +3,7 @@ import select
 import pytest
 import trio
 
-from services.http.server.socket_state import has_hung_up, has_unread, poll_events, wait_readable
+from services.http.server.socket_state import descriptor_of, has_hung_up, has_unread, poll_events, wait_readable
 
 
 @pytest.mark.trio
@@ -20,7 +20,9 @@ async def test_bytes_are_unread_until_they_are_read_and_not_once_the_peer_or_the
         theirs.close()
         assert not has_unread(ours)
         assert has_hung_up(ours)
+        assert descriptor_of(ours) == ours.fileno()
         ours.close()
+        assert descriptor_of(ours) is None
         assert not has_unread(ours)
         assert has_hung_up(ours)
         assert poll_events(ours, select.POLLIN) == 0
@@ -57,6 +59,7 @@ class OwnSocket(trio.socket.SocketType):
 @pytest.mark.trio
 async def test_a_socket_of_another_network_answers_for_itself() -> None:
     own = OwnSocket()
+    assert descriptor_of(own) is None
     assert not has_unread(own)
     own.events = select.POLLIN
     assert has_unread(own)
