@@ -15,7 +15,8 @@ import trio
 __all__ = ["TlsStream"]
 
 _READ_BYTES = 2**16
-_RECEIVE_BYTES = 2**18
+_RECEIVE_BYTES = 2**17 - 2**12
+"""From 2**17 bytes on, the memory of each read comes from the kernel page by page and goes back to it."""
 _SEND_BYTES = 2**18
 """Bytes that are encrypted at once: OpenSSL keeps a buffer of the largest size that a connection ever needed."""
 _RECORD_BYTES = 2**14

@@ -5,6 +5,7 @@
 
 import math
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 
 import trio
@@ -20,6 +21,8 @@ DISCARDED_BYTES = 2**20
 """Most bytes that are read to be discarded."""
 
 _READ_BYTES = 2**16
+_JOINED_BYTES = 2**14
+"""Size from which parts are sent together without a copy that joins them."""
 _LINGER_SECONDS = 1.0
 
 type Stream = trio.SocketStream | TlsStream
@@ -84,17 +87,18 @@ class ClientStream:
         self._place.moved(len(data))
         return data
 
-    async def write(self, data: bytes) -> None:
-        """Send to the client; do nothing where the connection is over."""
-        if not data or self.over:
+    async def write(self, *parts: bytes) -> None:
+        """Send parts to the client, one after the other; do nothing where the connection is over."""
+        size_bytes = sum(map(len, parts))
+        if not size_bytes or self.over:
             return
         async with self._writing:
             sent = False
             try:
                 with self._place.transferring():
-                    await self._stream.send_all(data)
+                    await self._send_all(parts, joined=size_bytes < _JOINED_BYTES)
                 sent = True
-                self._place.moved(len(data))
+                self._place.moved(size_bytes)
                 self.sent_at = trio.current_time()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
@@ -131,6 +135,20 @@ class ClientStream:
                     if not data:
                         return
                     taken += len(data)
+
+    async def _send_all(self, parts: Sequence[bytes], *, joined: bool) -> None:
+        if joined or isinstance(self._stream, TlsStream) or descriptor_of(self._socket) is None:
+            await self._stream.send_all(b"".join(parts))
+            return
+        try:
+            sent = await self._socket.sendmsg(parts)
+        except OSError as error:
+            raise trio.BrokenResourceError from error
+        for part in parts:
+            if sent < len(part):
+                with memoryview(part) as view:
+                    await self._stream.send_all(view[sent:])
+            sent = max(0, sent - len(part))
 
     @property
     def _bare(self) -> trio.SocketStream:

@@ -347,13 +347,13 @@ class Http1Connection:
             await self._write(event)
 
     async def _go_on(self, body: bytes, *, more: bool) -> None:
-        data = self._pending
+        parts = [self._pending]
         self._pending = b""
         if body and not self._bodiless:
-            data += self._http.send(h11.Data(data=body)) or b""
+            parts += self._http.send_with_data_passthrough(h11.Data(data=body)) or ()
         if not more:
-            data += self._http.send(h11.EndOfMessage()) or b""
-        await self._client.write(data)
+            parts += self._http.send_with_data_passthrough(h11.EndOfMessage()) or ()
+        await self._client.write(*parts)
 
     async def _write(self, event: h11.Event) -> None:
         await self._client.write(self._http.send(event) or b"")

@@ -131,3 +131,35 @@ async def test_a_response_is_sent_while_another_task_waits_for_the_client_and_af
         assert read == [b""]
         await stream.write(b"more")
         assert await client.receive_some() == b"more"
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (5, 0, 7), (300, 2**14), (1, 3_000_000, 2), (2_000_000, 0, 2_000_000)])
+async def test_parts_arrive_one_after_the_other_however_much_a_socket_takes_at_once(
+    connected: Connected, sizes: tuple[int, ...]
+):
+    parts = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    received = bytearray()
+    async with connected() as (stream, client), trio.open_nursery() as nursery:
+        nursery.start_soon(partial(stream.write, *parts))
+        while len(received) < sum(sizes):
+            received += await client.receive_some(50_000)
+    assert received == b"".join(parts)
+    assert not stream.over
+
+
+async def test_large_parts_to_a_client_that_has_reset_the_connection_end_it(connected: Connected):
+    async with connected() as (stream, client):
+        below(client).socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        await below(client).aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.write(b"a", b"b" * 2**20)
+        assert stream.over
+
+
+async def test_large_parts_that_are_cancelled_end_the_connection(connected: Connected):
+    async with connected() as (stream, _):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.write, b"a", b"b" * 50_000_000)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        assert stream.over
