@@ -60,6 +60,11 @@ def slow_counting() -> CircuitBreaker:
     return CircuitBreaker("slow", failure_rate=FailureRate(seconds=30.0, slow_call_seconds=2.0))
 
 
+def by_calls(slow_call_seconds: float | None = None) -> CircuitBreaker:
+    """A breaker with a failure rate over 100 calls, which needs no clock unless it counts slow calls."""
+    return CircuitBreaker("by calls", failure_rate=FailureRate(window=100, slow_call_seconds=slow_call_seconds))
+
+
 async def opened(breaker: Callable[[Call], Call]) -> Call:
     """Return a call that `breaker`, which opens after one failure, rejects."""
     call = breaker(fail)
@@ -116,6 +121,13 @@ async def pairs(world: str) -> list[Pair]:
     under = functools.partial(deadline, ATTEMPT_SECONDS - 1)
     return [
         Pair(what="slow calls", call=slow_counting()(answer), base=shared(answer), peer="windowed", target=1.5),
+        Pair(
+            what="slow calls, by calls",
+            call=by_calls(2.0)(answer),
+            base=by_calls()(answer),
+            peer="windowed",
+            target=1.5,
+        ),
         Pair(
             what="policy.call, stack, deadline",
             call=functools.partial(policy.call, answer),

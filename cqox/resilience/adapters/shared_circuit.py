@@ -57,7 +57,7 @@ class SharedCircuit(Circuit):
         with self.lock:
             if self.phase is phase and isinstance(phase, HalfOpen):
                 if failed:
-                    self._open(now, "a probe failed")
+                    self.open(now, "a probe failed")
                 else:
                     phase.successes += 1
                     if phase.successes >= self.settings.half_open_max_calls:

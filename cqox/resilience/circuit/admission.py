@@ -4,11 +4,10 @@ import inspect
 import math
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
-from functools import partial
 from types import CoroutineType
 
 from cqox.errors import CircuitOpen
-from cqox.resilience.circuit.permits import CallPermit, SharedPermit, TimedPermit
+from cqox.resilience.circuit.permits import CallPermit, SharedPermit, TimedCalls
 from cqox.resilience.circuit.settings import Probe
 from cqox.resilience.circuit.state import Circuit, Closed, Lease, Phase
 from cqox.resilience.pipeline import events
@@ -47,7 +46,7 @@ class CircuitAdmission:
         if standing is not None:
             return standing
         if grant is not None:
-            return grant()
+            return grant.permit(grant.now())
         retry_after = circuit.turn_away(circuit.clock.checked_now())
         if retry_after is not None:
             rejection = CircuitOpen(circuit.name, retry_after=retry_after)
@@ -110,13 +109,13 @@ class CircuitAdmission:
         settings = circuit.settings
         if not isinstance(phase, Closed):
             return CallPermit(circuit, phase, lease, now), phase, lease
-        shared = SharedPermit(circuit, phase, settings)
         if settings.slow_call_seconds is None:
+            shared = SharedPermit(circuit, phase, settings)
             circuit.share(phase, settings, shared, None)
             return shared, phase, None
-        grant = partial(TimedPermit, shared)
+        grant = TimedCalls(circuit, phase, settings)
         circuit.share(phase, settings, None, grant)
-        return grant(), phase, None
+        return grant.permit(now), phase, None
 
     def _refused(self, retry_after: float, now: float) -> Permit:
         circuit = self._circuit

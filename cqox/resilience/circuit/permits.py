@@ -8,18 +8,18 @@ from cqox.errors import AttemptTimeout, DeadlineExceeded, Rejected, ResilienceEr
 from cqox.resilience.circuit.settings import CircuitSettings
 from cqox.resilience.circuit.state import Circuit, Closed, Lease, Phase
 from cqox.resilience.circuit.statistics import Outcome
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimeSpent, is_timeout_or_cancellation
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, TimedGrant, TimeSpent, is_timeout_or_cancellation
 from cqox.resilience.runtime.queueing import seconds_in_queues
 from cqox.resilience.runtime.ranges import Covered
 
-__all__ = ["CallPermit", "SharedPermit", "TimedPermit"]
+__all__ = ["CallPermit", "SharedPermit", "TimedCalls", "TimedPermit"]
 
 # Exceptions that may say nothing about the callee although their class is listed.
 _JUDGED_APART = (ResilienceError, BaseExceptionGroup)
 
 
 class _CircuitPermit(Permit):
-    """Base of both permits: classification of a failure, and validity of the permit."""
+    """Base of all permits: classification of a failure, and validity of the permit."""
 
     __slots__ = ("_circuit", "phase")
 
@@ -66,11 +66,9 @@ class SharedPermit(_CircuitPermit):
     Attributes:
         count: counts a success that cannot change the state.
         failure_if: predicate on results, None for none.
-        now: the clock.
-        slow_call_seconds: duration from which a call is slow, infinite where that does not count.
     """
 
-    __slots__ = ("count", "failure_if", "now", "slow_call_seconds")
+    __slots__ = ("_plain_failures", "_settings", "_usual_failure", "count", "failure_if")
 
     phase: Closed
 
@@ -78,8 +76,9 @@ class SharedPermit(_CircuitPermit):
         super().__init__(circuit, phase)
         self.count = circuit.totals.quiet.add
         self.failure_if = settings.failure_if
-        self.now = circuit.clock.now
-        self.slow_call_seconds = math.inf if settings.slow_call_seconds is None else settings.slow_call_seconds
+        self._settings = settings
+        self._plain_failures = _plain_classes(settings.failures)
+        self._usual_failure: type[BaseException] | None = None
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
@@ -98,52 +97,107 @@ class SharedPermit(_CircuitPermit):
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
         circuit = self._circuit
-        failures = circuit.settings.failures
-        # Most failures are known by the class of their exception alone.
-        plain = isinstance(error, Exception) and not isinstance(error, _JUDGED_APART)
-        if plain and isinstance(failures, tuple) and isinstance(error, failures):
-            clock = circuit.clock
-            now = clock.now() if clock.is_certain else clock.checked_now()
-            circuit.leave(self.phase, None, Outcome.FAILURE, now, False)
-        else:
+        # Most failures are known by the class of their exception alone, and most are of the class of the last one.
+        if circuit.settings is not self._settings:
             super().fail(error)
+            return
+        if type(error) is not self._usual_failure:
+            kind = type(error)
+            if not issubclass(kind, self._plain_failures) or issubclass(kind, _JUDGED_APART):
+                super().fail(error)
+                return
+            self._usual_failure = kind
+        clock, phase, totals = circuit.clock, self.phase, circuit.totals
+        now = clock.now() if clock.is_certain else clock.checked_now()
+        # What `Circuit.leave` does, without its frame: during an outage most calls come here.
+        with circuit.lock:
+            if circuit.phase is not phase:
+                totals.stale += 1
+                return
+            totals.failure += 1
+            health = phase.health
+            if not (health.record(now, True, False) and health.reached()):
+                return
+            circuit.open(now, health.reason())
+        circuit.outbox.deliver()
 
     def _leave(self, outcome: Outcome) -> None:
         circuit = self._circuit
         circuit.leave(self.phase, None, outcome, circuit.clock.checked_now(), False)
 
 
+class TimedCalls(TimedGrant):
+    """Admission of the calls of a closed circuit that counts slow ones: the clock is read when each begins and ends.
+
+    Attributes:
+        circuit: the circuit.
+        phase: its state.
+        failure_if: predicate on results, None for none.
+        slow_call_seconds: duration from which a call is slow.
+    """
+
+    __slots__ = ("_count", "circuit", "failure_if", "phase", "slow_call_seconds")
+
+    def __init__(self, circuit: Circuit, phase: Closed, settings: CircuitSettings) -> None:
+        """Args:
+        circuit: the circuit.
+        phase: its state.
+        settings: its settings, which count slow calls.
+        """
+        self.circuit = circuit
+        self.phase = phase
+        self.failure_if = settings.failure_if
+        self.now = circuit.clock.now
+        self.slow_call_seconds = math.inf if settings.slow_call_seconds is None else settings.slow_call_seconds
+        self._count = circuit.totals.quiet.add
+
+    def permit(self, began: float) -> "TimedPermit":
+        """See `TimedGrant.permit`."""
+        return TimedPermit(self, began)
+
+    def succeed(self, began: float, value: object) -> None:
+        """See `TimedGrant.succeed`."""
+        if self.failure_if is not None:
+            TimedPermit(self, began).succeed(value)
+            return
+        now, phase = self.now(), self.phase
+        if now - began < self.slow_call_seconds and now < phase.health.quiet_until and self.circuit.phase is phase:
+            self._count()
+        else:
+            TimedPermit(self, began).succeed_at(now)
+
+
 class TimedPermit(_CircuitPermit):
-    """Permit of one call of a closed circuit that counts slow calls: the clock is read when it begins and ends."""
+    """Permit of one call of `TimedCalls`."""
 
-    __slots__ = ("_shared", "_started")
+    __slots__ = ("_calls", "_started")
 
-    def __init__(self, shared: SharedPermit) -> None:
-        """Begin a call; `shared` is what all calls have in common."""
-        # The attributes of the base class are set here, as every call passes here.
-        self._circuit = shared._circuit
-        self.phase = shared.phase
-        self._shared = shared
-        self._started = shared.now()
+    def __init__(self, calls: TimedCalls, started: float) -> None:
+        """Args:
+        calls: what all calls have in common.
+        started: time at which the call began.
+        """
+        super().__init__(calls.circuit, calls.phase)
+        self._calls = calls
+        self._started = started
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
-        shared = self._shared
-        if shared.failure_if is not None and self._is_failure(value, shared.failure_if):
+        failure_if = self._calls.failure_if
+        if failure_if is not None and self._is_failure(value, failure_if):
             self._leave(Outcome.FAILURE)
-            return
-        now, phase = shared.now(), shared.phase
-        slow = now - self._started >= shared.slow_call_seconds
-        if not slow and now < phase.health.quiet_until and self._circuit.phase is phase:
-            shared.count()
         else:
-            self._leave_at(Outcome.SUCCESS, now)
+            self.succeed_at(self._calls.now())
+
+    def succeed_at(self, now: float) -> None:
+        """Record a success that ended at `now`."""
+        self._leave_at(Outcome.SUCCESS, now)
 
     def _leave(self, outcome: Outcome) -> None:
         self._leave_at(outcome, self._circuit.clock.checked_now())
 
     def _leave_at(self, outcome: Outcome, now: float) -> None:
-        slow = _took_long(self._circuit, self._shared.slow_call_seconds, self._started, now)
+        slow = _took_long(self._circuit, self._calls.slow_call_seconds, self._started, now)
         self._circuit.leave(self.phase, None, outcome, now, slow)
 
 
@@ -178,6 +232,14 @@ def _took_long(circuit: Circuit, threshold: float | None, started: float, now: f
     if threshold is None or now - started < threshold:
         return False
     return now - started - seconds_in_queues(circuit.clock.now, started) >= threshold
+
+
+def _plain_classes(failures: Covered[BaseException]) -> tuple[type[BaseException], ...]:
+    """Return the classes of `failures` whose instances are known by their class; none for a predicate."""
+    if callable(failures):
+        return ()
+    # A metaclass may look at the exception itself, and what is no `Exception` may be a cancellation.
+    return failures if all(issubclass(kind, Exception) and type(kind) is type for kind in failures) else ()
 
 
 def _outcome_of(circuit: Circuit, error: BaseException) -> Outcome:

@@ -4,18 +4,21 @@ from typing import Final
 
 from cqox.errors import CircuitOpen
 from cqox.resilience.circuit.statistics import Totals
+from cqox.resilience.pipeline.permit import StandingRefusal
 from cqox.resilience.runtime.clock import TimeSource
 
 __all__ = ["ROUNDING", "OpenUntil"]
+
+_new = CircuitOpen.__new__
 
 ROUNDING: Final = 1e-9
 """Rounding of sums in seconds: a clock advanced ten times by 0.1 s must have reached 1 s."""
 
 
-class OpenUntil:
+class OpenUntil(StandingRefusal):
     """The standing refusal of an open circuit."""
 
-    __slots__ = ("_at", "_count", "_name", "_now")
+    __slots__ = ("_at", "_count", "_name")
 
     def __init__(self, name: str, now: TimeSource, at: float, totals: Totals) -> None:
         """Args:
@@ -25,22 +28,17 @@ class OpenUntil:
         totals: count the rejections.
         """
         self._name = name
-        self._now = now
+        self.now = now
         self._at = at
+        self.until = at - ROUNDING
         self._count = totals.turned_away.add
 
-    def seconds_left(self) -> float:
-        """See `StandingRefusal.seconds_left`."""
-        left = self._at - self._now()
-        if left <= ROUNDING:
-            return 0.0
-        self._count()
-        return left
-
-    def rejection(self, seconds_left: float) -> CircuitOpen:
+    def rejection(self, now: float) -> CircuitOpen:
         """See `StandingRefusal.rejection`."""
+        self._count()
+        name = self._name
         # What the constructor does, at half of its cost: an outage makes a great many of them.
-        rejection = CircuitOpen.__new__(CircuitOpen, self._name)
-        rejection.policy = self._name
-        rejection.retry_after = seconds_left
+        rejection = _new(CircuitOpen, name)
+        rejection.policy = name
+        rejection.retry_after = self._at - now
         return rejection

@@ -29,7 +29,7 @@ from cqox.resilience.pipeline.events import (
     Event,
     Outbox,
 )
-from cqox.resilience.pipeline.permit import Permit, StandingPermit
+from cqox.resilience.pipeline.permit import Permit, StandingPermit, TimedGrant
 from cqox.resilience.runtime.clock import BoundClock
 
 __all__ = ["Circuit", "Closed", "HalfOpen", "Lease", "Open", "Phase"]
@@ -225,10 +225,8 @@ class Circuit:
                 return phase.seconds_left(now) if lease is None else (phase, lease)
             return 0.0 if isinstance(phase, Isolated) else (phase, None)
 
-    def share(
-        self, phase: Phase, settings: CircuitSettings, permit: Permit | None, grant: Callable[[], Permit] | None
-    ) -> None:
-        """Grant all calls `permit`, or what `grant` makes, as long as the given state and settings last."""
+    def share(self, phase: Phase, settings: CircuitSettings, permit: Permit | None, grant: TimedGrant | None) -> None:
+        """Grant all calls `permit`, or let `grant` admit them, as long as the given state and settings last."""
         with self.lock:
             if self.phase is phase and self.settings is settings:
                 self.standing.permit, self.standing.grant = permit, grant
@@ -257,18 +255,22 @@ class Circuit:
             if failed or outcome is Outcome.SUCCESS:
                 if isinstance(phase, Closed):
                     if phase.health.record(now, failed, slow) and phase.health.reached():
-                        self._open(now, phase.health.reason())
+                        self.open(now, phase.health.reason())
                 elif isinstance(phase, HalfOpen) and lease is not None:
                     self._record_probe(phase, now, failed, slow)
         if self.outbox.waiting:
             self.outbox.deliver()
+
+    def open(self, now: float, reason: str) -> None:
+        """Open at `now`; the caller holds the lock, and delivers the outbox after releasing it."""
+        self._transition_to(Open(now), now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
 
     def conclude_probe(self, phase: Phase, lease: Lease, *, now: float, failed: bool) -> None:
         """Record the outcome of a `probe`, which is not counted as a call."""
         with self.lock:
             if self._is_current(phase, lease, now):
                 if failed:
-                    self._open(now, "the probe failed")
+                    self.open(now, "the probe failed")
                 else:
                     self._close(now, "recovered")
         self.outbox.deliver()
@@ -279,7 +281,7 @@ class Circuit:
             current = self._is_current(phase, lease, now)
             self.totals.count(Outcome.CANCELLED if current else Outcome.STALE)
             if current and hung:
-                self._open(now, "the probe was still under way at the deadline")
+                self.open(now, "the probe was still under way at the deadline")
         self.outbox.deliver()
 
     def force(self, mode: CircuitMode, now: float) -> None:
@@ -363,14 +365,11 @@ class Circuit:
 
     def _record_probe(self, phase: HalfOpen, now: float, failed: bool, slow: bool) -> None:
         if failed or slow:
-            self._open(now, "a probe failed" if failed else "a probe was slow")
+            self.open(now, "a probe failed" if failed else "a probe was slow")
             return
         phase.successes += 1
         if phase.successes >= self.settings.half_open_max_calls:
             self._close(now, "recovered")
-
-    def _open(self, now: float, reason: str) -> None:
-        self._transition_to(Open(now), now, reason=reason, recovery_timeout=self.settings.recovery_timeout)
 
     def _close(self, now: float, reason: str) -> None:
         self._transition_to(Closed(self.settings.new_health(self.totals.quiet)), now, reason=reason)

@@ -19,7 +19,9 @@ from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 
 __all__ = [
     "Awaiting",
+    "Binding",
     "awaiting",
+    "bind_further_calls",
     "must_be_awaited",
     "plain_type",
     "remember",
@@ -27,6 +29,9 @@ __all__ = [
     "returns_awaitables",
     "settle_contextual",
 ]
+
+type Binding = Callable[[Callable[..., Awaitable[Any]], Stage], Callable[..., Awaitable[Any]]]
+"""Binds a callee to a stage as a coroutine function."""
 
 # Types of results that need no look, for speed.
 _PLAIN_TYPES: Final = frozenset({NoneType, bool, int, float, str, bytes, list, dict, tuple, set})
@@ -85,8 +90,23 @@ def settle_contextual(held: list[Permit]) -> list[Permit]:
     return [permit for permit in held if not permit.contextual]
 
 
+def bind_further_calls(
+    bind: Binding, function: Callable[..., Any], stage: Stage, args: tuple[Any, ...]
+) -> Callable[..., "Awaiting"] | None:
+    """Bind `function`, which has just returned an awaitable, so that further calls start when they are awaited.
+
+    None where the stage serves many functions, of which the one in `args` did that.
+    """
+    if stage.of_many:
+        remember(args[0])
+        return None
+    remember(function)
+    call = bind(awaiting(function), stage)
+    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function)
+
+
 def resume(
-    bind: Callable[[Callable[..., Awaitable[Any]], Stage], Callable[..., Awaitable[Any]]],
+    bind: Binding,
     stage: Stage,
     function: Callable[..., Any],
     first: Any,  # noqa: ANN401 - an awaitable of any type

@@ -1,28 +1,26 @@
 """Execution of one call through adjacent parts, in one coroutine or one function.
 
 `bind_async` and `bind_blocking` differ only in their waits, and so do the pairs for the most common stages: a gate with
-at most a retry and a limit inside of it, and a retry alone. Each makes the first attempt; further ones are made by
-`attempts`. The permits of a call are settled in reverse order, however the call ends.
+at most a retry and a limit inside of it (`one_gate`), and a retry alone. Each makes the first attempt; further ones are
+made by `attempts`. The permits of a call are settled in reverse order, however the call ends.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Token
-from functools import partial
-from sys import exception
 from typing import Any
 
 from cqox.resilience.pipeline import events
-from cqox.resilience.pipeline.attempts import Attempts, judge_first, repeat, repeat_and_settle, repeat_blocking
+from cqox.resilience.pipeline.attempts import Attempts, repeat, repeat_blocking
 from cqox.resilience.pipeline.awaitables import (
-    Awaiting,
-    awaiting,
+    bind_further_calls,
     must_be_awaited,
     plain_type,
     remember,
     resume,
     settle_contextual,
 )
-from cqox.resilience.pipeline.permit import Admission, Permit, fail_permits
+from cqox.resilience.pipeline.one_gate import bind_one_gate, bind_one_gate_blocking
+from cqox.resilience.pipeline.permit import Permit, fail_permits
 from cqox.resilience.pipeline.plan import Stage, enclosing
 from cqox.resilience.pipeline.results import raise_unwanted, raise_unwanted_blocking, return_last
 from cqox.resilience.runtime.ambient_deadline import PASSES
@@ -34,7 +32,7 @@ __all__ = ["bind_async", "bind_blocking", "bind_checked"]
 def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
     """Wrap `function` in a coroutine function that runs it through `stage`."""
     if (gate := stage.outermost_gate) is not None:
-        return _bind_ordinary_async(function, gate, stage)
+        return bind_one_gate(function, gate, stage)
     if stage.is_retry_only:
         return _bind_retry_async(function, stage)
     outer, retry, inner, limit = stage.outer, stage.retry, stage.inner, stage.limit
@@ -88,7 +86,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callabl
 def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
     """Wrap `function` in a function that runs it through `stage`."""
     if (gate := stage.outermost_gate) is not None:
-        return _bind_ordinary_blocking(function, gate, stage)
+        return bind_one_gate_blocking(function, gate, stage, _bind_awaited)
     if stage.is_retry_only:
         return _bind_retry_blocking(function, stage)
     outer, retry, inner, limit = stage.outer, stage.retry, stage.inner, stage.limit
@@ -137,7 +135,7 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
                 result = repeat_blocking(attempts, function, args, kwargs)
             if type(result) is not plain:
                 if must_be_awaited(result, name):
-                    awaited = _bind_further_calls(function, stage, args)
+                    awaited = bind_further_calls(_bind_awaited, function, stage, args)
                     inside, held[base:] = held[base:], []
                     held[:] = settle_contextual(held)
                     return resume(_bind_awaited, stage, function, result, held, inside)(*args, **kwargs)
@@ -161,129 +159,6 @@ def bind_checked(function: Callable[..., Any], stage: Stage, *, asynchronous: bo
     else:
         bound = bind_blocking(raise_unwanted_blocking(function, check, _ignore if stage.of_many else remember), stage)
     return return_last(bound, asynchronous=asynchronous)
-
-
-def _bind_ordinary_async(
-    function: Callable[..., Awaitable[Any]], gate: Admission, stage: Stage
-) -> Callable[..., Awaitable[Any]]:
-    standing, retry, limit, facts = gate.standing, stage.retry, stage.limit, stage.facts
-
-    async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        deadline, began = passing.lookup(), 0.0
-        if deadline is not None:
-            if deadline is PASSES:
-                return await function(*args, **kwargs)
-            deadline = deadline.here()
-            if deadline is not None and (began := deadline.clock()) >= deadline.at:
-                raise deadline.expired()
-        permit = standing.permit
-        if permit is None:
-            if (grant := standing.grant) is not None:
-                permit = grant()
-            else:
-                # A rejection must have no context, so that the gate raises it where an exception is being handled.
-                refusal = None if events.listeners or exception() is not None else standing.refusal
-                if refusal is not None and (left := refusal.seconds_left()) > 0:
-                    raise refusal.rejection(left)
-                permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
-                began = 0.0 if deadline is None else deadline.clock()
-        if retry is not None and events.listeners:
-            retry.begin(facts)
-        try:
-            # Where the deadline ends sooner, `Limit.bound` would find that it needs no scope.
-            if limit is None or (deadline is not None and deadline.loop and deadline.at - began <= limit.seconds):
-                bound = None
-            else:
-                bound = limit.bound(deadline, began)
-            if bound is None:
-                result = await function(*args, **kwargs)
-            else:
-                with bound:
-                    result = await function(*args, **kwargs)
-        except BaseException as error:
-            if retry is None and deadline is None:
-                permit.fail(error)
-                raise
-            attempts = judge_first(stage, deadline, permit, error, began)
-            if attempts is None:
-                raise
-        else:
-            permit.succeed(result)
-            return result
-        return await repeat_and_settle(attempts, function, args, kwargs)
-
-    return guarded
-
-
-def _bind_ordinary_blocking(function: Callable[..., Any], gate: Admission, stage: Stage) -> Callable[..., Any]:
-    standing, retry, limit, facts, name = gate.standing, stage.retry, stage.limit, stage.facts, stage.function
-    awaited: Callable[..., Any] | None = None
-    plain: type[object] | None = None  # the type of the last result that was checked and is not awaitable
-
-    def checked(result: Any, permit: Permit, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
-        nonlocal awaited, plain
-        try:
-            is_awaitable = must_be_awaited(result, name)
-        except TypeError as error:
-            permit.fail(error)
-            raise
-        if is_awaitable:
-            awaited = _bind_further_calls(function, stage, args)
-            return resume(_bind_awaited, stage, function, result, settle_contextual([permit]), ())(*args, **kwargs)
-        plain = plain_type(result)
-        permit.succeed(result)
-        return result
-
-    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        if awaited is not None:
-            return awaited(*args, **kwargs)
-        deadline, began = passing.lookup(), 0.0
-        if deadline is not None:
-            if deadline is PASSES:
-                return function(*args, **kwargs)
-            deadline = deadline.here()
-            if deadline is not None and (began := deadline.clock()) >= deadline.at:
-                raise deadline.expired()
-        permit = standing.permit
-        if permit is None:
-            if (grant := standing.grant) is not None:
-                permit = grant()
-            else:
-                # A rejection must have no context, so that the gate raises it where an exception is being handled.
-                refusal = None if events.listeners or exception() is not None else standing.refusal
-                if refusal is not None and (left := refusal.seconds_left()) > 0:
-                    raise refusal.rejection(left)
-                permit = gate.admit(deadline) or gate.admit_blocking(deadline)
-                began = 0.0 if deadline is None else deadline.clock()
-        if retry is not None and events.listeners:
-            retry.begin(facts)
-        try:
-            bound = None if limit is None else limit.bound_blocking(deadline, began)
-            if bound is None:
-                result = function(*args, **kwargs)
-            else:
-                with bound:
-                    result = function(*args, **kwargs)
-        except BaseException as error:
-            if retry is None and deadline is None:
-                permit.fail(error)
-                raise
-            attempts = judge_first(stage, deadline, permit, error, began)
-            if attempts is None:
-                raise
-        else:
-            if type(result) is not plain:
-                return checked(result, permit, args, kwargs)
-            permit.succeed(result)
-            return result
-        try:
-            result = repeat_blocking(attempts, function, args, kwargs)
-        except BaseException as error:
-            fail_permits(attempts.held, 0, error, attempts.spent)
-            raise
-        return checked(result, permit, args, kwargs)
-
-    return guarded
 
 
 def _bind_retry_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callable[..., Awaitable[Any]]:
@@ -320,7 +195,7 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
     def checked(result: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - of the callee
         nonlocal awaited, plain
         if must_be_awaited(result, name):
-            awaited = _bind_further_calls(function, stage, args)
+            awaited = bind_further_calls(_bind_awaited, function, stage, args)
             return resume(_bind_awaited, stage, function, result, (), ())(*args, **kwargs)
         plain = plain_type(result)
         return result
@@ -348,21 +223,6 @@ def _bind_retry_blocking(function: Callable[..., Any], stage: Stage) -> Callable
         return checked(repeat_blocking(attempts, function, args, kwargs), args, kwargs)
 
     return guarded
-
-
-def _bind_further_calls(
-    function: Callable[..., Any], stage: Stage, args: tuple[Any, ...]
-) -> Callable[..., Awaiting] | None:
-    """Bind `function`, which has just returned an awaitable, so that further calls start when they are awaited.
-
-    None where the stage serves many functions, of which the one in `args` did that.
-    """
-    if stage.of_many:
-        remember(args[0])
-        return None
-    remember(function)
-    call = _bind_awaited(awaiting(function), stage)
-    return lambda *args, **kwargs: Awaiting(partial(call, *args, **kwargs), stage.function)
 
 
 def _ignore(function: object) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "StandingPermit",
     "StandingRefusal",
     "TimeSpent",
+    "TimedGrant",
     "fail_permits",
     "is_timeout_or_cancellation",
     "time_spent",
@@ -123,16 +124,42 @@ class Permit:
         return True
 
 
-class StandingRefusal(Protocol):
-    """Rejects every call for some time."""
+class StandingRefusal:
+    """Rejects every call for some time.
 
-    def seconds_left(self) -> float:
-        """Count a call that is rejected, and return the seconds for which calls are; 0.0 where the gate decides."""
-        ...
+    Attributes:
+        now: the clock of `until`.
+        until: time from which the gate decides about each call again.
+    """
 
-    def rejection(self, seconds_left: float) -> Rejected:
-        """Build a new exception for the call."""
-        ...
+    __slots__ = ("now", "until")
+
+    now: Callable[[], float]
+    until: float
+
+    def rejection(self, now: float) -> Rejected:
+        """Count a call that is rejected at `now`, and build a new exception for it."""
+        raise NotImplementedError
+
+
+class TimedGrant:
+    """Admits every call, whose outcome depends on when the call began; the caller keeps that time.
+
+    Attributes:
+        now: the clock by which a call begins.
+    """
+
+    __slots__ = ("now",)
+
+    now: Callable[[], float]
+
+    def permit(self, began: float) -> Permit:
+        """Return the permit of a call that began at `began`."""
+        raise NotImplementedError
+
+    def succeed(self, began: float, value: object) -> None:
+        """Record that a call returned `value`, as its permit would, without making one."""
+        raise NotImplementedError
 
 
 class StandingPermit:
@@ -140,7 +167,7 @@ class StandingPermit:
 
     Attributes:
         permit: the permit that all calls share, None where there is none.
-        grant: makes the permit of one call, None where the gate decides.
+        grant: admits calls that need their times, None where the gate decides.
         refusal: how it rejects calls, None where it does not; the gate alone emits events.
     """
 
@@ -148,7 +175,7 @@ class StandingPermit:
 
     def __init__(self) -> None:
         self.permit: Permit | None = None
-        self.grant: Callable[[], Permit] | None = None
+        self.grant: TimedGrant | None = None
         self.refusal: StandingRefusal | None = None
 
     def clear(self) -> None:

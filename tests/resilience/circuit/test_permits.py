@@ -236,3 +236,58 @@ def test_a_quick_call_reads_the_clock_twice_where_slow_calls_count_and_a_slow_on
     assert breaker.snapshot().recent_slow == 1
     call(2.0)
     assert breaker.state is CircuitState.OPEN
+
+
+def test_a_class_that_has_failed_before_is_judged_by_the_settings_in_force() -> None:
+    breaker = CircuitBreaker("engine", 100, failures=(OSError,), clock=FakeClock())
+
+    @breaker
+    def call(error: Exception, *, change: bool = False) -> None:
+        if change:
+            breaker.reconfigure(failures=(ValueError,))
+        raise error
+
+    def outcomes(*errors: Exception, change: bool = False) -> tuple[int, int]:
+        for error in errors:
+            with pytest.raises(type(error)):
+                call(error, change=change)
+        return breaker.snapshot().failure, breaker.snapshot().ignored
+
+    group = ExceptionGroup("both", [Rejected("inner")])
+    assert outcomes(OSError(), OSError(), ConnectionError(), OSError()) == (4, 0)
+    assert outcomes(ValueError(), Rejected("inner"), group) == (4, 3)
+    assert outcomes(OSError(), change=True) == (4, 4)
+    assert outcomes(OSError(), ValueError(), ValueError()) == (6, 5)
+
+
+def test_a_class_that_looks_at_its_exceptions_is_asked_about_each() -> None:
+    class ByCode(type):
+        def __instancecheck__(cls, error: object) -> bool:
+            return getattr(error, "errno", None) == 5
+
+    class Fatal(OSError, metaclass=ByCode):
+        pass
+
+    breaker = CircuitBreaker("engine", failures=(Fatal,), clock=FakeClock())
+    call = breaker(lambda code: (_ for _ in ()).throw(OSError(code, "")).__next__())
+    for code in (5, 4, 5):
+        with pytest.raises(OSError):
+            call(code)
+    assert (breaker.snapshot().failure, breaker.snapshot().ignored) == (2, 1)
+
+
+def test_a_failure_that_opens_the_circuit_is_announced_once_and_a_later_one_is_stale() -> None:
+    breaker, seen = CircuitBreaker("engine", 2, clock=FakeClock()), list[str]()
+    breaker.subscribe(lambda event: seen.append(type(event).__name__))
+
+    @breaker
+    def call(depth: int) -> None:
+        if depth:
+            with pytest.raises(Down):
+                call(depth - 1)
+        raise Down
+
+    with pytest.raises(Down):
+        call(2)
+    assert seen == ["CircuitOpened"]
+    assert (breaker.snapshot().failure, breaker.snapshot().stale) == (2, 1)
