@@ -72,7 +72,7 @@ class CircuitAdmission:
             return permit
         loop = current_loop()
         assert loop is not None
-        scope = loop.open_scope(loop.time() + seconds)
+        scope = loop.new_scope(deadline=loop.time() + seconds)
         with self._running_probe(phase, lease, deadline) as result:
             with scope:
                 returned = probe()

@@ -13,7 +13,7 @@ from cqox.resilience.pipeline.events import TimedOut
 from cqox.resilience.pipeline.part import Limit
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
-from cqox.resilience.runtime.event_loop import EventLoop, current_loop
+from cqox.resilience.runtime.event_loop import current_place
 from cqox.resilience.runtime.ranges import Seconds, check_name, check_seconds
 
 __all__ = ["Timeout"]
@@ -81,7 +81,12 @@ class Timeout(Limit):
                 if deadline.loop is not None:
                     return None
                 seconds = left
-        return None if seconds == math.inf else _Bound(self, seconds, current_loop(), deadline)
+        if seconds == math.inf:
+            return None
+        loop, task = current_place()
+        bound = _Bound(seconds, loop, self.given_clock, self.seconds, task)
+        bound.timeout, bound.outer = self, deadline
+        return bound
 
     def bound_blocking(self, deadline: AmbientDeadline | None, now: float) -> "_Bound | None":
         """See `Limit.bound_blocking`."""
@@ -89,7 +94,11 @@ class Timeout(Limit):
             if left <= 0:
                 raise DeadlineExceeded(deadline.seconds, before_call=True)
             return None
-        return None if self.seconds == math.inf else _Bound(self, self.seconds, None, deadline)
+        if self.seconds == math.inf:
+            return None
+        bound = _Bound(self.seconds, None, self.given_clock, self.seconds)
+        bound.timeout, bound.outer = self, deadline
+        return bound
 
     def describe(self) -> str:
         """See `Part.describe`."""
@@ -103,23 +112,26 @@ class Timeout(Limit):
 
 
 class _Bound(AmbientDeadline):
-    """The scope of one attempt under its own timeout."""
+    """The scope of one attempt under its own timeout.
 
-    __slots__ = ("_outer", "_timeout")
+    Attributes:
+        timeout: that timeout, which sets both attributes.
+        outer: the deadline around the call, None without one.
+    """
 
-    def __init__(self, timeout: Timeout, seconds: float, loop: EventLoop | None, outer: AmbientDeadline | None) -> None:
-        super().__init__(seconds, loop, timeout.given_clock, timeout.seconds)
-        self._timeout = timeout
-        self._outer = outer
+    __slots__ = ("outer", "timeout")
 
-    def __enter__(self) -> None:
-        self.enter()
+    timeout: Timeout
+    outer: AmbientDeadline | None
+
+    # It has no constructor and no frame of its own here, as most calls of a policy with a timeout pass.
+    __enter__ = AmbientDeadline.enter
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self.leave(error):
             return
-        if self._outer is not None and self.seconds < self.attempt_seconds:
-            raise DeadlineExceeded(self._outer.seconds, before_call=self.was_spent_queueing(error)) from error
-        raise self._timeout.expired(self.seconds, before_call=self.was_spent_queueing(error)) from error
+        if self.outer is not None and self.seconds < self.attempt_seconds:
+            raise DeadlineExceeded(self.outer.seconds, before_call=self.was_spent_queueing(error)) from error
+        raise self.timeout.expired(self.seconds, before_call=self.was_spent_queueing(error)) from error

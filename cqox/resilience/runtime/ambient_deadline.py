@@ -13,7 +13,7 @@ from typing import Final
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.clock import TimeSource, natural_time
-from cqox.resilience.runtime.event_loop import CancelScope, EventLoop, task_or_loop
+from cqox.resilience.runtime.event_loop import CancelScope, EventLoop, ScopeId, task_or_loop
 from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
 from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
@@ -35,6 +35,10 @@ LONGEST_FAIR_SHARE: Final = 1.0
 
 TIMER_SLACK: Final = 1e-6
 """Seconds that a timer may fire early: the clock's resolution, and the rounding of sums of large floats."""
+
+
+_UNKNOWN: Final[ScopeId] = object()
+"""The identifier of a scope before anybody has asked for it."""
 
 
 class AmbientDeadline:
@@ -65,7 +69,12 @@ class AmbientDeadline:
     )
 
     def __init__(
-        self, seconds: float, loop: EventLoop | None, clock: TimeSource | None, attempt_seconds: float = math.inf
+        self,
+        seconds: float,
+        loop: EventLoop | None,
+        clock: TimeSource | None,
+        attempt_seconds: float = math.inf,
+        task: object = None,
     ) -> None:
         """Args:
         seconds: its duration.
@@ -73,13 +82,14 @@ class AmbientDeadline:
             is one.
         clock: time source; by default that of the event loop, or the natural clock without one.
         attempt_seconds: the attempt timeout that it represents.
+        task: the current task of `loop`, where it is known.
         """
         self.seconds = seconds
         self.attempt_seconds = attempt_seconds
         self.loop = loop
         self._ended = False
-        self._scope: CancelScope | None = None
         if loop is None:
+            self._scope: CancelScope | None = None
             self.clock = clock or natural_time()
             self.at = self.clock() + seconds
             self._thread = get_ident()
@@ -88,16 +98,15 @@ class AmbientDeadline:
             self._scope_at = at = loop.time() + seconds
             self.clock = clock or loop.time
             self.at = at if clock is None else clock() + seconds
-            self._owner = task = loop.task()
+            self._owner = task = loop.task() if task is None else task
             self._groups = loop.groups_of(task)
-            self._scope = loop.open_scope(at)
+            self._scope = loop.new_scope(deadline=at)
 
     def enter(self) -> None:
         """Put it in force."""
         if self._scope is not None:
-            assert self.loop is not None
             self._scope.__enter__()
-            self._mark = self.loop.scope_id_of(self._owner)
+            self._mark = _UNKNOWN
         self._token: Token[AmbientDeadline | None] = ambient.set(self)
 
     def leave(self, error: BaseException | None) -> bool:
@@ -117,7 +126,8 @@ class AmbientDeadline:
         """Return whether an inner deadline or scope is still open, so that it cannot be left yet."""
         if ambient.get() is not self:
             return True
-        return self.loop is not None and (self._mark is None or self.loop.scope_id_of(self._owner) != self._mark)
+        loop = self.loop
+        return loop is not None and ((mark := self._known_mark(loop)) is None or loop.scope_id_of(self._owner) != mark)
 
     def disarm(self) -> bool:
         """Disarm it from now until it is left; return False where it has already started to cancel its block.
@@ -168,7 +178,7 @@ class AmbientDeadline:
         """Return whether it is in force for the running code."""
         loop = self.loop
         if loop is not None:
-            return loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
+            return loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._known_mark(loop))
         return self._thread == get_ident() and (self._owner is None or task_or_loop() is self._owner)
 
     def here(self) -> "AmbientDeadline | None":
@@ -181,8 +191,15 @@ class AmbientDeadline:
         if loop is None:
             holds = self.is_in_force_here()
         else:
-            holds = loop.will_cancel_by(self._scope_at, self._owner, self._groups, self._mark)
+            mark = self._mark if self._mark is not _UNKNOWN else self._known_mark(loop)
+            holds = loop.will_cancel_by(self._scope_at, self._owner, self._groups, mark)
         return self if holds else self.advisory_here()
+
+    def _known_mark(self, loop: EventLoop) -> ScopeId | None:
+        """Return the identifier of its scope, which few scopes are asked for."""
+        if self._mark is _UNKNOWN:
+            self._mark = None if self._scope is None else loop.id_of(self._scope, self._owner)
+        return self._mark
 
     def expired(self) -> DeadlineExceeded:
         """Return the error of a call that must not be made, as the deadline has passed."""

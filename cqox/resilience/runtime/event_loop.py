@@ -20,14 +20,15 @@ __all__ = [
     "ScopeId",
     "current_asyncio_task",
     "current_loop",
+    "current_place",
     "natural_time",
     "running_asyncio_loop",
     "task_or_loop",
 ]
 
 
-type ScopeId = tuple[Any, object]
-"""The event loop's record of one task, with the innermost scope at the time."""
+type ScopeId = object
+"""What the event loop keeps of the innermost scope of one task at a time."""
 
 
 class AsyncioLoop(Protocol):
@@ -73,8 +74,8 @@ class EventLoop(Protocol):
         """Return the time that scopes use."""
         ...
 
-    def open_scope(self, at: float) -> CancelScope:
-        """Create a scope that cancels its block at `at`, in the loop's time."""
+    def new_scope(self, *, deadline: float) -> CancelScope:
+        """Create a scope that cancels its block at `deadline`, in the loop's time."""
         ...
 
     def effective_deadline(self) -> float:
@@ -100,6 +101,14 @@ class EventLoop(Protocol):
         """
         ...
 
+    def scope_of(self, mark: ScopeId) -> object:
+        """Return the scope that `mark` identifies, None where it is not exposed."""
+        ...
+
+    def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
+        """Return the identifier of `scope`, which `task` has opened, as `scope_id_of` would directly inside of it."""
+        ...
+
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         """Return whether a scope that `task` opened certainly cancels the current task by `at`.
 
@@ -115,20 +124,17 @@ class EventLoop(Protocol):
 class _AsyncioEventLoop:
     """asyncio with AnyIO's scopes. A task not started by AnyIO counts as detached, as its scopes are unknown."""
 
-    __slots__ = ("_new_scope", "_states", "effective_deadline")
+    __slots__ = ("_states", "effective_deadline", "new_scope")
 
     def __init__(self) -> None:
         # The functions of `anyio` look up the backend on each call, which costs more than the function itself.
         backend = current_token().backend_class
         self.effective_deadline = backend.current_effective_deadline
-        self._new_scope = backend.create_cancel_scope
+        self.new_scope: Callable[..., CancelScope] = backend.create_cancel_scope
         self._states: Mapping[object, Any] = getattr(sys.modules[backend.__module__], "_task_states", {})
 
     def time(self) -> float:
         return cast("float", _asyncio.get_running_loop().time())
-
-    def open_scope(self, at: float) -> CancelScope:
-        return self._new_scope(deadline=at)
 
     def task(self) -> object:
         return _current_task()
@@ -150,14 +156,24 @@ class _AsyncioEventLoop:
             return False
         if current is task:
             if mark is not None:
-                state, scope = mark
+                state, scope = cast("tuple[Any, object]", mark)
                 if state.cancel_scope is scope:
                     return True
             return self.effective_deadline() <= at
         if current is None:
             return False
         # An earlier deadline does not identify its scope: only an equal deadline, or a walk up the scopes, is proof.
-        return self.effective_deadline() in (at, -math.inf) or (mark is not None and self._is_inside(current, mark[1]))
+        if self.effective_deadline() in (at, -math.inf):
+            return True
+        return mark is not None and self._is_inside(current, self.scope_of(mark))
+
+    def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
+        state = self._states.get(task)
+        return None if getattr(state, "cancel_scope", None) is None else (state, scope)
+
+    def scope_of(self, mark: ScopeId) -> object:
+        _, scope = cast("tuple[Any, object]", mark)
+        return scope
 
     def _is_inside(self, task: object, scope: object) -> bool:
         """Return whether the innermost scope of `task` is inside `scope`, with no shield in between."""
@@ -173,25 +189,22 @@ class _AsyncioEventLoop:
 class _TrioEventLoop:
     __slots__ = (
         "_current_clock",
-        "_scope",
         "_system_clock",
         "effective_deadline",
         "in_task",
+        "new_scope",
         "task",
         "time",
     )
 
     def __init__(self, trio: Any) -> None:  # noqa: ANN401 - the module is not importable here, so it has no type
-        self._scope: Callable[..., CancelScope] = trio.CancelScope
+        self.new_scope: Callable[..., CancelScope] = trio.CancelScope
         self._current_clock: Callable[[], object] = trio.lowlevel.current_clock
         self.task = trio.lowlevel.current_task
         self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
         self.time = trio.current_time
-
-    def open_scope(self, at: float) -> CancelScope:
-        return self._scope(deadline=at)
 
     def natural_time(self) -> Callable[[], float]:
         """Return the default time source of its tasks."""
@@ -210,18 +223,21 @@ class _TrioEventLoop:
         return tuple(nurseries) if nurseries else ()
 
     def scope_id_of(self, task: object) -> ScopeId | None:
-        status = getattr(task, "_cancel_status", None)
-        return None if status is None else (task, status)
+        return getattr(task, "_cancel_status", None)
+
+    def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
+        return getattr(scope, "_cancel_status", None)
+
+    def scope_of(self, mark: ScopeId) -> object:
+        return getattr(mark, "_scope", None)
 
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
             current = self.task()
         except RuntimeError:
             return False
-        if current is task and mark is not None:
-            holder, status = mark
-            if holder._cancel_status is status:
-                return True
+        if mark is not None and current._cancel_status is mark and current is task:
+            return True
         if self.effective_deadline() > at:
             return False
         while current is not task:
@@ -270,6 +286,18 @@ def current_loop() -> EventLoop | None:
     if _trio_loop is not None:
         return _trio_loop if _trio_loop.in_task() else None
     return _running_trio()
+
+
+def current_place() -> tuple[EventLoop | None, object]:
+    """Return the event loop that runs this task, and the task: at less cost than the loop and then its task."""
+    # Otherwise `current_loop` looks again.
+    if _trio_loop is not None and (_asyncio._get_running_loop() is None or _current_task() is None):
+        try:
+            return _trio_loop, _trio_loop.task()
+        except RuntimeError:
+            return None, None
+    loop = current_loop()
+    return loop, None if loop is None else loop.task()
 
 
 def _running_trio() -> _TrioEventLoop | None:

@@ -4,11 +4,11 @@ It opens no scope: when it passes, the scope that has it cancels the block, and 
 """
 
 import math
-from typing import Any
+from typing import cast
 
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, ambient
 from cqox.resilience.runtime.clock import TimeSource
-from cqox.resilience.runtime.event_loop import EventLoop
+from cqox.resilience.runtime.event_loop import CancelScope, EventLoop
 
 __all__ = ["ScopeDeadline"]
 
@@ -34,9 +34,7 @@ class ScopeDeadline(AmbientDeadline):
         # Every task whose effective deadline is no later is cancelled in time, wherever its group was opened.
         self._groups = ()
         self._mark = loop.scope_id_of(task)
-        innermost: Any = None if self._mark is None else self._mark[1]
-        # Trio marks the status of a scope, AnyIO the scope.
-        self._scope = getattr(innermost, "_scope", innermost)
+        self._scope = None if self._mark is None else cast("CancelScope | None", loop.scope_of(self._mark))
         self._ended = False
 
     def enter(self) -> None:

@@ -116,13 +116,13 @@ def test_the_effective_limit_is_the_smaller_of_attempt_and_remaining(run) -> Non
 
 def test_no_scope_is_opened_where_an_enclosing_deadline_fires_no_later(run, monkeypatch) -> None:
     opened: list[float] = []
-    real = timeout_module._Bound.enter
+    real = timeout_module._Bound.__enter__
 
     def enter(self) -> None:
         opened.append(self.seconds)
         real(self)
 
-    monkeypatch.setattr(timeout_module._Bound, "enter", enter)
+    monkeypatch.setattr(timeout_module._Bound, "__enter__", enter)
 
     async def main() -> None:
         opened.clear()

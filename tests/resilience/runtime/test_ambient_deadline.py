@@ -228,8 +228,10 @@ def test_the_cached_scope_identity_agrees_with_the_full_computation(run, monkeyp
                     monkeypatch.setattr(innermost, "_mark", None)
                 answers.append(in_force() is innermost)
         with deadline(5.0):
-            assert ambient.get()._mark is not None, "the private names that make it short have changed"
             assert in_force() is ambient.get()
+            assert ambient.get()._mark is not None, "the private names that make it short have changed"
+            loop = ambient.get().loop
+            assert ambient.get()._mark == loop.scope_id_of(loop.task())
         assert answers == [not shield] * 2
 
     run(main)
@@ -238,6 +240,8 @@ def test_the_cached_scope_identity_agrees_with_the_full_computation(run, monkeyp
 def test_without_the_private_names_all_is_the_same(run, monkeypatch) -> None:
     monkeypatch.setattr(event_loop._AsyncioEventLoop, "scope_id_of", lambda self, task: None)
     monkeypatch.setattr(event_loop._TrioEventLoop, "scope_id_of", lambda self, task: None)
+    monkeypatch.setattr(event_loop._AsyncioEventLoop, "id_of", lambda self, scope, task: None)
+    monkeypatch.setattr(event_loop._TrioEventLoop, "id_of", lambda self, scope, task: None)
 
     async def main() -> None:
         with deadline(5.0):

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 import trio
 
-from cqox.resilience.runtime.event_loop import EventLoop, current_loop, natural_time, task_or_loop
+from cqox.resilience.runtime.event_loop import EventLoop, current_loop, current_place, natural_time, task_or_loop
 from tests.resilience.conftest import Run
 
 
@@ -25,8 +25,11 @@ def test_outside_of_a_task_there_is_none(run: Run) -> None:
         assert current_loop() is not None
         assert await anyio.to_thread.run_sync(current_loop) is None
         assert await anyio.to_thread.run_sync(task_or_loop) is None
+        assert await anyio.to_thread.run_sync(current_place) == (None, None)
+        assert current_place() == (current_loop(), task_or_loop())
 
     assert current_loop() is None
+    assert current_place() == (None, None)
     assert task_or_loop() is None
     run(main)
 
@@ -53,12 +56,12 @@ def test_a_callback_has_a_loop_and_no_task() -> None:
         seen: list[object] = []
 
         def callback() -> None:
-            seen.extend([current_loop(), task_or_loop()])
+            seen.extend([current_loop(), task_or_loop(), *current_place()])
             done.set()
 
         loop.call_soon(callback)
         await done.wait()
-        assert seen == [None, loop]
+        assert seen == [None, loop, None, None]
 
     asyncio.run(main())
 
@@ -67,14 +70,14 @@ def test_a_scope_cancels_its_block_at_its_time_by_the_time_of_the_loop(run: Run)
     async def main() -> None:
         loop = loop_here()
         began = loop.time()
-        scope = loop.open_scope(began + 5.0)
+        scope = loop.new_scope(deadline=began + 5.0)
         assert scope.deadline == began + 5.0
         with scope:
             await anyio.sleep_forever()
         assert scope.cancel_called
         assert scope.cancelled_caught
         assert loop.time() == pytest.approx(began + 5.0)
-        endless = loop.open_scope(math.inf)
+        endless = loop.new_scope(deadline=math.inf)
         with endless:
             await anyio.sleep(1000.0)
         assert not endless.cancel_called
@@ -107,7 +110,7 @@ def test_a_scope_certainly_cancels_the_tasks_inside_of_it_unless_they_are_shield
                 seen.append(loop.will_cancel_by(at, task, groups, mark))
 
         assert not loop.will_cancel_by(at, task, groups, None)
-        with loop.open_scope(at):
+        with loop.new_scope(deadline=at):
             mark = loop.scope_id_of(task)
             assert loop.will_cancel_by(at, task, groups, mark)
             assert loop.will_cancel_by(at, task, groups, None)
@@ -138,7 +141,7 @@ def test_a_task_of_a_group_around_a_scope_is_outside_of_it_even_if_it_ends_soone
             async def look() -> None:
                 seen.append(loop.will_cancel_by(at, task, groups, mark))
 
-            with loop.open_scope(at):
+            with loop.new_scope(deadline=at):
                 mark = loop.scope_id_of(task)
                 group.start_soon(look)
                 await anyio.sleep(1.0)
