@@ -15,9 +15,9 @@ from cqox.resilience.composition.policy_keys import KeyedPolicies
 from cqox.resilience.pipeline.awaitables import awaiting, returns_awaitables
 from cqox.resilience.pipeline.decorate import bind, expose, guard, kind_behind
 from cqox.resilience.pipeline.key_twins import shallow_copy
-from cqox.resilience.pipeline.one_gate import ShortCall, bind_short_call
+from cqox.resilience.pipeline.one_gate import Call, bind_one_gate_call
 from cqox.resilience.pipeline.part import Changes, Part
-from cqox.resilience.pipeline.plan import Stage, WrapperStage, only_gate, plan
+from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.pipeline.setting_names import SettingsByName
 from cqox.resilience.runtime.callable_kinds import FLAGS, KIND_FLAGS, Kind
@@ -85,7 +85,7 @@ class Policy(PolicyBlocks):
         key: the key that it is of, None for one that `for_key` has not returned.
     """
 
-    __slots__ = ("__weakref__", "_callers", "_keys", "_plans", "_short", "key", "name", "parts")
+    __slots__ = ("__weakref__", "_call_awaited", "_callers", "_keys", "_plans", "key", "name", "parts")
 
     name: str
     parts: tuple[Part, ...]
@@ -93,7 +93,7 @@ class Policy(PolicyBlocks):
     _keys: KeyedPolicies[Self] | None
     _plans: dict[bool, list[Stage | WrapperStage]]
     _callers: dict[int | str, Callable[..., Any]]
-    _short: ShortCall | None
+    _call_awaited: Call | None
 
     def __init__(self, name: str, *parts: Part, most_keys: int = _MOST_KEYS) -> None:
         """Compose `parts`.
@@ -163,8 +163,8 @@ class Policy(PolicyBlocks):
             flags = function.__code__.co_flags & KIND_FLAGS
             # The kind of a function is known from its flags; decorators may mark others than coroutine functions.
             if flags == CO_COROUTINE:
-                if (short := self._short) is not None:
-                    return short(function, args, kwargs)  # type: ignore[no-any-return]  # the function's own result
+                if (call_awaited := self._call_awaited) is not None:
+                    return call_awaited(function, args, kwargs)  # type: ignore[no-any-return]  # the function's own result
                 caller = self._callers.get(flags)
             elif not function.__dict__ and (flags or not returns_awaitables(function)):
                 caller = self._callers.get(flags)
@@ -328,7 +328,7 @@ class Policy(PolicyBlocks):
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_plans", {})
         object.__setattr__(self, "_callers", {})
-        object.__setattr__(self, "_short", None)
+        object.__setattr__(self, "_call_awaited", None)
 
     def _of_key(self, key: Hashable) -> Self:
         policy = shallow_copy(self)
@@ -347,8 +347,8 @@ class Policy(PolicyBlocks):
             ]
             caller = bind(awaiting(call), Kind.COROUTINE, stages) if awaits else bind(call, kind, stages)
             self._callers[known] = caller
-            if kind is Kind.COROUTINE and (gate := only_gate(stages)) is not None:
-                object.__setattr__(self, "_short", bind_short_call(gate, caller))
+            if kind is Kind.COROUTINE:
+                object.__setattr__(self, "_call_awaited", bind_one_gate_call(stages))
         return caller
 
     def _caller_for_key(self, key: Hashable, function: Callable[..., Any], kind: Kind) -> Callable[..., Any]:

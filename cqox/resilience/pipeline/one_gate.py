@@ -4,7 +4,7 @@ It does what `executor` does for any stage, in one frame and without a list of p
 to every call before it asks the gate.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from sys import exception
 from typing import Any
 
@@ -19,13 +19,13 @@ from cqox.resilience.pipeline.awaitables import (
     settle_contextual,
 )
 from cqox.resilience.pipeline.permit import Admission, Permit, TimedGrant, fail_permits
-from cqox.resilience.pipeline.plan import Stage
+from cqox.resilience.pipeline.plan import Stage, WrapperStage
 from cqox.resilience.runtime.ambient_deadline import PASSES
 from cqox.resilience.runtime.passing import passing
 
-__all__ = ["ShortCall", "bind_one_gate", "bind_one_gate_blocking", "bind_short_call"]
+__all__ = ["Call", "bind_one_gate", "bind_one_gate_blocking", "bind_one_gate_call"]
 
-type ShortCall = Callable[[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]], Any]
+type Call = Callable[[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]], Any]
 """Calls a coroutine function with its arguments."""
 
 
@@ -89,32 +89,71 @@ def bind_one_gate(
     return guarded
 
 
-def bind_short_call(gate: Admission, call: Callable[..., Awaitable[Any]]) -> ShortCall:
-    """Return what calls any coroutine function through `gate` alone, and spreads its arguments once only.
+def bind_one_gate_call(stages: Sequence[Stage | WrapperStage]) -> Call | None:
+    """Return what calls any coroutine function through the only stage, if it has one gate, else None.
 
-    Args:
-        gate: the gate of a stage without a retry and a limit.
-        call: calls its first argument through that stage; it makes the calls under a deadline, and those for which the
-            gate has no permit at hand.
+    It is `bind_one_gate` with the function as an argument. As the arguments of a call come as they are, and are spread
+    once only, it costs less than one that passes the function on with them.
     """
-    standing = gate.standing
+    stage = stages[0]
+    if len(stages) > 1 or not isinstance(stage, Stage) or stage.check is not None:
+        return None
+    found = stage.outermost_gate
+    if found is None:
+        return None
+    gate = found
+    standing, retry, limit, facts = gate.standing, stage.retry, stage.limit, stage.facts
 
     async def guarded(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the callee's result
+        deadline, began = passing.lookup(), 0.0
+        if deadline is not None:
+            if deadline is PASSES:
+                return await function(*args, **kwargs)
+            deadline = deadline.here()
+            if deadline is not None and (began := deadline.clock()) >= deadline.at:
+                raise deadline.expired()
         permit, grant, admitted_at = standing.permit, None, 0.0
-        if permit is None and (grant := standing.grant) is not None:
-            admitted_at = grant.now()
-        if (permit is None and grant is None) or passing.lookup() is not None:
-            return await call(function, *args, **kwargs)
+        if permit is None:
+            if (grant := standing.grant) is not None:
+                admitted_at = grant.now()
+            else:
+                # A rejection must have no context, so that the gate raises it where an exception is being handled.
+                refusal = standing.refusal
+                if refusal is not None and exception() is None and not events.listeners:
+                    now = refusal.now()
+                    if now < refusal.until:
+                        raise refusal.rejection(now)
+                permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
+                began = 0.0 if deadline is None else deadline.clock()
+        if retry is not None and events.listeners:
+            retry.begin(facts)
         try:
-            result = await function(*args, **kwargs)
+            # Where the deadline ends sooner, `Limit.bound` would find that it needs no scope.
+            if limit is None or (deadline is not None and deadline.loop and deadline.at - began <= limit.seconds):
+                bound = None
+            else:
+                bound = limit.bound(deadline, began)
+            if bound is None:
+                result = await function(*args, **kwargs)
+            else:
+                with bound:
+                    result = await function(*args, **kwargs)
         except BaseException as error:
-            (permit or _permit_of(grant, admitted_at)).fail(error)
-            raise
-        if permit is not None:
-            permit.succeed(result)
-        elif grant is not None:
-            grant.succeed(admitted_at, result)
-        return result
+            if permit is None:
+                permit = _permit_of(grant, admitted_at)
+            if retry is None and deadline is None:
+                permit.fail(error)
+                raise
+            attempts = judge_first(stage, deadline, permit, error, began)
+            if attempts is None:
+                raise
+        else:
+            if permit is not None:
+                permit.succeed(result)
+            elif grant is not None:
+                grant.succeed(admitted_at, result)
+            return result
+        return await repeat_and_settle(attempts, function, args, kwargs)
 
     return guarded
 

@@ -10,10 +10,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from cqox.resilience.pipeline.part import Gate, Limit, Part, RetryPart, StageContext, Wrapper
-from cqox.resilience.pipeline.permit import NO_STANDING_PERMIT, Admission, Permit
+from cqox.resilience.pipeline.permit import Admission, Permit
 from cqox.resilience.pipeline.results import ResultCheck
 
-__all__ = ["Stage", "enclosing", "only_gate", "plan"]
+__all__ = ["Stage", "enclosing", "plan"]
 
 enclosing: ContextVar[tuple[Sequence[Permit], ...]] = ContextVar("cqox_enclosing_permits", default=())
 """Permits currently held by each outer stage, for a retry or wrapper in an inner one."""
@@ -96,15 +96,6 @@ def plan(
         stages.append(_stage(parts[start:end], facts[start:end], first=first, publishes=publishes, function=function))
         start = end
     return stages
-
-
-def only_gate(stages: Sequence[Stage | WrapperStage]) -> Admission | None:
-    """Return the gate of stages that have nothing else, where it may have permits at hand; otherwise None."""
-    stage = stages[0]
-    if len(stages) > 1 or not isinstance(stage, Stage) or stage.retry is not None or stage.limit is not None:
-        return None
-    gate = stage.outermost_gate
-    return None if gate is None or gate.standing is NO_STANDING_PERMIT else gate
 
 
 def _end_of_stage(parts: Sequence[Part], start: int) -> int:

@@ -1,6 +1,5 @@
 """The most common stage, and calls of a policy of one gate: they leave what a call through any other stage leaves."""
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 
@@ -19,7 +18,9 @@ from cqox.resilience import (
     Timeout,
     deadline,
 )
-from cqox.resilience.pipeline.plan import only_gate, plan
+from cqox.resilience.pipeline.one_gate import bind_one_gate_call
+from cqox.resilience.pipeline.part import Part
+from cqox.resilience.pipeline.plan import plan
 from cqox.resilience.testing import FakeClock, disabled
 from tests.resilience.conftest import Down, Run
 
@@ -195,13 +196,15 @@ def test_a_call_starts_when_it_is_awaited_and_sees_the_deadline_of_then(run: Run
     run(main)
 
 
-def test_only_a_gate_alone_that_may_have_permits_at_hand_is_called_directly() -> None:
-    def gate_of(*parts: object) -> object:
-        return only_gate(plan(parts, policy="p", function="f", asynchronous=True, bare=False))
+def test_a_stage_of_one_gate_is_called_with_the_function_as_an_argument() -> None:
+    def is_called(*parts: Part) -> bool:
+        return bind_one_gate_call(plan(parts, policy="p", function="f", asynchronous=True, bare=False)) is not None
 
-    assert gate_of(CircuitBreaker("alone")) is not None
-    assert gate_of(Bulkhead(5)) is None
-    assert gate_of(CircuitBreaker("a"), Timeout(math.inf)) is None
-    assert gate_of(CircuitBreaker("b"), Retry(idempotent=True)) is None
-    assert gate_of(deadline(5.0), CircuitBreaker("c")) is None
-    assert gate_of(CircuitBreaker("d"), CircuitBreaker("e")) is None
+    assert is_called(CircuitBreaker("a"))
+    assert is_called(Bulkhead(5))
+    assert is_called(CircuitBreaker("b"), Retry(idempotent=True), Timeout(1.0))
+    assert not is_called(CircuitBreaker("c"), Retry(idempotent=True, retry_if=bool))
+    assert not is_called(CircuitBreaker("d"), Retry())
+    assert not is_called(Timeout(1.0))
+    assert not is_called(deadline(5.0), CircuitBreaker("e"))
+    assert not is_called(CircuitBreaker("f"), CircuitBreaker("g"))
