@@ -86,7 +86,8 @@ class Health:
 
     Attributes:
         needs_time: True where `record` depends on the time.
-        quiet_until: before this time a success cannot change the state, so that it is only counted.
+        quiet_until: before this time a success cannot change the state, so that it is only counted; minus infinity
+            once the circuit has left the state.
     """
 
     __slots__ = ("needs_time", "quiet_until")

@@ -66,9 +66,10 @@ class SharedPermit(_CircuitPermit):
     Attributes:
         count: counts a success that cannot change the state.
         failure_if: predicate on results, None for none.
+        now: the clock.
     """
 
-    __slots__ = ("_plain_failures", "_settings", "_usual_failure", "count", "failure_if")
+    __slots__ = ("_checked_now", "_plain_failures", "_settings", "_usual_failure", "count", "failure_if", "now")
 
     phase: Closed
 
@@ -76,45 +77,47 @@ class SharedPermit(_CircuitPermit):
         super().__init__(circuit, phase)
         self.count = circuit.totals.quiet.add
         self.failure_if = settings.failure_if
+        # Both are those of a clock that the admission has just bound; a reset, which releases it, ends the phase.
+        clock = circuit.clock
+        self.now = clock.now
+        self._checked_now = clock.now if clock.is_certain else clock.checked_now
         self._settings = settings
         self._plain_failures = _plain_classes(settings.failures)
         self._usual_failure: type[BaseException] | None = None
 
     def succeed(self, value: object) -> None:
         """See `Permit.succeed`."""
-        circuit, phase = self._circuit, self.phase
         if self.failure_if is not None and self._is_failure(value, self.failure_if):
             self._leave(Outcome.FAILURE)
             return
+        phase = self.phase
         health = phase.health
-        now = circuit.clock.now() if health.needs_time else 0.0
-        if now < health.quiet_until and circuit.phase is phase:
+        now = self.now() if health.needs_time else 0.0
+        if now < health.quiet_until:
             self.count()
         else:
             # A success can complete the calls from which a rate is judged, and so open the circuit: at its own time.
-            circuit.leave(phase, None, Outcome.SUCCESS, now if health.needs_time else circuit.clock.now(), False)
+            self._circuit.leave(phase, None, Outcome.SUCCESS, now if health.needs_time else self.now(), False)
 
     def fail(self, error: BaseException) -> None:
         """See `Permit.fail`."""
-        circuit = self._circuit
+        circuit, kind = self._circuit, type(error)
         # Most failures are known by the class of their exception alone, and most are of the class of the last one.
-        if circuit.settings is not self._settings:
-            super().fail(error)
-            return
-        if type(error) is not self._usual_failure:
-            kind = type(error)
+        if kind is not self._usual_failure:
             if not issubclass(kind, self._plain_failures) or issubclass(kind, _JUDGED_APART):
                 super().fail(error)
                 return
             self._usual_failure = kind
-        clock, phase, totals = circuit.clock, self.phase, circuit.totals
-        now = clock.now() if clock.is_certain else clock.checked_now()
+        if circuit.settings is not self._settings:
+            super().fail(error)
+            return
+        now, phase = self._checked_now(), self.phase
         # What `Circuit.leave` does, without its frame: during an outage most calls come here.
         with circuit.lock:
             if circuit.phase is not phase:
-                totals.stale += 1
+                circuit.totals.stale += 1
                 return
-            totals.failure += 1
+            circuit.totals.failure += 1
             health = phase.health
             if not (health.record(now, True, False) and health.reached()):
                 return
@@ -160,8 +163,8 @@ class TimedCalls(TimedGrant):
         if self.failure_if is not None:
             TimedPermit(self, began).succeed(value)
             return
-        now, phase = self.now(), self.phase
-        if now - began < self.slow_call_seconds and now < phase.health.quiet_until and self.circuit.phase is phase:
+        now = self.now()
+        if now - began < self.slow_call_seconds and now < self.phase.health.quiet_until:
             self._count()
         else:
             TimedPermit(self, began).succeed_at(now)

@@ -9,6 +9,7 @@ Each transition creates a new state object. The object is the generation: the ou
 another object is stale. Clocks, predicates, probes and listeners are user code and run outside of the lock.
 """
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from threading import Lock
@@ -377,6 +378,9 @@ class Circuit:
     def _transition_to[P: Phase](self, phase: P, now: float, **data: object) -> P:
         """Enter `phase` and queue its event; a closed circuit that is reset starts another generation without one."""
         before, self.phase = self.phase, phase
+        if isinstance(before, Closed):
+            # Every later success of its calls goes through `leave`, which finds it stale.
+            before.health.quiet_until = -math.inf
         self.standing.clear()
         if self.outbox.wanted and type(before) is not type(phase):
             self.outbox.put(_EVENTS[type(phase)](name=self.name, key=self.key, at=now, **data))

@@ -36,12 +36,12 @@ def bind_one_gate(
     standing, retry, limit, facts = gate.standing, stage.retry, stage.limit, stage.facts
 
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - it has the callee's signature
-        deadline, began = passing.lookup(), 0.0
+        deadline, began, left = passing.lookup(), 0.0, 0.0
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
             deadline = deadline.here()
-            if deadline is not None and (began := deadline.clock()) >= deadline.at:
+            if deadline is not None and (left := deadline.at - (began := deadline.clock())) <= 0:
                 raise deadline.expired()
         permit, grant, admitted_at = standing.permit, None, 0.0
         if permit is None:
@@ -55,20 +55,21 @@ def bind_one_gate(
                     if now < refusal.until:
                         raise refusal.rejection(now)
                 permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
-                began = 0.0 if deadline is None else deadline.clock()
+                if deadline is not None:
+                    left = deadline.at - (began := deadline.clock())
         if retry is not None and events.listeners:
             retry.begin(facts)
         try:
             # Where the deadline ends sooner, `Limit.bound` would find that it needs no scope.
-            if limit is None or (deadline is not None and deadline.loop and deadline.at - began <= limit.seconds):
-                bound = None
-            else:
-                bound = limit.bound(deadline, began)
-            if bound is None:
-                result = await function(*args, **kwargs)
-            else:
+            if (
+                limit is not None
+                and (deadline is None or left > limit.seconds or not deadline.loop)
+                and (bound := limit.bound(deadline, began)) is not None
+            ):
                 with bound:
                     result = await function(*args, **kwargs)
+            else:
+                result = await function(*args, **kwargs)
         except BaseException as error:
             if permit is None:
                 permit = _permit_of(grant, admitted_at)
@@ -92,8 +93,8 @@ def bind_one_gate(
 def bind_one_gate_call(stages: Sequence[Stage | WrapperStage]) -> Call | None:
     """Return what calls any coroutine function through the only stage, if it has one gate, else None.
 
-    It is `bind_one_gate` with the function as an argument. As the arguments of a call come as they are, and are spread
-    once only, it costs less than one that passes the function on with them.
+    It is `bind_one_gate` with the function as an argument, in the same steps. As the arguments of a call come as they
+    are, and are spread once only, it costs less than one that passes the function on with them.
     """
     stage = stages[0]
     if len(stages) > 1 or not isinstance(stage, Stage) or stage.check is not None:
@@ -105,12 +106,12 @@ def bind_one_gate_call(stages: Sequence[Stage | WrapperStage]) -> Call | None:
     standing, retry, limit, facts = gate.standing, stage.retry, stage.limit, stage.facts
 
     async def guarded(function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the callee's result
-        deadline, began = passing.lookup(), 0.0
+        deadline, began, left = passing.lookup(), 0.0, 0.0
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
             deadline = deadline.here()
-            if deadline is not None and (began := deadline.clock()) >= deadline.at:
+            if deadline is not None and (left := deadline.at - (began := deadline.clock())) <= 0:
                 raise deadline.expired()
         permit, grant, admitted_at = standing.permit, None, 0.0
         if permit is None:
@@ -124,20 +125,21 @@ def bind_one_gate_call(stages: Sequence[Stage | WrapperStage]) -> Call | None:
                     if now < refusal.until:
                         raise refusal.rejection(now)
                 permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
-                began = 0.0 if deadline is None else deadline.clock()
+                if deadline is not None:
+                    left = deadline.at - (began := deadline.clock())
         if retry is not None and events.listeners:
             retry.begin(facts)
         try:
             # Where the deadline ends sooner, `Limit.bound` would find that it needs no scope.
-            if limit is None or (deadline is not None and deadline.loop and deadline.at - began <= limit.seconds):
-                bound = None
-            else:
-                bound = limit.bound(deadline, began)
-            if bound is None:
-                result = await function(*args, **kwargs)
-            else:
+            if (
+                limit is not None
+                and (deadline is None or left > limit.seconds or not deadline.loop)
+                and (bound := limit.bound(deadline, began)) is not None
+            ):
                 with bound:
                     result = await function(*args, **kwargs)
+            else:
+                result = await function(*args, **kwargs)
         except BaseException as error:
             if permit is None:
                 permit = _permit_of(grant, admitted_at)

@@ -37,7 +37,7 @@ TIMER_SLACK: Final = 1e-6
 """Seconds that a timer may fire early: the clock's resolution, and the rounding of sums of large floats."""
 
 
-_UNKNOWN: Final[ScopeId] = object()
+_UNKNOWN: Final[ScopeId | None] = (None, None)
 """The identifier of a scope before anybody has asked for it."""
 
 
@@ -187,13 +187,19 @@ class AmbientDeadline:
         Before a call, `expired` follows where that has passed.
         """
         loop = self.loop
-        # `is_in_force_here` inlined, as every call under a deadline passes here.
-        if loop is None:
-            holds = self.is_in_force_here()
-        else:
-            mark = self._mark if self._mark is not _UNKNOWN else self._known_mark(loop)
-            holds = loop.will_cancel_by(self._scope_at, self._owner, self._groups, mark)
-        return self if holds else self.advisory_here()
+        if loop is not None:
+            mark = self._mark
+            if mark is _UNKNOWN:
+                mark = self._known_mark(loop)
+            # What `will_cancel_by` finds first, without its frame: most calls are made directly inside of the scope.
+            if mark is not None:
+                record, scope = mark
+                try:
+                    if loop.innermost(record) is scope and loop.task() is self._owner:
+                        return self
+                except RuntimeError:  # the loop does not run on this thread
+                    return self.advisory_here()
+        return self if self.is_in_force_here() else self.advisory_here()
 
     def _known_mark(self, loop: EventLoop) -> ScopeId | None:
         """Return the identifier of its scope, which few scopes are asked for."""

@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, cast
 
@@ -27,8 +28,8 @@ __all__ = [
 ]
 
 
-type ScopeId = object
-"""What the event loop keeps of the innermost scope of one task at a time."""
+type ScopeId = tuple[object, object]
+"""The event loop's record of one task, and what it keeps there of the innermost scope at a time (`innermost`)."""
 
 
 class AsyncioLoop(Protocol):
@@ -93,6 +94,11 @@ class EventLoop(Protocol):
         """Return the task groups that the current task has open, as far as the loop exposes them."""
         ...
 
+    @property
+    def innermost(self) -> Callable[[Any], object]:
+        """Function that returns what the record of a task, the first of a `ScopeId`, keeps of its innermost scope."""
+        ...
+
     def scope_id_of(self, task: object) -> ScopeId | None:
         """Return an identifier of the innermost scope of `task`, the current task; None where it is not exposed.
 
@@ -124,7 +130,7 @@ class EventLoop(Protocol):
 class _AsyncioEventLoop:
     """asyncio with AnyIO's scopes. A task not started by AnyIO counts as detached, as its scopes are unknown."""
 
-    __slots__ = ("_states", "effective_deadline", "new_scope")
+    __slots__ = ("_states", "effective_deadline", "innermost", "new_scope", "task")
 
     def __init__(self) -> None:
         # The functions of `anyio` look up the backend on each call, which costs more than the function itself.
@@ -132,12 +138,11 @@ class _AsyncioEventLoop:
         self.effective_deadline = backend.current_effective_deadline
         self.new_scope: Callable[..., CancelScope] = backend.create_cancel_scope
         self._states: Mapping[object, Any] = getattr(sys.modules[backend.__module__], "_task_states", {})
+        self.innermost = attrgetter("cancel_scope")
+        self.task: Callable[..., object] = _current_task
 
     def time(self) -> float:
         return cast("float", _asyncio.get_running_loop().time())
-
-    def task(self) -> object:
-        return _current_task()
 
     def groups_of(self, task: object) -> tuple[object, ...]:
         return ()
@@ -156,8 +161,8 @@ class _AsyncioEventLoop:
             return False
         if current is task:
             if mark is not None:
-                state, scope = cast("tuple[Any, object]", mark)
-                if state.cancel_scope is scope:
+                record, scope = mark
+                if self.innermost(record) is scope:
                     return True
             return self.effective_deadline() <= at
         if current is None:
@@ -172,8 +177,7 @@ class _AsyncioEventLoop:
         return None if getattr(state, "cancel_scope", None) is None else (state, scope)
 
     def scope_of(self, mark: ScopeId) -> object:
-        _, scope = cast("tuple[Any, object]", mark)
-        return scope
+        return mark[1]
 
     def _is_inside(self, task: object, scope: object) -> bool:
         """Return whether the innermost scope of `task` is inside `scope`, with no shield in between."""
@@ -192,6 +196,7 @@ class _TrioEventLoop:
         "_system_clock",
         "effective_deadline",
         "in_task",
+        "innermost",
         "new_scope",
         "task",
         "time",
@@ -204,6 +209,7 @@ class _TrioEventLoop:
         self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
+        self.innermost = attrgetter("_cancel_status")
         self.time = trio.current_time
 
     def natural_time(self) -> Callable[[], float]:
@@ -223,21 +229,26 @@ class _TrioEventLoop:
         return tuple(nurseries) if nurseries else ()
 
     def scope_id_of(self, task: object) -> ScopeId | None:
-        return getattr(task, "_cancel_status", None)
+        status = getattr(task, "_cancel_status", None)
+        return None if status is None else (task, status)
 
     def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
-        return getattr(scope, "_cancel_status", None)
+        # Both have a status, under names that may change one by one.
+        status = getattr(scope, "_cancel_status", None)
+        return None if status is None or self.scope_id_of(task) is None else (task, status)
 
     def scope_of(self, mark: ScopeId) -> object:
-        return getattr(mark, "_scope", None)
+        return getattr(mark[1], "_scope", None)
 
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
             current = self.task()
         except RuntimeError:
             return False
-        if mark is not None and current._cancel_status is mark and current is task:
-            return True
+        if current is task and mark is not None:
+            record, status = mark
+            if self.innermost(record) is status:
+                return True
         if self.effective_deadline() > at:
             return False
         while current is not task:

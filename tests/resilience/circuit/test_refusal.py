@@ -1,5 +1,7 @@
 """Calls that an open circuit rejects without a look at its state: the same as those that it looks at."""
 
+import pickle
+
 import pytest
 
 from cqox.errors import CircuitOpen
@@ -49,6 +51,21 @@ def test_every_refusal_is_counted_and_says_the_time_that_is_left(run: Run) -> No
         assert breaker.snapshot().calls == len(seen) + 2
 
     run(main)
+
+
+def test_a_refusal_is_what_the_constructor_would_make() -> None:
+    clock = FakeClock()
+    breaker = opened(clock)
+    refusals: list[CircuitOpen] = []
+    for _ in range(2):
+        with pytest.raises(CircuitOpen) as refused:
+            breaker(print)()
+        refusals.append(refused.value)
+    for refusal in refusals:
+        made = CircuitOpen("engine", retry_after=60.0)
+        assert (vars(refusal), refusal.args, str(refusal)) == (vars(made), made.args, str(made))
+        restored = pickle.loads(pickle.dumps(refusal))
+        assert (type(restored), vars(restored)) == (CircuitOpen, vars(made))
 
 
 def test_a_refusal_has_no_context_and_an_event_where_somebody_listens(run: Run) -> None:

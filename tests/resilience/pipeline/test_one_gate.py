@@ -1,5 +1,7 @@
 """The most common stage, and calls of a policy of one gate: they leave what a call through any other stage leaves."""
 
+import ast
+import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 
@@ -18,7 +20,7 @@ from cqox.resilience import (
     Timeout,
     deadline,
 )
-from cqox.resilience.pipeline.one_gate import bind_one_gate_call
+from cqox.resilience.pipeline.one_gate import bind_one_gate, bind_one_gate_call
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.pipeline.plan import plan
 from cqox.resilience.testing import FakeClock, disabled
@@ -194,6 +196,15 @@ def test_a_call_starts_when_it_is_awaited_and_sees_the_deadline_of_then(run: Run
             await late
 
     run(main)
+
+
+def test_both_ways_to_call_through_one_gate_have_the_same_steps() -> None:
+    steps = []
+    for bind in (bind_one_gate, bind_one_gate_call):
+        tree = ast.parse(inspect.getsource(bind))
+        guarded = next(node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef))
+        steps.append([ast.dump(step) for step in guarded.body])
+    assert steps[0] == steps[1]
 
 
 def test_a_stage_of_one_gate_is_called_with_the_function_as_an_argument() -> None:

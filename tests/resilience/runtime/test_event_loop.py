@@ -123,6 +123,34 @@ def test_a_scope_certainly_cancels_the_tasks_inside_of_it_unless_they_are_shield
     run(main)
 
 
+def test_a_scope_identity_is_that_of_its_task_directly_inside_of_it(run: Run) -> None:
+    async def main() -> None:
+        loop = loop_here()
+        task = loop.task()
+        with loop.new_scope(deadline=math.inf) as outer:
+            assert isinstance(outer, anyio.CancelScope | trio.CancelScope)
+            mark = loop.id_of(outer, task)
+            assert mark is not None
+            assert mark == loop.scope_id_of(task)
+            assert loop.scope_of(mark) is outer
+            with loop.new_scope(deadline=math.inf):
+                assert loop.id_of(outer, task) == mark != loop.scope_id_of(task)
+
+    run(main)
+
+
+@pytest.mark.parametrize("lost", ["scope", "task"])
+def test_a_scope_identity_is_unknown_once_trio_has_renamed_one_private_name(lost: str) -> None:
+    async def main() -> None:
+        loop = loop_here()
+        with loop.new_scope(deadline=math.inf) as scope:
+            task = loop.task()
+            assert loop.id_of(object() if lost == "scope" else scope, object() if lost == "task" else task) is None
+            assert loop.id_of(scope, task) is not None
+
+    trio.run(main)
+
+
 @pytest.mark.parametrize("seconds", [math.inf, 2.0])
 def test_a_task_of_a_group_around_a_scope_is_outside_of_it_even_if_it_ends_sooner(run: Run, seconds: float) -> None:
     async def main() -> None:
