@@ -120,7 +120,7 @@ async def repeat(
             try:
                 for gate in inner:
                     held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
-                began = 0.0 if deadline is None else deadline.clock()
+                began = 0.0 if deadline is None else deadline.time_of_call()
                 bound = None if limit is None else limit.bound(deadline, began)
                 if bound is None:
                     return await function(*args, **kwargs)
@@ -162,7 +162,7 @@ def repeat_blocking(
             try:
                 for gate in inner:
                     held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
-                began = 0.0 if deadline is None else deadline.clock()
+                began = 0.0 if deadline is None else deadline.time_of_call()
                 bound = None if limit is None else limit.bound_blocking(deadline, began)
                 if bound is None:
                     return function(*args, **kwargs)

@@ -60,7 +60,7 @@ def bind_async(function: Callable[..., Awaitable[Any]], stage: Stage) -> Callabl
             try:
                 for gate in inner:
                     held.append(gate.admit(deadline) or await gate.admit_waiting(deadline))
-                began = 0.0 if deadline is None else deadline.clock()
+                began = 0.0 if deadline is None else deadline.time_of_call()
                 bound = None if limit is None else limit.bound(deadline, began)
                 if bound is None:
                     result = await function(*args, **kwargs)
@@ -120,7 +120,7 @@ def bind_blocking(function: Callable[..., Any], stage: Stage) -> Callable[..., A
             try:
                 for gate in inner:
                     held.append(gate.admit(deadline) or gate.admit_blocking(deadline))
-                began = 0.0 if deadline is None else deadline.clock()
+                began = 0.0 if deadline is None else deadline.time_of_call()
                 bound = None if limit is None else limit.bound_blocking(deadline, began)
                 if bound is None:
                     result = function(*args, **kwargs)

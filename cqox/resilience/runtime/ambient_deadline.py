@@ -211,6 +211,17 @@ class AmbientDeadline:
         """Return the error of a call that must not be made, as the deadline has passed."""
         return DeadlineExceeded(self.seconds, before_call=True)
 
+    def time_of_call(self) -> float:
+        """Return the time by its clock, for a call that is made now.
+
+        Raises:
+            DeadlineExceeded: it has passed while the call waited, such as in a loop that was blocked meanwhile.
+        """
+        now = self.clock()
+        if now >= self.at:
+            raise self.expired()
+        return now
+
     def advisory_here(self) -> "AmbientDeadline | None":
         """Return its advisory form where a task inside its scope awaits the running code, even after it has passed.
 

@@ -6,10 +6,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cqox.resilience import CircuitBreaker, Policy, Retry, Timeout
+from cqox.resilience import CircuitBreaker, DeadlineExceeded, Policy, Retry, Timeout, deadline
 from cqox.resilience.limits.bulkhead import Bulkhead
 from cqox.resilience.testing import FakeClock
-from tests.resilience.conftest import Down
+from tests.resilience.conftest import Down, Run
 
 
 def test_a_cancelled_call_of_every_kind_holds_nothing(run) -> None:
@@ -71,3 +71,33 @@ def test_a_permit_that_cannot_judge_a_failure_leaves_no_other_behind() -> None:
         Policy("p", slots, outer, breaker, Retry(1))(fail)()
     assert slots.snapshot().running == 0
     assert outer.snapshot().calls == 1
+
+
+@pytest.mark.parametrize("further", [list, lambda: [CircuitBreaker("engine")], lambda: [Retry(2, idempotent=True)]])
+def test_a_call_whose_deadline_passes_in_a_queue_is_not_made_and_keeps_nothing(run: Run, further) -> None:
+    async def main() -> None:
+        clock, bulkhead, made = FakeClock(), Bulkhead(1, 1), list[str]()
+        policy = Policy("queued", bulkhead, *(inside := further()))
+
+        async def hold() -> None:
+            await anyio.sleep(1.0)
+            clock.advance(10.0)
+
+        async def call() -> None:
+            made.append("made")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(policy(hold))
+            await anyio.sleep(0.5)
+            for way in (policy(call), lambda: policy.call(call)):
+                with pytest.raises(DeadlineExceeded) as expired, deadline(5.0, clock=clock):
+                    await way()
+                assert expired.value.before_call
+                assert made == []
+                assert bulkhead.snapshot().running == 0
+                group.start_soon(policy(hold))
+                await anyio.sleep(0.5)
+        breakers = [part.snapshot() for part in inside if isinstance(part, CircuitBreaker)]
+        assert all((each.failure, each.calls - each.ignored - each.success) == (0, 0) for each in breakers)
+
+    run(main)
