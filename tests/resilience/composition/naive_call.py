@@ -38,6 +38,7 @@ class Call:
     work: list[list[float]] = field(default_factory=list)
     waits: list[list[float]] = field(default_factory=list)
     admissions: list[Any] = field(default_factory=list)
+    ended: bool = False
 
     def child(self) -> "Call":
         return Call(self.script, self.sim, self.timeouts, [], self, self.starts, [], [], list(self.admissions))

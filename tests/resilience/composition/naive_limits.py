@@ -90,6 +90,7 @@ class Rate(Part):
         self.spec, self.sim = spec, sim
         self.interval = spec.seconds / spec.calls
         self.level, self.at = float(spec.burst), 0.0
+        self.totals = [0, 0, 0]  # admitted, rejected, and given up while they waited
         self.promised: list[float] = []
         self.returned: list[float] = []
 
@@ -99,7 +100,9 @@ class Rate(Part):
         self._settle()
         turn = self._next()
         if turn - now > min(self.spec.wait, call.remaining()):
+            self.totals[1] += 1
             raise Failed("RateLimited", rejection=True)
+        self.totals[0] += 1
         if turn in self.returned:
             self.returned.remove(turn)
         self.promised.append(turn)
@@ -110,6 +113,8 @@ class Rate(Part):
                 self._settle()
                 self.promised.remove(turn)
                 self.returned.append(turn)
+                self.totals[0] -= 1
+                self.totals[2] += 1
                 raise
         self._settle()
         return (yield from inner(call))

@@ -308,6 +308,7 @@ def _callee(call: Call) -> Steps:
             yield Wait(until=call.sim.now + step.seconds)
     finally:
         span[1] = call.sim.now
+    call.sim.coincided |= step.blocks > 0
     if step.ends == "answer":
         return f"answer {attempt}"
     raise Failed(step.ends)
@@ -322,15 +323,16 @@ def _through(parts: Sequence[Part], call: Call) -> Steps:
 def predict(scenario: script.Scenario) -> tuple[list[Outcome], list[Part], bool]:
     """Return how each call of `scenario` must end, the parts as they are afterwards, and whether that is certain.
 
-    It is not where two timers go off at the same time.
+    It is not where two timers go off at the same time, a callee blocks the loop, or a call cancels another.
     """
     sim = Simulation()
     parts = [make_part(spec, scenario.parts[at + 1 :], sim) for at, spec in enumerate(scenario.parts)]
     timeouts = tuple(part.seconds for part in scenario.parts if isinstance(part, script.Timeout))
     outcomes: dict[int, Outcome] = {}
+    began: dict[int, Call] = {}
 
     def begin(number: int, each: script.CallScript) -> None:
-        call = Call(each, sim, timeouts)
+        began[number] = call = Call(each, sim, timeouts)
         if each.cancelled is not None:
             call.scopes.append(Scope(sim.now + each.cancelled, announced=False))
         if each.deadline is not None:
@@ -345,6 +347,9 @@ def predict(scenario: script.Scenario) -> tuple[list[Outcome], list[Part], bool]
             elif error is not None:
                 raise error
             outcomes[number] = Outcome(how=how, at=sim.now, starts=tuple(call.starts))
+            call.ended = True
+            # What becomes of the other, which this one may have just woken, is not promised.
+            sim.coincided |= each.cancels in began and not began[each.cancels].ended
 
         sim.spawn(_through(parts, call), call.scopes, ended)
 

@@ -1,12 +1,15 @@
 """The same calls through the library, in the virtual time of a loop."""
 
+import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import anyio
+import sniffio
 
 from cqox.resilience import (
     AdaptiveLimit,
@@ -114,6 +117,8 @@ class Callee:
         try:
             if step.seconds:
                 await anyio.sleep(step.seconds)
+            if step.blocks:
+                self.play.jump(step.blocks)
         finally:
             self.play.inside -= 1
         if step.ends == "answer":
@@ -135,17 +140,23 @@ class Play:
     Attributes:
         parts: the library's parts, outermost first.
         outcomes: by call.
+        began: when each call began: later than it should where the loop was blocked.
+        jump: advances the time while no task runs.
         moves: transitions of each circuit, with their times.
         inside: attempts in the callee now; `most_inside`: at most.
     """
 
-    def __init__(self, scenario: script.Scenario) -> None:
+    def __init__(self, scenario: script.Scenario, jump: Callable[[float], None]) -> None:
         self.scenario = scenario
+        self.jump = jump
         self.parts = [make_part(spec, f"part {at}") for at, spec in enumerate(scenario.parts)]
         self.policy = Policy("played", *self.parts)
         self.outcomes: dict[int, Outcome] = {}
         self.moves: dict[str, list[tuple[str, float]]] = {}
         self.inside = self.most_inside = 0
+        self.began: dict[int, float] = {}
+        self._running: dict[int, tuple[anyio.CancelScope, asyncio.Task[Any] | None]] = {}
+        self._tasks_cancelled: set[int] = set()
         self._began = math.nan
 
     def now(self) -> float:
@@ -182,19 +193,45 @@ class Play:
 
     async def _call(self, number: int, each: script.CallScript) -> None:
         await anyio.sleep(each.start)
+        self.began[number] = self.now()
         attempt_served.set(int(each.serves_retry))
         callee = Callee(each, self)
-        how = ""
+        try:
+            how, at = await self._ending(number, each, callee)
+        except asyncio.CancelledError:
+            if number not in self._tasks_cancelled:
+                raise
+            how, at = "cancelled", self.now()
+        self.outcomes[number] = Outcome(how=how, at=at, starts=tuple(callee.starts))
+
+    async def _ending(self, number: int, each: script.CallScript, callee: Callee) -> tuple[str, float]:
+        how, at, on_trio = "", math.nan, sniffio.current_async_library() == "trio"
         async with anyio.create_task_group() as group:
             with anyio.CancelScope() as scope:
-                if each.cancelled is not None:
-                    group.start_soon(self._cancel, each.cancelled, scope)
-                how = await self._outcome(callee, each)
-                at = self.now()
+                self._running[number] = scope, None if on_trio else asyncio.current_task()
+                try:
+                    if each.cancelled is not None:
+                        group.start_soon(self._cancel, each.cancelled, scope)
+                    how = await self._outcome(callee, each)
+                    at = self.now()
+                finally:
+                    del self._running[number]
+                    if each.cancels is not None:
+                        self._cancel_now(each.cancels)
             if scope.cancelled_caught:
                 how, at = "cancelled", self.now()
             group.cancel_scope.cancel()
-        self.outcomes[number] = Outcome(how=how, at=at, starts=tuple(callee.starts))
+        return how, at
+
+    def _cancel_now(self, number: int) -> None:
+        """Cancel a call: the task itself on asyncio, where AnyIO would wait until it has run after it was woken."""
+        if number in self._running:
+            scope, task = self._running[number]
+            if task is None:
+                scope.cancel()
+            else:
+                self._tasks_cancelled.add(number)
+                task.cancel()
 
     async def _cancel(self, seconds: float, scope: anyio.CancelScope) -> None:
         await anyio.sleep(seconds)

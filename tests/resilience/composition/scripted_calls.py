@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from hypothesis import strategies as st
@@ -84,10 +84,17 @@ type PartSpec = Breaker | Retry | Timeout | Bulkhead | Adaptive | Rate | Shed | 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One attempt of the callee: after `seconds` it answers, or fails. Parts list Down, not Odd."""
+    """One attempt of the callee: after `seconds` it answers, or fails. Parts list Down, not Odd.
+
+    Attributes:
+        seconds: time that it waits.
+        ends: "answer", or the name of what it raises.
+        blocks: seconds for which it then keeps every other task from running.
+    """
 
     seconds: float
     ends: str
+    blocks: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,7 @@ class CallScript:
         deadline: seconds of the ambient deadline, None for none.
         serves_retry: True where the request in hand is itself a retry.
         level: criticality, from 0.
+        cancels: number of the call that is cancelled at the moment at which this one ends, None for none.
     """
 
     start: float
@@ -109,6 +117,7 @@ class CallScript:
     deadline: float | None
     serves_retry: bool
     level: int
+    cancels: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +131,10 @@ HANGS = 3600.0
 
 @st.composite
 def scenarios(draw: st.DrawFn, most_calls: int = 8) -> Scenario:
-    """Draw a policy of one to five parts in any order, and calls of it."""
+    """Draw a policy of one to five parts in any order or of a usual one, and calls of it.
+
+    In a fifth of them, calls also block the loop and cancel each other: then much happens at the same moment.
+    """
     position = itertools.count(1)
 
     def seconds(eighths: st.SearchStrategy[int]) -> float:
@@ -130,10 +142,26 @@ def scenarios(draw: st.DrawFn, most_calls: int = 8) -> Scenario:
         return draw(eighths) / 8 + Random(next(position)).random() / 100
 
     # The attempts of a hedge in a hedge end in one instant, in an order that is not promised.
-    kinds = draw(st.lists(st.sampled_from(sorted(_PARTS)), min_size=1, max_size=5).filter(_has_at_most_one_hedge))
+    any_order = st.lists(st.sampled_from(sorted(_PARTS)), min_size=1, max_size=5).filter(_has_at_most_one_hedge)
+    kinds = draw(any_order | any_order | st.sampled_from(_USUAL))
     parts = tuple(_PARTS[kind](draw, seconds) for kind in kinds)
     count = draw(st.integers(1, most_calls))
-    return Scenario(parts=parts, calls=tuple(_call(draw, seconds) for _ in range(count)))
+    calls = tuple(_call(draw, seconds) for _ in range(count))
+    return Scenario(parts=parts, calls=_at_once(draw, calls) if draw(st.integers(0, 4)) == 4 else calls)
+
+
+def _at_once(draw: st.DrawFn, calls: tuple[CallScript, ...]) -> tuple[CallScript, ...]:
+    """Let some calls block the loop, and some cancel another one when they end."""
+    others = st.none() | st.integers(0, len(calls) - 1)
+    blocks = st.sampled_from([0.0, 0.0, 0.5, 2.0])
+    return tuple(
+        replace(
+            each,
+            steps=tuple(replace(step, blocks=0.0 if step.seconds == HANGS else draw(blocks)) for step in each.steps),
+            cancels=draw(others),
+        )
+        for each in calls
+    )
 
 
 def _has_at_most_one_hedge(kinds: list[str]) -> bool:
@@ -189,6 +217,14 @@ def _retry(draw: st.DrawFn, seconds: _Seconds) -> Retry:
         listed=draw(st.booleans()),
     )
 
+
+_USUAL = [
+    ["breaker", "retry"],
+    ["bulkhead", "breaker", "retry", "timeout"],
+    ["bulkhead", "timeout"],
+    ["rate", "breaker too"],
+    ["rate", "retry"],
+]
 
 _PARTS: dict[str, Callable[[st.DrawFn, _Seconds], PartSpec]] = {
     "adaptive": lambda draw, seconds: Adaptive(
