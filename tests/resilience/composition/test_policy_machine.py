@@ -8,8 +8,7 @@ scenarios each time; `make policy-machine` looks for new ones.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import trio
@@ -126,19 +125,30 @@ def _check_size(scenario: script.Scenario, played: Play) -> None:
 _machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-def _hands_its_slot_to_one_that_it_cancels() -> script.Scenario:
-    step = script.Step(seconds=1.0, ends="answer")
-    first = script.CallScript(
-        start=0.0, steps=(step,), cancelled=None, deadline=None, serves_retry=False, level=2, cancels=1
-    )
-    return script.Scenario(
-        parts=(script.Bulkhead(size=1, queue=1),), calls=(first, replace(first, start=0.5, cancels=None))
-    )
+def _call(start: float, *, ends: str = "answer", blocks: float = 0.0, **settings: Any) -> script.CallScript:
+    fate: dict[str, Any] = {"cancelled": None, "deadline": None, "serves_retry": False, "level": 2, **settings}
+    return script.CallScript(start=start, steps=(script.Step(seconds=1.0, ends=ends, blocks=blocks),), **fate)
+
+
+_ONE_SLOT = (script.Bulkhead(size=1, queue=1),)
+_SLOT_FOR_A_CANCELLED_CALL = script.Scenario(parts=_ONE_SLOT, calls=(_call(0.0, cancels=1), _call(0.5)))
+_SLOT_AFTER_THE_DEADLINE = script.Scenario(parts=_ONE_SLOT, calls=(_call(0.0, blocks=2.0), _call(0.5, deadline=1.0)))
+_TURN_GIVEN_BACK = script.Scenario(
+    parts=(script.Rate(calls=1, seconds=2.0, burst=1, wait=5.0),),
+    calls=(_call(0.0), _call(0.1, cancelled=0.3), _call(0.7)),
+)
+_FAILING_PROBE = script.Scenario(
+    parts=(script.Breaker(threshold=1, recovery=1.0), script.Retry(attempts=2, base=0.3, cap=1.0)),
+    calls=(_call(0.0, ends="Down"), _call(4.0, ends="Down")),
+)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(_machine, max_examples=1_000, derandomize=True)
-@example(scenario=_hands_its_slot_to_one_that_it_cancels())
+@example(scenario=_SLOT_FOR_A_CANCELLED_CALL)
+@example(scenario=_SLOT_AFTER_THE_DEADLINE)
+@example(scenario=_TURN_GIVEN_BACK)
+@example(scenario=_FAILING_PROBE)
 @given(scenario=script.scenarios())
 def test_policies_do_what_the_model_says(scenario: script.Scenario, backend: str) -> None:
     check(scenario, backend)
