@@ -163,6 +163,8 @@ def _about(place: Mapping[str, object]) -> Message:
         return _about_copy(place, table, snapshot, len(files))
     if place.get("own") and isinstance(files, list):
         return Message("sources.own-in-place", table=table, count=len(files), snapshot=str(snapshot))
+    if place.get("own") and place.get("format") == "iceberg":
+        return Message("sources.own-iceberg", table=table, snapshot=str(snapshot))
     if snapshot is None:
         return Message("sources.in-place-now", source=source, table=table)
     return Message("sources.in-place", source=source, table=table, snapshot=str(snapshot))

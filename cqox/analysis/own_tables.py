@@ -11,7 +11,7 @@ from cqox.contract import AnalyzeRequest, shortened
 from cqox.contract.messages import Message
 from cqox.contract.request import MOST_OF_A_TABLE
 from cqox.errors import InvalidRequest
-from cqox.sources import Parts, Place, parts_of
+from cqox.sources import Parts, Place, has_iceberg_metadata, parts_of
 from cqox.threads import run_in_thread
 
 __all__ = ["own_table"]
@@ -32,7 +32,7 @@ async def own_table(
 
     A folder, or what a pattern names, is summed where it is if `options.engine` is `duckdb`, beyond 150 million mapped
     cells, and beyond the limits of an upload; one file beyond these limits, if that engine is named. Compressed text
-    and text with partitions always are.
+    and text with partitions always are, and so are Iceberg tables.
 
     Args:
         pool: the worker processes.
@@ -45,9 +45,15 @@ async def own_table(
         UnreadableFile: there are no files, or they are no parts of one table.
         InvalidRequest: they have to be summed where they are, and DuckDB is not installed, or `read_options` are given.
     """
+    asked = request.options.engine
+    if asked != "memory" and await run_in_thread(has_iceberg_metadata, path, abandon_on_cancel=True):
+        table = _shown(path, None)
+        _check_in_place(table, read_options)
+        if find_spec("pyiceberg") is None:
+            raise InvalidRequest(Message("sources.needs-iceberg", table=table), field="data")
+        return Place(name=_SOURCE, kind="iceberg", folder=path, tables=(table,), own=True)
     several = await run_in_thread(parts_of, path, abandon_on_cancel=True)
     parts = several or await run_in_thread(_single, path, abandon_on_cancel=True)
-    asked = request.options.engine
     if parts is None or parts.format == "columnar" or asked == "memory" or (several is None and asked == "auto"):
         return None
     wanted = several is not None and (asked == "duckdb" or not several.is_joinable)
@@ -63,14 +69,18 @@ async def own_table(
     if not wanted:
         return None
     table = _shown(path, several)
-    if find_spec("duckdb") is None:
-        raise InvalidRequest(Message("sources.needs-scale", table=table), field="data")
-    if read_options:
-        raise InvalidRequest(Message("client.read-in-place"), field="read")
+    _check_in_place(table, read_options)
     return Place(
         name=_SOURCE, kind="csv" if parts.format == "text" else "parquet", folder=parts.base, tables=(table,),
         files=parts.files, own=True,
     )  # fmt: skip
+
+
+def _check_in_place(table: str, read_options: Mapping[str, JsonValue]) -> None:
+    if find_spec("duckdb") is None:
+        raise InvalidRequest(Message("sources.needs-scale", table=table), field="data")
+    if read_options:
+        raise InvalidRequest(Message("client.read-in-place"), field="read")
 
 
 def _shown(path: Path, several: Parts | None) -> str:

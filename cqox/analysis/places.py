@@ -27,7 +27,7 @@ from cqox.contract import AnalyzeRequest, near_words, shortened
 from cqox.contract.messages import Message
 from cqox.errors import CircuitOpen, NotFound, SourceDown
 from cqox.resilience import Bulkhead, CircuitBreaker
-from cqox.sources import Parts, Place, PostgresSession, RemoteTable, files_of, partitions_of, snapshot_of
+from cqox.sources import Parts, Place, PostgresSession, RemoteTable, files_of, folder_of, partitions_of, snapshot_of
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
 
@@ -136,6 +136,7 @@ class Places:
         Raises:
             NotFound: there is none of that name for this tenant.
             SourceDown: a folder cannot be read.
+            UnusableData: an Iceberg table has no rows yet, or what is not read here.
         """
         return await self.named(self.find(tenant_id, source, table), table)
 
@@ -245,6 +246,9 @@ class Places:
                     self.copied(place, record.table, snapshot=record.snapshot, report=report)
                 )
                 about |= _files(place, parts.files, parts.partitions)
+            elif place.kind == "iceberg":
+                folder = await self._in_thread(place, folder_of, place, record.table)
+                about |= {"format": place.kind, "folder": str(folder.absolute()), "own": place.own}
             elif place.kind != "postgres":
                 files = await self._in_thread(place, files_of, place, record.table)
                 found = await self._in_thread(place, partitions_of, place, record.table, files)
@@ -254,8 +258,9 @@ class Places:
             yield Reading(
                 arguments={"place": about, "folder": str(scratch)}, serve=None if session is None else session.serve
             )
+            # Of an Iceberg table, the files of a snapshot do not change while it has others.
             if (
-                place.kind != "postgres"
+                place.kind not in ("postgres", "iceberg")
                 and not place.is_remote
                 and await self._in_thread(place, snapshot_of, place, record.table) != record.snapshot
             ):

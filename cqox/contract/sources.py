@@ -21,7 +21,7 @@ class SourceSummary(AnswerModel):
     """A data source that the operator has named."""
 
     name: str
-    kind: Literal["file", "url", "objects", "postgresql", "sqlite", "duckdb", "parquet", "csv"]
+    kind: Literal["file", "url", "objects", "postgresql", "sqlite", "duckdb", "parquet", "csv", "iceberg"]
     meaning: str = ""
     tables: Sequence[str] = Field(
         (), description="Tables that an analysis names with this source; empty for a source that is read as a data set."

@@ -103,6 +103,47 @@ class DuckDBEngine:
         options = f"can_have_nan = true, hive_partitioning = false, file_row_number = {number}"
         return f"read_parquet([{listed}], {options})"
 
+    def files_by_identity(self, paths: Sequence[Path], columns: Mapping[int, tuple[str, str]]) -> str:
+        """Return what follows `from` to read Parquet files whose columns are found by the `field_id` of their schemas.
+
+        A column that a file does not have is missing there. `file_index` and `file_row_number` count from 0.
+
+        Args:
+            paths: the files.
+            columns: number to the name and the type of the column, in their order.
+        """
+        listed = ", ".join(
+            f"{number}: {{name: '{name}', type: '{kind}', default_value: null}}"
+            for number, (name, kind) in columns.items()
+        )
+        options = "can_have_nan = true, hive_partitioning = false, file_row_number = true"
+        return f"read_parquet([{_listed(map(str, paths))}], schema = map {{{listed}}}, {options})"
+
+    def top_columns(self, paths: Sequence[Path]) -> list[list[tuple[str, str | None, int | None]]]:
+        """Return name, type and `field_id` of the columns of Parquet files; a column of columns has no type."""
+        statement = (
+            f"select file_name, name, type, field_id, num_children from parquet_schema([{_listed(map(str, paths))}])"
+        )
+        found: dict[str, list[tuple[str, str | None, int | None]]] = {str(path): [] for path in paths}
+        # Depth first, each column before those in it: how many are still to come, of the innermost column first.
+        left: dict[str, list[int]] = {}
+        for file, name, kind, number, children in self.connection.execute(statement).fetchall():
+            depth = left.setdefault(file, [])
+            while depth and depth[-1] == 0:
+                depth.pop()
+            if depth:
+                depth[-1] -= 1
+                if len(depth) == 1:
+                    found[file].append((name, kind, number))
+            depth.append(children or 0)
+        return list(found.values())
+
+    def heights(self, paths: Sequence[Path]) -> list[int]:
+        """Return the number of rows of Parquet files."""
+        statement = f"select file_name, num_rows from parquet_file_metadata([{_listed(map(str, paths))}])"
+        found = {str(file): int(rows) for file, rows in self.connection.execute(statement).fetchall()}
+        return [found[str(path)] for path in paths]
+
     def row_by_row(self, table: str, paths: Sequence[Path], column: str, name: str) -> str:
         """Return what follows `from` to read a table with a column of Parquet files next to it, row by row.
 

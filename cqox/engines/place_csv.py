@@ -11,18 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.datasets import MISSING_WORDS, name_columns
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_table import (
-    TYPES,
     Kind,
     PlaceTable,
-    check_years,
     kind_of_partition,
     partition_cast,
+    read_numbered,
     words_of,
 )
 from cqox.errors import UnusableData
@@ -33,6 +31,8 @@ _SAMPLE_ROWS = 20_000
 _AT_ONCE = 100
 _FILE = "cqox:file"
 """Column of the path of a row's file."""
+_ROW = "row_number() over () - 1"
+"""Of a row: the engine reads the files in their order, one row after the other, where a statement needs this number."""
 _FAULT = "cqox-fault"
 """Begins the error of a value that is not of its column's kind."""
 _SEPARATOR = "\x1f"
@@ -81,12 +81,11 @@ def csv_table(
         raw=raw,
         kinds=kinds,
         others={},
-        # The engine reads the files in their order, one row after the other, where a statement needs this number.
-        row="row_number() over () - 1",
+        row=_ROW,
         casts=casts,
         infinite="isinf({})",
         words=partial(words_of, engine),
-        read=partial(_read, engine, raw, casts, kinds),
+        read=partial(read_numbered, engine, raw, _ROW, casts, kinds),
     )
 
 
@@ -208,34 +207,6 @@ def _cast(name: str, text: str, kind: Kind, engine: DuckDBEngine) -> str:
     separator, file = _literal(_SEPARATOR), engine.dialect.quoted(_FILE)
     fault = f"error(concat_ws({separator}, {parts[0]}, {file}, {parts[1]}, {parts[2]}))"
     return f"(case when {text} is not null then coalesce({_VALUES[kind].format(text)}, {fault}) end)"
-
-
-def _read(
-    engine: DuckDBEngine,
-    raw: str,
-    casts: Mapping[str, str],
-    kinds: Mapping[str, Kind],
-    rows: NDArray[np.int64] | None,
-    names: Sequence[str],
-) -> pl.DataFrame:
-    listed = ", ".join(f"{casts[name]} as v{place}" for place, name in enumerate(names))
-    statement = f"select {listed}, row_number() over () - 1 as rownumber from {raw}"
-    if rows is not None:
-        wanted = "create or replace temp table wanted as select unnest($1::bigint[]) as n"
-        engine.connection.execute(wanted, [rows.tolist()]).fetchall()
-        statement = f"select s.* from ({statement}) s semi join wanted on s.rownumber = wanted.n"
-    kept = ", ".join(f"v{place}" for place in range(len(names)))
-    found = pl.DataFrame(engine.connection.sql(f"select {kept} from ({statement}) order by rownumber"))
-    frame = pl.DataFrame(
-        [
-            found[f"v{place}"].alias(name).cast(TYPES[kinds[name]]).fill_nan(None)
-            if kinds[name] == "real"
-            else found[f"v{place}"].alias(name).cast(TYPES[kinds[name]])
-            for place, name in enumerate(names)
-        ]
-    )
-    check_years(frame)
-    return frame
 
 
 def _literal(text: str) -> str:

@@ -1,17 +1,19 @@
 """The table in place of a task, opened where it is: on a server, or in files."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import polars as pl
 
+from cqox.contract import shortened
 from cqox.contract.messages import Message
 from cqox.datasets import partition_column
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_csv import csv_table, faults_named
 from cqox.engines.place_table import Ask, PlaceTable, parquet_table, postgres_table
-from cqox.errors import SourceDown, UnreadableFile
+from cqox.errors import SourceDown, UnreadableFile, UnusableData
+from cqox.sources import iceberg_table
 
 __all__ = ["opened_table"]
 
@@ -27,7 +29,8 @@ def opened_table(
 
     Args:
         place: `source` and `table`, and of a table in files `files`, their `format`, the stated `types` of columns, the
-            `partitions` by name, and whether they are the caller's `own`.
+            `partitions` by name, and whether they are the caller's `own`; of an Iceberg table `format`, its own
+            `folder`, and its `snapshot`.
         folder: for what does not fit into memory.
         threads: of an engine in this process.
         after_read: called after each pass over the table.
@@ -39,12 +42,14 @@ def opened_table(
         UnusableData: a file has other columns or other values than the table.
     """
     source = str(place["source"])
+    if place.get("format") == "iceberg":
+        with _iceberg(place, folder, threads=threads, after_read=after_read) as table:
+            yield table
+        return
     files = place.get("files")
     if not isinstance(files, list):
         yield postgres_table(str(place["table"]), after_read, ask)
         return
-    import duckdb
-
     is_text, types = place.get("format") == "csv", place.get("types")
     partitions = place.get("partitions")
     by_name = partitions if isinstance(partitions, dict) else {}
@@ -59,12 +64,54 @@ def opened_table(
                 yield csv_table(paths, engine, types if isinstance(types, dict) else {}, columns)
         else:
             yield parquet_table(paths, engine, columns)
-    except (duckdb.IOException, duckdb.InvalidInputException, OSError, pl.exceptions.PolarsError) as error:
+    except _failures() as error:
         if place.get("own"):
             raise _unreadable(str(place["table"]), paths, error) from error
         raise SourceDown(Message("sources.down", source=source, reason=type(error).__name__)) from error
     finally:
         engine.close()
+
+
+@contextmanager
+def _iceberg(
+    place: Mapping[str, object], folder: Path, *, threads: int, after_read: Callable[[], None]
+) -> Iterator[PlaceTable]:
+    # They need pyiceberg, which is an extra.
+    from cqox.engines.iceberg_files import data_files
+    from cqox.engines.place_iceberg import iceberg_place_table
+
+    paths: Sequence[Path] = ()
+    try:
+        snapshot = iceberg_table(Path(str(place["folder"])), str(place["snapshot"]))
+        files = data_files(snapshot)
+        if not files:
+            raise UnusableData(Message("sources.iceberg-empty", table=snapshot.folder.name), field="table")
+        paths = [each.path for each in files]
+        engine = DuckDBEngine.opened(
+            memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=paths, after_read=after_read
+        )
+        with closing(engine):
+            yield iceberg_place_table(snapshot, files, engine)
+    except _failures() as error:
+        gone = next((path for path in paths if not path.exists()), None)
+        if gone is not None:
+            raise SourceDown(
+                Message("sources.iceberg-gone", table=str(place["table"]), file=shortened(gone.name))
+            ) from error
+        if place.get("own"):
+            raise _unreadable(str(place["table"]), paths, error) from error
+        raise SourceDown(Message("sources.down", source=str(place["source"]), reason=type(error).__name__)) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the errors of files that cannot be read."""
+    import duckdb
+
+    # For a file that is gone, the engine looks into a folder of its name, which it may not.
+    return (
+        duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException, duckdb.PermissionException,
+        OSError, pl.exceptions.PolarsError,
+    )  # fmt: skip
 
 
 def _unreadable(table: str, paths: Sequence[Path], error: Exception) -> UnreadableFile:

@@ -26,6 +26,7 @@ from cqox.errors import InvalidRequest, UnusableData
 from cqox.sources import NULL
 
 __all__ = [
+    "DUCKDB_CASTS",
     "TYPES",
     "Ask",
     "Kind",
@@ -36,6 +37,7 @@ __all__ = [
     "parquet_table",
     "partition_cast",
     "postgres_table",
+    "read_numbered",
     "unusable_dates",
     "words_of",
 ]
@@ -53,7 +55,7 @@ _POSTGRES_CASTS = {
     "moment": "(case when isfinite({0}) then {0}::timestamp end)",
     "zoned": "(case when isfinite({0}) then {0} at time zone 'UTC' end)",
 }  # fmt: skip
-_DUCKDB_CASTS = {
+DUCKDB_CASTS = {
     "whole": "cast({} as bigint)", "real": "cast({} as double)", "word": "cast({} as varchar)",
     "day": "cast({} as date)", "moment": "make_timestamp(epoch_us({}))",
 }  # fmt: skip
@@ -166,6 +168,49 @@ def words_of(engine: DuckDBEngine, statement: str) -> list[tuple[str | None, ...
     return [tuple(None if cell is None else str(cell) for cell in row) for row in found]
 
 
+def read_numbered(
+    engine: DuckDBEngine,
+    raw: str,
+    row: str,
+    casts: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+    rows: NDArray[np.int64] | None,
+    names: Sequence[str],
+) -> pl.DataFrame:
+    """Return columns of rows by the engine itself, in the order of their numbers.
+
+    Args:
+        engine: reads them.
+        raw: what follows `from`.
+        row: the number of a row.
+        casts: as of `PlaceTable`.
+        kinds: as of `PlaceTable`.
+        rows: the numbers; all rows if None.
+        names: the columns.
+
+    Raises:
+        UnusableData: a column has dates beyond those of Python.
+    """
+    listed = ", ".join(f"{casts[name]} as v{place}" for place, name in enumerate(names))
+    statement = f"select {listed}, {row} as rownumber from {raw}"
+    if rows is not None:
+        wanted = "create or replace temp table wanted as select unnest($1::bigint[]) as n"
+        engine.connection.execute(wanted, [rows.tolist()]).fetchall()
+        statement = f"select s.* from ({statement}) s semi join wanted on s.rownumber = wanted.n"
+    kept = ", ".join(f"v{place}" for place in range(len(names)))
+    found = pl.DataFrame(engine.connection.sql(f"select {kept} from ({statement}) order by rownumber"))
+    frame = pl.DataFrame(
+        [
+            found[f"v{place}"].alias(name).cast(TYPES[kinds[name]]).fill_nan(None)
+            if kinds[name] == "real"
+            else found[f"v{place}"].alias(name).cast(TYPES[kinds[name]])
+            for place, name in enumerate(names)
+        ]
+    )
+    check_years(frame)
+    return frame
+
+
 def _texts(content: bytes) -> list[tuple[str | None, ...]]:
     rows = csv.reader(StringIO(content.decode(), newline=""))
     return [tuple(None if cell == NULL else cell for cell in row) for row in rows]
@@ -216,7 +261,7 @@ def parquet_table(paths: Sequence[Path], engine: DuckDBEngine, partitions: Seque
     theirs = dict(zip(schema, engine.names(raw), strict=False))
     kinds = {name: kind for name, dtype in schema.items() if (kind := _kind(dtype)) is not None}
     quoted = engine.dialect.quoted
-    casts = {name: _DUCKDB_CASTS[kind].format(quoted(theirs[name])) for name, kind in kinds.items()}
+    casts = {name: DUCKDB_CASTS[kind].format(quoted(theirs[name])) for name, kind in kinds.items()}
     in_names = {column.name: kind_of_partition(column) for column in partitions}
     return PlaceTable(
         engine=engine,

@@ -14,8 +14,9 @@ from urllib.parse import unquote
 from cqox.contract import shortened
 from cqox.contract.messages import Message
 from cqox.errors import UnreadableFile
+from cqox.sources.iceberg import has_iceberg_metadata
 
-__all__ = ["Parts", "below", "partitions", "parts_named", "parts_of"]
+__all__ = ["Parts", "below", "partitions", "parts_named", "parts_of", "table_format"]
 
 _PARQUET = (".parquet", ".pq")
 _COLUMNAR = (*_PARQUET, ".arrow", ".feather", ".ipc")
@@ -89,6 +90,8 @@ def parts_of(path: Path) -> Parts | None:
     plain = next(place for place, part in enumerate(path.parts) if glob.has_magic(part))
     base = Path(*path.parts[:plain])
     named = [Path(each) for each in glob.glob(str(path), recursive=True)]
+    for each in named:
+        _check_log(each)
     found = {file for each in named for file in (below(each) if each.is_dir() else [each])}
     files = sorted(file for file in found if file.is_file() and not _is_hidden(file, base))
     if not files:
@@ -113,8 +116,10 @@ def parts_named(base: Path, paths: Sequence[Path], *, suffixes: tuple[str, ...] 
     names = [path.relative_to(base).parts for path in paths]
     log = next((name for parts in names for name in _LOGS if name in parts[:-1]), None)
     is_iceberg = any(parts[:-1] == ("metadata",) and parts[-1].endswith(".metadata.json") for parts in names)
-    if log is not None or is_iceberg:
-        raise _table_format(base, "Iceberg" if log is None else _LOGS[log])
+    if log is not None:
+        raise _table_format(base, _LOGS[log])
+    if is_iceberg:
+        raise UnreadableFile(Message("sources.iceberg-elsewhere", folder=base.name), field="data")
     found = sorted(path for path in paths if not _is_hidden(path, base))
     if suffixes is not None:
         found = [path for path in found if path.name.endswith(suffixes)]
@@ -164,10 +169,16 @@ def _plain_suffix(path: Path) -> str:
     return Path(path.stem).suffix.lower() if path.suffix.lower() == _COMPRESSED else path.suffix.lower()
 
 
-def _check_log(folder: Path) -> None:
+def table_format(folder: Path) -> str | None:
+    """Return the name of the table format whose log says which files of a folder count; None without one."""
     named = next((name for log, name in _LOGS.items() if (folder / log).is_dir()), None)
-    if named is None and any((folder / "metadata").glob("*.metadata.json")):
-        named = "Iceberg"
+    return "Iceberg" if named is None and has_iceberg_metadata(folder) else named
+
+
+def _check_log(folder: Path) -> None:
+    named = table_format(folder)
+    if named == "Iceberg":
+        raise UnreadableFile(Message("sources.iceberg-only-in-place", folder=folder.name), field="data")
     if named is not None:
         raise _table_format(folder, named)
 

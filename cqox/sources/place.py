@@ -9,11 +9,12 @@ from typing import Literal
 
 from cqox.contract.messages import Message
 from cqox.errors import SourceDown
-from cqox.sources.part_files import below, partitions
+from cqox.sources.iceberg import iceberg_snapshot
+from cqox.sources.part_files import below, partitions, table_format
 
-__all__ = ["Place", "files_of", "partitions_of", "remote_address", "snapshot_of", "suffixes_of"]
+__all__ = ["Place", "files_of", "folder_of", "partitions_of", "remote_address", "snapshot_of", "suffixes_of"]
 
-_SUFFIXES: Mapping[str, tuple[str, ...]] = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz")}
+_SUFFIXES: Mapping[str, tuple[str, ...]] = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz"), "iceberg": ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,9 @@ class Place:
 
     Attributes:
         name: its name in requests.
-        kind: a PostgreSQL server, or a folder of Parquet or CSV files.
+        kind: a PostgreSQL server, or a folder of Parquet or CSV files or of Iceberg tables.
         address: of the server, or of a folder that is not on the engine's disk; it may hold a password.
-        folder: the folder; each table is a file or a folder in it.
+        folder: the folder; each table is a file or a folder in it, of Iceberg a folder.
         tables: the tables that requests may name.
         key: a column that identifies each row, from which folds and the sample are made; None without one.
         as_of: the snapshot that the operator states; None where the tables may change at any time.
@@ -37,7 +38,7 @@ class Place:
     """
 
     name: str
-    kind: Literal["postgres", "parquet", "csv"]
+    kind: Literal["postgres", "parquet", "csv", "iceberg"]
     address: str = field(default="", repr=False)
     folder: Path = Path()
     tables: tuple[str, ...]
@@ -60,11 +61,13 @@ def files_of(place: Place, table: str) -> list[Path]:
     """Return the files of a table of a folder, in the order of their names.
 
     Raises:
-        SourceDown: there are none.
+        SourceDown: there are none, or a table format has a log of those that count.
     """
     if place.files:
         return list(place.files)
     path = _path_of(place, table)
+    if (named := table_format(path)) is not None:
+        raise SourceDown(Message("sources.place-format", source=place.name, table=table, format=named))
     try:
         found = (
             [path] if path.is_file() else [each for each in below(path) if each.name.endswith(_SUFFIXES[place.kind])]
@@ -76,6 +79,24 @@ def files_of(place: Place, table: str) -> list[Path]:
     if not found:
         raise SourceDown(Message("sources.no-files", source=place.name, table=table))
     return found
+
+
+def folder_of(place: Place, table: str) -> Path:
+    """Return the folder of an Iceberg table. Blocking.
+
+    Raises:
+        SourceDown: it is not in the folder of the source.
+    """
+    if place.own:
+        return place.folder
+    path = _path_of(place, table)
+    try:
+        is_inside = path.resolve(strict=True).is_relative_to(place.folder.resolve(strict=True))
+    except (OSError, ValueError):
+        is_inside = False
+    if not is_inside:
+        raise SourceDown(Message("sources.no-files", source=place.name, table=table))
+    return path
 
 
 def partitions_of(place: Place, table: str, files: Sequence[Path]) -> Mapping[str, tuple[str | None, ...]]:
@@ -113,15 +134,19 @@ def _path_of(place: Place, table: str) -> Path:
 def snapshot_of(place: Place, table: str) -> str | None:
     """Return what identifies the rows of a table; None where nothing does, so that no result may be used again.
 
-    A stated `as_of` does, and so do the names, sizes and times of files. Blocking.
+    A stated `as_of` does, and so do the names, sizes and times of files, and the number of an Iceberg snapshot.
+    Blocking.
 
     Raises:
-        SourceDown: a folder cannot be read.
+        SourceDown: a folder or the metadata of a table cannot be read.
+        UnusableData: an Iceberg table has no rows yet, or what is not read here.
     """
     if place.as_of is not None:
         return place.as_of
     if place.kind == "postgres":
         return None
+    if place.kind == "iceberg":
+        return iceberg_snapshot(folder_of(place, table))
     return _digest(files_of(place, table), place)
 
 

@@ -40,6 +40,9 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
     "engine": (
         # The variant of the binding for PyPy.
         "zstandard/_cffi.*.so",
+        # Of pyiceberg, the client of a catalog that nobody asks here.
+        "hive_metastore",
+        "fb303",
     ),
 }
 """Patterns of what a service does not import, in site-packages."""

@@ -20,11 +20,14 @@ _MEMBERS: Mapping[str, set[str]] = {
     "postgres": _COMMON | {"address"},
     "parquet": _COMMON | {"folder", "url"},
     "csv": _COMMON | {"folder", "url", "types"},
+    # Its snapshots have numbers of their own.
+    "iceberg": (_COMMON | {"folder"}) - {"as_of"},
 }
-_KINDS: Mapping[str, Literal["postgres", "parquet", "csv"]] = {
+_KINDS: Mapping[str, Literal["postgres", "parquet", "csv", "iceberg"]] = {
     "postgres": "postgres",
     "parquet": "parquet",
     "csv": "csv",
+    "iceberg": "iceberg",
 }
 _TYPES = ("whole", "real", "word", "day", "moment")
 _MOST_AT_ONCE = 64
@@ -33,10 +36,10 @@ _MOST_AT_ONCE = 64
 def places(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Place]:
     """Read the sources of tables in place.
 
-    A source has `kind`, `postgres`, `parquet` or `csv`; `address` of the server, `folder`, or in its place `url` of a
-    folder in an object store or of a file; `tables`; and, where wanted, `key`, `as_of`, `tenants`, `most_concurrent`
-    and `meaning`, and of CSV files `types`, the kinds of columns by name. `${NAME}` in an address is taken from the
-    environment.
+    A source has `kind`, `postgres`, `parquet`, `csv` or `iceberg`; `address` of the server, `folder`, or in its place
+    `url` of a folder in an object store or of a file; `tables`; and, where wanted, `key`, `as_of`, `tenants`,
+    `most_concurrent` and `meaning`, and of CSV files `types`, the kinds of columns by name. `${NAME}` in an address is
+    taken from the environment.
 
     Raises:
         SettingsError: the file cannot be read, or a source in it is not valid. No address is in it.
@@ -69,6 +72,8 @@ class _Table:
                 f"unknown members {', '.join(unknown)}; there are {', '.join(sorted(_MEMBERS[str(kind)]))}"
             )
         of_server = kind == "postgres"
+        if kind == "iceberg" and find_spec("pyiceberg") is None:
+            raise self._refused("Iceberg tables need pyiceberg; install cqox[iceberg]")
         tenants = self._texts("tenants")
         return Place(
             name=self._name,

@@ -7,10 +7,11 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from cqox.analysis import own_tables
 from cqox.analysis.own_tables import own_table
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.errors import InvalidRequest
+from cqox.errors import InvalidRequest, UnreadableFile
 from cqox.sources import Place
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +97,28 @@ async def test_a_name_that_is_no_text_or_too_long_is_shown_as_one(odd: Path) -> 
     assert found is not None
     assert found.tables[0].startswith("?x")
     assert len(found.tables[0]) <= 130
+
+
+async def test_an_iceberg_table_always_stays_where_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = folder / "data"
+    (table / "metadata").mkdir()
+    (table / "metadata" / "v1.metadata.json").touch()
+    for engine in ("auto", "duckdb"):
+        worker = Worker(in_memory=True)
+        found = await table_of(table, engine=engine, worker=worker)
+        assert found is not None
+        assert (found.kind, found.folder, found.tables, found.own, worker.asked) == (
+            "iceberg",
+            table,
+            ("data",),
+            True,
+            [],
+        )
+    with pytest.raises(UnreadableFile, match="only analysed where it is"):
+        await table_of(table, engine="memory")
+    monkeypatch.setattr(own_tables, "find_spec", lambda name: None if name == "pyiceberg" else True)
+    with pytest.raises(InvalidRequest, match=r"pip install 'cqox\[iceberg\]'"):
+        await table_of(table)
 
 
 async def test_how_to_read_a_file_is_refused_where_nothing_is_read(folder: Path) -> None:

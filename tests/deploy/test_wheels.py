@@ -190,7 +190,7 @@ def test_one_line_holds_the_version_and_the_services_require_it(distributions: P
     assert of_cqox
     assert all(line.endswith(f"]=={version[0]}") for line in of_cqox)
     extras = {extra for line in of_cqox for extra in re.findall(r"[a-z]+", line.partition("[")[2].partition("]")[0])}
-    assert extras == {"client", "engine", "export", "scale", "security", "sources", "stores", "telemetry"}
+    assert extras == {"client", "engine", "export", "iceberg", "scale", "security", "sources", "stores", "telemetry"}
 
 
 def test_the_licence_of_each_is_that_of_the_project() -> None:

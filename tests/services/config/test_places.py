@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cqox.sources import remote_address
+from services.config import places as of_places
 from services.config.configuration import SettingsError
 from services.config.places import places
 from services.config.sources import named_sources
@@ -51,6 +52,15 @@ def test_kinds_of_columns_of_csv_files_are_stated(path: Path) -> None:
     assert (drop.kind, drop.tables, drop.types) == ("csv", ("drop",), {"zip code": "word"})
 
 
+def test_iceberg_tables_are_folders_and_need_their_extra(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text(f'[lake]\nkind = "iceberg"\nfolder = "{path.parent}"\ntables = ["visits"]\n')
+    (lake,) = places(path).values()
+    assert (lake.kind, lake.folder, lake.tables, lake.as_of) == ("iceberg", path.parent, ("visits",), None)
+    monkeypatch.setattr(of_places, "find_spec", lambda name: None if name == "pyiceberg" else True)
+    with pytest.raises(SettingsError, match=r"install cqox\[iceberg\]"):
+        places(path)
+
+
 def test_files_can_be_elsewhere(path: Path) -> None:
     path.write_text(
         "[lake]\nkind='parquet'\nurl='s3://bucket/lake'\ntables=['visits']\n"
@@ -74,7 +84,7 @@ def test_without_the_setting_there_are_none() -> None:
     [
         ("['a b']\nkind='parquet'", "a name has"), (f"[{'a' * 61}]\nkind='parquet'", "at most 60 of them"),
         (f"[a]\nkind='postgres'\naddress='postgresql://h/d'\ntables=['{'t' * 131}']", "at most 130 characters"),
-        ("[a]\nkind='oracle'", "kind is one of postgres, parquet, csv"),
+        ("[a]\nkind='oracle'", "kind is one of postgres, parquet, csv, iceberg"),
         ("[a]\nkind='csv'\nfolder='/tmp'\ntypes={x='number'}", "types gives columns one of whole, real"),
         ("[a]\nkind='csv'\nfolder='/tmp'\ntypes='word'", "types gives columns one of"),
         ("[a]\nkind='parquet'\nfolder='/tmp'\ntypes={x='real'}", "unknown members types"),
@@ -91,6 +101,8 @@ def test_without_the_setting_there_are_none() -> None:
         ("[a]\nkind='parquet'\nurl='${ABSENT}'", "no variable ABSENT"),
         ("[a]\nkind='parquet'\nurl='https://h/d?sig=1'\ntables=['b.parquet']", "has no query"),
         ("[a]\nkind='parquet'\nurl='s3://b/t'\ntables=['../b']", "'../b' is not the name"),
+        ("[a]\nkind='iceberg'\nurl='s3://b/t'", "unknown members url"),
+        ("[a]\nkind='iceberg'\nfolder='/tmp'\nas_of='2026'", "unknown members as_of"),
         ("[a]\nkind='postgres'\nurl='s3://b/t'", "unknown members url"),
         ("[a]\nkind='parquet'\nfolder='/tmp'\ntables=['../b']", "'../b' is not the name"),
     ],

@@ -14,6 +14,7 @@ import cqox
 from cqox.cli.app import app
 from cqox.errors import NotFound
 from tests.servers import Postgres, running
+from tests.sources.iceberg_tables import catalog
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("places")
@@ -44,6 +45,8 @@ def folder(server: Postgres, tmp_path: Path) -> Path:
         half = ROWS // 2
         frame.slice(number * half, half).write_parquet(tmp_path / "lake" / f"{number}.parquet")
         frame.slice(number * half, half).write_csv(tmp_path / "lake" / f"{number}.csv")
+    table = catalog(tmp_path / "warehouse").create_table("db.visits", schema=frame.to_arrow().schema)
+    table.append(frame.to_arrow())
     return tmp_path / "lake"
 
 
@@ -55,6 +58,7 @@ def clients(start, server: Postgres, folder: Path, tmp_path: Path) -> Iterator[C
         f'[lake]\nkind = "parquet"\nfolder = "{folder}"\nmeaning = "All sales"\n'
         f'[drop]\nkind = "csv"\nfolder = "{folder}"\ntypes = {{ region = "word" }}\n'
         f'[theirs]\nkind = "parquet"\nfolder = "{folder}"\ntenants = ["acme"]\n'
+        f'[warehouse]\nkind = "iceberg"\nfolder = "{tmp_path}/warehouse/db"\ntables = ["visits"]\n'
         '[away]\nkind = "postgres"\ntables = ["t"]\n'
         "address = \"host=127.0.0.1 port=1 user=me password='${SECRET}'\"\n"
     )
@@ -93,7 +97,7 @@ def sessions(server: Postgres) -> list[tuple[object, ...]]:
 def test_tables_in_place_have_the_numbers_of_an_upload(clients: Clients, server: Postgres, folder: Path) -> None:
     client, _ = clients
     listed = {each["name"]: each for each in client.get("/api/sources").json()["sources"]}
-    assert listed.keys() == {"shop", "stated", "lake", "drop", "away"}
+    assert listed.keys() == {"shop", "stated", "lake", "drop", "warehouse", "away"}
     assert (listed["shop"]["kind"], listed["shop"]["tables"]) == ("postgresql", ["public.sales"])
     assert (listed["lake"]["kind"], listed["lake"]["tables"], listed["lake"]["meaning"]) == (
         "parquet", ["lake"], "All sales",
@@ -108,6 +112,7 @@ def test_tables_in_place_have_the_numbers_of_an_upload(clients: Clients, server:
         ("shop", "public.sales", None),
         ("stated", "public.sales", "2026-11-30"),
         ("lake", "lake", ""),
+        ("warehouse", "visits", ""),
     ]
     for source, table, snapshot in tables:
         answer = analyzed(client, asked(source, table))
@@ -116,7 +121,7 @@ def test_tables_in_place_have_the_numbers_of_an_upload(clients: Clients, server:
         origin = report["provenance"]
         assert (origin["source"], origin["table"], origin["rows"]) == (source, table, ROWS)
         assert origin["snapshot"] == snapshot or (snapshot == "" and origin["snapshot"])
-        assert origin["engine"].startswith("duckdb" if source == "lake" else "postgresql")
+        assert origin["engine"].startswith("duckdb" if source in ("lake", "warehouse") else "postgresql")
         assert report["dataset_id"] == f"source:{source}:{table}"
         for each in report["estimates"]:
             other = memory[each["name"]]
@@ -126,7 +131,7 @@ def test_tables_in_place_have_the_numbers_of_an_upload(clients: Clients, server:
     # Only rows that a snapshot identifies are answered from the cache.
     again = {source: analyzed(client, asked(source, found[source]["provenance"]["table"])).json() for source in found}
     assert {source: each["provenance"]["cache"] for source, each in again.items()} == {
-        "shop": "miss", "stated": "hit", "lake": "hit",
+        "shop": "miss", "stated": "hit", "lake": "hit", "warehouse": "hit",
     }  # fmt: skip
     assert again["shop"]["analysis_id"] != found["shop"]["analysis_id"]
     assert client.get(f"/api/analyses/{found['shop']['analysis_id']}").status_code == 200
