@@ -16,8 +16,9 @@ from cqox.contract.messages import Message
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.numerics.absorb import Absorption, absorb
 from cqox.estimators.numerics.array_store import empty
-from cqox.estimators.numerics.gram import gram, gram_partial, grouped_gram_partial, independent
+from cqox.estimators.numerics.gram import gram, gram_partial, grouped_gram_partial, grouped_rows_partial, independent
 from cqox.estimators.numerics.row_blocks import Partial, Rows
+from cqox.estimators.numerics.scratch_memory import scratch
 from cqox.estimators.sample import Sample, listed
 
 __all__ = ["Crossed", "Frame", "build_frame"]
@@ -25,6 +26,14 @@ __all__ = ["Crossed", "Frame", "build_frame"]
 _STRIDE_ROWS = 512
 _CACHED = 2**19
 """Values per block."""
+
+_STRIP = 512
+"""Rows that are standardised and transposed at a time: they and their constants stay in a core's cache, and one vector
+operation spans them all."""
+
+_NARROW = 24
+"""Rows of up to this many values are read column by column: a cache line then serves a large part of a row. Measured:
+at 20 columns this takes 9/10 of the time of whole rows, at 30 it takes 6/5."""
 
 _ABSORBED = 1e-14
 """A column counts as absorbed when fixed effects leave less than this share of its squares."""
@@ -155,18 +164,18 @@ def build_frame(
     if weights is not None:
         weights = sample.take(weights)
         weights = weights / weights.mean()
-    fill = _filling(matrix, [columns for columns, _ in groups.values()], sample, centre, scale)
+    filling = _Filling(matrix, [columns for columns, _ in groups.values()], sample, centre, scale)
     absorbed, grouped = None, None
     if within is not None:
-        grouped = _filled_by_group(rows, fill, matrix, weights, *within)
+        grouped = _filled_by_group(rows, filling, matrix, weights, *within)
         products = grouped[0].sum(axis=0)
     elif effects:
-        rows.each(fill)
+        rows.each(filling.fill)
         absorbed = absorb(matrix[1:], [sample.take(codes) for codes in effects], weights)
         matrix[0] = 0.0
         products = gram(rows, matrix, weights)
     else:
-        products = _filled(rows, fill, matrix, weights)
+        products = _filled(rows, filling.fill, matrix, weights)
     stay, frame = Frame(
         n=sample.n,
         sample=sample,
@@ -242,23 +251,50 @@ def _column(groups: Sequence[Matrix], position: int) -> Vector:
     raise IndexError(position)
 
 
-def _filling(
-    matrix: Matrix, groups: Sequence[Matrix], sample: Sample, centre: Vector, scale: Vector
-) -> Callable[[slice], None]:
-    """Return the function that writes a block of the standardised groups to the matrix."""
-    factors = 1.0 / np.where(scale > 0, scale, np.inf)[:, None]
-    ends = accumulate((columns.shape[1] for columns in groups), initial=1)
-    places = [slice(*pair) for pair in pairwise(ends)]
+class _Filling:
+    """Writes blocks of the standardised groups to the matrix.
 
-    def fill(s: slice) -> None:
-        block = matrix[:, s]
+    Attributes:
+        by_row: True if the rows are long, and most of their raw values contiguous in memory by row.
+    """
+
+    def __init__(self, matrix: Matrix, groups: Sequence[Matrix], sample: Sample, centre: Vector, scale: Vector) -> None:
+        self._matrix, self._index = matrix, sample.index
+        ends = accumulate((columns.shape[1] for columns in groups), initial=1)
+        self._groups = [(columns, slice(*pair)) for columns, pair in zip(groups, pairwise(ends), strict=True)]
+        self._centre, self._factors = centre, 1.0 / np.where(scale > 0, scale, np.inf)
+        self._factors[0] = 1.0
+        along = sum(columns.shape[1] for columns in groups if columns.strides[1] < columns.strides[0])
+        self.by_row = len(matrix) > _NARROW and 2 * along > len(matrix)
+        self._repeated = [np.tile(each, _STRIP) for each in (centre, self._factors)] if self.by_row else []
+
+    def fill(self, s: slice) -> None:
+        """Write one block."""
+        block = self._matrix[:, s]
         block[0] = 1.0
-        for columns, place in zip(groups, places, strict=True):
-            given = columns[s] if sample.index is None else columns[sample.index[s]]
-            np.subtract(given.T, centre[place, None], out=block[place])
-        block[1:] *= factors[1:]
+        for place, given in self._given(s):
+            np.subtract(given.T, self._centre[place, None], out=block[place])
+        block[1:] *= self._factors[1:, None]
 
-    return fill
+    def fill_by_row(self, s: slice) -> Matrix:
+        """Write one block and return its (n, m) rows, which the next call overwrites."""
+        block = self._matrix[:, s]
+        rows = scratch("rows", block.shape[1], len(block))
+        rows[:, 0] = 1.0
+        for place, given in self._given(s):
+            rows[:, place] = given
+        centre, factors = self._repeated
+        for start in range(0, len(rows), _STRIP):
+            part = rows[start : start + _STRIP]
+            flat = part.reshape(-1)
+            flat -= centre[: len(flat)]
+            flat *= factors[: len(flat)]
+            block[:, start : start + _STRIP] = part.T
+        return rows
+
+    def _given(self, s: slice) -> Iterable[tuple[slice, Matrix]]:
+        for columns, place in self._groups:
+            yield place, columns[s] if self._index is None else columns[self._index[s]]
 
 
 def _filled(rows: Rows, fill: Callable[[slice], None], matrix: Matrix, weights: Vector | None) -> Matrix:
@@ -274,7 +310,7 @@ def _filled(rows: Rows, fill: Callable[[slice], None], matrix: Matrix, weights: 
 
 def _filled_by_group(
     rows: Rows,
-    fill: Callable[[slice], None],
+    filling: _Filling,
     matrix: Matrix,
     weights: Vector | None,
     codes: NDArray[np.integer],
@@ -283,8 +319,11 @@ def _filled_by_group(
     """Return (g, m, m) cross-products within each group, and (g,) row counts."""
 
     def work(s: slice) -> Partial:
-        fill(s)
-        return grouped_gram_partial(matrix[:, s], None if weights is None else weights[s], codes[s], count)
+        own = None if weights is None else weights[s]
+        if filling.by_row:
+            return grouped_rows_partial(filling.fill_by_row(s), own, codes[s], count)
+        filling.fill(s)
+        return grouped_gram_partial(matrix[:, s], own, codes[s], count)
 
     products, counts = rows.total(work)
     return products, counts

@@ -16,6 +16,7 @@ __all__ = [
     "gram_partial",
     "grouped_gram",
     "grouped_gram_partial",
+    "grouped_rows_partial",
     "independent",
     "independent_each",
     "solve",
@@ -42,6 +43,21 @@ def grouped_gram_partial(block: Matrix, weights: Vector | None, groups: NDArray[
     products = np.zeros((n_groups, len(block), len(block)))
     for group in np.flatnonzero(counts):
         products[group] = squares(ordered[:, ends[group] - counts[group] : ends[group]])
+    return products, counts.astype(np.float64)
+
+
+def grouped_rows_partial(rows: Matrix, weights: Vector | None, groups: NDArray[np.integer], n_groups: int) -> Partial:
+    """Return the same for a block of (n, m) contiguous rows, which are put in order whole and not value by value."""
+    counts = np.bincount(groups, minlength=n_groups)
+    ends = np.cumsum(counts)
+    order = np.argsort(groups, kind="stable")
+    ordered = np.take(rows, order, axis=0, out=scratch("ordered", *rows.shape), mode="clip")
+    if weights is not None:
+        ordered *= np.sqrt(weights[order])[:, None]
+    products = np.zeros((n_groups, rows.shape[1], rows.shape[1]))
+    for group in np.flatnonzero(counts):
+        own = ordered[ends[group] - counts[group] : ends[group]]
+        np.matmul(own.T, own, out=products[group])
     return products, counts.astype(np.float64)
 
 

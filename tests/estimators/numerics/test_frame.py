@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,31 @@ def test_places_follow_the_columns_that_stay():
     assert built.labels == ("(intercept)", "x0", "x2", "x3", "y")
     assert built.at["x"] == slice(0, 4)
     assert built.column("y") == 4
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_long_rows_are_standardised_and_crossed_by_group_in_either_memory_order(
+    order: Literal["C", "F"], missing: bool, weighted: bool
+):
+    rng = np.random.default_rng(2)
+    x = np.asarray(rng.standard_normal((1300, 40)) * rng.uniform(1e-3, 1e3, 40) + rng.uniform(-1e5, 1e5, 40))
+    x[:, 7] = 3.0
+    y, weights = rng.standard_normal((1300, 1)), rng.uniform(0.5, 2.0, 1300) if weighted else None
+    index = np.setdiff1d(np.arange(1300), [4, 700]) if missing else None
+    used = np.arange(1300) if index is None else index
+    codes = rng.integers(0, 6, len(used)).astype(np.uint8)
+    groups = {"x": (np.asarray(x, order=order), tuple(f"x{k}" for k in range(40))), "y": (y, ("y",))}
+    built = build_frame(
+        Sample(total=1300, n=len(used), index=index), groups, weights=weights, block=700, threads=1, within=(codes, 6)
+    )
+    assert built.dropped == ("x7",)
+    raw = np.column_stack([np.ones(1300), np.delete(x, 7, axis=1), y])[used]
+    np.testing.assert_allclose(built.centre + built.scale * built.matrix.T, raw, rtol=1e-12, atol=1e-9)
+    products, counts = built.grouped
+    np.testing.assert_array_equal(counts, np.bincount(codes, minlength=6))
+    for group in range(6):
+        own = built.matrix[:, codes == group]
+        weight = 1.0 if weights is None else built.weights[codes == group]
+        np.testing.assert_allclose(products[group], own * weight @ own.T, atol=1e-9)

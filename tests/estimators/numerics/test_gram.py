@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cqox.estimators.numerics.gram import grouped_gram_partial, independent, solve
+from cqox.estimators.numerics.gram import grouped_gram_partial, grouped_rows_partial, independent, solve
 
 
 def design(seed: int = 0) -> np.ndarray:
@@ -49,12 +49,16 @@ def test_no_columns_make_no_fit():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("in_order", [False, True])
-def test_cross_products_of_groups_are_those_of_their_rows_in_any_order(in_order: bool, weighted: bool):
+@pytest.mark.parametrize("by_row", [False, True])
+def test_cross_products_of_groups_are_those_of_their_rows_in_any_order(by_row: bool, in_order: bool, weighted: bool):
     x, rng = design().T, np.random.default_rng(3)
     codes = rng.integers(0, 3, x.shape[1])
     codes = np.sort(codes) if in_order else codes
     weights = rng.random(x.shape[1]) if weighted else None
-    products, counts = grouped_gram_partial(x, weights, codes, 4)
+    if by_row:
+        products, counts = grouped_rows_partial(np.ascontiguousarray(x.T), weights, codes, 4)
+    else:
+        products, counts = grouped_gram_partial(x, weights, codes, 4)
     for group in range(4):
         own = x[:, codes == group]
         expected = own * (weights[codes == group] if weights is not None else 1.0) @ own.T
