@@ -20,7 +20,7 @@ from cqox.estimators.numerics.absorb import compress
 from cqox.estimators.numerics.folds import fold_codes
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram
-from cqox.estimators.numerics.logit import Logit, cross_fit_logit, fit_logit
+from cqox.estimators.numerics.logit import Logit, cross_fit_logit, fit_logit, fit_logits
 from cqox.estimators.numerics.portable_folds import hash_keys, portable_folds
 from cqox.estimators.sample import Sample, complete_rows, is_mapped, role_arrays
 
@@ -208,16 +208,19 @@ class Plan:
         """Return the rows that estimators with both an outcome and a treatment model use."""
         return self.sample("y", "treatment", "covariates", "pscore" if self.has("pscore") else "propensity_covariates")
 
-    def propensity(self, sample: Sample | None = None) -> Propensity:
+    def propensity(self, sample: Sample | None = None, *, folded: bool = False) -> Propensity:
         """Return each row's propensity score: the given one, else that of a logit fitted on the sample.
+
+        When the logit is fitted and is `folded`, those without each fold are fitted in the same passes over the rows,
+        for `out_of_fold`.
 
         Raises:
             UnusableData: the treatment is not binary, no covariate is mapped, or the covariates separate the arms.
         """
         rows = sample or self.propensity_sample()
-        return self._once("propensity", lambda: self._propensity(rows), rows)
+        return self._once("propensity", lambda: self._propensity(rows, folded=folded), rows)
 
-    def _propensity(self, sample: Sample) -> Propensity:
+    def _propensity(self, sample: Sample, *, folded: bool) -> Propensity:
         data = self.data
         if data.treatment_kind != "binary":
             raise UnusableData(Message("estimators.no-probability-without-two-levels"))
@@ -227,17 +230,25 @@ class Plan:
         if not self.has("propensity_covariates"):
             raise UnusableData(Message("estimators.needs-covariates-of-treatment"))
         same = data.propensity_covariates is data.covariates
-        frame = self.frame("xty", sample) if same else self.frame("wt", sample)
-        return fitted_propensity(fit_logit(frame, self.treated(sample)))
+        frame = self.frame("xty" if same else "wt", sample, folded=folded)
+        if not folded:
+            return fitted_propensity(fit_logit(frame, self.treated(sample)))
+        logit, without = fit_logits(frame, self.treated(sample), *self._left_out(frame, 0))
+        if without is not None:
+            self._once(("out of fold", 0), lambda: without, logit)
+        return fitted_propensity(logit)
 
     def out_of_fold(self, logit: Logit, split: int) -> Vector:
         """Return each row's (n,) propensity score by the logit fitted without its fold."""
         return self._once(("out of fold", split), lambda: self._out_of_fold(logit, split), logit)
 
     def _out_of_fold(self, logit: Logit, split: int) -> Vector:
-        frame, k = logit.frame, logit.frame.at["x"].stop
-        products = self.blocks(frame, split)[0].sum(axis=1)[:, :k, :k]
-        return cross_fit_logit(logit, self.treated(frame.sample), frame.sample.take(self.folds(split)), products)
+        return cross_fit_logit(logit, self.treated(logit.frame.sample), *self._left_out(logit.frame, split))
+
+    def _left_out(self, frame: Frame, split: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Return the (n,) fold of each row, and (folds, k, k) cross-products of the covariates within each."""
+        k = frame.at["x"].stop
+        return frame.sample.take(self.folds(split)), self.blocks(frame, split)[0].sum(axis=1)[:, :k, :k]
 
     def outcome(self, sample: Sample | None = None) -> ArmFits:
         """Return the linear outcome regression of each arm on the covariates.

@@ -100,6 +100,16 @@ def test_rows_not_used_have_no_propensity():
     assert np.flatnonzero(np.isnan(plan.propensity().e)).tolist() == [4]
 
 
+def test_a_folded_propensity_brings_those_without_each_fold_along(monkeypatch: pytest.MonkeyPatch):
+    data = cross_section(n=400, weights=True)
+    alone, folded = Plan(data, Settings()), Plan(data, Settings())
+    expected = alone.out_of_fold(alone.propensity().logit, 0)
+    monkeypatch.setattr("cqox.estimators.plan.cross_fit_logit", lambda *_: pytest.fail("fitted again"))
+    propensity = folded.propensity(folded=True)
+    np.testing.assert_allclose(propensity.e, alone.propensity().e, rtol=1e-10)
+    np.testing.assert_allclose(folded.out_of_fold(propensity.logit, 0), expected, rtol=1e-8)
+
+
 def test_a_probability_of_an_amount_is_refused():
     with pytest.raises(UnusableData, match="two levels"):
         Plan(cross_section(continuous=True), Settings()).propensity()

@@ -129,7 +129,7 @@ def _instrumented_sample(plan: Plan) -> Sample:
 def interactive(plan: Plan, *, target: str) -> Estimate:
     """Return the mean doubly robust score over all rows (ATE), the treated (ATT) or the untreated (ATC)."""
     sample = plan.doubly_robust_sample()
-    frame, propensity = plan.frame("xty", sample, folded=True), plan.propensity(sample)
+    frame, propensity = plan.frame("xty", sample, folded=True), plan.propensity(sample, folded=True)
     clipped: list[int] = []
     value, contributions, uncertainty, diagnostics = over_splits(
         plan, sample, partial(_irm_split, plan, frame, propensity, target, clipped)

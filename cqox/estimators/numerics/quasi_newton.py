@@ -98,7 +98,7 @@ class QuasiNewton:
         self,
         gradients: Callable[[], Matrix],
         inverses: Callable[[], NDArray[np.float64]],
-        enough: float,
+        enough: float | Vector,
         first: Matrix | None = None,
     ) -> bool:
         """Iterate until no gradient exceeds `enough`; return False if that does not happen.
@@ -106,14 +106,14 @@ class QuasiNewton:
         Args:
             gradients: returns the (f, k) gradients at the coefficients.
             inverses: returns the (f, k, k) inverse information at the coefficients.
-            enough: the tolerance on every gradient.
+            enough: the tolerance on every gradient, or (f,) those of the fits.
             first: the gradients at the starting values, if known.
         """
         before = np.full(len(self.coefficients), np.inf)
         for number in range(ITERATIONS):
             found = gradients() if first is None or number else first
             size = np.abs(found).max(axis=1)
-            if size.max() <= enough:
+            if (size <= enough).all():
                 return True
             slow = size > np.maximum(_SLOW * before, enough)
             if not slow.any() or self._steps is None:
@@ -149,12 +149,12 @@ class QuasiNewton:
             self._steps.restart(moving, self.coefficients, steps, gradients)
         self.coefficients = self._steps.end()
 
-    def information(self) -> Matrix:
-        """Return (k, k) the information implied by the updates of the first fit."""
+    def information(self, fit: int = 0) -> Matrix:
+        """Return (k, k) the information implied by the updates of one fit."""
         try:
-            learnt = np.linalg.inv(self.inverses[0])
+            learnt = np.linalg.inv(self.inverses[fit])
         except np.linalg.LinAlgError:
-            learnt = np.linalg.pinv(self.inverses[0])
+            learnt = np.linalg.pinv(self.inverses[fit])
         return np.asarray((learnt + learnt.T) / 2)
 
     def _learn(self, gradients: Matrix, arrived: NDArray[np.bool_] | None = None) -> None:

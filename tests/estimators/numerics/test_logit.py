@@ -11,6 +11,7 @@ from cqox.estimators.numerics.logit import (
     cross_fit_logit,
     expit,
     fit_logit,
+    fit_logits,
     gradient_partial,
     information_partial,
 )
@@ -87,16 +88,56 @@ def test_each_row_has_the_probability_of_a_fit_without_its_fold(weighted: bool):
         np.testing.assert_allclose(found[folds == fold], 1 / (1 + np.exp(-x[folds == fold] @ beta)), rtol=1e-7)
 
 
-def test_arms_that_are_separate_without_a_fold_are_refused():
+@pytest.mark.parametrize(("n", "weighted"), [(450, False), (450, True), (70_000, True)])
+def test_fits_in_the_same_passes_are_those_that_are_made_in_turn(n: int, weighted: bool):
+    data = cross_section(n=n, weights=weighted)
+    frame = frame_of(data)
+    folds, products = folds_and_products(frame, n)
+    alone = fit_logit(frame, data.treatment)
+    together, without = fit_logits(frame, data.treatment, folds, products)
+    np.testing.assert_allclose(together.coefficients, alone.coefficients, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(together.probabilities, alone.probabilities, rtol=1e-10)
+    z, weights = frame.matrix[: frame.at["x"].stop], frame.weights
+    (gradient,) = gradient_partial(z, data.treatment, weights, together.probabilities)
+    assert np.abs(gradient).max() <= 2e-12 * n
+    (information,) = information_partial(z, weights, together.probabilities)
+    np.testing.assert_allclose(together.nearly, information, atol=0.1 * n)
+    expected = cross_fit_logit(alone, data.treatment, folds, products)
+    np.testing.assert_allclose(without, expected, rtol=1e-8)
+
+
+def separate_without_a_fold() -> tuple[Data, np.ndarray, np.ndarray]:
+    """Return data of which only rows of the first of three folds lie on the wrong side, the folds, and their
+    cross-products."""
     data = cross_section(n=300, weights=False)
     rng = np.random.default_rng(1)
     folds = np.arange(300) % 3
-    # Only rows of the first fold lie on the wrong side.
     side = (data.covariates[:, 0] > 0).astype(float)
     data = replace(data, treatment=np.where(folds == 0, rng.integers(0, 2, 300), side).astype(float))
     frame = frame_of(data)
-    k = frame.at["x"].stop
-    products = grouped_gram(frame.rows, frame.matrix[:k], None, folds, 3)[0]
+    return data, folds, grouped_gram(frame.rows, frame.matrix[: frame.at["x"].stop], None, folds, 3)[0]
+
+
+def test_a_fit_on_all_rows_stands_where_one_without_a_fold_does_not():
+    data, folds, products = separate_without_a_fold()
+    together, without = fit_logits(frame_of(data), data.treatment, folds, products)
+    assert without is None
+    alone = fit_logit(frame_of(data), data.treatment)
+    np.testing.assert_array_equal(together.coefficients, alone.coefficients)
+
+
+def test_covariates_that_separate_the_arms_are_refused_with_the_folds_too():
+    data = cross_section(n=200)
+    apart = replace(data, treatment=(data.covariates[:, 0] > 0).astype(float))
+    frame = frame_of(apart)
+    with pytest.raises(UnusableData) as caught:
+        fit_logits(frame, apart.treatment, *folds_and_products(frame, 200))
+    assert caught.value.detail.code in ("numerics.arms-separated", "numerics.logit-diverges")
+
+
+def test_arms_that_are_separate_without_a_fold_are_refused():
+    data, folds, products = separate_without_a_fold()
+    frame = frame_of(data)
     with pytest.raises(UnusableData) as caught:
         cross_fit_logit(fit_logit(frame, data.treatment), data.treatment, folds, products)
     assert caught.value.detail.code == "numerics.logit-diverges-without-fold"

@@ -79,6 +79,21 @@ def test_a_likelihood_without_a_maximum_is_given_up_and_its_steps_are_bounded():
     assert reach(ends[1] - ends[0], PRODUCTS)[0] == pytest.approx(LONGEST_STEP)
 
 
+def test_each_fit_may_have_its_own_tolerance():
+    solver = QuasiNewton(np.zeros((2, 3)), np.stack([0.9 * np.linalg.inv(PRODUCTS)] * 2), PRODUCTS)
+    peaks, found = np.array([[0.3, -0.2, 0.5], [1.0, 0.4, -0.1]]), []
+
+    def gradients() -> np.ndarray:
+        found.append(np.abs((peaks - solver.coefficients) @ PRODUCTS).max(axis=1))
+        return (peaks - solver.coefficients) @ PRODUCTS
+
+    assert solver.run(gradients, lambda: solver.inverses, np.array([1e-9, 60.0]))
+    assert found[-1][0] <= 1e-9
+    # The looser tolerance alone would have ended it at the second pass.
+    assert found[1][0] > 1e-9
+    assert found[1][1] <= 60.0
+
+
 def test_gradients_that_are_zero_at_the_start_need_no_pass():
     solver = QuasiNewton(np.ones((1, 3)), np.stack([np.eye(3)]), PRODUCTS)
     assert solver.run(lambda: pytest.fail("a pass"), lambda: solver.inverses, 1e-8, np.zeros((1, 3)))
