@@ -101,7 +101,9 @@ def test_rows_not_used_have_no_propensity():
 
 
 def test_a_folded_propensity_brings_those_without_each_fold_along(monkeypatch: pytest.MonkeyPatch):
-    data = cross_section(n=400, weights=True)
+    data = cross_section(n=900, weights=True)
+    many = np.column_stack([data.covariates, np.random.default_rng(1).standard_normal((900, 20))])
+    data = replace(data, covariates=many, propensity_covariates=many)
     alone, folded = Plan(data, Settings()), Plan(data, Settings())
     expected = alone.out_of_fold(alone.propensity().logit, 0)
     monkeypatch.setattr("cqox.estimators.plan.cross_fit_logit", lambda *_: pytest.fail("fitted again"))

@@ -136,16 +136,19 @@ def fit_logits(
 ) -> tuple[Logit, Vector | None]:
     """Fit the logit and those without each fold in the same passes, as `fit_logit` and `cross_fit_logit` do in turn.
 
-    A pass over the rows for all fits takes hardly longer than one for those without a fold. The fit on all rows begins
-    alone, until it is as near to its maximum as leaving a fold out moves the maximum.
+    A pass over many variables for all fits takes hardly longer than one for those without a fold. The fit on all rows
+    begins alone, until it is as near to its maximum as leaving a fold out moves the maximum. With few variables, whose
+    passes take as long as the exponentials of all fits, nothing is gained.
 
     Returns:
-        The logit, and the (n,) probability of each row from the logit without its fold; None if one of these has no
-        maximum.
+        The logit, and the (n,) probability of each row from the logit without its fold; None with few variables, or if
+        one of the logits without a fold has no maximum.
 
     Raises:
         UnusableData: the variables separate the two arms perfectly.
     """
+    if products.shape[1] <= _FEW:
+        return fit_logit(frame, treated), None
     share = float(treated.mean())
     nearby = _fit_frame(frame, treated, math.sqrt(share * (1.0 - share) / (frame.n * len(products))))
     work = _ByFold(nearby, treated, folds, products, together=True)

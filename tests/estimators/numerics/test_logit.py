@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from cqox.estimators.numerics.logit import (
     gradient_partial,
     information_partial,
 )
+from cqox.estimators.numerics.quasi_newton import QuasiNewton
 from tests.estimators.designs import cross_section, with_covariates
 
 
@@ -88,12 +90,19 @@ def test_each_row_has_the_probability_of_a_fit_without_its_fold(weighted: bool):
         np.testing.assert_allclose(found[folds == fold], 1 / (1 + np.exp(-x[folds == fold] @ beta)), rtol=1e-7)
 
 
-@pytest.mark.parametrize(("n", "weighted"), [(450, False), (450, True), (70_000, True)])
+def wide(data: Data) -> Data:
+    """Add covariates without an effect, so many that all logits are fitted in the same passes."""
+    others = np.random.default_rng(7).standard_normal((data.n, 20))
+    return with_covariates(data, np.column_stack([data.covariates, others]))
+
+
+@pytest.mark.parametrize(("n", "weighted"), [(1500, False), (1500, True), (70_000, True)])
 def test_fits_in_the_same_passes_are_those_that_are_made_in_turn(n: int, weighted: bool):
-    data = cross_section(n=n, weights=weighted)
+    data = wide(cross_section(n=n, weights=weighted))
     frame = frame_of(data)
     folds, products = folds_and_products(frame, n)
     alone = fit_logit(frame, data.treatment)
+    expected = cross_fit_logit(alone, data.treatment, folds, products)
     together, without = fit_logits(frame, data.treatment, folds, products)
     np.testing.assert_allclose(together.coefficients, alone.coefficients, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(together.probabilities, alone.probabilities, rtol=1e-10)
@@ -102,42 +111,50 @@ def test_fits_in_the_same_passes_are_those_that_are_made_in_turn(n: int, weighte
     assert np.abs(gradient).max() <= 2e-12 * n
     (information,) = information_partial(z, weights, together.probabilities)
     np.testing.assert_allclose(together.nearly, information, atol=0.1 * n)
-    expected = cross_fit_logit(alone, data.treatment, folds, products)
     np.testing.assert_allclose(without, expected, rtol=1e-8)
 
 
-def separate_without_a_fold() -> tuple[Data, np.ndarray, np.ndarray]:
-    """Return data of which only rows of the first of three folds lie on the wrong side, the folds, and their
-    cross-products."""
-    data = cross_section(n=300, weights=False)
-    rng = np.random.default_rng(1)
-    folds = np.arange(300) % 3
-    side = (data.covariates[:, 0] > 0).astype(float)
-    data = replace(data, treatment=np.where(folds == 0, rng.integers(0, 2, 300), side).astype(float))
+def test_a_fit_on_all_rows_stands_where_one_without_a_fold_has_no_maximum(monkeypatch: pytest.MonkeyPatch):
+    data = wide(cross_section(n=600))
     frame = frame_of(data)
-    return data, folds, grouped_gram(frame.rows, frame.matrix[: frame.at["x"].stop], None, folds, 3)[0]
+    alone, run = fit_logit(frame, data.treatment), QuasiNewton.run
 
+    def without_end(self: QuasiNewton, *given: Any) -> bool:
+        return len(self.coefficients) == 1 and run(self, *given)
 
-def test_a_fit_on_all_rows_stands_where_one_without_a_fold_does_not():
-    data, folds, products = separate_without_a_fold()
-    together, without = fit_logits(frame_of(data), data.treatment, folds, products)
+    monkeypatch.setattr(QuasiNewton, "run", without_end)
+    together, without = fit_logits(frame, data.treatment, *folds_and_products(frame, 600))
     assert without is None
-    alone = fit_logit(frame_of(data), data.treatment)
     np.testing.assert_array_equal(together.coefficients, alone.coefficients)
 
 
 def test_covariates_that_separate_the_arms_are_refused_with_the_folds_too():
-    data = cross_section(n=200)
+    data = wide(cross_section(n=300))
     apart = replace(data, treatment=(data.covariates[:, 0] > 0).astype(float))
     frame = frame_of(apart)
     with pytest.raises(UnusableData) as caught:
-        fit_logits(frame, apart.treatment, *folds_and_products(frame, 200))
+        fit_logits(frame, apart.treatment, *folds_and_products(frame, 300))
     assert caught.value.detail.code in ("numerics.arms-separated", "numerics.logit-diverges")
 
 
-def test_arms_that_are_separate_without_a_fold_are_refused():
-    data, folds, products = separate_without_a_fold()
+def test_few_covariates_leave_the_fits_without_a_fold_for_later():
+    data = cross_section(n=450)
     frame = frame_of(data)
+    fit, without = fit_logits(frame, data.treatment, *folds_and_products(frame, 450))
+    assert without is None
+    np.testing.assert_array_equal(fit.coefficients, fit_logit(frame, data.treatment).coefficients)
+
+
+def test_arms_that_are_separate_without_a_fold_are_refused():
+    data = cross_section(n=300, weights=False)
+    rng = np.random.default_rng(1)
+    folds = np.arange(300) % 3
+    # Only rows of the first fold lie on the wrong side.
+    side = (data.covariates[:, 0] > 0).astype(float)
+    data = replace(data, treatment=np.where(folds == 0, rng.integers(0, 2, 300), side).astype(float))
+    frame = frame_of(data)
+    k = frame.at["x"].stop
+    products = grouped_gram(frame.rows, frame.matrix[:k], None, folds, 3)[0]
     with pytest.raises(UnusableData) as caught:
         cross_fit_logit(fit_logit(frame, data.treatment), data.treatment, folds, products)
     assert caught.value.detail.code == "numerics.logit-diverges-without-fold"
