@@ -52,16 +52,37 @@ def portable_folds(keys: NDArray[np.int64], *, seed: int, split: int, folds: int
     if len(keys) and keys.min() < 0:
         raise ValueError("keys of folds are not negative")
     by_p, by_q, *polynomial = (np.uint64(each) for each in _coefficients(seed, split))
-    p, q = np.uint64(_P), np.uint64(_Q)
-    found = np.empty(len(keys), dtype=np.uint8)
+    p, q, count = np.uint64(_P), np.uint64(_Q), np.uint64(folds)
+    found, other = np.empty(len(keys), dtype=np.uint8), np.empty(min(len(keys), _BLOCK), dtype=np.uint64)
     for start in range(0, len(keys), _BLOCK):
         key = keys[start : start + _BLOCK].astype(np.uint64)
-        w = (by_p * (key % p) % p + by_q * (key % q)) % p
+        spare = other[: len(key)]
+        residue = key - np.multiply(np.floor_divide(key, q, out=spare), q, out=spare)
+        residue *= by_q
+        residue += np.multiply(by_p, _nearly_modulo_p(key, spare), out=key)
+        w = _nearly_modulo_p(residue, spare)
         value = polynomial[0] * w
         for coefficient in polynomial[1:-1]:
-            value = (value + coefficient) % p * w
-        found[start : start + _BLOCK] = (value + polynomial[-1]) % p % np.uint64(folds)
+            value += coefficient
+            value = np.multiply(_nearly_modulo_p(value, spare), w, out=value)
+        value += polynomial[-1]
+        value = _nearly_modulo_p(value, spare)
+        value -= np.multiply(value >= p, p, out=spare)
+        value -= np.multiply(np.floor_divide(value, count, out=spare), count, out=spare)
+        found[start : start + _BLOCK] = value
     return found
+
+
+def _nearly_modulo_p(values: NDArray[np.uint64], spare: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return, in place, numbers below p + 8 that are equal to the given ones modulo p.
+
+    As 2^31 is 1 modulo p, the bits from 2^31 on may be added to those below it, which is faster than a division.
+    """
+    for _ in range(2):
+        np.right_shift(values, np.uint64(31), out=spare)
+        values &= np.uint64(_P)
+        values += spare
+    return values
 
 
 def fold_sql(key: str, seed: int, split: int, folds: int) -> str:
