@@ -270,6 +270,9 @@ class _Filling:
 
     def fill(self, s: slice) -> None:
         """Write one block."""
+        if self.by_row:
+            self.fill_by_row(s)
+            return
         block = self._matrix[:, s]
         block[0] = 1.0
         for place, given in self._given(s):

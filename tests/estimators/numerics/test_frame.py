@@ -83,9 +83,11 @@ def test_long_rows_are_standardised_and_crossed_by_group_in_either_memory_order(
     used = np.arange(1300) if index is None else index
     codes = rng.integers(0, 6, len(used)).astype(np.uint8)
     groups = {"x": (np.asarray(x, order=order), tuple(f"x{k}" for k in range(40))), "y": (y, ("y",))}
-    built = build_frame(
-        Sample(total=1300, n=len(used), index=index), groups, weights=weights, block=700, threads=1, within=(codes, 6)
-    )
+    sample = Sample(total=1300, n=len(used), index=index)
+    built = build_frame(sample, groups, weights=weights, block=700, threads=1, within=(codes, 6))
+    alone = build_frame(sample, groups, weights=weights, block=700, threads=1)
+    np.testing.assert_array_equal(alone.matrix, built.matrix)
+    np.testing.assert_allclose(alone.products, built.products, atol=1e-9)
     assert built.dropped == ("x7",)
     raw = np.column_stack([np.ones(1300), np.delete(x, 7, axis=1), y])[used]
     np.testing.assert_allclose(built.centre + built.scale * built.matrix.T, raw, rtol=1e-12, atol=1e-9)
