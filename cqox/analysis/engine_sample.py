@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from cqox.analysis.levels import MAX_LEVELS
 from cqox.analysis.mapping import columns_of
 from cqox.analysis.opened import Opened
-from cqox.analysis.own_columns import OwnColumns, free_name
+from cqox.analysis.own_columns import OwnColumns
 from cqox.analysis.row_keys import key_column
+from cqox.datasets import ROW_GROUP
 from cqox.datasets import Column as Described
 from cqox.estimators.numerics.moments import Column, Expr, Fold, Is, Known, Moments, linear, times
 
@@ -149,25 +150,24 @@ def drawn_number(key: str, seed: int) -> Expr:
 
 
 def stored_rows(path: Path, rows: Numbers, names: Sequence[str] | None = None) -> pl.DataFrame:
-    """Return some rows of a stored table.
+    """Return some rows of a stored table; a part of it of `ROW_GROUP` rows is in memory at a time.
 
     Args:
         path: of the table, a Parquet file.
-        rows: their numbers, each once.
+        rows: their numbers, each once; the rows come in ascending order.
         names: of the columns; all where None.
     """
     table = pl.scan_parquet(path, glob=False)
     if names is not None:
         table = table.select(names)
-    row = free_name("row", table.collect_schema().names())
-    # Of the rows before the first and behind the last, nothing is decoded.
-    first, behind = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
-    wanted = pl.LazyFrame({row: pl.Series(rows, dtype=pl.UInt32)})
-    between = table.slice(first, behind - first)
-    if behind - first == len(rows):
-        return between.collect(engine="streaming")
-    between = between.with_row_index(row, offset=first)
-    return between.join(wanted, on=row, how="semi").drop(row).collect(engine="streaming")
+    rows = np.sort(rows)
+    # One row group after the other: a streaming reader decodes as many ahead as its threads get to.
+    ends = np.searchsorted(rows, np.unique(rows // ROW_GROUP) * ROW_GROUP)
+    parts = [table.head(0).collect()]
+    for part in np.split(rows, ends[1:]) if len(rows) else ():
+        first, behind = int(part[0]), int(part[-1]) + 1
+        parts.append(table.slice(first, behind - first).collect()[part - first])
+    return pl.concat(parts, rechunk=True)
 
 
 def _value(level: str, column: Described) -> float | str:

@@ -22,11 +22,12 @@ from cqox.datasets.typed_columns import OpenTable
 from cqox.errors import InvalidRequest
 
 __all__ = [
-    "ColumnsOnDisk", "describe", "findings_file", "load_columns", "messages_file", "open_columns", "sidecar",
-    "write_parquet",
+    "ROW_GROUP", "ColumnsOnDisk", "describe", "findings_file", "load_columns", "messages_file", "open_columns",
+    "sidecar", "write_parquet",
 ]  # fmt: skip
 
-_ROW_GROUP = 131_072
+ROW_GROUP = 131_072
+"""Rows of a row group of a stored table."""
 _CITED = re.compile(r"\(os error (\d+)\)")
 
 
@@ -38,9 +39,9 @@ def write_parquet(table: Table | OpenTable, path: Path) -> None:
     """
     try:
         if isinstance(table, OpenTable):
-            table.cells.write_parquet(path, compression_level=1, row_group_size=_ROW_GROUP)
+            table.cells.write_parquet(path, compression_level=1, row_group_size=ROW_GROUP)
         else:
-            table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+            table.frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
     except pl.exceptions.PolarsError as error:
         cited = _CITED.search(str(error))
         if cited is None:
@@ -136,12 +137,12 @@ class ColumnsOnDisk:
     def batches(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Some columns, row group after row group."""
         if self.replaced.keys() & set(names):
-            yield from self.load(names).iter_slices(_ROW_GROUP)
+            yield from self.load(names).iter_slices(ROW_GROUP)
             return
         table = pl.scan_parquet(self.path, glob=False).select(names)
-        for start in range(0, self.height if self.kept is None else len(self.kept), _ROW_GROUP):
-            rows = table.slice(start, _ROW_GROUP).collect()
-            yield rows if self.kept is None else rows.filter(self.kept.slice(start, _ROW_GROUP))
+        for start in range(0, self.height if self.kept is None else len(self.kept), ROW_GROUP):
+            rows = table.slice(start, ROW_GROUP).collect()
+            yield rows if self.kept is None else rows.filter(self.kept.slice(start, ROW_GROUP))
 
 
 def open_columns(path: Path, names: Sequence[str]) -> ColumnsOnDisk:

@@ -1,8 +1,11 @@
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.testing
 import pytest
 
 from cqox.analysis.engine_sample import EngineSample, stored_rows
@@ -14,6 +17,20 @@ from cqox.estimators.numerics.moments import ArrayMoments
 from cqox.estimators.numerics.portable_folds import whole_number_keys
 
 ROWS = 5_000
+MEASURE = """
+import sys
+import numpy as np
+from pathlib import Path
+from cqox.analysis.engine_sample import stored_rows
+def most_mebibytes():
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["VmHWM"].split()[0]) / 1024
+path, rows = Path(sys.argv[1]), int(sys.argv[2])
+stored_rows(path, np.arange(10))
+before = most_mebibytes()
+assert stored_rows(path, np.arange(0, rows, 128)).height == rows // 128
+print(most_mebibytes() - before)
+"""
 
 
 def sample(folder: Path, mapping: dict[str, object]) -> EngineSample:
@@ -61,3 +78,27 @@ def test_rows_of_any_part_of_a_table_are_read(tmp_path: Path, rows: list[int]) -
     found = stored_rows(path, np.array(rows, dtype=np.int64))
     assert found["row"].sort().to_list() == sorted(rows)
     assert found["x"].to_list() == [row % 7 for row in found["row"]]
+
+
+@pytest.mark.parametrize("at", [[], [0], [131_071, 131_072, 131_073], [5, 300_000, 399_999]])
+def test_rows_are_the_same_across_the_parts_that_are_read(tmp_path: Path, at: list[int]) -> None:
+    number = np.arange(400_000)
+    frame = pl.DataFrame({"a": number, "b": (number % 7).astype(str), "c": number / 2})
+    frame = frame.with_columns(c=pl.when(pl.col("a") % 3 > 0).then("c"))
+    frame.write_parquet(tmp_path / "t.parquet", row_group_size=100_000)
+    rows = np.array(at, dtype=np.int64)
+    pl.testing.assert_frame_equal(stored_rows(tmp_path / "t.parquet", rows), frame[rows])
+    pl.testing.assert_frame_equal(stored_rows(tmp_path / "t.parquet", rows, ["c", "a"]), frame[rows][["c", "a"]])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_reading_rows_takes_the_memory_of_a_few_row_groups_however_many_there_are(tmp_path: Path) -> None:
+    rows, path = 24 * 131_072, tmp_path / "t.parquet"
+    values = np.random.default_rng(1).standard_normal((12, rows))
+    frame = pl.DataFrame({f"x{place}": column for place, column in enumerate(values)})
+    frame.write_parquet(path, compression_level=1, row_group_size=131_072)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), str(rows)], check=True, timeout=120, capture_output=True, text=True
+    )
+    # A row group is 12 MiB, the table 288, and the rows that are returned 3.
+    assert float(done.stdout) < 64
