@@ -29,6 +29,7 @@ from cqox.contract import AnalyzeRequest, Gate, Options, RoleMapping
 from cqox.contract.messages import Message, collect_messages, of
 from cqox.datasets import capping
 from cqox.estimators import Estimate, Estimator, Json, Plan, Settings, catalog, run
+from cqox.estimators.numerics.blas_threads import one_blas_thread
 from cqox.figures import Figure
 
 __all__ = ["Finished", "StepCallback", "analyze", "analyze_in_place", "warm_up"]
@@ -169,8 +170,12 @@ def analyze_in_place(
 def _analyze(
     opened: Opened, placed: InEngine | None, about: Sequence[Message], threads: int, clock: "_Clock"
 ) -> Finished:
-    """Run the analysis of a table, or of the sample of one that an engine sums."""
-    with opened.room():
+    """Run the analysis of a table, or of the sample of one that an engine sums.
+
+    Also rules, diagnostics and figures multiply matrices while row passes have the cores, so that the BLAS has one
+    thread for all of it.
+    """
+    with opened.room(), one_blas_thread():
         frame = opened.frame()
         findings, absent = opened.findings(frame)
         clock.done("read", rows=opened.rows)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,24 @@ def test_a_request_is_opened_up_to_its_arrays(path: Path) -> None:
         (contrast,) = opened.prepared(frame, findings).contrasts
     assert contrast.data.n == 59
     assert opened.unmapped(findings).findings(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "large"),
+    [
+        (1_000_000, 13, False),
+        (1_000_000, 14, True),
+        (1_000_001, 6, True),
+        (2_000_000, 3, False),
+        (2_000_001, 3, True),
+    ],
+)
+def test_arrays_are_in_files_beyond_cells_that_depend_on_rows(path: Path, rows: int, columns: int, large: bool) -> None:
+    opened = open_request(path, asked({"y": "y", "treatment": "w"}))
+    table = replace(opened.read.table, height=rows)
+    names = tuple(f"x{number}" for number in range(columns - 2))
+    opened = replace(opened, read=replace(opened.read, table=table), roles={**opened.roles, "covariates": names})
+    assert opened.large == large
 
 
 def test_covariates_are_taken_where_the_request_asks_for_them(path: Path) -> None:
