@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["finite", "finite_estimate", "named"]
 
 _MOST_NAMED = 5
-_WITHOUT_FLOATS = frozenset({bool, int, str, type(None)})
+_WITHOUT_FLOATS = frozenset({bool, int, str, type(None), Message})
 
 
 def finite(value: object, where: str = "") -> tuple[object, list[str]]:
@@ -34,20 +34,25 @@ def finite(value: object, where: str = "") -> tuple[object, list[str]]:
 
 
 def _is_finite(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        members: Iterable[object] = value.values()
-    elif isinstance(value, list | tuple):
-        members = value
-    else:
-        return True
-    # Reports are searched whole each time: what has no members costs no call.
-    for each in members:
-        if type(each) in _WITHOUT_FLOATS:
-            continue
-        if not (math.isfinite(each) if isinstance(each, float) else _is_finite(each)):
-            return False
+    """Return whether all numbers of a value are finite; reports are searched whole each time, so without recursion."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            members: Iterable[object] = each.values()
+        elif isinstance(each, list | tuple):
+            members = each
+        else:
+            members = (each,)
+        for member in members:
+            kind = type(member)
+            if kind in _WITHOUT_FLOATS:
+                continue
+            if isinstance(member, float):
+                if not math.isfinite(member):
+                    return False
+            elif isinstance(member, dict | list | tuple):
+                waiting.append(member)
     return True
 
 
