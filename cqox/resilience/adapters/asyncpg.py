@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Literal, Protocol
 
+from cqox.resilience.adapters.given_policy import GivenPolicy
 from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.adapters.transactions import Transactions, statement_timeout_ms
-from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
 
 __all__ = ["AsyncpgConnection", "AsyncpgPool", "transactions"]
@@ -42,9 +42,9 @@ class AsyncpgPool[C: AsyncpgConnection](Protocol):
 
 def transactions[C: AsyncpgConnection](
     pool: AsyncpgPool[C],
-    policy: Policy,
+    policy: GivenPolicy,
     *,
-    acquire: Policy | None = None,
+    acquire: GivenPolicy | None = None,
     isolation: Isolation | None = None,
     readonly: bool = False,
     deferrable: bool = False,

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import cast
 
+from cqox.resilience.adapters.given_policy import GivenPolicy
 from cqox.resilience.composition.policy import Policy
-from cqox.resilience.runtime.ranges import check_callable
+from cqox.resilience.configuration.policy_by_name import PolicyByName
 
 __all__ = ["HostPolicies", "PolicySource"]
 
-type PolicySource = Policy | Callable[[str], Policy]
+type PolicySource = GivenPolicy | Callable[[str], GivenPolicy]
 """One policy for all hosts, or a function that returns the policy of a host, such as `policy.for_key`."""
 
 
@@ -22,10 +23,10 @@ class HostPolicies:
             source: the policy, or the function that returns that of a host, which is asked for each call.
 
         Raises:
-            ValueError: `source` is neither a policy nor callable.
+            TypeError: `source` is neither a policy nor callable.
         """
-        if not isinstance(source, Policy):
-            check_callable("policies", source)
+        if not callable(source):
+            raise TypeError(f"policies must be a Policy, registry.policy(name) or a function of a host, not {source!r}")
         self._source = source
         self._checked = False
 
@@ -33,15 +34,24 @@ class HostPolicies:
         """Return the policy of `host`.
 
         Raises:
+            PolicyNotLoaded: it is given by a name that no policy has.
             TypeError: the function returns no policy, or another one each time, whose circuits would never open.
         """
-        if isinstance(self._source, Policy):
-            return self._source
-        policy = self._source(host)
+        source = self._source
+        if isinstance(source, Policy):
+            return source
+        if isinstance(source, PolicyByName):
+            return source.loaded()
+        ask = cast("Callable[[str], object]", source)
+        policy = _loaded(ask(host))
         if not self._checked:
-            if not isinstance(cast("object", policy), Policy):
+            if not isinstance(policy, Policy):
                 raise TypeError(f"policies must return the policy of {host!r}, and returned {policy!r}")
-            if self._source(host) is not policy:
+            if _loaded(ask(host)) is not policy:
                 raise TypeError(f"policies makes another policy of {host!r} for each call: use policy.for_key")
             self._checked = True
-        return policy
+        return cast("Policy", policy)
+
+
+def _loaded(policy: object) -> object:
+    return policy.loaded() if isinstance(policy, PolicyByName) else policy

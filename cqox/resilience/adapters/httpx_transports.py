@@ -31,8 +31,9 @@ class _PolicyTransport[Q, T]:
         """Wrap a transport.
 
         Args:
-            policies: one policy for all hosts, or a function that returns the policy of a host (`host`, or `host:port`
-                where the port is not that of the scheme), such as `policy.for_key`.
+            policies: one policy for all hosts, also by its name (`registry.policy(name)`), or a function that returns
+                the policy of a host (`host`, or `host:port` where the port is not that of the
+                scheme), such as `policy.for_key`.
             transport: the transport that sends; by default the library's own. A client ignores its own `verify`,
                 `http2`, `limits` and the like where it is given a transport.
             failure_statuses: statuses that the policy sees as a failure, from 100 to 599.

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from cqox.resilience.adapters.given_policy import GivenPolicy
 from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.adapters.transactions import BlockingTransactions, Transactions, statement_timeout_ms
-from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ __all__ = ["transactions"]
 
 @overload
 def transactions[C: "AsyncConnection[object]"](
-    pool: "AsyncConnectionPool[C]", policy: Policy, *, acquire: Policy | None = None
+    pool: "AsyncConnectionPool[C]", policy: GivenPolicy, *, acquire: GivenPolicy | None = None
 ) -> Transactions[C]: ...
 
 
 @overload
 def transactions[C: "Connection[object]"](
-    pool: "ConnectionPool[C]", policy: Policy, *, acquire: Policy | None = None
+    pool: "ConnectionPool[C]", policy: GivenPolicy, *, acquire: GivenPolicy | None = None
 ) -> BlockingTransactions[C]: ...
 
 
-def transactions(pool: object, policy: Policy, *, acquire: Policy | None = None) -> object:
+def transactions(pool: object, policy: GivenPolicy, *, acquire: GivenPolicy | None = None) -> object:
     """Return the transactions of `pool`.
 
     With a deadline in force, the pool gets what is left as its timeout, and PostgreSQL as `statement_timeout` of the

@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from random import Random
 from typing import Any, Final, cast
 
+from cqox.resilience.adapters.given_policy import GivenPolicy, given
 from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
@@ -21,7 +22,7 @@ from cqox.resilience.retry.retry import Retry
 from cqox.resilience.runtime.clock import Clock, TimeSource
 from cqox.resilience.runtime.ranges import Seconds
 
-__all__ = ["IDEMPOTENT_COMMANDS", "guard", "is_idempotent", "retry_commands"]
+__all__ = ["IDEMPOTENT_COMMANDS", "guard", "is_idempotent", "may_repeat_command", "retry_commands"]
 
 IDEMPOTENT_COMMANDS: Final = frozenset(
     """
@@ -70,7 +71,8 @@ def _text(value: object) -> str:
     return value.upper() if isinstance(value, str) else ""
 
 
-def _may_repeat(error: BaseException) -> bool:
+def may_repeat_command(error: BaseException) -> bool:
+    """Return whether the command that failed may be executed again: the `exceptions` of the retry of a policy file."""
     failure = classify(error)
     return failure.transient and failure.kind in _KINDS and (failure.sent is not Sent.MAYBE or _repeatable.get())
 
@@ -107,7 +109,7 @@ def retry_commands(
         base_delay,
         max_delay,
         jitter,
-        _may_repeat,
+        may_repeat_command,
         budget,
         idempotent=True,
         name="retry_commands",
@@ -116,7 +118,7 @@ def retry_commands(
     )
 
 
-def guard[C](client: C, policy: Policy, *, idempotent: Collection[str] = IDEMPOTENT_COMMANDS) -> C:
+def guard[C](client: C, policy: GivenPolicy, *, idempotent: Collection[str] = IDEMPOTENT_COMMANDS) -> C:
     """Put each command of `client` under `policy`, and return the client.
 
     The retry of redis-py is switched off. After READONLY the idle connections are closed, so that the next attempt
@@ -127,26 +129,36 @@ def guard[C](client: C, policy: Policy, *, idempotent: Collection[str] = IDEMPOT
 
     Args:
         client: a client of `redis` or `redis.asyncio`, also of a cluster; it is changed.
-        policy: policy of each command; its retry is one of `retry_commands`.
+        policy: policy of each command; its retry is one of `retry_commands`, or in a file one with
+            `exceptions = "cqox.resilience.adapters.redis.may_repeat_command"`.
         idempotent: names of idempotent commands, in upper case.
 
     Raises:
-        ValueError: the policy has a `Hedge`, or a retry that is not one of `retry_commands`.
+        ValueError: the policy has a `Hedge`, or a retry that is not one of `retry_commands`. A policy that is given by
+            its name is refused when it is loaded.
+        TypeError: `policy` is neither a policy nor `registry.policy(name)`.
     """
-    for part in policy.parts:
-        if isinstance(part, Hedge):
-            raise ValueError(f"policy {policy.name} has a hedge, which would execute commands twice")
-        if isinstance(part, Retry) and part.settings.exceptions is not _may_repeat:
-            raise ValueError(f"policy {policy.name} repeats commands by {part.name}: use retry_commands()")
+    current = given(policy, _check)
     changed = cast("Any", client)
     if iscoroutinefunction(changed.execute_command):
-        _guard_async(changed, policy, idempotent)
+        _guard_async(changed, current, idempotent)
     else:
-        _guard_blocking(changed, policy, idempotent)
+        _guard_blocking(changed, current, idempotent)
     return client
 
 
-def _guard_async(client: Any, policy: Policy, idempotent: Collection[str]) -> None:  # noqa: ANN401 - a client
+def _check(policy: Policy) -> None:
+    for part in policy.parts:
+        if isinstance(part, Hedge):
+            raise ValueError(f"policy {policy.name} has a hedge, which would execute commands twice")
+        if isinstance(part, Retry) and part.settings.exceptions is not may_repeat_command:
+            raise ValueError(
+                f"policy {policy.name} repeats commands by {part.name}: use retry_commands(), or in a file "
+                f'exceptions = "{__name__}.{may_repeat_command.__name__}"'
+            )
+
+
+def _guard_async(client: Any, policy: Callable[[], Policy], idempotent: Collection[str]) -> None:  # noqa: ANN401 - a client
     from redis.asyncio.retry import Retry as OwnRetry
     from redis.backoff import NoBackoff
 
@@ -160,12 +172,10 @@ def _guard_async(client: Any, policy: Policy, idempotent: Collection[str]) -> No
                 await pool.disconnect(inuse_connections=False)
             raise
 
-    guarded = policy(attempt)
-
     async def execute_command(*command: object, **options: object) -> object:
         token = _repeatable.set(is_idempotent(*command, commands=idempotent))
         try:
-            return await guarded(*command, **options)
+            return await policy().call(attempt, *command, **options)
         finally:
             _repeatable.reset(token)
 
@@ -173,7 +183,7 @@ def _guard_async(client: Any, policy: Policy, idempotent: Collection[str]) -> No
     client.execute_command = execute_command
 
 
-def _guard_blocking(client: Any, policy: Policy, idempotent: Collection[str]) -> None:  # noqa: ANN401 - a client
+def _guard_blocking(client: Any, policy: Callable[[], Policy], idempotent: Collection[str]) -> None:  # noqa: ANN401 - a client
     from redis.backoff import NoBackoff
     from redis.retry import Retry as OwnRetry
 
@@ -189,12 +199,10 @@ def _guard_blocking(client: Any, policy: Policy, idempotent: Collection[str]) ->
                 raise expired from error
             raise
 
-    guarded = policy(attempt)
-
     def execute_command(*command: object, **options: object) -> object:
         token = _repeatable.set(is_idempotent(*command, commands=idempotent))
         try:
-            return guarded(*command, **options)
+            return policy().call(attempt, *command, **options)
         finally:
             _repeatable.reset(token)
 

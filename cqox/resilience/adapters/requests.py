@@ -54,8 +54,9 @@ class ResilientAdapter(HTTPAdapter):
         """Make an adapter. It makes no retries of urllib3, which would multiply those of the policy.
 
         Args:
-            policies: one policy for all hosts, or a function that returns the policy of a host (`host`, or `host:port`
-                where the port is not that of the scheme), such as `policy.for_key`.
+            policies: one policy for all hosts, also by its name (`registry.policy(name)`), or a function that returns
+                the policy of a host (`host`, or `host:port` where the port is not that of the
+                scheme), such as `policy.for_key`.
             failure_statuses: statuses that the policy sees as a failure, from 100 to 599.
             idempotent: returns whether a request may be executed twice; None goes by its method and its
                 `Idempotency-Key`.

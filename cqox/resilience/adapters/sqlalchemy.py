@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from cqox.resilience.adapters.given_policy import GivenPolicy
 from cqox.resilience.adapters.transactions import BlockingTransactions, Transactions, statement_timeout_ms
-from cqox.resilience.composition.policy import Policy
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -20,29 +20,29 @@ _SAVEPOINTS = ("ROLLBACK", "RELEASE", "SAVEPOINT")
 
 @overload
 def transactions(
-    source: "AsyncEngine", policy: Policy, *, acquire: Policy | None = None
+    source: "AsyncEngine", policy: GivenPolicy, *, acquire: GivenPolicy | None = None
 ) -> "Transactions[AsyncConnection]": ...
 
 
 @overload
 def transactions[S: "AsyncSession"](
-    source: "async_sessionmaker[S]", policy: Policy, *, acquire: Policy | None = None
+    source: "async_sessionmaker[S]", policy: GivenPolicy, *, acquire: GivenPolicy | None = None
 ) -> "Transactions[S]": ...
 
 
 @overload
 def transactions(
-    source: "Engine", policy: Policy, *, acquire: Policy | None = None
+    source: "Engine", policy: GivenPolicy, *, acquire: GivenPolicy | None = None
 ) -> "BlockingTransactions[Connection]": ...
 
 
 @overload
 def transactions[S: "Session"](
-    source: "sessionmaker[S]", policy: Policy, *, acquire: Policy | None = None
+    source: "sessionmaker[S]", policy: GivenPolicy, *, acquire: GivenPolicy | None = None
 ) -> "BlockingTransactions[S]": ...
 
 
-def transactions(source: object, policy: Policy, *, acquire: Policy | None = None) -> object:
+def transactions(source: object, policy: GivenPolicy, *, acquire: GivenPolicy | None = None) -> object:
     """Return the transactions of an engine or of a maker of sessions, of either kind.
 
     With a deadline in force, PostgreSQL gets what is left as `statement_timeout` of the transaction: once on asyncio,

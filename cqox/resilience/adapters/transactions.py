@@ -15,6 +15,7 @@ from typing import Concatenate, Final
 import anyio
 
 from cqox.errors import DeadlineExceeded
+from cqox.resilience.adapters.given_policy import GivenPolicy, given
 from cqox.resilience.adapters.spent_deadline import expired_deadline
 from cqox.resilience.composition.policy import Policy
 from cqox.resilience.deadlines.deadline import remaining
@@ -26,7 +27,14 @@ from cqox.resilience.retry.retry import Retry
 from cqox.resilience.runtime.clock import Clock, TimeSource
 from cqox.resilience.runtime.ranges import Seconds
 
-__all__ = ["BlockingTransactions", "Transactions", "retry_transactions", "statement_timeout_ms"]
+__all__ = [
+    "BlockingTransactions",
+    "Transactions",
+    "is_rolled_back",
+    "is_uncommitted",
+    "retry_transactions",
+    "statement_timeout_ms",
+]
 
 ROLLBACK_SECONDS: Final = 5.0
 """Time for the rollback of a transaction that was cancelled; after it the driver drops the connection."""
@@ -59,17 +67,20 @@ def _is_statement_timeout(error: BaseException) -> bool:
     return classify(error).code == "57014"
 
 
-def _is_rolled_back(error: BaseException) -> bool:
-    """Return whether the transaction certainly had no effect, as the server or the driver says."""
+def is_rolled_back(error: BaseException) -> bool:
+    """Return whether the transaction certainly had no effect, as the server or the driver says.
+
+    It is the `exceptions` of the retry of a policy file, as `is_uncommitted` is.
+    """
     failure, progress = classify(error), _progress.get()
     if progress is not None and progress.step is _Step.ACQUIRE:
         return failure.transient
     return failure.transient and failure.kind is Kind.DATABASE and failure.sent is Sent.UNDONE
 
 
-def _is_uncommitted(error: BaseException) -> bool:
-    """Return whether `_is_rolled_back`, or the connection was lost before the commit was sent."""
-    if _is_rolled_back(error):
+def is_uncommitted(error: BaseException) -> bool:
+    """Return whether `is_rolled_back`, or whether the connection was lost before the commit was sent."""
+    if is_rolled_back(error):
         return True
     failure, progress = classify(error), _progress.get()
     lost = failure.transient and failure.kind in (Kind.DATABASE, Kind.NETWORK)
@@ -112,7 +123,7 @@ def retry_transactions(
         base_delay,
         max_delay,
         jitter,
-        _is_uncommitted if lost_connections else _is_rolled_back,
+        is_uncommitted if lost_connections else is_rolled_back,
         budget,
         idempotent=True,
         name="retry_transactions",
@@ -136,40 +147,63 @@ def statement_timeout_ms() -> int | None:
     return min(math.ceil(seconds * 1000), _LONGEST_MS)
 
 
-class Transactions[C]:
+class _Policies:
+    """The policies of transactions, each the one that it is, or that its name has, at the time of a call."""
+
+    def __init__(self, policy: GivenPolicy, acquire: GivenPolicy | None) -> None:
+        self._policy = given(policy, _check)
+        self._acquire = None if acquire is None else given(acquire, _check_acquire, name="acquire")
+
+    @property
+    def policy(self) -> Policy:
+        """The policy around the whole function, its beginning and its commit.
+
+        Raises:
+            PolicyNotLoaded: it is given by a name that no policy has.
+        """
+        return self._policy()
+
+    @property
+    def acquire(self) -> Policy | None:
+        """The policy around the beginning alone, None where there is none.
+
+        Raises:
+            PolicyNotLoaded: it is given by a name that no policy has.
+        """
+        return None if self._acquire is None else self._acquire()
+
+
+class Transactions[C](_Policies):
     """Runs coroutine functions in transactions: `await transactions.run(function, ...)`.
 
     `function(connection, ...)` runs between the beginning and the commit. If it raises, the transaction is rolled back,
     and its own exception reaches the caller. It may run several times, so that its effects other than on the database
     must bear that.
-
-    Attributes:
-        policy: around the whole function, its beginning and its commit.
-        acquire: around the beginning alone, None where there is none.
     """
 
     def __init__(
         self,
         begin: Callable[[], AbstractAsyncContextManager[C]],
-        policy: Policy,
+        policy: GivenPolicy,
         *,
-        acquire: Policy | None = None,
+        acquire: GivenPolicy | None = None,
         prepare: Callable[[C], Awaitable[None]] | None = None,
         limit: Callable[[C], Awaitable[None]] | None = None,
     ) -> None:
         """Args:
         begin: returns a context that acquires a connection, begins a transaction, and commits or rolls back at its end.
-        policy: policy of the whole transaction; its retry is one of `retry_transactions`.
+        policy: policy of the whole transaction; its retry is one of `retry_transactions`, or in a file one with
+            `exceptions = "cqox.resilience.adapters.transactions.is_rolled_back"` or `is_uncommitted`.
         acquire: policy of `begin` and `prepare`. As they change nothing, its retry may be idempotent.
         prepare: called with the connection in `acquire`.
         limit: called with the connection before the function, to hand `remaining()` to the driver.
 
         Raises:
-            ValueError: a policy has a `Hedge`, or `policy` a retry that is not one of `retry_transactions`.
+            ValueError: a policy has a `Hedge`, or `policy` a retry that is not one of `retry_transactions`. One that is
+                given by its name is refused when it is loaded.
+            TypeError: a policy is neither a policy nor `registry.policy(name)`.
         """
-        _check(policy, acquire)
-        self.policy = policy
-        self.acquire = acquire
+        super().__init__(policy, acquire)
         self._begin = begin
         self._prepare = prepare
         self._limit = limit
@@ -186,7 +220,7 @@ class Transactions[C]:
         async def attempt() -> R:
             progress.step = _Step.ACQUIRE
             enter = self._enter
-            context, connection = await (enter() if self.acquire is None else self.acquire.call(enter))
+            context, connection = await (enter() if (acquire := self.acquire) is None else acquire.call(enter))
             try:
                 if self._limit is not None:
                     await self._limit(connection)
@@ -227,26 +261,26 @@ async def _leave(context: AbstractAsyncContextManager[object], error: BaseExcept
         _note(error, failure)
 
 
-class BlockingTransactions[C]:
+class BlockingTransactions[C](_Policies):
     """Synchronous twin of `Transactions`: `transactions.run(function, ...)`."""
 
     def __init__(
         self,
         begin: Callable[[], AbstractContextManager[C]],
-        policy: Policy,
+        policy: GivenPolicy,
         *,
-        acquire: Policy | None = None,
+        acquire: GivenPolicy | None = None,
         prepare: Callable[[C], None] | None = None,
         limit: Callable[[C], None] | None = None,
     ) -> None:
         """Make it; the arguments are those of `Transactions`.
 
         Raises:
-            ValueError: a policy has a `Hedge`, or `policy` a retry that is not one of `retry_transactions`.
+            ValueError: a policy has a `Hedge`, or `policy` a retry that is not one of `retry_transactions`. One that is
+                given by its name is refused when it is loaded.
+            TypeError: a policy is neither a policy nor `registry.policy(name)`.
         """
-        _check(policy, acquire)
-        self.policy = policy
-        self.acquire = acquire
+        super().__init__(policy, acquire)
         self._begin = begin
         self._prepare = prepare
         self._limit = limit
@@ -258,7 +292,7 @@ class BlockingTransactions[C]:
         def attempt() -> R:
             progress.step = _Step.ACQUIRE
             enter = self._enter
-            context, connection = enter() if self.acquire is None else self.acquire.call(enter)
+            context, connection = enter() if (acquire := self.acquire) is None else acquire.call(enter)
             try:
                 if self._limit is not None:
                     self._limit(connection)
@@ -302,10 +336,16 @@ def _note(error: BaseException, failure: BaseException) -> None:
         error.add_note(f"the rollback failed: {failure!r}")
 
 
-def _check(policy: Policy, acquire: Policy | None) -> None:
-    for each in (policy, acquire):
-        if each is not None and any(isinstance(part, Hedge) for part in each.parts):
-            raise ValueError(f"policy {each.name} has a hedge, which would open a second transaction")
+def _check(policy: Policy) -> None:
+    _check_acquire(policy)
     for part in policy.parts:
-        if isinstance(part, Retry) and part.settings.exceptions not in (_is_rolled_back, _is_uncommitted):
-            raise ValueError(f"policy {policy.name} repeats transactions by {part.name}: use retry_transactions()")
+        if isinstance(part, Retry) and part.settings.exceptions not in (is_rolled_back, is_uncommitted):
+            raise ValueError(
+                f"policy {policy.name} repeats transactions by {part.name}: use retry_transactions(), or in a file "
+                f'exceptions = "{__name__}.{is_rolled_back.__name__}"'
+            )
+
+
+def _check_acquire(policy: Policy) -> None:
+    if any(isinstance(part, Hedge) for part in policy.parts):
+        raise ValueError(f"policy {policy.name} has a hedge, which would open a second transaction")

@@ -22,7 +22,7 @@ from cqox.resilience.configuration.building import (
     same_parts,
 )
 from cqox.resilience.configuration.dotted_names import near
-from cqox.resilience.configuration.policy_by_name import Binding, PolicyByName
+from cqox.resilience.configuration.policy_by_name import PolicyByName, Waiting
 from cqox.resilience.configuration.problems import PolicyFileInvalid, PolicyNotLoaded
 from cqox.resilience.configuration.reading import Described, PolicyFile, key_path, read_policy_file
 from cqox.resilience.pipeline.registry import Registry
@@ -46,7 +46,7 @@ class PolicyFiles:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._loaded: dict[Path, _Loaded] = {}
-        self._waiting: dict[str, WeakSet[Binding]] = {}
+        self._waiting: dict[str, WeakSet[Waiting]] = {}
         self._lock = Lock()
 
     def load(self, path: str | PathLike[str]) -> Mapping[str, Policy]:
@@ -96,9 +96,9 @@ class PolicyFiles:
             return False
         return True
 
-    def _wait(self, binding: Binding) -> None:
+    def _wait(self, waiting: Waiting) -> None:
         with self._lock:
-            self._waiting.setdefault(binding.name, WeakSet()).add(binding)
+            self._waiting.setdefault(waiting.name, WeakSet()).add(waiting)
 
     def _update(self, path: Path, loaded: _Loaded, content: PolicyFile) -> None:
         """Make what was loaded equal to `content`, or raise `PolicyFileInvalid` and change nothing."""
@@ -107,7 +107,7 @@ class PolicyFiles:
         added = self._added(loaded, content, problems)
         if problems:
             raise PolicyFileInvalid(str(path), problems)
-        for change in (*changes, *added.bindings):
+        for change in (*changes, *added.uses):
             change()
         for name, policy in added.policies.items():
             self._registry.add(name, policy)
@@ -118,7 +118,7 @@ class PolicyFiles:
 
     def _added(self, loaded: _Loaded, content: PolicyFile, problems: list[str]) -> "_Added":
         """Create what only `content` has."""
-        added = _Added(policies={}, budgets={}, bindings=[])
+        added = _Added(policies={}, budgets={}, uses=[])
         new = {name: parts for name, parts in content.policies.items() if name not in loaded.policies}
         problems.extend(
             f"{key_path('policies', name)}: the registry has an entry of that name already"
@@ -135,24 +135,24 @@ class PolicyFiles:
         for name, parts in new.items():
             try:
                 policy = added.policies[name] = build_policy(name, parts, loaded.budgets | added.budgets)
-                added.bindings += [binding.prepare(policy) for binding in self._waiting.get(name, ())]
+                added.uses += [waiting.prepare(policy) for waiting in self._waiting.get(name, ())]
             except (ValueError, TypeError) as error:
                 at = key_path("policies", name)
                 problems.append(str(error) if str(error).startswith(at) else f"{at}: {error}")
         if problems:
             # They must leave the registry, where an exception might keep this frame.
             added.policies.clear()
-            added.bindings.clear()
+            added.uses.clear()
         return added
 
 
 @dataclass(slots=True, kw_only=True)
 class _Added:
-    """New objects of a file, and functions that guard with them what waits for them."""
+    """New objects of a file, and functions by which what waits for them begins to use them."""
 
     policies: dict[str, Policy]
     budgets: dict[str, RetryBudget]
-    bindings: list[Callable[[], None]]
+    uses: list[Callable[[], None]]
 
 
 def _changes(loaded: _Loaded, content: PolicyFile, problems: list[str]) -> list[Callable[[], None]]:

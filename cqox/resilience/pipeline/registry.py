@@ -3,13 +3,14 @@
 An entry lives as long as its object. Of two objects with one name, the later has a number appended to its key.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from os import PathLike
 from threading import Lock
 from typing import Any, ClassVar, Protocol, cast
 from weakref import WeakValueDictionary
 
-__all__ = ["LoadedPolicy", "NamedPolicy", "Operable", "PolicyFiles", "Registry", "registry"]
+__all__ = ["Decorator", "Guard", "LoadedPolicy", "NamedPolicy", "Operable", "PolicyFiles", "Registry", "registry"]
 
 # Dead entries that accumulate before the bookkeeping is purged.
 _SPARE = 256
@@ -28,24 +29,46 @@ class Operable(Protocol):
         ...
 
 
-class NamedPolicy(Protocol):
-    """A policy by its name: a decorator, and a way to make single calls."""
+class Decorator(Protocol):
+    """Guards functions; their signatures and types stay."""
+
+    def __call__[F: Callable[..., object]](self, function: F, /) -> F:
+        """Guard `function`."""
+        ...
+
+
+class Guard(
+    Decorator, AbstractContextManager["LoadedPolicy", None], AbstractAsyncContextManager["LoadedPolicy", None], Protocol
+):
+    """The interface of a policy and of its name: a decorator, single calls, blocks, and the policies of keys."""
 
     @property
     def name(self) -> str:
         """Its name."""
         ...
 
-    def __call__[F: Callable[..., object]](self, function: F, /) -> F:
-        """Guard `function`."""
-        ...
-
     def call[**P, R](self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call `function` once."""
         ...
 
+    def for_key(self, key: Hashable) -> "LoadedPolicy":
+        """Return the policy of a key."""
+        ...
 
-class LoadedPolicy(NamedPolicy, Operable, Protocol):
+    def keyed(self, by: str | Callable[..., Hashable]) -> Decorator:
+        """Return a decorator whose functions call through the policy of the key of each call."""
+        ...
+
+
+class NamedPolicy(Guard, Protocol):
+    """A policy by its name, which may be created later."""
+
+    def loaded(self) -> "LoadedPolicy":
+        """Return the policy."""
+        ...
+
+
+class LoadedPolicy(Guard, Operable, Protocol):
     """A `Policy` from a file."""
 
     def explain(self) -> str:
@@ -150,14 +173,14 @@ class Registry:
         return self._policy_files().reload(path)
 
     def policy(self, name: str) -> NamedPolicy:
-        """Return a decorator for functions that name their policy, which may be created later.
+        """Return the policy of a name, which may be created later: a decorator, and what adapters take as a policy.
 
         A call before there is a policy of that name raises `PolicyNotLoaded` and executes nothing.
         """
         return self._policy_files().policy(name)
 
     def missing(self) -> list[str]:
-        """Return the names that functions give by `policy` and that no policy has, sorted."""
+        """Return the names that functions and adapters give by `policy` and that no policy has, sorted."""
         return self._policy_files().missing()
 
     def keys(self) -> list[str]:

@@ -46,7 +46,7 @@ def test_a_function_that_makes_another_policy_for_each_call_is_refused() -> None
 
 
 def test_nonsense_is_refused() -> None:
-    with pytest.raises(ValueError, match="policies must be callable"):
+    with pytest.raises(TypeError, match="policies must be a Policy"):
         HostPolicies("engine")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="must return the policy of 'a', and returned None"):
         HostPolicies({}.get).policy_of("a")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-from cqox.resilience import CircuitBreaker, Hedge, Policy, PolicyNotLoaded, Registry, Retry
+from cqox.resilience import CircuitBreaker, CircuitOpen, Hedge, Policy, PolicyNotLoaded, Registry, Retry
 from tests.resilience.conftest import Run
 
 
@@ -158,4 +158,57 @@ def test_a_function_that_is_gone_waits_no_longer(policies: Registry) -> None:
     del call
     gc.collect()
     assert gone() is None
+    assert policies.missing() == []
+
+
+def test_a_keyed_function_waits_for_its_policy(policies: Registry, run: Run) -> None:
+    @policies.policy("hosts").keyed("host")
+    def get(host: str) -> str:
+        if host == "down":
+            raise ConnectionResetError
+        return host
+
+    with pytest.raises(PolicyNotLoaded):
+        get("up")
+    hosts = Policy("hosts", CircuitBreaker("hosts circuit", 1))
+    policies.add("hosts", hosts)
+    with pytest.raises(ConnectionResetError):
+        get("down")
+    with pytest.raises(CircuitOpen):
+        get("down")
+    assert get("up") == "up"
+    assert policies.policy("hosts").for_key("up") is hosts.for_key("up")
+    assert policies.policy("hosts").loaded() is hosts
+
+
+def test_a_block_is_guarded_by_the_policy_of_a_name(policies: Registry, run: Run) -> None:
+    named = policies.policy("engine")
+    with pytest.raises(PolicyNotLoaded), named:
+        pass
+    policies.add("engine", policy := Policy("engine", CircuitBreaker("engine circuit", 2)))
+
+    async def main() -> None:
+        async with named as entered:
+            assert entered is policy
+        for _ in range(2):
+            with pytest.raises(ConnectionResetError), named:
+                raise ConnectionResetError
+        with pytest.raises(CircuitOpen):
+            async with named:
+                pass
+
+    run(main)
+
+
+def test_a_name_keeps_no_policy_alive_and_is_missing_only_while_it_is_held(policies: Registry) -> None:
+    named = policies.policy("engine")
+    assert policies.missing() == ["engine"]
+    policy = Policy("engine", CircuitBreaker("engine circuit"))
+    policies.add("engine", policy)
+    assert named.loaded() is policy
+    gone = weakref.ref(policy)
+    del policy
+    gc.collect()
+    assert gone() is None
+    del named
     assert policies.missing() == []
