@@ -122,8 +122,7 @@ def guard[C](client: C, policy: GivenPolicy, *, idempotent: Collection[str] = ID
     """Put each command of `client` under `policy`, and return the client.
 
     The retry of redis-py is switched off. After READONLY the idle connections are closed, so that the next attempt
-    connects to what the address leads to by then. In synchronous code the wait for a reply ends at the deadline, except
-    for that of a cluster.
+    connects to what the address leads to by then. In synchronous code the wait for a reply ends at the deadline.
 
     Pipelines, subscriptions and monitors are not guarded: put the policy around the function that uses one.
 
@@ -210,6 +209,36 @@ def _guard_blocking(client: Any, policy: Callable[[], Policy], idempotent: Colle
     client.execute_command = execute_command
     if hasattr(client, "parse_response"):
         client.parse_response = _until_deadline(client.parse_response)
+    else:
+        _bound_nodes(client)
+
+
+def _bound_nodes(cluster: Any) -> None:  # noqa: ANN401 - a client of a cluster
+    """Bound the wait for the replies of each node: a cluster reads them by the client of the node."""
+    connection_to = cluster.get_redis_connection
+
+    def get_redis_connection(node: Any) -> Any:  # noqa: ANN401 - a node and its client
+        client = connection_to(node)
+        # A method of the class until it is bounded; clients of nodes are replaced when the cluster changes.
+        if "parse_response" not in vars(client):
+            client.parse_response = _ending_deadline(_until_deadline(client.parse_response))
+        return client
+
+    cluster.get_redis_connection = get_redis_connection
+
+
+def _ending_deadline(parse_response: Callable[..., object]) -> Callable[..., object]:
+    """Raise the error of the deadline at once: after its own, a cluster asks all nodes where the slots are."""
+
+    def parse(*arguments: object, **options: object) -> object:
+        try:
+            return parse_response(*arguments, **options)
+        except Exception as error:
+            if type(error).__name__ == "TimeoutError" and (expired := expired_deadline()) is not None:
+                raise expired from error
+            raise
+
+    return parse
 
 
 def _until_deadline(parse_response: Callable[..., object]) -> Callable[..., object]:

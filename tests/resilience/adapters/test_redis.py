@@ -14,6 +14,7 @@ from cqox.resilience import AttemptFailed, CircuitBreaker, Event, Hedge, Policy,
 from cqox.resilience.adapters.redis import IDEMPOTENT_COMMANDS, guard, is_idempotent, retry_commands
 from tests.servers.ports import free_port
 from tests.servers.redis import Redis
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 
@@ -137,6 +138,27 @@ async def test_a_cluster_that_is_down_is_asked_again(kind: str) -> None:
             with pytest.raises(redis.exceptions.ClusterDownError):
                 await client.run("incr", "count")
             assert len(client.failures) == 3
+    finally:
+        server.close()
+
+
+def test_a_deadline_ends_the_wait_for_a_node_of_a_cluster() -> None:
+    server = Redis()
+    try:
+        server.start(cluster_enabled="yes", cluster_port=str(free_port()))
+        with server.client() as admin:
+            admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(lambda: admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+        policy = Policy("cluster", CircuitBreaker("cluster", 1))
+        cluster = redis.RedisCluster(host="127.0.0.1", port=server.port, socket_timeout=60, decode_responses=True)
+        with guard(cluster, policy) as client:
+            client.set("old", "old")
+            client.set("new", "new")
+            with server.frozen(), pytest.raises(DeadlineExceeded), deadline(0.2):
+                client.get("old")
+            assert policy.is_settled()
+            assert client.get("new") == "new"
+            assert client.get("old") == "old"
     finally:
         server.close()
 
