@@ -37,6 +37,7 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "slow": lambda: AttemptTimeout(1.0, policy="store"),
     "group": lambda: ExceptionGroup("a", [ExceptionGroup("b", [Shed("x", retry_after=9.5)]), RateLimited("y")]),
     "mixed": lambda: ExceptionGroup("a", [Shed("x"), ZeroDivisionError("mine")]),
+    "lost": lambda: ConnectionResetError("the store went away"),
     "mine": lambda: ZeroDivisionError("mine"),
 }
 

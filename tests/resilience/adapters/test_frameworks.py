@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from cqox.resilience import errors
 from tests.resilience.adapters.apps import APPS
-from tests.resilience.adapters.serving import Answer, Events, ask, served
+from tests.resilience.adapters.serving import ERRORS, Answer, Events, ask, served
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
@@ -65,7 +66,14 @@ def test_an_error_of_a_policy_is_a_problem_with_its_status_and_wait(
     assert b"store" not in answer.raw
 
 
-@pytest.mark.parametrize("error", ["mine", "mixed"])
+def test_every_error_of_the_tree_is_asked_for() -> None:
+    library = {getattr(errors, name) for name in errors.__all__}
+    tree = {kind for kind in library if issubclass(kind, errors.ResilienceError)}
+    assert len(tree) == 9
+    assert tree - {errors.ResilienceError, errors.Rejected} <= {type(make()) for make in ERRORS.values()}
+
+
+@pytest.mark.parametrize("error", ["mine", "mixed", "lost"])
 def test_other_errors_stay_those_of_the_framework(service: Service, error: str) -> None:
     answer = ask(service.port, f"/fail/{error}")
     if (service.name, error) == ("quart on trio", "mixed"):
