@@ -29,6 +29,7 @@ LOST = {
     "runs_under_the_time_that_its_caller_gave_it[fastapi on trio-": "likewise",
     "runs_under_the_time_that_its_caller_gave_it[quart-": "likewise",
     "test_scope_deadline.py::test_a_thread_of_the_pool_sees_it_in_real_time": "likewise, of the scopes around a block",
+    "test_a_deadline_ends_the_wait_and_the_connection_gives_no_old_reply[sync": "commands run in threads of a pool",
     "test_grpc.py::test_the_time_left_is_the_deadline_of_the_call": "interceptors run in a task of their own",
     "_scope_identity_": "the identity of a scope, which saves time",
 }
