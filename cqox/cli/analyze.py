@@ -30,7 +30,7 @@ type FigureFormat = Literal["svg", "png", "json"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """What is written of a report.
+    """The files that are written of a report.
 
     Attributes:
         figures: folder for the figures; None writes none.

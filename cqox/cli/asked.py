@@ -1,4 +1,4 @@
-"""What a command line asks about data: the same of `analyze` and `preview`."""
+"""The question of a command line about data: the same of `analyze` and `preview`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
