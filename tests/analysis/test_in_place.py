@@ -325,7 +325,7 @@ def test_covariates_are_chosen_by_rule_as_those_of_an_upload(run: InPlace, uploa
     # All rows were fewer than are looked at, and more than the sample of the estimates.
     said = " ".join(found.report["notes"])  # type: ignore[arg-type]
     assert "compared with the outcome and the treatment in a sample of" in said
-    assert f"of the {ROWS} rows of the table" in said
+    assert f"of the {ROWS:,} rows of the table" in said
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_the_preview_of_a_larger_table_is_of_a_sample_and_says_so(
         rows = of_sample.rows
         assert (rows.read, rows.kept + rows.dropped) == (found.sample.rows, found.sample.rows)
         assert sum(arm.rows for arm in of_sample.arms) == rows.kept
-        assert f"of a sample of {found.sample.rows} of them" in " ".join(found.notes)
+        assert f"of a sample of {found.sample.rows:,} of them" in " ".join(found.notes)
         assert (of_sample.design, of_sample.primary) == (all_rows.design, all_rows.primary)
         # Detected with all rows: a sample of the half would need an effect that is larger by its root.
         assert of_sample.power.effect == pytest.approx(all_rows.power.effect, rel=0.05)

@@ -41,7 +41,7 @@ def test_a_preview_of_a_sample_says_so(capsys: pytest.CaptureFixture[str]) -> No
     document = {**json.loads(capsys.readouterr().out), "sample": {"rows": 30, "of": 4_000}}
     with served({"/api/analyze/preview?lang=en": (200, json.dumps(document).encode())}) as url:
         assert print_preview(asked(data=None, source="shop", table="public.sales", server=url)) == 0
-    assert "All counts are of a sample of 30 of the 4000 rows of the table." in capsys.readouterr().out
+    assert "All counts are of a sample of 30 of the 4,000 rows of the table." in capsys.readouterr().out
 
 
 def test_what_cannot_be_previewed_ends_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:

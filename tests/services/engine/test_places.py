@@ -313,7 +313,7 @@ def test_roles_and_preview_of_a_table_in_place_are_those_of_an_upload(clients: C
     flags = ("--y", "y", "--treatment", "t", "--covariates", "x,region")
     status, out, _ = commanded(url, "preview", *place, *flags)
     assert status == 0
-    assert f"of the {ROWS} rows of the table" in out
+    assert f"of the {ROWS:,} rows of the table" in out
     status, out, _ = commanded(url, "preview", *place, *flags, "--json")
     assert json.loads(out)["sample"]["of"] == ROWS
     wait_until(lambda: not sessions(server))
