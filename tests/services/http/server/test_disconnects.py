@@ -411,6 +411,27 @@ async def test_a_second_event_of_a_connection_starts_no_second_reader() -> None:
 
 
 @pytest.mark.trio
+async def test_what_is_not_read_at_once_wakes_the_watch_once() -> None:
+    watch, (ours, theirs), waits = DisconnectWatch(), socket.socketpair(), list[int]()
+
+    class Counting(trio.abc.Instrument):
+        def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+            waits.extend([1] if task.name == "disconnects" else [])
+
+    with ours, theirs:
+        async with watch.opened():
+            watched = watch.watch(ours.fileno(), never, trio.CancelScope())
+            assert watched is not None
+            async with watched:
+                theirs.send(b"x")
+                trio.lowlevel.add_instrument(counting := Counting())
+                for _ in range(50):
+                    await trio.lowlevel.checkpoint()
+                trio.lowlevel.remove_instrument(counting)
+    assert len(waits) <= 2
+
+
+@pytest.mark.trio
 async def test_a_watch_that_fails_cancels_the_block_of_its_app(monkeypatch: pytest.MonkeyPatch) -> None:
     watch, (ours, theirs) = DisconnectWatch(), socket.socketpair()
 
