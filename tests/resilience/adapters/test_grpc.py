@@ -428,7 +428,7 @@ def test_a_fallback_returns_the_message_or_the_messages(call: Call) -> None:
 
 
 def test_nonsense_is_refused() -> None:
-    with pytest.raises(ValueError, match="policies must be callable"):
+    with pytest.raises(TypeError, match="policies must be a Policy"):
         resilient_interceptors("engine")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="idempotent must be callable"):
         resilient_interceptors(retrying(), idempotent={GET})  # type: ignore[arg-type]
