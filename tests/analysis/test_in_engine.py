@@ -132,7 +132,7 @@ def test_what_sums_cannot_give_says_that_it_is_of_a_sample_and_why(table: Path) 
     assert {"psm_ate", "t_learner"} <= rest.keys()
     assert "needs the values of single rows" in rest["psm_ate"][0]
     (note,) = [note for note in found.report["notes"] if note.startswith("Estimates of all")]
-    assert f"all {ROWS} rows" in note
+    assert f"all {ROWS:,} rows" in note
     assert "the number of the row" in note
 
 

@@ -221,5 +221,5 @@ def test_more_rows_than_are_read_are_of_a_sample_that_says_so(tmp_path: Path, mo
     for each in found.report["estimates"]:
         assert 500 < each["n"] < 900
         (note,) = [note for note in each["diagnostics"]["notes"] if note.startswith("Computed from a sample of")]
-        assert "1620 rows, because" in note
+        assert "1,620 rows, because" in note
         assert "more than 800" in note

@@ -136,7 +136,7 @@ def test_the_sample_of_a_larger_table_gives_the_roles_and_says_what_it_is(
         # Whole units, about as many rows as were asked for.
         assert 600 <= each.sample.rows <= 1_800
         assert each.sample.rows % PERIODS == 0
-        assert f"The table has {ROWS} rows" in each.notes[0]
+        assert f"The table has {ROWS:,} rows" in each.notes[0]
         assert f"a sample of {each.sample.rows:,} rows, chosen by a hash of store_id" in each.notes[0]
 
 

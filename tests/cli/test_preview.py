@@ -28,7 +28,7 @@ def test_a_preview_says_what_would_be_used_in_both_languages(capsys: pytest.Capt
     assert print_preview(asked()) == 0
     said = capsys.readouterr().out
     assert said.startswith(main["statement"])
-    assert f"Rows that count: {main['rows']['kept']} of {main['rows']['read']}." in said
+    assert f"Rows that count: {main['rows']['kept']:,} of {main['rows']['read']:,}." in said
     for arm in main["arms"]:
         assert any(line.startswith(arm["level"]) and str(arm["rows"]) in line for line in said.splitlines())
     assert "sample" not in said
