@@ -182,7 +182,7 @@ def test_what_cannot_be_copied_says_why(
     with pytest.raises(UnreadableFile, match=r"bad\.parquet"):
         summed(f"{site.address}/bad.parquet", session)
     monkeypatch.setattr(local, "MOST_COPIED_BYTES", 1000)
-    with Session() as small, pytest.raises(LimitExceeded, match=r"has \d+ bytes.*at most 1000 bytes"):
+    with Session() as small, pytest.raises(LimitExceeded, match=r"has [\d,]+ bytes.*at most 1,000 bytes"):
         summed(f"{store[1]}/visits/", small)
 
 
