@@ -38,7 +38,7 @@ def test_columns_of_many_rows_are_left_to_the_sample_and_the_density_has_the_few
     found = run_rounds(made, {name: partial(BY_MOMENTS[name], made) for name in ("rd_local_linear", "rd_density_test")})
     refused = found["rd_local_linear"]
     assert isinstance(refused, NotByMoments)
-    assert str(refused.why) == "4000 rows of 4 columns are more than the 8000 numbers that are fetched"
+    assert str(refused.why) == "4,000 rows of 4 columns are more than the 8,000 numbers that are fetched"
     assert isinstance(found["rd_density_test"], Estimate)
 
 

@@ -216,8 +216,8 @@ def test_a_table_beyond_the_limit_is_refused_with_both_sizes(start, variables: d
         answer = client.post("/api/analyze/comprehensive", json=body)
         assert (answer.status_code, answer.json()["type"]) == (413, "limit-exceeded")
         size = len(site.files["/one.parquet"])
-        assert f"has {size} bytes" in answer.json()["detail"]
-        assert "at most 100000 bytes" in answer.json()["detail"]
+        assert f"has {size:,} bytes" in answer.json()["detail"]
+        assert "at most 100,000 bytes" in answer.json()["detail"]
 
 
 def test_what_a_killed_engine_was_copying_is_removed_at_the_next_start(
