@@ -177,6 +177,7 @@ def test_a_client_and_the_command_line_name_a_table_in_place(clients: Clients, t
             "stated": ["public.sales"],
             "lake": ["lake"],
             "drop": ["drop"],
+            "warehouse": ["visits"],
             "away": ["t"],
         }
         steps: list[object] = []
@@ -300,7 +301,7 @@ def test_roles_and_preview_of_a_table_in_place_are_those_of_an_upload(clients: C
         assert ours["power"]["effect"] == pytest.approx(theirs["power"]["effect"], rel=0.05)
         rows_read = seen["sample"]["rows"]
         assert ours["rows"]["read"] == rows_read < ROWS == seen["sample"]["of"]
-        assert f"表は{ROWS}行ある" in " ".join(seen["notes"])
+        assert f"表は{ROWS:,}行ある" in " ".join(seen["notes"])
     url = str(client.base_url).rstrip("/")
     with cqox.Client(url) as typed:
         found = typed.roles(source="lake", table="lake")
