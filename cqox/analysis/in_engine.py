@@ -34,6 +34,7 @@ from cqox.estimators.catalog import reason_against
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.data import Data
 from cqox.estimators.numerics.moments import Column
+from cqox.estimators.reasons import depends_on_rows
 
 __all__ = ["CELLS_IN_MEMORY", "InEngine", "in_engine", "many_levels", "wants_engine"]
 
@@ -143,10 +144,10 @@ class InEngine:
                 stored=StoredRows(number=Column(self.row), read=partial(self._arrays, number)),
             )  # fmt: skip
         except NotByMoments as error:
-            return partial(self._estimate, plan, dict.fromkeys(names, error), mapped), contrast.data.n
+            return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n
         tables = Tables(roles, plan)
         found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
-        return partial(self._estimate, plan, found, mapped), roles.source.count()
+        return partial(self._estimate, plan, found), roles.source.count()
 
     def _is_asked(self, estimator: Estimator, plan: Plan, mapped: Collection[str]) -> bool:
         """Return whether an estimate of all rows is to be tried."""
@@ -179,9 +180,7 @@ class InEngine:
         unit = self.opened.columns[str(self.opened.roles["unit_id"])]
         return False if unit.distinct == unit.count else None
 
-    def _estimate(
-        self, plan: Plan, found: Mapping[str, Estimate | Exception], mapped: Collection[str], estimator: Estimator
-    ) -> Estimate:
+    def _estimate(self, plan: Plan, found: Mapping[str, Estimate | Exception], estimator: Estimator) -> Estimate:
         name, whole = estimator.name, found.get(estimator.name)
         if isinstance(whole, Estimate):
             return whole
@@ -191,14 +190,13 @@ class InEngine:
                 name=name, family=estimator.family, estimand=estimator.estimand, status="skipped",
                 reason=of(whole.detail),
             )  # fmt: skip
-        return self._of_sample(run(estimator, plan), whole, is_mapped=name in mapped)
+        return self._of_sample(run(estimator, plan), whole)
 
-    def _of_sample(self, sampled: Estimate, whole: Exception | None, *, is_mapped: bool) -> Estimate:
+    def _of_sample(self, sampled: Estimate, whole: Exception | None) -> Estimate:
         rows, of_all = self.frame.height, self.rows
         if sampled.estimate is None:
-            if sampled.reason is None or not is_mapped:
+            if sampled.reason is None or not depends_on_rows(sampled.reason):
                 return sampled
-            # Every role is there: it is the rows of the sample that do not support it.
             why = Message("by_moments.sampled-skipped", rows=rows, of=of_all, reason=sampled.reason)
             return replace(sampled, reason=why)
         if isinstance(whole, UnusableData):

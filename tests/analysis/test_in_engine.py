@@ -357,7 +357,27 @@ def test_an_encrypted_table_is_read_through_its_link_and_spills_nothing(
 
 
 def test_an_estimate_that_the_sample_does_not_support_says_so(table: Path) -> None:
-    found = run(table, MAPPINGS["instrument"], engine="duckdb", estimators=["iv_wald", "twfe"])
-    reasons = {each["name"]: each["reason"] for each in found.report["estimates"]}
-    assert reasons["iv_wald"].startswith("In a sample of")
-    assert "In a sample of" not in reasons["twfe"]
+    found = run(table, MAPPINGS["periods"], engine="duckdb", estimators=["interrupted_series"])
+    (reason,) = [each["reason"] for each in found.report["estimates"]]
+    assert reason.startswith(f"In a sample of 2,968 of {ROWS:,} rows: In some period, some rows are treated")
+    assert reason.in_language("ja").startswith(f"{ROWS:,}行のうち2,968行の標本では、次のとおり。")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "name", "english", "japanese"),
+    [
+        ("instrument", "iv_wald", "The estimator does not support covariates", "共変量"),
+        ("instrument", "twfe", "The estimator needs the role 'time'", "役割'time'"),
+        ("rows", "dose_curve", "The estimator needs a treatment that is an amount", "処置"),
+        ("a score of whole numbers", "ipw_ate", "The estimator needs 'covariates'", "'covariates'"),
+    ],
+)
+def test_a_reason_that_no_row_could_change_names_no_sample(
+    table: Path, mapping: str, name: str, english: str, japanese: str
+) -> None:
+    found = run(table, MAPPINGS[mapping], engine="duckdb", estimators=[name])
+    assert found.engine.startswith("duckdb")
+    (reason,) = [each["reason"] for each in found.report["estimates"]]
+    assert reason.startswith(english)
+    assert japanese in reason.in_language("ja")
+    assert "標本" not in reason.in_language("ja")
