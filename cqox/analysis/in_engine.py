@@ -23,17 +23,19 @@ from cqox.analysis.ranges import refuse_out_of_range
 from cqox.analysis.row_keys import KEY, KeyFile, key_column, key_files, write_keys
 from cqox.contract.messages import Message, of
 from cqox.datasets import ColumnsOnDisk
+from cqox.diagnostics.effect import OVER_TIME, treated_rows_of
 from cqox.engines import DuckDBEngine, SourceColumn, SqlMoments
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import Estimate, Estimator, Plan, run
 from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
 from cqox.estimators.by_moments.encoded import NotByMoments, StoredRows
+from cqox.estimators.by_moments.panels import Periods
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.catalog import reason_against
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.data import Data
-from cqox.estimators.numerics.moments import Column
+from cqox.estimators.numerics.moments import Column, Is, times
 from cqox.estimators.reasons import depends_on_rows
 
 __all__ = ["CELLS_IN_MEMORY", "InEngine", "in_engine", "many_levels", "wants_engine"]
@@ -146,6 +148,8 @@ class InEngine:
         except NotByMoments as error:
             return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n
         tables = Tables(roles, plan)
+        if any(each.family in OVER_TIME and each.name in mapped for each in chosen):
+            _count_treated(tables)
         found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
         return partial(self._estimate, plan, found), roles.source.count()
 
@@ -183,7 +187,8 @@ class InEngine:
     def _estimate(self, plan: Plan, found: Mapping[str, Estimate | Exception], estimator: Estimator) -> Estimate:
         name, whole = estimator.name, found.get(estimator.name)
         if isinstance(whole, Estimate):
-            return whole
+            # Diagnostics add contributions of rows to what is of the rows of the plan, which are the sample.
+            return replace(whole, influence=None)
         if name in OF_WHOLE_PANELS and isinstance(whole, UnusableData):
             # A sample says nothing of what all rows do not support.
             return Estimate(
@@ -208,6 +213,36 @@ class InEngine:
         return replace(
             sampled, diagnostics={**sampled.diagnostics, "notes": [note, *(notes if isinstance(notes, list) else [])]}
         )
+
+
+def _count_treated(tables: Tables) -> None:
+    """Give the plan of the sample the numbers of all treated rows, over which an effect adds up to a total."""
+    encoded, pilot = tables.encoded, tables.pilot
+    if pilot.data.post is not None:
+        after = _rows_after(tables)
+        pilot.share(treated_rows_of("interrupted_series"), lambda: after)
+    if encoded.treatment is not None and tables.binary:
+        known = tables.complete("y", "treatment", "post").source
+        rows = known.where(Is(times(encoded.treatment, encoded.post), "=", 1.0)).count()
+        pilot.share(treated_rows_of("did"), lambda: rows)
+
+
+def _rows_after(tables: Tables) -> int:
+    """Return the number of all rows after the intervention; 0 where the sample lacks some period."""
+    encoded, data = tables.encoded, tables.pilot.data
+    if encoded.post is not None:
+        return tables.complete("y", "post").source.where(Is(encoded.post, "=", 1.0)).count()
+    rows = tables.complete("y", "time")
+    try:
+        periods = Periods.of(tables, rows, treated=False)
+    except NotByMoments:
+        return 0
+    if data.time is None or data.time_values is None or data.intervention_time is None:
+        return 0
+    places = np.unique(rows.pilot.take(data.time))
+    if len(places) != len(periods.values):
+        return 0
+    return int(periods.rows[data.time_values[places] >= data.intervention_time].sum())
 
 
 @contextmanager

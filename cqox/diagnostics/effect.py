@@ -20,9 +20,10 @@ from cqox.diagnostics.tables import number_in
 from cqox.estimators import Estimate, Plan, Sample, Vector
 from cqox.estimators.numerics.quantiles import critical_value
 
-__all__ = ["effect"]
+__all__ = ["OVER_TIME", "effect", "treated_rows_of"]
 
-_OVER_TIME = ("did", "did_staggered", "synthetic_control", "interrupted_series")
+OVER_TIME = ("did", "did_staggered", "synthetic_control", "interrupted_series")
+"""Families whose effects add up over treated rows."""
 _OF_CONTRAST = frozenset({"ATE", "ATT"})
 _LEAST_SHARE = 1e-6
 """Share of the mean absolute outcome below which the outcome without treatment counts as zero."""
@@ -164,16 +165,25 @@ def _error(plan: Plan, chosen: Estimate, base: _Baseline, relative: float) -> fl
 
 
 def _total(plan: Plan, chosen: Estimate, value: float) -> dict[str, object]:
-    if chosen.family not in _OVER_TIME:
+    if chosen.family not in OVER_TIME:
         return {}
-    _, treated = _treated(plan, chosen)
-    rows = 0 if treated is None else int(np.count_nonzero(treated))
+    rows = plan.share(treated_rows_of(chosen.family), lambda: _treated_rows(plan, chosen))
     if not rows:
         return {}
     ends = {"total_lower": chosen.ci_lower, "total_upper": chosen.ci_upper}
     return {"total": value * rows, "total_rows": rows} | {
         name: None if end is None else end * rows for name, end in ends.items()
     }
+
+
+def treated_rows_of(family: str) -> object:
+    """Return what a plan shares the number of treated rows under: of a sample, that of all rows of its table."""
+    return "treated rows", family == "interrupted_series"
+
+
+def _treated_rows(plan: Plan, chosen: Estimate) -> int:
+    _, treated = _treated(plan, chosen)
+    return 0 if treated is None else int(np.count_nonzero(treated))
 
 
 def _net(plan: Plan, chosen: Estimate, value: float) -> dict[str, object]:

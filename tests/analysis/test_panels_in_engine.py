@@ -223,3 +223,36 @@ def test_more_rows_than_are_read_are_of_a_sample_that_says_so(tmp_path: Path, mo
         (note,) = [note for note in each["diagnostics"]["notes"] if note.startswith("Computed from a sample of")]
         assert "1,620 rows, because" in note
         assert "more than 800" in note
+
+
+@pytest.mark.parametrize("name", ["did_callaway_santanna", "did_imputation", "synthetic_did", "twfe"])
+def test_the_total_of_outcomes_that_are_never_negative_is_over_all_treated_rows(tmp_path: Path, name: str) -> None:
+    path = stored(tmp_path, units=40, periods=12, treated=25)
+    frame = pl.read_parquet(path).with_columns((pl.col("y") + 50).alias("y"))
+    frame.write_parquet(tmp_path / "p2.parquet")
+    table = read_table(tmp_path / "p2.parquet", name="p", limits=Limits(), options=ReadOptions())
+    write_parquet(table, path)
+    memory, engine = (run(path, each, MAPPING, [name]).report["effect"] for each in ("memory", "duckdb"))
+    assert engine["total_rows"] == memory["total_rows"] > 0
+    for field in ("estimate", "total", "total_lower", "total_upper"):
+        assert engine[field] == pytest.approx(memory[field], rel=1e-8)
+
+
+@pytest.mark.parametrize("start", [{"intervention_time": 10}, {"post": "after"}])
+def test_the_total_of_a_series_is_over_all_rows_after_the_intervention(
+    tmp_path: Path, start: dict[str, object]
+) -> None:
+    rng = np.random.default_rng(8)
+    when = rng.integers(0, 16, 900)
+    y = 20 + 0.1 * when + (when >= 10) + rng.normal(size=900)
+    known = [None if at % 50 == 0 else float(each) for at, each in enumerate(y)]
+    pl.DataFrame({"y": known, "after": (when >= 10).astype(int), "when": when}).write_csv(tmp_path / "p.csv")
+    table = read_table(tmp_path / "p.csv", name="p", limits=Limits(), options=ReadOptions())
+    write_parquet(table, tmp_path / "p.parquet")
+    memory, engine = (
+        run(tmp_path / "p.parquet", each, {"y": "y", "time": "when", **start}, ["interrupted_series"]).report["effect"]
+        for each in ("memory", "duckdb")
+    )
+    after = sum(value is not None and at >= 10 for value, at in zip(known, when.tolist(), strict=True))
+    assert engine["total_rows"] == memory["total_rows"] == after
+    assert engine["total"] == pytest.approx(memory["total"], rel=1e-8)
