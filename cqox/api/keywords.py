@@ -241,7 +241,8 @@ class OptionKeywords(TypedDict, total=False):
     engine: Literal["auto", "memory", "duckdb"] | None
     """Where sums over the rows are made: in memory, or by DuckDB for tables larger than it, which gives the same
     numbers to 1e-8. `auto` takes DuckDB beyond 150 million mapped cells. Diagnostics, figures and estimates that
-    need single rows are then of a sample of about 200,000 rows, and say so. Default: `auto`.
+    sums do not give are then of a sample of about 200,000 rows, and say so; synthetic controls, staggered designs
+    and discontinuities read the rows that they need. Default: `auto`.
     """
     minimum_effect: float | None
     """The smallest effect that matters, in units of y. Default: `0.0`."""

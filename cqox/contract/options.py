@@ -200,7 +200,8 @@ class Options(RemedyOptions, EstimationOptions):
         "auto",
         description="Where sums over the rows are made: in memory, or by DuckDB for tables larger than it, which gives "
         "the same numbers to 1e-8. `auto` takes DuckDB beyond 150 million mapped cells. Diagnostics, figures and "
-        "estimates that need single rows are then of a sample of about 200,000 rows, and say so.",
+        "estimates that sums do not give are then of a sample of about 200,000 rows, and say so; synthetic controls, "
+        "staggered designs and discontinuities read the rows that they need.",
     )
     minimum_effect: float = Field(0.0, description="The smallest effect that matters, in units of y.")
     covariates: Literal["mapped", "auto"] = Field(
