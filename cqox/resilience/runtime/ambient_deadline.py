@@ -37,10 +37,6 @@ TIMER_SLACK: Final = 1e-6
 """Seconds that a timer may fire early: the clock's resolution, and the rounding of sums of large floats."""
 
 
-_UNKNOWN: Final[ScopeId | None] = (None, None)
-"""The identifier of a scope before anybody has asked for it."""
-
-
 class AmbientDeadline:
     """One deadline and the place where it was set; entered and left once.
 
@@ -55,10 +51,11 @@ class AmbientDeadline:
     __slots__ = (
         "_ended",
         "_groups",
-        "_mark",
         "_owner",
+        "_record",
         "_scope",
         "_scope_at",
+        "_scope_in_record",
         "_thread",
         "_token",
         "at",
@@ -67,6 +64,8 @@ class AmbientDeadline:
         "loop",
         "seconds",
     )
+
+    _scope_in_record: object
 
     def __init__(
         self,
@@ -88,6 +87,7 @@ class AmbientDeadline:
         self.attempt_seconds = attempt_seconds
         self.loop = loop
         self._ended = False
+        self._record: object = None
         if loop is None:
             self._scope: CancelScope | None = None
             self.clock = clock or natural_time()
@@ -106,7 +106,6 @@ class AmbientDeadline:
         """Put it in force."""
         if self._scope is not None:
             self._scope.__enter__()
-            self._mark = _UNKNOWN
         self._token: Token[AmbientDeadline | None] = ambient.set(self)
 
     def leave(self, error: BaseException | None) -> bool:
@@ -186,26 +185,26 @@ class AmbientDeadline:
 
         Before a call, `expired` follows where that has passed.
         """
-        loop = self.loop
-        if loop is not None:
-            mark = self._mark
-            if mark is _UNKNOWN:
-                mark = self._known_mark(loop)
+        record, loop = self._record, self.loop
+        if record is not None and loop is not None:
             # What `will_cancel_by` finds first, without its frame: most calls are made directly inside of the scope.
-            if mark is not None:
-                record, scope = mark
-                try:
-                    if loop.innermost(record) is scope and loop.task() is self._owner:
-                        return self
-                except RuntimeError:  # the loop does not run on this thread
-                    return self.advisory_here()
+            try:
+                if loop.innermost(record) is self._scope_in_record and loop.task() is self._owner:
+                    return self
+            except RuntimeError:  # the loop does not run on this thread
+                return self.advisory_here()
         return self if self.is_in_force_here() else self.advisory_here()
 
     def _known_mark(self, loop: EventLoop) -> ScopeId | None:
-        """Return the identifier of its scope, which few scopes are asked for."""
-        if self._mark is _UNKNOWN:
-            self._mark = None if self._scope is None else loop.id_of(self._scope, self._owner)
-        return self._mark
+        """Return the identifier of its scope, looked up only once where it is exposed, as few scopes are asked for."""
+        if self._record is not None:
+            return self._record, self._scope_in_record
+        mark = None if self._scope is None else loop.id_of(self._scope, self._owner)
+        if mark is not None:
+            # The record last: other threads may be reading both.
+            self._scope_in_record = mark[1]
+            self._record = mark[0]
+        return mark
 
     def expired(self) -> DeadlineExceeded:
         """Return the error of a call that must not be made, as the deadline has passed."""
@@ -245,7 +244,7 @@ class _AdvisoryDeadline(AmbientDeadline):
         self.attempt_seconds = origin.attempt_seconds
         self.at = origin.at
         self.clock = clock
-        self.loop = None
+        self.loop = self._record = None
         self._scope = None
 
 

@@ -33,8 +33,9 @@ class ScopeDeadline(AmbientDeadline):
         self._owner = task = loop.task()
         # Every task whose effective deadline is no later is cancelled in time, wherever its group was opened.
         self._groups = ()
-        self._mark = loop.scope_id_of(task)
-        self._scope = None if self._mark is None else cast("CancelScope | None", loop.scope_of(self._mark))
+        mark = loop.scope_id_of(task)
+        self._record, self._scope_in_record = (None, None) if mark is None else mark
+        self._scope = None if mark is None else cast("CancelScope | None", loop.scope_of(mark))
         self._ended = False
 
     def enter(self) -> None:

@@ -222,17 +222,36 @@ def test_the_cached_scope_identity_agrees_with_the_full_computation(run, monkeyp
         answers = []
         with deadline(5.0), anyio.CancelScope(shield=shield):
             await anyio.lowlevel.checkpoint()
-            for hidden in (False, True):
-                innermost = ambient.get()
-                if hidden:
-                    monkeypatch.setattr(innermost, "_mark", None)
+            innermost = ambient.get()
+            answers.append(in_force() is innermost)
+            with monkeypatch.context() as hidden:
+                hidden.setattr(innermost, "_record", None)
+                hidden.setattr(type(innermost.loop), "id_of", lambda self, scope, task: None)
                 answers.append(in_force() is innermost)
         with deadline(5.0):
-            assert in_force() is ambient.get()
-            assert ambient.get()._mark is not None, "the private names that make it short have changed"
-            loop = ambient.get().loop
-            assert ambient.get()._mark == loop.scope_id_of(loop.task())
+            innermost = ambient.get()
+            assert in_force() is innermost
+            assert innermost._record is not None, "the private names that make it short have changed"
+            assert (innermost._record, innermost._scope_in_record) == innermost.loop.scope_id_of(innermost.loop.task())
         assert answers == [not shield] * 2
+
+    run(main)
+
+
+def test_a_task_of_an_outer_group_is_not_under_a_deadline_whose_scope_its_owner_is_in(run) -> None:
+    async def main() -> None:
+        seen, looked = [], anyio.Event()
+
+        async def look() -> None:
+            seen.append(ambient.get().here())
+            looked.set()
+
+        async with anyio.create_task_group() as outer:
+            with deadline(5.0):
+                assert ambient.get().here() is ambient.get()
+                outer.start_soon(look)
+                await looked.wait()  # directly inside of the scope, unlike a sleep on Trio
+        assert seen == [None]
 
     run(main)
 
