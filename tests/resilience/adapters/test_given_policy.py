@@ -15,9 +15,9 @@ from cqox.resilience.adapters.host_policies import HostPolicies
 from cqox.resilience.adapters.redis import guard
 from cqox.resilience.adapters.transactions import BlockingTransactions
 from tests.resilience.adapters.databases import DRIVERS, SYNC_DRIVERS
+from tests.resilience.adapters.grpc_server import UNAVAILABLE, connected
 from tests.resilience.adapters.http_clients import Client, World, worlds
 from tests.resilience.adapters.scripted_server import Answer, serving
-from tests.resilience.adapters.test_grpc import UNAVAILABLE, connected
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
 

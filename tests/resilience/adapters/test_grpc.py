@@ -1,9 +1,6 @@
 """The interceptors of grpc.aio on a real server on loopback."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -26,72 +23,7 @@ from cqox.resilience import (
 )
 from cqox.resilience.adapters.grpc import resilient_interceptors
 from cqox.resilience.testing import capture_events
-
-GET, LIST = "/engine.Engine/Get", "/engine.Engine/List"
-UNAVAILABLE, NOT_FOUND = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND
-HANG = object()
-
-
-class Server:
-    """Follows a script: a status ends a call, HANG never answers, and a list is streamed up to a status in it."""
-
-    def __init__(self, *steps: object) -> None:
-        self.steps = deque(steps)
-        self.metadata: list[dict[str, str]] = []
-        self.time_left: list[float | None] = []
-        self.cancelled = 0
-        self.arrived = asyncio.Event()
-
-    async def _step(self, context: Any) -> object:
-        self.metadata.append(dict(context.invocation_metadata()))
-        self.time_left.append(context.time_remaining())
-        self.arrived.set()
-        return await self._follow(context, self.steps.popleft() if self.steps else b"fine")
-
-    async def _follow(self, context: Any, step: object) -> object:
-        if isinstance(step, grpc.StatusCode):
-            await context.abort(step, "said so")
-        if step is HANG:
-            try:
-                await asyncio.sleep(60.0)
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
-        return step
-
-    async def get(self, request: bytes, context: Any) -> object:
-        return await self._step(context)
-
-    async def list(self, request: bytes, context: Any) -> AsyncIterator[object]:
-        step = await self._step(context)
-        for each in step if isinstance(step, list) else [step]:
-            yield await self._follow(context, each)
-
-
-class Stub:
-    def __init__(self, server: Server, channel: grpc.aio.Channel) -> None:
-        self.server = server
-        self.get = channel.unary_unary(GET)
-        self.list = channel.unary_stream(LIST)
-
-
-@asynccontextmanager
-async def connected(policies: Any, *steps: object, idempotent: bool = True, **settings: Any) -> AsyncIterator[Stub]:
-    script, server = Server(*steps), grpc.aio.server()
-    handlers = {
-        "Get": grpc.unary_unary_rpc_method_handler(script.get),
-        "List": grpc.unary_stream_rpc_method_handler(script.list),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("engine.Engine", handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    interceptors = resilient_interceptors(policies, idempotent=lambda _: idempotent, **settings)
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", interceptors=interceptors) as channel:
-            yield Stub(script, channel)
-    finally:
-        await server.stop(None)
-
+from tests.resilience.adapters.grpc_server import GET, HANG, NOT_FOUND, UNAVAILABLE, Stub, connected, run
 
 type Call = Callable[[Stub], Coroutine[Any, Any, list[bytes]]]
 
@@ -111,10 +43,6 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 def retrying(attempts: int = 3, **settings: Any) -> Policy:
     return Policy("retrying", Retry(attempts, 0.0, **settings))
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    anyio.run(main, backend="asyncio")
 
 
 def test_a_call_that_fails_is_repeated_and_says_its_number(call: Call) -> None:
@@ -256,88 +184,6 @@ def test_an_attempt_that_takes_too_long_is_followed_by_another(call: Call) -> No
             assert stub.server.cancelled >= 2
 
     run(main)
-
-
-class Scripted:
-    """A call of grpc.aio that ends when a test says so."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-        self.cancelled = False
-        self.end: Callable[[], None] = lambda: None
-
-    def add_done_callback(self, callback: Callable[[object], None]) -> None:
-        self.end = lambda: callback(self)
-        if self.error is not None:
-            self.end()
-
-    def __await__(self) -> Any:
-        if self.error is not None:
-            raise self.error
-        return b"message"
-        yield
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-async def intercepted(policy: Policy, continuation: Callable[[Any, Any], Coroutine[Any, Any, Scripted]]) -> object:
-    unary: Any = resilient_interceptors(policy, idempotent=lambda _: True)[0]
-    details = grpc.aio.ClientCallDetails(GET.encode(), None, None, None, None)
-    return await unary.intercept_unary_unary(continuation, details, b"")
-
-
-def test_an_attempt_that_took_too_long_is_cancelled_before_the_next_begins() -> None:
-    made: list[Scripted] = []
-    cancelled: list[list[bool]] = []
-
-    async def continuation(details: object, request: object) -> Scripted:
-        cancelled.append([each.cancelled for each in made])
-        made.append(Scripted())
-        return made[-1]
-
-    async def main() -> None:
-        with pytest.raises(AttemptTimeout):
-            await intercepted(Policy("slow", Retry(2, 0.0), Timeout(0.01)), continuation)
-
-    run(main)
-    assert cancelled == [[], [True]]
-
-
-def test_a_timer_of_grpc_that_fires_before_the_scope_changes_no_exception() -> None:
-    async def continuation(details: Any, request: object) -> Scripted:
-        assert details.timeout <= 0.04
-        return Scripted(
-            grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata())
-        )
-
-    async def main() -> None:
-        with pytest.raises(AttemptTimeout):
-            await intercepted(Policy("timer", Timeout(0.04)), continuation)
-        with pytest.raises(DeadlineExceeded), deadline(0.04):
-            await intercepted(Policy("timer", Retry(2, 0.0)), continuation)
-
-    run(main)
-
-
-def test_a_hedged_call_whose_answer_is_not_used_is_cancelled() -> None:
-    made: list[Scripted] = []
-
-    async def continuation(details: object, request: object) -> Scripted:
-        made.append(Scripted())
-        return made[-1]
-
-    async def main() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(intercepted, Policy("both", Hedge(0.01)), continuation)
-            with anyio.fail_after(5.0):
-                while len(made) < 2:
-                    await anyio.sleep(0.005)
-            for each in made:
-                each.end()
-
-    run(main)
-    assert sorted(each.cancelled for each in made) == [False, True]
 
 
 def test_a_cancelled_call_is_cancelled_at_the_server_and_is_no_verdict(call: Call) -> None:

@@ -36,7 +36,8 @@ export PYTHONPATH=$packages PYTHON_GIL=0
 "$python" -m pytest -n0 -p no:cacheprovider tests/resilience \
     --ignore=tests/resilience/adapters --ignore=tests/resilience/configuration/test_building.py \
     --ignore=tests/resilience/configuration/test_syntax.py --ignore=tests/resilience/retry/test_aws_failures.py \
-    --ignore=tests/resilience/retry/test_classification.py --ignore=tests/resilience/test_typing.py \
+    --ignore=tests/resilience/retry/test_classification.py --ignore=tests/resilience/retry/test_database_codes.py \
+    --ignore=tests/resilience/test_typing.py \
     --ignore=tests/resilience/test_wheel.py --ignore=tests/resilience/top/test_command.py \
     --ignore=tests/resilience/top/test_scrape.py \
     --deselect=tests/resilience/configuration/test_reading.py::test_yaml_is_read_alike

@@ -2,7 +2,6 @@
 
 import errno
 import socket
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -21,8 +20,6 @@ import redis
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
 from cqox.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, Draining, StoreUnavailable
 from cqox.resilience.retry.classification import (
@@ -36,35 +33,7 @@ from cqox.resilience.retry.classification import (
     is_transient,
     never_sent,
 )
-
-REQUEST = httpx.Request("GET", "http://engine/")
-
-
-def status(code: int) -> httpx.HTTPStatusError:
-    return httpx.HTTPStatusError(str(code), request=REQUEST, response=httpx.Response(code, request=REQUEST))
-
-
-def aiohttp_status(code: int) -> aiohttp.ClientResponseError:
-    headers = CIMultiDictProxy(CIMultiDict[str]())
-    url = URL("http://engine/")
-    return aiohttp.ClientResponseError(aiohttp.RequestInfo(url, "GET", headers, url), (), status=code)
-
-
-def rpc(code: grpc.StatusCode) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata())
-
-
-def caused(error: BaseException, cause: BaseException) -> BaseException:
-    error.__cause__ = cause
-    return error
-
-
-def named(module: str, name: str, *bases: type[BaseException], **attributes: object) -> BaseException:
-    """An exception that looks like one of a library that is not installed here."""
-    error = type(name, bases or (Exception,), {"__module__": module})()
-    for attribute, value in attributes.items():
-        setattr(error, attribute, value)
-    return error
+from tests.resilience.retry.library_errors import REQUEST, aiohttp_status, caused, named, rpc, status
 
 
 class RefusedByName(OSError):
@@ -295,47 +264,6 @@ def test_a_redis_error_raised_while_another_is_handled_is_not_mistaken_for_a_ref
     assert not never_sent(error)
 
 
-def test_a_locked_sqlite_database_is_transient_and_a_syntax_error_is_not() -> None:
-    busy, wrong = sqlite3.OperationalError("database is locked"), sqlite3.OperationalError("near x: syntax error")
-    busy.sqlite_errorcode, wrong.sqlite_errorcode = sqlite3.SQLITE_BUSY, sqlite3.SQLITE_ERROR
-    assert is_database_error(busy)
-    assert not is_database_error(wrong)
-
-
-def test_the_extended_codes_of_a_busy_sqlite_database_count_as_busy() -> None:
-    busy = sqlite3.OperationalError("database is locked")
-    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
-    assert is_database_error(busy)
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (psycopg.errors.DeadlockDetected(), "40P01"),
-        (named("psycopg2.errors", "DeadlockDetected", pgcode="40P01"), "40P01"),
-        (named("asyncpg.exceptions", "SerializationError", sqlstate="40001"), "40001"),
-        (named("sqlalchemy.exc", "OperationalError", orig=psycopg.errors.AdminShutdown()), "57P01"),
-        (status(503), "503"),
-    ],
-)
-def test_the_code_is_found_whichever_driver_carries_it(error: BaseException, code: str) -> None:
-    assert classify(error).code == code
-    assert is_transient(error)
-
-
-def test_a_wrapped_driver_error_without_a_code_is_judged_by_its_own_class() -> None:
-    assert is_database_error(named("sqlalchemy.exc", "OperationalError", orig=psycopg.OperationalError("gone")))
-
-
-def test_an_unknown_code_of_the_connection_class_is_a_connection_error() -> None:
-    assert is_database_error(named("driver", "Error", sqlstate="08XYZ"))
-
-
-@pytest.mark.parametrize("code", ["", "4000", "400001", "40 01", "４００01", None, 40001, b"40001"])
-def test_what_is_no_sqlstate_is_not_taken_for_one(code: object) -> None:
-    assert classify(named("driver", "Error", sqlstate=code)).kind is Kind.OTHER
-
-
 @pytest.mark.parametrize("response", [None, "503", httpx.Response, type("R", (), {"status_code": "503"})()])
 def test_a_response_without_a_status_says_nothing(response: object) -> None:
     assert classify(named("client", "Error", response=response)).kind is Kind.OTHER
@@ -372,11 +300,6 @@ def test_a_group_is_a_network_error_if_all_its_leaves_are_of_that_kind() -> None
 @given(st.integers(100, 599))
 def test_exactly_four_statuses_are_transient(code: int) -> None:
     assert is_transient(status(code)) == (code in {429, 502, 503, 504})
-
-
-@given(st.text(alphabet="0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=5, max_size=5))
-def test_any_sqlstate_is_a_database_matter(code: str) -> None:
-    assert classify(named("driver", "Error", sqlstate=code)).kind is Kind.DATABASE
 
 
 def test_what_other_libraries_call_status_is_no_http_status() -> None:
