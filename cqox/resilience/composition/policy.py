@@ -113,7 +113,7 @@ class Policy(PolicyBlocks):
             raise ValueError(f"policy {name} needs at least one part, and has none")
         for at, part in enumerate(cast("tuple[object, ...]", parts)):
             if not isinstance(part, Part):
-                raise TypeError(f"policy {name}: {part!r} is no part")
+                raise TypeError(f"policy {name}: {_why_no_part(part)}")
             if any(part is other for other in parts[:at]):
                 raise ValueError(f"policy {name}: {part!r} is there twice")
         self._compose(name, parts, None, KeyedPolicies(most_keys))
@@ -224,7 +224,10 @@ class Policy(PolicyBlocks):
 
         Raises:
             LookupError: there is no part of that class.
+            TypeError: `kind` is not a class.
         """
+        if not isinstance(cast("object", kind), type):
+            raise TypeError(f"kind must be a class of parts, such as Retry, not {kind!r}")
         for part in self.parts:
             if isinstance(part, kind):
                 return part
@@ -371,3 +374,15 @@ class Policy(PolicyBlocks):
         if not breakers:
             raise TypeError(f"policy {self.name} has no circuit")
         return breakers
+
+
+def _why_no_part(given: object) -> str:
+    """Say why an argument is not a part, and what to write instead."""
+    if isinstance(given, type):
+        return f"{given.__name__} is a class: write {given.__name__}(...)"
+    if isinstance(given, Policy):
+        return f"policy {given.name} is no part: give its parts (*policy.parts), or decorate with both"
+    collection = type(given).__name__
+    if isinstance(given, list | tuple):
+        return f"a {collection} is no part: give the parts one by one (*parts)"
+    return f"{given!r} is no part: parts are objects such as Retry(3) and Timeout(5.0)"

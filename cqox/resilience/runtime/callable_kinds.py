@@ -52,7 +52,7 @@ def kind_of(function: Callable[..., Any]) -> Kind:
         TypeError: it is not of a kind that can be guarded.
     """
     if not callable(function):
-        raise TypeError(f"only callables can be guarded, not {function!r}")
+        raise TypeError(f"only callables can be guarded, not {function!r}{_hint(function)}")
     if isinstance(function, type):
         raise TypeError(f"{function!r} is a class: guard the function or method that calls it")
     target: Any = function
@@ -89,6 +89,15 @@ FLAGS: Final[Mapping[Kind, int]] = {
 
 KIND_FLAGS: Final = sum(FLAGS.values()) | inspect.CO_ITERABLE_COROUTINE
 """Flags of the code of a function that determine its kind."""
+
+
+def _hint(given: object) -> str:
+    """Return what to write instead of something that is not callable, or nothing."""
+    if isinstance(given, property | functools.cached_property):
+        return ": guard the function below it"
+    if inspect.isawaitable(given):
+        return ": give the function and its arguments, not what it returned"
+    return ""
 
 
 def _flags_of(function: object) -> int:

@@ -127,8 +127,15 @@ def test_a_copy_of_a_policy_is_the_policy_and_it_is_never_pickled() -> None:
     [
         ("", (Timeout(1.0),), ValueError, "name must be a non-empty string"),
         ("p", (), ValueError, "at least one part"),
-        ("p", (5,), TypeError, "5 is no part"),
-        ("p", (Timeout,), TypeError, "is no part"),
+        ("p", (5,), TypeError, r"5 is no part: parts are objects such as Retry\(3\)"),
+        ("p", (Timeout,), TypeError, r"Timeout is a class: write Timeout\(\.\.\.\)"),
+        ("p", ([Timeout(1.0), Bulkhead(1)],), TypeError, r"a list is no part: give the parts one by one \(\*parts\)"),
+        (
+            "p",
+            (Policy("inner", Timeout(1.0)),),
+            TypeError,
+            r"policy inner is no part: give its parts \(\*policy.parts\)",
+        ),
     ],
 )
 def test_nonsense_is_refused(name: str, parts: tuple[object, ...], error: type[Exception], message: str) -> None:
@@ -236,6 +243,8 @@ def test_a_policy_hands_changes_to_the_parts_that_know_them() -> None:
     assert policy.part(CircuitBreaker).settings.failure_threshold == 2
     with pytest.raises(LookupError, match="has no Tracer"):
         policy.part(Tracer)
+    with pytest.raises(TypeError, match="kind must be a class of parts, such as Retry, not 'retry'"):
+        policy.part("retry")  # type: ignore[type-var]
 
 
 def test_a_decorated_function_has_the_breaker_of_its_policy() -> None:

@@ -3,7 +3,7 @@
 import types
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 
 import pytest
 
@@ -89,7 +89,10 @@ def test_a_callable_is_of_the_kind_that_its_call_is(callee, kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (5, "only callables"),
+        (5, "only callables can be guarded, not 5$"),
+        (property(len), "only callables can be guarded, not <property .*>: guard the function below it"),
+        (cached_property(len), "guard the function below it"),
+        (Awaited(), "give the function and its arguments, not what it returned"),
         (Callee, "is a class"),
         (partial(Awaited), "Awaited is a class whose objects are awaited"),
         (old_coroutine, "old_coroutine is a coroutine made of a generator: make it a coroutine function"),
