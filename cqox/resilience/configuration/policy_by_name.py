@@ -10,6 +10,7 @@ from cqox.resilience.configuration.problems import PolicyNotLoaded
 from cqox.resilience.pipeline.decorate import dress, expose, kind_behind
 from cqox.resilience.pipeline.generators import forwarding
 from cqox.resilience.runtime.callable_kinds import Kind
+from cqox.resilience.runtime.ranges import check_name
 
 __all__ = ["Binding", "PolicyByName", "Waiting"]
 
@@ -58,8 +59,11 @@ class PolicyByName:
         find: returns the policy, or raises `PolicyNotLoaded`.
         wait: takes what is to use the policy of that name once there is one.
         check: raises where a policy does not suit; called once for a policy.
+
+        Raises:
+            ValueError: the name is empty or not a string.
         """
-        self.name = name
+        self.name = check_name(name)
         self._find = find
         self._wait = wait
         self._check = check

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
+from cqox.resilience.runtime.ranges import check_listener
+
 __all__ = [
     "AttemptFailed",
     "AttemptStarted",
@@ -208,8 +210,12 @@ def subscribe(listener: Listener) -> Callable[[], None]:
 
     Returns:
         A function that unsubscribes; calling it again has no effect.
+
+    Raises:
+        ValueError: `listener` is not a plain callable.
     """
     global listeners
+    check_listener(listener)
     with _registration:
         listeners = (*listeners, listener)
 
@@ -283,7 +289,12 @@ class Outbox:
         return bool(self.subscribers or listeners)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` for the events of this owner only; return a function that unsubscribes."""
+        """Call `listener` for the events of this owner only; return a function that unsubscribes.
+
+        Raises:
+            ValueError: `listener` is not a plain callable.
+        """
+        check_listener(listener)
         with self._lock:
             self.subscribers = (*self.subscribers, listener)
 

@@ -176,6 +176,9 @@ class Registry:
         """Return the policy of a name, which may be created later: a decorator, and what adapters take as a policy.
 
         A call before there is a policy of that name raises `PolicyNotLoaded` and executes nothing.
+
+        Raises:
+            ValueError: the name is empty or not a string.
         """
         return self._policy_files().policy(name)
 

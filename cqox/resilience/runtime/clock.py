@@ -124,8 +124,10 @@ def bind_clock(owner: str, clock: Clock | TimeSource | None) -> BoundClock:
     """Create the clock of `owner`.
 
     Raises:
-        ValueError: `clock` is neither a clock nor a function that returns the time.
+        ValueError: `clock` is neither a clock nor a function that returns the time, or the class of a clock.
     """
+    if isinstance(clock, type):
+        raise ValueError(f"clock must be an object, not the class {clock.__name__}: write {clock.__name__}()")
     if clock is not None and not isinstance(clock, Clock) and not callable(clock):
         raise ValueError(f"clock must have now() or be a function that returns seconds, not {clock!r}")
     return BoundClock(owner, clock)

@@ -17,6 +17,7 @@ __all__ = [
     "check_exceptions",
     "check_flag",
     "check_kind",
+    "check_listener",
     "check_name",
     "check_seconds",
     "check_share",
@@ -149,6 +150,17 @@ def check_callable(name: str, value: object) -> None:
         raise ValueError(f"{name} must be callable, not {value!r}")
     if inspect.iscoroutinefunction(value):
         raise ValueError(f"{name} must be a plain function, not the coroutine function {value!r}")
+
+
+def check_listener(value: object) -> None:
+    """Check that `value` is a plain callable; a coroutine function would never be awaited.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value is None:
+        raise ValueError("listener must be callable, not None")
+    check_callable("listener", value)
 
 
 def check_name(value: object) -> str:

@@ -17,6 +17,12 @@ def policies() -> Registry:
     return Registry()
 
 
+@pytest.mark.parametrize("name", ["", 5, Policy])
+def test_a_name_is_a_string_that_is_not_empty(policies: Registry, name: str) -> None:
+    with pytest.raises(ValueError, match="name must be a non-empty string"):
+        policies.policy(name)
+
+
 def test_a_call_before_there_is_a_policy_executes_nothing(policies: Registry) -> None:
     calls: list[int] = []
 

@@ -41,6 +41,17 @@ def test_subscriptions_end_one_by_one() -> None:
     assert events.listeners == ()
 
 
+@pytest.mark.parametrize("owner", ["the process", "a breaker"])
+def test_what_could_never_hear_an_event_is_no_listener(owner: str) -> None:
+    async def never_awaited(event: Event) -> None: ...
+
+    register = subscribe if owner == "the process" else CircuitBreaker("engine").subscribe
+    for listener in (None, "print", never_awaited):
+        with pytest.raises(ValueError, match="listener must be"):
+            register(listener)  # type: ignore[arg-type]
+    assert events.listeners == ()
+
+
 def test_a_listener_that_raises_is_logged_and_changes_nothing(caplog) -> None:
     def broken(event: Event) -> None:
         raise ZeroDivisionError

@@ -97,6 +97,10 @@ def test_what_is_no_clock_is_refused() -> None:
     assert not isinstance(Time(), Clock)
     with pytest.raises(ValueError, match="clock must have"):
         bind_clock("owner", 5)  # type: ignore[arg-type]
+    for of_a_clock in (FakeClock, Time):
+        name = of_a_clock.__name__
+        with pytest.raises(ValueError, match=rf"clock must be an object, not the class {name}: write {name}\(\)"):
+            bind_clock("owner", of_a_clock)
 
 
 class Interrupted(BoundClock):
