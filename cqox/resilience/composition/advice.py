@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cqox.errors import AttemptTimeout
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.deadlines.deadline import deadline
 from cqox.resilience.pipeline.part import Limit, Part
 from cqox.resilience.retry.retry import Retry
+from cqox.resilience.runtime.ranges import Covered
 
 __all__ = ["OrderWarning", "order_warnings"]
 
@@ -67,6 +69,32 @@ def order_warnings(parts: Sequence[Part]) -> Iterator[OrderWarning]:
                 text="the parts outside of the Fallback never see a failure", section="fallback-inside-of-other-parts"
             )
     yield from _timeout_warnings(parts)
+    yield from _unlisted_timeouts(parts, limits)
+
+
+def _unlisted_timeouts(parts: Sequence[Part], limits: Sequence[int]) -> Iterator[OrderWarning]:
+    """Yield one warning per list of exception classes that lacks what a timeout further in raises."""
+    for part in parts[: max(limits, default=0)]:
+        if isinstance(part, CircuitBreaker) and _lacks_timeouts(part.settings.failures):
+            yield OrderWarning(
+                text=f"the failures of the circuit breaker {part.name} do not list AttemptTimeout: "
+                "a call that hangs is ignored",
+                section="timeout-that-is-not-listed",
+            )
+        if isinstance(part, Retry) and _repeats(part) and _lacks_timeouts(part.settings.exceptions):
+            yield OrderWarning(
+                text="the exceptions of the retry do not list AttemptTimeout: an attempt that hangs is not repeated",
+                section="timeout-that-is-not-listed",
+            )
+
+
+def _repeats(retry: Retry) -> bool:
+    return retry.settings.idempotent and retry.settings.max_attempts > 1
+
+
+def _lacks_timeouts(listed: Covered[BaseException]) -> bool:
+    # A predicate may do anything with the exception that it is given, so that none is asked.
+    return isinstance(listed, tuple) and not issubclass(AttemptTimeout, listed)
 
 
 def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> Iterator[OrderWarning]:

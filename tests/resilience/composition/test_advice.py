@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from cqox.resilience import Bulkhead, CircuitBreaker, Drain, FailureRate, Fallback, Retry, Timeout, deadline
+from cqox.resilience import (
+    Bulkhead,
+    CircuitBreaker,
+    Drain,
+    FailureRate,
+    Fallback,
+    Retry,
+    Timeout,
+    deadline,
+    is_transient,
+)
 from cqox.resilience.composition import advice
 from cqox.resilience.composition.advice import order_warnings
 from cqox.resilience.pipeline.part import Part
@@ -56,6 +66,14 @@ def sections() -> set[str]:
         (lambda: (deadline(9.0), Retry(idempotent=True)), "no timeout bounds an attempt"),
         (lambda: (Retry(idempotent=True), Fallback(str), Timeout(1.0)), "never see a failure"),
         (lambda: (Retry(idempotent=True), Drain(), Timeout(1.0)), "the Drain is inside of the retry"),
+        (
+            lambda: (Retry(exceptions=(KeyError, ConnectionError), idempotent=True), Timeout(1.0)),
+            "the exceptions of the retry do not list AttemptTimeout: an attempt that hangs is not repeated",
+        ),
+        (
+            lambda: (CircuitBreaker("x", failures=ConnectionError), Retry(idempotent=True), Timeout(1.0)),
+            "the failures of the circuit breaker x do not list AttemptTimeout: a call that hangs is ignored",
+        ),
     ],
 )
 def test_questionable_orders_are_warned_of(parts: Callable[[], tuple[Part, ...]], warning: str) -> None:
@@ -74,6 +92,14 @@ def test_questionable_orders_are_warned_of(parts: Callable[[], tuple[Part, ...]]
         lambda: (Retry(1), Timeout(1.0)),
         lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=4), Timeout(1.0)),
         lambda: (Retry(3, idempotent=True), CircuitBreaker("x", 3, failure_rate=FailureRate()), Timeout(1.0)),
+        lambda: (
+            CircuitBreaker("x", failures=OSError),
+            Retry(exceptions={TimeoutError}, idempotent=True),
+            Timeout(1.0),
+        ),
+        lambda: (CircuitBreaker("x", failures=is_transient), Timeout(1.0)),
+        lambda: (Timeout(1.0), CircuitBreaker("x", failures=KeyError)),
+        lambda: (Retry(1, exceptions=KeyError, idempotent=True), Timeout(1.0)),
     ],
 )
 def test_sound_orders_are_not_warned_of(parts: Callable[[], tuple[Part, ...]]) -> None:
@@ -94,5 +120,5 @@ def test_a_warning_names_the_page_and_the_section_that_explain_it() -> None:
 def test_the_page_has_a_section_for_each_warning_and_no_other() -> None:
     page, _, _ = next(order_warnings(())).page.partition("#")
     written = anchors(ROOT / page)
-    assert len(sections()) == 10
+    assert len(sections()) == 11
     assert sections() == {anchor for anchor in written[1:] if anchor != "where-nothing-speaks-against-it"}
