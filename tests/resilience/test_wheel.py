@@ -200,3 +200,14 @@ def test_the_documented_examples_that_use_trio_run_with_it(install_with_trio: Pa
     assert programs
     for program in programs:
         run_in(install_with_trio, program)
+
+
+def test_a_page_that_says_what_to_install_names_trio_where_a_program_needs_it() -> None:
+    named: list[str] = []
+    for path in sorted(PAGES.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        programs = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+        if "pip install cqox" in page and re.search(r"\btrio\b", programs):
+            assert re.search(r"pip install (cqox )?trio\b", page), path.name
+            named.append(path.stem)
+    assert named == ["README", "tutorial"]
