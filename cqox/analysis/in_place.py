@@ -74,6 +74,8 @@ def in_place(
     """
     with opened_table(place, folder, threads=threads, after_read=after_read, ask=ask) as table:
         roles, options, notes = _checked(request, table, own=place.get("own") is True)
+        table, never = _with_never(table, roles)
+        notes += never
         key = _key(place, table)
         roles, chosen = _with_covariates(table, roles, options, key=key)
         notes += chosen
@@ -127,6 +129,14 @@ def _checked(request: AnalyzeRequest, table: PlaceTable, *, own: bool) -> tuple[
     if options.engine != "auto" and not own:
         raise InvalidRequest(Message("sources.no-engine"), field="options.engine", choices=["auto"])
     return roles, options, [Message("analysis.role-alias", word=word, role=role) for word, role in used.items()]
+
+
+def _with_never(table: PlaceTable, roles: RoleMapping) -> tuple[PlaceTable, list[Message]]:
+    """Return the table with missing first treated periods in place of infinite ones, and a note; they mean never."""
+    cohort = roles.get("cohort")
+    if not isinstance(cohort, str) or cohort not in table.kinds or not (rows := table.infinities(cohort)):
+        return table, []
+    return table.without_infinities(cohort), [Message("analysis.infinity-means-never", column=cohort, rows=rows)]
 
 
 def _with_covariates(

@@ -6,7 +6,7 @@ The columns that a request maps are cast to the types of stored tables, under na
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR
 from functools import partial
 from io import BytesIO, StringIO
@@ -112,6 +112,27 @@ class PlaceTable:
         aliases = {name: f"v{number}" for number, name in enumerate(names)}
         picked = [f"{self.casts[name]} as {alias}" for name, alias in aliases.items()]
         return f"(select {', '.join([*picked, f'{self.row} as rownumber'])} from {self.raw}) s", aliases
+
+    def infinities(self, name: str) -> int:
+        """Return the number of rows in which a column is infinite."""
+        if self.kinds[name] != "real":
+            return 0
+        infinite = self.infinite.format(self.casts[name])
+        (rows,) = self.engine.read(f"select count(case when {infinite} then 1 end) from {self.raw}")
+        return int(rows[0])
+
+    def without_infinities(self, name: str) -> "PlaceTable":
+        """Return the table in which a column of real numbers is missing where it is infinite."""
+        cast = self.casts[name]
+        finite = f"(case when not ({self.infinite.format(cast)}) then {cast} end)"
+
+        def read(rows: NDArray[np.int64] | None, names: Sequence[str]) -> pl.DataFrame:
+            found = self.read(rows, names)
+            if name not in names:
+                return found
+            return found.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
+
+        return replace(self, casts={**self.casts, name: finite}, read=read)
 
 
 def postgres_table(table: str, after_read: Callable[[], None], ask: Ask) -> PlaceTable:

@@ -208,6 +208,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Path:
     rng = np.random.default_rng(7)
     number, year = (each.ravel() for each in np.meshgrid(np.arange(400), np.arange(10), indexing="ij"))
     start = np.array([4, 7, 99])[np.arange(400) % 3][number]
+    without = np.array([np.inf, -np.inf, np.nan])
     y = rng.normal(size=400)[number] + 0.3 * year + (year >= start) + rng.normal(size=4_000)
     frame = pl.DataFrame(
         {
@@ -217,12 +218,13 @@ def shops(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Path:
             "on": (year >= start).astype(int),
             "late": ((number == 11) & (year >= 8)).astype(int),
             "first": np.where(start < 10, start + 2001, 0),
+            "ever": pl.Series(np.where(start < 10, start + 2001.0, without[number % 9 // 3])).fill_nan(None),
         }
     ).sample(fraction=0.95, shuffle=True, seed=2)
     folder = tmp_path_factory.mktemp("shops")
     frame.write_parquet(folder / "a.parquet", row_group_size=900)
     frame.write_csv(folder / "a.csv", null_value="NA")
-    server.execute('create table shops (y float8, shop text, year int, "on" int, late int, first int)')
+    server.execute('create table shops (y float8, shop text, year int, "on" int, late int, first int, ever float8)')
     with psycopg.connect(server.url) as connection, connection.cursor() as cursor:
         with cursor.copy(b"copy shops from stdin (format csv)") as copy:
             copy.write(frame.write_csv(include_header=False).encode())
@@ -237,6 +239,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory, server: Postgres) -> Path:
     [
         ("treatment", "on", ["did_callaway_santanna", "did_imputation"]),
         ("cohort", "first", ["did_callaway_santanna", "did_imputation", "twfe"]),
+        ("cohort", "ever", ["did_callaway_santanna", "did_imputation", "twfe"]),
         ("treatment", "late", ["synthetic_did"]),
     ],
 )
@@ -255,6 +258,22 @@ def test_panels_of_all_rows_are_those_in_memory_to_1e_8(
         for place, value in left.items():
             assert value == pytest.approx(right[place], rel=1e-8, abs=1e-9), (ours["name"], place)
     assert found.report["decision"]["primary"] == memory.report["decision"]["primary"]
+
+
+@pytest.mark.parametrize("rows", [3_000, 10_000])
+@pytest.mark.parametrize("where", ["parquet", "postgres"])
+def test_an_infinite_first_treated_period_means_never_and_a_note_says_so(
+    shops: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch, where: str, rows: int
+) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
+    mapping = {"y": "y", "unit_id": "shop", "time": "year", "cohort": "ever"}
+    runs = {"parquet": in_files, "postgres": partial(in_postgres, server, table="public.shops")}
+    found = runs[where](shops, mapping, estimators=["twfe"])
+    memory = analyze(shops / "stored", request(mapping, engine="memory", estimators=["twfe"]), threads=2, on_step=print)
+    (note,) = [note for note in memory.report["notes"] if "infinit" in note.lower()]
+    assert note in found.report["notes"]
+    ours, theirs = (each.report["estimates"][0]["estimate"] for each in (found, memory))
+    assert ours == pytest.approx(theirs, rel=1e-8)
 
 
 def test_what_sums_cannot_give_is_of_the_same_sample_in_every_run_and_says_so(run: InPlace) -> None:
