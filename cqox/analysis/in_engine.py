@@ -30,12 +30,14 @@ from cqox.estimators import Estimate, Estimator, Plan, run
 from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
 from cqox.estimators.by_moments.encoded import NotByMoments, StoredRows
 from cqox.estimators.by_moments.panels import Periods
+from cqox.estimators.by_moments.repeated import repeated_rows
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.catalog import reason_against
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.data import Data
 from cqox.estimators.numerics.moments import Column, Is, times
+from cqox.estimators.panel.did import REPEATED_CELLS, two_way_sample
 from cqox.estimators.reasons import depends_on_rows
 
 __all__ = ["CELLS_IN_MEMORY", "InEngine", "in_engine", "many_levels", "wants_engine"]
@@ -46,6 +48,8 @@ CELLS_IN_MEMORY = 150_000_000
 _MEMORY_BYTES = 2**29
 _TREATMENTS = ("treatment", "dose", "instrument")
 """Roles on which it depends what is compared."""
+_ONE_ROW_PER_CELL = ("did_2x2_block", "twfe")
+"""Estimators of units with one row in each period."""
 _NUMBER = "file_row_number"
 """The column that the engine adds to the table."""
 
@@ -135,7 +139,6 @@ class InEngine:
             chosen: the estimators to run.
         """
         mapped = {each.name for each in chosen if all(plan.has(role) for role in each.requires)}
-        names = [each.name for each in chosen if each.name in BY_MOMENTS and self._is_asked(each, plan, mapped)]
         here = self.opened
         try:
             roles = encoded(
@@ -146,12 +149,19 @@ class InEngine:
                 stored=StoredRows(number=Column(self.row), read=partial(self._arrays, number)),
             )  # fmt: skip
         except NotByMoments as error:
+            names = self._asked(chosen, plan, mapped)
             return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n
         tables = Tables(roles, plan)
         if any(each.family in OVER_TIME and each.name in mapped for each in chosen):
             _count_treated(tables)
-        found = run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
+        refused = _of_repeated_rows(tables, [each for each in chosen if each.name in mapped])
+        names = self._asked(chosen, plan, mapped)
+        found = refused | run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
         return partial(self._estimate, plan, found), roles.source.count()
+
+    def _asked(self, chosen: Sequence[Estimator], plan: Plan, mapped: Collection[str]) -> list[str]:
+        """Return the estimators of which an estimate of all rows is to be tried."""
+        return [each.name for each in chosen if each.name in BY_MOMENTS and self._is_asked(each, plan, mapped)]
 
     def _is_asked(self, estimator: Estimator, plan: Plan, mapped: Collection[str]) -> bool:
         """Return whether an estimate of all rows is to be tried."""
@@ -189,7 +199,7 @@ class InEngine:
         if isinstance(whole, Estimate):
             # Diagnostics add contributions of rows to what is of the rows of the plan, which are the sample.
             return replace(whole, influence=None)
-        if name in OF_WHOLE_PANELS and isinstance(whole, UnusableData):
+        if isinstance(whole, UnusableData):
             # A sample says nothing of what all rows do not support.
             return Estimate(
                 name=name, family=estimator.family, estimand=estimator.estimand, status="skipped",
@@ -204,15 +214,28 @@ class InEngine:
                 return sampled
             why = Message("by_moments.sampled-skipped", rows=rows, of=of_all, reason=sampled.reason)
             return replace(sampled, reason=why)
-        if isinstance(whole, UnusableData):
-            note = Message("by_moments.sampled-refused", rows=rows, of=of_all, reason=of(whole.detail))
-        else:
-            why = whole.why if isinstance(whole, NotByMoments) else Message("by_moments.not-summed")
-            note = Message("by_moments.sampled", rows=rows, of=of_all, why=why)
+        why = whole.why if isinstance(whole, NotByMoments) else Message("by_moments.not-summed")
+        note = Message("by_moments.sampled", rows=rows, of=of_all, why=why)
         notes = sampled.diagnostics.get("notes", [])
         return replace(
             sampled, diagnostics={**sampled.diagnostics, "notes": [note, *(notes if isinstance(notes, list) else [])]}
         )
+
+
+def _of_repeated_rows(tables: Tables, chosen: Sequence[Estimator]) -> dict[str, Estimate | Exception]:
+    """Return the estimators that do not apply because units of all rows have several rows in one period.
+
+    The plan of the sample learns whether they have, for the choice of the primary estimate.
+    """
+    plan, names = tables.pilot, [each for each in chosen if each.name in _ONE_ROW_PER_CELL]
+    if not names or plan.has("fixed_effects") or tables.encoded.time is None:
+        return {}
+    rows = repeated_rows(tables, "y", "treatment", "unit_id", "time", "covariates")
+    reason = None if rows is None else Message("panel.repeated-rows-or-fixed-effects", rows=rows)
+    plan.share(REPEATED_CELLS, lambda: reason, two_way_sample(plan))
+    if reason is None:
+        return {}
+    return {each.name: UnusableData(reason) for each in names if reason_against(each, plan) == reason}
 
 
 def _count_treated(tables: Tables) -> None:

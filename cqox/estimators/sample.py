@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from cqox.contract.messages import Message
 from cqox.estimators.data import Data, Matrix, Vector
 
-__all__ = ["ARMS", "ROLE_ARRAYS", "Sample", "complete_rows", "is_mapped", "listed", "role_arrays"]
+__all__ = ["ARMS", "MOST_LISTED", "ROLE_ARRAYS", "Sample", "complete_rows", "is_mapped", "listed", "role_arrays"]
 
 ARMS = (Message("estimators.untreated"), Message("estimators.treated"))
 """The arms for a sentence, by the value of a binary treatment."""
+MOST_LISTED = 8
+"""Number of labels that a sentence names."""
 
 ROLE_ARRAYS: dict[str, str] = {
     "y": "y",
@@ -124,8 +126,15 @@ def _finite_rows(matrix: Matrix) -> NDArray[np.bool_]:
     return finite
 
 
-def listed(labels: Sequence[str], most: int = 8) -> Message:
-    """Return the labels for a sentence, at most the first few by name."""
-    if len(labels) <= most:
+def listed(labels: Sequence[str], most: int = MOST_LISTED, *, of: int = 0) -> Message:
+    """Return the labels for a sentence, at most the first few by name.
+
+    Args:
+        labels: all of them, or at least the first few.
+        most: how many are named.
+        of: the number of all, where that is larger.
+    """
+    more = max(len(labels), of) - most
+    if more <= 0:
         return Message("estimators.names", names=labels)
-    return Message("estimators.names-and-more", names=labels[:most], more=len(labels) - most)
+    return Message("estimators.names-and-more", names=labels[:most], more=more)

@@ -102,6 +102,22 @@ def test_an_estimate_that_all_rows_do_not_support_is_not_said_to_be_of_a_sample(
         assert "sample" not in each["reason"]
 
 
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("number", [3, 41])
+def test_units_with_two_rows_in_a_period_are_refused_although_the_sample_has_none(
+    tmp_path: Path, number: int, weights: bool
+) -> None:
+    unit, when = np.repeat(np.arange(60), 12), np.tile(np.arange(12), 60)
+    path = stored(
+        tmp_path, units=60, periods=12, treated=20, when=when + 2001 - ((unit == number) & (when == 11)),
+        w=when % 7,
+    )  # fmt: skip
+    names = ["twfe", "did_2x2_block", *([] if weights else ["synthetic_did"])]
+    found = same(path, {**MAPPING, "weights": "w"} if weights else MAPPING, names)
+    for each in found.report["estimates"]:
+        assert each["reason"].startswith("Some units have several rows in one period (row")
+
+
 class Abandoned(Exception):
     """The client is gone."""
 

@@ -4,11 +4,14 @@ A panel of theirs has one row for each unit and period, and few enough of them (
 then its rows are read, and the code for rows in memory takes it from there.
 """
 
+from typing import Never
+
 import numpy as np
 
 from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
 from cqox.estimators.by_moments.encoded import NotByMoments
+from cqox.estimators.by_moments.repeated import repeated_rows
 from cqox.estimators.by_moments.rounds import Steps
 from cqox.estimators.by_moments.summed import ONE, Complete
 from cqox.estimators.by_moments.tables import Tables
@@ -25,6 +28,7 @@ __all__ = ["ALL_ROWS", "of_read_rows", "synthetic"]
 _BY_NAME = {each.name: each for each in ESTIMATORS}
 ALL_ROWS = 2.0**53
 """More than the number of any row."""
+_COMPLETE = ("y", "treatment", "unit_id", "time", "post")
 _ROLES = ("y", "treatment", "unit_id", "time", "cohort", "post", "intervention_time", "cluster")
 """The roles of a panel; placebos are drawn by cluster, where one is mapped, else by unit."""
 
@@ -76,14 +80,14 @@ def _read(tables: Tables) -> Plan:
         raise UnusableData(Message("panel.no-sampling-weights", weights=pilot.label("weights")))
     if stored is None or tables.encoded.unit is None or tables.encoded.time is None:
         raise NotByMoments(Message("by_moments.not-summed"))
-    rows = tables.complete("y", "treatment", "unit_id", "time", "post")
+    rows = tables.complete(*_COMPLETE)
     _check_size(tables, rows)
     numbers = rows.source.fetch({"row": stored.number}, stored.number, ALL_ROWS)["row"]
     plan = Plan(stored.read(numbers.astype(np.int64), _ROLES), pilot.settings)
     panel = block_panel(plan)
     if isinstance(panel, Message) and panel.code == "panel.repeated-rows":
         # That message counts the rows that were read.
-        raise NotByMoments(Message("by_moments.repeated-rows"))
+        _refuse_repeated(tables)
     pilot.share("block panel", lambda: panel)
     return plan
 
@@ -92,8 +96,7 @@ def _check_size(tables: Tables, rows: Complete) -> None:
     """Refuse more rows, or more untreated units, than the panel of a synthetic control has.
 
     Raises:
-        NotByMoments: units have several rows in a period.
-        UnusableData: there are too many.
+        UnusableData: there are too many, or units have several rows in a period.
     """
     encoded, (unit,), (time,) = tables.encoded, tables.encoded.of("unit_id"), tables.encoded.of("time")
     size = GroupSum(ONE, (unit,))
@@ -111,4 +114,12 @@ def _check_size(tables: Tables, rows: Complete) -> None:
         raise UnusableData(Message("panel.no-treated-row"))
     if donors > MOST_DONORS:
         raise UnusableData(Message("panel.too-many-untreated-units", limit=MOST_DONORS, untreated=donors))
-    raise NotByMoments(Message("by_moments.repeated-rows"))
+    _refuse_repeated(tables)
+
+
+def _refuse_repeated(tables: Tables) -> Never:
+    """Raise an error that names the rows of units with several rows in one period."""
+    rows = repeated_rows(tables, *_COMPLETE)
+    if rows is None:
+        raise NotByMoments(Message("by_moments.repeated-rows"))
+    raise UnusableData(Message("panel.repeated-rows", rows=rows))

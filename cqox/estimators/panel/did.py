@@ -33,12 +33,17 @@ from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample, listed
 
-__all__ = ["CELLS", "ESTIMATORS", "MOST_NEGATIVE", "few_rows_in_cells", "refuse_single_rows"]
+__all__ = [
+    "CELLS", "ESTIMATORS", "MOST_NEGATIVE", "REPEATED_CELLS", "few_rows_in_cells", "refuse_single_rows",
+    "two_way_sample",
+]  # fmt: skip
 
 _FAMILY = "did"
 _FEW_ROWS = 10
 MOST_NEGATIVE = 0.05
 """Sum of negative weights from which they are a warning: less of it moves no estimate by as much as 5% of an effect."""
+REPEATED_CELLS = "repeated cells"
+"""Key under which a plan shares, for a sample, the reason that a unit has several rows in one period, or None."""
 CELLS: Mapping[str, Message] = {
     "untreated before": Message("panel.untreated-before"),
     "untreated after": Message("panel.untreated-after"),
@@ -205,12 +210,13 @@ def _two_by_two_block(plan: Plan) -> Estimate:
     return _four_cells(plan, EstimateId("did_2x2_block", _FAMILY, "ATT"), sample, group, post, diagnostics, warnings)
 
 
-def _twfe_sample(plan: Plan) -> Sample:
+def two_way_sample(plan: Plan) -> Sample:
+    """Return the rows of two-way fixed effects."""
     return plan.sample("y", "treatment", "unit_id", "time", "covariates", "fixed_effects")
 
 
 def _two_way(plan: Plan) -> Estimate:
-    sample, data = _twfe_sample(plan), plan.data
+    sample, data = two_way_sample(plan), plan.data
     _check_repeated(plan, sample)
     effects = (_coded(data.unit), _coded(data.time), *data.fixed_effects)
     frame = plan.frame("xty", sample, effects)
@@ -299,6 +305,10 @@ def _two_by_two_rule(plan: Plan) -> Message | None:
 
 def _repeated_cells(plan: Plan, sample: Sample) -> Message | None:
     """Return a reason if a unit has several rows in one period."""
+    return plan.share(REPEATED_CELLS, lambda: _repeated(plan, sample), sample)
+
+
+def _repeated(plan: Plan, sample: Sample) -> Message | None:
     unit, time = sample.take(_coded(plan.data.unit)), sample.take(_coded(plan.data.time))
     cells = unit * (int(time.max(initial=0)) + 1) + time
     order = np.argsort(cells, kind="stable")
@@ -320,7 +330,7 @@ def _block_rule(plan: Plan) -> Message | None:
 
 
 def _twfe_rule(plan: Plan) -> Message | None:
-    sample = _twfe_sample(plan)
+    sample = two_way_sample(plan)
     binary = plan.data.treatment_kind == "binary"
     reason = two_arms(plan, sample) if binary else varying_outcome(plan, sample)
     if reason is None and compress(sample.take(_coded(plan.data.unit)))[1] == sample.n:

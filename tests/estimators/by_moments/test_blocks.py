@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cqox.contract.messages import of
+from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Estimate, Plan, Settings
 from cqox.estimators.by_moments import blocks
@@ -11,6 +11,7 @@ from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.tables import Tables
 from cqox.estimators.panel.block_panel import BlockPanel, block_panel
+from cqox.estimators.sample import listed
 from tests.estimators.by_moments.tables_of import (
     SYNTHETIC,
     block,
@@ -156,15 +157,15 @@ def repeated(data: Data) -> Data:
     return data.rows(np.append(np.arange(data.n), data.n - 1))
 
 
-def test_units_that_repeat_within_a_period_are_left_to_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_units_that_repeat_within_a_period_are_refused_with_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in (4_000_000, 288):
         monkeypatch.setattr(blocks, "MOST_CELLS", limit)
         data = repeated(block(missing=False))
         assert data.n == 289
         made, _ = watched(data)
         for each in found_in(made):
-            assert isinstance(each, NotByMoments)
-            assert each.why.code == "by_moments.repeated-rows"
+            assert isinstance(each, UnusableData)
+            assert of(each.detail) == Message("panel.repeated-rows", rows=listed(["289"]))
 
 
 def test_rows_that_cannot_be_read_are_left_to_the_sample() -> None:
