@@ -52,7 +52,7 @@ def fits_memory(
 
 def _of_parquet(files: Sequence[Path]) -> tuple[int, int]:
     rows = sum(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in files)
-    return rows, len(pl.read_parquet_schema(files[0]))
+    return rows, len(pl.scan_parquet(files[0], glob=False, hive_partitioning=False).collect_schema())
 
 
 def _of_text(files: Sequence[Path], size_bytes: int) -> tuple[int, int]:

@@ -120,7 +120,7 @@ def read_arrow_file(source: Source, limits: Limits) -> Raw:
         lazy = pl.scan_ipc(source.path, glob=False, hive_partitioning=False)
         limits.check_shape(0, len(lazy.collect_schema()))
         limits.check_shape(int(lazy.select(pl.len()).collect().item()), len(lazy.collect_schema()))
-        return pl.read_ipc(source.path)
+        return lazy.collect()
 
     return _raw(_guarded(read, "Arrow"), "Arrow file")
 

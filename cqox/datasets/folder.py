@@ -46,7 +46,11 @@ def _join_columnar(files: Sequence[Path], columns: Sequence[pl.Series], target: 
         try:
             is_parquet = path.suffix.lower() in _PARQUET
             # Not by its own partitions, of which a folder above all files may be one.
-            frame = pl.read_parquet(path, glob=False, hive_partitioning=False) if is_parquet else pl.read_ipc(path)
+            frame = (
+                pl.read_parquet(path, glob=False, hive_partitioning=False)
+                if is_parquet
+                else pl.scan_ipc(path, glob=False, hive_partitioning=False).collect()
+            )
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UnreadableFile(Message("datasets.file-of-folder", file=path.name, reason=reason)) from error

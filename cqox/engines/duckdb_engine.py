@@ -14,8 +14,9 @@ from cqox.estimators.data import Vector
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["DuckDBEngine"]
+__all__ = ["DuckDBEngine", "quoted_path"]
 
+_OF_PATTERNS = "*?["
 _DIALECT = Dialect(
     total="fsum",
     days="(epoch_us(cast({} as timestamp)) / 86400000000e0)".format,
@@ -85,8 +86,8 @@ class DuckDBEngine:
         # It would write to the standard output of the caller.
         connection.execute("set enable_progress_bar = false")
         ours = [*folders, *([] if spill is None else [spill])]
-        connection.execute(f"set allowed_directories = [{_listed([f'{folder}/' for folder in ours])}]")
-        connection.execute(f"set allowed_paths = [{_listed(map(str, files))}]")
+        connection.execute(f"set allowed_directories = [{_both([f'{folder}/' for folder in ours])}]")
+        connection.execute(f"set allowed_paths = [{_both(map(str, files))}]")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         return cls(connection=connection, name=f"duckdb {duckdb.__version__}", after_read=after_read)
@@ -98,7 +99,7 @@ class DuckDBEngine:
             paths: the files.
             numbered: add the column `file_row_number`, from 0 in each file.
         """
-        listed, number = _listed(map(str, paths)), str(numbered).lower()
+        listed, number = _listed(paths), str(numbered).lower()
         # Of a file at `year=2024/a.parquet`, DuckDB would otherwise make a column `year`, in place of one of the file.
         options = f"can_have_nan = true, hive_partitioning = false, file_row_number = {number}"
         return f"read_parquet([{listed}], {options})"
@@ -117,13 +118,11 @@ class DuckDBEngine:
             for number, (name, kind) in columns.items()
         )
         options = "can_have_nan = true, hive_partitioning = false, file_row_number = true"
-        return f"read_parquet([{_listed(map(str, paths))}], schema = map {{{listed}}}, {options})"
+        return f"read_parquet([{_listed(paths)}], schema = map {{{listed}}}, {options})"
 
     def top_columns(self, paths: Sequence[Path]) -> list[list[tuple[str, str | None, int | None]]]:
         """Return name, type and `field_id` of the columns of Parquet files; a column of columns has no type."""
-        statement = (
-            f"select file_name, name, type, field_id, num_children from parquet_schema([{_listed(map(str, paths))}])"
-        )
+        statement = f"select file_name, name, type, field_id, num_children from parquet_schema([{_listed(paths)}])"
         found: dict[str, list[tuple[str, str | None, int | None]]] = {str(path): [] for path in paths}
         # Depth first, each column before those in it: how many are still to come, of the innermost column first.
         left: dict[str, list[int]] = {}
@@ -140,7 +139,7 @@ class DuckDBEngine:
 
     def heights(self, paths: Sequence[Path]) -> list[int]:
         """Return the number of rows of Parquet files."""
-        statement = f"select file_name, num_rows from parquet_file_metadata([{_listed(map(str, paths))}])"
+        statement = f"select file_name, num_rows from parquet_file_metadata([{_listed(paths)}])"
         found = {str(file): int(rows) for file, rows in self.connection.execute(statement).fetchall()}
         return [found[str(path)] for path in paths]
 
@@ -189,8 +188,30 @@ class DuckDBEngine:
         return [_doubles(column) for column in found.values()]
 
 
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+def quoted_path(path: Path) -> str:
+    """Return the text of a path in a statement, where it stands for the file of this name alone and is no pattern."""
+    return _literal(_no_pattern(str(path)))
+
+
+def _no_pattern(path: str) -> str:
+    if not any(each in path for each in _OF_PATTERNS):
+        return path
+    # In a path without them, a backslash is itself.
+    escaped = {"\\": "\\\\", **{each: f"[{each}]" for each in _OF_PATTERNS}}
+    return "".join(escaped.get(each, each) for each in path)
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    return ", ".join(quoted_path(path) for path in paths)
+
+
+def _both(paths: Iterable[str]) -> str:
+    """Return paths as they are and as statements have them: the engine compares the former and the latter."""
+    return ", ".join(_literal(form) for path in paths for form in dict.fromkeys((path, _no_pattern(path))))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _doubles(column: object) -> Vector:

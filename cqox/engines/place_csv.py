@@ -14,7 +14,7 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets import MISSING_WORDS, name_columns
-from cqox.engines.duckdb_engine import DuckDBEngine
+from cqox.engines.duckdb_engine import DuckDBEngine, quoted_path
 from cqox.engines.place_table import (
     Kind,
     PlaceTable,
@@ -131,7 +131,7 @@ def _reading(path: Path, engine: DuckDBEngine) -> str:
 
 def _dialect(path: Path, engine: DuckDBEngine) -> str:
     (found,) = engine.connection.execute(
-        f"select delimiter, quote, escape from sniff_csv({_literal(str(path))}, header = true, all_varchar = true)"
+        f"select delimiter, quote, escape from sniff_csv({quoted_path(path)}, header = true, all_varchar = true)"
     ).fetchall()
     # Where the first rows quote nothing, later ones may.
     delimiter, quote, escape = ('"' if each in (None, "", "(empty)") else str(each) for each in found)
@@ -142,7 +142,7 @@ def _dialect(path: Path, engine: DuckDBEngine) -> str:
 
 
 def _scan(paths: Sequence[Path], options: str) -> str:
-    return f"read_csv([{', '.join(_literal(str(path)) for path in paths)}], {options})"
+    return f"read_csv([{', '.join(quoted_path(path) for path in paths)}], {options})"
 
 
 def _header(paths: Sequence[Path], engine: DuckDBEngine) -> list[str]:

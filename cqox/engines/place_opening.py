@@ -11,7 +11,7 @@ from cqox.contract.messages import Message
 from cqox.datasets import partition_column
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_csv import csv_table, faults_named
-from cqox.engines.place_table import Ask, PlaceTable, parquet_table, postgres_table
+from cqox.engines.place_table import Ask, PlaceTable, parquet_schema, parquet_table, postgres_table
 from cqox.errors import SourceDown, UnreadableFile, UnusableData
 from cqox.sources import iceberg_table
 
@@ -125,7 +125,7 @@ def _unreadable(table: str, paths: Sequence[Path], error: Exception) -> Unreadab
 
 def _is_parquet(path: Path) -> bool:
     try:
-        pl.read_parquet_schema(path)
+        parquet_schema(path)
     except (pl.exceptions.PolarsError, OSError):
         return False
     return True

@@ -34,6 +34,7 @@ __all__ = [
     "check_reserved",
     "check_years",
     "kind_of_partition",
+    "parquet_schema",
     "parquet_table",
     "partition_cast",
     "postgres_table",
@@ -270,7 +271,7 @@ def parquet_table(paths: Sequence[Path], engine: DuckDBEngine, partitions: Seque
             another.
     """
     scanned = pl.scan_parquet(list(paths), glob=False, hive_partitioning=False, include_file_paths=_PATH)
-    schema = pl.read_parquet_schema(paths[0])
+    schema = parquet_schema(paths[0])
     _check_schemas(paths, schema)
     partitions = [column for column in partitions if column.name not in schema]
     scanned = scanned.with_columns(_of_file(column, paths) for column in partitions)
@@ -309,6 +310,11 @@ def partition_cast(column: pl.Series) -> str:
     return f"list_extract(cast([{', '.join(values)}] as {sql}[]), cast(file_index as bigint) + 1)"
 
 
+def parquet_schema(path: Path) -> Mapping[str, pl.DataType]:
+    """Return the types of the columns of a Parquet file, whose name is no pattern."""
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema()
+
+
 def _of_file(column: pl.Series, paths: Sequence[Path]) -> pl.Expr:
     names = [str(path) for path in paths]
     return pl.col(_PATH).replace_strict(names, column, return_dtype=column.dtype).alias(column.name)
@@ -317,7 +323,7 @@ def _of_file(column: pl.Series, paths: Sequence[Path]) -> pl.Expr:
 def _check_schemas(paths: Sequence[Path], schema: Mapping[str, pl.DataType]) -> None:
     """Refuse files whose columns are not those of the first, in whatever order."""
     for path in paths[1:]:
-        own = pl.read_parquet_schema(path)
+        own = parquet_schema(path)
         for name in [*schema, *own]:
             here, there = own.get(name), schema.get(name)
             if here is None or there is None:
@@ -339,7 +345,7 @@ def _check_names(paths: Sequence[Path], names: Sequence[str], others: Sequence[s
     check_reserved([*names, *others])
     for name, plain in zip(names, folded, strict=True):
         # Between files, DuckDB finds columns by their names in whatever case.
-        if folded.count(plain) > 1 and any(list(pl.read_parquet_schema(path)) != list(names) for path in paths):
+        if folded.count(plain) > 1 and any(list(parquet_schema(path)) != list(names) for path in paths):
             raise UnusableData(Message("sources.same-but-for-case", column=name), field="table")
 
 

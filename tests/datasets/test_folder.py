@@ -68,3 +68,12 @@ def test_files_that_are_no_parts_of_one_table_are_named(
         (folder / name).write_bytes(content)
     with pytest.raises(UnreadableFile, match=reason):
         join(folder, tmp_path / "joined")
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_a_folder_whose_name_reads_like_a_pattern_is_that_folder(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "data [1]"
+    folder.mkdir()
+    frame = pl.DataFrame({"y": [1]})
+    (frame.write_parquet if form == "parquet" else frame.write_ipc)(folder / f"a.{form}")
+    assert joined(folder, tmp_path / "target").rows() == [(1,)]

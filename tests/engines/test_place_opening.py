@@ -40,3 +40,22 @@ def test_a_file_that_is_not_of_its_format_is_a_failure_of_the_source(tmp_path: P
         opened_table({**place, "own": True}, tmp_path, threads=1, after_read=lambda: None, ask=no_server),
     ):
         pass
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "names", [("a*", "ab"), ("[0-9]", "5"), ("part?", "part1"), ("t [1]", "t 1"), ("d [2]/a", "d 2/a"), ("x\\y", "xy")]
+)
+def test_a_name_that_reads_like_a_pattern_is_that_file_alone(tmp_path: Path, form: str, names: tuple[str, str]) -> None:
+    paths = [tmp_path / f"{name}.{form}" for name in names]
+    frames = [pl.DataFrame({"id": [first, first + 1], "x": ["v", "w"]}) for first in (1, 3)]
+    for path, frame in zip(paths, frames, strict=True):
+        path.parent.mkdir(exist_ok=True)
+        (frame.write_parquet if form == "parquet" else frame.write_csv)(path)
+    place = {"source": "lake", "table": "t", "files": [str(path) for path in paths], "format": form}
+    with opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table:
+        assert table.count() == 4
+        text, aliases = table.columns(["id"])
+        found = table.engine.read(f"select {aliases['id']}, rownumber from {text} order by rownumber")
+        assert [column.tolist() for column in found] == [[1, 2, 3, 4], [0, 1, 2, 3]]
+        assert table.read(None, ["id", "x"]).rows() == pl.concat(frames).rows()
