@@ -3,12 +3,16 @@
 import numpy as np
 
 from cqox.contract.messages import Message
-from cqox.estimators.by_moments.summed import ONE
+from cqox.estimators.by_moments.summed import ONE, Complete
 from cqox.estimators.by_moments.tables import Tables
-from cqox.estimators.numerics.moments import Column, GroupSum, Is, times
+from cqox.estimators.numerics.moments import Column, Expr, GroupSum, Is, linear, times
 from cqox.estimators.sample import MOST_LISTED, listed
 
 __all__ = ["repeated_rows"]
+
+_FIRST_ROWS = 100_000.0
+_BEYOND = 2.0**53
+"""More than the number of any row."""
 
 
 def repeated_rows(tables: Tables, *roles: str) -> Message | None:
@@ -23,19 +27,31 @@ def repeated_rows(tables: Tables, *roles: str) -> Message | None:
     rows = tables.complete(*roles)
     if not isinstance(time, Column) and rows.source.where(Is(time, "=", 0.0)).count():
         return None
-    (count,), cells = rows.source.squares([ONE], [unit, time])
-    if stored is None or cells == round(float(count)):
+    _, cells = rows.source.squares([ONE], [unit, time])
+    repeats = rows.source.count() - cells
+    if stored is None or not repeats:
         return None
-    number, by = stored.number, (unit, time)
-    size = GroupSum(ONE, by)
-    # The sums of numbers and of their squares identify a cell, whatever the types of its columns.
+    numbers = _first_repeats(rows, stored.number, (unit, time), min(repeats, MOST_LISTED))
+    before = tables.encoded.source.sums([Is(stored.number, "<", each) for each in numbers]).sums
+    return listed([str(round(float(each)) + 1) for each in before], of=repeats)
+
+
+def _first_repeats(rows: Complete, number: Column, by: tuple[Expr, ...], wanted: int) -> list[float]:
+    """Return the numbers of the first rows with an earlier row of their cell.
+
+    It looks among the first rows of the table, and among ever more of them until it has found enough: where most cells
+    are repeated, all of their rows would not fit in memory.
+    """
+    once = Is(GroupSum(ONE, by), "=", 1.0)
+    # Two rows are known by the sum of their numbers and that of the squares, whatever the types of the columns of the
+    # cell. More rows may coincide with those of another cell, which then changes the rows named, not their count.
     sums = {"sum": GroupSum(number, by), "squares": GroupSum(times(number, number), by)}
-    found = rows.source.fetch({"row": number, **sums}, Is(size, "=", 1.0), 0.5)
-    order = np.argsort(found["row"], kind="stable")
-    numbers = found["row"][order]
-    pairs = np.stack([found["sum"], found["squares"]], axis=1)[order]
-    later = np.ones(len(numbers), dtype=np.bool_)
-    later[np.unique(pairs, axis=0, return_index=True)[1]] = False
-    first = numbers[later][:MOST_LISTED].tolist()
-    before = tables.encoded.source.sums([Is(number, "<", each) for each in first]).sums
-    return listed([str(round(float(each)) + 1) for each in before], of=int(later.sum()))
+    limit = _FIRST_ROWS
+    while True:
+        found = rows.source.fetch({"row": number, **sums}, linear([(1.0, number), (_BEYOND, once)]), limit)
+        pairs = np.stack([found["sum"], found["squares"]], axis=1)
+        later = np.ones(len(pairs), dtype=np.bool_)
+        later[np.unique(pairs, axis=0, return_index=True)[1]] = False
+        if later.sum() >= wanted or limit >= _BEYOND:
+            return found["row"][later][:wanted].tolist()
+        limit *= 10.0

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 from cqox.contract.messages import Message
 from cqox.estimators import Data, Plan, Settings
 from cqox.estimators.by_moments.repeated import repeated_rows
+from cqox.estimators.data import Vector
+from cqox.estimators.numerics.moments import ArrayMoments, Expr
 from cqox.estimators.panel.did import ESTIMATORS
 from tests.estimators.by_moments.tables_of import panel, replaced, tables
 
@@ -29,6 +32,27 @@ def test_the_rows_are_those_that_memory_names(rows: list[int], missing: bool) ->
     found = repeated_rows(tables(data), *ROLES)
     assert found is not None
     assert Message("panel.repeated-rows-or-fixed-effects", rows=found) == in_memory(data)
+
+
+@pytest.mark.parametrize("at", [0, 1_900])
+def test_only_the_first_rows_are_read_where_they_hold_enough(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    monkeypatch.setattr("cqox.estimators.by_moments.repeated._FIRST_ROWS", 20.0)
+    base = panel(units=500, missing=False)
+    data = base.rows(np.insert(np.arange(base.n), at, np.full(30, at)))
+    made = tables(data)
+    read: list[int] = []
+    fetch = ArrayMoments.fetch
+
+    def counted(self: ArrayMoments, columns: Mapping[str, Expr], key: Expr, below: float) -> Mapping[str, Vector]:
+        found = fetch(self, columns, key, below)
+        read.append(len(found["row"]))
+        return found
+
+    monkeypatch.setattr(ArrayMoments, "fetch", counted)
+    found = repeated_rows(made, *ROLES)
+    assert found is not None
+    assert Message("panel.repeated-rows-or-fixed-effects", rows=found) == in_memory(data)
+    assert read == ([20] if at == 0 else [0, 0, 31])
 
 
 def test_a_panel_without_such_rows_has_none() -> None:
