@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-__all__ = ["Jitter", "backoff"]
+__all__ = ["Jitter", "backoff", "plain_delay"]
 
 type Jitter = bool | Literal["full", "decorrelated"]
 """True: 0.5 to 1.5 times the delay. "full": uniform from 0 to the delay. "decorrelated": uniform from the base delay to
@@ -26,7 +26,7 @@ def backoff(
         rng: draws the jitter.
         previous: the previous delay in seconds, 0.0 where there was none; only used by "decorrelated".
     """
-    delay = min(base_delay * 2.0 ** min(attempt, _LARGEST_EXPONENT), max_delay)
+    delay = plain_delay(attempt, base_delay, max_delay)
     if jitter is True:
         return delay * (0.5 + rng.random())
     if jitter == "full":
@@ -35,3 +35,8 @@ def backoff(
         highest = 3.0 * max(previous, base_delay)
         return min(max_delay, base_delay + (highest - base_delay) * rng.random())
     return delay
+
+
+def plain_delay(attempt: int, base_delay: float, max_delay: float) -> float:
+    """Return the delay before jitter: the base delay doubled `attempt` times, at most `max_delay`, in seconds."""
+    return min(base_delay * 2.0 ** min(attempt, _LARGEST_EXPONENT), max_delay)

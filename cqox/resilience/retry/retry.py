@@ -234,9 +234,12 @@ class Retry(RetryPart):
         """See `Part.describe`."""
         settings = self.settings
         within = "" if self.max_duration is None else f" within {self.max_duration:g} s"
-        pauses = f"from {settings.base_delay:g} s to {settings.max_delay:g} s"
+        first, last = settings.delay_range
+        pauses = f"of {first:g} s" if first == last else f"from {first:g} s to {last:g} s"
         if self.backoff is not None:
             pauses = f"by {getattr(self.backoff, '__name__', 'backoff')}"
+        if settings.max_attempts == 1:
+            return "retry: one attempt, no pauses"
         return (
             f"retry: up to {settings.max_attempts} attempts{within}, pauses {pauses}, "
             f"{'idempotent' if settings.idempotent else 'only requests never sent'}"

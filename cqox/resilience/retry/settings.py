@@ -5,7 +5,7 @@ from typing import TypedDict, cast
 
 from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience.pipeline.results import UnwantedResult
-from cqox.resilience.retry.backoff import Jitter
+from cqox.resilience.retry.backoff import Jitter, plain_delay
 from cqox.resilience.runtime.ranges import (
     Covered,
     Listed,
@@ -55,6 +55,14 @@ class RetrySettings:
     def longest_retry_after(self) -> float:
         """The longest `Retry-After` to honour, in seconds."""
         return self.max_delay if self.max_retry_after is None else self.max_retry_after
+
+    @property
+    def delay_range(self) -> tuple[float, float]:
+        """The first and the last delay that its attempts can come to, in seconds and before jitter."""
+        first = min(self.base_delay, self.max_delay)
+        if self.jitter == "decorrelated":
+            return first, self.max_delay
+        return first, plain_delay(max(self.max_attempts - 2, 0), self.base_delay, self.max_delay)
 
     def covers(self, error: BaseException) -> bool:
         """Return whether `error` is covered: a group if every leaf is, a rejection only if its class is listed."""

@@ -156,7 +156,7 @@ def test_explain_describes_the_order_without_warnings_for_a_sound_one() -> None:
     assert bulkhead.startswith("  1. bulkhead")
     assert others == [
         "  2. circuit breaker engine: opens at 5 failures in a row, probes after 60 s",
-        "  3. retry: up to 3 attempts, pauses from 1 s to 60 s, idempotent",
+        "  3. retry: up to 3 attempts, pauses from 1 s to 2 s, idempotent",
         "  4. timeout: 5 s for one attempt",
     ]
 

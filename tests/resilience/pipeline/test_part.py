@@ -175,8 +175,19 @@ def test_without_listeners_a_rejection_reads_no_clock() -> None:
         (Hedge(0.5), "<Hedge hedge: another attempt after every 0.5 s without a result, 2 in all>"),
         (
             Retry(3, max_duration=9.0, idempotent=True),
-            "<Retry retry: up to 3 attempts within 9 s, pauses from 1 s to 60 s, idempotent>",
+            "<Retry retry: up to 3 attempts within 9 s, pauses from 1 s to 2 s, idempotent>",
         ),
+        (Retry(2), "<Retry retry: up to 2 attempts, pauses of 1 s, only requests never sent>"),
+        (Retry(5, 10.0, 1.0), "<Retry retry: up to 5 attempts, pauses of 1 s, only requests never sent>"),
+        (
+            Retry(9_999, 0.5, 20.0, idempotent=True),
+            "<Retry retry: up to 9999 attempts, pauses from 0.5 s to 20 s, idempotent>",
+        ),
+        (
+            Retry(2, jitter="decorrelated", idempotent=True),
+            "<Retry retry: up to 2 attempts, pauses from 1 s to 60 s, idempotent>",
+        ),
+        (Retry(1, idempotent=True), "<Retry retry: one attempt, no pauses>"),
         (deadline(2.0), "<deadline deadline: 2 s for the call, with all its attempts and pauses>"),
         (RetryBudget(0.1, name="of hosts"), "<RetryBudget of hosts: 0.1 per first attempt, 3 per second>"),
         (
