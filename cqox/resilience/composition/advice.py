@@ -103,7 +103,8 @@ def _retry_warnings(parts: Sequence[Part], at: int, limits: Sequence[int]) -> It
     settings = retry.settings
     if settings.max_attempts > 1 and not settings.idempotent:
         yield OrderWarning(
-            text="the retry is not idempotent: only requests that were never sent are repeated",
+            text="the retry is not idempotent: only requests that were never sent are repeated, unless an adapter of a "
+            "client judges them by their method",
             section="retry-without-idempotency",
         )
     if any(limit < at for limit in limits) and not any(limit > at for limit in limits):

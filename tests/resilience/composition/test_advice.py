@@ -47,6 +47,7 @@ def sections() -> set[str]:
     ("parts", "warning"),
     [
         (lambda: (Retry(), Timeout(1.0)), "not idempotent"),
+        (lambda: (Retry(), Timeout(1.0)), "repeated, unless an adapter of a client judges them by their method"),
         (lambda: (Retry(idempotent=True),), "no timeout bounds an attempt"),
         (lambda: (Timeout(9.0), Retry(idempotent=True)), "the only timeout is outside of the retry"),
         (lambda: (Retry(idempotent=True), Bulkhead(5), Timeout(1.0)), "each attempt must be admitted again"),
