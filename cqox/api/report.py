@@ -165,7 +165,7 @@ class Report:
 
     @property
     def mapping(self) -> Mapping[str, JsonValue]:
-        """Which column plays which role."""
+        """The column of each role."""
         return self._parts.mapping
 
     @property

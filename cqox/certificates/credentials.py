@@ -124,7 +124,7 @@ class Credentials:
 
     @property
     def problem(self) -> str:
-        """Why new certificates are not in force or soon missing, and until when those in force are valid; or empty."""
+        """The reason that new certificates are missing or not in force, and the end of those in force; else empty."""
         loaded = self.current()
         left = loaded.not_after - self._now()
         until = date(loaded.not_after)

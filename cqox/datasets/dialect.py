@@ -1,4 +1,4 @@
-"""Which delimiter a text file uses, judged by how evenly it cuts the first records, and the file's header."""
+"""The delimiter of a text file, judged by how evenly it cuts the first records, and the file's header."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in, decided by strict decoding of all of it, and the same text as UTF-8.
+"""The encoding of a text file, decided by strict decoding of all of it, and the same text as UTF-8.
 
 The order: the client's choice; a byte order mark; UTF-16 and UTF-32 without one (text has zero bytes in no other
 encoding); ISO-2022-JP (by its escape sequences); UTF-8; cp932; EUC-JP. Nothing is ever decoded with replacement: an

@@ -1,4 +1,4 @@
-"""Which of the first rows of a file is the header, judged by how wide the rows are."""
+"""The row of a file that is its header, judged by how wide the rows are."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Which column plays which role, guessed from names in English and Japanese, from kinds and from structure.
+"""The roles of columns, guessed from names in English and Japanese, from kinds and from structure.
 
 A guess is a ranking with reasons, and it is conservative: the mapping holds what the names say and nothing that the
 values forbid. A covariate whose name says that it was measured after the treatment is a candidate with a warning and

@@ -1,4 +1,4 @@
-"""Which texts mean that a value is missing.
+"""Texts that mean that a value is missing.
 
 Three tiers, because the same word is missing in one column and a level in another:
 

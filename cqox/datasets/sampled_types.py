@@ -1,4 +1,4 @@
-"""Which columns of a delimited text are plain numbers: what a sample of it says, and whether all of it agrees.
+"""Columns of a delimited text that are plain numbers: what a sample of it says, and whether all of it agrees.
 
 A parser of numbers is several times faster than texts that become numbers, but it says nothing of what it could not
 parse, and it drops white space and leading zeros, which mean something. So a column is taken as parsed only if every

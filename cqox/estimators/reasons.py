@@ -1,4 +1,4 @@
-"""Which reasons for the absence of an estimate depend on the rows, and which hold whatever the rows are."""
+"""Reasons for the absence of an estimate that depend on the rows, and those that hold for any rows."""
 
 from cqox.contract.messages import Message
 

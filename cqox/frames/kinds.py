@@ -1,4 +1,4 @@
-"""Which library a frame belongs to, found without importing that library."""
+"""The library that a frame belongs to, found without importing that library."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Why a frame of another library cannot be read: the first column that fails on its own, with the cast that helps."""
+"""Reasons to refuse a frame of another library: the first column that fails on its own, with the cast that helps."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

@@ -12,7 +12,7 @@ __all__ = ["AuditFilter", "AuditStore"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which entries to list; None for any.
+    """Selection of entries to list; None for any.
 
     Attributes:
         subject: who asked.

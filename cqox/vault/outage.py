@@ -36,7 +36,7 @@ class Outage:
 
     @property
     def reason(self) -> str:
-        """Why the vault is unavailable; empty while it is available."""
+        """The reason why the vault is unavailable; empty while it is available."""
         return " and ".join(self._reasons.values())
 
     def began(self, part: Part, reason: str) -> None:

@@ -28,7 +28,7 @@ class Fault:
 
     @property
     def until(self) -> float:
-        """When it is well again, in seconds from the start."""
+        """The time from which it is well again, in seconds from the start."""
         return self.at + self.seconds
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""When each assumption is supported, when contradicted, and whether it caps, with the thresholds of the tests."""
+"""Rules by which an assumption is supported or contradicted and caps the verdict, with the thresholds of the tests."""
 
 from collections.abc import Mapping
 

@@ -44,7 +44,7 @@ _LONGEST_MS = 2**31 - 1
 
 class _Step(Enum):
     ACQUIRE = auto()
-    """Nothing of the function has run."""
+    """The function has not begun."""
     WORK = auto()
     """The function runs; no commit has been sent."""
     COMMIT = auto()

@@ -1,4 +1,4 @@
-"""When data sets in an object store were last used; blocking.
+"""Times of the last use of data sets in an object store; blocking.
 
     used/<id>    a random word: used when it was written; or an edition, and the time that counts while it is current
 
