@@ -156,3 +156,12 @@ def test_a_cancellation_is_not_mistaken_for_a_failure():
 
     with pytest.raises(KeyboardInterrupt):
         run(replace(catalog()[0], compute=interrupted), Plan(cross_section(), Settings()))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_rows_of_an_unknown_cluster_make_no_estimator_fail(entry):
+    data = design_for(entry)
+    group = np.random.default_rng(0).integers(0, 40, data.n)
+    group[3::17] = -1
+    result = run(entry, Plan(replace(data, clusters=(group,), names={**data.names, "cluster": ("g",)}), Settings()))
+    assert result.status != "failed", result.reason

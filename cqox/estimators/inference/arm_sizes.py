@@ -118,10 +118,13 @@ def allowing_for_clusters(uncertainty: Uncertainty, by_arm: ClustersByArm | None
 
 
 def _clusters(plan: Plan, sample: Sample, family: str, estimand: str) -> ClustersByArm | None:
-    codes = plan.clusters(sample).codes
     if family in _OVER_TIME:
-        return clusters_by_arm(codes, arm_codes_over_time(plan, sample, staggered=family == "did_staggered"))
-    return clusters_by_arm(codes, plan.treated(sample)) if compares_rows(plan, family, estimand) else None
+        status = arm_codes_over_time(plan, sample, staggered=family == "did_staggered")
+        return clusters_by_arm(plan.clusters(sample).codes, status)
+    if not compares_rows(plan, family, estimand):
+        # Such an estimator may use rows whose cluster is not known.
+        return None
+    return clusters_by_arm(plan.clusters(sample).codes, plan.treated(sample))
 
 
 def arm_codes_over_time(plan: Plan, sample: Sample, *, staggered: bool) -> Vector | None:

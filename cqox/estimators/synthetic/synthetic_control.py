@@ -15,11 +15,10 @@ from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
-from cqox.estimators.inference.make_estimate import EstimateId, finite, make_estimate, no_absorbing
+from cqox.estimators.inference.make_estimate import EstimateId, assembled, finite, no_absorbing
 from cqox.estimators.inference.standard_errors import Uncertainty
 from cqox.estimators.panel.block_panel import BlockPanel, block_panel
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample
 from cqox.estimators.synthetic.placebos import (
     Conformal,
     Placebo,
@@ -241,10 +240,10 @@ def _double(plan: Plan) -> Estimate:
     }
     if len(placebos):
         diagnostics["p_value_placebo"] = rank_p(np.abs(placebos), abs(value))
-    return make_estimate(
-        EstimateId("synthetic_did", _FAMILY, "ATT"), plan, Sample(total=plan.data.n, n=panel.rows, index=None),
-        value * panel.scale, None, uncertainty, n_effective=effective_rows(panel, weights.unit),
-        diagnostics=diagnostics, notes=(*panel.notes, *_choices(plan, panel)), warnings=warnings,
+    return assembled(
+        EstimateId("synthetic_did", _FAMILY, "ATT"), plan, value * panel.scale, uncertainty, n=panel.rows, arms=None,
+        n_effective=effective_rows(panel, weights.unit), influence=None, diagnostics=diagnostics,
+        notes=(*panel.notes, *_choices(plan, panel)), warnings=warnings,
     )  # fmt: skip
 
 
