@@ -70,16 +70,19 @@ def looked_at(table: PlaceTable, *, key: object) -> LookedAt:
 
 
 def whole_table(table: PlaceTable, names: Sequence[str]) -> tuple[pl.DataFrame, dict[str, Column]]:
-    """Return all rows of some columns, and the columns by name as an upload would have described them."""
-    found = [
-        redescribed(
-            series,
-            Column(
-                name=series.name, original_name=series.name, kind="text", dtype="string", count=0, missing=0, distinct=0
-            ),
-        )
-        for series in table.read(None, names)
-    ]
+    """Return all rows of some columns, and the columns by name as an upload would have described them.
+
+    Infinite values are counted, and missing in the rows.
+    """
+    found = []
+    for series in table.read(None, names):
+        infinite = int(series.is_infinite().sum()) if series.dtype == pl.Float64 else 0
+        finite = series.set(series.is_infinite(), None) if infinite else series
+        plain = Column(
+            name=series.name, original_name=series.name, kind="text", dtype="string", count=0, missing=0, distinct=0,
+            infinite=infinite,
+        )  # fmt: skip
+        found.append(redescribed(finite, plain))
     return pl.DataFrame([series for series, _ in found]), {column.name: column for _, column in found}
 
 

@@ -364,6 +364,27 @@ def test_what_is_wrong_with_a_table_is_said(
 
 
 @pytest.mark.parametrize("rows", [100, 10_000])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_values_are_refused_as_those_of_an_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, value: float
+) -> None:
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
+    y = np.random.default_rng(0).normal(size=400)
+    y[[5, 7, 9]] = value, value, np.nan
+    pl.DataFrame({"y": y, "t": np.arange(400) % 2}).write_parquet(tmp_path / "a.parquet")
+    write_parquet(
+        read_table(tmp_path / "a.parquet", name="a", limits=Limits(), options=ReadOptions()), tmp_path / "stored"
+    )
+    mapping = {"y": "y", "treatment": "t"}
+    with pytest.raises(UnusableData) as memory:
+        analyze(tmp_path / "stored", request(mapping), threads=1, on_step=print)
+    with pytest.raises(UnusableData) as found:
+        in_files(tmp_path, mapping)
+    assert "infinite values in 2 rows" in str(memory.value)
+    assert str(found.value) == str(memory.value)
+
+
+@pytest.mark.parametrize("rows", [100, 10_000])
 @pytest.mark.parametrize(("kind", "column"), [("date", "day"), ("timestamp", "moment"), ("timestamptz", "zoned")])
 def test_infinite_dates_are_missing_and_those_without_a_year_of_four_digits_are_refused(
     server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kind: str, column: str
