@@ -69,7 +69,9 @@ def csv_table(
     # Names that differ in case alone are one name to DuckDB, so that it gets others.
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
     # With the names, no statement looks at the files before it reads them.
-    raw = _scan(paths, f"{text}, auto_detect = false, columns = {{{columns}}}")
+    given = f"auto_detect = false, columns = {{{columns}}}"
+    _check_first_lines(paths, engine, names, f"{_dialect(paths[0], engine)}, {given}")
+    raw = _scan(paths, f"{text}, {given}")
     cells = {name: _TEXT.format(f"c{place}") for place, name in enumerate(names)}
     kinds = _kinds(engine, raw, cells, {name: kind for name, kind in types.items() if name in names})
     casts = {name: _cast(name, cells[name], kind, engine) for name, kind in kinds.items()}
@@ -162,11 +164,36 @@ def _header(paths: Sequence[Path], engine: DuckDBEngine) -> list[str]:
         names = [header.name for header in headers]
         first = first or names
         if names != first:
-            different = next((name for name in [*names, *first] if (name in names) != (name in first)), names[0])
+            different = next((name for name in [*names, *first] if (name in names) != (name in first)), first[0])
             raise UnusableData(
                 Message("sources.csv-header", file=path.name, first=paths[0].name, column=different), field="table"
             )
     return first
+
+
+def _check_first_lines(paths: Sequence[Path], engine: DuckDBEngine, names: Sequence[str], reading: str) -> None:
+    """Refuse files that have something before the names of the columns: it would be read in their place.
+
+    To find these names, DuckDB skips empty lines and what it takes for comments; without that, an empty line is a
+    header, but no row.
+    """
+
+    for path in paths:
+        first, second = (_first_row(path, engine, f"{reading}, header = {header}") for header in ("false", "true"))
+        if first != names or second == names:
+            raise UnusableData(Message("sources.csv-first-line", file=path.name), field="table")
+
+
+def _first_row(path: Path, engine: DuckDBEngine, reading: str) -> list[str]:
+    """Return the first row as names of columns; none where there is no such row."""
+    import duckdb
+
+    try:
+        rows = engine.connection.execute(f"select * from {_scan([path], reading)} limit 1").fetchall()
+    except duckdb.InvalidInputException:
+        return []
+    headers, _ = name_columns([cell or "" for row in rows for cell in row])
+    return [header.name for header in headers]
 
 
 def _kinds(engine: DuckDBEngine, raw: str, texts: Mapping[str, str], stated: Mapping[str, object]) -> dict[str, Kind]:

@@ -133,7 +133,7 @@ def test_what_a_pass_does_not_read_is_not_its_fault(tmp_path: Path, monkeypatch:
         assert total[0] == 3
 
 
-@pytest.mark.parametrize("second", ["x,id\n1,2\n", "id,y\n1,2\n", "id;x\n1;2\n", "id,x,y\n1,2,3\n"])
+@pytest.mark.parametrize("second", ["x,id\n1,2\n", "id,y\n1,2\n", "id;x\n1;2\n", "id,x,y\n1,2,3\n", ""])
 def test_files_have_one_header(tmp_path: Path, second: str) -> None:
     with pytest.raises(UnusableData, match=r"'1.csv' has other columns than '0.csv'"):
         with opened(tmp_path, {"0.csv": "id,x\n1,2\n3,4\n", "1.csv": second}):
@@ -147,6 +147,16 @@ def test_a_file_that_is_no_csv_of_its_header_is_named(tmp_path: Path, second: by
     with pytest.raises(UnusableData, match=r"The file '1.csv'"):
         with opened(tmp_path, {"0.csv": "id,x\n1,2\n3,4\n", "1.csv": second}) as table:
             table.read(None, ["id", "x"])
+
+
+@pytest.mark.parametrize("before", ["\n", "# exported today\n", "\n\n"])
+def test_what_is_before_the_names_of_columns_is_not_taken_for_them(tmp_path: Path, before: str) -> None:
+    content = "id,x\n" + "".join(f"{number},a\n" for number in range(50))
+    for number in (0, 1):
+        files = {f"{place}.csv": (before if place == number else "") + content for place in (0, 1)}
+        with pytest.raises(UnusableData, match=f"The file '{number}.csv' has something else before the names"):
+            with opened(tmp_path, files):
+                pass
 
 
 def test_a_delimiter_is_that_of_the_first_file(tmp_path: Path) -> None:
