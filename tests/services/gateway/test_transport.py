@@ -1,79 +1,28 @@
 """The transport on the wire, plain and over TLS, against a scripted peer on real sockets."""
 
 import ssl
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, suppress
 
 import httpx
 import pytest
 import trio
 from structlog.testing import capture_logs
 
-from cqox.certificates import Credentials
-from cqox.certificates.authority import Authority
 from cqox.errors import EngineUnavailable
 from services.gateway.engine_client import AnswerTooLarge, Call, EngineClient
 from services.gateway.engine_request import EngineRequest, OutgoingFields, Target
 from services.gateway.tls import EngineTls
 from services.gateway.transport import EngineTransport
-from services.http.server.tls import HandshakeFailed, ServerTls
-from tests.servers.certificates import authority_in, expired
 from tests.services.gateway.exchanges import answer_to
+from tests.services.gateway.scripted_peer import GET, LOCALHOST, OK, Peer, certified, talking
 from tests.waiting import PATIENCE_SECONDS
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: user=one\r\n\r\nok"
-GET = Call(method="GET", target=b"/")
-LOCALHOST = Path(__file__).parent / "localhost.pem"
 
 
 @pytest.fixture(params=["http", "https"])
 def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
     return str(request.param)
-
-
-def certified() -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(LOCALHOST)
-    return context
-
-
-class Peer:
-    """A peer that answers the requests of each connection in order; an empty answer closes it."""
-
-    def __init__(
-        self, listener: trio.SocketListener, scripts: Sequence[Sequence[bytes]], *, scheme: str = "http"
-    ) -> None:
-        self.url = f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}"
-        self._tls = certified() if scheme == "https" else None
-        self.seen: list[list[bytes]] = []
-        self._listener = listener
-        self._scripts = scripts
-
-    async def serve(self) -> None:
-        for script in self._scripts:
-            stream: trio.abc.Stream = await self._listener.accept()
-            if self._tls is not None:
-                stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
-            self.seen.append([])
-            async with stream:
-                for answer in script:
-                    self.seen[-1].append(await stream.receive_some())
-                    if answer:
-                        await stream.send_all(answer_to(self.seen[-1][-1], answer))
-
-
-@asynccontextmanager
-async def talking(*scripts: Sequence[bytes], scheme: str = "http") -> AsyncIterator[tuple[Peer, EngineClient]]:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    peer = Peer(listener, scripts, scheme=scheme)
-    with trio.fail_after(PATIENCE_SECONDS):
-        async with listener, trio.open_nursery() as nursery, EngineClient.open(peer.url) as client:
-            nursery.start_soon(peer.serve)
-            yield peer, client
-            nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
@@ -248,7 +197,7 @@ async def test_a_failure_that_names_no_request_says_so(monkeypatch):
     named = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
     async with talking([named]) as (_, client):
         assert (await client.send(GET)).attributed
-    monkeypatch.setitem(globals(), "answer_to", lambda _, answer: answer)
+    monkeypatch.setattr("tests.services.gateway.scripted_peer.answer_to", lambda _, answer: answer)
     async with talking([named]) as (_, client):
         assert not (await client.send(GET)).attributed
 
@@ -393,76 +342,3 @@ async def test_an_engine_that_says_nothing_while_tls_is_agreed_upon_is_given_up_
         async with listener, transport:
             with pytest.raises(httpx.ConnectTimeout):
                 await transport.send(request)
-
-
-@asynccontextmanager
-async def mutual(authority: Authority, *scripts: Sequence[bytes]) -> AsyncIterator[tuple[Peer, EngineClient]]:
-    """As `talking`, with the certificates of `engine` and `gateway`, which both sides read again."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    peer = Peer(listener, scripts, scheme="https")
-    peer._tls = Credentials(authority.folder / "engine").current().mutual
-    tls = EngineTls(Credentials(authority.folder / "gateway"), "spiffe://cqox/engine")
-    with trio.fail_after(PATIENCE_SECONDS):
-        async with listener, trio.open_nursery() as nursery, EngineClient.open(peer.url, tls=tls) as client:
-            nursery.start_soon(peer.serve)
-            yield peer, client
-            nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    monkeypatch.setattr("cqox.certificates.credentials._LOOK_SECONDS", 0.0)
-    return authority_in(tmp_path / "tls", "gateway", "engine")
-
-
-@pytest.mark.trio
-async def test_after_a_rotation_idle_connections_are_closed_and_the_next_request_opens_one(authority):
-    async with mutual(authority, [OK, OK], [OK, OK]) as (peer, client):
-        for _ in range(2):
-            await client.send(GET)
-        authority.renew("gateway")
-        for _ in range(2):
-            assert (await client.send(GET)).body == b"ok"
-        assert [len(requests) for requests in peer.seen] == [2, 2]
-
-
-@pytest.mark.trio
-async def test_a_rotation_during_every_request_of_a_full_pool_loses_none(authority):
-    # All connections are outdated when the first comes back: the pool must not look for one that may stay.
-    async with mutual(authority, [OK], [OK]) as (peer, client):
-        first = await client.begin(GET)
-        authority.renew("gateway")
-        assert (await first.read_all()).body == b"ok"
-        assert (await client.send(GET)).body == b"ok"
-        assert len(peer.seen) == 2
-
-
-@pytest.mark.trio
-async def test_a_connection_ends_with_half_of_the_life_of_the_certificate(authority, monkeypatch):
-    async with mutual(authority, [OK], [OK]) as (peer, client):
-        await client.send(GET)
-        later = time.monotonic() + 12 * 3600 + 1
-        monkeypatch.setattr("cqox.clock.monotonic", lambda: later)
-        await client.send(GET)
-        assert len(peer.seen) == 2
-
-
-@pytest.mark.trio
-async def test_an_engine_that_refuses_the_certificate_was_not_asked(authority):
-    # With TLS 1.3 the alert comes after the handshake of the client, in the place of the answer.
-    expired(authority, "gateway")
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    server = ServerTls(Credentials(authority.folder / "engine"), frozenset({"spiffe://cqox/gateway"}))
-    tls = EngineTls(Credentials(authority.folder / "gateway"), "spiffe://cqox/engine")
-
-    async def refuse() -> None:
-        async with await listener.accept() as accepted:
-            with pytest.raises(HandshakeFailed, match="certificate has expired"):
-                await server.secure(accepted, "test")
-
-    url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}"
-    with trio.fail_after(PATIENCE_SECONDS):
-        async with listener, trio.open_nursery() as nursery, EngineClient.open(url, tls=tls) as client:
-            nursery.start_soon(refuse)
-            with pytest.raises(httpx.ConnectError, match=r"refuses this certificate: .*CERTIFICATE_EXPIRED"):
-                await client.send(Call(method="POST", target=b"/", content=b"{}"))
