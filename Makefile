@@ -21,7 +21,7 @@ SERVICE_TESTS ?= 3
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
 	tests/e2e/test_uploads_in_pieces.py tests/e2e/page/test_faults.py tests/e2e/page/test_tutorials.py tests/e2e/test_erasure.py \
 	tests/e2e/test_alerts_that_last.py tests/e2e/test_full_disk.py tests/e2e/test_stores_faults.py tests/e2e/test_clock_skew.py tests/e2e/test_programs.py \
-	tests/storage/test_power_loss.py tests/services/simulation/stores/test_contention.py tests/e2e/test_object_store.py \
+	tests/storage/test_power_loss.py tests/storage/test_power_loss_of_keys.py tests/services/simulation/stores/test_contention.py tests/e2e/test_object_store.py \
 	tests/deploy/test_edge.py
 
 # Tests that wait for leases and certificates to end, and those of a cluster: `make vault` runs them.

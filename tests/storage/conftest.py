@@ -1,10 +1,12 @@
 """The real servers, one of each for the session, and fresh stores on them."""
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -76,3 +78,11 @@ async def store(open_store: Opening, request: pytest.FixtureRequest, tmp_path: P
 def sealing(request: pytest.FixtureRequest, tmp_path: Path) -> TenantSealing:
     """Encryption at rest of one tenant, off and on."""
     return sealing_in(tmp_path, is_on=request.param == "sealed").of("default")
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """Return a folder in memory where there is one: real flushes would take most of the time."""
+    place = Path("/dev/shm")
+    with TemporaryDirectory(dir=place if os.access(place, os.W_OK) else None) as folder:
+        yield Path(folder)

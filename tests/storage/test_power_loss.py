@@ -3,28 +3,22 @@
 What was acknowledged is there and whole; what was not is there whole or not at all.
 """
 
-import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import anyio
 import pytest
 
 from cqox.chaos.simulation.disk import PowerLoss, each_power_loss
-from cqox.encryption import KeyDestroyed
 from cqox.encryption.file_keyring import FileKeyRing
 from cqox.errors import NotFound
 from cqox.file_sync import sync
 from cqox.storage import DataDirectory, FileStore, Original, Sealing
 from cqox.storage.partial_uploads import PartialUploads
-from cqox.storage.readable import table_context
 from cqox.storage.resealing import reseal_dataset
 from cqox.storage.sealing import UPLOAD, TenantSealing
-from tests.storage.records import a_dataset
+from tests.storage.power_losses import files_at, is_whole, run, stored
 
-TABLE = b"table" * 1000
 UPLOADED = b"a,b\n1,2\n" * 500
 
 
@@ -36,46 +30,6 @@ def sealing(request: pytest.FixtureRequest, tmp_path: Path) -> Sealing:
     ring = FileKeyRing(tmp_path.with_name(f"{tmp_path.name}-keyring.json"))
     ring.new_data_key("default")
     return Sealing(ring)
-
-
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    """Return a folder in memory where there is one: real flushes would take most of the time."""
-    place = Path("/dev/shm")
-    with TemporaryDirectory(dir=place if os.access(place, os.W_OK) else None) as folder:
-        yield Path(folder)
-
-
-def run(work: Callable[..., Awaitable[object]], *given: object) -> None:
-    anyio.run(work, *given, backend="trio")
-
-
-def files_at(loss: PowerLoss, sealing: Sealing, tenant: str = "default") -> FileStore:
-    return DataDirectory(loss.root, reserve_bytes=0, originals_bytes=2**20, sealing=sealing).within(tenant)
-
-
-async def stored(files: FileStore, name: str, content: bytes = TABLE, *, replace: bool = False) -> None:
-    folder = files.incoming()
-    # As a worker does it, which syncs nothing.
-    files.sealing.write_file(folder / "table.parquet", content, f"{table_context(name)}/table.parquet")
-    (folder / "table.parquet.json").write_text("{}", encoding="utf-8")
-    await files.keep(folder, a_dataset(name), replace=replace)
-
-
-async def is_whole(files: FileStore, name: str) -> bool:
-    """Return whether a data set is there, which must be readable then."""
-    if not await files.has(name):
-        with pytest.raises(NotFound):
-            async with files.reading(name):
-                pass
-        return False
-    assert await files.is_intact(name)
-    async with files.reading(name) as table:
-        assert files.sealing.read_file(table.path, f"{table_context(name)}/table.parquet") == TABLE
-    record = await files.record(name)
-    assert record is not None
-    assert record.dataset_id == name
-    return True
 
 
 def each_loss_of(
@@ -376,60 +330,3 @@ def test_an_upload_that_was_deleted_is_gone(disk: Path) -> None:
             assert not loss.is_complete, loss
         except NotFound:
             pass
-
-
-# ---- keys, and tenants
-
-
-def test_a_key_that_sealed_something_is_never_lost(disk: Path) -> None:
-    for loss in each_power_loss(disk, seeds=1):
-        keys = list[tuple[str, bytes, bytes]]()
-        with loss.running():
-            ring = FileKeyRing(loss.root / "keyring.json")
-            loss.begin()
-            for tenant in ("default", "acme"):
-                key = ring.new_data_key(tenant)
-                keys.append((tenant, key.wrapped, key.plain))
-                ring.rotate(tenant)
-        again = FileKeyRing(loss.root / "keyring.json")
-        again.check()
-        for tenant, wrapped, plain in keys:
-            assert again.unwrap(tenant, wrapped) == plain, loss
-        again.new_data_key("default")
-
-
-def test_a_destroyed_key_is_gone_and_the_others_stay(disk: Path) -> None:
-    for loss in each_power_loss(disk, seeds=1):
-        with loss.running():
-            ring = FileKeyRing(loss.root / "keyring.json")
-            key, other = ring.new_data_key("default"), ring.new_data_key("acme")
-            loss.begin()
-            assert ring.destroy("default")
-        again = FileKeyRing(loss.root / "keyring.json")
-        assert again.unwrap("acme", other.wrapped) == other.plain, loss
-        if loss.is_complete:
-            with pytest.raises(KeyDestroyed):
-                again.unwrap("default", key.wrapped)
-            left = b"".join(path.read_bytes() for path in loss.root.iterdir())
-            assert b'"default"' not in left, loss
-
-
-def test_a_removed_tenant_stays_removed(disk: Path) -> None:
-    async def run_it(loss: PowerLoss) -> None:
-        directory = DataDirectory(loss.root, reserve_bytes=0)
-        await stored(directory.within("acme"), "a")
-        loss.begin()
-        await directory.remove_tenant("acme")
-
-    async def check(loss: PowerLoss) -> None:
-        directory = DataDirectory(loss.root, reserve_bytes=0)
-        assert not (loss.is_complete and "acme" in await directory.tenants()), loss
-        if "acme" in await directory.tenants():
-            await is_whole(directory.within("acme"), "a")
-        await directory.remove_tenant("acme")
-        assert "acme" not in await directory.tenants()
-
-    for loss in each_power_loss(disk, seeds=1):
-        with loss.running():
-            run(run_it, loss)
-        run(check, loss)

@@ -11,15 +11,17 @@ import pytest
 
 from cqox import clock
 from cqox.errors import BulkheadFull, LimitExceeded, NotFound, UploadConflict
-from cqox.storage import DataDirectory, Original, Sealing, TenantFiles
+from cqox.storage import DataDirectory, Sealing, TenantFiles
 from cqox.storage.objects import ObjectVolume
 from cqox.storage.objects.client import Objects
 from cqox.storage.objects.copies import LocalCopies
 from tests.servers import ObjectStore
 from tests.storage.records import a_dataset
 from tests.storage.sealings import sealing_in
+from tests.storage.tenant_writes import kept, read, send, uploaded
 
 pytestmark = pytest.mark.anyio
+
 
 type Engine = Callable[[], DataDirectory]
 
@@ -67,19 +69,6 @@ def files(engine: Engine) -> TenantFiles:
 def others(engine: Engine, files: TenantFiles) -> TenantFiles:
     """The same files, seen from another engine."""
     return engine().within("default")
-
-
-async def kept(files: TenantFiles, name: str, content: bytes = b"table", *, replace: bool = False) -> None:
-    folder = files.incoming()
-    (folder / "table.parquet").write_bytes(content)
-    (folder / "table.parquet.keys").write_bytes(b"keys of the rows")
-    await files.keep(folder, a_dataset(name), replace=replace)
-
-
-async def read(files: TenantFiles, name: str) -> bytes:
-    async with files.reading(name) as table:
-        assert sorted(path.name for path in table.path.parent.glob("table*")) == ["table.parquet", "table.parquet.keys"]
-        return table.path.read_bytes()
 
 
 async def test_a_data_set_that_one_engine_has_stored_is_read_by_another(
@@ -219,16 +208,6 @@ async def test_a_name_that_no_file_has_is_not_found(files: TenantFiles, name: st
         await read(files, name)
 
 
-def uploaded(files: TenantFiles, content: bytes) -> tuple[Path, Original]:
-    path = files.scratch / f"upload-{len(content)}-{content[:1].hex()}"
-    writer = files.upload_writer(path.open("wb"))
-    writer.write(content)
-    writer.close()
-    digest = blake2b(content, digest_size=16).hexdigest()
-    about = {"name": "a.csv", "encoding": "utf-8", "options": {"sheet": None}}
-    return path, Original(digest=digest, size_bytes=len(content), **about)
-
-
 async def test_an_original_is_kept_with_its_data_set(files: TenantFiles, others: TenantFiles) -> None:
     await kept(files, "a")
     assert await others.original("a") == (None, False)
@@ -263,15 +242,6 @@ async def test_originals_beyond_the_quota_make_way_and_what_they_were_stays_know
     about, _ = await files.original("a")
     assert about is not None
     assert about.size_bytes == 700
-
-
-def send(files: TenantFiles, upload_id: str, offset: int, data: bytes) -> int:
-    piece = files.partial.open_piece(upload_id, offset)
-    try:
-        piece.write(data)
-        return piece.commit()
-    finally:
-        piece.close()
 
 
 async def test_an_upload_goes_on_at_another_engine(files: TenantFiles, others: TenantFiles) -> None:
