@@ -1,6 +1,6 @@
 """One call through its parts: every permit is settled, however the call ends."""
 
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import anyio
 import anyio.lowlevel
@@ -8,6 +8,7 @@ import pytest
 
 from cqox.resilience import CircuitBreaker, DeadlineExceeded, Policy, Retry, Timeout, deadline
 from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.pipeline.waiter import ThreadWaiter
 from cqox.resilience.testing import FakeClock
 from tests.resilience.conftest import Down, Run
 
@@ -101,3 +102,31 @@ def test_a_call_whose_deadline_passes_in_a_queue_is_not_made_and_keeps_nothing(r
         assert all((each.failure, each.calls - each.ignored - each.success) == (0, 0) for each in breakers)
 
     run(main)
+
+
+@pytest.mark.parametrize("further", [list, lambda: [CircuitBreaker("engine")], lambda: [Retry(2, idempotent=True)]])
+def test_a_plain_call_whose_deadline_passes_in_a_queue_is_not_made_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, further
+) -> None:
+    clock, bulkhead, made, running = FakeClock(), Bulkhead(1, 1), list[str](), ExitStack()
+    policy = Policy("queued", bulkhead, *(inside := further()))
+
+    def end_the_other_call_late(waiter: ThreadWaiter, seconds: float) -> bool:
+        clock.advance(10.0)
+        running.close()
+        assert waiter.granted
+        return True
+
+    def call() -> None:
+        made.append("made")
+
+    monkeypatch.setattr(ThreadWaiter, "wait", end_the_other_call_late)
+    for way in (policy(call), lambda: policy.call(call)):
+        running.enter_context(Policy("other", bulkhead))
+        with pytest.raises(DeadlineExceeded) as expired, deadline(5.0, clock=clock):
+            way()
+        assert expired.value.before_call
+        assert made == []
+        assert bulkhead.snapshot().running == 0
+    breakers = [part.snapshot() for part in inside if isinstance(part, CircuitBreaker)]
+    assert all((each.failure, each.calls - each.ignored) == (0, 0) for each in breakers)
