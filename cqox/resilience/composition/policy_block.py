@@ -104,8 +104,12 @@ class _HeldPermit:
         self.began: float | None = None
 
     def begin(self) -> None:
-        """Note that the body begins."""
-        self.began = 0.0 if self._deadline is None else self._deadline.clock()
+        """Note that the body begins.
+
+        Raises:
+            DeadlineExceeded: the deadline has passed meanwhile.
+        """
+        self.began = 0.0 if self._deadline is None else self._deadline.time_of_call()
 
     def leave(self, error: BaseException | None) -> None:
         """Settle the permit."""
@@ -158,10 +162,10 @@ class _PolicyBlock(EnteredBlock):
                     for gate in stage.outer:
                         self._hold(gate.admit(deadline) or await gate.admit_waiting(deadline), deadline, stage)
                 self._open_scope(stage, deadline)
+            self._begin()
         except BaseException as error:
             self.leave(error)
             raise
-        self._begin()
 
     def enter_blocking(self, stages: Sequence[Stage | WrapperStage]) -> None:
         """Synchronous twin of `enter_waiting`."""
@@ -172,10 +176,10 @@ class _PolicyBlock(EnteredBlock):
                     for gate in stage.outer:
                         self._hold(gate.admit(deadline) or gate.admit_blocking(deadline), deadline, stage)
                 self._open_scope(stage, deadline)
+            self._begin()
         except BaseException as error:
             self.leave(error)
             raise
-        self._begin()
 
     def leave(self, error: BaseException | None) -> BaseException | None:
         """Leave all stages, innermost first, each with the error that comes from further in; return the last one."""

@@ -6,7 +6,7 @@ from copy import copy
 from types import TracebackType
 from typing import Self
 
-from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_spent
+from cqox.resilience.pipeline.permit import NO_RESULT, Permit, fail_permits, time_of_call, time_spent
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, unexpired
 from cqox.resilience.runtime.passing import passing
 
@@ -68,14 +68,17 @@ class _GateBlock(EnteredBlock):
         super().__init__(gate)
         self.permit = permit
         self.deadline = deadline
-        self.began = 0.0 if deadline is None else deadline.clock()
+        self.began = 0.0 if deadline is None else time_of_call(deadline, permit)
 
 
 _NO_GATE = Permit()
 
 
 class GuardedBlock:
-    """Context manager of a gate. An exception that leaves the block counts like one raised by a guarded function."""
+    """Context manager of a gate. An exception that leaves the block counts like one raised by a guarded function.
+
+    Entering it raises `DeadlineExceeded` where the deadline passes before the block begins.
+    """
 
     __slots__ = ()
 

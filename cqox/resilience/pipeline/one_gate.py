@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from sys import exception
 from typing import Any
 
-from cqox.errors import DeadlineExceeded
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.attempts import judge_first, repeat_and_settle, repeat_blocking
 from cqox.resilience.pipeline.awaitables import (
@@ -19,9 +18,9 @@ from cqox.resilience.pipeline.awaitables import (
     resume,
     settle_contextual,
 )
-from cqox.resilience.pipeline.permit import Admission, Permit, TimedGrant, fail_permits
+from cqox.resilience.pipeline.permit import Admission, Permit, TimedGrant, fail_permits, time_of_call
 from cqox.resilience.pipeline.plan import Stage, WrapperStage
-from cqox.resilience.runtime.ambient_deadline import PASSES, AmbientDeadline
+from cqox.resilience.runtime.ambient_deadline import PASSES
 from cqox.resilience.runtime.passing import passing
 
 __all__ = ["Call", "bind_one_gate", "bind_one_gate_blocking", "bind_one_gate_call"]
@@ -57,7 +56,7 @@ def bind_one_gate(
                         raise refusal.rejection(now)
                 permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
                 if deadline is not None:
-                    began = _time_of_call(deadline, permit)
+                    began = time_of_call(deadline, permit)
                     left = deadline.at - began
         if retry is not None and events.listeners:
             retry.begin(facts)
@@ -128,7 +127,7 @@ def bind_one_gate_call(stages: Sequence[Stage | WrapperStage]) -> Call | None:
                         raise refusal.rejection(now)
                 permit = gate.admit(deadline) or await gate.admit_waiting(deadline)
                 if deadline is not None:
-                    began = _time_of_call(deadline, permit)
+                    began = time_of_call(deadline, permit)
                     left = deadline.at - began
         if retry is not None and events.listeners:
             retry.begin(facts)
@@ -207,7 +206,7 @@ def bind_one_gate_blocking(
                     if now < refusal.until:
                         raise refusal.rejection(now)
                 permit = gate.admit(deadline) or gate.admit_blocking(deadline)
-                began = 0.0 if deadline is None else _time_of_call(deadline, permit)
+                began = 0.0 if deadline is None else time_of_call(deadline, permit)
         if retry is not None and events.listeners:
             retry.begin(facts)
         try:
@@ -242,15 +241,6 @@ def bind_one_gate_blocking(
         return checked(result, permit, args, kwargs)
 
     return guarded
-
-
-def _time_of_call(deadline: AmbientDeadline, permit: Permit) -> float:
-    """Return the time at which an admitted call is made; where its deadline has passed meanwhile, settle `permit`."""
-    try:
-        return deadline.time_of_call()
-    except DeadlineExceeded as error:
-        permit.fail(error)
-        raise
 
 
 def _permit_of(grant: TimedGrant | None, admitted_at: float) -> Permit:

@@ -21,6 +21,7 @@ __all__ = [
     "TimedGrant",
     "fail_permits",
     "is_timeout_or_cancellation",
+    "time_of_call",
     "time_spent",
 ]
 
@@ -48,6 +49,19 @@ class TimeSpent:
     def is_over(self) -> bool:
         """True once the deadline has passed."""
         return self.deadline.passed(self.deadline.clock())
+
+
+def time_of_call(deadline: AmbientDeadline, permit: "Permit") -> float:
+    """Return the time at which an admitted call is made; where its deadline has passed meanwhile, settle `permit`.
+
+    Raises:
+        DeadlineExceeded: the call must not be made.
+    """
+    try:
+        return deadline.time_of_call()
+    except DeadlineExceeded as error:
+        permit.fail(error)
+        raise
 
 
 def time_spent(

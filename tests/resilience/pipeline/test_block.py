@@ -1,12 +1,16 @@
 """Blocks under guard: `with` and `async with`, nested, interleaved and left in any order."""
 
+from contextlib import ExitStack
+
+import anyio
 import pytest
 
-from cqox.errors import BulkheadFull, CircuitOpen
-from cqox.resilience import CircuitBreaker, CircuitState
+from cqox.errors import BulkheadFull, CircuitOpen, DeadlineExceeded
+from cqox.resilience import CircuitBreaker, CircuitState, Policy, deadline
 from cqox.resilience.limits.bulkhead import Bulkhead
+from cqox.resilience.pipeline.waiter import ThreadWaiter
 from cqox.resilience.testing import FakeClock
-from tests.resilience.conftest import Down
+from tests.resilience.conftest import Down, Run
 
 
 def test_a_block_is_guarded_as_a_function_is(run) -> None:
@@ -64,3 +68,50 @@ def test_blocks_of_generators_may_end_in_any_order(run) -> None:
             await first.__aexit__(None, None, None)
 
     run(main)
+
+
+def test_a_block_whose_deadline_passes_in_a_queue_is_not_run_and_keeps_nothing(run: Run) -> None:
+    async def main() -> None:
+        clock, bulkhead, breaker = FakeClock(), Bulkhead(1, 1), CircuitBreaker("engine", 1)
+
+        async def run_late() -> None:
+            async with bulkhead:
+                await anyio.sleep(1.0)
+                clock.advance(10.0)
+
+        for queued in (bulkhead, Policy("queued", breaker, bulkhead)):
+            ran = False
+            async with anyio.create_task_group() as group:
+                group.start_soon(run_late)
+                await anyio.sleep(0.5)
+                with pytest.raises(DeadlineExceeded) as expired, deadline(5.0, clock=clock):
+                    async with queued:
+                        ran = True
+            assert expired.value.before_call
+            assert not ran
+            assert bulkhead.snapshot().running == 0
+        assert (breaker.state, breaker.snapshot().ignored) == (CircuitState.CLOSED, 1)
+
+    run(main)
+
+
+def test_a_plain_block_whose_deadline_passes_in_a_queue_is_not_run_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, bulkhead, breaker, running = FakeClock(), Bulkhead(1, 1), CircuitBreaker("engine", 1), ExitStack()
+
+    def end_the_other_block_late(waiter: ThreadWaiter, seconds: float) -> bool:
+        clock.advance(10.0)
+        running.close()
+        return waiter.granted
+
+    monkeypatch.setattr(ThreadWaiter, "wait", end_the_other_block_late)
+    for queued in (bulkhead, Policy("queued", breaker, bulkhead)):
+        ran = False
+        running.enter_context(Policy("other", bulkhead))
+        with pytest.raises(DeadlineExceeded) as expired, deadline(5.0, clock=clock), queued:
+            ran = True
+        assert expired.value.before_call
+        assert not ran
+        assert bulkhead.snapshot().running == 0
+    assert (breaker.state, breaker.snapshot().ignored) == (CircuitState.CLOSED, 1)
