@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.access_keys import HOP_KEY, make_key
 from tests.e2e.engines import Engines, engines_in
-from tests.e2e.stack import Stack, build
+from tests.e2e.stack import Stack, build, running_stack
 from tests.servers import Postgres, Redis, running
 
 
@@ -75,3 +76,17 @@ def reference_cases() -> list[dict[str, object]]:
     """The reference cases; none where the data are not there."""
     path = reference_dir() / "reference.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("keyed")
+    (folder / "hop").write_text(HOP_KEY)
+    environment = {"CQOX_HOP_KEY_FILE": str(folder / "hop"), "CQOX_SHARE_LINKS": "on"}
+    with running_stack(folder, CQOX_AUTH="keys", **environment) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def steward(keyed: Stack) -> str:
+    return make_key(keyed, "--tenant", "default", "--role", "steward")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.access_keys import ASKED, HOP_KEY, TABLE, bearer, make_key
 from tests.e2e.stack import Stack, running_stack
-from tests.e2e.test_access import ASKED, HOP_KEY, TABLE, bearer, make_key
 
 
 @pytest.fixture(scope="module")
