@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import Redis, running
 from tests.servers.postgres import Postgres
 
 # A transaction that ends its own backend while it commits, so that no client learns how the commit ended.
@@ -35,3 +36,10 @@ def postgres(adapted_postgres: Postgres) -> Postgres:
     adapted_postgres.execute("TRUNCATE counters, fatal")
     adapted_postgres.execute("INSERT INTO counters VALUES ('a', 0), ('b', 0)")
     return adapted_postgres
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Redis]:
+    """One Redis for the tests of a module."""
+    with running(Redis()) as redis:
+        yield redis

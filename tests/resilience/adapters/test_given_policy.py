@@ -1,7 +1,7 @@
 """Adapters that are given a policy by its name: before it is loaded, after that and across reloads; real libraries."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,16 +169,6 @@ def test_transactions_in_plain_code_take_policies_by_their_names(driver: str, po
 
 class _Deadlock(Exception):
     sqlstate = "40P01"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
 
 
 async def test_commands_of_redis_take_a_policy_by_its_name(server: Redis, file: File) -> None:

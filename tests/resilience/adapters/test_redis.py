@@ -1,6 +1,6 @@
 """The adapter for redis-py on a real Redis, on asyncio and in synchronous code."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,16 +24,6 @@ SOCKET_TIMEOUT = 0.1
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(params=["asyncio", "sync"])

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -77,14 +76,6 @@ async def main():
 
 anyio.run(main, backend=backend)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Redis]:
-    redis = Redis()
-    redis.start()
-    yield redis
-    redis.close()
 
 
 @pytest.mark.parametrize("backends", [("asyncio", "trio"), ("trio", "trio")], ids="-".join)

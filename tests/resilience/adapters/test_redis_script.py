@@ -37,14 +37,6 @@ class Circuit:
         return answer.generation
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Redis]:
-    redis = Redis()
-    redis.start()
-    yield redis
-    redis.close()
-
-
 @pytest.fixture(params=["model", "server"])
 def circuit(request: pytest.FixtureRequest) -> Iterator[Circuit]:
     if request.param == "model":
