@@ -9,14 +9,15 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import trio
 
 from cqox.chaos.experiments.experiment import Fault
 from cqox.chaos.experiments.ownership import Owned
-from cqox.chaos.proxy import Conditions, FaultProxy, HttpFault
+from cqox.chaos.proxy import Conditions, FaultProxy
+from tests.chaos.conditions import network_conditions
 from tests.e2e.stack import Service
 from tests.e2e.test_clock_skew import faked
 from tests.servers.certificates import expired
@@ -111,39 +112,6 @@ async def _paused(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
             system.owned.signal_one(each, signal.SIGCONT)
 
 
-def _conditions(fault: Fault) -> Conditions:
-    given: Mapping[str, Any] = fault.parameters
-    match fault.kind:
-        case "network-delay":
-            return Conditions(latency=given["latency"], jitter=given["jitter"])
-        case "network-loss":
-            return Conditions(stall=given["percent"] / 100)
-        case "network-corrupt":
-            return Conditions(corrupt=given["percent"] / 100)
-        case "network-partition":
-            direction = given["direction"]
-            return Conditions(hold_to=direction in ("to", "both"), hold_from=direction in ("from", "both"))
-        case "network-bandwidth":
-            return Conditions(bytes_per_second=given["bytes_per_second"])
-        case "network-refuse":
-            return Conditions(refuse=True)
-        case "network-reset":
-            return Conditions(reset_after=given["after_bytes"])
-        case "network-slow-read":
-            return Conditions(read_bytes_per_second=given["bytes_per_second"])
-        case "http-abort" | "http-delay" | "http-replace":
-            return Conditions(
-                http=HttpFault(
-                    action=fault.kind.removeprefix("http-"),  # type: ignore[arg-type]
-                    share=given["percent"] / 100,
-                    path=given["path"],
-                    seconds=given.get("latency", 0.0),
-                    status=given.get("status", 503),
-                )
-            )
-    raise NotImplementedError(f"{fault.kind} cannot be made by a proxy: it needs the part packets")
-
-
 @asynccontextmanager
 async def _network(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
     if system.packets is not None and fault.target.name == "gateway->engine":
@@ -152,7 +120,7 @@ async def _network(system: "CqoxSystem", fault: Fault) -> AsyncIterator[None]:
             yield
         system.notes.append(f"Of its packets {system.packets.lost - lost} were lost.")
         return
-    conditions = _conditions(fault)
+    conditions = network_conditions(fault)
     if fault.kind == "network-loss":
         system.notes.append("Lost packets are made by the proxy: what is lost comes a retransmission timeout later.")
     proxies: list[FaultProxy] = _of(fault, system.proxies[fault.target.name])
