@@ -99,7 +99,7 @@ class RetryController(AttemptController):
 
     def pause_blocking(self, seconds: float) -> None:
         """See `AttemptController.pause_blocking`."""
-        if task_or_loop() is not None:
+        if seconds > 0 and task_or_loop() is not None:
             _warn_of_blocked_loop(seconds)
         with self._paused():
             self._retry.clock.sleep(seconds)
@@ -319,7 +319,7 @@ def _warn_of_blocked_loop(seconds: float) -> None:
     if site not in _warned_sites:
         _warned_sites.add(site)
         warnings.warn(
-            f"a retry pauses for {seconds:.2f} s on a thread that runs an event loop, which it blocks: "
+            f"a retry pauses for {seconds:.2g} s on a thread that runs an event loop, which it blocks: "
             "make the function a coroutine function, or call it in a thread",
             RuntimeWarning,
             stacklevel=level,

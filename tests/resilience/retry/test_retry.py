@@ -16,7 +16,7 @@ from cqox.errors import DeadlineExceeded
 from cqox.resilience import Policy, Retry, deadline, exponential_backoff_retry
 from cqox.resilience.retry import attempt_controller
 from cqox.resilience.runtime.call_context import attempt_made, call_key
-from cqox.resilience.testing import FakeClock, Script, capture_events
+from cqox.resilience.testing import FakeClock, Script, capture_events, instant
 from tests.resilience.conftest import Down, World, outcome
 from tests.resilience.retrying import asking, plain
 
@@ -208,7 +208,7 @@ def test_listeners_hear_of_every_attempt() -> None:
 def test_a_pause_on_a_thread_with_a_loop_warns_once_for_each_line(run) -> None:
     async def main() -> None:
         def call() -> object:
-            return plain(base_delay=0.0)[0](Script(Down(), "up").__call__)()
+            return plain(base_delay=1.0)[0](Script(Down(), "up").__call__)()
 
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
@@ -217,6 +217,19 @@ def test_a_pause_on_a_thread_with_a_loop_warns_once_for_each_line(run) -> None:
             await anyio.to_thread.run_sync(call)
         assert [warning.category for warning in seen] == [RuntimeWarning]
         assert seen[0].filename == __file__
+
+    attempt_controller._warned_sites.clear()
+    run(main)
+
+
+def test_a_retry_that_does_not_pause_warns_of_no_blocked_loop(run) -> None:
+    async def main() -> None:
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            plain(base_delay=0.0)[0](Script(Down(), "up").__call__)()
+            with instant():
+                Retry(idempotent=True)(Script(Down(), "up").__call__)()
+        assert seen == []
 
     attempt_controller._warned_sites.clear()
     run(main)
