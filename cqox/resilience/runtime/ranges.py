@@ -65,13 +65,13 @@ def check_seconds(name: str, value: object, *, zero: bool = True, infinite: bool
         allowed += ", and finite"
     given = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise ValueError(f"{allowed}, not {value!r}")
+        raise ValueError(f"{allowed}, {_not(value)}")
     try:
         seconds = float(given)
     except OverflowError:  # an integer beyond all floats
         seconds = math.inf if given > 0 else -math.inf
     if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero) or (math.isinf(seconds) and not infinite):
-        raise ValueError(f"{allowed}, not {value!r}")
+        raise ValueError(f"{allowed}, {_not(value)}")
     return seconds
 
 
@@ -82,7 +82,7 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
         ValueError: it is not an integer, or below `least`.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+        raise ValueError(f"{name} must be an integer of at least {least}, {_not(value)}")
     return value
 
 
@@ -170,5 +170,11 @@ def check_name(value: object) -> str:
         ValueError: it is not a string, or empty.
     """
     if not isinstance(value, str) or not value:
-        raise ValueError(f"name must be a non-empty string, not {value!r}")
+        raise ValueError(f"name must be a non-empty string, {_not(value)}")
     return value
+
+
+def _not(value: object) -> str:
+    """Say what was given instead; a function was most likely decorated with the class of a part."""
+    hint = ": a part has its settings before it decorates, as in @Retry(3)" if inspect.isfunction(value) else ""
+    return f"not {value!r}{hint}"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cqox.resilience import Bulkhead, CircuitBreaker, Hedge, RateLimit, Retry, Timeout, deadline
 from cqox.resilience.runtime.ranges import (
     Listed,
     as_listed,
@@ -115,3 +116,11 @@ def test_a_predicate_is_returned_as_it_is() -> None:
         return False
 
     assert check_exceptions("exceptions", judge) is as_listed(judge) is judge
+
+
+@pytest.mark.parametrize("part", [Retry, Timeout, CircuitBreaker, Bulkhead, RateLimit, Hedge, deadline])
+def test_a_class_that_decorates_a_function_says_that_its_settings_come_first(part: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match=r"not <function later .*>: a part has its settings before it decorates"):
+        part(later)
+    with pytest.raises(ValueError, match=r"not 'x'$|not -1$"):
+        part(-1 if part is CircuitBreaker else "x")
