@@ -28,6 +28,7 @@ class _Declared:
 
     name: str
     original_name: str
+    count: int
     kind: Literal["category"] = "category"
 
 
@@ -56,7 +57,10 @@ def with_categories(
         notes.append(Message("analysis.categorical", columns=listed(used), number=len(used)))
     if idle:
         notes.append(Message("analysis.categorical-without-role", columns=listed(idle)))
-    found = {name: _Declared(name=name, original_name=columns[name].original_name) for name in used}
+    found = {
+        name: _Declared(name=name, original_name=columns[name].original_name, count=columns[name].count)
+        for name in used
+    }
     notes += _suspected(frame, roles, found)
     return {**columns, **found}
 

@@ -71,8 +71,12 @@ def in_place(
     Raises:
         InvalidRequest: the mapping or an option does not fit the table, or needs an upload.
         SourceDown: the table cannot be read.
+        UnusableData: the table has no rows, or values that cannot be computed with.
     """
     with opened_table(place, folder, threads=threads, after_read=after_read, ask=ask) as table:
+        total = table.count()
+        if not total:
+            raise UnusableData(Message("sources.no-rows", table=str(place["table"])), field="table")
         roles, options, notes = _checked(request, table, own=place.get("own") is True)
         table, never = _with_never(table, roles)
         notes += never
@@ -82,7 +86,7 @@ def in_place(
         names = list(dict.fromkeys([*columns_of(roles), *([key] if key else [])]))
         rows, aliases = table.columns(names)
         about = _about(place)
-        if table.count() <= engine_sample.SAMPLE_ROWS:
+        if total <= engine_sample.SAMPLE_ROWS:
             frame, columns = whole_table(table, columns_of(roles))
             opened = _opened(folder, place, roles, options, notes, columns, frame.height)
             yield InPlace(opened=_with(opened, frame), placed=None, notes=(about, *_unsummed(options)))

@@ -91,7 +91,7 @@ def treatment_levels(
     if len(distinct) < 2:
         only = Message("analysis.treatment-without-value", treatment=series.name)
         if distinct:
-            only = Message("analysis.treatment-constant", treatment=series.name, level=str(distinct[0]))
+            only = Message("analysis.treatment-constant", treatment=series.name, level=_text(distinct[0]))
         raise UnusableData(only, field="mapping.treatment")
     is_number = series.dtype.is_numeric()
     whole = is_number and all(float(value).is_integer() for value in distinct[: _MAX_NUMERIC_LEVELS + 1])

@@ -98,7 +98,7 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
     check_scales(frame, roles)
     roles = with_months(frame, roles)
     notes += timing_notes(frame, roles)
-    y = _outcome(frame, roles, notes)
+    y = _outcome(frame, columns, roles, notes)
     levels = _treatment(frame, columns, roles, options)
     notes += levels.notes
     base = _base(frame, columns, roles, y, options, notes)
@@ -119,14 +119,16 @@ def prepare(frame: Rows, columns: Columns, roles: RoleMapping, options: Options)
     return Prepared(contrasts=tuple(contrasts), notes=tuple(notes))
 
 
-def _outcome(frame: Rows, roles: RoleMapping, notes: list[Message]) -> Vector | None:
+def _outcome(frame: Rows, columns: Columns, roles: RoleMapping, notes: list[Message]) -> Vector | None:
     role = next((role for role in ("y", "reward") if role in roles), None)
     if role is None:
         notes.append(Message("analysis.no-outcome-mapped"))
         return None
     series = frame[str(roles[role])]
     y = numeric(series, role=role) if series.dtype.is_numeric() else binary(series, role=role, notes=notes)
-    _refuse_constant(y, series.name)
+    # The rows of the frame may be a sample.
+    described = columns.get(series.name)
+    _refuse_constant(y, series.name, rows=None if described is None else described.count)
     return y
 
 
@@ -273,12 +275,12 @@ def _y_kind(y: Vector) -> Literal["binary", "count", "real"]:
     return "real"
 
 
-def _refuse_constant(values: Vector, name: str) -> None:
+def _refuse_constant(values: Vector, name: str, *, rows: int | None) -> None:
     known = values[~np.isnan(values)]
     if known.size == 0:
         raise UnusableData(Message("analysis.outcome-without-value", outcome=name), field="mapping.y")
     if known.min() == known.max():
         raise UnusableData(
-            Message("analysis.outcome-constant", outcome=name, value=known[0], rows=known.size),
+            Message("analysis.outcome-constant", outcome=name, value=known[0], rows=rows or known.size),
             field="mapping.y",
         )

@@ -43,7 +43,7 @@ _FEW_STRAYS = 0.1
 
 
 class ColumnInfo(Protocol):
-    """The fields of a column description that determine its use."""
+    """The fields of a column description that determine its use; `count` is the number of cells with a value."""
 
     @property
     def name(self) -> str: ...
@@ -53,6 +53,9 @@ class ColumnInfo(Protocol):
 
     @property
     def kind(self) -> Literal["binary", "count", "real", "category", "date", "text", "id"]: ...
+
+    @property
+    def count(self) -> int: ...
 
 
 type Rows = pl.DataFrame | ColumnsOnDisk

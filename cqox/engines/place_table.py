@@ -103,13 +103,15 @@ class PlaceTable:
         """Return what follows `from` to read some columns and the number of the row, and the name of each in it.
 
         Raises:
-            InvalidRequest: a column is of a type that cannot be used.
+            InvalidRequest: a column is of a type that cannot be used, or of none.
         """
         for name in names:
-            if name in self.others:
-                raise InvalidRequest(
-                    Message("sources.unusable-type", column=name, type=self.others[name]), field="mapping"
-                )
+            if name not in self.others:
+                continue
+            refused = Message("sources.unusable-type", column=name, type=self.others[name])
+            if self.others[name] == str(pl.Null):
+                refused = Message("sources.no-value", column=name)
+            raise InvalidRequest(refused, field="mapping")
         aliases = {name: f"v{number}" for number, name in enumerate(names)}
         picked = [f"{self.casts[name]} as {alias}" for name, alias in aliases.items()]
         return f"(select {', '.join([*picked, f'{self.row} as rownumber'])} from {self.raw}) s", aliases

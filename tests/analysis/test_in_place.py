@@ -385,6 +385,28 @@ def test_infinite_values_are_refused_as_those_of_an_upload(
 
 
 @pytest.mark.parametrize("rows", [100, 10_000])
+@pytest.mark.parametrize(
+    ("values", "error", "reason"),
+    [
+        ({"y": [2.5] * 400, "t": [0, 1] * 200}, UnusableData, r"'y' is constant \(2.5 in 400 rows\)"),
+        ({"y": [2.5] * 399 + [None], "t": [0, 1] * 200}, UnusableData, r"constant \(2.5 in 399 rows\)"),
+        ({"y": [1.5, 2.5] * 200, "t": [0.0] * 400}, UnusableData, "'0'"),
+        ({"y": [1.5, 2.5] * 200, "t": [None] * 400}, InvalidRequest, "'t' has no value in any row"),
+        ({"y": pl.Series([], dtype=pl.Float64), "t": pl.Series([], dtype=pl.Int64)}, UnusableData, "'t' has no rows"),
+        ({"y": [], "t": []}, UnusableData, "'t' has no rows"),
+    ],
+)
+def test_what_is_wrong_is_said_of_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, values: dict[str, object], error: type[CqoxError],
+    reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
+    pl.DataFrame(values).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(error, match=reason):
+        in_files(tmp_path, {"y": "y", "treatment": "t"})
+
+
+@pytest.mark.parametrize("rows", [100, 10_000])
 @pytest.mark.parametrize(("kind", "column"), [("date", "day"), ("timestamp", "moment"), ("timestamptz", "zoned")])
 def test_infinite_dates_are_missing_and_those_without_a_year_of_four_digits_are_refused(
     server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kind: str, column: str

@@ -15,6 +15,7 @@ from cqox.errors import InvalidRequest, UnusableData
 class Info:
     name: str
     kind: str = "real"
+    count: int = 0
 
 
 def prepared(frame: pl.DataFrame, roles: dict[str, object], **options: object):

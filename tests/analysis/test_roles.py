@@ -13,6 +13,7 @@ from cqox.errors import InvalidRequest, UnusableData
 class Info:
     name: str
     kind: str = "category"
+    count: int = 0
 
 
 def columns(frame: pl.DataFrame, kind: str = "category") -> dict[str, Info]:
