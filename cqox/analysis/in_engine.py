@@ -128,9 +128,9 @@ class InEngine:
 
     def estimates(
         self, contrast: Contrast, number: int, plan: Plan, chosen: Sequence[Estimator]
-    ) -> tuple[Callable[[Estimator], Estimate], int]:
+    ) -> tuple[Callable[[Estimator], Estimate], int, frozenset[str]]:
         """Return the function that gives the estimate of all rows, or that of the sample with a note on why there is no
-        other; and the number of all rows of the contrast.
+        other; the number of all rows of the contrast; and the estimators whose result the passes over these gave.
 
         Args:
             contrast: the contrast.
@@ -150,14 +150,15 @@ class InEngine:
             )  # fmt: skip
         except NotByMoments as error:
             names = self._asked(chosen, plan, mapped)
-            return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n
+            return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n, frozenset()
         tables = Tables(roles, plan)
         if any(each.family in OVER_TIME and each.name in mapped for each in chosen):
             _count_treated(tables)
         refused = _of_repeated_rows(tables, [each for each in chosen if each.name in mapped])
         names = self._asked(chosen, plan, mapped)
         found = refused | run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
-        return partial(self._estimate, plan, found), roles.source.count()
+        summed = frozenset(name for name, each in found.items() if isinstance(each, Estimate | UnusableData))
+        return partial(self._estimate, plan, found), roles.source.count(), summed
 
     def _asked(self, chosen: Sequence[Estimator], plan: Plan, mapped: Collection[str]) -> list[str]:
         """Return the estimators of which an estimate of all rows is to be tried."""

@@ -102,7 +102,7 @@ class _Clock:
         self.done("sums", passes=self._passes)
 
     def estimated(self, estimate: Estimate, contrast: str | None, planned: int) -> None:
-        """Report an estimate; `result` is the body of its own event."""
+        """Report an estimate, without a time where it has none; `result` is the body of its own event."""
         self._estimates += 1
         numbers = {
             "contrast": contrast,
@@ -120,7 +120,11 @@ class _Clock:
             "done": self._estimates,
             "planned": planned,
         }
-        self.done(f"estimate.{estimate.name}", **numbers, result=result)
+        step = f"estimate.{estimate.name}"
+        if estimate.seconds is None:
+            self._on_step({"step": step, "seconds": None, **numbers, "result": result})
+        else:
+            self.done(step, **numbers, result=result)
 
 
 def analyze(path: Path, request: AnalyzeRequest, *, threads: int, on_step: StepCallback) -> Finished:
@@ -261,16 +265,19 @@ def _judge(
 ) -> ContrastResult:
     plan = Plan(contrast.data, settings)
     estimated: Callable[[Estimator], Estimate] = partial(run, plan=plan)
-    rows = contrast.data.n
+    rows, summed = contrast.data.n, frozenset[str]()
     if placed is not None:
         # Before the primary estimate is chosen: the plan gets panels of all rows, on which the choice depends.
-        estimated, rows = placed.estimates(contrast, number, plan, chosen)
+        estimated, rows, summed = placed.estimates(contrast, number, plan, chosen)
     primary = primary_of(plan, chosen, options)
     clock.done("plan")
     estimates: list[Estimate] = []
     for estimator in chosen:
         began = perf_counter()
-        estimate = finite_estimate(replace(estimated(estimator), seconds=round(perf_counter() - began, 6)))
+        found = estimated(estimator)
+        # Passes over the rows serve several estimates; their time is that of the step `sums`.
+        seconds = None if estimator.name in summed else round(perf_counter() - began, 6)
+        estimate = finite_estimate(replace(found, seconds=seconds))
         estimates.append(estimate)
         clock.estimated(estimate, contrast.label, planned)
     diagnostics = judge.diagnose(plan, estimates, primary=primary, options=options)

@@ -143,7 +143,11 @@ class EstimateReport(AnswerModel):
     n_effective: float | None = None
     diagnostics: Mapping[str, JsonValue] = Field(default_factory=dict)
     warnings: Sequence[str] = ()
-    seconds: float | None = None
+    seconds: float | None = Field(
+        None,
+        description="Time to compute the estimate from rows in memory. Null where passes of an engine over all rows "
+        "gave it: they serve several estimates at once, and their time is `provenance.seconds.sums`.",
+    )
 
 
 class Gate(AnswerModel):

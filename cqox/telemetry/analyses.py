@@ -17,17 +17,16 @@ def measured_steps(report_step: _ReportStep) -> _ReportStep:
 
     def measured(step: Mapping[str, object]) -> None:
         name, seconds = step.get("step"), step.get("seconds")
-        if isinstance(name, str) and isinstance(seconds, float | int):
-            if name.startswith(_ESTIMATE):
-                estimator, status = name.removeprefix(_ESTIMATE), str(step.get("status"))
-                if status == _SKIPPED:
-                    # Most are, at once: their times would be most lines of `/metrics` and say nothing.
-                    metrics.count(metric_definitions.ESTIMATOR_SKIPPED, {"estimator": estimator})
-                else:
-                    labels = {"estimator": estimator, "status": status}
-                    metrics.record(metric_definitions.ESTIMATOR_DURATION, seconds, labels)
-            else:
-                metrics.record(metric_definitions.STEP_DURATION, seconds, {"step": name})
+        if isinstance(name, str) and name.startswith(_ESTIMATE):
+            estimator, status = name.removeprefix(_ESTIMATE), str(step.get("status"))
+            if status == _SKIPPED:
+                # Most are, at once: their times would be most lines of `/metrics` and say nothing.
+                metrics.count(metric_definitions.ESTIMATOR_SKIPPED, {"estimator": estimator})
+            elif isinstance(seconds, float | int):
+                labels = {"estimator": estimator, "status": status}
+                metrics.record(metric_definitions.ESTIMATOR_DURATION, seconds, labels)
+        elif isinstance(name, str) and isinstance(seconds, float | int):
+            metrics.record(metric_definitions.STEP_DURATION, seconds, {"step": name})
         report_step(step)
 
     return measured

@@ -34,10 +34,10 @@ def step_spans(traceparent: object, send: Send, *, now_ns: Callable[[], int] = t
 
     def step(body: Mapping[str, object]) -> None:
         name, seconds = body.get("step"), body.get("seconds")
-        if not isinstance(name, str) or not isinstance(seconds, float | int):
-            return
-        if body.get("status") == "skipped":
+        if isinstance(name, str) and body.get("status") == "skipped":
             skipped.append(name.removeprefix(_ESTIMATE))
+            return
+        if not isinstance(name, str) or not isinstance(seconds, float | int):
             return
         end = now_ns()
         if skipped and not name.startswith(_ESTIMATE):

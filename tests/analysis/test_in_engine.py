@@ -381,3 +381,19 @@ def test_a_reason_that_no_row_could_change_names_no_sample(
     assert reason.startswith(english)
     assert japanese in reason.in_language("ja")
     assert "標本" not in reason.in_language("ja")
+
+
+def test_an_estimate_by_sums_has_no_time_of_its_own(table: Path) -> None:
+    steps: list[dict[str, object]] = []
+    options = {"engine": "duckdb", "estimators": ["ols_adjustment", "propensity_strata"]}
+    asked = parse_model(AnalyzeRequest, {"dataset_id": "d", "mapping": MAPPINGS["rows"], "options": options})
+    found = analyze(table, asked, threads=1, on_step=lambda step: steps.append(dict(step)))
+    summed, in_memory = found.report["estimates"]
+    assert not sampled(summed)
+    assert summed["seconds"] is None
+    assert in_memory["seconds"] > 0
+    assert {"sums", "estimate.propensity_strata"} < found.seconds.keys()
+    assert "estimate.ols_adjustment" not in found.seconds
+    times = {step["step"]: step["seconds"] for step in steps}
+    assert times["estimate.ols_adjustment"] is None
+    assert times["estimate.propensity_strata"] > 0

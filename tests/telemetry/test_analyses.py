@@ -23,6 +23,12 @@ def test_an_estimator_that_was_skipped_is_counted_and_not_timed(measured: Measur
     assert measured.values == [("cqox.estimator.skipped", 1, {"estimator": "aipw"})]
 
 
+def test_an_estimate_by_sums_is_not_timed_and_one_that_they_refuse_is_counted(measured: Measured) -> None:
+    for status in ("ok", "warning", "skipped"):
+        measured_steps(lambda step: None)({"step": "estimate.aipw", "seconds": None, "status": status})
+    assert measured.values == [("cqox.estimator.skipped", 1, {"estimator": "aipw"})]
+
+
 def test_a_step_without_a_name_or_a_duration_is_passed_on_alone(measured: Measured) -> None:
     passed: list[object] = []
     steps: list[dict[str, object]] = [{}, {"step": "read"}, {"step": "read", "seconds": "2"}, {"seconds": 1.0}]
