@@ -21,6 +21,7 @@ from cqox.analysis.own_columns import OwnColumns, free_name
 from cqox.analysis.prepare import Contrast, prepare
 from cqox.analysis.ranges import refuse_out_of_range
 from cqox.analysis.row_keys import KEY, KeyFile, key_column, key_files, write_keys
+from cqox.contract import Options
 from cqox.contract.messages import Message, of
 from cqox.datasets import ColumnsOnDisk
 from cqox.diagnostics.effect import OVER_TIME, treated_rows_of
@@ -48,6 +49,8 @@ CELLS_IN_MEMORY = 150_000_000
 _MEMORY_BYTES = 2**29
 _TREATMENTS = ("treatment", "dose", "instrument")
 """Roles on which it depends what is compared."""
+_WITH_INDICATORS = ("covariates", "propensity_covariates")
+"""Roles whose missing values `options.missing` is about."""
 _ONE_ROW_PER_CELL = ("did_2x2_block", "twfe")
 """Estimators of units with one row in each period."""
 _NUMBER = "file_row_number"
@@ -142,7 +145,7 @@ class InEngine:
         here = self.opened
         try:
             roles = encoded(
-                self.source, self.frame, here.columns, here.roles, here.options, contrast=number,
+                self.source, self.frame, here.columns, here.roles, self._options(), contrast=number,
                 fold_key=self.fold_key, units_repeat=self._units_repeat(),
                 amount=contrast.data.treatment_kind == "continuous",
                 beyond={name for name, column in here.columns.items() if column.distinct > MAX_LEVELS},
@@ -159,6 +162,14 @@ class InEngine:
         found = refused | run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
         summed = frozenset(name for name, each in found.items() if isinstance(each, Estimate | UnusableData))
         return partial(self._estimate, plan, found), roles.source.count(), summed
+
+    def _options(self) -> Options:
+        """Return the options, without indicators of missing values where no covariate has one."""
+        here = self.opened
+        names = [name for role in _WITH_INDICATORS for name in names_in(here.roles.get(role, ()))]
+        if any(here.columns[name].missing for name in names):
+            return here.options
+        return here.options.model_copy(update={"missing": "listwise"})
 
     def _asked(self, chosen: Sequence[Estimator], plan: Plan, mapped: Collection[str]) -> list[str]:
         """Return the estimators of which an estimate of all rows is to be tried."""

@@ -397,3 +397,28 @@ def test_an_estimate_by_sums_has_no_time_of_its_own(table: Path) -> None:
     times = {step["step"]: step["seconds"] for step in steps}
     assert times["estimate.ols_adjustment"] is None
     assert times["estimate.propensity_strata"] > 0
+
+
+@pytest.mark.parametrize("roles", [{}, {"covariates": ["x0", "region"]}, {"propensity_covariates": ["x0"]}])
+def test_indicators_of_missing_values_change_nothing_where_no_covariate_has_a_gap(
+    table: Path, roles: dict[str, object]
+) -> None:
+    mapping = {"y": "y", "treatment": "t", **roles}
+    names = ["difference_in_means", "ols_adjustment", "ipw_ate"]
+    memory, engine = both(table, mapping, missing="indicator", estimators=names)
+    assert not [each for each in engine.report["estimates"] if sampled(each)]
+    ours, theirs = (
+        {each["name"]: each["estimate"] or each["reason"] for each in found.report["estimates"]}
+        for found in (engine, memory)
+    )
+    assert isinstance(ours["difference_in_means"], float)
+    for name, found in ours.items():
+        expected = theirs[name]
+        assert found == (pytest.approx(expected, rel=1e-8) if isinstance(expected, float) else expected)
+
+
+@pytest.mark.parametrize("role", ["covariates", "propensity_covariates"])
+def test_indicators_of_missing_values_leave_a_covariate_with_gaps_to_the_sample(table: Path, role: str) -> None:
+    mapping = {"y": "y", "treatment": "t", role: ["x1"]}
+    found = run(table, mapping, engine="duckdb", missing="indicator", estimators=["difference_in_means"])
+    assert "a covariate has missing values" in sampled(found.report["estimates"][0])[0]
