@@ -21,6 +21,7 @@ from cqox.estimators.numerics.folds import fold_codes
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram
 from cqox.estimators.numerics.logit import Logit, cross_fit_logit, fit_logit, fit_logits
+from cqox.estimators.numerics.logit_without import cross_fit_without
 from cqox.estimators.numerics.portable_folds import hash_keys, portable_folds
 from cqox.estimators.sample import Sample, complete_rows, is_mapped, role_arrays
 
@@ -244,6 +245,10 @@ class Plan:
 
     def _out_of_fold(self, logit: Logit, split: int) -> Vector:
         return cross_fit_logit(logit, self.treated(logit.frame.sample), *self._left_out(logit.frame, split))
+
+    def out_of_fold_without(self, logit: Logit, split: int, omitted: Sequence[int]) -> Matrix:
+        """Return `out_of_fold` by (omitted, n) logits without each of some variables of the frame of a logit."""
+        return cross_fit_without(logit, self.treated(logit.frame.sample), *self._left_out(logit.frame, split), omitted)
 
     def _left_out(self, frame: Frame, split: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """Return the (n,) fold of each row, and (folds, k, k) cross-products of the covariates within each."""

@@ -22,10 +22,10 @@ from cqox.estimators.data import Data, Matrix, Vector
 from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.nuisance.cross_fitting import INFLUENCE
 from cqox.estimators.numerics.frame import Frame
-from cqox.estimators.numerics.gram import solve_each
+from cqox.estimators.numerics.gram import independent_each, solve_each
 from cqox.estimators.numerics.quantiles import critical_value
 from cqox.estimators.plan import Plan
-from cqox.estimators.sensitivity.short_models import MODELS, Short, sample_frame, splits
+from cqox.estimators.sensitivity.short_models import MODELS, Short, interactive_without, sample_frame, splits
 from cqox.estimators.sensitivity.unmeasured_confounding import variance_shares
 
 __all__ = ["MODELS", "Gain", "OmittedVariables", "bounds", "gains", "omitted_variables"]
@@ -192,7 +192,8 @@ def _line(short: Short, uncertainty_of: Callable[[Vector], Uncertainty]) -> _Lin
 def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
     """Return the bias from omitting each of the strongest covariates, the strongest first.
 
-    The partially linear model leaves one out by algebra on cross-products; the interactive ones are fitted again.
+    The partially linear model leaves one out by algebra on cross-products; the interactive ones are fitted again,
+    all at once where every covariate is in use.
 
     Args:
         plan: the request's plan.
@@ -214,6 +215,10 @@ def gains(plan: Plan, name: str, *, most: int = 10) -> tuple[Gain, ...]:
         each_left_out = np.stack([np.delete(x, column) for column in chosen])
         by_split = [_of_products(plan, frame, split, each_left_out) for split in looked_at]
         shorts = [list(fits) for fits in zip(*by_split, strict=True)]
+    elif _all_in_use(plan, frame):
+        long = _fits(plan, name)
+        by_model = np.stack([interactive_without(plan, name, split, chosen) for split in looked_at], axis=1)
+        shorts = [[(e, s, v) for e, s, v in fits] for fits in by_model.tolist()]
     else:
         long = _fits(_cut(plan, frame, None), name)
         shorts = [_fits(_cut(plan, frame, column), name) for column in chosen]
@@ -277,6 +282,16 @@ def _of_products(plan: Plan, frame: Frame, split: int, regressors: NDArray[np.in
 def _fits(plan: Plan, name: str) -> list[_Fit]:
     found = [MODELS[name](plan, split) for split in splits(plan)]
     return [(each.estimate, each.outcome, each.riesz) for each in found]
+
+
+def _all_in_use(plan: Plan, frame: Frame) -> bool:
+    """Return whether no model leaves a covariate out as collinear, which would take the place of an omitted one."""
+    logit = plan.propensity(frame.sample).logit
+    if frame.dropped or logit is None:
+        return not frame.dropped
+    k = logit.frame.at["x"].stop
+    within = (plan.blocks(logit.frame, split)[0].sum(axis=1)[:, :k, :k] for split in splits(plan))
+    return not logit.frame.dropped and all(independent_each(each.sum(axis=0) - each).all() for each in within)
 
 
 def _cut(plan: Plan, frame: Frame, column: int | None) -> Plan:

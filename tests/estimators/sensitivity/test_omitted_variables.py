@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +6,9 @@ import pytest
 
 from cqox.errors import UnusableData
 from cqox.estimators import Data, Plan, Settings, catalog, run
+from cqox.estimators.sensitivity import omitted_variables as omitted_variables_of
 from cqox.estimators.sensitivity.omitted_variables import MODELS, bounds, gains, omitted_variables
+from cqox.estimators.sensitivity.short_models import interactive_without
 from tests.estimators.designs import cross_section
 from tests.validation import Validated, half_width, record
 
@@ -82,6 +85,65 @@ def test_gains_of_covariates_equal_doubleml_without_them(name: str):
         assert gain.treatment == pytest.approx(reported["cf_d"], rel=1e-6, abs=1e-9)
         assert gain.change == pytest.approx(reported["delta_theta"], rel=1e-6)
         assert gain.adversity == pytest.approx(reported["rho"], rel=1e-6)
+
+
+def other_propensity(data: Data) -> Data:
+    """The data with a covariate of the outcome only and one of the treatment only."""
+    own = np.column_stack([data.covariates[:, 1:], np.random.default_rng(1).standard_normal(data.n)])
+    names = {**data.names, "covariates": ("a", "b", "c", "d"), "propensity_covariates": ("b", "c", "d", "e")}
+    return replace(data, propensity_covariates=own, names=names)
+
+
+def with_missing(data: Data) -> Data:
+    x = data.covariates.copy()
+    x[::9, 2] = np.nan
+    return replace(data, covariates=x, propensity_covariates=x)
+
+
+def with_known(data: Data) -> Data:
+    return replace(data, pscore=np.random.default_rng(2).uniform(0.2, 0.8, data.n))
+
+
+def constant_outside_a_fold(data: Data) -> Data:
+    """The data with one more covariate, which varies in one fold only."""
+    folds = Plan(data, Settings()).folds()
+    x = np.column_stack([data.covariates, np.where(folds == 2, np.random.default_rng(3).standard_normal(data.n), 0.0)])
+    names = {**data.names, "covariates": tuple("abcde"), "propensity_covariates": tuple("abcde")}
+    return replace(data, covariates=x, propensity_covariates=x, names=names)
+
+
+def twice_the_same(data: Data) -> Data:
+    x = np.column_stack([data.covariates, data.covariates[:, 0] * 2 + data.covariates[:, 1]])
+    names = {**data.names, "covariates": tuple("abcde"), "propensity_covariates": tuple("abcde")}
+    return replace(data, covariates=x, propensity_covariates=x, names=names)
+
+
+@pytest.mark.parametrize("name", ["dml_irm_ate", "dml_irm_att"])
+@pytest.mark.parametrize(
+    ("of", "at_once"),
+    [
+        (lambda data: data, True),
+        (other_propensity, True),
+        (with_missing, True),
+        (with_known, True),
+        (constant_outside_a_fold, False),
+        (twice_the_same, False),
+    ],
+)
+def test_fits_at_once_are_those_of_data_without_the_covariate(
+    monkeypatch: pytest.MonkeyPatch, of: Callable[[Data], Data], name: str, at_once: bool
+):
+    data, settings = of(cross_section(n=700)), Settings(repetitions=2)
+    calls = []
+    monkeypatch.setattr(omitted_variables_of, "interactive_without",
+                        lambda *of_fits: calls.append(1) or interactive_without(*of_fits))  # fmt: skip
+    found = gains(Plan(data, settings), name, most=4)
+    assert bool(calls) == at_once
+    monkeypatch.setattr(omitted_variables_of, "_all_in_use", lambda *_: False)
+    for one, other in zip(found, gains(Plan(data, settings), name, most=4), strict=True):
+        assert one.label == other.label
+        for field in ("outcome", "treatment", "adversity", "change"):
+            assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-7, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", MODELS)
