@@ -1,7 +1,8 @@
 """Nearest-neighbour search with ties, among the rows of an arm: on the line and in space.
 
 On the line the neighbours of a score are a contiguous range of the sorted rows, so that sums over them are differences
-of cumulative sums. In space, rows with equal coordinates form a cell, and a k-d tree of the cells finds the nearest.
+of cumulative sums. In space, rows with equal coordinates form a cell, and a k-d tree of the cells, or a matrix product,
+finds the nearest.
 Either search returns `Neighbors`: sums over each row's neighbours, and their transpose.
 """
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.numerics.array_store import drop_pages, empty, spill
+from cqox.estimators.numerics.nearest_by_products import nearest_by_products, worthwhile
 from cqox.estimators.numerics.ties import TIE
 
 if TYPE_CHECKING:
@@ -347,11 +349,14 @@ class Space:
 
     def _near(self, places: Matrix, target: Arm, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return lengths and members of the lists of nearest cells of some positions."""
-        cells, tree = self._places(target), self._tree(target)
+        cells = self._places(target)
         size = len(cells.sizes)
         wide = min(least + _SPARE, size)
-        found = tree.query(places, k=np.arange(1, wide + 1), workers=self._threads)
-        distances, nearest = np.asarray(found[0]), np.asarray(found[1])
+        if worthwhile(cells.places, wide):
+            distances, nearest = nearest_by_products(places, cells.places, wide)
+        else:
+            found = self._tree(target).query(places, k=np.arange(1, wide + 1), workers=self._threads)
+            distances, nearest = np.asarray(found[0]), np.asarray(found[1])
         enough = np.cumsum(cells.sizes[nearest], axis=1) >= least
         enough[:, -1] = True
         reach = distances[np.arange(len(places)), enough.argmax(axis=1)] * (1 + _NEAR) + _NEAR
@@ -360,7 +365,9 @@ class Space:
         wider = np.flatnonzero(inside[:, -1]) if wide < size else np.empty(0, dtype=np.intp)
         if not len(wider):
             return lengths, nearest[inside]
-        balls = tree.query_ball_point(places[wider], reach[wider], workers=self._threads, return_sorted=True)
+        balls = self._tree(target).query_ball_point(
+            places[wider], reach[wider], workers=self._threads, return_sorted=True
+        )
         lists = np.split(nearest[inside], np.cumsum(lengths)[:-1])
         for place, ball in zip(wider.tolist(), balls, strict=True):
             lists[place] = np.asarray(ball, dtype=np.intp)
