@@ -1,4 +1,4 @@
-"""The data files of one snapshot of an Iceberg table, from the manifests that its metadata name."""
+"""The files of one snapshot of an Iceberg table, from the manifests that its metadata name."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,7 +10,14 @@ from pyiceberg.avro.file import AvroFile
 from pyiceberg.exceptions import ResolveError
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
 from pyiceberg.manifest import DataFile as Entry
-from pyiceberg.manifest import DataFileContent, FileFormat, ManifestContent, ManifestFile, read_manifest_list
+from pyiceberg.manifest import (
+    DataFileContent,
+    FileFormat,
+    ManifestContent,
+    ManifestEntry,
+    ManifestFile,
+    read_manifest_list,
+)
 from pyiceberg.typedef import Record
 from zstandard import ZstdError
 
@@ -19,7 +26,7 @@ from cqox.contract.messages import Message
 from cqox.errors import SourceDown, UnusableData
 from cqox.sources import IcebergTable
 
-__all__ = ["DataFile", "data_files"]
+__all__ = ["DataFile", "DeleteFile", "SnapshotFiles", "snapshot_files"]
 
 _MOST_BYTES = 2**28
 _MOST_FILES = 100_000
@@ -35,33 +42,71 @@ class DataFile:
     """One file of a snapshot.
 
     Attributes:
-        path: in the folder of the table.
+        path: in the folder of the table, without links.
+        named: as the metadata have it.
         specification: the number of the partition specification that it was written with.
+        sequence: the number of the write that has added it.
     """
 
     path: Path
+    named: Path
     specification: int
+    sequence: int
 
 
-def data_files(table: IcebergTable) -> list[DataFile]:
-    """Return the data files of a snapshot, in the order of its manifests.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteFile:
+    """A file of paths and positions of rows that are deleted, in data files of the same or an earlier write.
+
+    Attributes:
+        path: in the folder of the table, without links.
+        rows: the number of positions.
+        sequence: the number of the write that has added it.
+    """
+
+    path: Path
+    rows: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFiles:
+    """The files of a snapshot, in the order of its manifests."""
+
+    data: tuple[DataFile, ...]
+    deletes: tuple[DeleteFile, ...]
+
+
+def snapshot_files(table: IcebergTable) -> SnapshotFiles:
+    """Return the files of a snapshot.
 
     Raises:
         SourceDown: a manifest or a file is not there any more, or is not what the metadata say.
-        UnusableData: rows were deleted without writing their files again, a file is encrypted or no Parquet, or is not
-            in the folder of the table.
+        UnusableData: rows were deleted by their values, a file is encrypted or no Parquet, or is not in the folder of
+            the table.
     """
-    found: list[DataFile] = []
+    data: list[DataFile] = []
+    deletes: list[DeleteFile] = []
     for manifest in _manifests(table):
         for entry in _entries(table, manifest):
-            if manifest.content != ManifestContent.DATA or entry.content != DataFileContent.DATA:
-                raise _deletes(table, entry)
-            found.append(DataFile(path=_data_file(table, entry), specification=manifest.partition_spec_id))
-            if len(found) > _MOST_FILES:
+            file, sequence = entry.data_file, entry.sequence_number
+            if sequence is None:
+                raise _malformed(manifest.manifest_path, "a file without a sequence number")
+            if manifest.content == ManifestContent.DATA and file.content == DataFileContent.DATA:
+                found, named = _file(table, file), table.named(file.file_path)
+                data.append(
+                    DataFile(path=found, named=named, specification=manifest.partition_spec_id, sequence=sequence)
+                )
+            elif manifest.content == ManifestContent.DELETES and file.content == DataFileContent.POSITION_DELETES:
+                deletes.append(DeleteFile(path=_file(table, file), rows=file.record_count, sequence=sequence))
+            else:
+                raise _deletes(table, file)
+            if len(data) + len(deletes) > _MOST_FILES:
                 raise _unsupported(table, f"more than {_MOST_FILES} files")
-    if len({each.path for each in found}) < len(found):
-        raise _malformed(table.manifests, "a file twice")
-    return found
+    for paths in ([each.path for each in data], [each.path for each in deletes]):
+        if len(set(paths)) < len(paths):
+            raise _malformed(table.manifests, "a file twice")
+    return SnapshotFiles(data=tuple(data), deletes=tuple(deletes))
 
 
 class _Folder(FileIO):
@@ -123,7 +168,7 @@ def _manifests(table: IcebergTable) -> Sequence[ManifestFile]:
         raise _malformed(table.manifests, type(error).__name__) from error
 
 
-def _entries(table: IcebergTable, manifest: ManifestFile) -> Sequence[Entry]:
+def _entries(table: IcebergTable, manifest: ManifestFile) -> Sequence[ManifestEntry]:
     """Return what a manifest says of the files that are part of the snapshot."""
     address = manifest.manifest_path
     _check_plain(table, manifest.key_metadata)
@@ -133,12 +178,12 @@ def _entries(table: IcebergTable, manifest: ManifestFile) -> Sequence[Entry]:
         raise _malformed(address, f"{len(file)} bytes, and not {manifest.manifest_length}")
     try:
         file.check_whole()
-        return [entry.data_file for entry in manifest.fetch_manifest_entry(folder)]
+        return manifest.fetch_manifest_entry(folder)
     except _DAMAGED as error:
         raise _malformed(address, type(error).__name__) from error
 
 
-def _data_file(table: IcebergTable, entry: Entry) -> Path:
+def _file(table: IcebergTable, entry: Entry) -> Path:
     _check_plain(table, entry.key_metadata)
     if entry.file_format != FileFormat.PARQUET:
         raise _unsupported(table, f"files of the format {entry.file_format.value}")

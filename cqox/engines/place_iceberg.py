@@ -12,7 +12,8 @@ import numpy as np
 
 from cqox.contract.messages import Message
 from cqox.engines.duckdb_engine import DuckDBEngine
-from cqox.engines.iceberg_files import DataFile
+from cqox.engines.iceberg_deletes import find_deleted
+from cqox.engines.iceberg_files import DataFile, SnapshotFiles
 from cqox.engines.place_table import DUCKDB_CASTS, Kind, PlaceTable, read_numbered, words_of
 from cqox.errors import UnusableData
 from cqox.sources import IcebergField, IcebergTable
@@ -37,25 +38,25 @@ _STORED: Mapping[str, tuple[Kind, str, frozenset[str]]] = {
 _OF_DECIMALS = frozenset({"INT32", "INT64", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"})
 
 
-def iceberg_place_table(table: IcebergTable, files: Sequence[DataFile], engine: DuckDBEngine) -> PlaceTable:
+def iceberg_place_table(table: IcebergTable, files: SnapshotFiles, engine: DuckDBEngine) -> PlaceTable:
     """Return one snapshot of an Iceberg table.
 
     Args:
         table: the snapshot.
-        files: its files, at least one.
+        files: its files, of data at least one.
         engine: reads them.
 
     Raises:
-        UnusableData: a file does not have the columns of the table by their numbers and types.
-        SourceDown: a file is not there any more.
+        UnusableData: a file does not have the columns of the table by their numbers and types, or all rows are deleted.
+        SourceDown: a file is not there any more, or is not what the metadata say.
     """
-    paths = [each.path for each in files]
+    paths = [each.path for each in files.data]
     usable = {each.name: (each, found) for each in table.fields if (found := _stored(each.type)) is not None}
     if not usable:
         raise UnusableData(
             Message("sources.iceberg-unsupported", table=table.folder.name, what="its types"), field="table"
         )
-    heights = _heights(table, engine, files, {each.identity: (each, found) for each, found in usable.values()})
+    heights = _heights(table, engine, files.data, {each.identity: (each, found) for each, found in usable.values()})
     # Under names of their own, no column has one of those that the engine has for itself.
     aliases = {name: f"c{place}" for place, name in enumerate(usable)}
     columns = {each.identity: (aliases[name], found[1]) for name, (each, found) in usable.items()}
@@ -64,7 +65,14 @@ def iceberg_place_table(table: IcebergTable, files: Sequence[DataFile], engine: 
     casts = {name: DUCKDB_CASTS[kind].format(aliases[name]) for name, kind in kinds.items()}
     starts = np.cumsum([0, *heights[:-1]]).tolist()
     row = f"list_extract([{', '.join(map(str, starts))}], cast(file_index as bigint) + 1) + file_row_number"
-    return PlaceTable(
+    if files.deletes:
+        find_deleted(table, files.deletes, files.data, heights, starts, engine)
+        # Numbers of rows stay those in the files, with gaps.
+        raw, row = (
+            f"(select r.* from (select *, {row} as place from {raw}) r anti join deleted d on place = n)",
+            "place",
+        )
+    opened = PlaceTable(
         engine=engine,
         raw=raw,
         kinds=kinds,
@@ -75,6 +83,9 @@ def iceberg_place_table(table: IcebergTable, files: Sequence[DataFile], engine: 
         words=partial(words_of, engine),
         read=partial(read_numbered, engine, raw, row, casts, kinds),
     )
+    if files.deletes and not opened.count():
+        raise UnusableData(Message("sources.iceberg-empty", table=table.folder.name), field="table")
+    return opened
 
 
 type _Stored = tuple[Kind, str, frozenset[str]]

@@ -77,16 +77,16 @@ def _iceberg(
     place: Mapping[str, object], folder: Path, *, threads: int, after_read: Callable[[], None]
 ) -> Iterator[PlaceTable]:
     # They need pyiceberg, which is an extra.
-    from cqox.engines.iceberg_files import data_files
+    from cqox.engines.iceberg_files import snapshot_files
     from cqox.engines.place_iceberg import iceberg_place_table
 
     paths: Sequence[Path] = ()
     try:
         snapshot = iceberg_table(Path(str(place["folder"])), str(place["snapshot"]))
-        files = data_files(snapshot)
-        if not files:
+        files = snapshot_files(snapshot)
+        if not files.data:
             raise UnusableData(Message("sources.iceberg-empty", table=snapshot.folder.name), field="table")
-        paths = [each.path for each in files]
+        paths = [*(each.path for each in files.data), *(each.path for each in files.deletes)]
         engine = DuckDBEngine.opened(
             memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=paths, after_read=after_read
         )

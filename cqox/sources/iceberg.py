@@ -73,9 +73,14 @@ class IcebergTable:
             UnusableData: it is not in the folder.
             SourceDown: it is not there.
         """
-        return _inside(self.folder, self._path(address), shown=address.rpartition("/")[2])
+        return _inside(self.folder, self.named(address), shown=address.rpartition("/")[2])
 
-    def _path(self, address: str) -> Path:
+    def named(self, address: str) -> Path:
+        """Return where a file is that the metadata name, with the folder in the place of its former ones.
+
+        Raises:
+            UnusableData: it is not on this machine.
+        """
         plain, location = _plain(address), _plain(self.location).rstrip("/")
         if plain.startswith(f"{location}/"):
             return self.folder / plain[len(location) :].lstrip("/")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.table import StaticTable
 
-from cqox.engines.iceberg_files import data_files
+from cqox.engines.iceberg_files import snapshot_files
 from cqox.errors import SourceDown, UnusableData
 from cqox.sources import iceberg_table
 from tests.sources.iceberg_tables import changed, folder_of, metadata_file, rows, written
@@ -19,7 +19,7 @@ def test_files_are_those_that_pyiceberg_lists(tmp_path: Path) -> None:
     table = written(tmp_path, *(rows(float(number)) for number in range(12)))
     table.delete("y = 3")
     planned = StaticTable.from_metadata(str(metadata_file(table))).scan().plan_files()
-    found = [each.path.as_uri() for each in data_files(iceberg_table(folder_of(table)))]
+    found = [each.path.as_uri() for each in snapshot_files(iceberg_table(folder_of(table))).data]
     assert sorted(found) == sorted(each.file.file_path for each in planned)
 
 
@@ -42,9 +42,9 @@ def test_a_manifest_that_is_cut_is_named_and_never_read_in_part(tmp_path: Path) 
         for size in sorted(sizes):
             file.write_bytes(content[:size])
             with pytest.raises(SourceDown, match=re.escape(f"'{file.name}' (")):
-                data_files(snapshot)
+                snapshot_files(snapshot)
         file.write_bytes(content)
-    assert len(data_files(snapshot)) == 2
+    assert len(snapshot_files(snapshot).data) == 2
 
 
 def test_a_manifest_with_other_bytes_is_an_error_or_as_it_was(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_manifest_with_other_bytes_is_an_error_or_as_it_was(tmp_path: Path) ->
             changed_bytes[random.integers(len(content))] ^= 1 << int(random.integers(8))
             file.write_bytes(changed_bytes)
             try:
-                assert len(data_files(snapshot)) <= 2
+                assert len(snapshot_files(snapshot).data) <= 2
             except (SourceDown, UnusableData):
                 failed += 1
         file.write_bytes(content)
@@ -78,13 +78,13 @@ def test_a_manifest_that_names_a_file_outside_reads_nothing_of_it(tmp_path: Path
     file = metadata_file(table)
     before = file.read_text()
     with pytest.raises(UnusableData, match=r"'outside\.parquet', which is not in the folder"):
-        data_files(iceberg_table(changed(table, named)))
+        snapshot_files(iceberg_table(changed(table, named)))
     file.write_text(before)
     (data,) = (folder / "data").glob("*.parquet")
     data.rename(outside)
     data.symlink_to(outside)
     with pytest.raises(UnusableData, match="which is not in the folder"):
-        data_files(iceberg_table(folder))
+        snapshot_files(iceberg_table(folder))
 
 
 def test_a_manifest_that_is_gone_is_named(tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_a_manifest_that_is_gone_is_named(tmp_path: Path) -> None:
     for file in sorted(_manifests(folder), key=lambda file: file.name.startswith("snap-")):
         file.unlink()
         with pytest.raises(SourceDown, match=f"'{file.name}' of the Iceberg table 'visits' is not there"):
-            data_files(iceberg_table(folder))
+            snapshot_files(iceberg_table(folder))

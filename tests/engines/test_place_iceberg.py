@@ -19,7 +19,7 @@ from pyiceberg.table import StaticTable, Table
 from pyiceberg.transforms import BucketTransform, IdentityTransform
 from pyiceberg.types import DecimalType, DoubleType, LongType
 
-from cqox.engines.iceberg_files import data_files
+from cqox.engines.iceberg_files import snapshot_files
 from cqox.engines.place_opening import opened_table
 from cqox.engines.place_table import PlaceTable
 from cqox.errors import SourceDown, UnreadableFile, UnusableData
@@ -198,7 +198,7 @@ def test_values_of_partitions_are_in_the_files(tmp_path: Path, version: str) -> 
         update.remove_field("w").add_field("y", IdentityTransform(), "y_plain")
     table.append(rows(6.0, word="z"))
     assert_read(table)
-    assert {each.specification for each in data_files(iceberg_table(folder_of(table)))} == {0, 1, 2}
+    assert {each.specification for each in snapshot_files(iceberg_table(folder_of(table))).data} == {0, 1, 2}
 
 
 def test_uuids_are_words(tmp_path: Path) -> None:
@@ -207,10 +207,9 @@ def test_uuids_are_words(tmp_path: Path) -> None:
         assert found.read(None, ["u"])["u"].to_list() == [str(uuid.UUID(int=5))]
 
 
-@pytest.mark.parametrize("content", [DataFileContent.POSITION_DELETES, DataFileContent.EQUALITY_DELETES])
-def test_lists_of_deleted_rows_are_refused(tmp_path: Path, content: DataFileContent) -> None:
+def test_rows_that_are_deleted_by_their_values_are_refused(tmp_path: Path) -> None:
     table = written(tmp_path, rows(1.0))
-    with_deletes(table, content)
+    with_deletes(table, DataFileContent.EQUALITY_DELETES)
     with (
         pytest.raises(UnusableData, match=r"'visits' were deleted by the file 'deletes\.parquet'.*rewrite_data_files"),
         opened(folder_of(table)),
@@ -334,7 +333,7 @@ def _resized(table: Table, file: Path) -> None:
     """Fill a shorter file to its former size: Parquet has its footer at the end."""
     snapshot = iceberg_table(folder_of(table))
     with pytest.raises(SourceDown, match="bytes, and not") as raised:
-        data_files(snapshot)
+        snapshot_files(snapshot)
     wanted = int(str(raised.value).split("and not ")[1].split(")")[0])
     content = file.read_bytes()
     assert len(content) <= wanted

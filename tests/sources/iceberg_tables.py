@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.manifest import (
     DataFile,
@@ -23,7 +24,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.types import NestedField, StringType
 
-__all__ = ["catalog", "changed", "folder_of", "metadata_file", "rows", "with_deletes", "written"]
+__all__ = ["catalog", "changed", "folder_of", "metadata_file", "positions", "rows", "with_deletes", "written"]
 
 
 def catalog(folder: Path) -> SqlCatalog:
@@ -72,28 +73,67 @@ class _Deletes(ManifestWriterV2):
         return ManifestContent.DELETES
 
 
-def with_deletes(table: Table, content: DataFileContent) -> None:
-    """Add a file of deleted rows to the current snapshot, as writers that merge on read do."""
+def positions(*rows: tuple[str | None, int | None]) -> pa.Table:
+    """Return what a file of deleted rows has: addresses of data files, and positions in them."""
+    schema = pa.schema(
+        [
+            pa.field("file_path", pa.string(), metadata={"PARQUET:field_id": "2147483546"}),
+            pa.field("pos", pa.int64(), metadata={"PARQUET:field_id": "2147483545"}),
+        ]
+    )
+    return pa.table([[path for path, _ in rows], [place for _, place in rows]], schema=schema)
+
+
+def with_deletes(
+    table: Table,
+    content: DataFileContent,
+    listed: pa.Table | None = None,
+    *,
+    name: str = "deletes",
+    sequence: int = 1,
+    count: int | None = None,
+) -> Path:
+    """Add a file of deleted rows to the current snapshot, as writers that merge on read do.
+
+    Args:
+        table: the table.
+        content: what the file lists.
+        listed: its rows; without them there is no such file.
+        name: of the file.
+        sequence: the number of its write.
+        count: the number of rows that the metadata say.
+    """
     snapshot = table.current_snapshot()
     assert snapshot is not None
-    path = f"{table.location()}/data/deletes.parquet"
+    path = f"{table.location()}/data/{name}.parquet"
+    file = folder_of(table) / "data" / f"{name}.parquet"
+    if listed is not None:
+        pq.write_table(listed, file)
+    rows = 1 if listed is None else listed.num_rows
     entry = ManifestEntry.from_args(
-        status=ManifestEntryStatus.ADDED, snapshot_id=snapshot.snapshot_id, sequence_number=1, file_sequence_number=1,
+        status=ManifestEntryStatus.ADDED, snapshot_id=snapshot.snapshot_id, sequence_number=sequence,
+        file_sequence_number=sequence,
         data_file=DataFile.from_args(
-            content=content, file_path=path, file_format="PARQUET", partition=[], record_count=1, file_size_in_bytes=1,
-            equality_ids=[1],
+            content=content, file_path=path, file_format="PARQUET", partition=[],
+            record_count=rows if count is None else count, file_size_in_bytes=file.stat().st_size if listed else 1,
+            equality_ids=[1] if content == DataFileContent.EQUALITY_DELETES else None,
         ),
     )  # fmt: skip
     schema = Schema(NestedField(1, "y", StringType(), required=False))
-    output = table.io.new_output(f"{table.location()}/metadata/deletes-m0.avro")
+    output = table.io.new_output(f"{table.location()}/metadata/{name}-m0.avro")
     with _Deletes(PartitionSpec(), schema, output, snapshot.snapshot_id, "deflate") as writer:
         writer.add_entry(entry)
-    files = [*read_manifest_list(table.io.new_input(snapshot.manifest_list)), writer.to_manifest_file()]
-    target = table.io.new_output(f"{table.location()}/metadata/with-deletes.avro")
-    with write_manifest_list(2, target, snapshot.snapshot_id, None, 1, "zstandard") as listed:
+    files = [*read_manifest_list(table.io.new_input(_manifest_list(table))), writer.to_manifest_file()]
+    target = table.io.new_output(f"{table.location()}/metadata/with-{name}.avro")
+    with write_manifest_list(2, target, snapshot.snapshot_id, None, sequence, "zstandard") as listed:
         listed.add_manifests(files)
 
     def named(metadata: dict[str, Any]) -> None:
         metadata["snapshots"][-1]["manifest-list"] = target.location
 
     changed(table, named)
+    return file
+
+
+def _manifest_list(table: Table) -> str:
+    return str(json.loads(metadata_file(table).read_text())["snapshots"][-1]["manifest-list"])
