@@ -26,6 +26,7 @@ from cqox.contract.messages import Message, of
 from cqox.datasets import ColumnsOnDisk
 from cqox.diagnostics.effect import OVER_TIME, treated_rows_of
 from cqox.engines import DuckDBEngine, SourceColumn, SqlMoments
+from cqox.engines.place_table import parquet_schema
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import Estimate, Estimator, Plan, run
 from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
@@ -311,7 +312,7 @@ def in_engine(opened: Opened, *, threads: int, after_read: Callable[[], None]) -
 def _sampled(opened: Opened, engine: DuckDBEngine) -> InEngine:
     files, own = engine.files([opened.path.absolute()], numbered=True), OwnColumns.of(opened.columns)
     # The engine has one column more, the number of the row.
-    theirs = dict(zip(pl.read_parquet_schema(opened.path), engine.names(files), strict=False))
+    theirs = dict(zip(parquet_schema(opened.path), engine.names(files), strict=False))
     columns = {name: replace(column, name=theirs.get(name, name)) for name, column in _columns(opened).items()}
     number, key = SourceColumn(name=_NUMBER, kind="number key"), key_column(opened)
     columns[own.row], columns[own.row_key] = replace(number, kind="number"), number

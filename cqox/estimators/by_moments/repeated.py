@@ -53,5 +53,5 @@ def _first_repeats(rows: Complete, number: Column, by: tuple[Expr, ...], wanted:
         later = np.ones(len(pairs), dtype=np.bool_)
         later[np.unique(pairs, axis=0, return_index=True)[1]] = False
         if later.sum() >= wanted or limit >= _BEYOND:
-            return found["row"][later][:wanted].tolist()
+            return [float(each) for each in found["row"][later][:wanted]]
         limit *= 10.0
