@@ -1,7 +1,8 @@
 """HTTP/1.1 on one connection to an engine: one request and its response after another.
 
-As in httpx, h11 implements the protocol, except for a body whose length the head states. h11 copies such a body four
-times, which costs the gateway more than all its policies; here its bytes are handed over as they are received.
+As in httpx, h11 implements the protocol, except for the usual messages of `usual_messages`, and for a body whose length
+the head states. h11 takes more time for one exchange than all policies, and copies such a body four times; here its
+bytes are handed over as they are received. A response that is not usual is left to h11 from its first byte on.
 """
 
 import re
@@ -13,6 +14,7 @@ import trio
 
 from services.gateway.engine_request import EngineRequest
 from services.gateway.tls import Terms
+from services.gateway.usual_messages import ResponseHead, read_usual_head, written_usual
 from services.http.request.propagation import Received
 from services.http.statuses import WITHOUT_CONTENT
 from services.http.tls_stream import TlsStream
@@ -44,7 +46,19 @@ class EngineConnection:
         sent: the part of the request's body that was sent.
     """
 
-    __slots__ = ("_early", "_fresh", "_has_body", "_http", "_left", "_next", "idle_since", "sent", "stream", "terms")
+    __slots__ = (
+        "_early",
+        "_fresh",
+        "_has_body",
+        "_left",
+        "_next",
+        "_parser",
+        "_request",
+        "idle_since",
+        "sent",
+        "stream",
+        "terms",
+    )
 
     def __init__(self, stream: _Stream, terms: Terms) -> None:
         self.stream = stream
@@ -52,7 +66,10 @@ class EngineConnection:
         self._fresh = True
         self.idle_since = 0.0
         self.sent = Received()
-        self._http = h11.Connection(h11.CLIENT)
+        # None until something is not usual.
+        self._parser: h11.Connection | None = None
+        # Sent without the parser, with the authority.
+        self._request: tuple[EngineRequest, bytes] | None = None
         self._early: h11.Response | None = None
         self._has_body = True
         # Bytes of the body that are yet to come; None where h11 reads it.
@@ -68,7 +85,7 @@ class EngineConnection:
     @property
     def sending(self) -> bool:
         """True while the request is not completely sent."""
-        return self._http.our_state is h11.SEND_BODY
+        return self._parser is not None and self._parser.our_state is h11.SEND_BODY
 
     async def send(self, request: EngineRequest, authority: bytes) -> None:
         """Send a request, unless the engine answers or closes before all of it is sent.
@@ -78,36 +95,46 @@ class EngineConnection:
         """
         self.sent = Received()
         self._has_body = request.method != "HEAD"
-        fields = wire_fields(request.head_fields(authority))
-        head = h11.Request(method=request.method, target=request.target.raw, headers=fields)
-        data = self._wire(head)
+        self._request = request, authority
         if isinstance(request.content, bytes):
+            data = written_usual(request, authority) or self._written(request, authority)
             if request.content:
                 self.sent.take(request.content)
-                data += self._wire(h11.Data(request.content))
-            await self._send(data + self._wire(h11.EndOfMessage()))
+            await self._send(data)
             return
-        await self._send(data)
+        await self._send(self._written(request, authority))
         async for chunk in request.content:
             if await self._is_answered() or not await self._send(self._wire(h11.Data(chunk))):
                 return
             self.sent.take(chunk)
         await self._send(self._wire(h11.EndOfMessage()))
 
-    async def receive_head(self) -> h11.Response:
+    async def receive_head(self) -> ResponseHead:
         """Wait for the head of the response.
 
         Raises:
             httpx.TransportError: the connection broke, or what came is no HTTP/1.1.
         """
-        head = self._early or await self._receive_final()
-        self._left = self._length_of(head)
+        if self._parser is None:
+            data = await self._read()
+            usual = read_usual_head(data)
+            if usual is not None:
+                head, size_bytes, self._left = usual
+                self._next = data[size_bytes:]
+                return head
+            # The parser has to know the request; its bytes were sent.
+            assert self._request is not None
+            self._written(*self._request)
+            self._next = data
+        response = self._early or await self._receive_final()
+        self._left = self._length_of(response)
         if self._left is not None:
             self._next = self._http.trailing_data[0] + self._next
         elif self._next:
             self._http.receive_data(self._next)
             self._next = b""
-        return head
+        headers = [(name.lower(), value) for name, value in response.headers.raw_items()]
+        return ResponseHead(response.status_code, headers)
 
     async def receive_body(self) -> bytes | None:
         """Wait for the next part of the body; return None at its end.
@@ -149,21 +176,34 @@ class EngineConnection:
         """Prepare for the next request; return False where the connection cannot be used any more."""
         read = self._http.their_state is h11.DONE if self._left is None else not self._left
         # Our state is another one where a side has announced that this is the last response.
-        if self._http.our_state is not h11.DONE or not read or self.excess_bytes:
+        if not read or self.excess_bytes or (self._parser is not None and self._parser.our_state is not h11.DONE):
             return False
         # TLS can end while the TCP connection stays open without readable data.
         if isinstance(self.stream, TlsStream) and self.stream.ended:
             return False
-        if self._left is None:
-            self._http.start_next_cycle()
-        else:
-            # The other one waits for a body that it never gets.
-            self._http, self._left = h11.Connection(h11.CLIENT), None
+        # A parser that has not read the body would wait for it.
+        self._parser, self._request, self._early, self._left = None, None, None, None
         return True
 
     def close(self) -> None:
         """Close the connection."""
         self.stream.socket.close()
+
+    @property
+    def _http(self) -> h11.Connection:
+        if self._parser is None:
+            self._parser = h11.Connection(h11.CLIENT)
+        return self._parser
+
+    def _written(self, request: EngineRequest, authority: bytes) -> bytes:
+        """Return a request as h11 writes it, without a body that is a stream."""
+        fields = wire_fields(request.head_fields(authority))
+        data = self._wire(h11.Request(method=request.method, target=request.target.raw, headers=fields))
+        if isinstance(request.content, bytes):
+            if request.content:
+                data += self._wire(h11.Data(request.content))
+            data += self._wire(h11.EndOfMessage())
+        return data
 
     def _length_of(self, head: h11.Response) -> int | None:
         if self.sending or not self._has_body or head.status_code in WITHOUT_CONTENT:

@@ -93,7 +93,7 @@ class EngineTransport:
         try:
             await connection.send(request, self._authority)
             head = await connection.receive_head()
-            status, headers = head.status_code, [(name.lower(), value) for name, value in head.headers.raw_items()]
+            status, headers = head.status_code, head.headers
             sent, sending = connection.sent, connection.sending
             own = is_own(request.method, exchange, status, headers, received=sent, sending=sending)
         except BaseException as error:

@@ -13,7 +13,7 @@ import h11
 if TYPE_CHECKING:
     from h11._headers import Headers
 
-__all__ = ["wire_fields"]
+__all__ = ["are_usual", "wire_fields"]
 
 _Headers = type(h11.Request(method="GET", target="/", headers=[("Host", "a")]).headers)
 _NAMES = re.compile(rb"(?:[A-Za-z0-9-]++\n)*+")
@@ -24,7 +24,7 @@ _LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
 
 def wire_fields(fields: Sequence[tuple[bytes, bytes]]) -> "list[tuple[bytes, bytes]] | Headers":
     """Return fields as a message of h11 takes them, without a second check where they are usual."""
-    if not (_are_usual(_NAMES, [name for name, _ in fields]) and _are_usual(_VALUES, [value for _, value in fields])):
+    if not are_usual(fields):
         return list(fields)
     found = [(name, name.lower(), value) for name, value in fields]
     delimiting = [(name, value) for _, name, value in found if name in (_LENGTH, _ENCODING)]
@@ -33,7 +33,12 @@ def wire_fields(fields: Sequence[tuple[bytes, bytes]]) -> "list[tuple[bytes, byt
     return _Headers(found)
 
 
-def _are_usual(usual: re.Pattern[bytes], parts: Sequence[bytes]) -> bool:
+def are_usual(fields: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Return whether each name and value is one that can be written to a head as it is, apart from what it means."""
+    return _match(_NAMES, [name for name, _ in fields]) and _match(_VALUES, [value for _, value in fields])
+
+
+def _match(usual: re.Pattern[bytes], parts: Sequence[bytes]) -> bool:
     lines = b"\n".join([*parts, b""])
     # A part with a line feed of its own would look like two.
     return lines.count(b"\n") == len(parts) and usual.fullmatch(lines) is not None
