@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def _load() -> "Callable[[Settings], App]":
+    from services.gateway import heap
     from services.gateway.app import create_app
 
+    heap.keep_freed_memory()
     return create_app
 
 
