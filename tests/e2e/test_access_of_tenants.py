@@ -1,4 +1,4 @@
-"""What keys of one tenant reach of another: nothing but share links."""
+"""Reach of one tenant's keys into another: nothing but share links."""
 
 from pathlib import Path
 
