@@ -29,7 +29,7 @@ from tests.resilience.conftest import Down
 
 
 def everything(budget: RetryBudget, breaker: CircuitBreaker, slots: Bulkhead) -> Policy:
-    retry = Retry(3, 60.0, idempotent=True, budget=budget, max_duration=600.0)
+    retry = Retry(3, 60.0, jitter=False, idempotent=True, budget=budget, max_duration=600.0)
     return Policy("engine", deadline(100.0), slots, RateLimit(1, 3600.0), breaker, retry, Timeout(0.5))
 
 
