@@ -131,9 +131,8 @@ class PlaceTable:
 
         def read(rows: NDArray[np.int64] | None, names: Sequence[str]) -> pl.DataFrame:
             found = self.read(rows, names)
-            if name not in names:
-                return found
-            return found.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
+            whole = pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name)
+            return found.with_columns(whole) if name in names else found
 
         return replace(self, casts={**self.casts, name: finite}, read=read)
 
