@@ -16,6 +16,8 @@ _POSITIONS = 8_192
 _MOST = 8
 _BLOCK = 131_072
 """Distances at a time, which stay in a core's cache."""
+_ERROR = 1e-10
+"""By how much a distance of order 1 may be wrong in the selection; less than what makes a tie."""
 
 
 def worthwhile(among: Matrix, count: int) -> bool:
@@ -23,28 +25,39 @@ def worthwhile(among: Matrix, count: int) -> bool:
     return among.shape[1] >= _DIMENSIONS and len(among) <= _POSITIONS and count <= _MOST
 
 
-def nearest_by_products(places: Matrix, among: Matrix, count: int) -> tuple[Matrix, NDArray[np.intp]]:
-    """Return (places, count) distances to the nearest of other positions, ascending, and which these are.
+def nearest_by_products(
+    places: Matrix, among: Matrix, count: int
+) -> tuple[Matrix, NDArray[np.intp], NDArray[np.bool_]]:
+    """Return (places, count) distances to the nearest of other positions, ascending, which these are, and (places,)
+    whether they are surely the nearest.
 
-    The product loses digits where positions nearly coincide, so that it only selects; the distances themselves are sums
-    of squared differences.
+    The product loses digits where positions nearly coincide, the more the further they are from their centre. It only
+    selects; the distances themselves are sums of squared differences. Where its rounding could have left out a nearer
+    position, that is said.
 
     Args:
         places: (places, dimensions).
         among: (positions, dimensions).
         count: at most the number of positions.
     """
+    centre = among.mean(axis=0)
+    from_centre, others = places - centre, among - centre
     nearest = np.empty((len(places), count), dtype=np.intp)
-    squares, across = (among * among).sum(axis=1) / 2, np.ascontiguousarray(among.T)
+    squares, across = (others * others).sum(axis=1) / 2, np.ascontiguousarray(others.T)
     step = max(1, _BLOCK // len(among))
     for start in range(0, len(places), step):
         found = nearest[start : start + step]
-        apart = squares - places[start : start + step] @ across
+        apart = squares - from_centre[start : start + step] @ across
         rows = np.arange(len(found))
         for place in range(count):
             found[:, place] = least = apart.argmin(axis=1)
             apart[rows, least] = np.inf
+    nearest.sort(axis=1)  # of several at one distance, the first come first
     differences = places[:, None] - among[nearest]
     distances = np.sqrt(np.einsum("qcd,qcd->qc", differences, differences))
     order = np.argsort(distances, axis=1, kind="stable")
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(nearest, order, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    # A nearer position is at most this far from the centre, by which the error of its product is bounded.
+    farthest = np.sqrt(np.einsum("qd,qd->q", from_centre, from_centre)) + distances[:, -1]
+    rounding = 4 * places.shape[1] * np.finfo(np.float64).eps * (2 * farthest) ** 2
+    return distances, np.take_along_axis(nearest, order, axis=1), rounding <= _ERROR * distances[:, -1]

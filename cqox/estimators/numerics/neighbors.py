@@ -353,10 +353,11 @@ class Space:
         size = len(cells.sizes)
         wide = min(least + _SPARE, size)
         if worthwhile(cells.places, wide):
-            distances, nearest = nearest_by_products(places, cells.places, wide)
+            distances, nearest, sure = nearest_by_products(places, cells.places, wide)
+            if len(rest := np.flatnonzero(~sure)):
+                distances[rest], nearest[rest] = self._by_tree(places[rest], target, wide)
         else:
-            found = self._tree(target).query(places, k=np.arange(1, wide + 1), workers=self._threads)
-            distances, nearest = np.asarray(found[0]), np.asarray(found[1])
+            distances, nearest = self._by_tree(places, target, wide)
         enough = np.cumsum(cells.sizes[nearest], axis=1) >= least
         enough[:, -1] = True
         reach = distances[np.arange(len(places)), enough.argmax(axis=1)] * (1 + _NEAR) + _NEAR
@@ -373,6 +374,9 @@ class Space:
             lists[place] = np.asarray(ball, dtype=np.intp)
             lengths[place] = len(ball)
         return lengths, np.concatenate(lists)
+
+    def _by_tree(self, places: Matrix, target: Arm, wide: int) -> tuple[Matrix, NDArray[np.intp]]:
+        return self._tree(target).query(places, k=np.arange(1, wide + 1), workers=self._threads)
 
     def _tree(self, arm: Arm) -> "KDTree":
         from scipy.spatial import KDTree

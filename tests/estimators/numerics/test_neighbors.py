@@ -83,3 +83,14 @@ def test_rows_that_are_not_looked_for_have_no_neighbours():
     found = space(control, treated).nearest(1, 0, 3, only=only)
     np.testing.assert_array_equal(found.counts, np.where(only, 3.0, 0.0))
     assert not found.sums(np.ones(20))[~only].any()
+
+
+@pytest.mark.parametrize("spread", [1e-7, 1e-3, 1.0])
+def test_in_many_dimensions_neighbours_far_from_the_others_are_found_too(spread: float):
+    rng = np.random.default_rng(5)
+    near, far = (rng.standard_normal((2, 10, n)) for n in (150, 40))
+    control, treated = np.concatenate([near, 30.0 + spread * far], axis=2)
+    found = space(control, treated, np.eye(10)).nearest(1, 0, 3)
+    apart = np.linalg.norm(treated.T[:, None] - control.T[None], axis=2)
+    expected = apart <= np.sort(apart, axis=1)[:, 2:3] + 1e-9
+    np.testing.assert_array_equal(sets(found, 190), expected)
