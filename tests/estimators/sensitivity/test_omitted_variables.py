@@ -146,6 +146,16 @@ def test_fits_at_once_are_those_of_data_without_the_covariate(
             assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-7, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", ["dml_irm_ate", "dml_irm_att"])
+def test_where_fits_at_once_do_not_converge_each_is_fitted_by_itself(monkeypatch: pytest.MonkeyPatch, name: str):
+    data = cross_section(n=500)
+    data = replace(data, weights=10.0 ** np.random.default_rng(4).uniform(-6, 6, data.n))
+    monkeypatch.setattr("cqox.estimators.numerics.logit_without._GRADIENT", 0.0)
+    found = gains(Plan(data, Settings()), name, most=4)
+    monkeypatch.setattr(omitted_variables_of, "_all_in_use", lambda *_: False)
+    assert found == gains(Plan(data, Settings()), name, most=4) != ()
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("clusters", [0, 40])
 def test_without_a_confounder_the_bounds_are_the_estimate_and_its_interval(name: str, clusters: int):
