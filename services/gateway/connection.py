@@ -122,6 +122,8 @@ class EngineConnection:
                 head, size_bytes, self._left = usual
                 self._next = data[size_bytes:]
                 return head
+            if not data:
+                raise httpx.RemoteProtocolError("the connection was closed without an answer")
             # The parser has to know the request; its bytes were sent.
             assert self._request is not None
             self._written(*self._request)

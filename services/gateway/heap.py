@@ -10,7 +10,7 @@ __all__ = ["keep_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 16 * 2**20
-"""Most free memory at the end of the heap; 16 connections have bodies of 150 KB twice."""
+"""Most free memory at the end of each heap; 16 connections have bodies of 150 KB twice."""
 _OWN_MAPPING_BYTES = 2**20
 
 

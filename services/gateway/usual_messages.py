@@ -17,6 +17,8 @@ _TARGET = re.compile(rb"/[!-~]*")
 _OF_CONNECTION = frozenset({b"connection", b"transfer-encoding", b"upgrade", b"expect"})
 """Fields that change what follows the head, or whether another message may follow."""
 _LENGTH = b"content-length"
+_JUDGED = _OF_CONNECTION | {_LENGTH, b"host"}
+"""Fields of a request that h11 has to judge: a second one of some of them is an error."""
 _DIGITS = re.compile(rb"[0-9]{1,15}")
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [ -~]*+)?+\r\n((?:[A-Za-z0-9-]++: ?+(?:[!-~](?:[ -~]*[!-~])?)?+\r\n)++)\r\n"
@@ -47,7 +49,7 @@ def written_usual(request: EngineRequest, authority: bytes) -> bytes | None:
     if not isinstance(content, bytes) or request.method not in _METHODS or _TARGET.fullmatch(raw) is None:
         return None
     for name, _ in request.headers.raw:
-        if name in _OF_CONNECTION or name == _LENGTH:
+        if name in _JUDGED:
             return None
     fields = request.head_fields(authority)
     if not are_usual(fields):

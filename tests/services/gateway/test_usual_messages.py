@@ -113,6 +113,10 @@ def test_what_is_usual_goes_without_h11() -> None:
     assert (head.status_code, size_bytes, length) == (200, len(answer), 2)
 
 
+def test_a_request_with_a_host_of_its_own_is_left_to_h11() -> None:
+    assert written_usual(request("GET", b"/", [(b"host", b"a")], b""), b"engine") is None
+
+
 @pytest.mark.parametrize("name", [b"connection", b"transfer-encoding", b"upgrade", b"expect", b"content-length"])
 def test_fields_about_the_connection_are_left_to_h11(name: bytes) -> None:
     assert written_usual(request("GET", b"/", [(name, b"2")], b""), b"engine") is None
