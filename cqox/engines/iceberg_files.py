@@ -1,28 +1,26 @@
 """The files of one snapshot of an Iceberg table, from the manifests that its metadata name."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import Final
 
-from pyiceberg.avro.file import AvroFile
-from pyiceberg.exceptions import ResolveError
-from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
-from pyiceberg.manifest import DataFile as Entry
 from pyiceberg.manifest import (
+    MANIFEST_ENTRY_SCHEMAS,
+    MANIFEST_LIST_FILE_SCHEMAS,
     DataFileContent,
     FileFormat,
     ManifestContent,
     ManifestEntry,
+    ManifestEntryStatus,
     ManifestFile,
-    read_manifest_list,
+    PartitionFieldSummary,
 )
-from pyiceberg.typedef import Record
-from zstandard import ZstdError
+from pyiceberg.manifest import DataFile as Entry
 
 from cqox.contract import shortened
 from cqox.contract.messages import Message
+from cqox.engines.iceberg_avro import DAMAGED, avro_records
 from cqox.errors import SourceDown, UnusableData
 from cqox.sources import IcebergTable
 
@@ -30,11 +28,8 @@ __all__ = ["DataFile", "DeleteFile", "SnapshotFiles", "snapshot_files"]
 
 _MOST_BYTES = 2**28
 _MOST_FILES = 100_000
-_DAMAGED = (
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, ResolveError, RuntimeError, SystemError,
-    TypeError, ValueError, ZstdError, zlib.error,
-)  # fmt: skip
-"""Errors of pyiceberg for a file that is no manifest any more."""
+_VERSION: Final = 2
+"""The format of the records that are read: those of format 1 are the same, with fields left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,78 +104,64 @@ def snapshot_files(table: IcebergTable) -> SnapshotFiles:
     return SnapshotFiles(data=tuple(data), deletes=tuple(deletes))
 
 
-class _Folder(FileIO):
-    """The files of one table, which are all that its metadata can name."""
-
-    def __init__(self, table: IcebergTable) -> None:
-        super().__init__()
-        self._table = table
-
-    def new_input(self, location: str) -> "_File":
-        return _File(location, self._table.file(location))
-
-    def new_output(self, location: str) -> OutputFile:
-        raise PermissionError(location)
-
-    def delete(self, location: str | InputFile | OutputFile) -> None:
-        raise PermissionError(str(location))
-
-
-class _File(InputFile):
-    """A file of metadata, read whole and once."""
-
-    def __init__(self, location: str, path: Path) -> None:
-        super().__init__(location)
-        try:
-            with path.open("rb") as file:
-                self.content = file.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise _malformed(location, type(error).__name__) from error
-        if len(self.content) > _MOST_BYTES:
-            raise _malformed(location, f"> {_MOST_BYTES} bytes")
-
-    def __len__(self) -> int:
-        return len(self.content)
-
-    def exists(self) -> bool:
-        return True
-
-    def open(self, seekable: bool = True) -> InputStream:
-        return BytesIO(self.content)
-
-    def check_whole(self) -> None:
-        """Check that the file ends as an Avro file does: pyiceberg takes the records before a cut for all of them.
-
-        Raises:
-            SourceDown: it does not.
-        """
-        with AvroFile[Record](self) as opened:
-            if not self.content.endswith(opened.header.sync):
-                raise _malformed(self.location, "it is cut")
+def _content(table: IcebergTable, address: str) -> bytes:
+    """Return a file of metadata, which is in the folder of the table."""
+    try:
+        with table.file(address).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise _malformed(address, type(error).__name__) from error
+    if len(content) > _MOST_BYTES:
+        raise _malformed(address, f"> {_MOST_BYTES} bytes")
+    return content
 
 
 def _manifests(table: IcebergTable) -> Sequence[ManifestFile]:
-    listed = _Folder(table).new_input(table.manifests)
+    content = _content(table, table.manifests)
     try:
-        listed.check_whole()
-        return list(read_manifest_list(listed))
-    except _DAMAGED as error:
-        raise _malformed(table.manifests, type(error).__name__) from error
+        return avro_records(
+            content,
+            MANIFEST_LIST_FILE_SCHEMAS[_VERSION],
+            ManifestFile,
+            nested={508: PartitionFieldSummary},
+            enums={517: ManifestContent},
+        )
+    except DAMAGED as error:
+        raise _malformed(table.manifests, _reason(error)) from error
 
 
 def _entries(table: IcebergTable, manifest: ManifestFile) -> Sequence[ManifestEntry]:
     """Return what a manifest says of the files that are part of the snapshot."""
     address = manifest.manifest_path
     _check_plain(table, manifest.key_metadata)
-    folder = _Folder(table)
-    file = folder.new_input(address)
-    if len(file) != manifest.manifest_length:
-        raise _malformed(address, f"{len(file)} bytes, and not {manifest.manifest_length}")
+    content = _content(table, address)
+    if len(content) != manifest.manifest_length:
+        raise _malformed(address, f"{len(content)} bytes, and not {manifest.manifest_length}")
     try:
-        file.check_whole()
-        return manifest.fetch_manifest_entry(folder)
-    except _DAMAGED as error:
-        raise _malformed(address, type(error).__name__) from error
+        found = avro_records(
+            content,
+            MANIFEST_ENTRY_SCHEMAS[_VERSION],
+            ManifestEntry,
+            nested={2: Entry},
+            enums={0: ManifestEntryStatus, 101: FileFormat, 134: DataFileContent},
+        )
+    except DAMAGED as error:
+        raise _malformed(address, _reason(error)) from error
+    kept = [entry for entry in found if entry.status != ManifestEntryStatus.DELETED]
+    added, existing = manifest.added_files_count, manifest.existing_files_count
+    # Lists of format 1 need not have these counts.
+    if added is not None and existing is not None and len(kept) != added + existing:
+        raise _malformed(address, f"{len(kept)} files, and not {added + existing}")
+    for entry in kept:
+        # The number of a new file is that of the write, which its manifest cannot know yet.
+        inherits = manifest.sequence_number == 0 or entry.status == ManifestEntryStatus.ADDED
+        if entry.sequence_number is None and inherits:
+            entry.sequence_number = manifest.sequence_number
+    return kept
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if type(error) in (ValueError, EOFError) and error.args else type(error).__name__
 
 
 def _file(table: IcebergTable, entry: Entry) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.manifest import MANIFEST_LIST_FILE_SCHEMAS, write_manifest_list
 from pyiceberg.table import StaticTable
 
 from cqox.engines.iceberg_files import snapshot_files
@@ -64,6 +65,24 @@ def test_a_manifest_with_other_bytes_is_an_error_or_as_it_was(tmp_path: Path) ->
                 failed += 1
         file.write_bytes(content)
     assert failed > 50
+
+
+def test_a_manifest_with_another_number_of_files_than_its_list_says_is_an_error(tmp_path: Path) -> None:
+    table = written(tmp_path, rows(1.0))
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    (manifest,) = snapshot.manifests(table.io)
+    counts = [field.name for field in MANIFEST_LIST_FILE_SCHEMAS[2].fields].index("added_files_count")
+    manifest[counts] = 2
+    target = table.io.new_output(snapshot.manifest_list.replace("snap-", "other-"))
+    with write_manifest_list(2, target, snapshot.snapshot_id, None, 1, "deflate") as listed:
+        listed.add_manifests([manifest])
+
+    def named(content: dict[str, Any]) -> None:
+        content["snapshots"][-1]["manifest-list"] = target.location
+
+    with pytest.raises(SourceDown, match=r"\(1 files, and not 2\)"):
+        snapshot_files(iceberg_table(changed(table, named)))
 
 
 def test_a_manifest_that_names_a_file_outside_reads_nothing_of_it(tmp_path: Path) -> None:
