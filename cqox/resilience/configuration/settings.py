@@ -24,6 +24,7 @@ from cqox.resilience.configuration.values import (
     Name,
     Number,
     Rate,
+    Ratio,
     Value,
 )
 from cqox.resilience.deadlines.timeout import Timeout
@@ -144,7 +145,7 @@ _RATE = Kind(
     },
 )
 
-BUDGET = Kind(made_by=RetryBudget, settings={"ratio": Rate(), "floor_per_second": Rate(), "name": Name()})
+BUDGET = Kind(made_by=RetryBudget, settings={"ratio": Ratio(), "floor_per_second": Rate(), "name": Name()})
 """Retry budgets, which the file names so that several policies can share one."""
 
 _KINDS = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from cqox.resilience.configuration.dotted_names import or_near, resolve
+from cqox.resilience.retry.budget import check_ratio
 from cqox.resilience.runtime.criticality import Criticality
 from cqox.resilience.runtime.ranges import check_callable, check_count, check_exceptions, check_flag, check_seconds
 from cqox.resilience.runtime.token_bucket import check_rate
@@ -25,6 +26,7 @@ __all__ = [
     "Name",
     "Number",
     "Rate",
+    "Ratio",
     "Value",
 ]
 
@@ -120,6 +122,19 @@ class Rate(Value):
     def schema(self) -> Schema:
         """See `Value.schema`."""
         return {"type": "number", "minimum": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio(Value):
+    """A number of retries per first attempt, from 0 to 1."""
+
+    def read(self, key: str, given: object) -> float:
+        """See `Value.read`."""
+        return check_ratio(key, given)
+
+    def schema(self) -> Schema:
+        """See `Value.schema`."""
+        return {"type": "number", "minimum": 0, "maximum": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

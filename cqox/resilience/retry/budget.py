@@ -18,7 +18,7 @@ from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.ranges import check_name
 from cqox.resilience.runtime.token_bucket import TokenBucket, check_rate
 
-__all__ = ["RetryBudget", "RetryBudgetSnapshot"]
+__all__ = ["RetryBudget", "RetryBudgetSnapshot", "check_ratio"]
 
 # A budget accumulates at most what it earns in this time, so that a quiet night does not fund a retry storm.
 _SAVED_SECONDS = 10.0
@@ -84,7 +84,7 @@ class RetryBudget:
         """Make a budget.
 
         Args:
-            ratio: retries per first attempt, at least 0.
+            ratio: retries per first attempt, from 0 to 1: 0.2 for 20%.
             floor_per_second: retries per second independent of the first attempts, at least 0.
             name: its name in snapshots.
             clock: for tests.
@@ -93,7 +93,7 @@ class RetryBudget:
             ValueError: a setting is out of its range.
         """
         self.name = check_name(name)
-        check_rate("ratio", ratio)
+        check_ratio("ratio", ratio)
         check_rate("floor_per_second", floor_per_second)
         self._clock = bind_clock(f"RetryBudget {name!r}", clock)
         self._start(ratio, floor_per_second)
@@ -146,7 +146,7 @@ class RetryBudget:
         """
         # A clock that cannot be used here must fail before anything else is changed.
         self._clock.checked_now()
-        ratio = None if ratio is None else check_rate("ratio", ratio)
+        ratio = None if ratio is None else check_ratio("ratio", ratio)
         floor = None if floor_per_second is None else check_rate("floor_per_second", floor_per_second)
 
         def change() -> None:
@@ -239,6 +239,19 @@ class _Recent:
             self._before = slices.popleft()[1]
         self.count = slices[-1][1] - self._before if slices else 0
         slices.append((int(tick), arrived))
+
+
+def check_ratio(name: str, value: object) -> float:
+    """Return `value` as a ratio of retries to first attempts, from 0 to 1.
+
+    Raises:
+        ValueError: it is not a number, or outside that range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        percentage = not isinstance(value, bool) and isinstance(value, int | float) and 2 <= value <= 100
+        hint = f": write {value / 100:g} for {value:g}%" if percentage else ""
+        raise ValueError(f"{name} must be retries per first attempt, from 0 to 1, not {value!r}{hint}")
+    return float(value)
 
 
 def _floor_capacity(floor_per_second: float) -> float:

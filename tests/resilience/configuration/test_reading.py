@@ -42,7 +42,7 @@ def test_parts_are_in_the_order_of_the_file(tmp_path: Path) -> None:
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("0.1", "-1").replace('"shared"\n', '"sharde"\n').replace("seconds = 5", "second = 5")
     assert problems(tmp_path, text) == [
-        "budgets.shared.ratio must be a finite number of at least 0, not -1",
+        "budgets.shared.ratio must be retries per first attempt, from 0 to 1, not -1",
         "policies.\"read api\"[0].budget names no budget of the file, 'sharde': did you mean 'shared'?",
         "policies.\"read api\"[1] has no setting 'second' of Timeout: did you mean 'seconds'?",
         "policies.\"read api\"[1] lacks 'seconds', which Timeout needs",

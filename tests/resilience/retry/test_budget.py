@@ -24,10 +24,22 @@ def spend(budget: RetryBudget) -> int:
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, "0.2", True])
 def test_nonsense_settings_are_refused_with_value_and_range(value: float) -> None:
-    with pytest.raises(ValueError, match=f"ratio must be a finite number of at least 0, not {value!r}"):
+    with pytest.raises(ValueError, match=f"ratio must be retries per first attempt, from 0 to 1, not {value!r}$"):
         RetryBudget(ratio=value)
     with pytest.raises(ValueError, match=f"floor_per_second must be a finite number of at least 0, not {value!r}"):
         RetryBudget(floor_per_second=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"), [(20, ": write 0.2 for 20%"), (2.5, ": write 0.025 for 2.5%"), (1.5, ""), (101, "")]
+)
+def test_a_percentage_for_the_ratio_is_refused_with_the_ratio_that_it_means(value: float, hint: str) -> None:
+    refusal = f"^ratio must be retries per first attempt, from 0 to 1, not {value}{hint}$"
+    with pytest.raises(ValueError, match=refusal):
+        RetryBudget(ratio=value)
+    budget = RetryBudget(ratio=1.0)
+    with pytest.raises(ValueError, match=refusal):
+        budget.reconfigure(ratio=value)
 
 
 def test_it_starts_full_with_ten_seconds_of_its_floor() -> None:
@@ -115,7 +127,7 @@ def test_a_first_attempt_is_never_refused_even_under_another_clock() -> None:
 
 
 @given(
-    ratio=st.floats(0, 2),
+    ratio=st.floats(0, 1),
     floor=st.floats(0, 20),
     steps=st.lists(st.tuples(st.integers(0, 30), st.floats(0, 4)), max_size=40),
 )
