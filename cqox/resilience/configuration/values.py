@@ -207,6 +207,7 @@ class Exceptions(Value):
         found = _resolved(key, name)
         if not (isinstance(found, type) and issubclass(found, BaseException)):
             raise ValueError(f"{key} must name an exception class, not {name!r}, which is {found!r}")
+        check_exceptions(key, found)
         return found
 
     def schema(self) -> Schema:

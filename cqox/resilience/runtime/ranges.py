@@ -116,17 +116,32 @@ def check_exceptions(name: str, value: object) -> Covered[BaseException]:
         value: an exception class, a tuple, list or set of them, or a predicate.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: it is none of them, or a class that no `Exception` is an instance of, such as a cancellation: those
+            pass through every part.
     """
     if isinstance(value, type | tuple | list | set | frozenset):
         kinds = (value,) if isinstance(value, type) else tuple(cast("Collection[object]", value))
         if kinds and all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-            return cast("tuple[type[BaseException], ...]", kinds)
+            classes = cast("tuple[type[BaseException], ...]", kinds)
+            for kind in classes:
+                _check_handled(name, kind)
+            return classes
     elif callable(value):
         check_callable(name, value)
         return cast("Callable[[Exception], bool]", value)
     raise ValueError(
         f"{name} must be an exception class, a non-empty tuple, list or set of them, or a predicate, not {value!r}"
+    )
+
+
+def _check_handled(name: str, kind: type[BaseException]) -> None:
+    """Refuse a class whose instances no part handles; a `BaseExceptionGroup` may be a group of `Exception` alone."""
+    if issubclass(kind, Exception | BaseExceptionGroup):
+        return
+    instead = "write Exception" if kind is BaseException else "leave it out"
+    raise ValueError(
+        f"{name} must not list {kind.__name__}: cancellations, exits and interrupts always pass through, and only "
+        f"subclasses of Exception are handled; {instead}"
     )
 
 

@@ -1,15 +1,28 @@
 """Validation of settings: what is allowed is returned, anything else is refused with its name and value."""
 
+import asyncio
 import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.resilience import Bulkhead, CircuitBreaker, Hedge, RateLimit, Retry, Timeout, deadline
+from cqox.resilience import (
+    Bulkhead,
+    CircuitBreaker,
+    Fallback,
+    Hedge,
+    RateLimit,
+    Retry,
+    Timeout,
+    circuit_breaker,
+    deadline,
+    exponential_backoff_retry,
+)
 from cqox.resilience.runtime.ranges import (
     Listed,
     as_listed,
@@ -82,9 +95,38 @@ def test_seconds_are_floats_also_where_an_integer_was_given() -> None:
     assert check_seconds("limit", 10**400, infinite=True) == math.inf
 
 
-@pytest.mark.parametrize("value", [(ValueError,), (KeyboardInterrupt, OSError), lambda error: True, callable])
+@pytest.mark.parametrize("value", [(ValueError,), (BaseExceptionGroup, OSError), lambda error: True, callable])
 def test_exceptions_are_classes_or_a_predicate(value: object) -> None:
     check_exceptions("failures", value)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        KeyboardInterrupt,
+        (OSError, SystemExit),
+        [GeneratorExit],
+        {asyncio.CancelledError},
+        trio.Cancelled,
+        BaseException,
+    ],
+)
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda listed: Retry(exceptions=listed),
+        lambda listed: exponential_backoff_retry(exceptions=listed),
+        lambda listed: Retry().reconfigure(exceptions=listed),
+        lambda listed: CircuitBreaker("engine", failures=listed),
+        lambda listed: circuit_breaker(failures=listed),
+        lambda listed: CircuitBreaker("engine").reconfigure(failures=listed),
+        lambda listed: Fallback(lambda error: None, listed),
+    ],
+)
+def test_no_part_takes_what_passes_through_every_part(take: Callable[[object], object], listed: object) -> None:
+    instead = "write Exception" if listed is BaseException else "leave it out"
+    with pytest.raises(ValueError, match=rf"^(exceptions|failures) must not list [A-Z]\w+: .*; {instead}$"):
+        take(listed)
 
 
 def test_none_is_a_callable_and_an_instance_that_was_not_given() -> None:
