@@ -8,7 +8,7 @@ from weakref import ref
 
 from cqox.resilience.circuit.admission import CircuitAdmission, check_probe
 from cqox.resilience.circuit.health import FailureRate
-from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Failures, Probe
+from cqox.resilience.circuit.settings import CircuitChanges, CircuitSettings, Failures, Probe, check_bound
 from cqox.resilience.circuit.state import Circuit
 from cqox.resilience.circuit.statistics import CircuitMode, CircuitSnapshot, CircuitState
 from cqox.resilience.pipeline.decorate import expose, guard
@@ -94,7 +94,7 @@ class CircuitBreaker(Gate):
             key: its key in the registry; its name by default.
 
         Raises:
-            ValueError: a setting is out of its range.
+            ValueError: a setting is out of its range, or `failure_threshold` and `failure_rate` are both given.
         """
         settings = CircuitSettings(
             failure_threshold=failure_threshold,
@@ -106,6 +106,7 @@ class CircuitBreaker(Gate):
             failure_if=failure_if,
             failure_rate=failure_rate,
         )
+        check_bound(failure_threshold, failure_rate)
         self._initialize(name, settings, clock, key or name)
 
     @classmethod
@@ -163,8 +164,8 @@ class CircuitBreaker(Gate):
         timeout, counted from when it opened.
 
         Raises:
-            ValueError: a setting is out of its range, or `probe_timeout` is not longer than the attempt timeout;
-                no setting is changed.
+            ValueError: a setting is out of its range, `probe_timeout` is not longer than the attempt timeout, or
+                `failure_threshold` is given where `failure_rate` is in force; no setting is changed.
             TypeError: the probe is a coroutine function and a callee is not.
         """
         change = self.prepare(**changes)
@@ -174,7 +175,8 @@ class CircuitBreaker(Gate):
     def prepare(self, **changes: object) -> Callable[[], None]:
         """See `Part.prepare`."""
         # Validated now, applied to the settings in force later: another thread may change other settings meanwhile.
-        replace(self._circuit.settings, **cast("dict[str, Any]", changes))
+        settings = replace(self._circuit.settings, **cast("dict[str, Any]", changes))
+        check_bound(cast("int | None", changes.get("failure_threshold")), settings.failure_rate)
 
         def change() -> None:
             self._circuit.reconfigure(cast("CircuitChanges", changes))

@@ -17,7 +17,9 @@ from cqox.resilience.runtime.ranges import (
     check_seconds,
 )
 
-__all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe"]
+__all__ = ["CircuitChanges", "CircuitSettings", "Failures", "Probe", "check_bound"]
+
+_FAILURE_THRESHOLD = 5
 
 type Failures = Listed[Exception]
 """Exceptions that count as failures of the dependency: a class, a collection of classes, or a predicate."""
@@ -49,7 +51,7 @@ class CircuitSettings:
         ValueError: a setting is out of its range.
     """
 
-    failure_threshold: int = 5
+    failure_threshold: int = _FAILURE_THRESHOLD
     recovery_timeout: float = 60.0
     half_open_max_calls: int = 1
     probe_timeout: float | None = None
@@ -88,3 +90,20 @@ class CircuitSettings:
     def slow_call_seconds(self) -> float | None:
         """Duration from which a call is slow, in seconds; None where slow calls are not counted."""
         return None if self.failure_rate is None else self.failure_rate.slow_call_seconds
+
+
+def check_bound(failure_threshold: int | None, failure_rate: FailureRate | None) -> None:
+    """Check that a threshold other than the default is not given where a failure rate opens the circuit.
+
+    Args:
+        failure_threshold: the threshold that is given, None if none is.
+        failure_rate: the failure rate that is in force with it, None if the threshold is.
+
+    Raises:
+        ValueError: the threshold would have no effect.
+    """
+    if failure_rate is not None and failure_threshold not in (None, _FAILURE_THRESHOLD):
+        raise ValueError(
+            f"failure_threshold must be left out where failure_rate opens the circuit, not {failure_threshold!r}: "
+            "leave out one of the two, or set failure_rate to None"
+        )

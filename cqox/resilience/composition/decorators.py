@@ -8,7 +8,7 @@ from random import Random
 from typing import cast
 
 from cqox.resilience.circuit import CircuitBreaker, FailureRate, GuardedFunction
-from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe
+from cqox.resilience.circuit.settings import CircuitSettings, Failures, Probe, check_bound
 from cqox.resilience.composition.bare import BreakerFactory, also_bare
 from cqox.resilience.deadlines.timeout import Timeout
 from cqox.resilience.pipeline.events import RetryScheduled
@@ -90,7 +90,7 @@ def circuit_breaker(
         clock: see `CircuitBreaker`.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of its range, or `failure_threshold` and `failure_rate` are both given.
     """
     if name is not None:
         check_name(name)
@@ -104,6 +104,7 @@ def circuit_breaker(
         failure_if=failure_if,
         failure_rate=failure_rate,
     )
+    check_bound(failure_threshold, failure_rate)
     return CircuitBreakerDecorator(settings, name, clock)
 
 

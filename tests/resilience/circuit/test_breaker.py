@@ -1,12 +1,22 @@
 """Operation of a circuit: forced modes, reconfiguration and listeners."""
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import pytest
 
 from cqox.errors import CircuitOpen
-from cqox.resilience import CircuitBreaker, CircuitClosed, CircuitHalfOpened, CircuitOpened, CircuitState, FailureRate
+from cqox.resilience import (
+    CircuitBreaker,
+    CircuitClosed,
+    CircuitHalfOpened,
+    CircuitOpened,
+    CircuitState,
+    FailureRate,
+    Policy,
+    circuit_breaker,
+)
 from cqox.resilience.circuit import CircuitMode
 from cqox.resilience.circuit.state import Circuit
 from cqox.resilience.pipeline.permit import Permit
@@ -92,6 +102,25 @@ def test_settings_change_at_run_time_without_losing_the_state() -> None:
     with pytest.raises(TypeError, match="treshold"):
         breaker.reconfigure(treshold=1)
     assert breaker.settings.failure_threshold == 3
+
+
+@pytest.mark.parametrize("make", [partial(CircuitBreaker, "engine"), circuit_breaker])
+def test_a_threshold_that_a_failure_rate_leaves_without_effect_is_refused(make: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match=r"^failure_threshold must be left out .*, not 3: leave out one of the two"):
+        make(failure_threshold=3, failure_rate=FailureRate())
+    make(failure_threshold=5, failure_rate=FailureRate())
+
+
+def test_a_running_circuit_changes_between_a_threshold_and_a_failure_rate() -> None:
+    breaker, rate = CircuitBreaker("engine", failure_threshold=3), FailureRate()
+    breaker.reconfigure(failure_rate=rate)
+    with pytest.raises(ValueError, match=r"or set failure_rate to None$"):
+        breaker.reconfigure(failure_threshold=4)
+    with pytest.raises(ValueError, match="failure_threshold must be left out"):
+        Policy("engine", breaker).reconfigure(failure_threshold=4, failure_rate=FailureRate(rate=0.1))
+    assert (breaker.settings.failure_threshold, breaker.settings.failure_rate) == (3, rate)
+    breaker.reconfigure(failure_threshold=4, failure_rate=None)
+    assert (breaker.settings.failure_threshold, breaker.settings.failure_rate) == (4, None)
 
 
 def test_a_call_under_way_counts_also_where_settings_changed_meanwhile() -> None:
