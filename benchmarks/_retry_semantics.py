@@ -18,8 +18,9 @@ type Retrying = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def cqox(on: type[BaseException], pause: float = 0.001, total: float | None = None) -> Any:
-    """This library."""
-    return Retry(3, pause, 5.0, jitter=False, exceptions=(on,), max_duration=total, idempotent=True)
+    """This library, where a predicate stands for a class that it refuses to list."""
+    exceptions = (on,) if issubclass(on, Exception) else lambda _: True
+    return Retry(3, pause, 5.0, jitter=False, exceptions=exceptions, max_duration=total, idempotent=True)
 
 
 def nopanic_(on: type[BaseException], pause: float = 0.001, total: float | None = None) -> Any:

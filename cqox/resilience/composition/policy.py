@@ -21,6 +21,7 @@ from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.pipeline.setting_names import SettingsByName
 from cqox.resilience.runtime.callable_kinds import FLAGS, KIND_FLAGS, Kind
+from cqox.resilience.runtime.process_bound import refuse_pickling
 from cqox.resilience.runtime.ranges import check_name
 
 __all__ = ["KeyedDecorator", "PartSnapshot", "Policy", "PolicySnapshot"]
@@ -136,7 +137,7 @@ class Policy(PolicyBlocks):
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"policy {self.name} cannot be pickled: its state belongs to this process")
+        refuse_pickling(f"policy {self.name}")
 
     def __call__[F: Callable[..., object]](self, function: F) -> F:
         """Guard `function`.

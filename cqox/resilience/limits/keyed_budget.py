@@ -11,6 +11,7 @@ from threading import Lock
 
 from cqox.resilience.limits.keyed_rate_limit import Allowance
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.process_bound import ProcessBound
 from cqox.resilience.runtime.ranges import Seconds, check_count, check_name, check_seconds
 from cqox.resilience.runtime.token_bucket import TokenBucket
 
@@ -19,7 +20,7 @@ __all__ = ["KeyedBudget"]
 _MOST_KEYS = 10_000
 
 
-class KeyedBudget:
+class KeyedBudget(ProcessBound):
     """A budget for each key: `amount` per `seconds`, refilled evenly, full at the start.
 
     Only the most recently used keys are kept; one that was forgotten starts with a full budget. Safe for threads.

@@ -11,6 +11,7 @@ from threading import Lock
 
 from cqox.resilience.limits.gcra import Gcra
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.process_bound import ProcessBound
 from cqox.resilience.runtime.ranges import Seconds, check_count, check_name, check_seconds
 from cqox.resilience.runtime.token_bucket import check_rate
 
@@ -34,7 +35,7 @@ class Allowance:
     retry_after: float
 
 
-class KeyedRateLimit:
+class KeyedRateLimit(ProcessBound):
     """A rate limit for each key: `calls` per `seconds`, evenly spaced, with a burst of `burst`, full at the start.
 
     Only the most recently used keys are kept; one that was forgotten starts with a full burst. Safe for threads.

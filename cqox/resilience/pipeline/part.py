@@ -34,6 +34,7 @@ from cqox.resilience.pipeline.permit import NO_RESULT, NO_STANDING_PERMIT, Admis
 from cqox.resilience.pipeline.results import ResultCheck
 from cqox.resilience.pipeline.tally import Tally
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
+from cqox.resilience.runtime.process_bound import refuse_pickling
 from cqox.resilience.runtime.ranges import Seconds, as_seconds
 
 if TYPE_CHECKING:
@@ -206,6 +207,9 @@ class Gate(GuardedBlock, Part):
     __slots__ = ()
 
     standing: StandingPermit = NO_STANDING_PERMIT
+
+    def __reduce__(self) -> NoReturn:
+        refuse_pickling(f"{self.kind} {self.name!r}")
 
     def admission(self, facts: StageContext) -> Admission:
         """Return the admission for a stage with these `facts`; by default the gate itself."""

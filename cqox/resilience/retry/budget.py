@@ -15,6 +15,7 @@ from cqox.resilience.pipeline.key_twins import shallow_copy, twins_of
 from cqox.resilience.pipeline.tally import BudgetTally, Tally
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
+from cqox.resilience.runtime.process_bound import ProcessBound
 from cqox.resilience.runtime.ranges import check_name
 from cqox.resilience.runtime.token_bucket import TokenBucket, check_rate
 
@@ -49,7 +50,7 @@ class RetryBudgetSnapshot:
     refused: int
 
 
-class RetryBudget:
+class RetryBudget(ProcessBound):
     """A retry budget: `ratio` of the first attempts plus `floor_per_second`; it starts full.
 
     Unused retries accumulate up to what the floor yields in ten seconds, or `ratio` of the first attempts of the last
