@@ -26,7 +26,8 @@ class Process:
     """One process of several that share a circuit: its breaker, in front of a dependency that hangs until it ends."""
 
     def __init__(self, redis: RedisModel, **settings: object) -> None:
-        arguments: dict[str, object] = {"failure_threshold": 2, "recovery_timeout": RECOVERY, **settings}
+        bound = {} if "failure_rate" in settings else {"failure_threshold": 2}
+        arguments: dict[str, object] = {**bound, "recovery_timeout": RECOVERY, **settings}
         self.breaker = RedisCircuitBreaker("engine", redis, **arguments)  # type: ignore[arg-type]
         self.running = 0
         self.ends: list[anyio.Event] = []

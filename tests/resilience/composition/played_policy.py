@@ -64,11 +64,10 @@ def make_part(spec: script.PartSpec, name: str) -> Part:
             rate = FailureRate(rate=0.5, window=spec.window, minimum_calls=spec.threshold) if spec.window else None
             return CircuitBreaker(
                 name,
-                spec.threshold,
-                spec.recovery,
-                spec.permits,
+                recovery_timeout=spec.recovery,
+                half_open_max_calls=spec.permits,
                 failures=_LISTED if spec.listed else (Exception,),
-                failure_rate=rate,
+                **({"failure_rate": rate} if rate else {"failure_threshold": spec.threshold}),
             )
         case script.Retry():
             return Retry(

@@ -92,7 +92,7 @@ def test_questionable_orders_are_warned_of(parts: Callable[[], tuple[Part, ...]]
         lambda: (Timeout(9.0), Retry(3, idempotent=True), Timeout(1.0)),
         lambda: (Retry(1), Timeout(1.0)),
         lambda: (Retry(3, idempotent=True), CircuitBreaker("x", failure_threshold=4), Timeout(1.0)),
-        lambda: (Retry(3, idempotent=True), CircuitBreaker("x", 3, failure_rate=FailureRate()), Timeout(1.0)),
+        lambda: (Retry(5, idempotent=True), CircuitBreaker("x", failure_rate=FailureRate()), Timeout(1.0)),
         lambda: (
             CircuitBreaker("x", failures=OSError),
             Retry(exceptions={TimeoutError}, idempotent=True),
