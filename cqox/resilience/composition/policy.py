@@ -194,7 +194,7 @@ class Policy(PolicyBlocks):
 
         Args:
             by: the name of the parameter whose argument is the key, or a function that takes the arguments of a call
-                and returns its key.
+                and returns its key. Type checkers know the arguments of a function with annotations, not of a lambda.
         """
 
         def decorate[F: Callable[..., object]](function: F, /) -> F:
