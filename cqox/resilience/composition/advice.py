@@ -1,4 +1,35 @@
-"""Warnings about questionable orders of parts. All of these orders are valid."""
+"""Warnings about questionable orders of parts. All of these orders are valid.
+
+A policy's `explain()` ends each warning with one of these topics:
+
+two-retries: attempts multiply. Keep one retry, where the exception is best understood.
+
+no-timeout: a callee that hangs keeps its slot and its probe permit. Put a `Timeout` innermost.
+
+timeout-outside-of-a-queue: it expires under load before the callee was called. Put the timeout inside of the queue, and
+a `deadline` around everything to bound the wait as well.
+
+queue-inside-of-the-breaker: a probe that waits in a queue delays the recovery. Put the queue outside of the breaker.
+
+fallback-inside-of-other-parts: it turns each failure into a result, which parts outside never count or repeat. Put the
+fallback outermost.
+
+retry-without-idempotency: only what was provably never sent is repeated. Set `idempotent=True` where the call may be
+executed twice. An adapter of a client judges each request by its method instead.
+
+timeout-outside-of-the-retry: the first attempt that hangs uses up the time of all. Put a `Timeout` inside of the retry,
+and a `deadline` around it.
+
+admission-inside-of-the-retry: each attempt asks for its slot again, and a rejection ends the call. Put the limit, the
+shedding or the drain outside of the retry, unless slots are meant to be free during the pauses.
+
+breaker-inside-of-the-retry: one unlucky call opens the circuit. Put the breaker outside of the retry, raise its
+threshold above the attempts, or judge by a `FailureRate`.
+
+timeout-that-is-not-listed: a dependency that hangs is neither counted nor repeated. Add `AttemptTimeout` to the list.
+
+inner-timeout-that-never-expires: the outer one is not larger. Remove the inner one, or make the outer one larger.
+"""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,17 +45,18 @@ from cqox.resilience.runtime.ranges import Covered
 __all__ = ["OrderWarning", "order_warnings"]
 
 _PAGE = "docs/resilience/order-of-parts.md"
+_HELP = f'help("{__name__}")'
 _SLOTS = frozenset({"Bulkhead", "AdaptiveLimit"})
 _ADMISSION_CONTROLS = frozenset({"Shed", "Drain"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderWarning:
-    """A questionable choice; its text names the section of the documentation that explains it.
+    """A questionable choice; as text it names its topic, which the help of this module explains.
 
     Attributes:
         text: the choice and its effect, in words.
-        section: anchor of the section.
+        section: the topic, and the anchor of its section in the documentation.
     """
 
     text: str
@@ -36,7 +68,7 @@ class OrderWarning:
         return f"{_PAGE}#{self.section}"
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.page})"
+        return f"{self.text} ({self.section}: see {_HELP})"
 
 
 def order_warnings(parts: Sequence[Part]) -> Iterator[OrderWarning]:

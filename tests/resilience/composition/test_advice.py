@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import pydoc
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +116,15 @@ def test_no_parts_have_no_timeout_and_nothing_else_to_warn_of() -> None:
 def test_a_warning_names_the_page_and_the_section_that_explain_it() -> None:
     (warning,) = order_warnings((Retry(1),))
     assert warning.page == "docs/resilience/order-of-parts.md#no-timeout"
-    assert str(warning) == f"{warning.text} ({warning.page})"
+    assert str(warning) == f'{warning.text} (no-timeout: see help("cqox.resilience.composition.advice"))'
+
+
+def test_the_help_that_a_warning_names_explains_each_topic_without_the_repository() -> None:
+    (warning,) = order_warnings((Retry(1),))
+    (module,) = re.findall(r'see help\("([a-z.]+)"\)\)$', str(warning))
+    shown = pydoc.plain(pydoc.render_doc(module))
+    topics = re.findall(r"^ {4}([a-z-]+): \w", shown.partition("CLASSES")[0], re.MULTILINE)
+    assert sorted(topics) == sorted(sections())
 
 
 def test_the_page_has_a_section_for_each_warning_and_no_other() -> None:
