@@ -53,7 +53,7 @@ def keywords_module() -> str:
         "",
         "",
         "class RoleKeywords(TypedDict, total=False):",
-        '    """Which column plays which role."""',
+        '    """Roles of columns, by name."""',
         "",
         *_fields(roles),
         "",

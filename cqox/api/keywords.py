@@ -8,7 +8,7 @@ __all__ = ["Keywords", "OptionKeywords", "RoleKeywords"]
 
 
 class RoleKeywords(TypedDict, total=False):
-    """Which column plays which role."""
+    """Roles of columns, by name."""
 
     y: str | None
     """The outcome."""

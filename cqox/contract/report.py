@@ -200,7 +200,7 @@ class Assumption(AnswerModel):
 
 
 class Identification(AnswerModel):
-    """Why the primary estimate may be read as an effect: the design, and its assumptions."""
+    """Identification of the primary estimate as an effect: its design and assumptions."""
 
     design: str = Field(description="Name of the design of the primary estimate.")
     statement: Sentence = Field(description="What the estimate is under these assumptions, in one sentence.")

@@ -58,7 +58,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ejection:
-    """When a proxy leaves an address alone.
+    """Ejection of an address by a proxy.
 
     Attributes:
         local: consecutive connections that fail; 0 for never.

@@ -46,7 +46,7 @@ store = transactions(
 
 
 class Order(BaseModel):
-    """What is ordered: one piece of it."""
+    """Order of one piece of an article."""
 
     item: str
 

@@ -9,7 +9,7 @@ type Service = Literal["gateway", "engine", "up"]
 """A command that takes settings; `up` is `cqox up`, which starts the other two."""
 
 type Secret = Literal["", "address", "token"]
-"""Which part of a value is secret: none, a password that an address may hold, or all of it."""
+"""Secret part of a value: none, a password that an address may hold, or all of it."""
 
 _EVERYWHERE: tuple[Service, ...] = ("gateway", "engine", "up")
 

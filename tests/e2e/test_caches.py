@@ -1,4 +1,4 @@
-"""Which answers caches between client and gateway may keep: none that holds data, but figures in the client's own."""
+"""Caching between client and gateway: of no answer that holds data, and of figures by the client alone."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Which library a frame belongs to."""
+"""Recognition of the library of a frame."""
 
 import numpy as np
 import pandas as pd

@@ -18,7 +18,7 @@ from cqox.estimators.numerics.quantiles import chi_square_survival, f_survival, 
 __all__ = ["NO_JACKKNIFE", "anderson_rubin", "endogeneity", "overidentification", "strength", "tested"]
 
 NO_JACKKNIFE = Message("iv.no-jackknife-of-a-test")
-"""Why the test of endogeneity has no jackknife, as a clause."""
+"""Clause that explains the missing jackknife of the test of endogeneity."""
 
 _WEAK = 10.0
 _NOTHING_LEFT = 1e-12

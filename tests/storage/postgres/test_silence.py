@@ -1,4 +1,4 @@
-"""When a server counts as silent, on a clock that the tests set."""
+"""Silence of a server, on a clock that the tests set."""
 
 from collections.abc import Iterator
 from typing import cast
