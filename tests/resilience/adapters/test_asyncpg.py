@@ -11,14 +11,10 @@ from cqox.resilience import CircuitBreaker, DeadlineExceeded, Policy, classify, 
 from cqox.resilience.adapters.asyncpg import transactions
 from cqox.resilience.adapters.transactions import retry_transactions
 from cqox.resilience.testing import FakeClock
+from tests.resilience.adapters.real_time import anyio_backend  # noqa: F401 - the fixture of this module
 from tests.servers.postgres import Postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture

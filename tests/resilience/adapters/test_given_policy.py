@@ -17,6 +17,7 @@ from cqox.resilience.adapters.transactions import BlockingTransactions
 from tests.resilience.adapters.databases import DRIVERS, SYNC_DRIVERS
 from tests.resilience.adapters.grpc_server import UNAVAILABLE, connected
 from tests.resilience.adapters.http_clients import Client, World, worlds
+from tests.resilience.adapters.real_time import anyio_backend  # noqa: F401 - the fixture of this module
 from tests.resilience.adapters.scripted_server import Answer, serving
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
@@ -26,11 +27,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 BUSY = Answer(503, b"busy")
 ROLLED_BACK = "cqox.resilience.adapters.transactions.is_rolled_back"
 COMMAND = "cqox.resilience.adapters.redis.may_repeat_command"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class File:

@@ -12,6 +12,7 @@ import redis.asyncio
 from cqox.errors import DeadlineExceeded
 from cqox.resilience import AttemptFailed, CircuitBreaker, Event, Hedge, Policy, Retry, deadline, subscribe
 from cqox.resilience.adapters.redis import IDEMPOTENT_COMMANDS, guard, is_idempotent, retry_commands
+from tests.resilience.adapters.real_time import anyio_backend  # noqa: F401 - the fixture of this module
 from tests.servers.ports import free_port
 from tests.servers.redis import Redis
 from tests.waiting import wait_until
@@ -19,11 +20,6 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 
 SOCKET_TIMEOUT = 0.1
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(params=["asyncio", "sync"])

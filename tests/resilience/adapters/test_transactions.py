@@ -11,6 +11,7 @@ from cqox.resilience import Bulkhead, CircuitBreaker, Hedge, Policy, Retry, Time
 from cqox.resilience.adapters.transactions import Transactions, retry_transactions, statement_timeout_ms
 from cqox.resilience.testing import FakeClock
 from tests.resilience.adapters.databases import DRIVERS, SYNC_DRIVERS, Driver
+from tests.resilience.adapters.real_time import anyio_backend  # noqa: F401 - the fixture of this module
 from tests.servers.postgres import Postgres
 from tests.waiting import until
 
@@ -19,11 +20,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("servers")]
 ADD = "UPDATE counters SET value = value + 1 WHERE name = '{}'"
 END_BACKEND = "SELECT pg_terminate_backend(pg_backend_pid())"
 SERIALIZABLE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(params=DRIVERS)
