@@ -22,14 +22,13 @@ from cqox.certificates.authority import Authority
 from cqox.chaos.experiments.experiment import Experiment, Fault
 from cqox.chaos.experiments.ownership import Processes, children_of, start_of
 from cqox.chaos.experiments.system import Health, SystemUnusable
-from cqox.chaos.proxy import FaultProxy, open_proxy
+from cqox.chaos.proxy import FaultProxy
+from tests.chaos.dependencies import linked, start_dependencies
 from tests.chaos.faults import FAULTS
 from tests.chaos.packets import PacketLink, open_packet_link
 from tests.e2e.stack import Service
-from tests.servers.certificates import authority_in
 from tests.servers.durable_object_store import DurableObjectStore
-from tests.servers.identity_provider import Client, IdentityProvider
-from tests.servers.object_store import KEYS
+from tests.servers.identity_provider import IdentityProvider
 from tests.servers.openbao import OpenBao
 from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres
@@ -38,11 +37,7 @@ from tests.servers.small_disk import SmallDisk
 
 __all__ = ["CqoxSystem", "open_system"]
 
-_MIB = 2**20
-_DISK_BYTES = 64 * _MIB
 _READY_SECONDS = 90.0
-_HOP_KEY = "a-secret-of-the-two-services-of-these-experiments"
-_USER = "analyst"
 _LINK_PORTS = {"postgres": "postgres", "redis": "redis", "openbao": "openbao"}
 
 
@@ -217,7 +212,7 @@ async def open_system(experiment: Experiment, folder: Path) -> AsyncIterator[Cqo
         stack.callback(threads.shutdown)
         system = CqoxSystem(experiment, folder, Processes(), threads)
         stack.push_async_callback(_end, system)
-        shared = await _parts(system, stack)
+        shared = await start_dependencies(system, stack)
         await _services(system, stack, shared)
         await system.renew_client()
         yield system
@@ -245,108 +240,6 @@ async def _end(system: CqoxSystem) -> None:
         for client in system._clients:
             await client.aclose()
         await system.call(end)
-
-
-async def _parts(system: CqoxSystem, stack: AsyncExitStack) -> dict[str, str]:
-    """Start the servers around the services, and return the settings that follow from them."""
-    shared: dict[str, str] = {"CQOX_LOG_LEVEL": "info", **system.experiment.needs.settings}
-    if system.needs("small-disk"):
-        system.disk = await system.call(lambda: SmallDisk(system.folder / "disk", _DISK_BYTES))
-        # Originals of uploads make way for everything else, so that the disk would not be full for long.
-        shared["CQOX_ORIGINALS_BYTES"] = "0"
-    shared["CQOX_DATA_DIR"] = str(system.data)
-    if system.needs("postgres"):
-        system.postgres = await _started(system, Postgres(), "start")
-        port = await _linked(system, stack, "engine->postgres", system.postgres.port)
-        shared["POSTGRES_URL"] = system.postgres.fresh(port)
-    if system.needs("redis"):
-        system.redis = await _started(system, Redis(), "start")
-        port = await _linked(system, stack, "engine->redis", system.redis.port)
-        shared["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-    if system.needs("object-store"):
-        system.objects = await _started(system, DurableObjectStore(), "start")
-        shared |= await system.call(lambda: _bucket(system.objects, system.folder))
-    if system.needs("identity-provider"):
-        from tests.e2e.test_tokens import signing_key
-
-        client = Client(id=_USER, claims={"tenant": "default", "roles": [_USER]})
-        system.provider = IdentityProvider(clients=[client], keys=[signing_key("first")])
-        await _started(system, system.provider, "start")
-        shared |= {
-            "CQOX_AUTH": "oidc",
-            "CQOX_HOP_KEY": _HOP_KEY,
-            "CQOX_OIDC_ISSUER": system.provider.issuer,
-            "CQOX_OIDC_AUDIENCE": system.provider.audience,
-        }
-        system.key = await system.call(lambda: system.provider.token(_USER))
-    if system.needs("openbao"):
-        shared |= await _vault(system, stack)
-    if system.needs("keys"):
-        shared |= {"CQOX_AUTH": "keys", "CQOX_HOP_KEY": _HOP_KEY}
-    if system.needs("tls"):
-        parts = ("gateway", "engine", "client")
-        system.authority = await system.call(lambda: authority_in(system.folder / "tls", *parts))
-        shared["CQOX_TLS_DIR"] = str(system.folder / "tls" / "{service}")
-    if "CQOX_AUTH" in shared:
-        shared.setdefault("CQOX_KEYS", "none")
-    return shared
-
-
-def _bucket(store: DurableObjectStore | None, folder: Path) -> dict[str, str]:
-    """Create a bucket, and return the settings by which engines keep their files in it."""
-    assert store is not None
-    secret = folder / "object-store-key"
-    secret.write_text(KEYS.secret_key)
-    return {
-        "CQOX_OBJECT_STORE": f"s3://{store.bucket()}/of/cqox",
-        "CQOX_OBJECT_STORE_ENDPOINT": store.endpoint,
-        "CQOX_OBJECT_STORE_ACCESS_KEY": KEYS.access_key,
-        "CQOX_OBJECT_STORE_SECRET_KEY_FILE": str(secret),
-    }
-
-
-async def _started[S](system: CqoxSystem, server: S, how: str) -> S:
-    try:
-        await system.call(getattr(server, how))
-    except (FileNotFoundError, AssertionError) as error:
-        raise SystemUnusable(f"{type(server).__name__} cannot be had here: {error}") from error
-    system.owned.add(server._process.pid)
-    return server
-
-
-async def _vault(system: CqoxSystem, stack: AsyncExitStack) -> dict[str, str]:
-    """Start OpenBao with a key ring and a secret of the services."""
-    bao = OpenBao()
-    system.openbao = bao
-    await _started(system, bao, "start")
-    file = system.folder / "role.json"
-
-    def prepare() -> None:
-        bao.mount("transit")
-        bao.mount("kv", "secret", options={"version": "2"})
-        bao.write("secret/data/cqox/hop", data={"key": _HOP_KEY})
-        bao.allow()
-        bao.app_role(file)
-
-    await system.call(prepare)
-    port = bao.port
-    for link in ("engine->openbao", "gateway->openbao"):
-        port = await _linked(system, stack, link, port)
-    return {
-        "CQOX_VAULT_ADDR": f"http://127.0.0.1:{port}",
-        "CQOX_VAULT_ROLE_FILE": str(file),
-        "CQOX_KEYS": "vault",
-        "CQOX_HOP_KEY": "vault:secret/cqox/hop#key",
-    }
-
-
-async def _linked(system: CqoxSystem, stack: AsyncExitStack, link: str, port: int, host: str = "127.0.0.1") -> int:
-    """Return the port of a link: that of a proxy where the experiment breaks it."""
-    if all(fault.target.name != link for fault in system.experiment.faults):
-        return port
-    proxy = await stack.enter_async_context(open_proxy(host, port, seed=len(system.proxies)))
-    system.proxies.setdefault(link, []).append(proxy)
-    return proxy.port
 
 
 def _around(system: CqoxSystem, service: str) -> list[str]:
@@ -387,7 +280,7 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
         await system.start(engine)
         broken = [fault for fault in system.experiment.faults if fault.target.name == "gateway->engine"]
         proxied = not system.needs("packets") and (number == 1 or any(fault.target.mode == "all" for fault in broken))
-        link_port = await _linked(system, stack, "gateway->engine", port) if proxied else port
+        link_port = await linked(system, stack, "gateway->engine", port) if proxied else port
         urls.append(f"{'https' if secured else 'http'}://{host}:{link_port}")
     port = free_port()
     own = {
@@ -401,7 +294,7 @@ async def _services(system: CqoxSystem, stack: AsyncExitStack, shared: Mapping[s
     gateway = Service("gateway", port, own, system.folder / "gateway-1.log", around=_around(system, "gateway"))
     system.gateways.append(gateway)
     await system.start(gateway)
-    await _linked(system, stack, "client->gateway", port)
+    await linked(system, stack, "client->gateway", port)
     if system.needs("keys"):
         system.key = await system.command("keys", "create", "--role", "steward")
     await system.until_well(_READY_SECONDS)
