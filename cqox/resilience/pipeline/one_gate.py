@@ -40,8 +40,9 @@ def bind_one_gate(
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
-            deadline = deadline.here()
-            if deadline is not None and (left := deadline.at - (began := deadline.clock())) <= 0:
+            if not deadline.scope_id.is_innermost():
+                deadline = deadline.here()
+            if deadline is not None and (left := deadline.at - (began := deadline.clock())) <= 0.0:
                 raise deadline.expired()
         permit, grant, admitted_at = standing.permit, None, 0.0
         if permit is None:
@@ -111,8 +112,9 @@ def bind_one_gate_call(stages: Sequence[Stage | WrapperStage]) -> Call | None:
         if deadline is not None:
             if deadline is PASSES:
                 return await function(*args, **kwargs)
-            deadline = deadline.here()
-            if deadline is not None and (left := deadline.at - (began := deadline.clock())) <= 0:
+            if not deadline.scope_id.is_innermost():
+                deadline = deadline.here()
+            if deadline is not None and (left := deadline.at - (began := deadline.clock())) <= 0.0:
                 raise deadline.expired()
         permit, grant, admitted_at = standing.permit, None, 0.0
         if permit is None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.clock import TimeSource, natural_time
-from cqox.resilience.runtime.event_loop import CancelScope, EventLoop, ScopeId, task_or_loop
+from cqox.resilience.runtime.event_loop import UNKNOWN_SCOPE, CancelScope, EventLoop, ScopeId, task_or_loop
 from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
 from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
@@ -46,26 +46,25 @@ class AmbientDeadline:
         seconds: its duration when it was set.
         attempt_seconds: the attempt timeout that it represents, infinite where it is a deadline.
         loop: event loop whose cancel scope enforces it; None where it is advisory.
+        scope_id: identity of that scope, once it is known: where it `is_innermost`, the deadline is in force, as `here`
+            would find at more cost.
     """
 
     __slots__ = (
         "_ended",
         "_groups",
         "_owner",
-        "_record",
         "_scope",
         "_scope_at",
-        "_scope_in_record",
         "_thread",
         "_token",
         "at",
         "attempt_seconds",
         "clock",
         "loop",
+        "scope_id",
         "seconds",
     )
-
-    _scope_in_record: object
 
     def __init__(
         self,
@@ -87,7 +86,7 @@ class AmbientDeadline:
         self.attempt_seconds = attempt_seconds
         self.loop = loop
         self._ended = False
-        self._record: object = None
+        self.scope_id = UNKNOWN_SCOPE
         if loop is None:
             self._scope: CancelScope | None = None
             self.clock = clock or natural_time()
@@ -185,25 +184,15 @@ class AmbientDeadline:
 
         Before a call, `expired` follows where that has passed.
         """
-        record, loop = self._record, self.loop
-        if record is not None and loop is not None:
-            # What `will_cancel_by` finds first, without its frame: most calls are made directly inside of the scope.
-            try:
-                if loop.innermost(record) is self._scope_in_record and loop.task() is self._owner:
-                    return self
-            except RuntimeError:  # the loop does not run on this thread
-                return self.advisory_here()
-        return self if self.is_in_force_here() else self.advisory_here()
+        return self if self.scope_id.is_innermost() or self.is_in_force_here() else self.advisory_here()
 
     def _known_mark(self, loop: EventLoop) -> ScopeId | None:
-        """Return the identifier of its scope, looked up only once where it is exposed, as few scopes are asked for."""
-        if self._record is not None:
-            return self._record, self._scope_in_record
+        """Return the identity of its scope, looked up only once where it is exposed, as few scopes are asked for."""
+        if self.scope_id is not UNKNOWN_SCOPE:
+            return self.scope_id
         mark = None if self._scope is None else loop.id_of(self._scope, self._owner)
         if mark is not None:
-            # The record last: other threads may be reading both.
-            self._scope_in_record = mark[1]
-            self._record = mark[0]
+            self.scope_id = mark
         return mark
 
     def expired(self) -> DeadlineExceeded:
@@ -244,7 +233,8 @@ class _AdvisoryDeadline(AmbientDeadline):
         self.attempt_seconds = origin.attempt_seconds
         self.at = origin.at
         self.clock = clock
-        self.loop = self._record = None
+        self.loop = None
+        self.scope_id = UNKNOWN_SCOPE
         self._scope = None
 
 

@@ -8,13 +8,13 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from anyio.lowlevel import current_token
 
 __all__ = [
+    "UNKNOWN_SCOPE",
     "AsyncioLoop",
     "CancelScope",
     "EventLoop",
@@ -28,8 +28,58 @@ __all__ = [
 ]
 
 
-type ScopeId = tuple[object, object]
-"""The event loop's record of one task, and what it keeps there of the innermost scope at a time (`innermost`)."""
+class ScopeId:
+    """Identity of a scope of one task: what the event loop's record of the task keeps of it while it is innermost.
+
+    Attributes:
+        record: the record of the task; None where the scope is unknown.
+        kept: what it keeps.
+        task: the task.
+    """
+
+    __slots__ = ("kept", "record", "task")
+
+    def __init__(self, record: Any, kept: object, task: object) -> None:  # noqa: ANN401 - a private type of a loop
+        self.record = record
+        self.kept = kept
+        self.task = task
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ScopeId) and self.record is other.record and self.kept is other.kept
+
+    __hash__ = None  # type: ignore[assignment]  # the records are not hashable
+
+    def is_innermost(self) -> bool:
+        """Return whether the running code is in the task, directly inside of the scope."""
+        return False
+
+
+UNKNOWN_SCOPE: Final = ScopeId(None, None, None)
+"""The identity of a scope that is not exposed, or that nobody has looked for yet."""
+
+
+class _AnyioScopeId(ScopeId):
+    __slots__ = ()
+
+    def is_innermost(self) -> bool:
+        try:
+            return self.record.cancel_scope is self.kept and _current_task() is self.task
+        except RuntimeError:  # the loop does not run on this thread
+            return False
+
+
+class _TrioScopeId(ScopeId):
+    __slots__ = ("_current_task",)
+
+    def __init__(self, task: object, status: object, current_task: Callable[[], object]) -> None:
+        super().__init__(task, status, task)
+        self._current_task = current_task
+
+    def is_innermost(self) -> bool:
+        try:
+            return self.record._cancel_status is self.kept and self._current_task() is self.task
+        except RuntimeError:  # Trio does not run on this thread
+            return False
 
 
 class AsyncioLoop(Protocol):
@@ -94,11 +144,6 @@ class EventLoop(Protocol):
         """Return the task groups that the current task has open, as far as the loop exposes them."""
         ...
 
-    @property
-    def innermost(self) -> Callable[[Any], object]:
-        """Function that returns what the record of a task, the first of a `ScopeId`, keeps of its innermost scope."""
-        ...
-
     def scope_id_of(self, task: object) -> ScopeId | None:
         """Return an identifier of the innermost scope of `task`, the current task; None where it is not exposed.
 
@@ -130,7 +175,7 @@ class EventLoop(Protocol):
 class _AsyncioEventLoop:
     """asyncio with AnyIO's scopes. A task not started by AnyIO counts as detached, as its scopes are unknown."""
 
-    __slots__ = ("_states", "effective_deadline", "innermost", "new_scope", "task")
+    __slots__ = ("_states", "effective_deadline", "new_scope", "task")
 
     def __init__(self) -> None:
         # The functions of `anyio` look up the backend on each call, which costs more than the function itself.
@@ -138,7 +183,6 @@ class _AsyncioEventLoop:
         self.effective_deadline = backend.current_effective_deadline
         self.new_scope: Callable[..., CancelScope] = backend.create_cancel_scope
         self._states: Mapping[object, Any] = getattr(sys.modules[backend.__module__], "_task_states", {})
-        self.innermost = attrgetter("cancel_scope")
         self.task: Callable[..., object] = _current_task
 
     def time(self) -> float:
@@ -150,7 +194,7 @@ class _AsyncioEventLoop:
     def scope_id_of(self, task: object) -> ScopeId | None:
         try:
             state = self._states[task]
-            return state, state.cancel_scope
+            return _AnyioScopeId(state, state.cancel_scope, task)
         except (KeyError, AttributeError):
             return None
 
@@ -160,10 +204,8 @@ class _AsyncioEventLoop:
         except RuntimeError:
             return False
         if current is task:
-            if mark is not None:
-                record, scope = mark
-                if self.innermost(record) is scope:
-                    return True
+            if mark is not None and mark.is_innermost():
+                return True
             return self.effective_deadline() <= at
         if current is None:
             return False
@@ -174,10 +216,10 @@ class _AsyncioEventLoop:
 
     def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
         state = self._states.get(task)
-        return None if getattr(state, "cancel_scope", None) is None else (state, scope)
+        return None if getattr(state, "cancel_scope", None) is None else _AnyioScopeId(state, scope, task)
 
     def scope_of(self, mark: ScopeId) -> object:
-        return mark[1]
+        return mark.kept
 
     def _is_inside(self, task: object, scope: object) -> bool:
         """Return whether the innermost scope of `task` is inside `scope`, with no shield in between."""
@@ -196,7 +238,6 @@ class _TrioEventLoop:
         "_system_clock",
         "effective_deadline",
         "in_task",
-        "innermost",
         "new_scope",
         "task",
         "time",
@@ -209,7 +250,6 @@ class _TrioEventLoop:
         self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
-        self.innermost = attrgetter("_cancel_status")
         self.time = trio.current_time
 
     def natural_time(self) -> Callable[[], float]:
@@ -230,25 +270,23 @@ class _TrioEventLoop:
 
     def scope_id_of(self, task: object) -> ScopeId | None:
         status = getattr(task, "_cancel_status", None)
-        return None if status is None else (task, status)
+        return None if status is None else _TrioScopeId(task, status, self.task)
 
     def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
         # Both have a status, under names that may change one by one.
         status = getattr(scope, "_cancel_status", None)
-        return None if status is None or self.scope_id_of(task) is None else (task, status)
+        return None if status is None or self.scope_id_of(task) is None else _TrioScopeId(task, status, self.task)
 
     def scope_of(self, mark: ScopeId) -> object:
-        return getattr(mark[1], "_scope", None)
+        return getattr(mark.kept, "_scope", None)
 
     def will_cancel_by(self, at: float, task: object, groups: tuple[object, ...], mark: ScopeId | None) -> bool:
         try:
             current = self.task()
         except RuntimeError:
             return False
-        if current is task and mark is not None:
-            record, status = mark
-            if self.innermost(record) is status:
-                return True
+        if current is task and mark is not None and mark.is_innermost():
+            return True
         if self.effective_deadline() > at:
             return False
         while current is not task:

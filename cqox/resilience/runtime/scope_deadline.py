@@ -8,7 +8,7 @@ from typing import cast
 
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, ambient
 from cqox.resilience.runtime.clock import TimeSource
-from cqox.resilience.runtime.event_loop import CancelScope, EventLoop
+from cqox.resilience.runtime.event_loop import UNKNOWN_SCOPE, CancelScope, EventLoop
 
 __all__ = ["ScopeDeadline"]
 
@@ -34,7 +34,7 @@ class ScopeDeadline(AmbientDeadline):
         # Every task whose effective deadline is no later is cancelled in time, wherever its group was opened.
         self._groups = ()
         mark = loop.scope_id_of(task)
-        self._record, self._scope_in_record = (None, None) if mark is None else mark
+        self.scope_id = UNKNOWN_SCOPE if mark is None else mark
         self._scope = None if mark is None else cast("CancelScope | None", loop.scope_of(mark))
         self._ended = False
 

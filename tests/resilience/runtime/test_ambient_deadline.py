@@ -13,6 +13,7 @@ from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience import CircuitBreaker, Policy, Timeout, api_timeout, deadline, remaining
 from cqox.resilience.runtime import event_loop
 from cqox.resilience.runtime.ambient_deadline import ambient, in_force
+from cqox.resilience.runtime.event_loop import UNKNOWN_SCOPE
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import run_async
 
@@ -225,14 +226,14 @@ def test_the_cached_scope_identity_agrees_with_the_full_computation(run, monkeyp
             innermost = ambient.get()
             answers.append(in_force() is innermost)
             with monkeypatch.context() as hidden:
-                hidden.setattr(innermost, "_record", None)
+                hidden.setattr(innermost, "scope_id", UNKNOWN_SCOPE)
                 hidden.setattr(type(innermost.loop), "id_of", lambda self, scope, task: None)
                 answers.append(in_force() is innermost)
         with deadline(5.0):
             innermost = ambient.get()
             assert in_force() is innermost
-            assert innermost._record is not None, "the private names that make it short have changed"
-            assert (innermost._record, innermost._scope_in_record) == innermost.loop.scope_id_of(innermost.loop.task())
+            assert innermost.scope_id is not UNKNOWN_SCOPE, "the private names that make it short have changed"
+            assert innermost.scope_id == innermost.loop.scope_id_of(innermost.loop.task())
         assert answers == [not shield] * 2
 
     run(main)
