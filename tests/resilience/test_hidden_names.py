@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # Where one is added, add it to the requests in docs/upstream.md.
 NAMES = {
     "AnyIO": {"_core", "_eventloop", "_backends", "_asyncio", "_task_states", "_parent_scope", "_host_task"},
-    "Trio": {"_threads", "_cancel_status", "_scope", "_parent", "_runner"},
+    "Trio": {"_threads", "_cancel_status", "_scope", "_parent", "_runner", "_child_nurseries"},
     "asyncio": {"_GatheringFuture", "_callbacks", "_parent_task", "_target", "_worker"},
 }
 

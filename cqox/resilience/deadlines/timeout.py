@@ -11,7 +11,7 @@ from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience.pipeline import events
 from cqox.resilience.pipeline.events import TimedOut
 from cqox.resilience.pipeline.part import Limit
-from cqox.resilience.runtime.ambient_deadline import AmbientDeadline
+from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, ambient
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.event_loop import current_place
 from cqox.resilience.runtime.ranges import Seconds, check_name, check_seconds
@@ -83,8 +83,8 @@ class Timeout(Limit):
                 seconds = left
         if seconds == math.inf:
             return None
-        loop, task = current_place()
-        bound = _Bound(seconds, loop, self.given_clock, self.seconds, task)
+        loop, task, groups = current_place()
+        bound = _Bound(seconds, loop, self.given_clock, self.seconds, task, groups)
         bound.timeout, bound.outer = self, deadline
         return bound
 
@@ -130,6 +130,12 @@ class _Bound(AmbientDeadline):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is None and (scope := self._scope) is not None:
+            # What `leave` does, without its frame: most calls succeed.
+            ambient.reset(self._token)
+            self._ended = True
+            scope.__exit__(None, None, None)
+            return
         if not self.leave(error):
             return
         if self.outer is not None and self.seconds < self.attempt_seconds:

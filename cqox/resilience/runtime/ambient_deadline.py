@@ -73,6 +73,7 @@ class AmbientDeadline:
         clock: TimeSource | None,
         attempt_seconds: float = math.inf,
         task: object = None,
+        groups: tuple[object, ...] = (),
     ) -> None:
         """Args:
         seconds: its duration.
@@ -81,6 +82,7 @@ class AmbientDeadline:
         clock: time source; by default that of the event loop, or the natural clock without one.
         attempt_seconds: the attempt timeout that it represents.
         task: the current task of `loop`, where it is known.
+        groups: its open task groups, where it is.
         """
         self.seconds = seconds
         self.attempt_seconds = attempt_seconds
@@ -97,8 +99,11 @@ class AmbientDeadline:
             self._scope_at = at = loop.time() + seconds
             self.clock = clock or loop.time
             self.at = at if clock is None else clock() + seconds
-            self._owner = task = loop.task() if task is None else task
-            self._groups = loop.groups_of(task)
+            if task is None:
+                task = loop.task()
+                groups = loop.groups_of(task)
+            self._owner = task
+            self._groups = groups
             self._scope = loop.new_scope(deadline=at)
 
     def enter(self) -> None:

@@ -25,11 +25,13 @@ def test_outside_of_a_task_there_is_none(run: Run) -> None:
         assert current_loop() is not None
         assert await anyio.to_thread.run_sync(current_loop) is None
         assert await anyio.to_thread.run_sync(task_or_loop) is None
-        assert await anyio.to_thread.run_sync(current_place) == (None, None)
-        assert current_place() == (current_loop(), task_or_loop())
+        assert await anyio.to_thread.run_sync(current_place) == (None, None, ())
+        assert current_place() == (current_loop(), task_or_loop(), ())
+        async with anyio.create_task_group():
+            assert current_place() == (current_loop(), task_or_loop(), loop_here().groups_of(task_or_loop()))
 
     assert current_loop() is None
-    assert current_place() == (None, None)
+    assert current_place() == (None, None, ())
     assert task_or_loop() is None
     run(main)
 
@@ -56,7 +58,7 @@ def test_a_callback_has_a_loop_and_no_task() -> None:
         seen: list[object] = []
 
         def callback() -> None:
-            seen.extend([current_loop(), task_or_loop(), *current_place()])
+            seen.extend([current_loop(), task_or_loop(), *current_place()[:2]])
             done.set()
 
         loop.call_soon(callback)
