@@ -6,6 +6,9 @@ behind thin layers for locks and waits. HTTP servers, telemetry and numerics are
 `Shed` is the part; its rejection is `LoadShed`, which is `cqox.errors.Shed`. All errors are defined in `cqox.errors`.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from cqox.errors import (
     AttemptTimeout,
     BulkheadFull,
@@ -31,12 +34,6 @@ from cqox.resilience.composition.policy import Policy
 from cqox.resilience.configuration import PolicyFileInvalid, PolicyNotLoaded
 from cqox.resilience.deadlines.deadline import deadline, remaining
 from cqox.resilience.deadlines.timeout import Timeout
-from cqox.resilience.limits.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
-from cqox.resilience.limits.bulkhead import Bulkhead, BulkheadSnapshot
-from cqox.resilience.limits.drain import Drain, DrainReport, InFlight
-from cqox.resilience.limits.keyed_rate_limit import Allowance, KeyedRateLimit
-from cqox.resilience.limits.load_shedding import Shed, ShedSnapshot
-from cqox.resilience.limits.rate_limit import RateLimit, RateLimitSnapshot
 from cqox.resilience.pipeline.events import (
     AttemptFailed,
     AttemptStarted,
@@ -56,16 +53,6 @@ from cqox.resilience.pipeline.events import (
 )
 from cqox.resilience.pipeline.registry import Registry, registry
 from cqox.resilience.pipeline.results import UnwantedResult
-from cqox.resilience.propagation.asgi import DeadlineMiddleware
-from cqox.resilience.propagation.http import (
-    attempt_from_headers,
-    call_headers,
-    criticality_from_headers,
-    deadline_from_headers,
-    idempotency_key,
-    propagate,
-    propagate_sync,
-)
 from cqox.resilience.retry.backoff import backoff
 from cqox.resilience.retry.budget import RetryBudget, RetryBudgetSnapshot
 from cqox.resilience.retry.classification import (
@@ -77,11 +64,29 @@ from cqox.resilience.retry.classification import (
     is_transient,
     never_sent,
 )
-from cqox.resilience.retry.fallback import Fallback
-from cqox.resilience.retry.hedge import Hedge
 from cqox.resilience.retry.retry import Retry
 from cqox.resilience.runtime.clock import Clock
 from cqox.resilience.runtime.criticality import Criticality, criticality, current_criticality
+
+if TYPE_CHECKING:
+    from cqox.resilience.limits.adaptive import AdaptiveLimit, AdaptiveLimitSnapshot
+    from cqox.resilience.limits.bulkhead import Bulkhead, BulkheadSnapshot
+    from cqox.resilience.limits.drain import Drain, DrainReport, InFlight
+    from cqox.resilience.limits.keyed_rate_limit import Allowance, KeyedRateLimit
+    from cqox.resilience.limits.load_shedding import Shed, ShedSnapshot
+    from cqox.resilience.limits.rate_limit import RateLimit, RateLimitSnapshot
+    from cqox.resilience.propagation.asgi import DeadlineMiddleware
+    from cqox.resilience.propagation.http import (
+        attempt_from_headers,
+        call_headers,
+        criticality_from_headers,
+        deadline_from_headers,
+        idempotency_key,
+        propagate,
+        propagate_sync,
+    )
+    from cqox.resilience.retry.fallback import Fallback
+    from cqox.resilience.retry.hedge import Hedge
 
 __all__ = [
     "AdaptiveLimit",
@@ -168,3 +173,41 @@ __all__ = [
     "retry_on_network_error",
     "subscribe",
 ]
+
+# Not every program needs these, so each is imported when it is first named.
+_MODULES = {
+    "AdaptiveLimit": "cqox.resilience.limits.adaptive",
+    "AdaptiveLimitSnapshot": "cqox.resilience.limits.adaptive",
+    "Allowance": "cqox.resilience.limits.keyed_rate_limit",
+    "Bulkhead": "cqox.resilience.limits.bulkhead",
+    "BulkheadSnapshot": "cqox.resilience.limits.bulkhead",
+    "DeadlineMiddleware": "cqox.resilience.propagation.asgi",
+    "Drain": "cqox.resilience.limits.drain",
+    "DrainReport": "cqox.resilience.limits.drain",
+    "Fallback": "cqox.resilience.retry.fallback",
+    "Hedge": "cqox.resilience.retry.hedge",
+    "InFlight": "cqox.resilience.limits.drain",
+    "KeyedRateLimit": "cqox.resilience.limits.keyed_rate_limit",
+    "RateLimit": "cqox.resilience.limits.rate_limit",
+    "RateLimitSnapshot": "cqox.resilience.limits.rate_limit",
+    "Shed": "cqox.resilience.limits.load_shedding",
+    "ShedSnapshot": "cqox.resilience.limits.load_shedding",
+    "attempt_from_headers": "cqox.resilience.propagation.http",
+    "call_headers": "cqox.resilience.propagation.http",
+    "criticality_from_headers": "cqox.resilience.propagation.http",
+    "deadline_from_headers": "cqox.resilience.propagation.http",
+    "idempotency_key": "cqox.resilience.propagation.http",
+    "propagate": "cqox.resilience.propagation.http",
+    "propagate_sync": "cqox.resilience.propagation.http",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
