@@ -9,16 +9,17 @@ the app's group outlives the request, and the request's deadline never cancels i
 `bind_to_group` follows this rule.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import anyio
-from anyio.abc import TaskStatus
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
 
 __all__ = [
     "TaskEnd",
@@ -30,8 +31,6 @@ __all__ = [
     "observe_tasks",
     "open_task_group",
 ]
-
-_log = logging.getLogger("cqox.tasks")
 
 
 class TaskOutcome(StrEnum):
@@ -189,7 +188,7 @@ class TaskGroup:
             return cast("object", await self._group.start(func, *args, name=name))
         task = TaskStart(name=name, group=self.name, detached=self._is_detached())
 
-        async def run(*, task_status: TaskStatus[object]) -> None:
+        async def run(*, task_status: "TaskStatus[object]") -> None:
             await _run(lambda: func(*args, task_status=task_status), task, values, observer)
 
         return cast("object", await self._group.start(run, name=name))
@@ -247,7 +246,7 @@ def _begin(observer: TaskObserver | None, task: TaskStart) -> TaskEnd | None:
     try:
         return observer(task)
     except Exception:  # noqa: BLE001 - an observer must not break a task
-        _log.exception("the task observer failed at the start of %s", task.name)
+        _log_failure("the task observer failed at the start of %s", task.name)
         return None
 
 
@@ -257,7 +256,14 @@ def _end(ended: TaskEnd | None, outcome: TaskOutcome, error: BaseException | Non
     try:
         ended(outcome, error)
     except Exception:  # noqa: BLE001 - an observer must not break a task
-        _log.exception("the task observer failed at the end of a task")
+        _log_failure("the task observer failed at the end of a task")
+
+
+def _log_failure(message: str, *args: str) -> None:
+    # Imported where it is needed: it takes longer to import than this module.
+    import logging
+
+    logging.getLogger("cqox.tasks").exception(message, *args)
 
 
 def _is_cancellation(error: BaseException) -> bool:

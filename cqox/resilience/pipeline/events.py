@@ -5,7 +5,6 @@ lock, once per event, and in order for the transitions of one circuit. A listene
 effect.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
@@ -35,8 +34,6 @@ __all__ = [
     "emit",
     "subscribe",
 ]
-
-_log = logging.getLogger("cqox.resilience")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +236,13 @@ def emit(event: Event, more: tuple[Listener, ...] = ()) -> None:
     for listener in (*listeners, *more):
         try:
             listener(event)
-        except Exception:  # noqa: BLE001 - a listener must not break a policy
-            _log.exception("a listener failed on %s of %s", type(event).__name__, event.name)
+        except Exception:
+            # A listener must not break a policy. Imported here, as it takes longer than most modules of the library.
+            import logging
+
+            logging.getLogger("cqox.resilience").exception(
+                "a listener failed on %s of %s", type(event).__name__, event.name
+            )
 
 
 @contextmanager

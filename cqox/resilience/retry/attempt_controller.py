@@ -4,7 +4,6 @@ The last exception is referenced only during a pause, so that a failed attempt k
 """
 
 import inspect
-import logging
 import math
 import re
 import warnings
@@ -38,7 +37,6 @@ __all__ = ["Backoff", "RetryController", "emit_start"]
 type Backoff = Callable[[int, Exception], Seconds | None]
 """Computes the pause after a failed attempt from its number, from 1, and its exception; None is the usual pause."""
 
-_log = logging.getLogger("cqox.resilience")
 
 _NOTE = "no further attempt was made after"
 _MOST_NOTES = 8
@@ -216,7 +214,7 @@ class RetryController(AttemptController):
         budget = self._retry.budget
         if budget is not None and not budget.may_retry():
             return _StopReason(f"{budget.name} is exhausted")
-        _log.warning(
+        _warn(
             "[Retry] Attempt %d/%d failed: %s. Retrying in %.2fs...",
             self._attempt,
             settings.max_attempts,
@@ -233,7 +231,7 @@ class RetryController(AttemptController):
         if stop.noted:
             _add_note_once(error, f"{_NOTE} {self._attempt}: {stop.reason}")
         if stop.logged:
-            _log.warning(
+            _warn(
                 "[Retry] Attempt %d/%d failed: %s. Giving up: %s.",
                 self._attempt,
                 self._retry.settings.max_attempts,
@@ -289,6 +287,13 @@ def _requested_wait(error: BaseException) -> float:
     if isinstance(error, BaseExceptionGroup):
         return max(map(_requested_wait, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     return error.retry_after if isinstance(error, Rejected) else retry_after_of(error) or 0.0
+
+
+def _warn(message: str, *args: object) -> None:
+    # Imported where it is needed: it takes longer to import than most modules of the library.
+    import logging
+
+    logging.getLogger("cqox.resilience").warning(message, *args, stacklevel=2)
 
 
 def _one_line(error: Exception) -> str:
