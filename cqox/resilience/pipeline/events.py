@@ -8,7 +8,7 @@ effect.
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from threading import Lock
 
 from cqox.resilience.runtime.ranges import check_listener
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Event:
     """Base class of all events.
 
@@ -51,8 +51,24 @@ class Event:
     at: float
     key: Hashable = field(default=None, repr=False)
 
+    # As `dataclass` would write them for each kind of event, which takes a third of the time that a class takes.
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        shown = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, each.name) for each in fields(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CircuitOpened(Event):
     """A circuit opened: it rejects calls from now on.
 
@@ -65,12 +81,12 @@ class CircuitOpened(Event):
     recovery_timeout: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CircuitHalfOpened(Event):
     """A circuit became half-open: it lets probes through."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CircuitClosed(Event):
     """A circuit closed: it lets every call through.
 
@@ -81,22 +97,22 @@ class CircuitClosed(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CircuitIsolated(Event):
     """A circuit was isolated: it rejects every call until it is reset."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CircuitDisabled(Event):
     """A circuit was disabled: it lets every call through until it is reset."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CircuitObserved(Event):
     """A circuit was set to observe only: it changes state but enforces nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ProbeFailed(Event):
     """The `probe` of a circuit failed, and the call that waited for it was rejected.
 
@@ -107,7 +123,7 @@ class ProbeFailed(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CallRejected(Event):
     """A part rejected a call.
 
@@ -122,7 +138,7 @@ class CallRejected(Event):
     enforced: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AttemptStarted(Event):
     """A retry started an attempt.
 
@@ -135,7 +151,7 @@ class AttemptStarted(Event):
     max_attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AttemptFailed(Event):
     """An attempt raised an exception.
 
@@ -150,7 +166,7 @@ class AttemptFailed(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RetryScheduled(Event):
     """A retry scheduled another attempt.
 
@@ -167,7 +183,7 @@ class RetryScheduled(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GaveUp(Event):
     """A retry gave up: no further attempt follows.
 
@@ -182,7 +198,7 @@ class GaveUp(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TimedOut(Event):
     """An attempt was ended by its timeout.
 

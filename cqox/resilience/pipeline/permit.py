@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, cast
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, cast
 
 from cqox.errors import DeadlineExceeded, Rejected
 from cqox.resilience.pipeline.results import UnwantedResult
@@ -26,8 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class TimeSpent:
+class TimeSpent(NamedTuple):
     """The time that a callee had before its call ended.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Counts of calls that outlive the part which counted them, so that a counter never falls when a key is forgotten."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Protocol
 
 __all__ = ["AdmissionTally", "BudgetTally", "Tallied", "Tally"]
@@ -23,7 +22,6 @@ class Tallied(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
 class AdmissionTally:
     """Calls that asked a limit for admission; the limit guards it by its lock.
 
@@ -33,16 +31,18 @@ class AdmissionTally:
         abandoned: calls that left while they waited.
     """
 
-    admitted: int = 0
-    rejected: int = 0
-    abandoned: int = 0
+    __slots__ = ("abandoned", "admitted", "rejected")
+
+    def __init__(self, *, admitted: int = 0, rejected: int = 0, abandoned: int = 0) -> None:
+        self.admitted = admitted
+        self.rejected = rejected
+        self.abandoned = abandoned
 
     def counts(self) -> Mapping[str, int]:
         """See `Tally.counts`."""
-        return asdict(self)
+        return {"admitted": self.admitted, "rejected": self.rejected, "abandoned": self.abandoned}
 
 
-@dataclass(slots=True, kw_only=True)
 class BudgetTally:
     """Retries that a budget was asked for; the budget guards it by its lock.
 
@@ -51,9 +51,12 @@ class BudgetTally:
         refused: retries refused.
     """
 
-    granted: int = 0
-    refused: int = 0
+    __slots__ = ("granted", "refused")
+
+    def __init__(self, *, granted: int = 0, refused: int = 0) -> None:
+        self.granted = granted
+        self.refused = refused
 
     def counts(self) -> Mapping[str, int]:
         """See `Tally.counts`."""
-        return asdict(self)
+        return {"granted": self.granted, "refused": self.refused}

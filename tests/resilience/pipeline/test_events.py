@@ -1,11 +1,13 @@
 """Events: delivered to all listeners, and free without any."""
 
 import itertools
+import pickle
 import threading
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from cqox.resilience import CircuitBreaker, CircuitOpened, Event, Policy, Retry, Timeout, subscribe
+from cqox.resilience import CircuitBreaker, CircuitHalfOpened, CircuitOpened, Event, Policy, Retry, Timeout, subscribe
 from cqox.resilience.pipeline import events
 from cqox.resilience.testing import FakeClock, Script, capture_events
 
@@ -112,3 +114,17 @@ def test_transitions_of_many_threads_are_delivered_once_and_in_their_order() -> 
     assert len(seen) > 100
     assert seen[0] == "CircuitOpened"
     assert all(after in followers[before] for before, after in itertools.pairwise(seen))
+
+
+def test_an_event_is_a_frozen_record_that_compares_shows_and_travels_as_its_values() -> None:
+    event = CircuitOpened(name="x", at=1.0, reason="5 failures in a row", recovery_timeout=60.0, key="tenant")
+    same = replace(event)
+    assert (event == same, hash(event) == hash(same), pickle.loads(pickle.dumps(event)) == event) == (True, True, True)
+    assert event != replace(event, key="another")
+    assert Event(name="x", at=1.0) != CircuitHalfOpened(name="x", at=1.0)
+    assert repr(event) == "CircuitOpened(name='x', at=1.0, reason='5 failures in a row', recovery_timeout=60.0)"
+    with pytest.raises(FrozenInstanceError):
+        event.reason = "another"
+    with pytest.raises(TypeError):
+        CircuitOpened("x", 1.0, "", 60.0)
+    assert not hasattr(event, "__dict__")
