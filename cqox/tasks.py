@@ -119,7 +119,7 @@ class TaskGroup:
         self._outer: TaskGroup | None = None
 
     @property
-    def cancel_scope(self) -> anyio.CancelScope:
+    def cancel_scope(self) -> "anyio.CancelScope":
         """The scope that holds every task of the group."""
         return self._group.cancel_scope
 
