@@ -35,11 +35,14 @@ def interrupted_series(tables: Tables) -> Steps:
     found = rows.source.grouped([times(weight), *weighted, *([] if isinstance(after, np.ndarray) else [after])],
                                 [periods.code])[:, 1:]  # fmt: skip
     share = after if isinstance(after, np.ndarray) else found[:, -1] / found[:, 0]
-    means = centre + scale * found[:, 2 : 2 + len(standard)] / found[:, 1, None]
-    size = float((yield Ask(rows=rows, largest=(encoded.y, linear([(-1.0, encoded.y)])))).largest.max()) or 1.0
+    high, low = (yield Ask(rows=rows, largest=(encoded.y, linear([(-1.0, encoded.y)])))).largest * (1.0, -1.0)
+    if high == low:
+        raise UnusableData(Message("inference.constant-outcome", outcome=plan.label("y"), rows=int(found[:, 0].sum())))
+    size = float(max(abs(high), abs(low)))
     sums = PeriodSums(
         places=places, rows=found[:, 0], share=share, differs=_differs(tables, rows, periods, share), size=size,
-        y=means[:, 0] / size, covariates=means[:, 1:], controls=np.empty((len(places), 0)),
+        means=found[:, 2 : 2 + len(standard)] / found[:, 1, None], centre=centre, scale=scale,
+        controls=np.empty((len(places), 0)),
     )  # fmt: skip
     own = plan_of(plan, sums)
     reason = segments(own)

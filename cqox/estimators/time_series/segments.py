@@ -42,7 +42,7 @@ class Segments:
         cycles: the cycles whose seasons are adjusted for.
         covariates: (periods, k) standardised means of the covariates that are adjusted for, none collinear.
         adjusted, left_out: names of these covariates, and of those left out as collinear.
-        controls: (periods, m) means of the control series, on the scale of the data.
+        controls: (periods, m) means of the control series, each less a constant, on the scale of the data.
     """
 
     y: Vector
@@ -87,15 +87,17 @@ class Segments:
 class PeriodSums:
     """Sums of the rows of each period, from which a series is made.
 
+    The means are of centred values: a series with little variation on a high level would lose its digits otherwise.
+
     Attributes:
         places: (periods,) codes of the periods, ascending.
         rows: (periods,) rows.
         share: (periods,) share of the rows after the intervention.
         differs: True if the treatment of some row is not what the intervention says.
         size: the largest magnitude of the outcome.
-        y: (periods,) means of the outcome, over `size`.
-        covariates: (periods, k) means of the covariates.
-        controls: (periods, m) means of the control series.
+        means: (periods, 1 + k) means of the outcome and of the covariates, each less its `centre`, over its `scale`.
+        centre, scale: (1 + k,) on the scale of the data; scale 0 marks a constant.
+        controls: (periods, m) means of the control series, each less a constant, on the scale of the data.
     """
 
     places: Codes
@@ -103,8 +105,9 @@ class PeriodSums:
     share: Vector
     differs: bool
     size: float
-    y: Vector
-    covariates: Matrix
+    means: Matrix
+    centre: Vector
+    scale: Vector
     controls: Matrix
 
 
@@ -170,6 +173,8 @@ def _summed(plan: Plan, sample: Sample, after: Vector) -> PeriodSums:
     rows = np.bincount(time, minlength=periods).astype(np.float64)
     averages = _Averages(time=time, weights=weights, mass=rows if weights is None else np.bincount(time, weights))
     size = float(np.abs(y).max()) or 1.0
+    columns = [averages.of(each) for each in (y, *map(sample.take, data.covariates.T))]
+    controls = [averages.of(sample.take(each)) for each in data.proxy_outcome.T]
     differs = False
     if data.treatment is not None and plan.has("treatment"):
         status = sample.take(data.treatment)
@@ -177,8 +182,9 @@ def _summed(plan: Plan, sample: Sample, after: Vector) -> PeriodSums:
         differs = bool((status[known] != after[known]).any())
     return PeriodSums(
         places=np.unique(codes), rows=rows, share=np.bincount(time, after, periods) / rows, differs=differs, size=size,
-        y=averages.of(y / size), covariates=_columns(averages, sample, data.covariates),
-        controls=_columns(averages, sample, data.proxy_outcome),
+        means=np.column_stack([each.values for each in columns]),
+        centre=np.asarray([each.centre for each in columns]), scale=np.asarray([each.scale for each in columns]),
+        controls=np.column_stack([np.empty((periods, 0)), *(each.values * each.scale for each in controls)]),
     )  # fmt: skip
 
 
@@ -218,14 +224,14 @@ def _means(plan: Plan, sums: PeriodSums, before: int) -> Segments | Message:
     )  # fmt: skip
     if isinstance(cycles, Message):
         return cycles
-    means, size = sums.y, sums.size
+    means, factor = sums.means[:, 0], float(sums.scale[0])
     centre, spread = float(means.mean()), float(means.std())
-    # A series with only rounding variation is left as it is.
-    scale = spread if spread > 1e-12 else 1.0
+    # A series with only rounding variation keeps the scale of its values.
+    scale = spread * factor if factor * spread > 1e-12 * sums.size else sums.size
     series = Segments(
-        y=(means - centre) / scale,
-        centre=centre * size,
-        scale=scale * size,
+        y=(means - centre) * (factor / scale),
+        centre=float(sums.centre[0]) + factor * centre,
+        scale=scale,
         values=values,
         time=since,
         unit=unit_in_words(periods.unit, plan.label("time")),
@@ -236,7 +242,16 @@ def _means(plan: Plan, sums: PeriodSums, before: int) -> Segments | Message:
         covariates=np.empty((len(means), 0)),
         controls=sums.controls,
     )
-    return _adjusted(series, plan, sums.covariates)
+    return _adjusted(series, plan, sums)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """Means of a column by period, (periods,), less `centre` and over `scale`."""
+
+    values: Vector
+    centre: float
+    scale: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,32 +262,37 @@ class _Averages:
     weights: Vector | None
     mass: Vector
 
-    def of(self, column: Vector) -> Vector:
-        """Return (periods,) means of an (n,) column."""
-        weighted = column if self.weights is None else column * self.weights
-        return np.asarray(np.bincount(self.time, weighted) / self.mass)
+    def of(self, column: Vector) -> _Means:
+        """Return the means of an (n,) column, in which infinities and missing values stay within their periods."""
+        seen = column if (known := np.isfinite(column)).all() else column[known]
+        largest = float(np.abs(seen).max(initial=0.0))
+        # A power of two, by which division is exact: neither the mean nor a difference overflows.
+        scale = float(np.ldexp(1.0, np.frexp(largest)[1] - 1))
+        scaled = column / scale
+        centre = float(scaled.mean() if seen is column else (seen / scale).mean() if len(seen) else 0.0)
+        scaled -= centre
+        if self.weights is not None:
+            scaled *= self.weights
+        return _Means(values=np.bincount(self.time, scaled) / self.mass, centre=centre * scale, scale=scale)
 
 
-def _columns(averages: _Averages, sample: Sample, matrix: Matrix) -> Matrix:
-    """Return (periods, k) means of the columns of an (n, k) matrix."""
-    taken = [averages.of(sample.take(column)) for column in matrix.T]
-    return np.column_stack(taken) if taken else np.empty((len(averages.mass), 0))
-
-
-def _adjusted(series: Segments, plan: Plan, means: Matrix) -> Segments | Message:
-    """Return the series with the covariates that its lines and seasons do not determine, given (periods, k) means."""
+def _adjusted(series: Segments, plan: Plan, sums: PeriodSums) -> Segments | Message:
+    """Return the series with the covariates that its lines and seasons do not determine."""
+    means, centre, scale = sums.means[:, 1:], sums.centre[1:], sums.scale[1:]
     if not means.shape[1]:
         return series
+    span, largest = np.ptp(means, axis=0) * scale, np.abs(centre + means * scale).max(axis=0)
     kept, names, left_out = list[Vector](), list[str](), list[str]()
     basis = np.linalg.qr(np.hstack([series.lines, series.seasons]))[0]
-    for name, column in zip(plan.labels("covariates"), means.T, strict=True):
+    # A column that varies only by rounding is constant.
+    constant = span <= 1e-12 * largest
+    for name, column, is_constant in zip(plan.labels("covariates"), means.T, constant.tolist(), strict=True):
         level = column - column.mean()
         level = level / (float(np.abs(level).max()) or 1.0)
         own = level - basis @ (basis.T @ level)
         own -= basis @ (basis.T @ own)
         size = float(np.linalg.norm(own))
-        # A column that varies only by rounding is constant.
-        if np.ptp(column) <= 1e-12 * np.abs(column).max() or size <= _OWN * float(np.linalg.norm(level)):
+        if is_constant or size <= _OWN * float(np.linalg.norm(level)):
             left_out.append(name)
             continue
         kept.append(level)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from cqox.errors import UnusableData
-from cqox.estimators import Data, Settings
+from cqox.estimators import Data, Estimate, Settings
 from cqox.estimators.by_moments.encoded import NotByMoments
 from cqox.estimators.by_moments.rounds import run_rounds
 from cqox.estimators.by_moments.series import interrupted_series
-from tests.estimators.by_moments.tables_of import both, replaced, same, series, tables, without_covariates
+from tests.estimators.by_moments.tables_of import both, figures, replaced, same, series, tables, without_covariates
 
 
 def by_post(data: Data) -> Data:
@@ -49,6 +49,30 @@ def test_the_numbers_are_those_of_the_rows_in_memory(made: object, design: dict[
 
 def test_seasons_that_are_asked_for_are_adjusted_for() -> None:
     same(*both("interrupted_series", series(periods=60), Settings(season_length=7.0)))
+
+
+@pytest.mark.parametrize("level", [0.0, 1e3, 1e6, 1e9, 1e12])
+def test_a_high_level_costs_no_digits(level: float) -> None:
+    low = series(weights=True)
+    # Multiples of 1/4096, which every level keeps exactly; covariates vary enough not to count as constant.
+    y, x = (np.round(each * 4096) / 4096 for each in (low.y - np.nanmean(low.y), 100 * low.covariates))
+    plain, moved = (replaced(low, y=y + at, covariates=np.asfortranarray(x + at)) for at in (0.0, level))
+    expected, (memory, found) = both("interrupted_series", plain)[0], both("interrupted_series", moved)
+    assert isinstance(found, Estimate), found
+    for made in (memory, found):
+        theirs = figures(made)
+        for place, value in figures(expected).items():
+            if ".periods[" not in place:
+                assert theirs[place] == pytest.approx(value, rel=1e-11, abs=1e-13), place
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_an_outcome_that_does_not_vary_is_refused_as_in_memory(value: float) -> None:
+    data = series()
+    data = replaced(data, y=np.where(np.isnan(data.y), np.nan, value))
+    memory, found = both("interrupted_series", data)
+    assert isinstance(found, UnusableData)
+    assert memory.reason == found.detail
 
 
 @pytest.mark.parametrize("first", [3.0, 29.0])

@@ -50,6 +50,28 @@ def test_level_slope_and_average_are_those_of_statsmodels():
     assert errors["iid"] == pytest.approx(np.sqrt(average @ sm.OLS(data.y, x).fit().cov_params() @ average), rel=1e-9)
 
 
+@pytest.mark.parametrize("level", [0.0, 1e3, 1e6, 1e9, 1e12])
+def test_a_high_level_costs_no_digits(level: float) -> None:
+    data, rng = series(units=3, slope=0.1), np.random.default_rng(5)
+    # Multiples of 1/4096, which every level keeps exactly; covariates vary enough not to count as constant.
+    y, z = (np.round(each * 4096) / 4096 for each in (data.y, 40 * rng.standard_normal((data.n, 2)).cumsum(axis=0)))
+    weights = rng.integers(1, 5, data.n).astype(float)
+    names = {**data.names, "covariates": ("a", "b"), "weights": ("w",)}
+    high = replace(data, y=level + y, covariates=level + z, weights=weights, names=names)
+    assert (high.y - level == y).all()
+    own = [data.time == period for period in range(100)]
+    (mean, *means) = ([np.average(each[those], weights=weights[those]) for those in own] for each in (y, *z.T))
+    x = np.column_stack([design(bare(series()), 61.0), *means])
+    fit = sm.OLS(mean, x).fit(cov_type="HAC", cov_kwds={"maxlags": 4, "use_correction": True})
+    average = np.array([0, 0, 1, x[x[:, 2] > 0, 3].mean(), 0, 0])
+    result = answer(high)
+    assert result.estimate == pytest.approx(average @ fit.params, rel=1e-11)
+    errors, expected = result.diagnostics["standard_errors"], np.sqrt(average @ fit.cov_params() @ average)
+    assert errors["Newey-West (4 lags)"] == pytest.approx(expected, rel=1e-11)
+    assert result.diagnostics["slope_change"]["estimate"] == pytest.approx(fit.params[3], rel=1e-11)
+    assert not any("collinear" in getattr(note, "code", "") for note in result.diagnostics["notes"])
+
+
 def test_a_known_effect_is_found():
     result = answer(series(200, 150, noise=0.3, slope=0.02))
     assert result.estimate == pytest.approx(EFFECT + 0.02 * 74.5, abs=0.35)

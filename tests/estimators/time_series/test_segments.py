@@ -125,4 +125,23 @@ def test_control_series_are_means_by_period() -> None:
     data = series(8, 5, units=3)
     control = np.arange(float(data.n))[:, None]
     found = read(replace(data, proxy_outcome=control))
-    np.testing.assert_allclose(found.controls[:, 0], control.reshape(3, 13).mean(axis=0))
+    means = control.reshape(3, 13).mean(axis=0)
+    np.testing.assert_allclose(found.controls[:, 0] - found.controls.mean(), means - means.mean(), atol=1e-12)
+
+
+def test_a_high_level_of_control_series_and_gaps_in_them_leave_their_digits() -> None:
+    data = series(8, 5, units=3)
+    low = np.round(np.sin(np.arange(39.0)) * 4096) / 4096
+    low[data.time == 4] = np.nan
+    found = read(replace(data, proxy_outcome=np.column_stack([1e12 + low, np.full(39, np.nan)]))).controls
+    seen, means = np.arange(13) != 4, low.reshape(3, 13).mean(axis=0)
+    assert (np.isfinite(found) == np.column_stack([seen, np.zeros(13, bool)])).all()
+    np.testing.assert_allclose(np.diff(found[seen, 0]), np.diff(means[seen]), rtol=1e-11)
+
+
+def test_a_covariate_that_varies_only_by_rounding_on_its_level_is_left_out() -> None:
+    data = short(40, 20)
+    wave = np.sin(np.arange(60.0))
+    x = np.column_stack([1e9 + wave * 1e-4, 1e9 + wave * 1e-2])
+    found = read(replace(data, covariates=x, names={**data.names, "covariates": ("flat", "wave")}))
+    assert (found.left_out, found.adjusted) == (("flat",), ("wave",))
