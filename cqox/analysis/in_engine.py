@@ -21,6 +21,7 @@ from cqox.analysis.own_columns import OwnColumns, free_name
 from cqox.analysis.prepare import Contrast, prepare
 from cqox.analysis.ranges import refuse_out_of_range
 from cqox.analysis.row_keys import KEY, KeyFile, key_column, key_files, write_keys
+from cqox.analysis.time_roles import time_column
 from cqox.contract import Options
 from cqox.contract.messages import Message, of
 from cqox.datasets import ColumnsOnDisk
@@ -157,12 +158,19 @@ class InEngine:
             return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n, frozenset()
         tables = Tables(roles, plan)
         if any(each.family in OVER_TIME and each.name in mapped for each in chosen):
-            _count_treated(tables)
+            _count_treated(tables, has_own_scale=self._has_own_scale())
         refused = _of_repeated_rows(tables, [each for each in chosen if each.name in mapped])
         names = self._asked(chosen, plan, mapped)
         found = refused | run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
         summed = frozenset(name for name, each in found.items() if isinstance(each, Estimate | UnusableData))
         return partial(self._estimate, plan, found), roles.source.count(), summed
+
+    def _has_own_scale(self) -> bool:
+        """Return whether periods are numbers or dates, as they are stored."""
+        raw = self.frame[str(self.opened.roles["time"])] if "time" in self.opened.roles else None
+        if raw is None or not (raw.dtype.is_numeric() or raw.dtype == pl.Date):
+            return False
+        return time_column(self.frame, self.opened.roles).dtype == raw.dtype
 
     def _options(self) -> Options:
         """Return the options, without indicators of missing values where no covariate has one."""
@@ -251,11 +259,16 @@ def _of_repeated_rows(tables: Tables, chosen: Sequence[Estimator]) -> dict[str, 
     return {each.name: UnusableData(reason) for each in names if reason_against(each, plan) == reason}
 
 
-def _count_treated(tables: Tables) -> None:
-    """Give the plan of the sample the numbers of all treated rows, over which an effect adds up to a total."""
+def _count_treated(tables: Tables, *, has_own_scale: bool) -> None:
+    """Give the plan of the sample the numbers of all treated rows, over which an effect adds up to a total.
+
+    Args:
+        tables: the shared computations.
+        has_own_scale: True if the periods of the rows are on the scale of the plan's `time_values`.
+    """
     encoded, pilot = tables.encoded, tables.pilot
     if pilot.data.post is not None:
-        after = _rows_after(tables)
+        after = _rows_after(tables, has_own_scale=has_own_scale)
         pilot.share(treated_rows_of("interrupted_series"), lambda: after)
     if encoded.treatment is not None and tables.binary:
         known = tables.complete("y", "treatment", "post").source
@@ -263,21 +276,23 @@ def _count_treated(tables: Tables) -> None:
         pilot.share(treated_rows_of("did"), lambda: rows)
 
 
-def _rows_after(tables: Tables) -> int:
-    """Return the number of all rows after the intervention; 0 where the sample lacks some period."""
+def _rows_after(tables: Tables, *, has_own_scale: bool) -> int | Message:
+    """Return the number of all rows after the intervention, or why it is not known."""
     encoded, data = tables.encoded, tables.pilot.data
     if encoded.post is not None:
         return tables.complete("y", "post").source.where(Is(encoded.post, "=", 1.0)).count()
+    if data.time is None or data.time_values is None or data.intervention_time is None:
+        return Message("effect.treated-rows-unknown")
     rows = tables.complete("y", "time")
+    if has_own_scale and encoded.time is not None:
+        return rows.source.where(Is(encoded.time, ">=", data.intervention_time)).count()
     try:
         periods = Periods.of(tables, rows, treated=False)
-    except NotByMoments:
-        return 0
-    if data.time is None or data.time_values is None or data.intervention_time is None:
-        return 0
+    except NotByMoments as error:
+        return Message("effect.rows-after-unknown", why=error.why)
     places = np.unique(rows.pilot.take(data.time))
     if len(places) != len(periods.values):
-        return 0
+        return Message("effect.rows-after-unknown", why=Message("by_moments.periods-of-sample"))
     return int(periods.rows[data.time_values[places] >= data.intervention_time].sum())
 
 

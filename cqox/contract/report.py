@@ -179,6 +179,7 @@ class Effect(AnswerModel):
     total_lower: float | None = None
     total_upper: float | None = None
     total_rows: int | None = None
+    total_reason: Sentence | None = Field(None, description="Why the total of a series or a panel is absent.")
     mean_cost: float | None = Field(None, description="Mean of the mapped cost over the treated rows.")
     net_of_cost: float | None = Field(None, description="The estimate less that cost, where both are in one unit.")
     net_lower: float | None = None

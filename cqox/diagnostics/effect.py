@@ -168,8 +168,10 @@ def _total(plan: Plan, chosen: Estimate, value: float) -> dict[str, object]:
     if chosen.family not in OVER_TIME:
         return {}
     rows = plan.share(treated_rows_of(chosen.family), lambda: _treated_rows(plan, chosen))
+    if isinstance(rows, Message):
+        return {"total_reason": rows}
     if not rows:
-        return {}
+        return {"total_reason": Message("effect.no-treated-rows")}
     ends = {"total_lower": chosen.ci_lower, "total_upper": chosen.ci_upper}
     return {"total": value * rows, "total_rows": rows} | {
         name: None if end is None else end * rows for name, end in ends.items()
@@ -177,13 +179,16 @@ def _total(plan: Plan, chosen: Estimate, value: float) -> dict[str, object]:
 
 
 def treated_rows_of(family: str) -> object:
-    """Return what a plan shares the number of treated rows under: of a sample, that of all rows of its table."""
+    """Return what a plan shares the number of treated rows under, or the reason why that is unknown.
+
+    The plan of a sample shares that of all rows of its table.
+    """
     return "treated rows", family == "interrupted_series"
 
 
-def _treated_rows(plan: Plan, chosen: Estimate) -> int:
+def _treated_rows(plan: Plan, chosen: Estimate) -> int | Message:
     _, treated = _treated(plan, chosen)
-    return 0 if treated is None else int(np.count_nonzero(treated))
+    return Message("effect.treated-rows-unknown") if treated is None else int(np.count_nonzero(treated))
 
 
 def _net(plan: Plan, chosen: Estimate, value: float) -> dict[str, object]:

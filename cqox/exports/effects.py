@@ -25,6 +25,8 @@ def effect(report: Report, wording: Wording) -> Section:
     if found.total is not None:
         over = Message("exports.total", rows=found.total_rows or 0)
         rows.append((over, wording.interval(found.total, found.total_lower, found.total_upper)))
+    elif found.total_reason is not None:
+        rows.append((Message("exports.no-total"), wording(found.total_reason)))
     if found.mean_cost is not None:
         rows.append((Message("exports.mean-cost"), amount(found.mean_cost)))
     if found.net_of_cost is not None:

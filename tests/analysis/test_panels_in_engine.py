@@ -272,3 +272,33 @@ def test_the_total_of_a_series_is_over_all_rows_after_the_intervention(
     after = sum(value is not None and at >= 10 for value, at in zip(known, when.tolist(), strict=True))
     assert engine["total_rows"] == memory["total_rows"] == after
     assert engine["total"] == pytest.approx(memory["total"], rel=1e-8)
+
+
+@pytest.mark.parametrize(("kind", "start"), [("number", 10), ("date", "2024-01-11"), ("word", 11)])
+def test_a_total_of_a_series_with_a_period_that_the_sample_lacks_is_counted_or_absent_with_a_reason(
+    tmp_path: Path, kind: str, start: object
+) -> None:
+    rng = np.random.default_rng(8)
+    drawn = rng.integers(0, 16, 900)
+    # Period 12 has two rows, of which the sample has the one without an outcome.
+    when = np.append(np.where(drawn == 12, 11, drawn), [12, 12])
+    y = [*(20 + 0.1 * when + (when >= 10) + rng.normal(size=902)).tolist()[:-1], None]
+    times = {
+        "number": when.tolist(),
+        "date": [date(2024, 1, 1) + timedelta(days=each) for each in when.tolist()],
+        "word": [f"W{each + 1}" for each in when.tolist()],
+    }
+    pl.DataFrame({"y": y, "when": times[kind]}).write_csv(tmp_path / "p.csv")
+    table = read_table(tmp_path / "p.csv", name="p", limits=Limits(), options=ReadOptions())
+    write_parquet(table, tmp_path / "p.parquet")
+    mapping: dict[str, object] = {"y": "y", "time": "when", "intervention_time": start}
+    found = run(tmp_path / "p.parquet", "duckdb", mapping, ["interrupted_series"]).report
+    (estimate,), effect = found["estimates"], found["effect"]
+    assert "because the sample lacks a period" in estimate["diagnostics"]["notes"][0]
+    if kind == "word":
+        assert (effect["total"], effect["total_rows"]) == (None, None)
+        assert "the sample lacks a period" in effect["total_reason"]
+    else:
+        assert effect["total_rows"] == np.sum(when >= 10) - 1
+        assert effect["total"] == pytest.approx(effect["estimate"] * effect["total_rows"])
+        assert effect["total_reason"] is None

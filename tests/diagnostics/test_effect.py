@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cqox.contract.messages import Message
 from cqox.diagnostics import effect
+from cqox.diagnostics.effect import treated_rows_of
 from cqox.estimators import Data
 from tests.diagnostics.looking import judged
-from tests.estimators.designs import instrumented, row_keys
+from tests.estimators.designs import instrumented, row_keys, series
+
+UNKNOWN = Message("effect.rows-after-unknown", why="words")
 
 
 def two_arms(seed: int = 0, base: float = 10.0, **fields: object) -> Data:
@@ -91,6 +95,28 @@ def test_the_total_of_a_panel_counts_its_treated_rows() -> None:
     assert (found.total, found.total_rows) == (pytest.approx(30 * chosen.estimate), 30)
     assert found.total_lower == pytest.approx(30 * chosen.ci_lower)
     assert found.baseline == pytest.approx(y[t > 0].mean() - chosen.estimate)
+
+
+def test_a_total_without_known_treated_rows_has_a_reason() -> None:
+    data = replace(series(), post=None)
+    seen = judged(data, only=["interrupted_series"])
+    found = effect(seen.plan, seen.estimate("interrupted_series"))
+    assert found is not None
+    assert (found.total, found.total_rows) == (None, None)
+    assert found.total_reason.code == "effect.treated-rows-unknown"
+    known = judged(series(), only=["interrupted_series"])
+    counted = effect(known.plan, known.estimate("interrupted_series"))
+    assert counted is not None
+    assert (counted.total_rows, counted.total_reason) == (40, None)
+
+
+@pytest.mark.parametrize(("rows", "code"), [(0, "effect.no-treated-rows"), (UNKNOWN, UNKNOWN.code)])
+def test_a_plan_that_knows_of_no_treated_rows_says_so(rows: object, code: str) -> None:
+    seen = judged(series(), only=["interrupted_series"])
+    seen.plan.share(treated_rows_of("interrupted_series"), lambda: rows)
+    found = effect(seen.plan, seen.estimate("interrupted_series"))
+    assert found is not None
+    assert (found.total, found.total_reason.code) == (None, code)
 
 
 def test_without_a_number_there_is_no_effect() -> None:

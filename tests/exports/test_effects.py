@@ -30,6 +30,7 @@ def test_what_is_absent_is_left_out_and_a_reason_stands_in():
     assert rows(relative_reason="No baseline.")[heading] == "No baseline."
     assert rows(relative=0.1, relative_reason="No interval.")[heading] == "10.0%. No interval."
     assert rows(relative=0.1)[heading] == "10.0%"
+    assert rows(total_reason="No rows.")["Total"] == "No rows."
 
 
 def test_without_an_effect_the_section_is_empty():

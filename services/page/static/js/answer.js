@@ -122,6 +122,7 @@ function Effect({ effect, level }) {
       ? [t("effect-relative"), "–", effect.relative_reason]
       : [t("effect-relative"), signedPercent(effect.relative), interval(effect.relative_lower, effect.relative_upper, signedPercent)],
     effect.total !== null && [t("effect-total", { rows: effect.total_rows }), number(effect.total), interval(effect.total_lower, effect.total_upper, number)],
+    effect.total === null && effect.total_reason && [t("effect-no-total"), "–", effect.total_reason],
     effect.net_of_cost !== null && [t("effect-net"), number(effect.net_of_cost), interval(effect.net_lower, effect.net_upper, number)],
     effect.baseline !== null && [t("effect-baseline"), number(effect.baseline), null],
   ].filter(Boolean);
