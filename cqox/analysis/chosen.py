@@ -1,6 +1,6 @@
 """Choice of the estimators of a request, their settings, and the primary estimate; nothing is estimated."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cqox import diagnostics as judge
 from cqox.contract import EstimationOptions, Options
@@ -24,12 +24,21 @@ def chosen_estimators(options: Options) -> tuple[Estimator, ...]:
     return tuple(estimator for name, estimator in known.items() if name in wanted)
 
 
-def primary_of(plan: Plan, chosen: Sequence[Estimator], options: Options) -> judge.Primary:
+def primary_of(
+    plan: Plan, chosen: Sequence[Estimator], options: Options, refused: Collection[str] = ()
+) -> judge.Primary:
     """Return the primary estimate of a contrast.
+
+    Args:
+        plan: the plan of the rows, or of a sample of them.
+        chosen: the estimators to run.
+        options: the request's options.
+        refused: names of estimators that all rows do not support, whatever the sample says.
 
     Raises:
         InvalidRequest: `options.primary`, `options.assumes` or `options.assignment` does not fit the design.
     """
-    primary = judge.choose_primary(plan, applicable(chosen, plan), options.primary, assignment=options.assignment)
+    able = applicable([each for each in chosen if each.name not in refused], plan)
+    primary = judge.choose_primary(plan, able, options.primary, assignment=options.assignment)
     judge.check_assumes(primary.name, plan, options)
     return primary

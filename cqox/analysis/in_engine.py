@@ -55,6 +55,7 @@ _WITH_INDICATORS = ("covariates", "propensity_covariates")
 """Roles whose missing values `options.missing` is about."""
 _ONE_ROW_PER_CELL = ("did_2x2_block", "twfe")
 """Estimators of units with one row in each period."""
+_FORECAST = "interrupted_series_forecast"
 _NUMBER = "file_row_number"
 """The column that the engine adds to the table."""
 
@@ -133,9 +134,10 @@ class InEngine:
 
     def estimates(
         self, contrast: Contrast, number: int, plan: Plan, chosen: Sequence[Estimator]
-    ) -> tuple[Callable[[Estimator], Estimate], int, frozenset[str]]:
+    ) -> tuple[Callable[[Estimator], Estimate], int, frozenset[str], Mapping[str, Message]]:
         """Return the function that gives the estimate of all rows, or that of the sample with a note on why there is no
-        other; the number of all rows of the contrast; and the estimators whose result the passes over these gave.
+        other; the number of all rows of the contrast; the estimators whose result the passes over these gave; and of
+        them the reasons by name where all rows do not support the estimate.
 
         Args:
             contrast: the contrast.
@@ -155,15 +157,20 @@ class InEngine:
             )  # fmt: skip
         except NotByMoments as error:
             names = self._asked(chosen, plan, mapped)
-            return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n, frozenset()
+            return partial(self._estimate, plan, dict.fromkeys(names, error)), contrast.data.n, frozenset(), {}
         tables = Tables(roles, plan)
         if any(each.family in OVER_TIME and each.name in mapped for each in chosen):
             _count_treated(tables, has_own_scale=self._has_own_scale())
         refused = _of_repeated_rows(tables, [each for each in chosen if each.name in mapped])
         names = self._asked(chosen, plan, mapped)
         found = refused | run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
+        series = found.get("interrupted_series")
+        if isinstance(series, UnusableData) and _FORECAST in mapped:
+            # What is no series has no forecast either.
+            found[_FORECAST] = series
         summed = frozenset(name for name, each in found.items() if isinstance(each, Estimate | UnusableData))
-        return partial(self._estimate, plan, found), roles.source.count(), summed
+        against = {name: of(each.detail) for name, each in found.items() if isinstance(each, UnusableData)}
+        return partial(self._estimate, plan, found), roles.source.count(), summed, against
 
     def _has_own_scale(self) -> bool:
         """Return whether periods are numbers or dates, as they are stored."""

@@ -266,10 +266,11 @@ def _judge(
     plan = Plan(contrast.data, settings)
     estimated: Callable[[Estimator], Estimate] = partial(run, plan=plan)
     rows, summed = contrast.data.n, frozenset[str]()
+    refused: Mapping[str, Message] = {}
     if placed is not None:
-        # Before the primary estimate is chosen: the plan gets panels of all rows, on which the choice depends.
-        estimated, rows, summed = placed.estimates(contrast, number, plan, chosen)
-    primary = primary_of(plan, chosen, options)
+        # Before the primary estimate is chosen: the choice depends on panels of all rows, and on what they refuse.
+        estimated, rows, summed, refused = placed.estimates(contrast, number, plan, chosen)
+    primary = primary_of(plan, chosen, options, refused)
     clock.done("plan")
     estimates: list[Estimate] = []
     for estimator in chosen:

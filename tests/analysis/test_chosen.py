@@ -29,3 +29,11 @@ def test_the_primary_is_refused_with_an_assumption_that_its_design_does_not_have
     assert primary_of(plan, catalog(), options()).name == "aipw"
     with pytest.raises(InvalidRequest):
         primary_of(plan, catalog(), options(assumes=["continuity"]))
+
+
+def test_what_all_rows_refuse_is_the_primary_only_where_it_was_asked_for() -> None:
+    plan = Plan(cross_section(), Settings())
+    assert primary_of(plan, catalog(), options(), {"aipw": "a reason"}).name != "aipw"
+    asked = primary_of(plan, catalog(), options(primary="aipw"), {"aipw": "a reason"})
+    assert asked == primary_of(plan, [each for each in catalog() if each.name != "aipw"], options(primary="aipw"))
+    assert asked.rule != primary_of(plan, catalog(), options(primary="aipw")).rule

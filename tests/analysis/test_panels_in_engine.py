@@ -302,3 +302,21 @@ def test_a_total_of_a_series_with_a_period_that_the_sample_lacks_is_counted_or_a
         assert effect["total_rows"] == np.sum(when >= 10) - 1
         assert effect["total"] == pytest.approx(effect["estimate"] * effect["total_rows"])
         assert effect["total_reason"] is None
+
+
+def test_a_series_that_all_rows_refuse_is_not_the_primary_estimate(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    when = rng.integers(0, 16, 900)
+    treatment = (when >= 10).astype(int)
+    y = 20 + 0.1 * when + treatment + rng.normal(size=900)
+    # One untreated row after the intervention, which the sample lacks.
+    treatment[np.flatnonzero(when == 13)[7]] = 0
+    pl.DataFrame({"y": y, "when": when, "t": treatment}).write_csv(tmp_path / "p.csv")
+    table = read_table(tmp_path / "p.csv", name="p", limits=Limits(), options=ReadOptions())
+    write_parquet(table, tmp_path / "p.parquet")
+    mapping: dict[str, object] = {"y": "y", "time": "when", "treatment": "t"}
+    names = ["interrupted_series", "interrupted_series_forecast", "difference_in_means"]
+    found = same(tmp_path / "p.parquet", mapping, names)
+    assert found.report["decision"]["primary"] == "difference_in_means"
+    statuses = {each["name"]: each["status"] for each in found.report["estimates"]}
+    assert (statuses[names[0]], statuses[names[1]]) == ("skipped", "skipped")
