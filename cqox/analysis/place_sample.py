@@ -12,7 +12,10 @@ from cqox.analysis.own_columns import OwnColumns
 from cqox.analysis.row_keys import as_key
 from cqox.contract import SampledRows
 from cqox.contract.messages import Message
-from cqox.datasets import LOOKED_AT, Column, may_be_units, redescribed, units_of
+from cqox.datasets import LOOKED_AT, Column, Limits, may_be_units, units_of
+from cqox.datasets.headers import Header
+from cqox.datasets.interpret import Interpreted, interpret
+from cqox.datasets.kinds import describe_column
 from cqox.engines import SourceColumn, SqlMoments
 from cqox.engines.place_columns import described_columns, typed
 from cqox.engines.place_table import PlaceTable
@@ -76,13 +79,11 @@ def whole_table(table: PlaceTable, names: Sequence[str]) -> tuple[pl.DataFrame, 
     """
     found = []
     for series in table.read(None, names):
-        infinite = int(series.is_infinite().sum()) if series.dtype == pl.Float64 else 0
-        finite = series.set(series.is_infinite(), None) if infinite else series
-        plain = Column(
-            name=series.name, original_name=series.name, kind="text", dtype="string", count=0, missing=0, distinct=0,
-            infinite=infinite,
-        )  # fmt: skip
-        found.append(redescribed(finite, plain))
+        # Texts have been read by their meaning already.
+        meaning = Interpreted(values=series, is_code=series.name in table.codes)
+        if series.dtype.is_numeric():
+            meaning = interpret(series)
+        found.append(describe_column(Header(series.name, series.name), meaning, Limits()))
     return pl.DataFrame([series for series, _ in found]), {column.name: column for _, column in found}
 
 

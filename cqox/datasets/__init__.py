@@ -10,7 +10,6 @@ from cqox.datasets.identity import dataset_id
 from cqox.datasets.inference import Inference, RoleCandidate, infer_roles
 from cqox.datasets.kinds import names_an_id, redescribed
 from cqox.datasets.limits import Limits
-from cqox.datasets.missing import MISSING_WORDS
 from cqox.datasets.parquet_store import ROW_GROUP, ColumnsOnDisk, describe, load_columns, open_columns, write_parquet
 from cqox.datasets.partition_columns import partition_column
 from cqox.datasets.periods import as_periods, fits
@@ -26,7 +25,6 @@ from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
 __all__ = [
     "LOOKED_AT",
-    "MISSING_WORDS",
     "ROW_GROUP",
     "Column",
     "ColumnsOnDisk",

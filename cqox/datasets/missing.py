@@ -13,26 +13,28 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["MISSING_WORDS", "Tokens", "tokens_for"]
+__all__ = ["ALWAYS_MISSING", "MARKS", "PLUS_SIGNS", "WORDS_AMONG_NUMBERS", "Tokens", "marks_are_missing", "tokens_for"]
 
-_ALWAYS = (
+ALWAYS_MISSING = (
     "na", "n/a", "n.a.", "<na>", "nan", "null", "#n/a", "#na", "#null!", "#div/0!", "#value!", "#ref!", "#name?",
     "#num!", "\\n",
     "欠損", "欠損値", "欠測", "欠測値", "欠側", "データなし", "データ無し",
 )  # fmt: skip
-MISSING_WORDS = tuple(sorted({form for word in _ALWAYS for form in (word, word.upper(), word.title())} | {"NaN"}))
-"""Words that programs write for a missing value, in the cases in which they write them."""
-_MARKS = (
+"""Words that programs write for a missing value, in lower case; any case of them is missing."""
+MARKS = (
     "-", "--", "---", "‐", "‑", "–", "—", "―", "−", "ー", "－", "ｰ", "?", "？", ".", "．", "…", "...", "……", "・",
     "***", "**",
 )  # fmt: skip
-_WORDS = (
+"""Marks that are missing unless they are levels, see `marks_are_missing`."""
+WORDS_AMONG_NUMBERS = (
     "none", "なし", "無し", "無", "不明", "未回答", "無回答", "回答なし", "該当なし", "対象外", "未記入", "未入力",
     "未定",
     "未計測", "測定不能", "秘匿", "x", "ｘ", "missing", "unknown", "not available", "no data", "*", "＊", "nil", "/",
     "／",
 )  # fmt: skip
-_PLUS = ("+", "＋", "++", "±")
+"""Words, in lower case, that are missing in any case where everything else is a number or a date."""
+PLUS_SIGNS = ("+", "＋", "++", "±")
+"""Texts next to which a mark is a level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +61,27 @@ def tokens_for(distinct: pl.Series, given: Sequence[str] | None) -> Tokens:
         asked = [token.strip() for token in given]
         return Tokens(always=_among(distinct, asked), among_numbers=())
     folded = distinct.str.to_lowercase()
-    marks = _among(distinct, _MARKS)
-    if distinct.is_in(_PLUS).any() or (len(marks) == 1 and _is_one_word(distinct, folded, marks)):
-        marks = ()
+    marks = _among(distinct, MARKS) if marks_are_missing(distinct) else ()
     return Tokens(
-        always=(*distinct.filter(folded.is_in(_ALWAYS)).to_list(), *marks),
-        among_numbers=tuple(distinct.filter(folded.is_in(_WORDS)).to_list()),
+        always=(*distinct.filter(folded.is_in(ALWAYS_MISSING)).to_list(), *marks),
+        among_numbers=tuple(distinct.filter(folded.is_in(WORDS_AMONG_NUMBERS)).to_list()),
     )
 
 
-def _is_one_word(distinct: pl.Series, folded: pl.Series, marks: Sequence[str]) -> bool:
-    rest = distinct.filter(~folded.is_in(_ALWAYS) & ~distinct.is_in(list(marks)))
+def marks_are_missing(distinct: pl.Series) -> bool:
+    """Return whether a lone mark in a column is missing there; it is a level next to a plus sign or to one word.
+
+    Args:
+        distinct: stripped texts without null.
+    """
+    if distinct.is_in(PLUS_SIGNS).any():
+        return False
+    marks = _among(distinct, MARKS)
+    return len(marks) != 1 or not _is_one_word(distinct, marks)
+
+
+def _is_one_word(distinct: pl.Series, marks: Sequence[str]) -> bool:
+    rest = distinct.filter(~distinct.str.to_lowercase().is_in(ALWAYS_MISSING) & ~distinct.is_in(list(marks)))
     return rest.len() == 1 and not rest.str.contains("[0-9０-９]").any()
 
 

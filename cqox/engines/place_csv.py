@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from cqox.contract.messages import Message
-from cqox.datasets import MISSING_WORDS, name_columns
+from cqox.datasets import name_columns
+from cqox.engines.csv_kinds import FAULT, SEPARATOR, csv_kinds, tidy_text
 from cqox.engines.duckdb_engine import DuckDBEngine, quoted_path
 from cqox.engines.place_table import (
     Kind,
@@ -27,26 +27,10 @@ from cqox.errors import UnusableData
 
 __all__ = ["csv_table", "faults_named"]
 
-_SAMPLE_ROWS = 20_000
-_AT_ONCE = 100
 _FILE = "cqox:file"
 """Column of the path of a row's file."""
 _ROW = "row_number() over () - 1"
 """Of a row: the engine reads the files in their order, one row after the other, where a statement needs this number."""
-_FAULT = "cqox-fault"
-"""Begins the error of a value that is not of its column's kind."""
-_SEPARATOR = "\x1f"
-_TEXT = "nullif(trim({}), '')"
-# What DuckDB casts beyond these is another number than the text says, such as 2 of '1.5' as a whole one.
-_VALUES: Mapping[Kind, str] = {
-    "whole": "(case when regexp_full_match({0}, '[+-]?[0-9]+') then try_cast({0} as bigint) end)",
-    "real": "(case when not contains({0}, '_') then try_cast({0} as double) end)",
-    "day": "(case when regexp_full_match({0}, '[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}') "
-    "then try_cast({0} as date) end)",
-    "moment": "(case when regexp_full_match({0}, '[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}"
-    "([ T][0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?)?Z?') "
-    "then try_cast(rtrim({0}, 'Z') as timestamp) end)",
-}
 
 
 def csv_table(
@@ -71,18 +55,21 @@ def csv_table(
     # With the names, no statement looks at the files before it reads them.
     given = f"auto_detect = false, columns = {{{columns}}}"
     _check_first_lines(paths, engine, names, f"{_dialect(paths[0], engine)}, {given}")
-    raw = _scan(paths, f"{text}, {given}")
-    cells = {name: _TEXT.format(f"c{place}") for place, name in enumerate(names)}
-    kinds = _kinds(engine, raw, cells, {name: kind for name, kind in types.items() if name in names})
-    casts = {name: _cast(name, cells[name], kind, engine) for name, kind in kinds.items()}
+    tidy = ", ".join(f"{tidy_text(f'c{place}')} as c{place}" for place in range(len(names)))
+    raw = f"(select {tidy}, file_index, {engine.dialect.quoted(_FILE)} from {_scan(paths, f'{text}, {given}')}) r"
+    cells = {name: f"c{place}" for place, name in enumerate(names)}
+    stated: dict[str, Kind] = {name: kind for name, kind in types.items() if name in names}  # type: ignore[misc]
+    found = csv_kinds(engine, raw, cells, stated, file=_FILE)
+    kinds, casts = found.kinds, found.casts
     for column in partitions:
-        if column.name not in kinds:
+        if column.name not in names:
             kinds[column.name], casts[column.name] = kind_of_partition(column), partition_cast(column)
     return PlaceTable(
         engine=engine,
         raw=raw,
         kinds=kinds,
-        others={},
+        others=found.others,
+        codes=frozenset(found.codes),
         row=_ROW,
         casts=casts,
         infinite="isinf({})",
@@ -103,9 +90,9 @@ def faults_named(paths: Sequence[Path], engine: DuckDBEngine) -> Iterator[None]:
     try:
         yield
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        _, found, said = str(error).partition(_FAULT)
+        _, found, said = str(error).partition(FAULT)
         if found:
-            _, file, kind, column = said.split(_SEPARATOR, 3)
+            _, file, kind, column = said.split(SEPARATOR, 3)
             raise UnusableData(
                 Message("sources.csv-value", file=Path(file).name, column=column, kind=kind), field="mapping"
             ) from error
@@ -127,8 +114,7 @@ def _check_file(path: Path, engine: DuckDBEngine) -> None:
 
 def _reading(path: Path, engine: DuckDBEngine) -> str:
     """Return the options that a file is read with: those that its first rows show."""
-    missing = ", ".join(_literal(word) for word in ("", *MISSING_WORDS))
-    return f"{_dialect(path, engine)}, header = true, nullstr = [{missing}], filename = {_literal(_FILE)}"
+    return f"{_dialect(path, engine)}, header = true, filename = {_literal(_FILE)}"
 
 
 def _dialect(path: Path, engine: DuckDBEngine) -> str:
@@ -194,46 +180,6 @@ def _first_row(path: Path, engine: DuckDBEngine, reading: str) -> list[str]:
         return []
     headers, _ = name_columns([cell or "" for row in rows for cell in row])
     return [header.name for header in headers]
-
-
-def _kinds(engine: DuckDBEngine, raw: str, texts: Mapping[str, str], stated: Mapping[str, object]) -> dict[str, Kind]:
-    """Return the kinds of the columns: those that are stated, and what every value of the first rows is."""
-    sample = f"(select * from {raw} limit {_SAMPLE_ROWS}) s"
-    unknown = [name for name in texts if name not in stated]
-    found: dict[str, Kind] = dict(stated)  # type: ignore[arg-type]
-    for name, kind in _seen(engine, sample, texts, unknown).items():
-        if kind is not None:
-            found[name] = kind
-    # Of columns that are empty in the first rows, all rows are looked at.
-    late = [name for name in unknown if name not in found]
-    found |= {name: kind or "word" for name, kind in _seen(engine, raw, texts, late).items()}
-    return {name: found[name] for name in texts}
-
-
-def _seen(engine: DuckDBEngine, rows: str, texts: Mapping[str, str], names: Sequence[str]) -> dict[str, Kind | None]:
-    """Return what all values of some columns are; None where there is no value."""
-    seen: dict[str, Kind | None] = {}
-    for start in range(0, len(names), _AT_ONCE):
-        block = names[start : start + _AT_ONCE]
-        asked = [
-            f"count({value})"
-            for name in block
-            for value in (texts[name], *(form.format(texts[name]) for form in _VALUES.values()))
-        ]
-        counts = np.array([column[0] for column in engine.read(f"select {', '.join(asked)} from {rows}")])
-        for name, (values, *fitting) in zip(block, counts.reshape(len(block), -1), strict=True):
-            fits = [kind for kind, number in zip(_VALUES, fitting, strict=True) if number == values]
-            seen[name] = None if values == 0 else [*fits, "word"][0]
-    return seen
-
-
-def _cast(name: str, text: str, kind: Kind, engine: DuckDBEngine) -> str:
-    if kind == "word":
-        return text
-    parts = [_literal(part) for part in (_FAULT, kind, name)]
-    separator, file = _literal(_SEPARATOR), engine.dialect.quoted(_FILE)
-    fault = f"error(concat_ws({separator}, {parts[0]}, {file}, {parts[1]}, {parts[2]}))"
-    return f"(case when {text} is not null then coalesce({_VALUES[kind].format(text)}, {fault}) end)"
 
 
 def _literal(text: str) -> str:

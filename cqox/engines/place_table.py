@@ -3,13 +3,12 @@
 The columns that a request maps are cast to the types of stored tables, under names that are safe in every engine.
 """
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR
 from functools import partial
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +19,14 @@ from numpy.typing import NDArray
 from cqox.contract.messages import Message
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.postgres_engine import DIALECT as POSTGRES
-from cqox.engines.remote_engine import RemoteEngine
+from cqox.engines.remote_engine import RemoteEngine, texts_of
 from cqox.engines.sql_moments import Engine
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.sources import NULL
 
 __all__ = [
     "DUCKDB_CASTS",
+    "NOTATION",
     "TYPES",
     "Ask",
     "Kind",
@@ -60,6 +60,8 @@ DUCKDB_CASTS = {
     "whole": "cast({} as bigint)", "real": "cast({} as double)", "word": "cast({} as varchar)",
     "day": "cast({} as date)", "moment": "make_timestamp(epoch_us({}))",
 }  # fmt: skip
+NOTATION = "notation"
+"""The type of columns of text that statements cannot read."""
 _TID = 65_536
 """More rows than a page of PostgreSQL has."""
 _RESERVED = ("file_row_number", "file_index")
@@ -82,6 +84,7 @@ class PlaceTable:
         infinite: the text that is true where a real number is infinite.
         words: returns the answer of a statement as texts, None where a value is null.
         read: returns columns of the rows with some ascending numbers; of all rows without.
+        codes: names of the columns of words that are made of digits and are no numbers.
     """
 
     engine: Engine
@@ -93,6 +96,7 @@ class PlaceTable:
     infinite: str
     words: Callable[[str], list[tuple[str | None, ...]]]
     read: Callable[[NDArray[np.int64] | None, Sequence[str]], pl.DataFrame]
+    codes: frozenset[str] = frozenset()
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -105,12 +109,11 @@ class PlaceTable:
         Raises:
             InvalidRequest: a column is of a type that cannot be used, or of none.
         """
-        for name in names:
-            if name not in self.others:
-                continue
-            refused = Message("sources.unusable-type", column=name, type=self.others[name])
-            if self.others[name] == str(pl.Null):
-                refused = Message("sources.no-value", column=name)
+        for name, dtype in ((name, self.others[name]) for name in names if name in self.others):
+            refused = {
+                str(pl.Null): Message("sources.no-value", column=name),
+                NOTATION: Message("sources.csv-notation", column=name),
+            }.get(dtype, Message("sources.unusable-type", column=name, type=dtype))
             raise InvalidRequest(refused, field="mapping")
         aliases = {name: f"v{number}" for number, name in enumerate(names)}
         picked = [f"{self.casts[name]} as {alias}" for name, alias in aliases.items()]
@@ -163,7 +166,7 @@ def postgres_table(table: str, after_read: Callable[[], None], ask: Ask) -> Plac
         row=f"((ctid::text::point)[0] * {_TID} + (ctid::text::point)[1])::bigint",
         casts=casts,
         infinite="{} in ('Infinity'::float8, '-Infinity'::float8)",
-        words=lambda text: _texts(ask({"rows": text})),
+        words=lambda text: texts_of(ask({"rows": text})),
         read=read,
     )
 
@@ -232,11 +235,6 @@ def read_numbered(
     )
     check_years(frame)
     return frame
-
-
-def _texts(content: bytes) -> list[tuple[str | None, ...]]:
-    rows = csv.reader(StringIO(content.decode(), newline=""))
-    return [tuple(None if cell == NULL else cell for cell in row) for row in rows]
 
 
 def _from_csv(content: bytes, names: Sequence[str], kinds: Mapping[str, Kind]) -> pl.DataFrame:

@@ -1,15 +1,18 @@
 """An engine that this process cannot reach: somebody else runs its statements."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
 
 import numpy as np
 
 from cqox.engines.sql import Dialect
 from cqox.estimators.checkpoint import checkpoint
 from cqox.estimators.data import Vector
+from cqox.sources import NULL
 
-__all__ = ["RemoteEngine"]
+__all__ = ["RemoteEngine", "texts_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +38,9 @@ class RemoteEngine:
         values = np.frombuffer(self.run(statement), dtype=np.float64)
         self.after_read()
         return list(np.ascontiguousarray(values[1:].reshape(-1, int(values[0])).T))
+
+
+def texts_of(content: bytes) -> list[tuple[str | None, ...]]:
+    """Return the rows of an answer in CSV as texts, None where a value is null."""
+    rows = csv.reader(StringIO(content.decode(), newline=""))
+    return [tuple(None if cell == NULL else cell for cell in row) for row in rows]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from cqox.datasets import read_table
-from cqox.engines import place_csv
+from cqox.engines import csv_kinds
 from cqox.engines.place_opening import opened_table
 from cqox.engines.place_table import PlaceTable
 from cqox.errors import UnusableData
 
 FIRST = """id,x,word,day,at,flag,late
 1,1.5,a,2026-01-01,2026-01-01 09:00:00,true,
-2,NA, b ,2026/1/2,2026-01-01T09:00:00.5Z,false,
+2,NA, b ,2026/1/2,2026-01-01T09:00:00.5,false,
 """
 SECOND = '''id,x,word,day,at,flag,late
 3,-2e-3,"c,""d""",,,true,7
@@ -108,7 +108,7 @@ def test_a_million_rows_of_several_files_have_one_order(tmp_path: Path) -> None:
 def test_a_value_that_is_not_of_its_kind_is_named_with_file_and_column(
     tmp_path: Path, value: str, column: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place_csv, "_SAMPLE_ROWS", 2)
+    monkeypatch.setattr(csv_kinds, "_SAMPLE_ROWS", 2)
     cells = {"id": "3", "x": "1", column: f'"{value}"'}
     files = {"0.csv": "id,x\n1,1.5\n2,2\n", "bad 'one'.csv": f"id,x\n{cells['id']},{cells['x']}\n"}
 
@@ -126,7 +126,7 @@ def test_a_value_that_is_not_of_its_kind_is_named_with_file_and_column(
 
 
 def test_what_a_pass_does_not_read_is_not_its_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place_csv, "_SAMPLE_ROWS", 1)
+    monkeypatch.setattr(csv_kinds, "_SAMPLE_ROWS", 1)
     with opened(tmp_path, {"0.csv": "id,x\n1,1\n2,none of it\n"}) as table:
         rows, aliases = table.columns(["id"])
         (total,) = table.engine.read(f"select sum({aliases['id']}) from {rows}")

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from cqox.engines import POSTGRES, RemoteEngine
+from cqox.engines.remote_engine import texts_of
 from cqox.estimators import abandonable
+from cqox.sources import NULL
 
 
 def test_columns_are_those_of_the_answer() -> None:
@@ -29,3 +31,7 @@ def test_an_abandoned_computation_asks_nothing() -> None:
 
     with abandonable(check), pytest.raises(KeyboardInterrupt):
         RemoteEngine(name="", dialect=POSTGRES, run=run).read("select 1")
+
+
+def test_texts_of_an_answer_are_none_where_a_value_is_null() -> None:
+    assert texts_of(f'a,"b ""c"""\n{NULL},"d\ne"\n'.encode()) == [("a", 'b "c"'), (None, "d\ne")]
