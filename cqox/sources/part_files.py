@@ -1,10 +1,13 @@
 """Files that are the parts of one table: those of a folder, or those that a pattern names.
 
 What other programs leave between them is no part: hidden files, `_SUCCESS`, `_temporary`. The names of folders such as
-`year=2024` are one more column of the rows below them.
+`year=2024` are one more column of the rows below them. Whatever else may have rows is read or refused: links without a
+target, links to folders, pipes, and folders that cannot be listed.
 """
 
 import glob
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,7 @@ from cqox.contract.messages import Message
 from cqox.errors import UnreadableFile
 from cqox.sources.iceberg import has_iceberg_metadata
 
-__all__ = ["Parts", "below", "partitions", "parts_named", "parts_of", "table_format"]
+__all__ = ["Parts", "below", "check_distinct", "partitions", "parts_named", "parts_of", "table_format"]
 
 _PARQUET = (".parquet", ".pq")
 _COLUMNAR = (*_PARQUET, ".arrow", ".feather", ".ipc")
@@ -74,7 +77,8 @@ def parts_of(path: Path) -> Parts | None:
     pattern is that file. Blocking.
 
     Raises:
-        UnreadableFile: there are no parts, they are of several formats, or a table format has a log of them.
+        UnreadableFile: there are no parts, they are of several formats, a table format has a log of them, two of them
+            are one file, or there is what `below` refuses.
     """
     path = path.absolute()
     try:
@@ -84,19 +88,24 @@ def parts_of(path: Path) -> Parts | None:
         return None
     if is_folder:
         _check_log(path)
-        return _parts(path, below(path))
+        return _distinct(_parts(path, below(path)))
     if is_there or not glob.has_magic(str(path)):
         return None
     plain = next(place for place, part in enumerate(path.parts) if glob.has_magic(part))
     base = Path(*path.parts[:plain])
-    named = [Path(each) for each in glob.glob(str(path), recursive=True)]
+    named = [each for each in map(Path, glob.glob(str(path), recursive=True)) if not _is_hidden(each, base)]
     for each in named:
         _check_log(each)
-    found = {file for each in named for file in (below(each) if each.is_dir() else [each])}
-    files = sorted(file for file in found if file.is_file() and not _is_hidden(file, base))
+    found = {file for each in named for file in (_below(each, base) if each.is_dir() else [each])}
+    files = sorted(file for file in found if _is_part(file, base))
     if not files:
         raise UnreadableFile(Message("sources.no-match", pattern=shortened(str(path))))
-    return _parts(base, files)
+    return _distinct(_parts(base, files))
+
+
+def _distinct(parts: Parts) -> Parts:
+    check_distinct(parts.files)
+    return parts
 
 
 def parts_named(base: Path, paths: Sequence[Path], *, suffixes: tuple[str, ...] | None = None) -> Parts | None:
@@ -127,8 +136,67 @@ def parts_named(base: Path, paths: Sequence[Path], *, suffixes: tuple[str, ...] 
 
 
 def below(folder: Path) -> list[Path]:
-    """Return the files of a folder and its subfolders that are no other program's, in the order of their paths."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
+    """Return the files of a folder and its subfolders that are no other program's, in the order of their paths.
+
+    Raises:
+        UnreadableFile: a folder cannot be listed, or has a link without a target, a link to a folder, a pipe or a
+            device.
+    """
+    return sorted(_below(folder, folder))
+
+
+def _below(folder: Path, base: Path) -> Iterator[Path]:
+    for place, folders, files in folder.walk(on_error=_not_listed):
+        # Here a link to a folder is one of the files.
+        folders[:] = [each for each in folders if not _is_hidden(place / each, base)]
+        yield from (path for each in files if not _is_hidden(path := place / each, base) and _is_part(path, base))
+
+
+def _not_listed(error: OSError) -> None:
+    path = shortened(str(error.filename))
+    raise UnreadableFile(Message("analysis.unreadable-file", path=path, reason=_reason(error)), field="data") from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _is_part(path: Path, base: Path) -> bool:
+    """Return whether a path is that of a file; False where it was removed meanwhile.
+
+    Raises:
+        UnreadableFile: it is a link without a target, a link to a folder, a pipe or a device.
+    """
+    shown = shortened(str(path.relative_to(base)))
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if not path.is_symlink() and isinstance(error, FileNotFoundError):
+            return False
+        refused = Message("analysis.unreadable-file", path=shown, reason=_reason(error))
+        if path.is_symlink():
+            refused = Message("sources.dangling-link", file=shown, folder=base.name, reason=_reason(error))
+        raise UnreadableFile(refused, field="data") from error
+    if stat.S_ISDIR(mode):
+        raise UnreadableFile(Message("sources.folder-link", file=shown, folder=base.name), field="data")
+    if not stat.S_ISREG(mode):
+        raise UnreadableFile(Message("sources.no-regular-file", path=shown), field="data")
+    return True
+
+
+def check_distinct(files: Sequence[Path]) -> None:
+    """Check that no two paths lead to one file, whose rows would count twice. Blocking.
+
+    Raises:
+        UnreadableFile: two do, by a link.
+    """
+    first: dict[str, Path] = {}
+    for file in files:
+        other = first.setdefault(os.path.realpath(file), file)
+        if other is not file:
+            raise UnreadableFile(
+                Message("sources.one-file", one=shortened(str(other)), other=shortened(str(file))), field="data"
+            )
 
 
 def partitions(base: Path, files: Sequence[Path]) -> Mapping[str, tuple[str | None, ...]]:

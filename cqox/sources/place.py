@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from cqox.contract.messages import Message
-from cqox.errors import SourceDown
+from cqox.errors import SourceDown, UnreadableFile
 from cqox.sources.iceberg import iceberg_snapshot
-from cqox.sources.part_files import below, partitions, table_format
+from cqox.sources.part_files import below, check_distinct, partitions, table_format
 
 __all__ = ["Place", "files_of", "folder_of", "partitions_of", "remote_address", "snapshot_of", "suffixes_of"]
 
@@ -61,7 +61,8 @@ def files_of(place: Place, table: str) -> list[Path]:
     """Return the files of a table of a folder, in the order of their names.
 
     Raises:
-        SourceDown: there are none, or a table format has a log of those that count.
+        SourceDown: there are none, a table format has a log of those that count, two of them are one file, or there
+            is a link without a target, a link to a folder, or a folder that cannot be listed.
     """
     if place.files:
         return list(place.files)
@@ -69,13 +70,14 @@ def files_of(place: Place, table: str) -> list[Path]:
     if (named := table_format(path)) is not None:
         raise SourceDown(Message("sources.place-format", source=place.name, table=table, format=named))
     try:
-        found = (
-            [path] if path.is_file() else [each for each in below(path) if each.name.endswith(_SUFFIXES[place.kind])]
-        )
-    except OSError:
+        if path.is_file():
+            return [path]
+        found = [each for each in below(path) if each.name.endswith(_SUFFIXES[place.kind])] if path.is_dir() else []
+        check_distinct(found)
+    except UnreadableFile as error:
+        raise SourceDown(Message("sources.place-files", source=place.name, table=table, reason=error.detail)) from error
+    except (OSError, ValueError):
         found = []
-    if path not in found:
-        found = [each for each in found if each.name.endswith(_SUFFIXES[place.kind])]
     if not found:
         raise SourceDown(Message("sources.no-files", source=place.name, table=table))
     return found

@@ -58,3 +58,22 @@ def test_a_snapshot_is_stated_or_that_of_the_files(tmp_path: Path) -> None:
     assert len({first, second, snapshot_of(lake(tmp_path), "lake")}) == 3
     assert snapshot_of(lake(tmp_path, as_of="v1"), "lake") == "v1"
     assert snapshot_of(Place(name="shop", kind="postgres", tables=("t",)), "t") is None
+
+
+def test_a_table_of_which_a_part_is_missing_is_down(tmp_path: Path) -> None:
+    for name in ("part/a.parquet", "part/sub/b.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    link = tmp_path / "part/year=2024"
+    link.symlink_to(tmp_path / "gone")
+    for table in ("part", "lake"):
+        with pytest.raises(SourceDown, match=f"'{table}' of the source 'lake' cannot be read as a whole. .*year=2024"):
+            files_of(lake(tmp_path), table)
+    link.unlink()
+    link.symlink_to(tmp_path / "part/sub")
+    with pytest.raises(SourceDown, match="link to a folder"):
+        snapshot_of(lake(tmp_path), "part")
+    link.unlink()
+    (tmp_path / "part/latest.parquet").symlink_to(tmp_path / "part/a.parquet")
+    with pytest.raises(SourceDown, match="would count twice"):
+        files_of(lake(tmp_path), "part")
