@@ -25,9 +25,19 @@ from cqox.analysis.remote_tables import RemoteTables
 from cqox.analysis.workers import Serve
 from cqox.contract import AnalyzeRequest, near_words, shortened
 from cqox.contract.messages import Message
-from cqox.errors import CircuitOpen, NotFound, SourceDown
+from cqox.errors import CircuitOpen, NotFound, SourceDown, UnreadableFile, UnusableData
 from cqox.resilience import Bulkhead, CircuitBreaker
-from cqox.sources import Parts, Place, PostgresSession, RemoteTable, files_of, folder_of, partitions_of, snapshot_of
+from cqox.sources import (
+    Parts,
+    Place,
+    PostgresSession,
+    RemoteTable,
+    files_changed,
+    files_of,
+    folder_of,
+    partitions_of,
+    snapshot_of,
+)
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
 
@@ -255,18 +265,18 @@ class Places:
                 about |= _files(place, files, found)
             else:
                 session = _Session(place, seconds_left, self._threads(place))
-            yield Reading(
-                arguments={"place": about, "folder": str(scratch)}, serve=None if session is None else session.serve
-            )
-            # Of an Iceberg table, the files of a snapshot do not change while it has others.
-            if (
-                place.kind not in ("postgres", "iceberg")
-                and not place.is_remote
-                and await self._in_thread(place, snapshot_of, place, record.table) != record.snapshot
-            ):
-                raise SourceDown(Message("sources.changed", source=place.name, table=record.table), retry_after=1.0)
+            try:
+                yield Reading(
+                    arguments={"place": about, "folder": str(scratch)}, serve=None if session is None else session.serve
+                )
+            except (UnreadableFile, UnusableData):
+                # What looks like a damaged file may be one that was being written.
+                await self._check_unchanged(record)
+                raise
+            await self._check_unchanged(record)
         except SourceDown as error:
-            _logger.warning("%s", error)
+            if not place.own:
+                _logger.warning("%s", error)
             raise
         finally:
             with anyio.move_on_after(_END_SECONDS, shield=True):
@@ -274,6 +284,19 @@ class Places:
                 if session is not None:
                     await session.end()
                 await self._in_thread(place, partial(rmtree, scratch, ignore_errors=True))
+
+    async def _check_unchanged(self, record: PlaceRecord) -> None:
+        """Check that files are what they were before they were read.
+
+        Raises:
+            SourceDown: they are not.
+        """
+        place = record.place
+        # Of an Iceberg table, the files of a snapshot do not change while it has others.
+        if place.kind in ("postgres", "iceberg") or place.is_remote:
+            return
+        if await self._in_thread(place, snapshot_of, place, record.table) != record.snapshot:
+            raise files_changed(place, record.table)
 
     async def _in_thread[*Given, T](self, place: Place, call: Callable[[*Given], T], *given: *Given) -> T:
         return await run_in_thread(call, *given, limiter=self._threads(place), abandon_on_cancel=True)

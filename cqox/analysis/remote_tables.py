@@ -10,7 +10,7 @@ from anyio import CapacityLimiter
 from cqox.analysis.mirror import Mirror
 from cqox.contract.messages import Message
 from cqox.errors import SourceDown, SourceUnavailable
-from cqox.sources import Parts, Place, RemoteTable, SourceChanged, listed, remote_address, suffixes_of
+from cqox.sources import Parts, Place, RemoteTable, SourceChanged, files_changed, listed, remote_address, suffixes_of
 from cqox.threads import run_in_thread
 
 __all__ = ["RemoteTables"]
@@ -98,4 +98,4 @@ def _of_source(place: Place, table: str, error: SourceUnavailable) -> Exception:
 def _changed(place: Place, table: str) -> SourceDown | SourceChanged:
     if place.own:
         return SourceChanged(Message("sources.changed-elsewhere", address=table))
-    return SourceDown(Message("sources.changed", source=place.name, table=table), retry_after=1.0)
+    return files_changed(place, table)

@@ -1,5 +1,7 @@
 """The table in place of a task, opened where it is: on a server, or in files."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -116,6 +118,11 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _unreadable(table: str, paths: Sequence[Path], error: Exception) -> UnreadableFile:
     """Return the error of a caller's own files, with the name of the one that is at fault where that can be found."""
+    gone = next((path for path in paths if not path.exists()), None)
+    if gone is not None:
+        return UnreadableFile(
+            Message("sources.own-files", table=table, reason=f"{gone.name}: {os.strerror(errno.ENOENT)}")
+        )
     wrong = next((path for path in paths if path.suffix in _PARQUET and not _is_parquet(path)), None)
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UnreadableFile(

@@ -4,7 +4,16 @@ from cqox.sources.address import Query, Source, kind_of, parse, path_of, shown, 
 from cqox.sources.fetching import Fetched, fetch
 from cqox.sources.iceberg import IcebergField, IcebergTable, has_iceberg_metadata, iceberg_table
 from cqox.sources.part_files import Parts, parts_of
-from cqox.sources.place import Place, files_of, folder_of, partitions_of, remote_address, snapshot_of, suffixes_of
+from cqox.sources.place import (
+    Place,
+    files_changed,
+    files_of,
+    folder_of,
+    partitions_of,
+    remote_address,
+    snapshot_of,
+    suffixes_of,
+)
 from cqox.sources.postgres_connection import CONNECT_SECONDS, reading_connection, server_name
 from cqox.sources.postgres_session import NULL, PostgresSession
 from cqox.sources.remote import RemoteTable, listed, may_be_table
@@ -24,6 +33,7 @@ __all__ = [
     "Source",
     "SourceChanged",
     "fetch",
+    "files_changed",
     "files_of",
     "folder_of",
     "has_iceberg_metadata",

@@ -12,7 +12,16 @@ from cqox.errors import SourceDown, UnreadableFile
 from cqox.sources.iceberg import iceberg_snapshot
 from cqox.sources.part_files import below, check_distinct, partitions, table_format
 
-__all__ = ["Place", "files_of", "folder_of", "partitions_of", "remote_address", "snapshot_of", "suffixes_of"]
+__all__ = [
+    "Place",
+    "files_changed",
+    "files_of",
+    "folder_of",
+    "partitions_of",
+    "remote_address",
+    "snapshot_of",
+    "suffixes_of",
+]
 
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz"), "iceberg": ()}
 
@@ -149,12 +158,22 @@ def snapshot_of(place: Place, table: str) -> str | None:
         return None
     if place.kind == "iceberg":
         return iceberg_snapshot(folder_of(place, table))
-    return _digest(files_of(place, table), place)
+    return _digest(files_of(place, table), place, table)
 
 
-def _digest(files: Sequence[Path], place: Place) -> str:
+def files_changed(place: Place, table: str) -> SourceDown:
+    """Return the error of files of a table that were changed while they were read."""
+    if place.own:
+        return SourceDown(Message("sources.own-changed", table=table))
+    return SourceDown(Message("sources.changed", source=place.name, table=table), retry_after=1.0)
+
+
+def _digest(files: Sequence[Path], place: Place, table: str) -> str:
     try:
         facts = [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in files]
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            # It was there when the files were listed.
+            raise files_changed(place, table) from error
         raise SourceDown(Message("sources.down", source=place.name, reason=type(error).__name__)) from error
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()

@@ -13,7 +13,7 @@ from cqox.analysis import places as places_module
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.places import PlaceRecord, Places, provenance_of
 from cqox.contract import AnalyzeRequest, parse_model
-from cqox.errors import BulkheadFull, NotFound, SourceDown
+from cqox.errors import BulkheadFull, NotFound, SourceDown, UnreadableFile
 from cqox.sources import Place
 from tests.storage.records import a_dataset
 
@@ -191,3 +191,38 @@ async def test_files_that_change_while_they_are_read_are_refused(tmp_path: Path)
 
     with pytest.raises(SourceDown, match="were changed"):
         await read()
+
+
+async def test_files_that_are_damaged_because_they_are_being_written_were_changed(tmp_path: Path) -> None:
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file in files:
+        file.write_bytes(b"1")
+    own = Place(name="files", kind="csv", folder=tmp_path, tables=("t",), files=tuple(files), own=True)
+    places = Places({})
+    record = await places.named(own, "t")
+
+    async def read(change: Callable[[], object]) -> None:
+        async with places.reading(record, tmp_path / "place", seconds_left=lambda: math.inf):
+            change()
+            raise UnreadableFile("damaged")
+
+    with pytest.raises(UnreadableFile, match="damaged"):
+        await read(lambda: None)
+    for change in (lambda: files[0].write_bytes(b"12"), files[1].unlink):
+        with pytest.raises(SourceDown, match=r"The files of 't' were changed while they were read\. Try again\."):
+            await read(change)
+
+
+async def test_what_a_caller_gets_as_an_error_of_its_files_is_not_logged_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"1")
+    for own in (True, False):
+        place = Place(name="files", kind="csv", folder=tmp_path, tables=("t",), files=(file,), own=own)
+        places = Places({"files": place})
+        record = await places.named(place, "t")
+        with pytest.raises(SourceDown):
+            async with places.reading(record, tmp_path / "place", seconds_left=lambda: math.inf):
+                file.write_bytes(file.read_bytes() * 2)
+        assert bool(caplog.records) is not own

@@ -43,6 +43,24 @@ def test_a_file_that_is_not_of_its_format_is_a_failure_of_the_source(tmp_path: P
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_file_that_is_gone_is_named(tmp_path: Path, form: str) -> None:
+    frame, paths = pl.DataFrame({"id": [1, 2]}), [tmp_path / f"{name}.{form}" for name in "ab"]
+    for path in paths:
+        (frame.write_parquet if form == "parquet" else frame.write_csv)(path)
+    place = {"source": "files", "table": "t", "files": [str(path) for path in paths], "format": form, "own": True}
+
+    def read() -> None:
+        with opened_table(place, tmp_path, threads=1, after_read=lambda: None, ask=no_server) as table:
+            paths[1].unlink()
+            table.read(None, ["id"])
+
+    with pytest.raises(
+        UnreadableFile, match=rf"The files of 't' cannot be read: b\.{form}: No such file or directory$"
+    ):
+        read()
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
 @pytest.mark.parametrize(
     "names", [("a*", "ab"), ("[0-9]", "5"), ("part?", "part1"), ("t [1]", "t 1"), ("d [2]/a", "d 2/a"), ("x\\y", "xy")]
 )
