@@ -110,5 +110,9 @@ def path_of(address: str | os.PathLike[str]) -> Path:
 
 
 def shown(address: str) -> str:
-    """Return an address without user, password and keys, for messages."""
-    return _SECRETS.sub(lambda found: f"{found[1]}=…", _USER.sub("", address))[:200]
+    """Return an address, or the words of a server, without user, password and keys, for messages.
+
+    Characters that control a terminal are escaped.
+    """
+    plain = _SECRETS.sub(lambda found: f"{found[1]}=…", _USER.sub("", address))
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in plain)[:200]

@@ -3,7 +3,8 @@
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
+from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.error import HTTPError
@@ -20,6 +21,8 @@ __all__ = ["blocks_of_url", "download_url", "file_at", "file_name"]
 
 _SECONDS, _BLOCK_SECONDS = 60.0, 20.0
 _BLOCK_BYTES = 1 << 20
+_WHOLE = (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION)
+_CUT = "the connection ended early"
 
 
 def download_url(address: str, target: Path, *, max_bytes: int) -> None:
@@ -36,7 +39,7 @@ def download_url(address: str, target: Path, *, max_bytes: int) -> None:
     """
     budget = Budget(address, max_bytes)
     with _opened(address, _SECONDS) as answer, target.open("xb") as file:
-        budget.copy(_blocks(answer), file)
+        budget.copy(_blocks(answer, _described(address, answer).size_bytes), file)
 
 
 def file_name(address: str) -> str:
@@ -67,12 +70,7 @@ def blocks_of_url(address: str, file: RemoteFile) -> Generator[bytes]:
         now = _described(address, answer)
         if not file.is_same(now) or file.is_identified != now.is_identified:
             raise SourceChanged(Message("sources.changed-elsewhere", address=shown(address)))
-        count = 0
-        while block := answer.read1(_BLOCK_BYTES):
-            count += len(block)
-            yield block
-        if now.size_bytes is not None and count != now.size_bytes:
-            raise ConnectionError("the connection ended early")
+        yield from _blocks(answer, now.size_bytes)
 
 
 def _described(address: str, answer: Any) -> RemoteFile:  # noqa: ANN401 - urlopen is untyped
@@ -99,14 +97,23 @@ def _opened(address: str, seconds: float) -> Iterator[Any]:
     try:
         request = Request(address, headers={"User-Agent": "cqox", "Accept-Encoding": "identity"})
         with urlopen(request, timeout=seconds) as answer:
+            if answer.status not in _WHOLE:
+                # Such as a part of the file (206) that nothing has asked for.
+                raise ConnectionError(f"HTTP {answer.status} {answer.reason}, without the whole file")
             yield answer
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()
-        reason = shown(" ".join(str(error).split())) or type(error).__name__
+        said = _CUT if isinstance(error, IncompleteRead) else " ".join(str(error).split())
+        reason = shown(said) or type(error).__name__
         raise SourceUnavailable(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
 
 
-def _blocks(answer: Any) -> "Any":  # noqa: ANN401 - urlopen is untyped
-    while block := answer.read(_BLOCK_BYTES):
+def _blocks(answer: Any, size_bytes: int | None) -> Generator[bytes]:  # noqa: ANN401 - urlopen is untyped
+    """Yield the content of an answer; a shorter one than was announced is an error, which `read` alone would not be."""
+    count = 0
+    while block := answer.read1(_BLOCK_BYTES):
+        count += len(block)
         yield block
+    if size_bytes is not None and count != size_bytes:
+        raise ConnectionError(_CUT)

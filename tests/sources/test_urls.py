@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cqox.errors import LimitExceeded, SourceUnavailable
-from cqox.sources.urls import download_url
+from cqox.sources.urls import blocks_of_url, download_url, file_at
 
 CONTENT = b"y,w\n1,0\n" * 1000
 
@@ -27,6 +27,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd")
             self.end_headers()
+        elif self.path == "/cut.csv":
+            self.send_response(200)
+            self.send_header("Content-Length", str(2 * len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT)
+        elif self.path == "/cut-chunk.csv":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\ny,w\n1,0\n\r\n")
+        elif self.path == "/part.csv":
+            self.send_response(206)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT)
+        elif self.path == "/terminal.csv":
+            self.wfile.write(b"HTTP/1.1 500 \x1b[2J\x07gone\r\n\r\n")
         else:
             self.send_error(404)
 
@@ -52,7 +66,24 @@ def test_what_cannot_be_fetched_says_why(address: str, tmp_path: Path) -> None:
     for number, (path, reason) in enumerate({"/absent": "404", "/local": "not allowed"}.items()):
         with pytest.raises(SourceUnavailable, match=reason):
             download_url(address + path, tmp_path / str(number), max_bytes=10_000)
+    with pytest.raises(SourceUnavailable, match=r"HTTP Error 500: \\x1b\[2J\\x07gone$"):
+        download_url(address + "/terminal.csv", tmp_path / "terminal", max_bytes=10_000)
     with pytest.raises(SourceUnavailable, match=r"refused|reset"):
         download_url("http://127.0.0.1:1/a.csv", tmp_path / "none", max_bytes=10)
     with pytest.raises(LimitExceeded):
         download_url(address + "/a.csv?part=1", tmp_path / "large", max_bytes=100)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/cut.csv", "the connection ended early$"),
+        ("/cut-chunk.csv", "the connection ended early$"),
+        ("/part.csv", "HTTP 206 Partial Content, without the whole file$"),
+    ],
+)
+def test_a_part_of_a_file_is_not_taken_for_the_file(address: str, tmp_path: Path, path: str, reason: str) -> None:
+    with pytest.raises(SourceUnavailable, match=reason):
+        download_url(address + path, tmp_path / "file", max_bytes=100_000)
+    with pytest.raises(SourceUnavailable, match=reason):
+        list(blocks_of_url(address + path, file_at(address + path)))
