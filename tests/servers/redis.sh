@@ -7,7 +7,8 @@ venv=$(cd "${1:?usage: $0 VENV}" && pwd)
 there() {
     local found
     for found in "$(command -v redis-server)" "$(command -v valkey-server)" "$venv/bin/redis-server"; do
-        if [ -x "$found" ] && ldd "$found" | grep -q libssl; then echo "$found"; return 0; fi
+        # No pipe into `grep -q`: it may end first, and `pipefail` then takes the broken pipe of ldd for a server without TLS.
+        if [ -x "$found" ] && [[ $(ldd "$found") == *libssl* ]]; then echo "$found"; return 0; fi
     done
     return 1
 }
