@@ -110,7 +110,10 @@ class RedisCircuitBreaker(CircuitBreaker):
 
         Raises:
             ValueError: a setting is out of its range.
+            TypeError: `redis` is no client that runs scripts.
         """
+        if not callable(getattr(redis, "eval", None)):
+            raise TypeError(f"redis must be a client, such as redis.asyncio.Redis(...), not {redis!r}")
         super().__init__(
             name,
             failure_threshold,

@@ -283,6 +283,8 @@ class CircuitBreaker(Gate):
 
     def _initialize(self, name: str, settings: CircuitSettings, clock: Clock | TimeSource | None, key: str) -> None:
         self.name = check_name(name)
+        if not isinstance(cast("object", key), str):
+            raise ValueError(f"key must be a string, not {key!r}")
         self._uses = _Uses()
         self._circuit = Circuit(name, settings, bind_clock(f"circuit breaker {name}", clock))
         registry.add(key, self)

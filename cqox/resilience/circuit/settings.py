@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
+from cqox.errors import Rejected
 from cqox.resilience.circuit.health import ConsecutiveFailures, FailureRate, Health, Window, new_window
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.ranges import (
     Covered,
     Listed,
     Seconds,
+    check_arguments,
     check_callable,
     check_count,
     check_exceptions,
@@ -67,9 +69,17 @@ class CircuitSettings:
         if self.probe_timeout is not None:
             object.__setattr__(self, "probe_timeout", check_seconds("probe_timeout", self.probe_timeout, zero=False))
         object.__setattr__(self, "failures", check_exceptions("failures", self.failures))
+        for kind in () if callable(self.failures) else self.failures:
+            if issubclass(kind, Rejected):
+                raise ValueError(
+                    f"failures must not list {kind.__name__}: a rejection by another part is no failure of the "
+                    "dependency, which was not called; leave it out"
+                )
         if self.probe is not None and not callable(self.probe):
             raise ValueError(f"probe must be callable, not {self.probe!r}")
-        check_callable("failure_if", self.failure_if)
+        if self.probe is not None:
+            check_arguments("probe", self.probe, 0)
+        check_callable("failure_if", self.failure_if, takes=1)
         check_kind("failure_rate", self.failure_rate, FailureRate)
 
     def new_health(self, quiet: AtomicCounter) -> Health:

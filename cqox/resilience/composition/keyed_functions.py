@@ -9,7 +9,7 @@ from cqox.resilience.pipeline.generators import forwarding
 from cqox.resilience.pipeline.part import Part
 from cqox.resilience.runtime.callable_kinds import Kind, name_of
 
-__all__ = ["guard_by_key", "key_function"]
+__all__ = ["check_key_source", "guard_by_key", "key_function"]
 
 type KeyOf = Callable[..., Hashable]
 """Returns the key of a call from the arguments of the call."""
@@ -25,9 +25,8 @@ def key_function(by: str | KeyOf, function: Callable[..., Any]) -> KeyOf:
     Raises:
         TypeError: `function` has no such parameter, or `by` is neither.
     """
+    check_key_source(by)
     if not isinstance(by, str):
-        if not callable(by) or inspect.iscoroutinefunction(by):
-            raise TypeError(f"the key must be given by a plain function or the name of a parameter, not {by!r}")
         return by
     name = by
     signature = inspect.signature(function)
@@ -47,6 +46,19 @@ def key_function(by: str | KeyOf, function: Callable[..., Any]) -> KeyOf:
         return cast("Hashable", bound.arguments[name])
 
     return argument
+
+
+def check_key_source(by: object) -> None:
+    """Check that `by` is the name of a parameter or a plain function.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if not isinstance(by, str) and (not callable(by) or inspect.iscoroutinefunction(by)):
+        raise TypeError(
+            f"the key must be given by a plain function or the name of a parameter, as in "
+            f'@policy.keyed("host"), not {by!r}'
+        )
 
 
 def guard_by_key[F: Callable[..., object]](
@@ -69,6 +81,11 @@ def guard_by_key[F: Callable[..., object]](
     if isinstance(function, staticmethod | classmethod):
         unbound = cast("Any", function)
         return cast("F", type(unbound)(guard_by_key(unbound.__func__, by, caller_for, parts)))
+    if not callable(cast("object", function)):
+        raise TypeError(
+            f"only callables can be guarded, not {function!r}: give the key before the function, as in "
+            '@policy.keyed("host")'
+        )
     kind = kind_behind(function)
     key_of = key_function(by, function)
 

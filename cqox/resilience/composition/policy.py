@@ -9,7 +9,8 @@ from typing import Any, NoReturn, Protocol, Self, cast
 
 from cqox.resilience.circuit import CircuitBreaker
 from cqox.resilience.composition.advice import order_warnings
-from cqox.resilience.composition.keyed_functions import guard_by_key
+from cqox.resilience.composition.decorators import CircuitBreakerDecorator
+from cqox.resilience.composition.keyed_functions import check_key_source, guard_by_key
 from cqox.resilience.composition.policy_block import PolicyBlocks
 from cqox.resilience.composition.policy_keys import KeyedPolicies
 from cqox.resilience.pipeline.awaitables import awaiting, returns_awaitables
@@ -20,6 +21,7 @@ from cqox.resilience.pipeline.part import Changes, Part
 from cqox.resilience.pipeline.plan import Stage, WrapperStage, plan
 from cqox.resilience.pipeline.registry import registry
 from cqox.resilience.pipeline.setting_names import SettingsByName
+from cqox.resilience.retry.budget import RetryBudget
 from cqox.resilience.runtime.callable_kinds import FLAGS, KIND_FLAGS, Kind
 from cqox.resilience.runtime.process_bound import refuse_pickling
 from cqox.resilience.runtime.ranges import check_name
@@ -195,7 +197,11 @@ class Policy(PolicyBlocks):
         Args:
             by: the name of the parameter whose argument is the key, or a function that takes the arguments of a call
                 and returns its key. Type checkers know the arguments of a function with annotations, not of a lambda.
+
+        Raises:
+            TypeError: `by` is neither.
         """
+        check_key_source(by)
 
         def decorate[F: Callable[..., object]](function: F, /) -> F:
             guarded = guard_by_key(function, by, self._caller_for_key, self.parts)
@@ -381,6 +387,10 @@ def _why_no_part(given: object) -> str:
     """Say why an argument is not a part, and what to write instead."""
     if isinstance(given, type):
         return f"{given.__name__} is a class: write {given.__name__}(...)"
+    if isinstance(given, RetryBudget):
+        return f"{given!r} is no part: give it to one, as in Retry(3, budget=...)"
+    if isinstance(given, CircuitBreakerDecorator):
+        return 'circuit_breaker(...) decorates functions and is no part: write CircuitBreaker("name", ...)'
     if isinstance(given, Policy):
         return f"policy {given.name} is no part: give its parts (*policy.parts), or decorate with both"
     collection = type(given).__name__

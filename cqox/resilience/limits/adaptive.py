@@ -145,7 +145,7 @@ class AdaptiveLimit(SlotGate):
             raise ValueError(f"decrease must be below 1, not {decrease!r}")
         if slow_call_seconds is not None:
             slow_call_seconds = check_seconds("slow_call_seconds", slow_call_seconds, zero=False)
-        check_callable("overloads", overloads)
+        check_callable("overloads", overloads, takes=1)
         super().__init__(name, initial_limit, max_queued, clock)
         self._slow_call_seconds = slow_call_seconds
         self._overloads = overloads

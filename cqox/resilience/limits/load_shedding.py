@@ -103,7 +103,7 @@ class Shed(Gate):
         self.name = check_name(name)
         self._capacity = check_count("capacity", capacity)
         self._shares = _complete_shares(shares)
-        check_callable("load", load)
+        check_callable("load", load, takes=0)
         self._load = load
         self._retry_after = check_seconds("retry_after", retry_after)
         self._clock = bind_clock(f"Shed {name!r}", clock)

@@ -16,7 +16,7 @@ from cqox.resilience.pipeline.tally import BudgetTally, Tally
 from cqox.resilience.runtime.atomic_counter import AtomicCounter
 from cqox.resilience.runtime.clock import Clock, TimeSource, bind_clock
 from cqox.resilience.runtime.process_bound import ProcessBound
-from cqox.resilience.runtime.ranges import check_name
+from cqox.resilience.runtime.ranges import check_name, percentage_hint
 from cqox.resilience.runtime.token_bucket import TokenBucket, check_rate
 
 __all__ = ["RetryBudget", "RetryBudgetSnapshot", "check_ratio"]
@@ -249,9 +249,8 @@ def check_ratio(name: str, value: object) -> float:
         ValueError: it is not a number, or outside that range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        percentage = not isinstance(value, bool) and isinstance(value, int | float) and 2 <= value <= 100
-        hint = f": write {value / 100:g} for {value:g}%" if percentage else ""
-        raise ValueError(f"{name} must be retries per first attempt, from 0 to 1, not {value!r}{hint}")
+        allowed = f"{name} must be retries per first attempt, from 0 to 1"
+        raise ValueError(f"{allowed}, not {value!r}{percentage_hint(value)}")
     return float(value)
 
 

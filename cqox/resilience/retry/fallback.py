@@ -8,7 +8,7 @@ from typing import Any, cast
 from cqox.resilience.pipeline.awaitables import Awaiting, must_be_awaited
 from cqox.resilience.pipeline.part import StageContext, Wrapper
 from cqox.resilience.runtime.passing import passing
-from cqox.resilience.runtime.ranges import Listed, check_exceptions, check_name
+from cqox.resilience.runtime.ranges import Listed, check_arguments, check_exceptions, check_name
 
 __all__ = ["Fallback"]
 
@@ -38,11 +38,12 @@ class Fallback(Wrapper):
             name: its name in explanations.
 
         Raises:
-            ValueError: `exceptions` is empty or contains no exception classes.
+            ValueError: `exceptions` is empty or contains no exception classes, or `answer` does not take one argument.
             TypeError: `answer` is not a function: write `lambda error: value` for a constant.
         """
         if not callable(answer):
             raise TypeError(f"answer must be a function of the exception, such as `lambda error: ...`, not {answer!r}")
+        check_arguments("answer", answer, 1)
         self.name = check_name(name)
         self._answer = answer
         self._exceptions = check_exceptions("exceptions", exceptions)

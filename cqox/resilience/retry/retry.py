@@ -128,9 +128,9 @@ class Retry(RetryPart):
         check_kind("rng", rng, Random)
         self.budget = budget
         self._gives_key = check_flag("idempotency_key", idempotency_key)
-        check_callable("retry_if", retry_if)
-        check_callable("backoff", backoff)
-        check_callable("on_retry", on_retry)
+        check_callable("retry_if", retry_if, takes=1)
+        check_callable("backoff", backoff, takes=2)
+        check_callable("on_retry", on_retry, takes=1)
         self._retry_if = retry_if
         self.max_duration = None if max_duration is None else check_seconds("max_duration", max_duration, zero=False)
         self.backoff = backoff

@@ -12,6 +12,7 @@ __all__ = [
     "Seconds",
     "as_listed",
     "as_seconds",
+    "check_arguments",
     "check_callable",
     "check_count",
     "check_exceptions",
@@ -21,6 +22,7 @@ __all__ = [
     "check_name",
     "check_seconds",
     "check_share",
+    "percentage_hint",
 ]
 
 type Seconds = float | timedelta
@@ -104,8 +106,15 @@ def check_share(name: str, value: object) -> float:
         ValueError: it is not a number, or outside that range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ValueError(f"{name} must be a share above 0 and at most 1, not {value!r}")
+        raise ValueError(f"{name} must be a share above 0 and at most 1, not {value!r}{percentage_hint(value)}")
     return float(value)
+
+
+def percentage_hint(value: object) -> str:
+    """Return what to write instead of a percentage, empty where `value` is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 2 <= value <= 100:
+        return ""
+    return f": write {value / 100:g} for {value:g}%"
 
 
 def check_exceptions(name: str, value: object) -> Covered[BaseException]:
@@ -127,7 +136,7 @@ def check_exceptions(name: str, value: object) -> Covered[BaseException]:
                 _check_handled(name, kind)
             return classes
     elif callable(value):
-        check_callable(name, value)
+        check_callable(name, value, takes=1)
         return cast("Callable[[Exception], bool]", value)
     raise ValueError(
         f"{name} must be an exception class, a non-empty tuple, list or set of them, or a predicate, not {value!r}"
@@ -155,16 +164,42 @@ def check_kind(name: str, value: object, kind: type) -> None:
         raise ValueError(f"{name} must be a {kind.__name__} or None, not {value!r}")
 
 
-def check_callable(name: str, value: object) -> None:
+def check_callable(name: str, value: object, *, takes: int | None = None) -> None:
     """Check that `value` is None or a plain callable; a coroutine function would never be awaited.
 
+    Args:
+        name: the setting.
+        value: the value to check.
+        takes: number of positional arguments that it is called with, None where that is not checked.
+
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, an exception class, or does not take its arguments.
     """
     if value is not None and not callable(value):
         raise ValueError(f"{name} must be callable, not {value!r}")
     if inspect.iscoroutinefunction(value):
         raise ValueError(f"{name} must be a plain function, not the coroutine function {value!r}")
+    if isinstance(value, type) and issubclass(value, BaseException):
+        raise ValueError(f"{name} must be a function, not the exception class {value.__name__}")
+    if takes is not None and callable(value):
+        check_arguments(name, value, takes)
+
+
+def check_arguments(name: str, function: Callable[..., object], count: int) -> None:
+    """Check that `function` can be called with `count` positional arguments, where its signature is known.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # a function or class in C without one
+        return
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        arguments = "1 argument" if count == 1 else f"{count} arguments"
+        raise ValueError(f"{name} must take {arguments}, not {signature}: {function!r}") from None
 
 
 def check_listener(value: object) -> None:

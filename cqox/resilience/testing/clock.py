@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from cqox.resilience.pipeline.waiter import TaskWaiter, ThreadWaiter
 from cqox.resilience.runtime.criticality import Criticality
-from cqox.resilience.runtime.ranges import check_seconds
+from cqox.resilience.runtime.ranges import check_flag, check_seconds
 
 __all__ = ["FakeClock"]
 
@@ -27,7 +27,7 @@ class FakeClock:
 
     def __init__(self, auto: bool = True, *, start: float = 0.0) -> None:
         """Make a clock that starts at `start` seconds."""
-        self.auto = auto
+        self.auto = check_flag("auto", auto)
         self.sleeps: list[float] = []
         self._now = start
         self._lock = Lock()

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -12,17 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cqox.resilience import (
+    AdaptiveLimit,
     Bulkhead,
     CircuitBreaker,
+    CircuitOpen,
+    FailureRate,
     Fallback,
     Hedge,
+    Policy,
     RateLimit,
     Retry,
+    RetryBudget,
+    Shed,
     Timeout,
     circuit_breaker,
     deadline,
     exponential_backoff_retry,
 )
+from cqox.resilience.adapters.redis_circuit import RedisCircuitBreaker
 from cqox.resilience.runtime.ranges import (
     Listed,
     as_listed,
@@ -36,6 +44,7 @@ from cqox.resilience.runtime.ranges import (
     check_seconds,
     check_share,
 )
+from cqox.resilience.testing import FakeClock
 
 
 async def later() -> None: ...
@@ -166,3 +175,43 @@ def test_a_class_that_decorates_a_function_says_that_its_settings_come_first(par
         part(later)
     with pytest.raises(ValueError, match=r"not 'x'$|not -1$"):
         part(-1 if part is CircuitBreaker else "x")
+
+
+@pytest.mark.parametrize(
+    ("make", "refusal"),
+    [
+        (lambda: FailureRate(rate=50), "rate must be a share above 0 and at most 1, not 50: write 0.5 for 50%"),
+        (lambda: Retry(exceptions=lambda: True), "exceptions must take 1 argument, not ()"),
+        (lambda: Retry(retry_if=lambda: True), "retry_if must take 1 argument, not ()"),
+        (lambda: Retry(backoff=lambda attempt: 1.0), "backoff must take 2 arguments, not (attempt)"),
+        (lambda: Retry(on_retry=lambda: None), "on_retry must take 1 argument, not ()"),
+        (lambda: CircuitBreaker("engine", failure_if=lambda: True), "failure_if must take 1 argument, not ()"),
+        (lambda: CircuitBreaker("engine", probe=lambda host: True), "probe must take 0 arguments, not (host)"),
+        (lambda: CircuitBreaker("engine", key=5), "key must be a string, not 5"),
+        (lambda: CircuitBreaker("engine", failures=CircuitOpen), "failures must not list CircuitOpen: a rejection"),
+        (lambda: AdaptiveLimit(overloads=OSError), "overloads must be a function, not the exception class OSError"),
+        (lambda: AdaptiveLimit(overloads=lambda: True), "overloads must take 1 argument, not ()"),
+        (lambda: Shed(10, load=lambda now: 0.5), "load must take 0 arguments, not (now)"),
+        (lambda: Fallback(lambda: 1), "answer must take 1 argument, not ()"),
+        (lambda: FakeClock("no"), "auto must be True or False, not 'no'"),
+        (
+            lambda: RedisCircuitBreaker("engine", None),
+            "redis must be a client, such as redis.asyncio.Redis",
+        ),
+        (lambda: Policy("p", RetryBudget()), "is no part: give it to one, as in Retry(3, budget=...)"),
+        (
+            lambda: Policy("p", circuit_breaker()),
+            "circuit_breaker(...) decorates functions and is no part",
+        ),
+        (lambda: Policy("p", Timeout(1.0)).keyed(5), "the key must be given by a plain function or the name of a"),
+        (lambda: Policy("p", Timeout(1.0)).keyed(len)("x"), "give the key before the function, as in @policy.keyed"),
+    ],
+)
+def test_a_wrong_use_is_refused_where_it_is_written(make: Callable[[], object], refusal: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=re.escape(refusal)):
+        make()
+
+
+@pytest.mark.parametrize("function", [bool, len, str, lambda *args: True, lambda error, more=1: True])
+def test_a_function_that_takes_what_it_is_given_is_allowed(function: Callable[..., object]) -> None:
+    check_callable("retry_if", function, takes=1)
