@@ -179,8 +179,8 @@ def check_callable(name: str, value: object, *, takes: int | None = None) -> Non
         raise ValueError(f"{name} must be callable, not {value!r}")
     if inspect.iscoroutinefunction(value):
         raise ValueError(f"{name} must be a plain function, not the coroutine function {value!r}")
-    if isinstance(value, type) and issubclass(value, BaseException):
-        raise ValueError(f"{name} must be a function, not the exception class {value.__name__}")
+    if isinstance(given := cast("object", value), type) and issubclass(given, BaseException):
+        raise ValueError(f"{name} must be a function, not the exception class {given.__name__}")
     if takes is not None and callable(value):
         check_arguments(name, value, takes)
 
