@@ -32,6 +32,7 @@ from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators import Estimate, Estimator, Plan, run
 from cqox.estimators.by_moments.catalog import BY_MOMENTS, OF_WHOLE_PANELS
 from cqox.estimators.by_moments.encoded import NotByMoments, StoredRows
+from cqox.estimators.by_moments.layouts import refused_layouts
 from cqox.estimators.by_moments.panels import Periods
 from cqox.estimators.by_moments.repeated import repeated_rows
 from cqox.estimators.by_moments.rounds import run_rounds
@@ -161,8 +162,9 @@ class InEngine:
         tables = Tables(roles, plan)
         if any(each.family in OVER_TIME and each.name in mapped for each in chosen):
             _count_treated(tables, has_own_scale=self._has_own_scale())
-        refused = _of_repeated_rows(tables, [each for each in chosen if each.name in mapped])
-        names = self._asked(chosen, plan, mapped)
+        able = [each for each in chosen if each.name in mapped]
+        refused = _of_repeated_rows(tables, able) | refused_layouts(tables, able)
+        names = [name for name in self._asked(chosen, plan, mapped) if name not in refused]
         found = refused | run_rounds(tables, {name: partial(BY_MOMENTS[name], tables) for name in names})
         series = found.get("interrupted_series")
         if isinstance(series, UnusableData) and _FORECAST in mapped:

@@ -26,7 +26,10 @@ from cqox.estimators.panel.onsets import Onsets, onsets
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import Sample, listed
 
-__all__ = ["Panel", "row_positions", "staggered_panel"]
+__all__ = ["REPEATED_LATER", "Panel", "row_positions", "staggered_panel"]
+
+REPEATED_LATER = "rows that repeat a later one"
+"""What a plan shares the reason under why units have several rows in one period, of a sample."""
 
 _MOST_CELLS, _MOST_GAPS = 4_000_000, 4
 """Maximum number of cells of a panel, in total or per row."""
@@ -107,7 +110,7 @@ def _laid_out(plan: Plan) -> Panel:
         raise UnusableData(Message("panel.single-rows", unit_id=plan.label("unit_id")))
     if units * periods > max(_MOST_CELLS, _MOST_GAPS * sample.n):
         raise UnusableData(Message("panel.too-many-gaps", units=units, periods=periods, rows=sample.n))
-    position = row_positions(sample, time * units + unit, periods, units)
+    position = row_positions(plan, sample, time * units + unit, periods, units)
     missing = sample.n < units * periods
     present = position >= 0 if missing else None
     found = onsets(values, labels, _starts(plan, sample, unit, position, present, values))
@@ -126,8 +129,15 @@ def _laid_out(plan: Plan) -> Panel:
     return replace(panel, labels=labels)
 
 
-def row_positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: int) -> NDArray[np.intp]:
+def row_positions(plan: Plan, sample: Sample, cell: NDArray[np.int64], periods: int, units: int) -> NDArray[np.intp]:
     """Return (periods, units) the row of each unit in each period, -1 where there is none.
+
+    Args:
+        plan: the request's plan; that of a sample of a table shares under `REPEATED_LATER` the reason of all rows.
+        sample: the rows.
+        cell: (n,) period times `units` plus unit.
+        periods: number of periods.
+        units: number of units.
 
     Raises:
         UnusableData: a unit has several rows in one period.
@@ -136,8 +146,12 @@ def row_positions(sample: Sample, cell: NDArray[np.int64], periods: int, units: 
     rows = np.arange(sample.n)
     position[cell] = rows
     repeated = np.flatnonzero(position[cell] != rows)
+    own = None
     if len(repeated):
-        raise UnusableData(Message("panel.repeated-rows-or-cluster", rows=_numbered(sample, repeated)))
+        own = Message("panel.repeated-rows-or-cluster", rows=_numbered(sample, repeated))
+    reason = plan.share(REPEATED_LATER, lambda: own, sample)
+    if reason is not None:
+        raise UnusableData(reason)
     return position.reshape(periods, units)
 
 

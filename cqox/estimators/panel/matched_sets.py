@@ -163,7 +163,7 @@ def _laid_out(plan: Plan) -> tuple[Panel, NDArray[np.bool_]]:
         raise UnusableData(Message("panel.single-rows", unit_id=plan.label("unit_id")))
     if units * periods > MOST_CELLS:
         raise UnusableData(Message("panel.too-many-cells", units=units, periods=periods, limit=MOST_CELLS))
-    position = row_positions(sample, time * units + unit, periods, units)
+    position = row_positions(plan, sample, time * units + unit, periods, units)
     present = position >= 0 if sample.n < units * periods else None
     y = sample.take(data.y)
     y = y - y.mean()

@@ -127,7 +127,10 @@ def test_many_empty_cells_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_position_is_that_of_the_row_and_minus_one_where_there_is_none() -> None:
     sample = Sample(total=9, n=3, index=np.array([2, 5, 8]))
-    assert row_positions(sample, np.array([3, 0, 5]), 2, 3).tolist() == [[1, -1, -1], [0, -1, 2]]
+    assert row_positions(Plan(block(), Settings()), sample, np.array([3, 0, 5]), 2, 3).tolist() == [
+        [1, -1, -1],
+        [0, -1, 2],
+    ]
     with pytest.raises(UnusableData) as caught:
-        row_positions(sample, np.array([0, 0, 1]), 2, 3)
+        row_positions(Plan(block(), Settings()), sample, np.array([0, 0, 1]), 2, 3)
     assert str(caught.value.args[0].params["rows"]) == "3"  # counted from 1 in the whole data
