@@ -12,9 +12,9 @@ from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
 from cqox.errors import InvalidRequest
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
+from tests.analysis.engine_runs import ROWS, STORED, both, run, same_estimate, sampled, stored
 from tests.estimators.by_moments.tables_of import numbers
 
-ROWS = 6_000
 COVARIATES = ["x0", "x1", "region"]
 FIELDS = ("estimate", "standard_error", "ci_lower", "ci_upper", "n", "n_effective", "diagnostics")
 
@@ -67,22 +67,8 @@ def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 3_000)
 
 
-def run(path: Path, mapping: dict[str, object], **options: object) -> Finished:
-    request = parse_model(AnalyzeRequest, {"dataset_id": "d", "mapping": mapping, "options": options})
-    return analyze(path, request, threads=2, on_step=lambda _: None)
-
-
-def both(path: Path, mapping: dict[str, object], **options: object) -> tuple[Finished, Finished]:
-    return run(path, mapping, engine="memory", **options), run(path, mapping, engine="duckdb", **options)
-
-
 def of_all_rows(found: Finished) -> list[dict[str, object]]:
     return [each for each in found.report["estimates"] if each["estimate"] is not None and not sampled(each)]
-
-
-def sampled(estimate: dict[str, object]) -> list[str]:
-    notes = estimate["diagnostics"].get("notes") or []
-    return [note for note in notes if note.startswith("Computed from a sample of")]
 
 
 MAPPINGS = {
@@ -151,26 +137,6 @@ def test_a_level_of_one_row_is_in_every_estimate(table: Path) -> None:
     assert left["estimate"] == pytest.approx(right["estimate"], rel=1e-10)
 
 
-def stored(folder: Path, **columns: object) -> Path:
-    rng = np.random.default_rng(8)
-    x = rng.normal(size=ROWS)
-    treated = (rng.random(ROWS) < 1 / (1 + np.exp(-0.5 * x))).astype(int)
-    base = {"y": treated + x + rng.normal(size=ROWS), "t": treated, "x": x, "unit": np.arange(ROWS) // 2}
-    pl.DataFrame({**base, **columns}).write_csv(folder / "s.csv")
-    write_parquet(read_table(folder / "s.csv", name="s", limits=Limits(), options=ReadOptions()), folder / "s.parquet")
-    return folder / "s.parquet"
-
-
-STORED: dict[str, object] = {"y": "y", "treatment": "t", "covariates": ["x"], "unit_id": "unit"}
-
-
-def same_estimate(memory: Finished, engine: Finished) -> None:
-    left, right = (each.report["estimates"][0] for each in (engine, memory))
-    assert not sampled(left)
-    assert left["estimate"] == pytest.approx(right["estimate"], rel=1e-9)
-    assert left["standard_error"] == pytest.approx(right["standard_error"], rel=1e-9)
-
-
 def test_columns_whose_names_differ_in_case_alone_are_two_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(9)
     path = stored(tmp_path, X=rng.normal(size=ROWS), Y=rng.normal(size=ROWS))
@@ -201,83 +167,6 @@ def test_a_value_out_of_range_is_refused_wherever_it_is(tmp_path: Path, role: st
         path = stored(tmp_path, v=np.where(np.arange(ROWS) == row, *values[::-1]))
         with pytest.raises(InvalidRequest, match="1 "):
             run(path, {**STORED, role: "v"}, engine="duckdb", estimators=["ols_adjustment"])
-
-
-def test_codes_of_more_levels_than_indicators_are_left_to_the_sample(tmp_path: Path) -> None:
-    path = stored(tmp_path, code=np.where(np.arange(ROWS) % 300 < 60, np.arange(ROWS) % 300, 0))
-    mapping = {**STORED, "covariates": ["x", "code"]}
-    found = run(path, mapping, engine="duckdb", estimators=["ols_adjustment"], categorical=["code"])
-    assert "fixed effects" in sampled(found.report["estimates"][0])[0]
-
-
-def test_rare_words_beyond_the_indicators_are_left_to_the_sample(tmp_path: Path) -> None:
-    path = stored(tmp_path, word=[f"k{row // 100 % 56:02d}" if row % 100 == 0 else "k00" for row in range(ROWS)])
-    mapping = {**STORED, "covariates": ["x", "word"]}
-    found = run(path, mapping, engine="duckdb", estimators=["ols_adjustment"])
-    assert "fixed effects" in sampled(found.report["estimates"][0])[0]
-
-
-def test_levels_too_many_for_a_sample_are_analysed_in_memory(tmp_path: Path) -> None:
-    path = stored(tmp_path, word=[f"k{row * 7919 % 2500}" for row in range(ROWS)])
-    found = run(path, {**STORED, "covariates": ["x", "word"]}, engine="duckdb", estimators=["ols_adjustment"])
-    assert found.engine == "memory"
-    assert [note for note in found.report["notes"] if "ran in memory" in note and "fixed effects" in note]
-
-
-@pytest.mark.parametrize("clusters", [2, 7])
-def test_a_sample_of_few_clusters_is_of_rows_of_all(tmp_path: Path, clusters: int) -> None:
-    path = stored(tmp_path, g=np.arange(ROWS) * 31 % clusters)
-    mapping = {**STORED, "cluster": ["g"]}
-    memory, engine = both(path, mapping, estimators=["t_learner", "dml_plr"])
-    statuses = [[each["status"] for each in found.report["estimates"]] for found in (memory, engine)]
-    assert statuses[0] == statuses[1]
-    assert [note for note in engine.report["notes"] if "the number of the row" in note]
-    theirs, ours = (
-        next(each for each in found.report["estimates"] if each["name"] == "dml_plr") for found in (memory, engine)
-    )
-    assert ours["estimate"] == pytest.approx(theirs["estimate"], rel=1e-9)
-
-
-def test_a_unit_of_most_rows_does_not_make_the_sample_large_or_empty(tmp_path: Path) -> None:
-    for first in range(4):
-        path = stored(tmp_path, name=[f"{first}-{row if row % 5 == 0 else 1}" for row in range(ROWS)])
-        engine = run(path, {**STORED, "unit_id": "name"}, engine="duckdb", estimators=["t_learner"])
-        assert 2_500 < engine.report["estimates"][0]["n"] < 3_500
-
-
-def test_an_amount_of_mostly_two_values_stays_an_amount(tmp_path: Path) -> None:
-    dose = (np.arange(ROWS) * 7 % 2).astype(float)
-    dose[[5, 50, 500]] = [1.5, 2.5, 7.25]
-    dose[1000:1008] = np.arange(3.25, 11.0)
-    path = stored(tmp_path, dose=dose)
-    memory, engine = both(path, {**STORED, "treatment": "dose"}, estimators=["ols_adjustment"])
-    assert [each["contrast"] for each in engine.report["estimates"]] == [None]
-    same_estimate(memory, engine)
-
-
-def test_an_outcome_that_is_rarely_above_zero_has_such_rows_in_the_sample(tmp_path: Path) -> None:
-    cost = np.zeros(ROWS)
-    cost[100:160] = np.arange(1.5, 61.0)
-    path = stored(tmp_path, cost=cost)
-    for seed in (1, 2):
-        memory, engine = both(path, {**STORED, "y": "cost"}, estimators=["ols_adjustment"], seed=seed)
-        same_estimate(memory, engine)
-
-
-def test_an_arm_of_few_rows_is_estimated_from_all_of_them(tmp_path: Path) -> None:
-    arm = np.array(["none", "common"])[np.arange(ROWS) * 7 % 2].astype(object)
-    arm[[11, 2011, 3011, 4011, 5011, 5911]] = "seldom"
-    path = stored(tmp_path, arm=arm)
-    memory, engine = both(path, {**STORED, "treatment": "arm"}, estimators=["difference_in_means", "t_learner"])
-    statuses = [
-        {(e["name"], e["contrast"]): e["status"] for e in found.report["estimates"]} for found in (memory, engine)
-    ]
-    assert statuses[0] == statuses[1]
-
-
-def test_an_outcome_far_from_zero_keeps_its_digits(tmp_path: Path) -> None:
-    path = stored(tmp_path, far=1e9 + 1e-3 * np.random.default_rng(2).normal(size=ROWS))
-    same_estimate(*both(path, {**STORED, "y": "far"}, estimators=["difference_in_means"]))
 
 
 def test_small_tables_stay_in_memory_unless_asked(table: Path) -> None:
