@@ -1,4 +1,4 @@
-"""What is in the sample of a table that an engine sums, and what is left to it."""
+"""Rows in the sample of a table that an engine sums, and results that are left to it."""
 
 from pathlib import Path
 
