@@ -14,19 +14,17 @@ from cqox.analysis import engine_sample
 from cqox.analysis.in_place import columns_in_place
 from cqox.analysis.run import Finished, analyze, analyze_in_place
 from cqox.analysis.workers.asking import ask, asking
-from cqox.contract import AnalyzeRequest, parse_model
 from cqox.datasets import Limits, ReadOptions, read_table, write_parquet
 from cqox.engines.place_opening import opened_table
 from cqox.errors import CqoxError, InvalidRequest, SourceDown, UnusableData
 from cqox.estimators.by_moments.catalog import BY_MOMENTS
 from cqox.sources import Place, PostgresSession
+from tests.analysis.in_place_runs import MAPPING, ROWS, in_files, request, sales
 from tests.estimators.by_moments.tables_of import numbers
 from tests.servers import Postgres, running
 
 pytestmark = pytest.mark.xdist_group("in place")
-ROWS = 6_000
 FIELDS = ("estimate", "standard_error", "ci_lower", "ci_upper", "n", "n_effective", "diagnostics")
-MAPPING: dict[str, object] = {"y": "y", "treatment": "t", "covariates": ["x0", "x1", "region", "flag", "at"]}
 UNITS = {**MAPPING, "unit_id": "unit"}
 SCORE = {"y": "y", "running": "x0", "cutoff": 0.2, "covariates": ["x1", "region", "flag"], "cluster": ["unit"]}
 
@@ -35,27 +33,7 @@ type InPlace = Callable[..., Finished]
 
 @pytest.fixture(scope="module")
 def frame() -> pl.DataFrame:
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(ROWS, 2))
-    region = np.array(["north", "南", "it's"])[rng.integers(0, 3, ROWS)]
-    region[17] = "rare"
-    treated = rng.random(ROWS) < 1 / (1 + np.exp(-0.5 * x[:, 0]))
-    y = treated + x[:, 0] + 0.4 * (region == "南") + rng.normal(size=ROWS)
-    x[::97, 1] = np.nan
-    return pl.DataFrame(
-        {
-            "y": y,
-            "t": treated.astype(int),
-            "region": region,
-            "x0": x[:, 0],
-            "x1": pl.Series(x[:, 1]).fill_nan(None),
-            "flag": rng.random(ROWS) < 0.3,
-            "at": pl.Series(1_600_000_000_000_000 + rng.integers(0, 10**13, ROWS)).cast(pl.Datetime("us")),
-            "unit": np.arange(ROWS) // 2 - 500,
-            "id": np.arange(ROWS) * 3,
-            "Y": rng.normal(size=ROWS),
-        }
-    )
+    return sales()
 
 
 @pytest.fixture(scope="module")
@@ -103,16 +81,6 @@ def server(frame: pl.DataFrame) -> Iterator[Postgres]:
 @pytest.fixture(autouse=True)
 def a_small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", 3_000)
-
-
-def request(mapping: Mapping[str, object], **options: object) -> AnalyzeRequest:
-    return parse_model(AnalyzeRequest, {"dataset_id": "d", "mapping": mapping, "options": options})
-
-
-def in_files(folder: Path, mapping: Mapping[str, object], *, key: str | None = None, **options: object) -> Finished:
-    files = sorted(str(path) for path in folder.iterdir() if path.suffix == ".parquet")
-    place: dict[str, object] = {"source": "lake", "table": "t", "files": files, "key": key, "snapshot": "s1"}
-    return analyze_in_place(place, request(mapping, **options), folder, threads=2, on_step=lambda _: None)
 
 
 def in_csv(folder: Path, mapping: Mapping[str, object], *, key: str | None = None, **options: object) -> Finished:
@@ -364,49 +332,6 @@ def test_what_is_wrong_with_a_table_is_said(
 
 
 @pytest.mark.parametrize("rows", [100, 10_000])
-@pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinite_values_are_refused_as_those_of_an_upload(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, value: float
-) -> None:
-    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
-    y = np.random.default_rng(0).normal(size=400)
-    y[[5, 7, 9]] = value, value, np.nan
-    pl.DataFrame({"y": y, "t": np.arange(400) % 2}).write_parquet(tmp_path / "a.parquet")
-    write_parquet(
-        read_table(tmp_path / "a.parquet", name="a", limits=Limits(), options=ReadOptions()), tmp_path / "stored"
-    )
-    mapping = {"y": "y", "treatment": "t"}
-    with pytest.raises(UnusableData) as memory:
-        analyze(tmp_path / "stored", request(mapping), threads=1, on_step=print)
-    with pytest.raises(UnusableData) as found:
-        in_files(tmp_path, mapping)
-    assert "infinite values in 2 rows" in str(memory.value)
-    assert str(found.value) == str(memory.value)
-
-
-@pytest.mark.parametrize("rows", [100, 10_000])
-@pytest.mark.parametrize(
-    ("values", "error", "reason"),
-    [
-        ({"y": [2.5] * 400, "t": [0, 1] * 200}, UnusableData, r"'y' is constant \(2.5 in 400 rows\)"),
-        ({"y": [2.5] * 399 + [None], "t": [0, 1] * 200}, UnusableData, r"constant \(2.5 in 399 rows\)"),
-        ({"y": [1.5, 2.5] * 200, "t": [0.0] * 400}, UnusableData, "'0'"),
-        ({"y": [1.5, 2.5] * 200, "t": [None] * 400}, InvalidRequest, "'t' has no value in any row"),
-        ({"y": pl.Series([], dtype=pl.Float64), "t": pl.Series([], dtype=pl.Int64)}, UnusableData, "'t' has no rows"),
-        ({"y": [], "t": []}, UnusableData, "'t' has no rows"),
-    ],
-)
-def test_what_is_wrong_is_said_of_all_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, values: dict[str, object], error: type[CqoxError],
-    reason: str,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(engine_sample, "SAMPLE_ROWS", rows)
-    pl.DataFrame(values).write_parquet(tmp_path / "a.parquet")
-    with pytest.raises(error, match=reason):
-        in_files(tmp_path, {"y": "y", "treatment": "t"})
-
-
-@pytest.mark.parametrize("rows", [100, 10_000])
 @pytest.mark.parametrize(("kind", "column"), [("date", "day"), ("timestamp", "moment"), ("timestamptz", "zoned")])
 def test_infinite_dates_are_missing_and_those_without_a_year_of_four_digits_are_refused(
     server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, kind: str, column: str
@@ -460,9 +385,3 @@ def test_words_are_compared_by_their_bytes(server: Postgres) -> None:
     ):
         rows, aliases = table.columns(["region"])
         assert table.words(f"select collation for ({aliases['region']}) from {rows} limit 1") == [('"C"',)]
-
-
-def test_damaged_files_are_a_source_that_is_down(tmp_path: Path) -> None:
-    (tmp_path / "a.parquet").write_bytes(b"PAR1 no table PAR1")
-    with pytest.raises(SourceDown, match="'lake' cannot be read"):
-        in_files(tmp_path, MAPPING)
