@@ -17,7 +17,7 @@ from cqox.analysis.magnitudes import refuse_extreme, refuse_infinite
 from cqox.analysis.mapping import by_names, check_mapping, columns_of, names_in
 from cqox.analysis.opened import Opened, free_candidates, taken_note
 from cqox.analysis.own_columns import OwnColumns
-from cqox.analysis.place_sample import looked_at, whole_table
+from cqox.analysis.place_sample import count_rows, looked_at, whole_table
 from cqox.analysis.ranges import refuse_out_of_range
 from cqox.analysis.remedies import Remedied
 from cqox.analysis.row_keys import as_key, key_column
@@ -74,9 +74,7 @@ def in_place(
         UnusableData: the table has no rows, or values that cannot be computed with.
     """
     with opened_table(place, folder, threads=threads, after_read=after_read, ask=ask) as table:
-        total = table.count()
-        if not total:
-            raise UnusableData(Message("sources.no-rows", table=str(place["table"])), field="table")
+        total = count_rows(table, place)
         roles, options, notes = _checked(request, table, own=place.get("own") is True)
         table, never = _with_never(table, roles)
         notes += never

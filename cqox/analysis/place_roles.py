@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cqox.analysis.inferred_roles import inferred_in_memory, inferred_of_sample
-from cqox.analysis.place_sample import looked_at
+from cqox.analysis.place_sample import count_rows, looked_at
 from cqox.analysis.workers.asking import ask
 from cqox.contract.messages import Message, collect_messages
 from cqox.engines.place_opening import opened_table
@@ -25,9 +25,12 @@ def roles_in_place(place: Mapping[str, object], folder: Path, *, threads: int) -
 
     Raises:
         SourceDown: the table cannot be read.
-        UnusableData: the files are no parts of one table, or a column has dates beyond those of Python.
+        UnusableData: the files are no parts of one table, or have no rows, or a column has dates beyond those of
+            Python.
     """
     with opened_table(place, folder, threads=threads, after_read=lambda: None, ask=ask) as table:
+        if place.get("own"):
+            count_rows(table, place)
         seen = looked_at(table, key=place.get("key"))
         unusable = list(table.others)
     columns, sample, notes = list(seen.columns.values()), seen.sample, list[Message]()

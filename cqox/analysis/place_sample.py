@@ -19,15 +19,17 @@ from cqox.datasets.kinds import describe_column
 from cqox.engines import SourceColumn, SqlMoments
 from cqox.engines.place_columns import described_columns, typed
 from cqox.engines.place_table import PlaceTable
+from cqox.errors import UnusableData
 from cqox.estimators.numerics.moments import Column as Value
 from cqox.estimators.numerics.moments import Is
 
-__all__ = ["LookedAt", "looked_at", "whole_table"]
+__all__ = ["LookedAt", "count_rows", "looked_at", "whole_table"]
 
 _MOST_CELLS = 20_000_000
 """Cells in memory at once: of a wide table fewer rows are looked at."""
 _FEWEST_ROWS = 1_000
 _SEED = 0
+_MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,26 @@ class LookedAt:
     columns: Mapping[str, Column]
     sample: SampledRows | None
     by: str
+
+
+def count_rows(table: PlaceTable, place: Mapping[str, object]) -> int:
+    """Return the number of rows of a table.
+
+    Args:
+        table: the table.
+        place: as of `cqox.analysis.in_place.in_place`; of the caller's own files the error is that of files that are
+            read.
+
+    Raises:
+        UnusableData: it has none.
+    """
+    total = table.count()
+    if total:
+        return total
+    if place.get("own"):
+        names = [*table.kinds, *table.others][:_MOST_SHOWN]
+        raise UnusableData(Message("datasets.header-without-rows", columns=names))
+    raise UnusableData(Message("sources.no-rows", table=str(place["table"])), field="table")
 
 
 def looked_at(table: PlaceTable, *, key: object) -> LookedAt:

@@ -13,6 +13,7 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets import name_columns
+from cqox.engines.csv_encodings import delimiter_of, refuse_as_read
 from cqox.engines.csv_kinds import FAULT, SEPARATOR, csv_kinds, tidy_text
 from cqox.engines.duckdb_engine import DuckDBEngine, quoted_path
 from cqox.engines.place_table import (
@@ -48,13 +49,13 @@ def csv_table(
     Raises:
         UnusableData: a file has another header, or values that are not of the kinds of their columns.
     """
-    text = _reading(paths[0], engine)
+    text = _reading(paths[0])
     names = _header(paths, engine)
     # Names that differ in case alone are one name to DuckDB, so that it gets others.
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
     # With the names, no statement looks at the files before it reads them.
     given = f"auto_detect = false, columns = {{{columns}}}"
-    _check_first_lines(paths, engine, names, f"{_dialect(paths[0], engine)}, {given}")
+    _check_first_lines(paths, engine, names, f"{_dialect(paths[0])}, {given}")
     tidy = ", ".join(f"{tidy_text(f'c{place}')} as c{place}" for place in range(len(names)))
     raw = f"(select {tidy}, file_index, {engine.dialect.quoted(_FILE)} from {_scan(paths, f'{text}, {given}')}) r"
     cells = {name: f"c{place}" for place, name in enumerate(names)}
@@ -79,12 +80,33 @@ def csv_table(
 
 
 @contextmanager
-def faults_named(paths: Sequence[Path], engine: DuckDBEngine) -> Iterator[None]:
+def faults_named(paths: Sequence[Path], engine: DuckDBEngine, folder: Path) -> Iterator[None]:
     """Raise the errors of a pass over CSV files as those of the file and the column that are wrong.
 
+    Args:
+        paths: the files.
+        engine: has read them.
+        folder: for what is needed meanwhile.
+
     Raises:
+        UnreadableFile: the only file is not UTF-8, or its rows are not like its header, as when it is read.
         UnusableData: a value is not of its column's kind, or a file is no CSV of this table.
     """
+    try:
+        with _faults_named(paths, engine):
+            yield
+    except _NoCsv as error:
+        if len(paths) == 1:
+            refuse_as_read(paths[0], folder)
+        raise UnusableData(error.detail, field=error.field) from error
+
+
+class _NoCsv(UnusableData):
+    """A file cannot be divided into the cells of its header."""
+
+
+@contextmanager
+def _faults_named(paths: Sequence[Path], engine: DuckDBEngine) -> Iterator[None]:
     import duckdb
 
     try:
@@ -106,27 +128,19 @@ def _check_file(path: Path, engine: DuckDBEngine) -> None:
     import duckdb
 
     try:
-        rows = _scan([path], f"{_reading(path, engine)}, all_varchar = true")
+        rows = _scan([path], f"{_reading(path)}, all_varchar = true")
         engine.connection.execute(f"select count(columns(*)) from {rows}").fetchall()
     except duckdb.Error as error:
-        raise UnusableData(Message("sources.csv-file", file=path.name), field="table") from error
+        raise _NoCsv(Message("sources.csv-file", file=path.name), field="table") from error
 
 
-def _reading(path: Path, engine: DuckDBEngine) -> str:
+def _reading(path: Path) -> str:
     """Return the options that a file is read with: those that its first rows show."""
-    return f"{_dialect(path, engine)}, header = true, filename = {_literal(_FILE)}"
+    return f"{_dialect(path)}, header = true, filename = {_literal(_FILE)}"
 
 
-def _dialect(path: Path, engine: DuckDBEngine) -> str:
-    (found,) = engine.connection.execute(
-        f"select delimiter, quote, escape from sniff_csv({quoted_path(path)}, header = true, all_varchar = true)"
-    ).fetchall()
-    # Where the first rows quote nothing, later ones may.
-    delimiter, quote, escape = ('"' if each in (None, "", "(empty)") else str(each) for each in found)
-    return (
-        f"hive_partitioning = false, delim = {_literal(delimiter)}, quote = {_literal(quote)}, "
-        f"escape = {_literal(escape)}"
-    )
+def _dialect(path: Path) -> str:
+    return f"hive_partitioning = false, delim = {_literal(delimiter_of(path))}, quote = '\"', escape = '\"'"
 
 
 def _scan(paths: Sequence[Path], options: str) -> str:
@@ -139,13 +153,13 @@ def _header(paths: Sequence[Path], engine: DuckDBEngine) -> list[str]:
 
     first: list[str] = []
     # The files are read as the first is.
-    dialect = _dialect(paths[0], engine)
+    dialect = _dialect(paths[0])
     for path in paths:
         cells = _scan([path], f"{dialect}, header = false, skip = 0, all_varchar = true")
         try:
             rows = engine.connection.execute(f"select * from {cells} limit 1").fetchall()
         except duckdb.InvalidInputException as error:
-            raise UnusableData(Message("sources.csv-file", file=path.name), field="table") from error
+            raise _NoCsv(Message("sources.csv-file", file=path.name), field="table") from error
         headers, _ = name_columns([cell or "" for row in rows for cell in row])
         names = [header.name for header in headers]
         first = first or names

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +11,7 @@ import polars as pl
 from cqox.contract import shortened
 from cqox.contract.messages import Message
 from cqox.datasets import partition_column
+from cqox.engines.csv_encodings import utf8_files
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_csv import csv_table, faults_named
 from cqox.engines.place_table import Ask, PlaceTable, parquet_schema, parquet_table, postgres_table
@@ -57,21 +58,22 @@ def opened_table(
     by_name = partitions if isinstance(partitions, dict) else {}
     columns = [partition_column(name, values) for name, values in by_name.items()]
     paths = [Path(str(each)) for each in files]
-    engine = DuckDBEngine.opened(
-        memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=paths, ordered=is_text, after_read=after_read
-    )
     try:
-        if is_text:
-            with faults_named(paths, engine):
-                yield csv_table(paths, engine, types if isinstance(types, dict) else {}, columns)
-        else:
-            yield parquet_table(paths, engine, columns)
+        with utf8_files(paths, folder) if is_text else nullcontext(paths) as ours:
+            engine = DuckDBEngine.opened(
+                memory_bytes=_MEMORY_BYTES, threads=threads, spill=folder, files=ours, ordered=is_text,
+                after_read=after_read,
+            )  # fmt: skip
+            with closing(engine):
+                if not is_text:
+                    yield parquet_table(ours, engine, columns)
+                    return
+                with faults_named(ours, engine, folder):
+                    yield csv_table(ours, engine, types if isinstance(types, dict) else {}, columns)
     except _failures() as error:
         if place.get("own"):
             raise _unreadable(str(place["table"]), paths, error) from error
         raise SourceDown(Message("sources.down", source=source, reason=type(error).__name__)) from error
-    finally:
-        engine.close()
 
 
 @contextmanager
