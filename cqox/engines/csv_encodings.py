@@ -16,7 +16,7 @@ from cqox.datasets.expansion import expand
 from cqox.datasets.temp_files import BLOCK_BYTES, Scratch, Source
 from cqox.errors import LimitExceeded, UnreadableFile
 
-__all__ = ["delimiter_of", "refuse_as_read", "utf8_files"]
+__all__ = ["delimiter_of", "first_line", "refuse_as_read", "utf8_files"]
 
 _MOST_READ_BYTES = 2**26
 """Size of a file up to which it is read again to say what is wrong with it."""
@@ -79,6 +79,12 @@ def delimiter_of(path: Path) -> str:
     head = _head(path)
     text = head.decode(errors="ignore").removeprefix("\ufeff")
     return find_dialect(text, complete=len(head) < BLOCK_BYTES, asked=None, limits=Limits()).delimiter
+
+
+def first_line(path: Path) -> str:
+    """Return the first line of a file in UTF-8, with its end."""
+    lines = _head(path).decode(errors="ignore").removeprefix("\ufeff").splitlines(keepends=True)
+    return lines[0] if lines else ""
 
 
 def _head(path: Path) -> bytes:

@@ -13,7 +13,8 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets import name_columns
-from cqox.engines.csv_encodings import delimiter_of, refuse_as_read
+from cqox.datasets.reading import SEPARATOR_LINE
+from cqox.engines.csv_encodings import delimiter_of, first_line, refuse_as_read
 from cqox.engines.csv_kinds import FAULT, SEPARATOR, csv_kinds, tidy_text
 from cqox.engines.duckdb_engine import DuckDBEngine, quoted_path
 from cqox.engines.place_table import (
@@ -28,6 +29,7 @@ from cqox.errors import UnusableData
 
 __all__ = ["csv_table", "faults_named"]
 
+_LEAST_TITLED = 3
 _FILE = "cqox:file"
 """Column of the path of a row's file."""
 _ROW = "row_number() over () - 1"
@@ -180,8 +182,15 @@ def _check_first_lines(paths: Sequence[Path], engine: DuckDBEngine, names: Seque
 
     for path in paths:
         first, second = (_first_row(path, engine, f"{reading}, header = {header}") for header in ("false", "true"))
-        if first != names or second == names:
+        if first != names or second == names or _is_title(path, names):
             raise UnusableData(Message("sources.csv-first-line", file=path.name), field="table")
+
+
+def _is_title(path: Path, names: Sequence[str]) -> bool:
+    """Return whether the first line is a title of one cell, or says the delimiter; neither is a header."""
+    line = first_line(path)
+    alone = len(names) >= _LEAST_TITLED and all(name == f"column_{at}" for at, name in enumerate(names[1:], start=2))
+    return alone or SEPARATOR_LINE.match(line) is not None
 
 
 def _first_row(path: Path, engine: DuckDBEngine, reading: str) -> list[str]:

@@ -173,3 +173,10 @@ def test_columns_have_the_names_that_an_upload_gives_them(tmp_path: Path) -> Non
 def test_stated_kinds_are_those_of_names_that_differ_in_case_alone(tmp_path: Path) -> None:
     with opened(tmp_path, {"0.csv": "y,Y\n1,2\n"}, {"Y": "word"}) as table:
         assert table.kinds == {"y": "whole", "Y": "word"}
+
+
+@pytest.mark.parametrize("content", ["sep=;\na;b\n1;2\n", "My table,,\na,b,c\n1,2,3\n"])
+def test_a_title_and_a_line_with_the_delimiter_are_no_header(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UnusableData, match="has something else before the names"):
+        with opened(tmp_path, {"0.csv": content}):
+            pass
