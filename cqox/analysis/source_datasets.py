@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anyio import CapacityLimiter
@@ -10,7 +10,9 @@ from pydantic import JsonValue
 
 from cqox.analysis.datasets import Datasets
 from cqox.analysis.workers import WorkerPool
-from cqox.contract import file_digest
+from cqox.contract import file_digest, shortened
+from cqox.contract.messages import Message
+from cqox.errors import UnreadableFile
 from cqox.sources import Parts, Source, fetch, parts_of
 from cqox.storage import DatasetRecord
 from cqox.threads import run_in_thread
@@ -47,6 +49,7 @@ async def add_source(
 
     Raises:
         InputError: the source cannot be fetched or read.
+        UnreadableFile: a file of this machine was changed before it had been read.
     """
     joined = scratch.with_name(f"{scratch.name}-joined")
     limit = {} if max_bytes is None else {"max_bytes": max_bytes}
@@ -54,15 +57,24 @@ async def add_source(
         found = await run_in_thread(lambda: fetch(source, scratch, **limit), abandon_on_cancel=True, limiter=limiter)
         file = found.path
         parts = await run_in_thread(parts_of, file, abandon_on_cancel=True, limiter=limiter)
+        files = [file] if parts is None else list(parts.files)
+        before = await run_in_thread(_facts, files, abandon_on_cancel=True)
         if parts is not None:
             parts.check_joinable()
             await _join(pool, parts, joined)
             file = joined
         digest, size_bytes = await run_in_thread(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")
-        return await datasets.add(
+        changed = UnreadableFile(Message("sources.own-changed", table=shortened(shown)), field="data")
+        # A joined file is a copy.
+        if await run_in_thread(_facts, files, abandon_on_cancel=True) != before:
+            raise changed
+        record = await datasets.add(
             file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options, owner=owner
         )
+        if parts is None and await run_in_thread(_facts, files, abandon_on_cancel=True) != before:
+            raise changed
+        return record
     finally:
         remove(scratch)
         remove(joined)
@@ -100,6 +112,19 @@ async def add_parts(
         return await datasets.add(file, name=name, content_digest=digest, size_bytes=size_bytes, options=read_options)
     finally:
         remove(joined)
+
+
+def _facts(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    """Return what is different of a file that was written meanwhile; None for one that is not there."""
+
+    def facts(file: Path) -> tuple[int, int, int] | None:
+        try:
+            found = file.stat()
+        except (OSError, ValueError):
+            return None
+        return found.st_size, found.st_mtime_ns, found.st_ino
+
+    return [facts(file) for file in files]
 
 
 async def _join(pool: WorkerPool, parts: Parts, joined: Path) -> None:

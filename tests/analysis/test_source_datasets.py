@@ -1,5 +1,6 @@
 """Sources as data sets, with a pool that runs no task."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from cqox.analysis import pools
 from cqox.analysis.bounds import Bounds
 from cqox.analysis.service import Analyses
 from cqox.analysis.source_datasets import add_source, remove
+from cqox.analysis.workers import Reply
+from cqox.datasets import join_files
 from cqox.errors import LimitExceeded, UnreadableFile
 from cqox.storage import DEFAULT_TENANT
 from tests.analysis.fake_pool import FakePool
@@ -64,3 +67,29 @@ def test_files_folders_and_nothing_can_be_removed(tmp_path: Path) -> None:
     for name in ("folder", "file", "nothing"):
         remove(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.csv", "", "*.csv"])
+async def test_a_file_that_changes_while_it_is_read_is_an_error(pool: FakePool, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "table"
+    folder.mkdir()
+    file = folder / "a.csv"
+    file.write_text("y,w\n1,0\n")
+    run = pool.run
+
+    async def growing(task: str, arguments: dict[str, object], *given: object, **named: object) -> object:
+        with file.open("a") as opened:
+            opened.write("2,1\n")
+        if task == "join":
+            join_files([file], Path(str(arguments["path"])), is_text=True, partitions={})
+            return Reply(body={}, payload=b"")
+        return await run(task, arguments, *given, **named)  # type: ignore[arg-type]
+
+    async with Analyses.open(tmp_path / "data", BOUNDS, samples=False) as analyses:
+        datasets, scratch = analyses.within(DEFAULT_TENANT).datasets, tmp_path / "scratch"
+        add = partial(add_source, datasets, analyses.pool, folder / name, name="shop", scratch=scratch, read_options={})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pool, "run", growing)
+            with pytest.raises(UnreadableFile, match=r"The files of 'shop' were changed while they were read\. Try"):
+                await add()
+    assert not scratch.with_name("scratch-joined").exists()
