@@ -134,6 +134,58 @@ def test_columns_are_what_the_table_says_they_are_now(tmp_path: Path) -> None:
     assert_read(table)
 
 
+def _swapped(table: Table) -> None:
+    for old, new in (("y", "other"), ("n", "y"), ("other", "n")):
+        with table.update_schema() as change:
+            change.rename_column(old, new)
+
+
+def _added_again(table: Table) -> None:
+    with table.update_schema() as change:
+        change.delete_column("w")
+    with table.update_schema() as change:
+        change.add_column("w", LongType())
+
+
+def _but_for_case(table: Table) -> None:
+    with table.update_schema() as change:
+        change.rename_column("y", "W")
+
+
+def _all_replaced(table: Table) -> None:
+    with table.update_schema() as change:
+        change.add_column("k", DoubleType())
+    with table.update_schema() as change:
+        for name in ("y", "n", "w"):
+            change.delete_column(name)
+
+
+def _partitions_changed(table: Table) -> None:
+    with table.update_spec() as spec:
+        spec.add_field("w", IdentityTransform(), "region")
+    table.append(rows(8.0, 9.0, word="b"))
+    with table.update_schema() as change:
+        change.rename_column("w", "region_name")
+        change.update_column("n", LongType())
+    with table.update_spec() as spec:
+        spec.remove_field("region")
+        spec.add_field("n", BucketTransform(3), "bucket")
+
+
+@pytest.mark.parametrize("evolve", [_swapped, _added_again, _but_for_case, _all_replaced, _partitions_changed])
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_tables_that_evolve_are_read_as_pyiceberg_reads_them(
+    tmp_path: Path, evolve: Callable[[Table], None], version: str
+) -> None:
+    table = written(tmp_path, rows(1.0, 2.0, 3.0), **{"format-version": version})
+    evolve(table)
+    assert_read(table)
+    schema = table.schema().as_arrow()
+    values: dict[str, list[object]] = {"double": [0.5, None], "int32": [7, None], "int64": [2**40, None]}
+    table.append(pa.table([pa.array(values.get(str(each.type), ["é", None]), each.type) for each in schema], schema))
+    assert_read(table)
+
+
 def test_a_schema_that_changed_after_the_snapshot_is_part_of_what_identifies_it(tmp_path: Path) -> None:
     table = written(tmp_path, rows(1.0))
     before = iceberg_table(folder_of(table)).snapshot
