@@ -19,7 +19,7 @@ __all__ = ["LOST", "MODULES", "hide", "own_names", "sources"]
 LIBRARY = Path(__file__).parents[2] / "cqox"
 
 # The only modules that may use private names of others.
-MODULES = frozenset({"cqox.resilience.runtime.event_loop", "cqox.resilience.runtime.joined_tasks"})
+MODULES = frozenset(f"cqox.resilience.runtime.{name}" for name in ("event_loop", "joined_tasks", "scope_ids"))
 
 # Tests of what those names alone make possible, with what is lost without them.
 LOST = {

@@ -13,10 +13,11 @@ from typing import Final
 
 from cqox.errors import DeadlineExceeded
 from cqox.resilience.runtime.clock import TimeSource, natural_time
-from cqox.resilience.runtime.event_loop import UNKNOWN_SCOPE, CancelScope, EventLoop, ScopeId, task_or_loop
+from cqox.resilience.runtime.event_loop import CancelScope, EventLoop, task_or_loop
 from cqox.resilience.runtime.joined_tasks import clock_of, is_joined
 from cqox.resilience.runtime.passing import passing
 from cqox.resilience.runtime.queueing import ended_in_queue, seconds_in_queues
+from cqox.resilience.runtime.scope_ids import UNKNOWN_SCOPE, ScopeId
 from cqox.tasks import bind_to_group
 
 __all__ = [

@@ -9,16 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Protocol, cast
 
 from anyio.lowlevel import current_token
 
+from cqox.resilience.runtime.scope_ids import AnyioScopeId, ScopeId, TrioScopeId, run_context_of
+
 __all__ = [
-    "UNKNOWN_SCOPE",
     "AsyncioLoop",
     "CancelScope",
     "EventLoop",
-    "ScopeId",
     "current_asyncio_task",
     "current_loop",
     "current_place",
@@ -26,60 +26,6 @@ __all__ = [
     "running_asyncio_loop",
     "task_or_loop",
 ]
-
-
-class ScopeId:
-    """Identity of a scope of one task: what the event loop's record of the task keeps of it while it is innermost.
-
-    Attributes:
-        record: the record of the task; None where the scope is unknown.
-        kept: what it keeps.
-        task: the task.
-    """
-
-    __slots__ = ("kept", "record", "task")
-
-    def __init__(self, record: Any, kept: object, task: object) -> None:  # noqa: ANN401 - a private type of a loop
-        self.record = record
-        self.kept = kept
-        self.task = task
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ScopeId) and self.record is other.record and self.kept is other.kept
-
-    __hash__ = None  # type: ignore[assignment]  # the records are not hashable
-
-    def is_innermost(self) -> bool:
-        """Return whether the running code is in the task, directly inside of the scope."""
-        return False
-
-
-UNKNOWN_SCOPE: Final = ScopeId(None, None, None)
-"""The identity of a scope that is not exposed, or that nobody has looked for yet."""
-
-
-class _AnyioScopeId(ScopeId):
-    __slots__ = ()
-
-    def is_innermost(self) -> bool:
-        try:
-            return self.record.cancel_scope is self.kept and _current_task() is self.task
-        except RuntimeError:  # the loop does not run on this thread
-            return False
-
-
-class _TrioScopeId(ScopeId):
-    __slots__ = ("_current_task",)
-
-    def __init__(self, task: object, status: object, current_task: Callable[[], object]) -> None:
-        super().__init__(task, status, task)
-        self._current_task = current_task
-
-    def is_innermost(self) -> bool:
-        try:
-            return self.record._cancel_status is self.kept and self._current_task() is self.task
-        except RuntimeError:  # Trio does not run on this thread
-            return False
 
 
 class AsyncioLoop(Protocol):
@@ -194,7 +140,7 @@ class _AsyncioEventLoop:
     def scope_id_of(self, task: object) -> ScopeId | None:
         try:
             state = self._states[task]
-            return _AnyioScopeId(state, state.cancel_scope, task)
+            return AnyioScopeId(state, state.cancel_scope, task, _current_task)
         except (KeyError, AttributeError):
             return None
 
@@ -216,7 +162,7 @@ class _AsyncioEventLoop:
 
     def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
         state = self._states.get(task)
-        return None if getattr(state, "cancel_scope", None) is None else _AnyioScopeId(state, scope, task)
+        return None if getattr(state, "cancel_scope", None) is None else AnyioScopeId(state, scope, task, _current_task)
 
     def scope_of(self, mark: ScopeId) -> object:
         return mark.kept
@@ -235,6 +181,7 @@ class _AsyncioEventLoop:
 class _TrioEventLoop:
     __slots__ = (
         "_current_clock",
+        "_run_context",
         "_system_clock",
         "effective_deadline",
         "in_task",
@@ -247,6 +194,7 @@ class _TrioEventLoop:
         self.new_scope: Callable[..., CancelScope] = trio.CancelScope
         self._current_clock: Callable[[], object] = trio.lowlevel.current_clock
         self.task = trio.lowlevel.current_task
+        self._run_context = run_context_of(trio)
         self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
@@ -270,12 +218,13 @@ class _TrioEventLoop:
 
     def scope_id_of(self, task: object) -> ScopeId | None:
         status = getattr(task, "_cancel_status", None)
-        return None if status is None else _TrioScopeId(task, status, self.task)
+        return None if status is None else TrioScopeId(task, status, self._run_context)
 
     def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
         # Both have a status, under names that may change one by one.
         status = getattr(scope, "_cancel_status", None)
-        return None if status is None or self.scope_id_of(task) is None else _TrioScopeId(task, status, self.task)
+        known = status is not None and self.scope_id_of(task) is not None
+        return TrioScopeId(task, status, self._run_context) if known else None
 
     def scope_of(self, mark: ScopeId) -> object:
         return getattr(mark.kept, "_scope", None)

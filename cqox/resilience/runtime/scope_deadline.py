@@ -8,7 +8,8 @@ from typing import cast
 
 from cqox.resilience.runtime.ambient_deadline import AmbientDeadline, ambient
 from cqox.resilience.runtime.clock import TimeSource
-from cqox.resilience.runtime.event_loop import UNKNOWN_SCOPE, CancelScope, EventLoop
+from cqox.resilience.runtime.event_loop import CancelScope, EventLoop
+from cqox.resilience.runtime.scope_ids import UNKNOWN_SCOPE
 
 __all__ = ["ScopeDeadline"]
 

@@ -13,7 +13,7 @@ from cqox.errors import AttemptTimeout, DeadlineExceeded
 from cqox.resilience import CircuitBreaker, Policy, Timeout, api_timeout, deadline, remaining
 from cqox.resilience.runtime import event_loop
 from cqox.resilience.runtime.ambient_deadline import ambient, in_force
-from cqox.resilience.runtime.event_loop import UNKNOWN_SCOPE
+from cqox.resilience.runtime.scope_ids import UNKNOWN_SCOPE
 from cqox.tasks import open_task_group
 from tests.resilience.conftest import run_async
 
