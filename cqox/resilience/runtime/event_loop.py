@@ -291,8 +291,8 @@ def current_place() -> tuple[EventLoop | None, object, tuple[object, ...]]:
     # Otherwise `current_loop` looks again.
     if _trio_loop is not None and (_asyncio._get_running_loop() is None or _current_task() is None):
         try:
-            task = _trio_loop.task()
-        except RuntimeError:
+            task = _trio_loop._run_context.task
+        except (AttributeError, RuntimeError):
             return None, None, ()
         try:
             groups = task._child_nurseries
