@@ -6,15 +6,18 @@ floor is hand-written for this one case, with the same semantics and nothing els
 
 import asyncio
 import functools
+import itertools
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import circuitbreaker
 import trio
 
@@ -113,6 +116,48 @@ def failure_floor() -> Call:
     return guarded
 
 
+class FloorScope:
+    """A scope of one attempt that code inside of it can look up, with the task that opened it."""
+
+    __slots__ = ("at", "scope", "task", "token")
+
+    def __init__(self, scope: Any, at: float, task: object) -> None:
+        self.scope = scope
+        self.at = at
+        self.task = task
+
+    def __enter__(self) -> None:
+        self.scope.__enter__()
+        self.token = _floor_scope.set(self)
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        _floor_scope.reset(self.token)
+        return self.scope.__exit__(*raised)
+
+
+_floor_scope: ContextVar[FloorScope | None] = ContextVar("floor_scope", default=None)
+
+
+def scope_floor(world: str) -> Call:
+    """A breaker that only counts successes until a time, around an attempt in a scope of its own."""
+    count, until = itertools.count().__next__, time.monotonic() + 1e6
+    new_scope: Callable[..., Any] = trio.CancelScope if world == "trio" else anyio.CancelScope
+    now = trio.current_time if world == "trio" else anyio.current_time
+    task: Callable[[], object] = trio.lowlevel.current_task if world == "trio" else asyncio.current_task
+
+    async def guarded(*args: Any, **kwargs: Any) -> object:
+        if passing.lookup() is not None or sys.exception() is not None:
+            raise AssertionError
+        at = now() + ATTEMPT_SECONDS
+        with FloorScope(new_scope(deadline=at), at, task()):
+            result = await answer(*args, **kwargs)
+        if time.monotonic() < until:
+            count()
+        return result
+
+    return guarded
+
+
 async def pairs(world: str) -> list[Pair]:
     """Return the comparisons on one event loop."""
     policy, plain, shared = stack(), Policy("plain", CircuitBreaker("plain")), windowed()
@@ -166,6 +211,7 @@ async def pairs(world: str) -> list[Pair]:
             peer="a bare scope",
             target=1.25 if world == "trio" else None,
         ),
+        Pair(what="stack, own scope, floor", call=scope_floor(world), base=in_bare_scope(world), peer="a bare scope"),
     ]
 
 
