@@ -181,11 +181,11 @@ class _AsyncioEventLoop:
 class _TrioEventLoop:
     __slots__ = (
         "_current_clock",
-        "_run_context",
         "_system_clock",
         "effective_deadline",
         "in_task",
         "new_scope",
+        "run_context",
         "task",
         "time",
     )
@@ -194,7 +194,7 @@ class _TrioEventLoop:
         self.new_scope: Callable[..., CancelScope] = trio.CancelScope
         self._current_clock: Callable[[], object] = trio.lowlevel.current_clock
         self.task = trio.lowlevel.current_task
-        self._run_context = run_context_of(trio)
+        self.run_context = run_context_of(trio)
         self._system_clock: type[object] | None = None
         self.effective_deadline = trio.current_effective_deadline
         self.in_task = trio.lowlevel.in_trio_task
@@ -218,13 +218,13 @@ class _TrioEventLoop:
 
     def scope_id_of(self, task: object) -> ScopeId | None:
         status = getattr(task, "_cancel_status", None)
-        return None if status is None else TrioScopeId(task, status, self._run_context)
+        return None if status is None else TrioScopeId(task, status, self.run_context)
 
     def id_of(self, scope: CancelScope, task: object) -> ScopeId | None:
         # Both have a status, under names that may change one by one.
         status = getattr(scope, "_cancel_status", None)
         known = status is not None and self.scope_id_of(task) is not None
-        return TrioScopeId(task, status, self._run_context) if known else None
+        return TrioScopeId(task, status, self.run_context) if known else None
 
     def scope_of(self, mark: ScopeId) -> object:
         return getattr(mark.kept, "_scope", None)
@@ -291,7 +291,7 @@ def current_place() -> tuple[EventLoop | None, object, tuple[object, ...]]:
     # Otherwise `current_loop` looks again.
     if _trio_loop is not None and (_asyncio._get_running_loop() is None or _current_task() is None):
         try:
-            task = _trio_loop._run_context.task
+            task = _trio_loop.run_context.task
         except (AttributeError, RuntimeError):
             return None, None, ()
         try:
