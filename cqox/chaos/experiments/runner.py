@@ -153,6 +153,12 @@ class _Run:
         end = self._work.now()
         await self._work.settle(before=end, patience=max(DEADLINES.values()) + _PATIENCE_SECONDS)
         self._results += evaluate("steady", self._experiment.steady_state.probes, self._observed("steady", 0.0, end))
+        sent = self._work.records.between(0.0, end)
+        if slow := sum(each.seconds > _PATIENCE_SECONDS for each in sent):
+            # Recovery is judged by the same bound: on a busy machine a healthy system seems not to heal.
+            note = f"{slow} of {len(sent)} requests took longer than {_PATIENCE_SECONDS:g} s before the fault."
+            self._system.notes.append(note)
+            self._say(f"  {note}")
         return all(result.holds for result in self._results)
 
     async def _break(self) -> None:

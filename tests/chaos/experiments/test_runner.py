@@ -89,6 +89,18 @@ async def test_a_system_that_does_not_heal_in_time_fails(tmp_path: Path) -> None
     assert any(result.probe == "healed" and not result.holds for result in found.results)
 
 
+@pytest.mark.parametrize("patience", [0.0, 100.0])
+async def test_a_system_that_is_slow_before_the_fault_is_noted(
+    patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE_SECONDS", patience)
+    found = await ran(Scripted(), tmp_path, after=After(healed_within=1.0))
+    slow = [
+        note for note in found.notes if note.endswith(f"requests took longer than {patience:g} s before the fault.")
+    ]
+    assert len(slow) == (patience == 0.0)
+
+
 async def test_a_probe_that_does_not_hold_during_the_fault_fails_the_experiment(tmp_path: Path) -> None:
     found = await ran(Scripted(), tmp_path, during=(GOODPUT,))
     assert not found.held
