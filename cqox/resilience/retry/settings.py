@@ -18,7 +18,7 @@ from cqox.resilience.runtime.ranges import (
 
 __all__ = ["Exceptions", "RetryChanges", "RetrySettings"]
 
-type Exceptions = Listed[Exception]
+type Exceptions = Listed[BaseException]
 """Exceptions to retry: a class, a collection of classes, or a predicate."""
 
 

@@ -126,7 +126,7 @@ def check_exceptions(name: str, value: object) -> Covered[BaseException]:
 
     Raises:
         ValueError: it is none of them, or a class that no `Exception` is an instance of, such as a cancellation: those
-            pass through every part.
+            pass through every part. `BaseException` means every `Exception`.
     """
     if isinstance(value, type | tuple | list | set | frozenset):
         kinds = (value,) if isinstance(value, type) else tuple(cast("Collection[object]", value))
@@ -145,12 +145,11 @@ def check_exceptions(name: str, value: object) -> Covered[BaseException]:
 
 def _check_handled(name: str, kind: type[BaseException]) -> None:
     """Refuse a class whose instances no part handles; a `BaseExceptionGroup` may be a group of `Exception` alone."""
-    if issubclass(kind, Exception | BaseExceptionGroup):
+    if kind is BaseException or issubclass(kind, Exception | BaseExceptionGroup):
         return
-    instead = "write Exception" if kind is BaseException else "leave it out"
     raise ValueError(
         f"{name} must not list {kind.__name__}: cancellations, exits and interrupts always pass through, and only "
-        f"subclasses of Exception are handled; {instead}"
+        "subclasses of Exception are handled; leave it out"
     )
 
 

@@ -16,7 +16,7 @@ from tests.resilience.conftest import Down, outcome
 def test_a_cancellation_is_no_verdict(run) -> None:
     async def main() -> None:
         breaker = CircuitBreaker("engine", failure_threshold=1)
-        policy = Policy("engine", breaker, Retry(idempotent=True, exceptions=lambda error: True))
+        policy = Policy("engine", breaker, Retry(idempotent=True, exceptions=(BaseException,)))
         attempts = 0
 
         @policy
@@ -82,7 +82,7 @@ def test_an_interrupt_is_no_verdict_and_is_never_retried() -> None:
     breaker = CircuitBreaker("engine", failure_threshold=1, clock=FakeClock())
     calls = 0
 
-    @Policy("engine", breaker, Retry(exceptions=lambda error: True, idempotent=True, clock=FakeClock()))
+    @Policy("engine", breaker, Retry(exceptions=(BaseException,), idempotent=True, clock=FakeClock()))
     def interrupted() -> None:
         nonlocal calls
         calls += 1
