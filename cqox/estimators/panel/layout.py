@@ -28,7 +28,7 @@ from cqox.estimators.sample import Sample, listed
 
 __all__ = ["REPEATED_LATER", "Panel", "row_positions", "staggered_panel"]
 
-REPEATED_LATER = "rows that repeat a later one"
+REPEATED_LATER = "rows repeated later"
 """Key of the reason, shared by a plan for a sample, why units have several rows in one period."""
 
 _MOST_CELLS, _MOST_GAPS = 4_000_000, 4
