@@ -1,17 +1,27 @@
 """Built-in data sets: created by a worker process, and registered like uploads."""
 
+import logging
+import re
+from contextlib import suppress
+
 import anyio
 
 from cqox import clock
 from cqox.analysis.key import canonical_json
 from cqox.analysis.workers import Reply, WorkerPool
-from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost
+from cqox.contract.messages import Message
+from cqox.errors import LimitExceeded, StoreUnavailable, WorkerLost, WorkersUnavailable
 from cqox.storage import DatasetRecord, ResultStore, TenantFiles
+from cqox.tasks import TaskGroup
 
-__all__ = ["PASSING_FAILURES", "BuiltinDatasets", "record_of"]
+__all__ = ["BuiltinDatasets", "record_of"]
 
 _PREPARE_SECONDS = 60.0
-PASSING_FAILURES = (LimitExceeded, StoreUnavailable, TimeoutError, WorkerLost)
+_PAUSE_SECONDS = 5.0
+_UPLOADED = re.compile("[0-9a-f]{32}")
+"""Identities of uploads, which no built-in data set has."""
+_logger = logging.getLogger("cqox.analysis")
+_PASSING_FAILURES = (LimitExceeded, StoreUnavailable, TimeoutError, WorkerLost)
 """Failures to create the built-in data sets for a reason that passes."""
 
 
@@ -22,13 +32,58 @@ class BuiltinDatasets:
         pool: the worker processes, which write their tables.
         store: the registry.
         files: their files.
+        expected: whether `prepare_now_or_later` will be called.
+
+    Attributes:
+        tried: set once that has ended.
     """
 
-    def __init__(self, *, pool: WorkerPool, store: ResultStore, files: TenantFiles) -> None:
+    def __init__(self, *, pool: WorkerPool, store: ResultStore, files: TenantFiles, expected: bool) -> None:
         self._pool = pool
         self._store = store
         self._files = files
         self._making = anyio.Lock()
+        self._failure: Exception | None = None
+        self.tried = anyio.Event()
+        if not expected:
+            self.tried.set()
+
+    async def prepare_now_or_later(self, group: TaskGroup) -> None:
+        """Create and register them; `group` tries again what fails now for a reason that passes.
+
+        Any other failure is raised, here and by `check_unknown`.
+        """
+        try:
+            await self.prepare()
+        except _PASSING_FAILURES as error:
+            self._failure = error
+            reason = str(error) or type(error).__name__
+            _logger.warning("Creating or registering the built-in data sets is postponed: %s", reason)
+            group.start_soon(self._prepare_later, name="create and register the built-in data sets")
+        except Exception as error:
+            self._failure = error
+            self.tried.set()
+            raise
+        self.tried.set()
+
+    def check_unknown(self, dataset_id: str) -> None:
+        """Raise where a data set without a record may be a built-in one that is not there yet.
+
+        Raises:
+            WorkersUnavailable: creating those failed.
+        """
+        if self._failure is None or _UPLOADED.fullmatch(dataset_id):
+            return
+        passes = isinstance(self._failure, _PASSING_FAILURES)
+        message = Message("analysis.built-in-data-later") if passes else Message("analysis.no-built-in-data")
+        raise WorkersUnavailable(message) from self._failure
+
+    async def _prepare_later(self) -> None:
+        while self._failure is not None:
+            await anyio.sleep(_PAUSE_SECONDS)
+            with suppress(*_PASSING_FAILURES):
+                await self.prepare()
+                self._failure = None
 
     async def prepare(self) -> None:
         """Create what is missing or damaged, and register what the registry lacks.

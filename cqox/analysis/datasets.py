@@ -7,22 +7,21 @@ import json
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import anyio
 from pydantic import JsonValue
 
 from cqox import clock
-from cqox.analysis.builtin_datasets import PASSING_FAILURES, BuiltinDatasets, record_of
+from cqox.analysis.builtin_datasets import BuiltinDatasets, record_of
 from cqox.analysis.quarantine import Quarantine
 from cqox.analysis.workers import WorkerPool
 from cqox.contract import dataset_id as dataset_id_of
 from cqox.contract import near_words
 from cqox.contract.messages import Message, joined
-from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable, WorkersUnavailable
+from cqox.errors import InvalidRequest, NotFound, StorageFull, StoreUnavailable
 from cqox.fault_points import fault_point
 from cqox.storage import DatasetRecord, Original, Readable, ResultStore, TenantFiles, Writer
 from cqox.tasks import TaskGroup
@@ -30,7 +29,6 @@ from cqox.telemetry import metric_definitions, metrics
 
 __all__ = ["Datasets"]
 
-_REGISTER_PAUSE_SECONDS = 5.0
 _MET = 1_000
 _MET_SECONDS = 1.0
 _NOTE_SECONDS = 600.0
@@ -74,14 +72,10 @@ class Datasets:
         # For cached reports a registry lookup would take longer than the report itself.
         self._met: dict[str, tuple[DatasetRecord, float]] = {}
         self._noted: dict[str, float] = {}
-        self._samples_there = anyio.Event()
-        self._samples_failure: Exception | None = None
-        self._builtin = BuiltinDatasets(pool=pool, store=store, files=files)
+        self._builtin = BuiltinDatasets(pool=pool, store=store, files=files, expected=samples)
         self._epoch = epoch
         self._of_epoch = 0
         self._shared = shared
-        if not samples:
-            self._samples_there.set()
 
     @property
     def scratch(self) -> Path:
@@ -103,16 +97,7 @@ class Datasets:
         Such are a disk or registry that rejects it, and a worker that is killed, or gives no answer in time. Any other
         failure is raised, here and to callers that wait for a data set.
         """
-        try:
-            await self._builtin.prepare()
-        except PASSING_FAILURES as error:
-            _logger.warning("Creating or registering the built-in data sets is postponed: %s", error)
-            group.start_soon(self._prepare_later, name="create and register the built-in data sets")
-        except Exception as error:
-            self._samples_failure = error
-            self._samples_there.set()
-            raise
-        self._samples_there.set()
+        await self._builtin.prepare_now_or_later(group)
 
     async def add(
         self,
@@ -224,15 +209,14 @@ class Datasets:
 
         Raises:
             NotFound: there is no such data set.
-            WorkersUnavailable: it may be a built-in one, and creating those failed.
+            WorkersUnavailable: it may be a built-in one, and creating those failed, or is tried again later.
         """
-        record, builtin = await self._find(dataset_id), self._shared or self
-        if record is None and not builtin._samples_there.is_set():
-            await builtin._samples_there.wait()
+        record, builtin = await self._find(dataset_id), (self._shared or self)._builtin
+        if record is None and not builtin.tried.is_set():
+            await builtin.tried.wait()
             record = await self._find(dataset_id)
-        if record is None and builtin._samples_failure is not None:
-            raise WorkersUnavailable(Message("analysis.no-built-in-data")) from builtin._samples_failure
         if record is None:
+            builtin.check_unknown(dataset_id)
             known = [other.dataset_id for other in await self.all()]
             near = near_words(dataset_id, known)
             unknown = Message("analysis.no-dataset", dataset=dataset_id[:100])
@@ -390,10 +374,3 @@ class Datasets:
                 await self._store.register(record)
         self._of_epoch = epoch
         return True
-
-    async def _prepare_later(self) -> None:
-        while True:
-            await anyio.sleep(_REGISTER_PAUSE_SECONDS)
-            with suppress(*PASSING_FAILURES):
-                await self._builtin.prepare()
-                return

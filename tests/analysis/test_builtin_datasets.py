@@ -32,7 +32,7 @@ class Pool:
 async def test_a_sample_is_made_once_and_again_where_its_files_are_damaged(tmp_path: Path) -> None:
     files, pool = files_in(tmp_path), Pool()
     async with in_default(SqliteStore.open, tmp_path / "results.sqlite") as store:
-        builtin = BuiltinDatasets(pool=cast("WorkerPool", pool), store=store, files=files)
+        builtin = BuiltinDatasets(pool=cast("WorkerPool", pool), store=store, files=files, expected=True)
         for _ in range(2):
             await builtin.prepare()
         (record,) = await store.datasets()

@@ -121,7 +121,7 @@ async def test_a_worker_that_is_lost_while_it_makes_the_samples_postpones_them(
                 raise failure
             return await super().run(name, arguments)
 
-    monkeypatch.setattr("cqox.analysis.datasets._REGISTER_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("cqox.analysis.builtin_datasets._PAUSE_SECONDS", 0.01)
     pool = Losing()
     pool.go_on.set()
     async with datasets(tmp_path, pool) as made, open_task_group() as group:
@@ -130,6 +130,36 @@ async def test_a_worker_that_is_lost_while_it_makes_the_samples_postpones_them(
             while not await made.all():
                 await anyio.sleep(0.01)
     assert pool.failures == 0
+
+
+async def test_until_postponed_samples_are_there_they_are_not_called_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Late(Pool):
+        passes = False
+
+        async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
+            if not self.passes:
+                raise TimeoutError
+            return await super().run(name, arguments)
+
+    monkeypatch.setattr("cqox.analysis.builtin_datasets._PAUSE_SECONDS", 0.01)
+    pool = Late()
+    pool.go_on.set()
+    async with datasets(tmp_path, pool) as made, open_task_group() as group:
+        await made.prepare_samples(group)
+        assert caplog.messages == ["Creating or registering the built-in data sets is postponed: TimeoutError"]
+        with pytest.raises(WorkersUnavailable, match=r"are not there yet: .* Send the request again\."):
+            await made.get("test")
+        with pytest.raises(NotFound):
+            await made.get("0123456789abcdef" * 2)
+        pool.passes = True
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while not await made.all():
+                await anyio.sleep(0.01)
+        assert (await made.get("test")).sample
+        with pytest.raises(NotFound):
+            await made.get("nothing")
 
 
 async def test_a_worker_that_hangs_while_it_makes_the_samples_is_given_up(
@@ -144,7 +174,7 @@ async def test_a_worker_that_hangs_while_it_makes_the_samples_is_given_up(
                 await anyio.sleep_forever()
             return await super().run(name, arguments)
 
-    monkeypatch.setattr("cqox.analysis.datasets._REGISTER_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("cqox.analysis.builtin_datasets._PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("cqox.analysis.builtin_datasets._PREPARE_SECONDS", 0.05)
     pool = Hanging()
     pool.go_on.set()
