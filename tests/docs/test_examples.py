@@ -51,6 +51,8 @@ def test_every_text_that_a_page_shows_is_printed_by_an_example(page: Path) -> No
 )
 def test_every_example_runs(page: str, line: int, program: str) -> None:
     namespace: dict[str, object] = {"__name__": "example"}
+    # What other tests of this process have left in the registry under the names of an example.
+    gc.collect()
     # The empty lines make a traceback show the line of the page.
     exec(compile("\n" * line + program, page, "exec"), namespace)
     # The registry lists a policy for as long as it lives, and the next example may use the same names.

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from pathlib import Path
 
 import anyio
 import pytest
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.anyio
 ANALYZE = json.dumps(ANALYSIS).encode()
 ERROR = trace.StatusCode.ERROR
 UNSET = trace.StatusCode.UNSET
+_ROOT = Path(__file__).parents[2]
+_OURS = (f"{_ROOT}/cqox/", f"{_ROOT}/services/")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -176,7 +179,7 @@ def _runs_our_code(coroutine: object) -> bool:
     """Return whether the outermost function of a task, below the wrappers of the loop, is the application's."""
     while (code := getattr(coroutine, "cr_code", None)) is not None:
         if "/anyio/" not in code.co_filename and "/trio/" not in code.co_filename:
-            return "/cqox/" in code.co_filename or "/services/" in code.co_filename
+            return code.co_filename.startswith(_OURS)
         coroutine = coroutine.cr_await
     return False
 
