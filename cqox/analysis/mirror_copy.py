@@ -7,7 +7,7 @@ from threading import Event, Lock
 from time import monotonic
 
 from cqox import randomness
-from cqox.analysis.mirror_folder import Hold
+from cqox.analysis.mirror_folder import Hold, remove_unused
 from cqox.file_sync import sync
 from cqox.sources import RemoteTable
 from cqox.storage import unavailable
@@ -106,6 +106,8 @@ class MirrorCopy:
             self._hold.release()
             self._hold = theirs
             shutil.rmtree(self._made, ignore_errors=True)
+        else:
+            self._made = place
         self._hold.folder = place
 
     def _clean(self) -> None:
@@ -113,4 +115,5 @@ class MirrorCopy:
             self._blocks.close()
         if self._hold is not None:
             self._hold.release()
-        shutil.rmtree(self._made, ignore_errors=True)
+        # A stop may come while the whole copy is put in its place, which nobody will use now.
+        remove_unused(self._made)

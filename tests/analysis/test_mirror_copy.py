@@ -53,6 +53,15 @@ def test_a_stop_during_a_step_removes_what_there_is_at_its_end(tmp_path: Path) -
     assert copy.step() is None
 
 
+def test_a_stop_while_the_whole_copy_is_put_in_its_place_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = copy_of(ScriptedTable(), tmp_path)
+    monkeypatch.setattr(mirror_copy, "sync", lambda _: copy.stop())
+    copy.step()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_failures_leave_nothing_once_it_is_stopped(tmp_path: Path) -> None:
     def fail(number: int) -> None:
         if number == 1:
