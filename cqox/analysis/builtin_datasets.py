@@ -70,13 +70,16 @@ class BuiltinDatasets:
         """Raise where a data set without a record may be a built-in one that is not there yet.
 
         Raises:
-            WorkersUnavailable: creating those failed.
+            StoreUnavailable: creating those failed at a store or in time, and is tried again.
+            WorkersUnavailable: it failed at a worker, and is tried again, or for a reason that stays.
         """
         if self._failure is None or _UPLOADED.fullmatch(dataset_id):
             return
-        passes = isinstance(self._failure, _PASSING_FAILURES)
-        message = Message("analysis.built-in-data-later") if passes else Message("analysis.no-built-in-data")
-        raise WorkersUnavailable(message) from self._failure
+        if not isinstance(self._failure, _PASSING_FAILURES):
+            raise WorkersUnavailable(Message("analysis.no-built-in-data")) from self._failure
+        is_worker = isinstance(self._failure, LimitExceeded | WorkerLost)
+        kind = WorkersUnavailable if is_worker else StoreUnavailable
+        raise kind(Message("analysis.built-in-data-later")) from self._failure
 
     async def _prepare_later(self) -> None:
         while self._failure is not None:

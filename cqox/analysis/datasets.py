@@ -209,7 +209,7 @@ class Datasets:
 
         Raises:
             NotFound: there is no such data set.
-            WorkersUnavailable: it may be a built-in one, and creating those failed, or is tried again later.
+            StoreUnavailable, WorkersUnavailable: it may be a built-in one, and creating those failed.
         """
         record, builtin = await self._find(dataset_id), (self._shared or self)._builtin
         if record is None and not builtin.tried.is_set():

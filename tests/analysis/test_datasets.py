@@ -132,15 +132,28 @@ async def test_a_worker_that_is_lost_while_it_makes_the_samples_postpones_them(
     assert pool.failures == 0
 
 
+@pytest.mark.parametrize(
+    ("failure", "answered"),
+    [
+        (TimeoutError(), StoreUnavailable),
+        (StoreUnavailable("no disk"), StoreUnavailable),
+        (WorkerLost("killed"), WorkersUnavailable),
+    ],
+    ids=["time", "store", "worker"],
+)
 async def test_until_postponed_samples_are_there_they_are_not_called_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    answered: type[Exception],
 ) -> None:
     class Late(Pool):
         passes = False
 
         async def run(self, name: str, arguments: Mapping[str, object]) -> Reply:
             if not self.passes:
-                raise TimeoutError
+                raise failure
             return await super().run(name, arguments)
 
     monkeypatch.setattr("cqox.analysis.builtin_datasets._PAUSE_SECONDS", 0.01)
@@ -148,8 +161,9 @@ async def test_until_postponed_samples_are_there_they_are_not_called_unknown(
     pool.go_on.set()
     async with datasets(tmp_path, pool) as made, open_task_group() as group:
         await made.prepare_samples(group)
-        assert caplog.messages == ["Creating or registering the built-in data sets is postponed: TimeoutError"]
-        with pytest.raises(WorkersUnavailable, match=r"are not there yet: .* Send the request again\."):
+        reason = str(failure) or "TimeoutError"
+        assert caplog.messages == [f"Creating or registering the built-in data sets is postponed: {reason}"]
+        with pytest.raises(answered, match=r"are not there yet: .* Send the request again\."):
             await made.get("test")
         with pytest.raises(NotFound):
             await made.get("0123456789abcdef" * 2)

@@ -23,9 +23,9 @@ from cqox.resilience import (
 from cqox.resilience.limits.keyed_budget import KeyedBudget
 
 STATEFUL = [
-    CircuitBreaker("engine"),
-    Policy("engine", Retry(3)),
-    Policy("hosts", Timeout(1.0)).for_key("host"),
+    CircuitBreaker("engine of another process"),
+    Policy("policy of another process", Retry(3)),
+    Policy("hosts of another process", Timeout(1.0)).for_key("host"),
     RetryBudget(),
     Bulkhead(1),
     AdaptiveLimit(),
