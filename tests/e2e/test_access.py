@@ -242,7 +242,8 @@ def test_an_answer_that_the_gateway_keeps_is_counted_recorded_and_gone_with_its_
         asked = set[str]()
         for each in (path, figure):
             first, again = client.get(each), client.get(each)
-            assert ("age" in first.headers, again.headers["age"]) == (False, "0")
+            # Seconds, of which some may pass on a busy machine.
+            assert ("age" in first.headers, again.headers["age"].isdecimal()) == (False, True)
             assert again.content == first.content
             own = ("age", "date", "x-request-id", "x-trace-id")
             fields = [
@@ -253,7 +254,7 @@ def test_an_answer_that_the_gateway_keeps_is_counted_recorded_and_gone_with_its_
             direct = client.get(each, headers={"Cache-Control": "no-cache"})
             assert "age" not in direct.headers
             unchanged = [client.get(each, headers={"If-None-Match": first.headers["etag"]}) for _ in range(2)]
-            assert [(found.status_code, found.headers.get("age")) for found in unchanged] == [(304, None), (304, "0")]
+            assert [(found.status_code, "age" in found.headers) for found in unchanged] == [(304, False), (304, True)]
             asked |= {found.headers["x-request-id"] for found in (first, again, direct, *unchanged)}
         assert client.get(path, headers={"Authorization": "Bearer nobody"}).status_code == 401
 
