@@ -13,6 +13,7 @@ from cqox.analysis.part_sizes import fits_memory
 from cqox.analysis.place_roles import roles_in_place
 from cqox.analysis.preview import preview as preview_analysis
 from cqox.analysis.preview import preview_in_place
+from cqox.analysis.reader_threads import start_reader_threads
 from cqox.analysis.run import StepCallback, analyze, analyze_in_place, warm_up
 from cqox.analysis.written import write
 from cqox.contract import AnalyzeRequest, Report, parse_model
@@ -88,6 +89,7 @@ def load() -> None:
 def warm() -> None:
     """Do everything that the first task would otherwise wait for."""
     load()
+    start_reader_threads()
     warm_up()
 
 

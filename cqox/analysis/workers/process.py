@@ -25,6 +25,7 @@ from cqox.analysis.workers.lifeline import arm
 from cqox.analysis.workers.limits import ProcessLimits
 from cqox.analysis.workers.protocol import Decoder, Frame, FrameError, encode
 from cqox.analysis.workers.reply import Reply
+from cqox.analysis.workers.stillness import Stillness, near_memory_limit
 from cqox.analysis.workers.worker import Progress, Serve
 from cqox.contract.messages import Message
 from cqox.errors import CqoxError, LimitExceeded, WorkerLost
@@ -37,6 +38,7 @@ _REAP_SECONDS = 1.0
 _SEND_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 120.0
+_LOOKS = 12
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MOST_TIMES_THE_CPU = 10
 _ENDS = frozenset({"result", "error", "cancelled"})
@@ -177,7 +179,7 @@ class WorkerProcess:
             LimitExceeded: it exceeded its memory limit.
             StoreUnavailable: it could not write to the data directory.
             TaskFailed: it raised any other exception.
-            WorkerLost: the process exited, or answered another job.
+            WorkerLost: the process exited, did nothing for a long time, or answered another job.
         """
         with telemetry.span(f"worker {name}", {"process.pid": self.pid}) as span:
             return await self._run(name, arguments, progress, serve, span.context if span.recording else None)
@@ -206,7 +208,7 @@ class WorkerProcess:
                 raise WorkerLost(Message("analysis.task-not-taken", pid=self.pid, seconds=_SEND_SECONDS))
             self._abandoned = job
             while True:
-                frame = await self._receive()
+                frame = await self._awaited()
                 if frame.kind == "log":
                     _relay(frame)
                     continue
@@ -335,6 +337,25 @@ class WorkerProcess:
             except FrameError as error:
                 raise WorkerLost(Message("analysis.invalid-frame", pid=self.pid, reason=str(error))) from error
         return self._frames.pop(0)
+
+    async def _awaited(self) -> Frame:
+        """Receive the next frame of a task; end a process that does nothing for it."""
+        longest = self._limits.still_seconds
+        if not longest:
+            return await self._receive()
+        between = longest / _LOOKS
+        stillness = Stillness(self.pid, self._cpu_seconds)
+        while True:
+            with anyio.move_on_after(between):
+                return await self._receive()
+            if stillness.look(between) >= longest and not self._frames:
+                raise self._stuck(longest)
+
+    def _stuck(self, seconds: int) -> CqoxError:
+        _logger.error("The worker process %d did nothing for its task for %d s, and was ended.", self.pid, seconds)
+        if self._limits.memory_bytes and near_memory_limit(self.pid):
+            return LimitExceeded(Message("analysis.aborted-out-of-memory"))
+        return WorkerLost(Message("analysis.worker-still", pid=self.pid, seconds=seconds))
 
     async def _lost(self) -> CqoxError:
         wanted = self._doomed

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import subprocess
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -77,6 +78,11 @@ def perform(
         case "ask":
             on_step({"step": "asking", "pid": os.getpid()})
             return {"pid": os.getpid()}, b"".join(ask({"number": number}) for number in range(2))
+        case "doze":
+            on_step({"step": "dozing", "pid": os.getpid()})
+            held = bytearray(int(str(arguments["bytes"])))
+            threading.Event().wait()
+            return {"held": len(held)}, b""
         case "frozen":
             return {"objects": gc.get_freeze_count()}, b""
         case "burn":

@@ -1,0 +1,32 @@
+"""Start of the threads by which polars reads and writes tables.
+
+polars starts each kind of them when it first needs one, in the middle of a table. A process whose memory is limited may
+be refused a thread by then, and polars waits for ever for the work of one that has failed to start.
+"""
+
+import os
+
+import polars as pl
+
+__all__ = ["start_reader_threads"]
+
+_LINE = b"1\n"
+# A file of less than a mebibyte is unmapped without the thread for that.
+_LINES = 1024 * 1024 // len(_LINE)
+
+
+def start_reader_threads() -> None:
+    """Read and write a small table, so that every later one finds the threads running; nothing where not on Linux."""
+    if not hasattr(os, "memfd_create"):
+        return
+    with (
+        os.fdopen(os.memfd_create("cqox-read"), "wb", buffering=0) as source,
+        os.fdopen(os.memfd_create("cqox-written"), "wb") as target,
+    ):
+        source.write(_LINE * _LINES)
+        # The search for the types, which are not given here, is what maps the file.
+        pl.scan_csv(_path(source.fileno()), has_header=False).head(1).sink_parquet(_path(target.fileno()))
+
+
+def _path(handle: int) -> str:
+    return f"/proc/self/fd/{handle}"
