@@ -23,6 +23,7 @@ class Race:
         ours: one run of ours.
         theirs: one run of the peer's.
         case: its name in the history, if `what` does not say enough.
+        threads: how many threads ours may use; None for one for each CPU.
         peer_threads: how many threads the peer may use; None for those of BLAS.
     """
 
@@ -33,6 +34,7 @@ class Race:
     ours: Callable[[], object]
     theirs: Callable[[], object]
     case: str | None = None
+    threads: int | None = None
     peer_threads: int | None = None
 
 

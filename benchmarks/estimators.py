@@ -66,13 +66,13 @@ def panel(rows: int) -> Data:
     )  # fmt: skip
 
 
-def ours(name: str, data: Data, **settings: object) -> Callable[[], object]:
-    """Run our estimator with a new plan each time."""
+def ours(name: str, data: Data, *, threads: int | None = None) -> Callable[[], object]:
+    """Run our estimator with a new plan each time, on a thread for each CPU or as many as given."""
     entry = next(entry for entry in catalog() if entry.name == name)
-    threads = cpus()
+    settings = Settings(threads=threads or cpus())
 
     def once() -> object:
-        result = run(entry, Plan(data, Settings(threads=threads, **settings)))
+        result = run(entry, Plan(data, settings))
         assert result.estimate is not None, result.reason
         return result.estimate
 
@@ -99,9 +99,16 @@ def against_doubleml(rows: int, covariates: int = COVARIATES) -> Iterator[Race]:
     data = cross_section(rows, covariates)
     table = doubleml.DoubleMLData.from_arrays(data.covariates, data.y, data.treatment)
     logit = LogisticRegression(C=np.inf, max_iter=1000)
+
+    def interactive() -> object:
+        return doubleml.DoubleMLIRM(table, LinearRegression(), logit, n_folds=5).fit().se
+
     yield Race(
-        what="IRM, 5 folds", peer="DoubleML", rows=rows, target=15, ours=ours("dml_irm_ate", data),
-        theirs=lambda: doubleml.DoubleMLIRM(table, LinearRegression(), logit, n_folds=5).fit().se,
+        what="IRM, 5 folds", peer="DoubleML", rows=rows, target=15, ours=ours("dml_irm_ate", data), theirs=interactive
+    )
+    yield Race(
+        what="  one thread each", peer="DoubleML", rows=rows, target=12, ours=ours("dml_irm_ate", data, threads=1),
+        theirs=interactive, case="IRM, 5 folds, one thread each", threads=1,
     )  # fmt: skip
     yield Race(
         what="PLR, 5 folds", peer="DoubleML", rows=rows, target=6, ours=ours("dml_plr", data),
@@ -391,7 +398,7 @@ def ratio_of(race: Race, covariates: int, mine: Spent, theirs: Spent) -> Ratio:
     return Ratio(
         case=f"{race.case or race.what}, {race.rows:,} rows{width}", ratio=theirs.wall / mine.wall, better="higher",
         unit="ms", ours=mine.wall * 1e3, theirs=theirs.wall * 1e3, peer=race.peer,
-        peer_version=versions(plain.get(race.peer, race.peer)), threads=cpus(),
+        peer_version=versions(plain.get(race.peer, race.peer)), threads=race.threads or cpus(),
         peer_threads=race.peer_threads or blas_threads(),
     )  # fmt: skip
 
