@@ -16,17 +16,10 @@ _LINES = 1024 * 1024 // len(_LINE)
 
 
 def start_reader_threads() -> None:
-    """Read and write a small table, so that every later one finds the threads running; nothing where not on Linux."""
+    """Read a small table, so that every later one finds the threads running; do nothing where not on Linux."""
     if not hasattr(os, "memfd_create"):
         return
-    with (
-        os.fdopen(os.memfd_create("cqox-read"), "wb", buffering=0) as source,
-        os.fdopen(os.memfd_create("cqox-written"), "wb") as target,
-    ):
+    with os.fdopen(os.memfd_create("cqox-read"), "wb", buffering=0) as source:
         source.write(_LINE * _LINES)
         # The search for the types, which are not given here, is what maps the file.
-        pl.scan_csv(_path(source.fileno()), has_header=False).head(1).sink_parquet(_path(target.fileno()))
-
-
-def _path(handle: int) -> str:
-    return f"/proc/self/fd/{handle}"
+        pl.scan_csv(f"/proc/self/fd/{source.fileno()}", has_header=False).head(1).collect(engine="streaming")

@@ -187,7 +187,9 @@ def test_a_template_with_a_thread_names_it_and_forks_nothing(when: str, tmp_path
             wait_until(lambda: len(os.listdir(f"/proc/{template.process.pid}/task")) == 2)
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            socket.send_fds(template.socket, [b"0,0,0"], [theirs.fileno(), theirs.fileno()])
+            socket.send_fds(
+                template.socket, [ProcessLimits().to_argument().encode()], [theirs.fileno(), theirs.fileno()]
+            )
             answer = template.answer()
         assert answer["threads"]
         assert answer["pid"] == 0
