@@ -31,6 +31,7 @@ class Load:
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
     stopped: bool = False
+    _most: int = 0
     _asked: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -39,11 +40,16 @@ class Load:
         """Number of requests that have ended."""
         return self.statuses.total()
 
-    def work(self, client: httpx.Client, request: Request, most: int) -> None:
+    def stop_after(self, most: int) -> None:
+        """Let all threads together ask this many times, and no more."""
+        with self._lock:
+            self._most = most
+
+    def work(self, client: httpx.Client, request: Request) -> None:
         """Ask until it is stopped, or as many times as all threads may together."""
         while not self.stopped:
             with self._lock:
-                if self._asked >= most:
+                if self._asked >= self._most:
                     return
                 number = self._asked = self._asked + 1
             begun = time.monotonic()
@@ -64,8 +70,9 @@ class Load:
 def under_load(mesh: Mesh, client: Workload, request: Request, *, most: int, threads: int = 4) -> Iterator[Load]:
     """Send requests from the pod of a client meanwhile, and wait for all of them on leaving."""
     load = Load()
+    load.stop_after(most)
     clients = [mesh.http(client) for _ in range(threads)]
-    started = [client.pod.thread(lambda one=one: load.work(one, request, most)) for one in clients]  # type: ignore[misc]
+    started = [client.pod.thread(lambda one=one: load.work(one, request)) for one in clients]  # type: ignore[misc]
     try:
         yield load
         for thread in started:

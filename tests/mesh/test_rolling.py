@@ -10,7 +10,7 @@ from tests.deploy.chart.rendering import environment, pods
 from tests.mesh.load import under_load
 from tests.mesh.system import Mesh, Workload, open_mesh
 
-_REQUESTS = 10_000
+_REQUESTS, _AFTERWARDS, _MOST = 10_000, 500, 100_000
 _ROWS = b"id,w,y\n" + b"".join(b"%d,%d,%d\n" % (row, row % 2, row % 7 + 2 * (row % 2)) for row in range(200))
 _MAPPING = {"y": "y", "treatment": "w", "unit_id": "id"}
 
@@ -43,20 +43,21 @@ def test_engines_and_gateways_are_replaced_under_load_without_a_failed_request(
             return one.get("/api/datasets" if number % 2 else "/api/estimators")
 
         begun = time.monotonic()
-        with under_load(mesh, client, request, most=_REQUESTS) as load:
+        with under_load(mesh, client, request, most=_MOST) as load:
             replaced = _replace(mesh, engines, gateways)
             during = load.answered
+            # However fast the machine is, the load outlasts the replacement.
+            load.stop_after(max(_REQUESTS, during + _AFTERWARDS))
         seconds = time.monotonic() - begun
         print(
-            f"{replaced} pods replaced during {during} of {_REQUESTS} requests in {seconds:.0f} s; "
+            f"{replaced} pods replaced during {during} of {load.answered} requests in {seconds:.0f} s; "
             f"slowest {load.slowest:.1f} s"
         )
-        assert load.statuses.total() == _REQUESTS
+        assert _REQUESTS <= load.answered < _MOST
+        assert load.answered >= during + _AFTERWARDS
         assert {status: count for status, count in load.statuses.items() if status not in (200, 201)} == {}, (
             load.failures
         )
-        # The load has outlasted the replacement.
-        assert during < _REQUESTS
 
 
 def _replace(mesh: Mesh, engines: list[Workload], gateways: list[Workload]) -> int:
