@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cqox.estimators.data import Matrix
+from cqox.estimators.numerics.scratch_memory import scratch
 
 __all__ = ["nearest_by_products", "worthwhile"]
 
@@ -41,13 +42,12 @@ def nearest_by_products(
         count: at most the number of positions.
     """
     centre = among.mean(axis=0)
-    from_centre, others = places - centre, among - centre
+    away, across = _factors(places - centre, among - centre)
     nearest = np.empty((len(places), count), dtype=np.intp)
-    squares, across = (others * others).sum(axis=1) / 2, np.ascontiguousarray(others.T)
     step = max(1, _BLOCK // len(among))
     for start in range(0, len(places), step):
         found = nearest[start : start + step]
-        apart = squares - from_centre[start : start + step] @ across
+        apart = np.matmul(away[start : start + step], across, out=scratch("apart", len(found), len(among)))
         rows = np.arange(len(found))
         for place in range(count):
             found[:, place] = least = apart.argmin(axis=1)
@@ -58,6 +58,19 @@ def nearest_by_products(
     order = np.argsort(distances, axis=1, kind="stable")
     distances = np.take_along_axis(distances, order, axis=1)
     # A nearer position is at most this far from the centre, by which the error of its product is bounded.
+    from_centre = away[:, :-1]
     farthest = np.sqrt(np.einsum("qd,qd->q", from_centre, from_centre)) + distances[:, -1]
     rounding = 4 * places.shape[1] * np.finfo(np.float64).eps * (2 * farthest) ** 2
     return distances, np.take_along_axis(nearest, order, axis=1), rounding <= _ERROR * distances[:, -1]
+
+
+def _factors(places: Matrix, among: Matrix) -> tuple[Matrix, Matrix]:
+    """Return (places, dimensions + 1) and (dimensions + 1, positions) whose product orders the positions by distance.
+
+    It is half the squared distance less half the squared length of the place, which is the same for all positions.
+    """
+    away, across = np.ones((len(places), places.shape[1] + 1)), np.empty((among.shape[1] + 1, len(among)))
+    np.negative(places, out=away[:, :-1])
+    across[:-1] = among.T
+    across[-1] = (among * among).sum(axis=1) / 2
+    return away, across
