@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 import polars as pl
 
-from cqox.analysis.levels import folded
+from cqox.analysis.levels import floats, folded
 from cqox.analysis.roles import Columns, Rows, binary, covariate_matrix, group_codes, numeric
 from cqox.analysis.time_roles import cohort_column, time_column, with_months
 from cqox.contract import ROLES, RoleMapping
@@ -165,8 +165,7 @@ def _population(series: pl.Series, notes: list[Message]) -> Vector:
         if len(source) == 1 or len(target) == 1:
             chosen = source[0] if len(source) == 1 else next(level for level in distinct if level != target[0])
             notes.append(Message("analysis.source-population", column=series.name, level=str(chosen)))
-            values: Vector = (series == chosen).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            return values
+            return floats(series == chosen)
     return binary(series, role="sample", notes=notes)
 
 

@@ -14,7 +14,7 @@ from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Vector
 from cqox.estimators.sample import listed
 
-__all__ = ["Level", "Levels", "choose_reference", "folded", "treatment_levels"]
+__all__ = ["Level", "Levels", "choose_reference", "floats", "folded", "treatment_levels"]
 
 MAX_LEVELS = 50
 _MAX_NUMERIC_LEVELS = 5
@@ -105,7 +105,7 @@ def treatment_levels(
                 field="options.reference_level",
             )
         note = joined([Message("analysis.treated-as-amount", treatment=series.name), *cure])
-        return Levels.single(_floats(series), kind="continuous", notes=(note,))
+        return Levels.single(floats(series), kind="continuous", notes=(note,))
     if len(distinct) > MAX_LEVELS:
         raise UnusableData(
             Message("analysis.treatment-levels", treatment=series.name, levels=len(distinct), most=MAX_LEVELS),
@@ -163,18 +163,19 @@ def _alike(name: str, levels: Sequence[object]) -> Iterator[Message]:
 
 
 def _contrast(series: pl.Series, reference: object, level: object, *, alone: bool) -> Level:
-    missing = series.is_null().to_numpy()
-    is_level = (series == level).fill_null(value=False).to_numpy()
-    values = np.where(missing, np.nan, is_level.astype(np.float64))
+    values = floats(series == level)
     label, compared = f"{_text(level)} vs {_text(reference)}", (_text(reference), _text(level))
     if alone:
         return Level(label=None, values=values, rows=None, compared=compared)
-    is_reference = (series == reference).fill_null(value=False).to_numpy()
-    return Level(label=label, values=values, rows=is_level | is_reference, compared=compared)
+    rows = (values == 1.0) | (floats(series == reference) == 1.0)
+    return Level(label=label, values=values, rows=rows, compared=compared)
 
 
-def _floats(series: pl.Series) -> Vector:
-    return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def floats(series: pl.Series) -> Vector:
+    """Return a column of numbers or booleans as (n,) floats, NaN where a value is missing."""
+    # Polars gives gaps as NaN; filling them before is a query, which costs more than the column of a small table.
+    values: Vector = series.cast(pl.Float64).to_numpy()
+    return values
 
 
 def _text(level: object) -> str:

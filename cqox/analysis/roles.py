@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 import polars as pl
 
-from cqox.analysis.levels import MAX_LEVELS, choose_reference
+from cqox.analysis.levels import MAX_LEVELS, choose_reference, floats
 from cqox.contract import RoleMapping
 from cqox.contract.messages import Message, joined
 from cqox.datasets import ColumnsOnDisk
@@ -101,10 +101,10 @@ def numeric(series: pl.Series, *, role: str) -> Vector:
         InvalidRequest: it contains words.
     """
     if series.dtype == pl.Boolean or series.dtype.is_numeric():
-        return series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return floats(series)
     if series.dtype.is_temporal():
         microseconds = series.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64)
-        return (microseconds / _MICROSECONDS_OF_A_DAY).fill_null(float("nan")).to_numpy()
+        return floats(microseconds / _MICROSECONDS_OF_A_DAY)
     examples = [str(value) for value in series.drop_nulls().unique().sort().head(3).to_list()]
     words = Message("analysis.role-not-words", column=series.name, role=role, examples=examples)
     raise InvalidRequest(joined([words, *_stray_words(series)]), field=f"mapping.{role}")
@@ -145,8 +145,7 @@ def binary(series: pl.Series, *, role: str, notes: list[Message]) -> Vector:
         notes.append(
             Message("analysis.counts-as", role=role, column=series.name, zero=str(reference), one=str(one), reason=why)
         )
-    values: Vector = (series == one).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return values
+    return floats(series == one)
 
 
 def _many_levels(column: str, role: str, levels: Sequence[object]) -> Message:
@@ -256,7 +255,7 @@ def _numbers(frame: Rows, name: str, role: str) -> Vector:
 
 def _indicator(frame: Rows, name: str, level: object) -> Vector:
     """Return 1 for rows at the level, NaN for missing values."""
-    return (frame[name] == level).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return floats(frame[name] == level)
 
 
 def _add_levels(

@@ -121,7 +121,7 @@ class _Facts:
 
 def _facts(frame: Rows, names: Sequence[str]) -> dict[str, _Facts]:
     found = {name: _Facts() for name in names}
-    for block in [frame.select(names)] if isinstance(frame, pl.DataFrame) else frame.batches(names):
+    for block in [frame] if isinstance(frame, pl.DataFrame) else frame.batches(names):
         for name, facts in found.items():
             if not facts.settled:
                 facts.add(block[name])
@@ -159,9 +159,11 @@ def _correlations(frame: Rows, names: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _complete_blocks(frame: Rows, names: Sequence[str]) -> Iterator[NDArray[np.float64]]:
-    blocks = frame.select(names).iter_slices(_BLOCK_ROWS) if isinstance(frame, pl.DataFrame) else frame.batches(names)
+    blocks = frame[list(names)].iter_slices(_BLOCK_ROWS) if isinstance(frame, pl.DataFrame) else frame.batches(names)
     for block in blocks:
-        yield block.drop_nulls().select(pl.all().cast(pl.Float64)).to_numpy(writable=True)
+        # Queries on a frame cost more than the columns of a small table.
+        complete = block.drop_nulls() if any(column.null_count() for column in block) else block
+        yield np.stack([column.cast(pl.Float64).to_numpy() for column in complete]).T
 
 
 def _independent(gram: NDArray[np.float64]) -> list[bool]:

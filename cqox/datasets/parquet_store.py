@@ -132,7 +132,9 @@ class ColumnsOnDisk:
         frame = pl.read_parquet(self.path, columns=stored, glob=False) if stored else pl.DataFrame(height=self.height)
         if stored and self.kept is not None:
             frame = frame.filter(self.kept)
-        return frame.with_columns(self.replaced[name] for name in names if name in self.replaced).select(names)
+        if len(stored) < len(names):
+            frame = frame.with_columns(self.replaced[name] for name in names if name in self.replaced)
+        return frame[list(names)]
 
     def batches(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Some columns, row group after row group."""
