@@ -10,6 +10,9 @@ _FLAGS = 1 << 24
 """Whole numbers in a range up to this are counted by one flag each."""
 
 _FLAGS_PER_VALUE = 8
+_FLAGGED_ROWS = 1 << 16
+"""Rows flagged at a time: differences of all rows at once would be new pages of the system."""
+
 _FIRST_ROWS = 100_000
 
 
@@ -64,7 +67,11 @@ def _of_whole(known: pl.Series) -> int:
     if high - low >= min(_FLAGS, _FLAGS_PER_VALUE * known.len()):
         return _by_sorting(numbers)
     seen = np.zeros(high - low + 1, dtype=np.bool_)
-    seen[numbers - low] = True
+    for start in range(0, len(numbers), _FLAGGED_ROWS):
+        seen[numbers[start : start + _FLAGGED_ROWS] - low] = True
+        # In a small range all numbers are often among the first rows.
+        if len(seen) <= _FLAGGED_ROWS and seen.all():
+            break
     return int(np.count_nonzero(seen))
 
 

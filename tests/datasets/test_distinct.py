@@ -45,3 +45,9 @@ def test_values_that_first_occur_late_are_found(rows: int) -> None:
 def test_whole_numbers_far_apart_are_counted_in_little_memory() -> None:
     assert count_distinct(pl.Series([-(2**53), 0, 0, 2**53])) == 3
     assert count_distinct(pl.Series([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)])) == 2
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Date])
+def test_a_number_that_first_occurs_in_the_last_row_is_counted(dtype: type[pl.DataType]) -> None:
+    values = (pl.int_range(200_000, eager=True) % 7).extend(pl.Series([9])).cast(dtype)
+    assert count_distinct(values) == 8

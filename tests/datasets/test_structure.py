@@ -86,6 +86,9 @@ def test_of_many_rows_whole_units_are_looked_at(read) -> None:
     assert 10_000 <= rows_to_look_at(two.frame.get_column, two.columns).sum() <= 20_000
     plain = read(frame.select("y"))
     assert 10_000 <= rows_to_look_at(plain.frame.get_column, plain.columns).sum() <= 20_000
+    places = rows_to_look_at(plain.frame.get_column, plain.columns).arg_true()
+    assert places[0] == 0
+    assert places.diff().drop_nulls().n_unique() == 1
     assert rows_to_look_at(plain.frame.head(10).get_column, read(frame.head(10)).columns) is None
 
 
