@@ -1,5 +1,7 @@
 """The threads of the BLAS while estimators run."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event, Thread
@@ -30,6 +32,21 @@ def test_one_thread_within_and_as_before_after() -> None:
     with one_blas_thread(), one_blas_thread():
         assert threads() == {1}
     assert threads() == {WANTED}
+
+
+def test_a_library_that_is_loaded_later_has_one_thread_too() -> None:
+    code = """
+from threadpoolctl import ThreadpoolController
+from cqox.estimators.numerics.blas_threads import one_blas_thread
+with one_blas_thread():
+    before = len(ThreadpoolController().select(user_api="blas").info())
+import scipy.linalg
+with ThreadpoolController().limit(limits=3, user_api="blas"), one_blas_thread():
+    pools = ThreadpoolController().select(user_api="blas").info()
+    print(len(pools) > before, {pool["num_threads"] for pool in pools})
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert run.stdout == "True {1}\n"
 
 
 def test_as_before_after_an_error() -> None:
