@@ -18,6 +18,7 @@ from cqox.contract import shortened
 from cqox.contract.messages import Message
 from cqox.errors import UnreadableFile
 from cqox.sources.iceberg import has_iceberg_metadata
+from cqox.sources.patterns import matches, not_listed
 
 __all__ = ["Parts", "below", "check_distinct", "partitions", "parts_named", "parts_of", "table_format"]
 
@@ -78,7 +79,7 @@ def parts_of(path: Path) -> Parts | None:
 
     Raises:
         UnreadableFile: there are no parts, they are of several formats, a table format has a log of them, two of them
-            are one file, or there is what `below` refuses.
+            are one file, a folder that a pattern leads into cannot be listed, or there is what `below` refuses.
     """
     path = path.absolute()
     try:
@@ -93,7 +94,7 @@ def parts_of(path: Path) -> Parts | None:
         return None
     plain = next(place for place, part in enumerate(path.parts) if glob.has_magic(part))
     base = Path(*path.parts[:plain])
-    named = [each for each in map(Path, glob.glob(str(path), recursive=True)) if not _is_hidden(each, base)]
+    named = matches(base, path.parts[plain:], is_hidden=lambda each: _is_hidden(each, base))
     for each in named:
         _check_log(each)
     found = {file for each in named for file in (_below(each, base) if each.is_dir() else [each])}
@@ -153,8 +154,7 @@ def _below(folder: Path, base: Path) -> Iterator[Path]:
 
 
 def _not_listed(error: OSError) -> None:
-    path = shortened(str(error.filename))
-    raise UnreadableFile(Message("analysis.unreadable-file", path=path, reason=_reason(error)), field="data") from error
+    raise not_listed(Path(error.filename), error) from error
 
 
 def _reason(error: OSError) -> str:
