@@ -38,11 +38,11 @@ def _in_rows(rows: Sequence[Mapping[str, Json]]) -> Iterator[tuple[str, Message]
     seen: set[tuple[str, str]] = set()
     for number, row in enumerate(rows):
         for field, value in row.items():
-            if isinstance(value, Message):
+            if type(value) is Message:
                 if (field, value) not in seen:
                     seen.add((field, value))
                     yield pointer_of(*_ROWS, number, field), value
-            elif isinstance(value, list):
+            elif type(value) is list:
                 for inside, message in messages_in(value):
                     if (field + inside, message) not in seen:
                         seen.add((field + inside, message))

@@ -49,8 +49,10 @@ def restore_messages(document: object, messages: Mapping[str, Mapping[str, objec
 
 def messages_in(document: object) -> Sequence[tuple[str, Message]]:
     """Return JSON pointer and message of every message in a document."""
+    if isinstance(document, Message):
+        return [("", document)]
     found: list[tuple[str, Message]] = []
-    _collect(document, "", found)
+    _collect(document, (), found)
     return found
 
 
@@ -134,12 +136,9 @@ def _params(found: Mapping[str, object]) -> Mapping[str, object]:
     return params
 
 
-def _collect(value: object, where: str, found: list[tuple[str, Message]]) -> None:
-    """Add pointer and message of every message in a value."""
+def _collect(value: object, path: tuple[str | int, ...], found: list[tuple[str, Message]]) -> None:
+    """Add pointer and message of every message in an object or array at a path."""
     members: Iterable[tuple[str | int, object]]
-    if isinstance(value, Message):
-        found.append((where, value))
-        return
     if isinstance(value, list | tuple):
         members = enumerate(value)
     # Before the abstract class, whose test is slow.
@@ -148,6 +147,10 @@ def _collect(value: object, where: str, found: list[tuple[str, Message]]) -> Non
     else:
         return
     for key, each in members:
-        # Most of a document is numbers and words, which need no pointer.
-        if type(each) not in _PLAIN:
-            _collect(each, where + pointer_of(key), found)
+        # Most of a document is numbers and words, and few of its objects and arrays have a message.
+        if type(each) in _PLAIN:
+            continue
+        if isinstance(each, Message):
+            found.append((pointer_of(*path, key), each))
+        else:
+            _collect(each, (*path, key), found)
