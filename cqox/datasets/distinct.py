@@ -43,9 +43,7 @@ def count_largest(values: pl.Series) -> int:
     if known.is_empty():
         return values.len()
     if isinstance(known.dtype, pl.Enum) or known.dtype == pl.Int64 or known.dtype.is_temporal():
-        ordered = np.sort(known.to_physical().to_numpy())
-        ends = np.flatnonzero(ordered[1:] != ordered[:-1])
-        most = int(np.diff(ends, prepend=-1, append=len(ordered) - 1).max())
+        most = _most_frequent(known.to_physical())
     else:
         most = int(known.value_counts()["count"].max())  # type: ignore[arg-type]
     return max(most, values.null_count())
@@ -59,10 +57,26 @@ def first_distinct(values: pl.Series, most: int) -> pl.Series:
     return found.head(most)
 
 
-def _of_whole(known: pl.Series) -> int:
+def _most_frequent(known: pl.Series) -> int:
+    low, high = _bounds(known)
+    numbers = known.to_numpy()
+    # The numbers of rows take no more memory than a copy of the values would.
+    if high - low < min(_FLAGS, known.len()):
+        return int(np.bincount(numbers.astype(np.int64) - low).max())
+    ordered = np.sort(numbers)
+    ends = np.flatnonzero(ordered[1:] != ordered[:-1])
+    return int(np.diff(ends, prepend=-1, append=len(ordered) - 1).max())
+
+
+def _bounds(known: pl.Series) -> tuple[int, int]:
     low, high = known.min(), known.max()
     assert isinstance(low, int)
     assert isinstance(high, int)
+    return low, high
+
+
+def _of_whole(known: pl.Series) -> int:
+    low, high = _bounds(known)
     numbers = known.to_numpy()
     if high - low >= min(_FLAGS, _FLAGS_PER_VALUE * known.len()):
         return _by_sorting(numbers)

@@ -96,10 +96,10 @@ def _words(cells: pl.Series) -> pl.Series:
 
 
 def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> Interpreted:
-    keys = _repeated(cells)
-    if keys is None:
+    repeated = _repeated(cells)
+    if repeated is None:
         return _texts(cells, decimal, na_tokens)
-    codes = cells.cast(pl.Enum(keys)).to_physical().cast(pl.UInt32)
+    keys, codes = repeated
     rows = pl.Series(np.bincount(codes.drop_nulls().to_numpy(), minlength=keys.len()))
     found = _texts(keys.alias(cells.name), decimal, na_tokens, rows=rows)
     infinite = tuple(codes.is_in(list(found.infinite)).fill_null(value=False).arg_true()) if found.infinite else ()
@@ -110,14 +110,30 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
     return replace(found, values=places.gather(codes).cat.to(levels), has_levels=True)
 
 
-def _repeated(cells: pl.Series) -> pl.Series | None:
-    """The different texts of a column in the order of their first rows, without null; None if few of them repeat."""
+def _repeated(cells: pl.Series) -> tuple[pl.Series, pl.Series] | None:
+    """The different texts of a column and the place of each cell's text among them; None if few texts repeat.
+
+    The texts are in the order of their first rows, without null.
+    """
     head = cells.head(_LOOKED_AT).drop_nulls()
-    if 2 * head.unique(maintain_order=True).len() > head.len():
+    keys = head.unique(maintain_order=True)
+    if 2 * keys.len() > head.len():
         return None
-    known = cells.drop_nulls()
-    keys = known.unique(maintain_order=True)
-    return keys if keys.len() and _REPEATS * keys.len() <= known.len() else None
+    known = cells.len() - cells.null_count()
+    # Where the first rows have all texts, which the last rows make likely, a search for texts in all rows is spared.
+    codes = _codes(cells, keys) if _codes(cells.tail(_LOOKED_AT), keys) is not None else None
+    if codes is None:
+        keys = cells.drop_nulls().unique(maintain_order=True)
+    if not keys.len() or _REPEATS * keys.len() > known:
+        return None
+    codes = cells.cast(pl.Enum(keys)).to_physical() if codes is None else codes
+    return keys, codes.cast(pl.UInt32)
+
+
+def _codes(cells: pl.Series, keys: pl.Series) -> pl.Series | None:
+    """The place of each cell among some texts; None if a cell has another text."""
+    codes = cells.cast(pl.Enum(keys), strict=False).to_physical()
+    return codes if codes.null_count() == cells.null_count() else None
 
 
 def _texts(

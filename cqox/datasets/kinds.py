@@ -82,7 +82,9 @@ def describe_column(
     if kind in ("binary", "category") and values.dtype == pl.String:
         values = values.cast(pl.Enum(values.drop_nulls().unique(maintain_order=True).sort()))
     levels, level_counts = (
-        _levels(values) if kind in ("binary", "category") and distinct <= limits.max_levels else ((), ())
+        _levels(values, distinct, low, high)
+        if kind in ("binary", "category") and distinct <= limits.max_levels
+        else ((), ())
     )
     if kind == "category" and not levels:
         notes.append(Message("datasets.note-too-many-levels", levels=distinct, most=limits.max_levels))
@@ -154,11 +156,14 @@ def _number_kind(name: str, count: int, distinct: int, low: object, high: object
     return "count" if low >= 0 else "real"
 
 
-def _levels(values: pl.Series) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _levels(values: pl.Series, distinct: int, low: object, high: object) -> tuple[tuple[str, ...], tuple[int, ...]]:
     if isinstance(values.dtype, pl.Enum):
         names = values.dtype.categories.to_list()
         rows = np.bincount(values.to_physical().drop_nulls().to_numpy(), minlength=len(names)).tolist()
         found = [(name, count) for name, count in zip(names, rows, strict=True) if count]
+    elif distinct == 2 and isinstance(low, int) and isinstance(high, int):
+        greater = int((values == high).sum())
+        found = [(str(low), values.len() - values.null_count() - greater), (str(high), greater)]
     else:
         # At most a few: grouping takes longer than a look at every row for each.
         found = [(str(level), int((values == level).sum())) for level in values.drop_nulls().unique().sort()]

@@ -51,3 +51,8 @@ def test_whole_numbers_far_apart_are_counted_in_little_memory() -> None:
 def test_a_number_that_first_occurs_in_the_last_row_is_counted(dtype: type[pl.DataType]) -> None:
     values = (pl.int_range(200_000, eager=True) % 7).extend(pl.Series([9])).cast(dtype)
     assert count_distinct(values) == 8
+
+
+def test_of_numbers_in_a_narrow_range_the_most_frequent_is_counted() -> None:
+    assert count_largest(pl.Series([5, -3, 5, None, 7, -3, 5])) == 3
+    assert count_largest(pl.Series([2**53, -(2**53), 2**53])) == 2

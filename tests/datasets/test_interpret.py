@@ -182,13 +182,33 @@ def test_texts_that_repeat_are_understood_as_if_each_cell_were_looked_at(
     column = pl.Series("店舗", [few[cell] or None for cell in cells])
     na_tokens, decimal = words.draw(st.sampled_from([None, ("2.5", "x")])), words.draw(st.sampled_from([".", ","]))
 
-    def described(repeated: Callable[[pl.Series], pl.Series | None]) -> tuple[list[object], pl.DataType, Column]:
+    def described(
+        repeated: Callable[[pl.Series], tuple[pl.Series, pl.Series] | None],
+    ) -> tuple[list[object], pl.DataType, Column]:
         with mock.patch.object(interpret_module, "_repeated", repeated):
             interpreted = interpret_module.interpret(column, decimal=decimal, na_tokens=na_tokens)
         series, description = describe_column(Header("店舗", "店舗"), interpreted, Limits())
         return series.to_list(), series.dtype, description
 
-    def different(cells: pl.Series) -> pl.Series | None:
-        return cells.drop_nulls().unique(maintain_order=True) if cells.null_count() < cells.len() else None
+    def different(cells: pl.Series) -> tuple[pl.Series, pl.Series] | None:
+        keys = cells.drop_nulls().unique(maintain_order=True)
+        return (keys, cells.cast(pl.Enum(keys)).to_physical().cast(pl.UInt32)) if keys.len() else None
 
     assert described(different) == described(lambda cells: None)
+
+
+@pytest.mark.parametrize("last", ["late", "a", None])
+@pytest.mark.parametrize("late", [10, 100_000, 199_990])
+def test_texts_have_one_form_wherever_the_last_of_them_first_occurs(last: str | None, late: int) -> None:
+    texts = ["b", "a", None, "c"] * 50_000
+    texts[late], texts[-1] = "late", last
+    values = interpret_module.interpret(pl.Series("v", texts)).values
+    assert values.to_list() == texts
+    assert values.dtype == pl.Enum(["a", "b", "c", "late"])
+
+
+def test_few_of_the_texts_of_a_column_repeat_where_only_its_first_rows_do() -> None:
+    texts = ["a"] * 60_000 + [f"t{number}" for number in range(100_000)]
+    interpreted = interpret_module.interpret(pl.Series("v", texts))
+    assert interpreted.values.to_list() == texts
+    assert not interpreted.has_levels
