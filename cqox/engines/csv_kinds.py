@@ -27,6 +27,8 @@ _SAMPLE_ROWS = 20_000
 _AT_ONCE = 100
 _MOST_TEXTS = 100_000
 """Different texts of a column that are looked up."""
+_SURELY_TOO_MANY = 2
+"""Times that number above which an estimate leaves no doubt."""
 _SPACE = "".join(
     map(chr, (*range(9, 14), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
 )
@@ -141,9 +143,9 @@ class _Reader:
         # Empty in the first rows: all rows are looked at.
         empty = [name for name, each in read.items() if name not in stated and not each.column.count and not is_whole]
         some = self._with_values(empty, texts)
-        for name in [*some, *(name for name in unknown if name not in values)]:
-            different = self._different(texts[name]).alias(name)
-            if different.len() > _MOST_TEXTS:
+        odd = [*some, *(name for name in unknown if name not in values)]
+        for name, different in self._different({name: texts[name] for name in odd}).items():
+            if different is None:
                 found.others[name] = NOTATION
                 continue
             read[name] = self._described(different)
@@ -192,10 +194,28 @@ class _Reader:
         counts = self.engine.read(f"select {', '.join(f'count({texts[name]})' for name in names)} from {self.raw}")
         return [name for name, (count,) in zip(names, counts, strict=True) if count]
 
-    def _different(self, text: str) -> pl.Series:
-        """Return different texts of a column, of all rows; one more than are looked up where they are too many."""
-        statement = f"select distinct {text} as t from {self.raw} where {text} is not null limit {_MOST_TEXTS + 1}"
-        return pl.DataFrame(self.engine.connection.sql(statement))["t"].cast(pl.String).sort()
+    def _different(self, texts: Mapping[str, str]) -> dict[str, pl.Series | None]:
+        """Return the different texts of columns, of all rows, in order; None where they are too many to look up."""
+        # Estimated first, so that the pass that reads the texts of all columns takes little memory.
+        some = [name for name, count in self._estimated(texts).items() if count <= _SURELY_TOO_MANY * _MOST_TEXTS]
+        found: dict[str, pl.Series | None] = dict.fromkeys(texts)
+        if some:
+            listed = ", ".join(texts[name] for name in some)
+            pairs = f"select unnest(range({len(some)})) as place, unnest([{listed}]) as t from {self.raw}"
+            asked = f"select distinct place, t from ({pairs}) p where t is not null"
+            read = pl.DataFrame(self.engine.connection.sql(asked)).sort("place", "t")
+            for place, name in enumerate(some):
+                different = read.filter(pl.col("place") == place)["t"].cast(pl.String)
+                found[name] = None if different.len() > _MOST_TEXTS else different.alias(name)
+        return found
+
+    def _estimated(self, texts: Mapping[str, str]) -> dict[str, int]:
+        """Return about how many different texts columns have."""
+        if not texts:
+            return {}
+        counts = ", ".join(f"approx_count_distinct({text})" for text in texts.values())
+        [row] = self.engine.connection.execute(f"select {counts} from {self.raw}").fetchall()
+        return dict(zip(texts, row, strict=True))
 
     def _of_all_rows(self, names: Sequence[str], texts: Mapping[str, str]) -> dict[str, pl.Series]:
         """Return the different texts of columns that decide whether a mark is a level."""
