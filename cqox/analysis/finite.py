@@ -47,7 +47,7 @@ def _is_finite(value: object) -> bool:
         for member in members:
             kind = type(member)
             # Half of the members are floats, and no exact type needs the test of an instance.
-            if kind is float:
+            if type(member) is float:
                 if not is_finite(member):
                     return False
             elif kind not in _WITHOUT_FLOATS:
