@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["count_distinct", "count_largest", "first_distinct"]
+__all__ = ["count_largest", "distinct_and_bounds", "first_distinct"]
 
 _FLAGS = 1 << 24
 """Whole numbers in a range up to this are counted by one flag each."""
@@ -16,21 +16,33 @@ _FLAGGED_ROWS = 1 << 16
 _FIRST_ROWS = 100_000
 
 
-def count_distinct(values: pl.Series) -> int:
-    """Return how many different values a column has, without null; 0.0 and -0.0 are one value.
+def distinct_and_bounds(values: pl.Series) -> tuple[int, object, object]:
+    """Return how many different values a column has, the least and the greatest of them; null is none.
+
+    0.0 and -0.0 are one value. Texts have no bounds, which are None.
 
     Args:
         values: numbers without NaN, dates, moments or texts.
     """
     known = values.drop_nulls()
     if known.is_empty():
-        return 0
+        return 0, None, None
     if known.dtype == pl.Float64:
-        return _by_sorting(known.to_numpy())
-    if known.dtype == pl.Int64 or known.dtype.is_temporal():
-        return _of_whole(known.to_physical())
+        ordered = np.sort(known.to_numpy())
+        low, high = float(ordered[0]), float(ordered[-1])
+        # The order of 0.0 and -0.0 is not defined.
+        return _changes(ordered), low or known.min(), high or known.max()
+    if known.dtype == pl.Int64:
+        bounds = _bounds(known)
+        return _of_whole(known, *bounds), *bounds
+    if known.dtype.is_temporal():
+        physical = known.to_physical()
+        return _of_whole(physical, *_bounds(physical)), known.min(), known.max()
     # Several times faster than `n_unique`, which goes through groups of rows.
-    return known.unique(maintain_order=True).len()
+    distinct = known.unique(maintain_order=True).len()
+    if known.dtype in (pl.String, pl.Enum):
+        return distinct, None, None
+    return distinct, known.min(), known.max()
 
 
 def count_largest(values: pl.Series) -> int:
@@ -75,11 +87,10 @@ def _bounds(known: pl.Series) -> tuple[int, int]:
     return low, high
 
 
-def _of_whole(known: pl.Series) -> int:
-    low, high = _bounds(known)
+def _of_whole(known: pl.Series, low: int, high: int) -> int:
     numbers = known.to_numpy()
     if high - low >= min(_FLAGS, _FLAGS_PER_VALUE * known.len()):
-        return _by_sorting(numbers)
+        return _changes(np.sort(numbers))
     seen = np.zeros(high - low + 1, dtype=np.bool_)
     for start in range(0, len(numbers), _FLAGGED_ROWS):
         seen[numbers[start : start + _FLAGGED_ROWS] - low] = True
@@ -89,6 +100,6 @@ def _of_whole(known: pl.Series) -> int:
     return int(np.count_nonzero(seen))
 
 
-def _by_sorting(numbers: NDArray[np.float64] | NDArray[np.int64] | NDArray[np.int32]) -> int:
-    ordered = np.sort(numbers)
+def _changes(ordered: NDArray[np.float64] | NDArray[np.int64] | NDArray[np.int32]) -> int:
+    """Return how many different values there are in order."""
     return 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))

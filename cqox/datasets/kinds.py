@@ -10,7 +10,7 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import compact_dates
-from cqox.datasets.distinct import count_distinct
+from cqox.datasets.distinct import distinct_and_bounds
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted, interpret
 from cqox.datasets.limits import Limits
@@ -65,9 +65,7 @@ def describe_column(
             notes.append(Message("datasets.note-compact-dates"))
     count = values.len() - values.null_count()
     words = values.dtype.categories if interpreted.has_levels else values  # type: ignore[attr-defined]
-    distinct = words.len() if interpreted.has_levels else count_distinct(values)
-    has_bounds = values.dtype not in (pl.String, pl.Enum)
-    low, high = (values.min(), values.max()) if has_bounds else (None, None)
+    distinct, low, high = (words.len(), None, None) if interpreted.has_levels else distinct_and_bounds(values)
     kind = (
         _number_kind(header.name, count, distinct, low, high)
         if values.dtype.is_numeric()

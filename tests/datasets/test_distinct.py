@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.datasets.distinct import count_distinct, count_largest, first_distinct
+from cqox.datasets.distinct import count_largest, distinct_and_bounds, first_distinct
 
 _VALUES = st.one_of(
     st.lists(st.none() | st.integers(-5, 5)).map(lambda cells: pl.Series(cells, dtype=pl.Int64)),
@@ -22,8 +22,12 @@ _VALUES = st.one_of(
 
 
 @given(values=_VALUES)
-def test_different_values_are_counted_as_groups_are(values: pl.Series) -> None:
-    assert count_distinct(values) == values.drop_nulls().n_unique()
+def test_different_values_are_counted_as_groups_are_and_bounds_are_those_of_the_column(values: pl.Series) -> None:
+    distinct, low, high = distinct_and_bounds(values)
+    assert distinct == values.drop_nulls().n_unique()
+    has_bounds = values.dtype not in (pl.String, pl.Enum)
+    expected = (values.min(), values.max()) if has_bounds else (None, None)
+    assert repr((low, high)) == repr(expected)
 
 
 @given(values=_VALUES)
@@ -43,14 +47,14 @@ def test_values_that_first_occur_late_are_found(rows: int) -> None:
 
 
 def test_whole_numbers_far_apart_are_counted_in_little_memory() -> None:
-    assert count_distinct(pl.Series([-(2**53), 0, 0, 2**53])) == 3
-    assert count_distinct(pl.Series([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)])) == 2
+    assert distinct_and_bounds(pl.Series([-(2**53), 0, 0, 2**53]))[0] == 3
+    assert distinct_and_bounds(pl.Series([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)]))[0] == 2
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.Date])
 def test_a_number_that_first_occurs_in_the_last_row_is_counted(dtype: type[pl.DataType]) -> None:
     values = (pl.int_range(200_000, eager=True) % 7).extend(pl.Series([9])).cast(dtype)
-    assert count_distinct(values) == 8
+    assert distinct_and_bounds(values)[0] == 8
 
 
 def test_of_numbers_in_a_narrow_range_the_most_frequent_is_counted() -> None:
