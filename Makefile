@@ -15,7 +15,7 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3.13 python3.14 python3 /usr/bi
 	echo "CQOx needs Python 3.13 or newer with venv (tried python3.13, python3.14, python3). Install it, or name one: make PYTHON=/path/to/python3.13 ..." >&2; exit 1
 
 # How many tests with real processes run at once.
-SERVICE_TESTS ?= 3
+SERVICE_TESTS ?= 4
 
 # Tests that kill, fill and wait for minutes: `make faults` runs them.
 FAULT_TESTS := tests/e2e/test_recorded_jobs.py tests/e2e/test_stores_kills.py tests/e2e/test_rekeying.py tests/e2e/test_turns.py \
