@@ -19,10 +19,13 @@ from cqox.estimators.numerics.gram import gram, solve
 from cqox.estimators.numerics.row_blocks import Rows
 from cqox.estimators.sample import listed
 
-__all__ = ["Tilt", "tilt"]
+__all__ = ["IMBALANCE", "MET", "Tilt", "refuse_imbalance", "tilt"]
 
-_IMBALANCE = 1e-12
-_MET = 1e-8
+IMBALANCE = 1e-12
+"""Imbalance of standardised means at which the iterations end."""
+MET = 1e-8
+"""The largest imbalance that counts as balanced."""
+
 _ITERATIONS = 200
 _HALVINGS = 40
 _FAR = 0.05
@@ -37,12 +40,14 @@ class Tilt:
         mean: of the standardised outcome under them.
         slopes: (k,) coefficients of the outcome on the variables after the first, by weighted least squares in the arm.
         residuals: (n,) standardised outcomes less their mean and the fitted values of the slopes, for every row.
+        multipliers: (k,) λ of the variables after the first.
     """
 
     weights: Vector
     mean: float
     slopes: Vector
     residuals: Vector
+    multipliers: Vector
 
 
 def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[Message, Message]) -> Tilt:
@@ -58,7 +63,7 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[Message, Messag
         UnusableData: no weights meet the means.
     """
     rows = _arm_rows(frame, arm if frame.weights is None else arm * frame.weights)
-    inside, moments = _dual(rows, frame.labels, target, whose)
+    inside, moments, multipliers = _dual(rows, frame.labels, target, whose)
     weights = empty(frame.n)
     weights[:] = 0.0
     weights[rows.index] = inside
@@ -75,7 +80,7 @@ def tilt(frame: Frame, arm: Vector, target: Vector, whose: tuple[Message, Messag
         np.matmul(combine, frame.matrix[:, s], out=residuals[s])
 
     frame.rows.each(work)
-    return Tilt(weights=weights, mean=mean, slopes=slopes, residuals=residuals)
+    return Tilt(weights=weights, mean=mean, slopes=slopes, residuals=residuals, multipliers=multipliers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +114,10 @@ def _arm_rows(frame: Frame, base: Vector) -> _Arm:
     return _Arm(index=index, rows=rows, matrix=matrix, base=own / own.sum())
 
 
-def _dual(arm: _Arm, labels: Sequence[str], target: Vector, whose: tuple[Message, Message]) -> tuple[Vector, Matrix]:
-    """Return (r,) balancing weights that sum to 1, and the (m, m) moments of the arm under them."""
+def _dual(
+    arm: _Arm, labels: Sequence[str], target: Vector, whose: tuple[Message, Message]
+) -> tuple[Vector, Matrix, Vector]:
+    """Return (r,) balancing weights of sum 1, the (m, m) moments of the arm under them, and their (k,) multipliers."""
     size = len(target)
     # The objective is never below log of the smallest base weight if the target can be met.
     floor = float(np.log(arm.base.min())) - 1e-6
@@ -119,7 +126,7 @@ def _dual(arm: _Arm, labels: Sequence[str], target: Vector, whose: tuple[Message
     for _ in range(_ITERATIONS):
         moments = gram(arm.rows, arm.matrix, weights)
         gradient = moments[0, 1 : size + 1] - target
-        if float(np.abs(gradient).max(initial=0.0)) <= _IMBALANCE or value < floor:
+        if float(np.abs(gradient).max(initial=0.0)) <= IMBALANCE or value < floor:
             break
         spread = moments[1 : size + 1, 1 : size + 1] - np.outer(moments[0, 1 : size + 1], moments[0, 1 : size + 1])
         step = -solve(spread, gradient[:, None]).coefficients[:, 0]
@@ -134,8 +141,8 @@ def _dual(arm: _Arm, labels: Sequence[str], target: Vector, whose: tuple[Message
         if length * float(np.abs(step).max(initial=0.0)) <= 1e-15 * (1.0 + float(np.abs(multipliers).max(initial=0.0))):
             moments = gram(arm.rows, arm.matrix, weights)
             break
-    _check(labels, moments[0, 1 : size + 1] - target, whose)
-    return weights, moments
+    refuse_imbalance(labels, moments[0, 1 : size + 1] - target, whose)
+    return weights, moments, multipliers
 
 
 def _weighted(arm: _Arm, multipliers: Vector, target: Vector) -> tuple[float, Vector]:
@@ -158,12 +165,22 @@ def _weighted(arm: _Arm, multipliers: Vector, target: Vector) -> tuple[float, Ve
     return highest + float(np.log(total)), weights
 
 
-def _check(labels: Sequence[str], imbalance: Vector, whose: tuple[Message, Message]) -> None:
+def refuse_imbalance(labels: Sequence[str], imbalance: Vector, whose: tuple[Message, Message]) -> None:
+    """Refuse weights under which the means of the variables are not those of the target.
+
+    Args:
+        labels: of the variables, the first of which is 1.
+        imbalance: (k,) differences from the target of the variables after the first.
+        whose: the arm and the target population, for a sentence.
+
+    Raises:
+        UnusableData: they are not.
+    """
     off = np.abs(imbalance)
-    if off.max(initial=0.0) <= _MET:
+    if off.max(initial=0.0) <= MET:
         return
     arm, population = whose
-    worst = [labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(_MET, _FAR)]
+    worst = [labels[1 + place] for place in np.argsort(-off, kind="stable") if off[place] > max(MET, _FAR)]
     named = worst or [labels[1 + int(np.argmax(off))]]
     raise UnusableData(
         Message("adjustment.means-outside-hull", arm=arm, population=population, covariates=listed(named, 3))

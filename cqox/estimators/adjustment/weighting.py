@@ -33,7 +33,16 @@ from cqox.estimators.numerics.frame import Frame
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import ARMS, Sample
 
-__all__ = ["ESTIMATORS", "balanced_weights", "balancing_weights", "entropy_balancing", "hajek"]
+__all__ = [
+    "ESTIMATORS",
+    "POPULATIONS",
+    "Population",
+    "balanced_weights",
+    "balancing_tilts",
+    "balancing_weights",
+    "entropy_balancing",
+    "hajek",
+]
 
 _FAMILY = "weighting"
 _BLOCK = 65_536
@@ -42,7 +51,7 @@ _BLOCK = 65_536
 type Target = Literal["ATE", "ATT", "ATC", "ATO"]
 type Population = Literal["ATE", "ATT", "ATC"]
 
-_POPULATIONS: dict[Population, Message] = {
+POPULATIONS: dict[Population, Message] = {
     "ATE": Message("adjustment.all-rows"),
     "ATT": Message("adjustment.the-treated"),
     "ATC": Message("adjustment.the-untreated"),
@@ -181,9 +190,19 @@ def balanced_weights(plan: Plan, target: Population) -> tuple[Sample, Vector, Ve
     Raises:
         UnusableData: no weights balance the covariates.
     """
+    _, control, treated = balancing_tilts(plan, target)
+    return _balanced_sample(plan), treated.weights, control.weights
+
+
+def balancing_tilts(plan: Plan, target: Population) -> tuple[Frame, Tilt, Tilt]:
+    """Return the columns of entropy balancing, and its weights of the untreated and of the treated.
+
+    Raises:
+        UnusableData: no weights balance the covariates.
+    """
     sample = _balanced_sample(plan)
-    control, treated = _tilts(plan, _balanced_frame(plan, sample), plan.treated(sample), target)
-    return sample, treated.weights, control.weights
+    frame = _balanced_frame(plan, sample)
+    return frame, *_tilts(plan, frame, plan.treated(sample), target)
 
 
 def _balanced_sample(plan: Plan) -> Sample:
@@ -205,7 +224,7 @@ def _tilts(plan: Plan, frame: Frame, t: Vector, target: Population) -> tuple[Til
 
     def both() -> tuple[Tilt, Tilt]:
         means = mean_columns(frame, _population(target, t))[1:]
-        untreated, treated = ((arm, _POPULATIONS[target]) for arm in ARMS)
+        untreated, treated = ((arm, POPULATIONS[target]) for arm in ARMS)
         return tilt(frame, 1.0 - t, means, untreated), tilt(frame, t, means, treated)
 
     return plan.share(("entropy balancing", target), both, frame)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from cqox.estimators.by_moments import (
+    balancing,
     blocks,
     discontinuity,
     double_ml,
@@ -30,6 +31,8 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "ipw_ate": partial(weighting.hajek, target="ATE"),
     "ipw_att": partial(weighting.hajek, target="ATT"),
     "overlap_weights": partial(weighting.hajek, target="ATO"),
+    "entropy_balancing_ate": partial(balancing.entropy_balancing, target="ATE"),
+    "entropy_balancing_att": partial(balancing.entropy_balancing, target="ATT"),
     "aipw": doubly_robust.aipw,
     "ipwra": doubly_robust.ipwra,
     "dml_plr": double_ml.partially_linear,

@@ -48,10 +48,13 @@ def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
         *(
             name
             for name in BY_MOMENTS
-            if not name.startswith(("iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd"))
+            if not name.startswith(("entropy", "iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd"))
         )
     )
     assert len(every) <= 24, every
+    # Newton steps of their own, those of both arms in one pass.
+    balancing = passes_of("entropy_balancing_ate", "entropy_balancing_att")
+    assert len(balancing) <= 12, balancing
 
 
 def test_one_refusal_leaves_the_others() -> None:
