@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, SourceUnavailable
@@ -106,17 +105,18 @@ class Bucket:
 
 
 def _opened(address: str, *, connect: str, whole: str) -> tuple[Any, str]:
-    """Return the store of an address, and the key in it."""
+    """Return the store of an address, and the key in it, which may contain any character."""
     from obstore.store import from_url
 
-    parts = urlsplit(address)
+    scheme, _, rest = address.partition("://")
+    bucket, _, key = rest.partition("/")
     # An endpoint of one's own may speak HTTP; its address is the user's.
     options: dict[str, Any] = {"connect_timeout": connect, "timeout": whole, "allow_http": True}
     with _translated(address):
         store = from_url(  # type: ignore[call-overload]
-            f"{parts.scheme}://{parts.netloc}", client_options=options, retry_config={"max_retries": 2}
+            f"{scheme.lower()}://{bucket}", client_options=options, retry_config={"max_retries": 2}
         )
-    return store, parts.path.lstrip("/")
+    return store, key.lstrip("/")
 
 
 @contextmanager

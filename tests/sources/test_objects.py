@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from cqox.errors import LimitExceeded, SourceUnavailable
-from cqox.sources.objects import download
+from cqox.sources.objects import Bucket, download
 from tests.servers.objects import serve_objects
 
-OBJECTS = {"one.csv": b"y\n1\n", "daily/a.csv": b"y\n2\n", "daily/b.csv": b"y\n3\n", "空 白.csv": b"y\n4\n"}
+ODD = {"h/a#b.csv": b"y\n5\n", "h/a?b.csv": b"y\n6\n", "h/a%23b.csv": b"y\n7\n"}
+OBJECTS = {
+    "one.csv": b"y\n1\n", "daily/a.csv": b"y\n2\n", "daily/b.csv": b"y\n3\n", "空 白.csv": b"y\n4\n",
+    "h/a/other.csv": b"y\n8\n", **ODD,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +31,13 @@ def test_an_object_is_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == b"y\n1\n"
     download("s3://bucket/空 白.csv", tmp_path / "two", max_bytes=100)
     assert (tmp_path / "two").read_bytes() == b"y\n4\n"
+
+
+@pytest.mark.parametrize("key", ODD)
+def test_a_key_is_what_follows_the_bucket_whatever_it_contains(key: str, tmp_path: Path) -> None:
+    download(f"s3://bucket/{key}", tmp_path / "one", max_bytes=100)
+    assert (tmp_path / "one").read_bytes() == ODD[key]
+    assert Bucket(f"s3://bucket/{key}").key == key
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/daily/", "s3://bucket/daily"])
