@@ -45,12 +45,11 @@ def _is_finite(value: object) -> bool:
         else:
             members = (each,)
         for member in members:
-            kind = type(member)
             # Half of the members are floats, and no exact type needs the test of an instance.
             if type(member) is float:
                 if not is_finite(member):
                     return False
-            elif kind not in _WITHOUT_FLOATS:
+            elif type(member) not in _WITHOUT_FLOATS:
                 if isinstance(member, dict | list | tuple):
                     waiting.append(member)
                 elif isinstance(member, float) and not is_finite(member):

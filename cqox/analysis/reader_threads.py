@@ -16,10 +16,16 @@ _LINES = 1024 * 1024 // len(_LINE)
 
 
 def start_reader_threads() -> None:
-    """Read a small table, so that every later one finds the threads running; do nothing where not on Linux."""
-    if not hasattr(os, "memfd_create"):
+    """Read a small table, so that every later one finds the threads running.
+
+    Do nothing where the system has no files in memory, or refuses them as a hardened one may: a worker that waits for
+    ever is ended in any case, see `cqox.analysis.workers.stillness`.
+    """
+    try:
+        handle = os.memfd_create("cqox-read")
+    except (AttributeError, OSError):
         return
-    with os.fdopen(os.memfd_create("cqox-read"), "wb", buffering=0) as source:
+    with os.fdopen(handle, "wb", buffering=0) as source:
         source.write(_LINE * _LINES)
         # The search for the types, which are not given here, is what maps the file.
         pl.scan_csv(f"/proc/self/fd/{source.fileno()}", has_header=False).head(1).collect(engine="streaming")

@@ -1,6 +1,12 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from cqox.analysis.reader_threads import start_reader_threads
 
 # In a process of its own: in this one an earlier test has read a table.
 READING = """
@@ -37,3 +43,13 @@ def test_no_kind_of_thread_starts_in_the_middle_of_a_table(tmp_path: Path) -> No
 
 def test_reading_would_start_threads_otherwise(tmp_path: Path) -> None:
     assert "polars-unmap-0" in threads_started_by_reading(tmp_path, when="never")
+
+
+def test_a_system_that_refuses_files_in_memory_starts_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> int:
+        raise PermissionError(errno.EACCES, name)
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    start_reader_threads()
+    monkeypatch.delattr(os, "memfd_create")
+    start_reader_threads()

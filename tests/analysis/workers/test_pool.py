@@ -246,33 +246,6 @@ async def test_the_memory_bound_ends_the_task_and_names_the_setting() -> None:
         assert (await pool.run("devour", {"bytes": 50 * 1024 * 1024})).body["held"] == 50 * 1024 * 1024
 
 
-@pytest.mark.parametrize(
-    ("held", "error", "words"),
-    [(0, WorkerLost, "did nothing for its task for 1 s"), (190 * 2**20, LimitExceeded, "CQOX_WORKER_MEMORY_BYTES")],
-)
-async def test_a_process_that_does_nothing_for_its_task_is_ended_and_replaced(
-    held: int, error: type[Exception], words: str
-) -> None:
-    seen: list[int] = []
-    limits = ProcessLimits(memory_bytes=200 * 2**20, still_seconds=1)
-    async with opened(spares=0, limits=limits) as pool:
-        with pytest.raises(error, match=words):
-            await pool.run("doze", {"bytes": held}, lambda step: seen.append(cast("int", step["pid"])))
-        assert (await pool.run("echo", {})).body["pid"] != seen[0]
-        assert gone(seen[0])
-
-
-async def test_a_process_that_computes_or_waits_for_an_answer_may_take_its_time() -> None:
-    async def serve(_: Mapping[str, object]) -> bytes:
-        await anyio.sleep(1.5)
-        return b"late"
-
-    async with opened(spares=0, limits=ProcessLimits(still_seconds=1)) as pool:
-        pid = (await pool.run("burn", {"seconds": 1.5})).body["pid"]
-        assert (await pool.run("ask", {}, serve=serve)).payload == b"latelate"
-        assert (await pool.run("echo", {})).body["pid"] == pid
-
-
 async def test_no_more_tasks_run_at_once_than_the_pool_has_places() -> None:
     async with opened(size=2, spares=1) as pool:
         await pool.ready()

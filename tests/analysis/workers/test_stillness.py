@@ -4,12 +4,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import cast
 
+import anyio
 import pytest
 
+from cqox.analysis.workers import ProcessLimits, WorkerPool
 from cqox.analysis.workers.stillness import Stillness, near_memory_limit
+from cqox.errors import LimitExceeded, WorkerLost
+from tests.waiting import PATIENCE_SECONDS
 
 ASLEEP = "import threading; print('ready', flush=True); threading.Event().wait()"
 BUSY = "print('ready', flush=True)\nwhile True: pass"
@@ -103,3 +108,41 @@ def test_a_process_is_near_its_limit_of_memory_or_has_none() -> None:
         resource.prlimit(pid, resource.RLIMIT_DATA, (used + 4096, used + 4096))
         assert near_memory_limit(pid)
     assert not near_memory_limit(pid)
+
+
+@asynccontextmanager
+async def opened(limits: ProcessLimits) -> AsyncIterator[WorkerPool]:
+    work = "tests.analysis.workers.chores"
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with WorkerPool.open(work=work, size=1, spares=0, limits=limits) as pool:
+            yield pool
+
+
+@pytest.mark.parametrize(
+    ("held", "error", "words"),
+    [(0, WorkerLost, "did nothing for its task for 1 s"), (190 * 2**20, LimitExceeded, "CQOX_WORKER_MEMORY_BYTES")],
+)
+@pytest.mark.anyio
+async def test_a_process_that_does_nothing_for_its_task_is_ended_and_replaced(
+    held: int, error: type[Exception], words: str
+) -> None:
+    seen: list[int] = []
+    limits = ProcessLimits(memory_bytes=200 * 2**20, still_seconds=1)
+    async with opened(limits) as pool:
+        with pytest.raises(error, match=words):
+            await pool.run("doze", {"bytes": held}, lambda step: seen.append(cast("int", step["pid"])))
+        assert (await pool.run("echo", {})).body["pid"] != seen[0]
+        with pytest.raises(ProcessLookupError):
+            os.kill(seen[0], 0)
+
+
+@pytest.mark.anyio
+async def test_a_process_that_computes_or_waits_for_an_answer_may_take_its_time() -> None:
+    async def serve(_: Mapping[str, object]) -> bytes:
+        await anyio.sleep(1.5)
+        return b"late"
+
+    async with opened(ProcessLimits(still_seconds=1)) as pool:
+        pid = (await pool.run("burn", {"seconds": 1.5})).body["pid"]
+        assert (await pool.run("ask", {}, serve=serve)).payload == b"latelate"
+        assert (await pool.run("echo", {})).body["pid"] == pid
