@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["RUNS", "Race", "Spent", "spent"]
+from benchmarks._history import Ratio, blas_threads, cpus, versions
+
+__all__ = ["RUNS", "Race", "Spent", "ratio_of", "spent"]
 
 RUNS = 5
 _WARM = 0.2
@@ -63,3 +65,15 @@ def spent(work: Callable[[], object]) -> Spent:
         work()
         walls.append(time.perf_counter() - began)
     return Spent(wall=statistics.median(walls), cpu=(time.process_time() - began_cpu) / RUNS)
+
+
+def ratio_of(race: Race, covariates: int, mine: Spent, theirs: Spent) -> Ratio:
+    """Return the line of the history without its run."""
+    width = f", {covariates} covariates" if covariates else ""
+    plain = {"plain numpy": "numpy", "decode + Gram": "polars"}
+    return Ratio(
+        case=f"{race.case or race.what}, {race.rows:,} rows{width}", ratio=theirs.wall / mine.wall, better="higher",
+        unit="ms", ours=mine.wall * 1e3, theirs=theirs.wall * 1e3, peer=race.peer,
+        peer_version=versions(plain.get(race.peer, race.peer)), threads=race.threads or cpus(),
+        peer_threads=race.peer_threads or blas_threads(),
+    )  # fmt: skip

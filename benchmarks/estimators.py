@@ -19,8 +19,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks import _floors
-from benchmarks._history import Ratio, blas_threads, cpus, record, versions
-from benchmarks._race import RUNS, Race, Spent, spent
+from benchmarks._history import cpus, record
+from benchmarks._race import RUNS, Race, ratio_of, spent
 from cqox.estimators import Data, Plan, Settings, catalog, run
 
 COVARIATES = 10
@@ -389,18 +389,6 @@ def main() -> None:
                 flush=True,
             )
             record(kept)
-
-
-def ratio_of(race: Race, covariates: int, mine: Spent, theirs: Spent) -> Ratio:
-    """Return the line of the history without its run."""
-    width = f", {covariates} covariates" if covariates else ""
-    plain = {"plain numpy": "numpy", "decode + Gram": "polars"}
-    return Ratio(
-        case=f"{race.case or race.what}, {race.rows:,} rows{width}", ratio=theirs.wall / mine.wall, better="higher",
-        unit="ms", ours=mine.wall * 1e3, theirs=theirs.wall * 1e3, peer=race.peer,
-        peer_version=versions(plain.get(race.peer, race.peer)), threads=race.threads or cpus(),
-        peer_threads=race.peer_threads or blas_threads(),
-    )  # fmt: skip
 
 
 if __name__ == "__main__":
