@@ -64,13 +64,15 @@ def test_a_folder_in_the_middle_that_cannot_be_listed_is_named(
     (base / "_t").chmod(0o700 if os.geteuid() == 0 else 0o000)
     # Another user has the rights of the group or of others.
     (base / closed).chmod(mode if os.geteuid() != 0 else 0o700 | (mode >> 3) | (mode >> 6))
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        open_, said = pool.starmap(as_another_user, [(base, "e/*.csv"), (base, pattern)])
-    for folder in (base / closed, base / "_t"):
-        folder.chmod(0o755)
-    for folder, before in modes.items():
-        if folder.stat().st_mode != before:
-            folder.chmod(before)
+    try:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            open_, said = pool.starmap(as_another_user, [(base, "e/*.csv"), (base, pattern)])
+    finally:
+        for folder in (base / closed, base / "_t"):
+            folder.chmod(0o755)
+        for folder, before in modes.items():
+            if folder.stat().st_mode != before:
+                folder.chmod(before)
     if closed != ".":
         assert open_ == "['e/a.csv']"
     assert said == f"The file {base / named} cannot be read: Permission denied."
