@@ -8,12 +8,11 @@ uniform over the actions of the log.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from cqox.contract.messages import Message
-from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 from cqox.estimators.estimate import Estimate, Json
 from cqox.estimators.estimator import Estimator, Law
@@ -27,38 +26,24 @@ from cqox.estimators.inference.make_estimate import (
 )
 from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
 from cqox.estimators.off_policy.reward_model import Rewards, fit_rewards
+from cqox.estimators.off_policy.target_policy import (
+    CLIPS,
+    Policy,
+    check_columns,
+    column_order,
+    same_everywhere,
+    unlogged_warning,
+    weight_warnings,
+)
 from cqox.estimators.plan import Plan
-from cqox.estimators.sample import Sample, listed
+from cqox.estimators.sample import Sample
 
 __all__ = ["ESTIMATORS"]
 
 _FAMILY = "off_policy"
 _ESTIMAND = "policy value"
-_CLIPS = (5.0, 10.0, 100.0)
-_FEW = 0.2
-_FAR_FROM_ONE = 4.0
-"""Tolerance of the mean weight, in standard errors."""
-
-_ROUNDING = 1e-9
-
 _MOST_ACTIONS = 1_000
 _METHOD = "influence function"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Policy:
-    """The target policy on the rows of a sample.
-
-    Attributes:
-        taken: (n,) its probability of the logged action.
-        all: (n, actions) of every action; (actions,) where it is the same in every row; None if only that of the
-            logged action is known.
-        note: the source of the policy, a sentence.
-    """
-
-    taken: Vector
-    all: Matrix | Vector | None
-    note: Message
 
 
 def _inverse_propensity(plan: Plan) -> Estimate:
@@ -96,7 +81,7 @@ def _doubly_robust(plan: Plan) -> Estimate:
 
 
 def _answer(
-    plan: Plan, sample: Sample, name: str, value: float, influence: Vector, policy: _Policy,
+    plan: Plan, sample: Sample, name: str, value: float, influence: Vector, policy: Policy,
     rewards: Rewards | None = None,
 ) -> Estimate:  # fmt: skip
     """Return the value with its standard error, and the comparison with the logging policy's value."""
@@ -122,13 +107,7 @@ def _answer(
         diagnostics |= details
     if rewards is not None:
         diagnostics["reward_model"] = rewards.kind
-    unlogged = _unlogged(plan, sample, policy)
-    if unlogged:
-        warnings.append(
-            Message("off_policy.unlogged-count-as-mean", actions=listed(unlogged))
-            if rewards is not None
-            else Message("off_policy.unlogged-count-as-zero", actions=listed(unlogged))
-        )
+    warnings += unlogged_warning(_unlogged(plan, sample, policy), modelled=rewards is not None)
     notes = [policy.note, *(rewards.notes if rewards is not None else ())]
     return make_estimate(
         EstimateId(name, _FAMILY, _ESTIMAND), plan, sample, value, contributions, uncertainty,
@@ -153,7 +132,7 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
     mean = _average(plan, sample, weights)
     spread = (weights - mean) / sample.n if sampling is None else (weights - mean) * sampling / sample.n
     error = influence_se(spread, plan.clusters(sample), plan.settings, name=_METHOD).standard_error
-    clipped = {f"{clip:g}": _average(plan, sample, np.minimum(weights, clip) * y) for clip in _CLIPS}
+    clipped = {f"{clip:g}": _average(plan, sample, np.minimum(weights, clip) * y) for clip in CLIPS}
     details: dict[str, Json] = {
         "ess": effective,
         "mean_weight": mean,
@@ -162,12 +141,7 @@ def _weight_diagnostics(plan: Plan, sample: Sample) -> tuple[float, dict[str, Js
         "largest_weight_share": finite(float(whole.max() / total)) if total > 0 else None,
         "ips_clipped_at": clipped,  # type: ignore[dict-item]
     }
-    warnings = []
-    if effective < _FEW * sample.n:
-        warnings.append(Message("off_policy.few-effective-rows", effective_rows=effective, rows=sample.n))
-    if error is not None and abs(mean - 1.0) > max(_FAR_FROM_ONE * error, _ROUNDING):
-        warnings.append(Message("off_policy.mean-weight-not-1", mean_weight=mean))
-    return effective, details, warnings
+    return effective, details, weight_warnings(effective, sample.n, mean, error)
 
 
 def _sample(plan: Plan) -> Sample:
@@ -207,7 +181,7 @@ def _ratios(plan: Plan, sample: Sample) -> Vector:
     return plan.share("importance weights", lambda: _policy(plan, sample).taken / sample.take(pscore), sample)
 
 
-def _policy(plan: Plan, sample: Sample) -> _Policy:
+def _policy(plan: Plan, sample: Sample) -> Policy:
     """Return the target policy.
 
     Raises:
@@ -216,28 +190,18 @@ def _policy(plan: Plan, sample: Sample) -> _Policy:
     return plan.share("target policy", lambda: _made_policy(plan, sample), sample)
 
 
-def _made_policy(plan: Plan, sample: Sample) -> _Policy:
+def _made_policy(plan: Plan, sample: Sample) -> Policy:
     mapped, asked = plan.data.target_policy, plan.settings.target_action
     if mapped.shape[1] == 1:
         note = Message("off_policy.probability-of-logged-action", column=plan.label("target_policy"))
-        return _Policy(taken=sample.take(mapped)[:, 0], all=None, note=note)
+        return Policy(taken=sample.take(mapped)[:, 0], all=None, note=note)
     actions, labels = sample.take(_actions(plan)), _labels(plan)
     if mapped.shape[1]:
         everything = _by_action(plan, sample.take(mapped), labels)
         taken = everything[np.arange(sample.n), actions]
-        return _Policy(taken=taken, all=everything, note=Message("off_policy.column-for-each-action"))
-    if asked is not None:
-        if asked not in labels:
-            raise UnusableData(
-                Message("off_policy.target-action-not-logged", action=asked, logged=listed(labels)),
-                field="options.target_action",
-                choices=list(labels),
-            )
-        constant = np.asarray([float(label == asked) for label in labels])
-        return _Policy(taken=constant[actions], all=constant, note=Message("off_policy.constant-policy", action=asked))
-    uniform = np.full(len(labels), 1.0 / len(labels))
-    note = Message("off_policy.uniform-policy", actions=len(labels))
-    return _Policy(taken=uniform[actions], all=uniform, note=note)
+        return Policy(taken=taken, all=everything, note=Message("off_policy.column-for-each-action"))
+    constant, note = same_everywhere(labels, asked)
+    return Policy(taken=constant[actions], all=constant, note=note)
 
 
 def _by_action(plan: Plan, columns: Matrix, labels: tuple[str, ...]) -> Matrix:
@@ -246,31 +210,14 @@ def _by_action(plan: Plan, columns: Matrix, labels: tuple[str, ...]) -> Matrix:
     Raises:
         UnusableData: not one column for each action, or probabilities that do not sum to 1.
     """
-    if columns.shape[1] != len(labels):
-        raise UnusableData(
-            Message(
-                "off_policy.wrong-number-of-columns",
-                columns=columns.shape[1],
-                actions=len(labels),
-                action_names=listed(labels),
-            ),
-            field="mapping.target_policy",
-        )
-    names = plan.data.names.get("target_policy", ())
-    ends = [[at for at, name in enumerate(names) if name == label or name.endswith(f"_{label}")] for label in labels]
-    if all(len(each) == 1 for each in ends):
-        columns = columns[:, [each[0] for each in ends]]
+    columns = columns[:, column_order(columns.shape[1], plan.data.names.get("target_policy", ()), labels)]
     columns = np.ascontiguousarray(columns)
     off = float(np.abs(columns.sum(axis=1) - 1.0).max(initial=0.0))
-    if off > 1e-6:
-        raise UnusableData(
-            Message("off_policy.do-not-sum-to-1", difference=off),
-            field="mapping.target_policy",
-        )
+    check_columns(off)
     return columns
 
 
-def _unlogged(plan: Plan, sample: Sample, policy: _Policy) -> list[str]:
+def _unlogged(plan: Plan, sample: Sample, policy: Policy) -> list[str]:
     if policy.all is None:
         return []
     labels = _labels(plan)
