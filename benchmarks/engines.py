@@ -27,7 +27,7 @@ _MOST = 100_000_000
 _SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _IN_ENGINE = 1_000_000
 """Rows from which a report is made by DuckDB too; up to its sample, it would be made in memory."""
-_REPORT = [name for name in BY_MOMENTS if not name.startswith(("iv", "did", "dml_pliv"))]
+_REPORT = [name for name in BY_MOMENTS if not name.startswith(("iv", "did", "dml_pliv", "ope"))]
 _FOUR = ["difference_in_means", "ols_adjustment", "lin_interacted", "dml_plr"]
 _PEERS = (
     ("dml_plr", (("doubleml", 1), ("econml", 1))),

@@ -76,6 +76,8 @@ def encoded(
         unit=made.one("unit_id"),
         time=made.period(),
         running=made.one("running"),
+        action=made.action(),
+        target_policy=tuple(Column(name) for name in names_in(roles.get("target_policy", ()))),
         row_key=None if fold_key is None else Column(fold_key),
         units_repeat=units_repeat,
         stored=stored,
@@ -176,6 +178,15 @@ class _Encoding:
         if "log_propensity" in self.roles:
             return Exp(Column(str(self.roles["log_propensity"])))
         return self.one("pscore")
+
+    def action(self) -> Expr | None:
+        """Return the logged action by its place in the order of all; None where they are too many."""
+        if "action" not in self.roles:
+            return None
+        name = str(self.roles["action"])
+        if name in self.beyond:
+            return None
+        return linear((float(place), _indicator(name, level)) for place, level in enumerate(_levels(self.frame[name])))
 
     def positive_weight(self) -> Expr | None:
         """Return the condition that a row counts."""

@@ -120,7 +120,7 @@ class EngineSample:
 
     def _compared(self) -> set[str]:
         roles = self.opened.roles
-        return {str(roles[role]) for role in ("y", "reward", "treatment", "dose") if role in roles}
+        return {str(roles[role]) for role in ("y", "reward", "treatment", "dose", "action") if role in roles}
 
     def _unseen(self, name: str, there: Sequence[float]) -> list[int]:
         """Return the last rows of some of the numbers that a column has beyond those of the sample."""

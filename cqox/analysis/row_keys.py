@@ -94,7 +94,7 @@ def _are_needed(opened: Opened) -> bool:
     options, roles = opened.options, opened.roles
     if options.folds_version == 1 or options.missing == "indicator" or key_column(opened) is not None:
         return False
-    mapped = {*roles, *(["y"] if "reward" in roles else [])}
+    mapped = {*roles, *(["y"] if "reward" in roles else []), *(["pscore"] if "log_propensity" in roles else [])}
     return any(each.name in CROSS_FITTED and set(each.requires) <= mapped for each in chosen_estimators(options))
 
 

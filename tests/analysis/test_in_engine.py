@@ -48,6 +48,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "quarter": 2018 + np.arange(ROWS) % 20 // 4 + np.arange(ROWS) % 4 / 4,
             "turn": [f"W{number % 20 + 1}" for number in range(ROWS)],
             "late": (np.arange(ROWS) % 20 >= 12).astype(int),
+            "chance": rng.uniform(0.2, 0.5, ROWS),
+            "offer": np.where(np.arange(ROWS) == 4_321, 5, 1 + arm % 2),
+            "log_chance": np.log(rng.uniform(0.3, 0.7, ROWS)),
+            "to_1": np.full(ROWS, 0.5),
+            "to_2": np.full(ROWS, 0.25),
+            "to_5": np.full(ROWS, 0.25),
             "share": rng.uniform(0.5, 2.0, ROWS),
             "score": np.floor(40 * x[:, 0]),
             "passed": (np.floor(40 * x[:, 0]) >= 7).astype(int),
@@ -88,6 +94,15 @@ MAPPINGS = {
     "a score": {"y": "y", "running": "x0", "cutoff": 0.2, "covariates": ["x1", "region"], "weights": "share"},
     "a score of whole numbers": {"y": "y", "treatment": "passed", "running": "score", "cutoff": 7, "cluster": ["name"]},
     "a score that some follow": {"y": "y", "treatment": "asked", "running": "x0", "cutoff": 0.175, "unit_id": "unit"},
+    "a log": {"y": "y", "action": "arm", "pscore": "chance", "covariates": COVARIATES, "unit_id": "unit"},
+    "a log of numbers": {
+        "reward": "y",
+        "action": "offer",
+        "log_propensity": "log_chance",
+        "covariates": ["x0"],
+        "weights": "w",
+        "target_policy": ["to_1", "to_2", "to_5"],
+    },
     "an amount": {"y": "y", "treatment": "dose", "covariates": ["x0", "x1"], "unit_id": "unit"},
 }
 

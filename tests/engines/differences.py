@@ -13,12 +13,14 @@ from cqox.estimators.numerics.moments import Moments
 from tests.estimators.by_moments.tables_of import (
     AT_CUTOFF,
     ESTIMATORS,
+    OF_LOGS,
     OVER_TIME,
     STAGGERED,
     SYNTHETIC,
     around_cutoff,
     block,
     figures,
+    log_of_actions,
     over_time,
     panel,
     series,
@@ -39,13 +41,14 @@ _DESIGNS: tuple[dict[str, int], ...] = ({}, {"clusters": 300, "weights": True})
 def _studies() -> Iterable[tuple[Data, list[str]]]:
     """Yield rows, and the estimates to make of them: those of one table share its passes."""
     for design in _DESIGNS:
-        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *OVER_TIME, *AT_CUTOFF)]
+        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *OVER_TIME, *AT_CUTOFF, *OF_LOGS)]
         yield over_time(study(**design, instruments=2)), others
         yield panel(**design), ["twfe", *STAGGERED]
         yield series(**design), ["interrupted_series"]
         yield without_covariates(study(**design, instruments=1)), ["iv_wald"]
         yield around_cutoff(**design), ["rd_local_linear", "rd_density_test"]
         yield around_cutoff(**design, fuzzy=True), ["rd_fuzzy"]
+        yield log_of_actions(**design), list(OF_LOGS)
     for units in (1, 11):
         yield block(treated=units), list(SYNTHETIC)
 

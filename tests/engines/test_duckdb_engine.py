@@ -14,7 +14,17 @@ from cqox.estimators.numerics.moments import Column, Constant, Known, Moments
 from tests.engines import opened
 from tests.engines.contract import CUTOFFS, PANELS
 from tests.engines.stored import stored
-from tests.estimators.by_moments.tables_of import AT_CUTOFF, OVER_TIME, around_cutoff, both, panel_for, same, study
+from tests.estimators.by_moments.tables_of import (
+    AT_CUTOFF,
+    OF_LOGS,
+    OVER_TIME,
+    around_cutoff,
+    both,
+    log_of_actions,
+    panel_for,
+    same,
+    study,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +34,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", *OVER_TIME, *AT_CUTOFF)]
+    "name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", *OVER_TIME, *AT_CUTOFF, *OF_LOGS)]
 )
 @pytest.mark.parametrize("design", [{}, {"clusters": 300, "weights": True}])
 def test_estimates_are_those_of_the_rows_in_memory(
@@ -55,6 +65,17 @@ def test_estimates_at_a_cutoff_are_those_of_the_rows_in_memory(
         return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
 
     same(*both(name, around_cutoff(**design), Settings(), source))
+
+
+@pytest.mark.parametrize("name", OF_LOGS)
+@pytest.mark.parametrize("policy", ["columns", "none"])
+def test_estimates_of_logs_are_those_of_the_rows_in_memory(
+    engine: DuckDBEngine, tmp_path: Path, policy: str, name: str
+) -> None:
+    def source(columns: dict[str, np.ndarray]) -> Moments:
+        return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
+
+    same(*both(name, log_of_actions(policy=policy, weights=True, clusters=300), Settings(), source))
 
 
 def test_the_same_statement_gives_the_same_bytes_on_two_threads(engine: DuckDBEngine, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from cqox.estimators.by_moments import (
     double_ml,
     doubly_robust,
     instruments,
+    off_policy,
     regression,
     series,
     staggered,
@@ -51,12 +52,16 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "rd_local_linear": discontinuity.sharp,
     "rd_fuzzy": discontinuity.fuzzy,
     "rd_density_test": discontinuity.density,
+    "ope_ips": off_policy.inverse_propensity,
+    "ope_snips": off_policy.self_normalised,
+    "ope_dm": off_policy.direct,
+    "ope_dr": off_policy.doubly_robust,
     "synthetic_control": partial(blocks.synthetic, name="synthetic_control"),
     "synthetic_control_augmented": partial(blocks.synthetic, name="synthetic_control_augmented"),
     "synthetic_did": partial(blocks.synthetic, name="synthetic_did"),
 }
 
-CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv"})
+CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv", "ope_dr"})
 """Those of them that need folds."""
 
 OF_WHOLE_PANELS = frozenset(

@@ -57,6 +57,9 @@ class Encoded:
         unit: a column of any type.
         time: the period, a number that orders periods; None where none is mapped, or its words are too many.
         running: the score whose crossing of a cutoff assigns treatment.
+        action: the logged action, by its place from 0 on among the labels of the sample's actions; None where none is
+            mapped, or there are too many.
+        target_policy: one probability of the logged action, or one of each action.
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
         units_repeat: whether some unit has several rows; None if the rows must be asked.
@@ -76,6 +79,8 @@ class Encoded:
     unit: Column | None = None
     time: Expr | None = None
     running: Expr | None = None
+    action: Expr | None = None
+    target_policy: tuple[Expr, ...] = ()
     row_key: Column | None = None
     units_repeat: bool | None = None
     stored: StoredRows | None = None
@@ -84,12 +89,13 @@ class Encoded:
         """Return the expressions of a role; none where it is not mapped."""
         one = {"y": self.y, "treatment": self.treatment, "pscore": self.pscore, "post": self.post,
                "weights": self.weights, "unit_id": self.unit, "time": self.time,
-               "running": self.running}  # fmt: skip
+               "running": self.running, "action": self.action}  # fmt: skip
         many = {
             "covariates": self.covariates,
             "propensity_covariates": self.propensity_covariates,
             "instrument": self.instruments,
             "cluster": self.clusters,
+            "target_policy": self.target_policy,
         }
         if role in many:
             return many[role]

@@ -88,7 +88,8 @@ class Tables:
     @cached_property
     def _with_gaps(self) -> frozenset[Expr]:
         """The expressions of roles, and the clusters, that are missing in some row."""
-        roles = ("y", "treatment", *_COVARIATES, "pscore", "post", "time", "running", "weights", "cluster", "unit_id")
+        roles = ("y", "treatment", *_COVARIATES, "pscore", "post", "time", "running", "action", "target_policy",
+                 "weights", "cluster", "unit_id")  # fmt: skip
         every = list(dict.fromkeys(each for role in roles for each in self.encoded.of(role)))
         counts = self.encoded.source.sums([ONE, *(Known((each,)) for each in every)]).sums
         return frozenset(each for each, count in zip(every, counts[1:].tolist(), strict=True) if count < counts[0])

@@ -22,6 +22,8 @@ STAGGERED = ("did_callaway_santanna", "did_imputation")
 SYNTHETIC = tuple(sorted(OF_WHOLE_PANELS.difference(STAGGERED)))
 OVER_TIME = ("twfe", "interrupted_series", *OF_WHOLE_PANELS)
 """Estimates of units in periods."""
+OF_LOGS = ("ope_ips", "ope_snips", "ope_dm", "ope_dr")
+"""Estimates of a log of actions."""
 AT_CUTOFF = ("rd_local_linear", "rd_fuzzy", "rd_density_test")
 """Estimates of rows around a cutoff."""
 
@@ -192,6 +194,54 @@ def block(units: int = 24, periods: int = 12, *, treated: int = 1, start: int = 
     return data.rows(np.flatnonzero((data.unit % 10 != 8) | (data.time > 2))) if missing else data
 
 
+def log_of_actions(
+    n: int = 4_000,
+    *,
+    policy: str = "columns",
+    actions: int = 3,
+    weights: bool = False,
+    clusters: int = 0,
+    missing: bool = True,
+    level: float = 0.0,
+    size: float = 1.0,
+) -> Data:
+    """Rows of a log of actions with their probabilities, and gaps.
+
+    Args:
+        n: number of rows.
+        policy: `columns` of every action, the probability `taken` of the logged action, or `none`.
+        actions: number of actions.
+        weights: True for sampling weights.
+        clusters: number of groups of rows; none where 0.
+        missing: True for gaps.
+        level: of the first covariate.
+        size: of the outcome.
+    """
+    rng = np.random.default_rng(11)
+    data = study(n, weights=weights, clusters=clusters, missing=missing)
+    x = np.asfortranarray(data.covariates + level * np.eye(1, data.covariates.shape[1]))
+    inner = np.nan_to_num(data.covariates[:, 0])
+    by_action = np.exp(0.4 * inner[:, None] * np.linspace(-1, 1, actions))
+    by_action /= by_action.sum(axis=1, keepdims=True)
+    action = (rng.random(n)[:, None] > by_action.cumsum(axis=1)).sum(axis=1).clip(0, actions - 1)
+    target = rng.dirichlet(np.ones(actions), n)
+    place = np.arange(n)
+    chosen = {"columns": target, "taken": target[place, action][:, None], "none": np.empty((n, 0))}[policy]
+    chosen, chance = np.asfortranarray(chosen), by_action[place, action]
+    y = size * (data.y + 0.5 * action + 0.3 * action * inner)
+    code = action.astype(np.int64)
+    if missing:
+        code[3::171], chance[8::151] = -1, np.nan
+        if chosen.shape[1]:
+            chosen[11::301] = np.nan
+    words = {"action": ("a",), "pscore": ("e",), "target_policy": tuple(f"p{each}" for each in range(chosen.shape[1]))}
+    names = {role: label for role, label in {**data.names, **words}.items() if role != "treatment" and label}
+    return replaced(
+        data, y=y, treatment=None, treatment_kind="none", covariates=x, propensity_covariates=x, pscore=chance,
+        action=code, action_labels=tuple(f"arm {each}" for each in range(actions)), target_policy=chosen, names=names,
+    )  # fmt: skip
+
+
 def panel_for(name: str, **design: int) -> Data:
     """Rows of units in periods, for an estimate by its name."""
     return block(**design) if name in SYNTHETIC else panel(**design)
@@ -240,6 +290,10 @@ def columns_of(data: Data) -> dict[str, np.ndarray]:
         columns["p"] = data.post
     if data.running is not None:
         columns["r"] = data.running
+    if data.action is not None:
+        columns["a"] = np.where(data.action < 0, np.nan, data.action)
+        columns["e"] = data.pscore
+        columns |= {f"p{column}": values for column, values in enumerate(data.target_policy.T)}
     if data.unit is not None:
         columns["u"] = data.unit
     if data.time is not None:
@@ -269,6 +323,9 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
         unit=Column("u") if data.unit is not None else None,
         time=Column("when") if data.time is not None else None,
         running=Column("r") if data.running is not None else None,
+        pscore=Column("e") if data.action is not None else None,
+        action=Column("a") if data.action is not None else None,
+        target_policy=tuple(Column(f"p{number}") for number in range(data.target_policy.shape[1])),
         row_key=Column("key"),
         stored=StoredRows(number=Column("row"), read=lambda numbers, _: data.rows(numbers)),
     )

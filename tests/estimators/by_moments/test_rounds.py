@@ -48,7 +48,9 @@ def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
         *(
             name
             for name in BY_MOMENTS
-            if not name.startswith(("entropy", "iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd"))
+            if not name.startswith(
+                ("entropy", "iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd", "ope")
+            )
         )
     )
     assert len(every) <= 24, every

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.off_policy.target_policy import (
     check_columns,
@@ -13,7 +14,7 @@ from cqox.estimators.off_policy.target_policy import (
 LABELS = ("a", "b", "c")
 
 
-def codes(found: list) -> list[str]:
+def codes(found: list[Message]) -> list[str]:
     return [each.code for each in found]
 
 
