@@ -44,8 +44,9 @@ def test_the_probability_of_the_logged_action_is_enough_without_a_model(name: st
 
 @pytest.mark.parametrize("name", OF_LOGS)
 @pytest.mark.parametrize("error", ["HC1", "HC0", "CRV1", "CRV3"])
-def test_errors_by_name_are_those_in_memory(name: str, error: str) -> None:
-    same(*both(name, log_of_actions(clusters=40), Settings(se=error)))
+@pytest.mark.parametrize("clusters", [0, 40])
+def test_errors_by_name_are_those_in_memory(name: str, error: str, clusters: int) -> None:
+    same(*both(name, log_of_actions(clusters=clusters), Settings(se=error)))
 
 
 @pytest.mark.parametrize("name", OF_LOGS)
