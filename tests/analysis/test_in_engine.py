@@ -130,7 +130,7 @@ def test_a_report_has_the_numbers_of_the_one_in_memory(table: Path, name: str) -
 def test_what_sums_cannot_give_says_that_it_is_of_a_sample_and_why(table: Path) -> None:
     found = run(table, {"y": "y", "treatment": "t", "covariates": ["x0", "x1"]}, engine="duckdb")
     rest = {each["name"]: sampled(each) for each in found.report["estimates"] if sampled(each)}
-    assert {"psm_ate", "t_learner"} <= rest.keys()
+    assert {"psm_ate", "propensity_strata"} <= rest.keys()
     assert "needs the values of single rows" in rest["psm_ate"][0]
     (note,) = [note for note in found.report["notes"] if note.startswith("Estimates of all")]
     assert f"all {ROWS:,} rows" in note

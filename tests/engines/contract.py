@@ -36,6 +36,8 @@ ESTIMATES: list[tuple[str, dict[str, int]]] = [
     *((name, {}) for name in ("ols_adjustment", "ipw_ate", "dml_irm_ate")),
     *((name, {"clusters": 300, "weights": True}) for name in ("lin_interacted", "aipw", "dml_irm_att")),
     *((name, {"clusters": 20}) for name in ("ols_adjustment", "dml_plr")),
+    ("t_learner", {"clusters": 20}),
+    ("dr_learner", {"clusters": 300, "weights": True}),
     ("iv_2sls", {"instruments": 2}),
     ("iv_2sls", {"instruments": 1, "clusters": 300, "weights": True}),
 ]

@@ -10,6 +10,7 @@ from cqox.estimators.by_moments import (
     double_ml,
     doubly_robust,
     instruments,
+    learners,
     off_policy,
     regression,
     series,
@@ -40,6 +41,10 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "dml_irm_ate": partial(double_ml.interactive, target="ATE"),
     "dml_irm_att": partial(double_ml.interactive, target="ATT"),
     "dml_pliv": double_ml.instrumented,
+    "s_learner": learners.single,
+    "t_learner": partial(learners.learned, learner="t_learner"),
+    "x_learner": partial(learners.learned, learner="x_learner"),
+    "dr_learner": partial(learners.learned, learner="dr_learner"),
     "iv_2sls": partial(instruments.k_class, name="iv_2sls"),
     "iv_liml": partial(instruments.k_class, name="iv_liml"),
     "iv_fuller": partial(instruments.k_class, name="iv_fuller"),
@@ -61,7 +66,19 @@ BY_MOMENTS: Mapping[str, Callable[[Tables], Steps]] = {
     "synthetic_did": partial(blocks.synthetic, name="synthetic_did"),
 }
 
-CROSS_FITTED = frozenset({"dml_plr", "dml_irm_ate", "dml_irm_att", "dml_pliv", "ope_dr"})
+CROSS_FITTED = frozenset(
+    {
+        "dml_plr",
+        "dml_irm_ate",
+        "dml_irm_att",
+        "dml_pliv",
+        "s_learner",
+        "t_learner",
+        "x_learner",
+        "dr_learner",
+        "ope_dr",
+    }
+)
 """Those of them that need folds."""
 
 OF_WHOLE_PANELS = frozenset(

@@ -1,12 +1,14 @@
 """Double machine learning by moments: partially linear and interactive, with linear and logit nuisance functions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.by_moments.errors import influence_error, reported
 from cqox.estimators.by_moments.instruments import Lines, moment_variances
-from cqox.estimators.by_moments.propensity import clipped, out_of_fold, propensity
+from cqox.estimators.by_moments.propensity import Scores, clipped, out_of_fold, propensity
 from cqox.estimators.by_moments.rounds import Ask, ScoreSums, Steps
 from cqox.estimators.by_moments.summed import SummedFrame
 from cqox.estimators.by_moments.tables import Tables
@@ -26,7 +28,7 @@ from cqox.estimators.nuisance.cross_fitting import (
 from cqox.estimators.nuisance.orthogonal_scores import clipping
 from cqox.estimators.numerics.moments import Expr, Quotient, case, linear, times
 
-__all__ = ["instrumented", "interactive", "partially_linear"]
+__all__ = ["effect_score", "instrumented", "interactive", "over_splits", "partially_linear"]
 
 _FAMILY = "double_ml"
 
@@ -52,7 +54,7 @@ def partially_linear(tables: Tables) -> Steps:
         contributions.append(times(frame.weight, own_t, left))
     answer = yield Ask(rows=rows, scores=tuple(contributions), weight=frame.weight)
     arms = tables.by_arm(frame)[1] if tables.binary else None
-    return _over_splits(tables, frame, EstimateId("dml_plr", _FAMILY, "ATE"), values, answer.scores, arms)
+    return over_splits(tables, frame, EstimateId("dml_plr", _FAMILY, "ATE"), values, answer.scores, arms)
 
 
 def instrumented(tables: Tables) -> Steps:
@@ -84,7 +86,7 @@ def instrumented(tables: Tables) -> Steps:
     moved, weak = specification.strength(parts, variances, n, 0, clustering)
     agreeing, contradicted = specification.overidentification(parts, variances, n, tables.settings.alpha)
     sets, odd = specification.anderson_rubin(parts, variances, n, 0, clustering, tables.settings.alpha, scale)
-    return _over_splits(
+    return over_splits(
         tables, frame, EstimateId("dml_pliv", _FAMILY, "LATE"), values, answer.scores, None,
         {**moved, **agreeing, **sets}, warnings=(*weak, *contradicted, *odd),
     )  # fmt: skip
@@ -101,15 +103,13 @@ def interactive(tables: Tables, *, target: str) -> Steps:
     sums: list[Expr] = []
     for split in range(tables.settings.repetitions):
         fold = tables.fold(split)
-        combine = arms_without_folds(frame, *tables.blocks(frame, split))
-        mu0, mu1 = (case(fold, *(frame.combined(row) for row in combine[:, arm])) for arm in (0, 1))
-        p, moved = clipped(out_of_fold(tables, scores, split))
-        outcome, rest = frame.columns[y], linear([(-1.0, p)], 1.0)
         if target == "ATE":
-            residual = linear([(1.0, outcome), (-1.0, case(t, mu0, mu1))])
-            inverse = case(t, Quotient(linear([], -1.0), rest), Quotient(linear([], 1.0), p))
-            score, tilt = linear([(1.0, mu1), (-1.0, mu0), (1.0, times(residual, inverse))]), None
+            (score, moved), tilt = effect_score(tables, frame, scores, split), None
         else:
+            combine = arms_without_folds(frame, *tables.blocks(frame, split))
+            mu0 = case(fold, *(frame.combined(row) for row in combine[:, 0]))
+            p, moved = clipped(out_of_fold(tables, scores, split))
+            outcome, rest = frame.columns[y], linear([(-1.0, p)], 1.0)
             odds = case(t, linear([(-1.0 / share, Quotient(p, rest))]), linear([], 1.0 / share))
             score, tilt = times(linear([(1.0, outcome), (-1.0, mu0)]), odds), linear([(1.0 / share, t)])
         by_split.append((score, tilt))
@@ -124,14 +124,39 @@ def interactive(tables: Tables, *, target: str) -> Steps:
     last = yield Ask(rows=rows, scores=contributions, weight=frame.weight)
     most = int(answer[:, 1:].sum(axis=1).max())
     notes, warnings = clipping(most, n)
-    return _over_splits(
+    return over_splits(
         tables, frame, EstimateId(f"dml_irm_{target.lower()}", _FAMILY, target), (values * scale).tolist(),
         last.scores, arms, {"clipped_rows": most, "propensity": "given" if scores.known else "logit"},
         (*scores.notes, *notes), (*scores.warnings, *warnings),
     )  # fmt: skip
 
 
-def _over_splits(
+def effect_score(tables: Tables, frame: SummedFrame, scores: Scores, split: int) -> tuple[Expr, Sequence[Expr]]:
+    """Return each row's doubly robust score of its effect in one split, as `effect_scores` does.
+
+    Args:
+        tables: the request's shared computations.
+        frame: the columns.
+        scores: the propensity.
+        split: the split.
+
+    Returns:
+        The score, in units of the standardised outcome, and values whose sums count the rows with clipped propensities.
+
+    Raises:
+        UnusableData: a fold cannot be left out.
+        NotByMoments: rows have no key to make folds by.
+    """
+    t, fold = tables.treated(), tables.fold(split)
+    combine = arms_without_folds(frame, *tables.blocks(frame, split))
+    mu0, mu1 = (case(fold, *(frame.combined(row) for row in combine[:, arm])) for arm in (0, 1))
+    p, moved = clipped(out_of_fold(tables, scores, split))
+    residual = linear([(1.0, frame.columns[frame.column("y")]), (-1.0, case(t, mu0, mu1))])
+    inverse = case(t, Quotient(linear([], -1.0), linear([(-1.0, p)], 1.0)), Quotient(linear([], 1.0), p))
+    return linear([(1.0, mu1), (-1.0, mu0), (1.0, times(residual, inverse))]), moved
+
+
+def over_splits(
     tables: Tables,
     frame: SummedFrame,
     identity: EstimateId,
@@ -142,6 +167,19 @@ def _over_splits(
     notes: tuple[Message, ...] = (),
     warnings: tuple[Message, ...] = (),
 ) -> Estimate:
+    """Return the median over the splits, as `cross_fitting.over_splits` does.
+
+    Args:
+        tables: the request's shared computations.
+        frame: the columns.
+        identity: name, family and estimand.
+        values: of the splits, in units of y.
+        sums: of the contributions in each split.
+        arms: rows of each arm, for an estimator that compares them.
+        more: further diagnostics.
+        notes: what was done, next to what was done to the columns.
+        warnings: caveats.
+    """
     clustering = tables.clustering(frame.rows)
     by_split: list[Uncertainty] = [
         influence_error(each, clustering, tables.settings, name=INFLUENCE, arms=arms is not None) for each in sums

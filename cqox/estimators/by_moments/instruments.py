@@ -21,7 +21,7 @@ from cqox.estimators.iv import specification
 from cqox.estimators.iv.moments import MomentVariances, Partialled, check_instruments, limited, net_of_covariates
 from cqox.estimators.numerics.moments import Expr, linear, times
 
-__all__ = ["Lines", "k_class", "moment_variances"]
+__all__ = ["Lines", "clustered_products", "k_class", "moment_variances"]
 
 _FAMILY = "instruments"
 
@@ -150,7 +150,8 @@ def moment_variances(
     plain = source.gram(moments).products[0]
     variance = plain
     if clustering.counts:
-        variance = _clustered(moments, frame, tables, clustering.counts[0])
+        variance = clustered_products(moments, frame, tables)
+        variance *= clustering.counts[0] / max(clustering.counts[0] - 1, 1)
         # Hansen's J is defined by the plain sums.
         variance[2 * m :] *= (clustering.counts[0] - 1) / clustering.counts[0]
     return MomentVariances(
@@ -159,15 +160,23 @@ def moment_variances(
     )  # fmt: skip
 
 
-def _clustered(moments: list[Expr], frame: SummedFrame, tables: Tables, count: int) -> Matrix:
-    """Return the cross-products of sums over clusters, by polarisation: ab = ((a + b)² - (a - b)²) / 4."""
+def clustered_products(moments: Sequence[Expr], frame: SummedFrame, tables: Tables) -> Matrix:
+    """Return (m, m) cross-products of sums over clusters of the first dimension.
+
+    They come by polarisation: ab = ((a + b)² - (a - b)²) / 4.
+
+    Args:
+        moments: (m) of each row.
+        frame: the columns of its rows.
+        tables: the request's shared computations.
+    """
     size = len(moments)
     pairs = [(i, j) for i in range(size) for j in range(i, size)]
     values = [linear([(1.0, moments[i]), (sign, moments[j])]) for i, j in pairs for sign in (1.0, -1.0)]
     squares, _ = frame.rows.source.squares(values, [tables.clusters()[0]])
     result: NDArray[np.float64] = np.empty((size, size))
     for (i, j), (plus, minus) in zip(pairs, squares.reshape(-1, 2).tolist(), strict=True):
-        result[i, j] = result[j, i] = (plus - minus) / 4 * count / max(count - 1, 1)
+        result[i, j] = result[j, i] = (plus - minus) / 4
     return result
 
 

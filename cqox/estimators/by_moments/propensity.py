@@ -21,7 +21,7 @@ from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, Quas
 __all__ = ["Scores", "clipped", "correction", "out_of_fold", "propensity"]
 
 _GRADIENT = 1e-12
-_FOLD_GRADIENT = 1e-10
+_FOLD_GRADIENT = 1e-12
 _SEPARATED = 1e-4
 _EXTREME = 1e-6
 

@@ -288,10 +288,14 @@ class Tables:
             assert frame.grouped is not None
             blocks, counts = frame.grouped
         else:
-            by: list[Expr] = [self.fold(split), *([self.encoded.treatment] if self.binary else [])]
-            found = frame.rows.source.gram(frame.columns, by, frame.weight)
-            blocks, counts = self._filled(found.keys, found.products, found.counts)
+            key = ("blocks", frame.columns, frame.rows.known, split)
+            blocks, counts = self.once(key, lambda: self._blocks(frame, split))
         return blocks.reshape(folds, -1, width, width), counts.reshape(folds, -1)
+
+    def _blocks(self, frame: SummedFrame, split: int) -> tuple[NDArray[np.float64], Vector]:
+        by: list[Expr] = [self.fold(split), *([self.encoded.treatment] if self.binary else [])]
+        found = frame.rows.source.gram(frame.columns, by, frame.weight)
+        return self._filled(found.keys, found.products, found.counts)
 
     def by_arm(self, frame: SummedFrame) -> tuple[NDArray[np.float64], tuple[int, int]]:
         """Return (2, m, m) cross-products of the arms, and their rows."""

@@ -6,19 +6,58 @@ and a p-value twice the median one (Chernozhukov et al. 2018, definition 3.3; Ch
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from cqox.contract.messages import Message
 from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.estimate import Json
 from cqox.estimators.inference.make_estimate import finite
 from cqox.estimators.learners.heterogeneity import Judged
 from cqox.estimators.numerics.quantiles import chi_square_survival, critical_value, f_survival, two_sided
 
-__all__ = ["coefficient_table", "judgement_table", "spread_table"]
+__all__ = ["MOST_SPLITS", "Heterogeneity", "coefficient_table", "judgement_table", "spread_table"]
+
+MOST_SPLITS = 20
+"""Number of splits with tables; an estimate uses all requested splits."""
 
 _QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _NAMES = ("minimum", "p10", "p25", "median", "p75", "p90", "maximum")
+
+
+@dataclass(slots=True)
+class Heterogeneity:
+    """Results of the splits on effects that vary, in units of the standardised outcome but for the spread.
+
+    Attributes:
+        spread: the distribution of the predicted effects in the first split.
+        judged: the evaluation of each split.
+        fits: the best linear predictor of each split: its coefficients and their covariance.
+        reason: why a split was not evaluated.
+    """
+
+    spread: dict[str, Json] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    fits: list[tuple[Vector, Matrix]] = field(default_factory=list)
+    reason: Message | None = None
+
+    def tables(self, labels: Sequence[str], unit: float, alpha: float, degrees: float | None) -> dict[str, Json]:
+        """Return the tables for the diagnostics of an estimate.
+
+        Args:
+            labels: of the coefficients of the best linear predictor, the intercept first.
+            unit: of the scores.
+            alpha: one minus the level of the intervals.
+            degrees: of freedom, for clusters.
+        """
+        found: dict[str, Json] = {"predicted_effects": self.spread}
+        if self.fits:
+            found["best_linear_predictor"] = coefficient_table(labels, self.fits, unit, alpha, degrees)
+        found["judged_by_scores"] = (
+            judgement_table(self.judged, unit, alpha, degrees) if self.judged else {"reason": self.reason}
+        )
+        return found
 
 
 class _Scale:

@@ -15,7 +15,10 @@ from cqox.contract.messages import Message
 from cqox.errors import UnusableData
 from cqox.estimators.data import Codes, Matrix, Vector
 
-__all__ = ["GROUPS", "Judged", "judge"]
+__all__ = ["GROUPS", "MOST_ROWS", "Judged", "judge"]
+
+MOST_ROWS = 3_000_000
+"""Number of rows up to which all are ranked in memory."""
 
 GROUPS = 5
 """Groups by the predicted effect."""

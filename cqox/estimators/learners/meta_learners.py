@@ -6,7 +6,6 @@ rows, and needs either nuisance function to be correctly specified, not the lear
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -14,8 +13,8 @@ import numpy as np
 
 from cqox.contract.messages import Message, of
 from cqox.errors import UnusableData
-from cqox.estimators.data import Matrix, Vector
-from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.data import Vector
+from cqox.estimators.estimate import Estimate
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
 from cqox.estimators.inference.clusters import Clusters
 from cqox.estimators.inference.make_estimate import EstimateId, make_estimate, no_absorbing, pooled_periods, two_arms
@@ -28,8 +27,8 @@ from cqox.estimators.learners.effect_models import (
     score_products,
     trainings,
 )
-from cqox.estimators.learners.effect_tables import coefficient_table, judgement_table, spread_table
-from cqox.estimators.learners.heterogeneity import Judged, judge
+from cqox.estimators.learners.effect_tables import MOST_SPLITS, Heterogeneity, spread_table
+from cqox.estimators.learners.heterogeneity import MOST_ROWS, judge
 from cqox.estimators.nuisance.arm_regressions import arm_contributions
 from cqox.estimators.nuisance.cross_fitting import TREATMENT_DETERMINED, check_folds, over_splits
 from cqox.estimators.nuisance.orthogonal_scores import clipping, effect_scores, out_of_fold_propensity
@@ -41,44 +40,30 @@ from cqox.estimators.numerics.row_blocks import Partial
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import ARMS
 
-__all__ = ["ESTIMATORS"]
+__all__ = ["ESTIMATORS", "Learner", "learned"]
 
 _FAMILY = "meta_learners"
-_MOST_ROWS = 3_000_000
-_MOST_SPLITS = 20
-"""Number of splits with tables; an estimate uses all requested splits."""
 
 type Learner = Literal["t_learner", "x_learner", "dr_learner"]
 
 
-@dataclass(slots=True)
-class _Found:
-    """Results of the splits other than the average effect."""
+def learned(plan: Plan, *, learner: Learner) -> Estimate:
+    """Return the average effect of a learner, with tables of how far effects vary.
 
-    clipped: int = 0
-    spread: dict[str, Json] = field(default_factory=dict)
-    judged: list[Judged] = field(default_factory=list)
-    fits: list[tuple[Vector, Matrix]] = field(default_factory=list)
-    reason: Message | None = None
-
-
-def _learned(plan: Plan, *, learner: Learner) -> Estimate:
+    Raises:
+        UnusableData: a fold cannot be left out, or the covariates separate the arms.
+    """
     sample = plan.doubly_robust_sample()
     frame, propensity, clusters = plan.frame("xty", sample), plan.propensity(sample), plan.clusters(sample)
-    found = _Found()
+    found, clipped = Heterogeneity(), list[int]()
     value, contributions, uncertainty, diagnostics = over_splits(
-        plan, sample, partial(_split, plan, frame, propensity, clusters, learner, found)
+        plan, sample, partial(_split, plan, frame, propensity, clusters, learner, found, clipped)
     )
     unit, alpha = float(frame.scale[frame.column("y")]), plan.settings.alpha
     degrees = float(max(clusters.fewest - 1, 1)) if clusters.codes else None
-    diagnostics |= {"propensity": "given" if propensity.known else "logit", "predicted_effects": found.spread}
-    if found.fits:
-        labels = frame.labels[: frame.at["x"].stop]
-        diagnostics["best_linear_predictor"] = coefficient_table(labels, found.fits, unit, alpha, degrees)
-    diagnostics["judged_by_scores"] = (
-        judgement_table(found.judged, unit, alpha, degrees) if found.judged else {"reason": found.reason}
-    )
-    notes, warnings = clipping(found.clipped, sample.n)
+    diagnostics["propensity"] = "given" if propensity.known else "logit"
+    diagnostics |= found.tables(frame.labels[: frame.at["x"].stop], unit, alpha, degrees)
+    notes, warnings = clipping(max(clipped), sample.n)
     return make_estimate(
         EstimateId(learner, _FAMILY, "ATE"), plan, sample, value, contributions, uncertainty, diagnostics=diagnostics,
         notes=(*frame.notes, *propensity.notes, *notes),
@@ -87,14 +72,24 @@ def _learned(plan: Plan, *, learner: Learner) -> Estimate:
 
 
 def _split(
-    plan: Plan, frame: Frame, propensity: Propensity, clusters: Clusters, learner: Learner, found: _Found, split: int
+    plan: Plan,
+    frame: Frame,
+    propensity: Propensity,
+    clusters: Clusters,
+    learner: Learner,
+    found: Heterogeneity,
+    clipped: list[int],
+    split: int,
 ) -> tuple[float, Vector]:
-    """Return one split's average effect and its contributions, in units of y; other results are added to `found`."""
+    """Return one split's average effect and its contributions, in units of y.
+
+    What it says of effects that vary is added to `found`, and its number of clipped rows to `clipped`.
+    """
     blocks, counts = plan.blocks(frame, split)
     check_folds(counts, frame, ARMS)
     folds, k, y = frame.sample.take(plan.folds(split)), frame.at["x"].stop, frame.column("y")
     scores = effect_scores(plan, frame, propensity, split)
-    found.clipped = max(found.clipped, scores.clipped)
+    clipped.append(scores.clipped)
     training, weight = trainings(counts, k), None
     if learner == "t_learner":
         models = by_arms(blocks, k, y, training)
@@ -108,7 +103,7 @@ def _split(
     unit = float(frame.scale[y])
     if split == 0:
         found.spread = spread_table(predicted.without, frame.weights, unit)
-    if split < _MOST_SPLITS:
+    if split < MOST_SPLITS:
         codes = clusters.codes[0] if clusters.codes else None
         try:
             found.judged.append(judge(scores.values, predicted.before, folds, training.first, frame.weights, codes))
@@ -185,8 +180,8 @@ def _rule(plan: Plan) -> Message | None:
     if not (plan.has("propensity_covariates") or plan.has("pscore")):
         return Message("estimators.needs-covariates-of-treatment")
     sample = plan.doubly_robust_sample()
-    if sample.n > _MOST_ROWS:
-        return Message("learners.too-many-rows-to-rank", most=_MOST_ROWS)
+    if sample.n > MOST_ROWS:
+        return Message("learners.too-many-rows-to-rank", most=MOST_ROWS)
     reason = no_absorbing(plan) or two_arms(plan, sample)
     if reason is None and plan.has("pscore"):
         reason = given_probabilities(plan.propensity(sample))
@@ -250,7 +245,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _KUENZEL_DOI,
         "EconML TLearner without folds; scikit-learn's LinearRegression on equal folds",
         _rule,
-        partial(_learned, learner="t_learner"),
+        partial(learned, learner="t_learner"),
     ),
     _entry(
         "x_learner",
@@ -261,7 +256,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
         _KUENZEL_DOI,
         "EconML XLearner without folds; scikit-learn's LinearRegression on equal folds",
         _rule,
-        partial(_learned, learner="x_learner"),
+        partial(learned, learner="x_learner"),
     ),
     _entry(
         "dr_learner",
@@ -272,6 +267,6 @@ ESTIMATORS: tuple[Estimator, ...] = (
         "10.1093/ectj/utaa027",
         "EconML LinearDRLearner and DoubleML's CATE and GATE on equal folds; statsmodels OLS with HC1 on the scores",
         _rule,
-        partial(_learned, learner="dr_learner"),
+        partial(learned, learner="dr_learner"),
     ),
 )
