@@ -33,8 +33,11 @@ LOGISTIC = Quotient(Constant(1.0), linear([(1.0, Exp(linear([(1.0, STANDARD[0]),
 COMPLETE = Known((*X, Y, WORD))
 KINDS = {"word": "word", "flag": "truth", "day": "day", "small": "number key"}
 ESTIMATES: list[tuple[str, dict[str, int]]] = [
-    *((name, {}) for name in ("ols_adjustment", "ipw_ate", "dml_irm_ate")),
-    *((name, {"clusters": 300, "weights": True}) for name in ("lin_interacted", "aipw", "dml_irm_att")),
+    *((name, {}) for name in ("ols_adjustment", "ipw_ate", "entropy_balancing_ate", "dml_irm_ate")),
+    *(
+        (name, {"clusters": 300, "weights": True})
+        for name in ("lin_interacted", "entropy_balancing_att", "aipw", "dml_irm_att")
+    ),
     *((name, {"clusters": 20}) for name in ("ols_adjustment", "dml_plr")),
     ("t_learner", {"clusters": 20}),
     ("dr_learner", {"clusters": 300, "weights": True}),
