@@ -21,7 +21,8 @@ _SCHEMES: dict[str, Kind] = {
     "sqlite": "sqlite", "duckdb": "duckdb", "file": "file",
 }  # fmt: skip
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
-_USER = re.compile(r"(?<=://)[^/@\s]*@")
+# A password may contain `@`, and a slash where it was not quoted; a path contains `@` as well.
+_USER = re.compile(r"(?<=://)(?:[^/\s]*@|[^/\s@:\[\]]*:(?!\d*(?:[/?#,\s]|$))\S*@)")
 _SECRETS = re.compile(r"(?i)\b(password|passfile|sslpassword|token|signature|sig|x-amz-[a-z-]+|key)=[^&\s]+")
 
 

@@ -58,6 +58,26 @@ def test_passwords_are_not_shown() -> None:
     assert shown("https://host/a?X-Amz-Signature=abc&y=2") == "https://host/a?X-Amz-Signature=…&y=2"
 
 
+@pytest.mark.parametrize(
+    "user",
+    ["me:p@ss@", "p@ss@", "me:p/ss@", "me:p/s@s@", "me:p#ss@", "me:p?ss@", "me@corp:p@ss@", "me:@ss@", "me:ss@"],
+)
+def test_no_part_of_a_password_is_shown(user: str) -> None:
+    assert shown(f"http://{user}host/a.csv") == "http://host/a.csv"
+    assert shown(f"failed for https://{user}host/ twice") == "failed for https://host/ twice"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://host/@scope/a.csv", "https://host:8080/a@b.csv", "http://[::1]:80/a@b", "s3://bucket/a@b.csv",
+        "postgresql://h:5432,i:5432/d@e",
+    ],
+)  # fmt: skip
+def test_other_signs_of_an_address_stay(address: str) -> None:
+    assert shown(address) == address
+
+
 def test_paths_of_addresses() -> None:
     assert path_of("file:///tmp/a.csv") == Path("/tmp/a.csv")
     assert path_of("a.csv") == Path("a.csv")
