@@ -4,17 +4,16 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import Request, urlopen
 
 from cqox.contract.messages import Message
 from cqox.errors import SourceUnavailable
 from cqox.sources.address import shown
 from cqox.sources.budget import Budget
+from cqox.sources.http_answers import answer_of
 from cqox.sources.remote_file import RemoteFile, SourceChanged
 
 __all__ = ["blocks_of_url", "download_url", "file_at", "file_name"]
@@ -22,7 +21,6 @@ __all__ = ["blocks_of_url", "download_url", "file_at", "file_name"]
 _SECONDS, _BLOCK_SECONDS = 60.0, 20.0
 _BLOCK_BYTES = 1 << 20
 _WHOLE = (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION)
-_CUT = "the connection ended early"
 
 
 def download_url(address: str, target: Path, *, max_bytes: int) -> None:
@@ -73,7 +71,7 @@ def blocks_of_url(address: str, file: RemoteFile) -> Generator[bytes]:
         yield from _blocks(answer, now.size_bytes)
 
 
-def _described(address: str, answer: Any) -> RemoteFile:  # noqa: ANN401 - urlopen is untyped
+def _described(address: str, answer: HTTPResponse) -> RemoteFile:
     headers = answer.headers
     size, modified = headers.get("Content-Length", ""), headers.get("Last-Modified")
     return RemoteFile(
@@ -92,11 +90,10 @@ def _epoch(date: str) -> int | None:
 
 
 @contextmanager
-def _opened(address: str, seconds: float) -> Iterator[Any]:
+def _opened(address: str, seconds: float) -> Iterator[HTTPResponse]:
     """Open a URL; failures of the server inside the context are SourceUnavailable, those of a disk as well."""
     try:
-        request = Request(address, headers={"User-Agent": "cqox", "Accept-Encoding": "identity"})
-        with urlopen(request, timeout=seconds) as answer:
+        with answer_of(address, silence_seconds=seconds) as answer:
             if answer.status not in _WHOLE:
                 # Such as a part of the file (206) that nothing has asked for.
                 raise ConnectionError(f"HTTP {answer.status} {answer.reason}, without the whole file")
@@ -104,16 +101,26 @@ def _opened(address: str, seconds: float) -> Iterator[Any]:
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()
-        said = _CUT if isinstance(error, IncompleteRead) else " ".join(str(error).split())
-        reason = shown(said) or type(error).__name__
-        raise SourceUnavailable(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
+        raise SourceUnavailable(
+            Message("sources.not-fetched", address=shown(address), reason=_reason(error))
+        ) from error
 
 
-def _blocks(answer: Any, size_bytes: int | None) -> Generator[bytes]:  # noqa: ANN401 - urlopen is untyped
+def _reason(error: Exception) -> str:
+    if isinstance(error, URLError) and isinstance(error.reason, Exception):
+        return _reason(error.reason)
+    if isinstance(error, IncompleteRead):
+        return Message("sources.url-cut")
+    if error.args and isinstance(error.args[0], Message):
+        return error.args[0]
+    return shown(" ".join(str(error).split())) or type(error).__name__
+
+
+def _blocks(answer: HTTPResponse, size_bytes: int | None) -> Generator[bytes]:
     """Yield the content of an answer; a shorter one than was announced is an error, which `read` alone would not be."""
     count = 0
     while block := answer.read1(_BLOCK_BYTES):
         count += len(block)
         yield block
     if size_bytes is not None and count != size_bytes:
-        raise ConnectionError(_CUT)
+        raise ConnectionError(Message("sources.url-cut"))
