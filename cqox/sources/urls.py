@@ -1,6 +1,7 @@
 """Files at a URL."""
 
-from collections.abc import Generator, Iterator
+import zlib
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -37,7 +38,7 @@ def download_url(address: str, target: Path, *, max_bytes: int) -> None:
     """
     budget = Budget(address, max_bytes)
     with _opened(address, _SECONDS) as answer, target.open("xb") as file:
-        budget.copy(_blocks(answer, _described(address, answer).size_bytes), file)
+        budget.copy(_blocks(address, answer), file)
 
 
 def file_name(address: str) -> str:
@@ -68,18 +69,47 @@ def blocks_of_url(address: str, file: RemoteFile) -> Generator[bytes]:
         now = _described(address, answer)
         if not file.is_same(now) or file.is_identified != now.is_identified:
             raise SourceChanged(Message("sources.changed-elsewhere", address=shown(address)))
-        yield from _blocks(answer, now.size_bytes)
+        yield from _blocks(address, answer)
 
 
 def _described(address: str, answer: HTTPResponse) -> RemoteFile:
     headers = answer.headers
-    size, modified = headers.get("Content-Length", ""), headers.get("Last-Modified")
+    modified = headers.get("Last-Modified")
     return RemoteFile(
         key=file_name(address),
-        size_bytes=int(size) if size.isdecimal() else None,
+        size_bytes=None if _is_gzip(address, answer) else _length(answer),
         e_tag=headers.get("ETag"),
         modified=None if modified is None else _epoch(modified),
     )
+
+
+def _length(answer: HTTPResponse) -> int | None:
+    """Return the length that a server states; None without one.
+
+    Raises:
+        ConnectionError: it states several, so that the end of the file is unknown, or one that is no number.
+    """
+    stated = [each.strip() for line in answer.headers.get_all("Content-Length", []) for each in line.split(",")]
+    if len(set(stated)) > 1 or not all(each.isascii() and each.isdigit() for each in stated):
+        raise ConnectionError(Message("sources.url-lengths", lengths=shown(", ".join(stated))))
+    # Chunks state their own lengths.
+    return int(stated[0]) if stated and answer.headers.get("Transfer-Encoding") is None else None
+
+
+def _is_gzip(address: str, answer: HTTPResponse) -> bool:
+    """Return whether what arrives is the file in gzip.
+
+    The content of a file whose name ends in `.gz` is that of the file, even if the server states gzip as its encoding.
+
+    Raises:
+        ConnectionError: it is in another encoding.
+    """
+    encoding = ", ".join(answer.headers.get_all("Content-Encoding", [])).strip().lower()
+    if encoding in ("", "identity"):
+        return False
+    if encoding not in ("gzip", "x-gzip"):
+        raise ConnectionError(Message("sources.url-encoding", encoding=shown(encoding)[:50]))
+    return not file_name(address).lower().endswith((".gz", ".tgz"))
 
 
 def _epoch(date: str) -> int | None:
@@ -116,7 +146,13 @@ def _reason(error: Exception) -> str:
     return shown(" ".join(str(error).split())) or type(error).__name__
 
 
-def _blocks(answer: HTTPResponse, size_bytes: int | None) -> Generator[bytes]:
+def _blocks(address: str, answer: HTTPResponse) -> Generator[bytes]:
+    """Yield the file in an answer."""
+    blocks = _content(answer, _length(answer))
+    yield from _unzipped(blocks) if _is_gzip(address, answer) else blocks
+
+
+def _content(answer: HTTPResponse, size_bytes: int | None) -> Generator[bytes]:
     """Yield the content of an answer; a shorter one than was announced is an error, which `read` alone would not be."""
     count = 0
     while block := answer.read1(_BLOCK_BYTES):
@@ -124,3 +160,26 @@ def _blocks(answer: HTTPResponse, size_bytes: int | None) -> Generator[bytes]:
         yield block
     if size_bytes is not None and count != size_bytes:
         raise ConnectionError(Message("sources.url-cut"))
+
+
+def _unzipped(blocks: Iterable[bytes]) -> Generator[bytes]:
+    """Yield what gzip contains, in blocks however well it is compressed."""
+    member = None
+    try:
+        for block in blocks:
+            rest = block
+            while rest:
+                member = member or zlib.decompressobj(zlib.MAX_WBITS | 16)
+                if found := member.decompress(rest, _BLOCK_BYTES):
+                    yield found
+                rest = member.unconsumed_tail
+                if member.eof:
+                    # Members follow one another, and zeros may fill the end.
+                    rest, member = member.unused_data.lstrip(b"\0"), None
+        while member is not None and not member.eof:
+            found = member.decompress(b"", _BLOCK_BYTES)
+            if not found and not member.eof:
+                raise ConnectionError(Message("sources.url-cut"))
+            yield found
+    except zlib.error as error:
+        raise ConnectionError(Message("sources.url-gzip")) from error
