@@ -6,7 +6,7 @@ Imports no numerics: the worker processes read files.
 import json
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +109,7 @@ class Datasets:
         options: Mapping[str, JsonValue],
         keep_original: bool = False,
         owner: str | None = None,
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> DatasetRecord:
         """Read an uploaded file and store it as a data set; the same bytes are the same data set.
 
@@ -122,6 +123,7 @@ class Datasets:
             options: options of reading it, as an upload has them.
             keep_original: whether the file is kept with the data set, by a hard link, so that nobody may change it.
             owner: the subject that registers it, unless it is known already.
+            check: awaited once the file has been read; if it raises, nothing is stored.
 
         Raises:
             UnreadableFile, LimitExceeded, UnusableData: the file is at fault.
@@ -149,6 +151,8 @@ class Datasets:
             reply = await self._quarantine.guard(dataset_id, lambda: self._pool.run("ingest", task))
             record = record_of(reply, dataset_id, dataset_id, name, size_bytes, sample=False)
             record = replace(record, owner=owner)
+            if check is not None:
+                await check()
             await self._files.check_room()
             await self._files.keep(folder, record)
             fault_point("dataset.kept", dataset_id)

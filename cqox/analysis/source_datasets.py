@@ -49,7 +49,7 @@ async def add_source(
 
     Raises:
         InputError: the source cannot be fetched or read.
-        UnreadableFile: a file of this machine was changed before it had been read.
+        UnreadableFile: a file of this machine was changed before it had been read; nothing is stored.
     """
     joined = scratch.with_name(f"{scratch.name}-joined")
     limit = {} if max_bytes is None else {"max_bytes": max_bytes}
@@ -66,15 +66,17 @@ async def add_source(
         digest, size_bytes = await run_in_thread(file_digest, file, abandon_on_cancel=True)
         shown = name or os.fsencode(found.name).decode(errors="replace")
         changed = UnreadableFile(Message("sources.own-changed", table=shortened(shown)), field="data")
+
+        async def check() -> None:
+            if await run_in_thread(_facts, files, abandon_on_cancel=True) != before:
+                raise changed
+
+        await check()
         # A joined file is a copy.
-        if await run_in_thread(_facts, files, abandon_on_cancel=True) != before:
-            raise changed
-        record = await datasets.add(
-            file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options, owner=owner
-        )
-        if parts is None and await run_in_thread(_facts, files, abandon_on_cancel=True) != before:
-            raise changed
-        return record
+        return await datasets.add(
+            file, name=shown, content_digest=digest, size_bytes=size_bytes, options=read_options, owner=owner,
+            check=check if parts is None else None,
+        )  # fmt: skip
     finally:
         remove(scratch)
         remove(joined)

@@ -92,4 +92,8 @@ async def test_a_file_that_changes_while_it_is_read_is_an_error(pool: FakePool, 
             patch.setattr(pool, "run", growing)
             with pytest.raises(UnreadableFile, match=r"The files of 'shop' were changed while they were read\. Try"):
                 await add()
+        assert await datasets.all() == []
+        if name == "a.csv":
+            assert (await add()).name == "shop"
+            assert len(await datasets.all()) == 1
     assert not scratch.with_name("scratch-joined").exists()
