@@ -253,7 +253,15 @@ class UnreadableFile(InputError):
 
 
 class SourceUnavailable(InputError):
-    """Data that lie elsewhere (at a URL, in an object store or a database) cannot be fetched."""
+    """Data that lie elsewhere (at a URL, in an object store or a database) cannot be fetched.
+
+    Attributes:
+        retry_after: seconds that the server asks to wait, 0.0 where it asks for none.
+    """
+
+    def __init__(self, detail: str, *, field: str = "", choices: Sequence[str] = (), retry_after: float = 0.0) -> None:
+        super().__init__(detail, field=field, choices=choices)
+        self.retry_after = retry_after
 
 
 class BodyCorrupted(InputError):

@@ -92,7 +92,8 @@ def _of_source(place: Place, table: str, error: SourceUnavailable) -> Exception:
         return _changed(place, table)
     if error.__cause__ is None:
         return SourceDown(Message("sources.no-files", source=place.name, table=table))
-    return SourceDown(Message("sources.down", source=place.name, reason=type(error.__cause__).__name__))
+    reason = type(error.__cause__).__name__
+    return SourceDown(Message("sources.down", source=place.name, reason=reason), retry_after=error.retry_after)
 
 
 def _changed(place: Place, table: str) -> SourceDown | SourceChanged:

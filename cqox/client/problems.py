@@ -146,6 +146,8 @@ def _error(problem: Mapping[str, JsonValue], retry_after: float) -> CqoxError:
             field=field if isinstance(field, str) else "",
             choices=[str(each) for each in choices] if isinstance(choices, list) else (),
         )
+        if isinstance(error, SourceUnavailable):
+            error.retry_after = retry_after
         offset = problem.get("offset")
         if isinstance(error, UploadConflict) and isinstance(offset, int):
             error.offset = offset

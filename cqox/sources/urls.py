@@ -1,5 +1,6 @@
 """Files at a URL."""
 
+import math
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from cqox.contract.messages import Message
 from cqox.errors import SourceUnavailable
+from cqox.resilience.retry.retry_after import retry_after_of
 from cqox.sources.address import shown
 from cqox.sources.budget import Budget
 from cqox.sources.http_answers import answer_of
@@ -21,6 +23,8 @@ __all__ = ["blocks_of_url", "download_url", "file_at", "file_name"]
 
 _SECONDS, _BLOCK_SECONDS = 60.0, 20.0
 _BLOCK_BYTES = 1 << 20
+_MOST_WAIT_SECONDS = 3600.0
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _WHOLE = (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION)
 
 
@@ -131,9 +135,20 @@ def _opened(address: str, seconds: float) -> Iterator[HTTPResponse]:
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()
+        wait = _wait(error)
+        reason = _reason(error)
+        if wait:
+            reason = Message("sources.url-wait", reason=reason, seconds=math.ceil(wait))
         raise SourceUnavailable(
-            Message("sources.not-fetched", address=shown(address), reason=_reason(error))
+            Message("sources.not-fetched", address=shown(address), reason=reason), retry_after=wait
         ) from error
+
+
+def _wait(error: Exception) -> float:
+    """Return the seconds after which a server that is busy or limits requests may be asked again; 0.0 without any."""
+    if not isinstance(error, HTTPError) or error.code not in _BUSY:
+        return 0.0
+    return min(retry_after_of(error) or 0.0, _MOST_WAIT_SECONDS)
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from cqox.analysis.remote_tables import RemoteTables
 from cqox.errors import SourceDown, SourceUnavailable
 from cqox.sources import Place, RemoteTable, SourceChanged
 from tests.analysis.scripted_table import ScriptedTable
+from tests.servers.raw_http import raw_http
 
 pytestmark = pytest.mark.anyio
 LAKE = Place(name="lake", kind="parquet", address="s3://me:xyzzy@bucket/lake", tables=("visits",))
@@ -106,3 +107,12 @@ async def test_a_cancellation_ends_the_copy(tables: RemoteTables, monkeypatch: p
         await copied(tables, LAKE)
     table.gate.set()
     assert scope.cancelled_caught
+
+
+async def test_the_wait_that_a_server_asks_for_is_that_of_the_source(tables: RemoteTables) -> None:
+    with raw_http(b"HTTP/1.1 429 Slowly\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n") as server:
+        place = Place(name="t.csv", kind="csv", address=f"{server.address}/t.csv", tables=("t.csv",))
+        with pytest.raises(SourceDown) as caught:
+            await tables.listed(place, "t.csv", limiter=CapacityLimiter(1))
+    assert caught.value.retry_after == 7.0
+    assert "127.0.0.1" not in str(caught.value)

@@ -62,7 +62,7 @@ def test_an_error_is_the_same_on_both_sides(error: errors.CqoxError) -> None:
         assert of(found.detail).in_language("ja") == of(error.detail).in_language("ja")
     if isinstance(found, errors.UploadConflict):
         assert found.offset == 7
-    if isinstance(found, errors.Rejected):
+    if isinstance(found, errors.Rejected | errors.SourceUnavailable):
         assert found.retry_after == 2.0
 
 

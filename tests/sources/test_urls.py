@@ -181,3 +181,16 @@ def test_no_part_of_a_password_is_in_an_error(password: str, tmp_path: Path) -> 
     plain = str(caught.value).replace("password", "").replace("address", "")
     assert "ss" not in plain.replace("//localhost", "")
     assert "user and" in str(caught.value) or "no host" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "wait", "seconds"),
+    [("429 R", "7", 7.0), ("503 R", "7", 7.0), ("429 R", "99999", 3600.0), ("503 R", "soon", 0.0), ("404 R", "7", 0.0)],
+)
+def test_the_wait_that_a_server_asks_for_is_in_the_error(
+    status: str, wait: str, seconds: float, tmp_path: Path
+) -> None:
+    response = f"HTTP/1.1 {status}\r\nRetry-After: {wait}\r\nContent-Length: 0\r\n\r\n".encode()
+    error = refused(response, tmp_path, f"HTTP Error {status[:3]}: R")
+    assert error.retry_after == seconds
+    assert str(error).endswith(f"; the server asks to wait {seconds:g} s") == (seconds > 0)

@@ -286,8 +286,8 @@ def answer(request: "AnyRequest", error: Exception, *, routes: Iterable[str] = (
             kind.type, request_id=request.request_id, path=request.path, status=int(kind.status), detail=detail
         )
     headers = challenge_of(error)
-    if kind.retry_after is not None:
-        seconds = getattr(error, "retry_after", 0.0) or kind.retry_after
+    if kind.retry_after is not None or (isinstance(error, SourceUnavailable) and error.retry_after):
+        seconds = getattr(error, "retry_after", 0.0) or kind.retry_after or 0.0
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     if isinstance(error, UploadConflict):
         headers[UPLOAD_OFFSET] = str(error.offset)

@@ -95,6 +95,12 @@ async def test_retry_after_is_in_whole_seconds_rounded_up(known, said):
 
 
 @pytest.mark.trio
+async def test_the_wait_that_a_source_asks_for_reaches_the_client():
+    assert answer(asked(), errors.SourceUnavailable("x", retry_after=6.5)).headers["Retry-After"] == "7"
+    assert "Retry-After" not in answer(asked(), errors.SourceUnavailable("x")).headers
+
+
+@pytest.mark.trio
 async def test_the_name_of_the_open_circuit_reaches_the_client():
     problem = await body_of(answer(asked(), errors.CircuitOpen("_call_engine_analyze", retry_after=59.9)))
     assert problem["detail"].startswith("Circuit breaker OPEN for _call_engine_analyze")
