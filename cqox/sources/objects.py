@@ -3,6 +3,7 @@
 Credentials come from where the tools of each store look for them: environment, configuration files, the machine's role.
 """
 
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,9 @@ _CONNECT_SECONDS, _BLOCK_SECONDS = "5s", "30s"
 _BLOCK_BYTES = 8 << 20
 """Of one request: a larger object would not arrive within the time of one."""
 _MOST_FILES = 10_000
+_NO_BUCKET = re.compile(r"[?#\s\0]")
+_ODD_OBJECT = "Encountered object with invalid path"
+_QUOTED = re.compile(r'Path "(.*?)"(?= contained|:)')
 
 
 def download(address: str, target: Path, *, max_bytes: int) -> None:
@@ -105,7 +109,11 @@ class Bucket:
 
 
 def _opened(address: str, *, connect: str, whole: str) -> tuple[Any, str]:
-    """Return the store of an address, and the key in it, which may contain any character."""
+    """Return the store of an address, and the key in it, which may contain any character.
+
+    Raises:
+        SourceUnavailable: it names no bucket, or its key is one that `object_store` reads as another or not at all.
+    """
     from obstore.store import from_url
 
     scheme, _, rest = address.partition("://")
@@ -113,10 +121,18 @@ def _opened(address: str, *, connect: str, whole: str) -> tuple[Any, str]:
     # An endpoint of one's own may speak HTTP; its address is the user's.
     options: dict[str, Any] = {"connect_timeout": connect, "timeout": whole, "allow_http": True}
     with _translated(address):
+        if not bucket.rpartition("@")[2] or _NO_BUCKET.search(bucket):
+            raise ValueError(Message("sources.no-bucket", scheme=scheme.lower()))
+        if _is_odd(key):
+            raise ValueError(Message("sources.odd-key"))
         store = from_url(  # type: ignore[call-overload]
             f"{scheme.lower()}://{bucket}", client_options=options, retry_config={"max_retries": 2}
         )
-    return store, key.lstrip("/")
+    return store, key
+
+
+def _is_odd(key: str) -> bool:
+    return any(part in ("", ".", "..") for part in key.removesuffix("/").split("/")) and bool(key)
 
 
 @contextmanager
@@ -126,8 +142,18 @@ def _translated(address: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        reason = shown(" ".join(str(error).split()))
+        reason = _reason(error)
         raise SourceUnavailable(Message("sources.not-fetched", address=shown(address), reason=reason)) from error
+
+
+def _reason(error: Exception) -> str:
+    if error.args and isinstance(error.args[0], Message):
+        return error.args[0]
+    # What follows is the error again, as Rust writes its structures.
+    said = " ".join(str(error).split()).partition(" Debug source:")[0]
+    if _ODD_OBJECT in said:
+        return Message("sources.odd-key-below", key=shown(next(iter(_QUOTED.findall(said)), "")))
+    return shown(said)
 
 
 def _below(store: Any, key: str, address: str) -> list[Any]:  # noqa: ANN401

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cqox.contract.messages import Message
 from cqox.errors import LimitExceeded, SourceUnavailable
 from cqox.sources.objects import Bucket, download
 from tests.servers.objects import serve_objects
@@ -56,3 +57,29 @@ def test_what_is_absent_or_too_large_says_so(tmp_path: Path) -> None:
     for number, address in enumerate(("s3://bucket/one.csv", "s3://bucket/daily/")):
         with pytest.raises(LimitExceeded, match="more than 3 bytes"):
             download(address, tmp_path / str(number), max_bytes=3)
+
+
+@pytest.mark.parametrize(
+    "key", ["/daily/a.csv", "/", "daily//a.csv", "daily//", "daily/../one.csv", "./one.csv", "x/."]
+)
+def test_a_key_that_would_be_read_as_another_is_refused(key: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match=r"parts of its key between slashes are empty, '\.' or '\.\.'"):
+        download(f"s3://bucket/{key}", tmp_path / "one", max_bytes=100)
+    with pytest.raises(SourceUnavailable, match="parts of its key"):
+        Bucket(f"s3://bucket/{key}")
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3:///", "S3:///daily/a.csv", "s3://?/a", "s3://a b/c", "s3://me:x@/a"])
+def test_an_address_without_a_bucket_says_so_in_both_languages(address: str) -> None:
+    with pytest.raises(SourceUnavailable, match=r"names no bucket, as s3://bucket/key does$") as caught:
+        Bucket(address)
+    assert isinstance(caught.value.detail, Message)
+    assert "バケット名がない" in caught.value.detail.in_language("ja")
+
+
+@pytest.mark.parametrize("address", ["abfss://x", "abfss://c@a/k", "s3://other/one.csv"])
+def test_reasons_are_sentences_and_no_structures_of_the_library(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable) as caught:
+        download(address, tmp_path / "one", max_bytes=100)
+    assert "Debug" not in str(caught.value)
+    assert " { " not in str(caught.value)

@@ -1,6 +1,7 @@
 """Tables of a real object store and of a real HTTP server: listed, copied, and changed meanwhile."""
 
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import obstore
@@ -136,6 +137,18 @@ def test_what_is_no_table_says_so(bucket: S3Store, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(objects, "_MOST_FILES", 1)
     with pytest.raises(LimitExceeded, match="more than 1 files"):
         listed(f"{address}/mixed/")
+
+
+@pytest.mark.parametrize("key", ["odd/a//b.parquet", "odd/../b.parquet"])
+def test_an_object_with_an_odd_key_is_named(server: ObjectStore, bucket: S3Store, key: str) -> None:
+    address = put(bucket, **{"odd/a.parquet": b"x"})
+    # The client of stores cannot write it.
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("PUT", f"/{bucket.config['bucket']}/{key}", body=b"x")
+    assert connection.getresponse().status == 200
+    connection.close()
+    with pytest.raises(SourceUnavailable, match=f"there is an object '{key}', whose key has an empty part"):
+        listed(f"{address}/odd/")
 
 
 def test_a_store_that_is_away_or_refuses_shows_no_secret(
