@@ -18,7 +18,7 @@ from cqox.contract.messages import Message
 from cqox.errors import InvalidRequest, UnusableData
 from cqox.estimators.data import Codes, Edges, Matrix, Vector
 
-__all__ = ["DesignRoles", "check_scales", "design_roles", "scalar"]
+__all__ = ["DesignRoles", "check_scales", "design_roles", "scalar", "source_level"]
 
 _SOURCE = {"source", "study", "trial", "rct", "experiment", "randomised", "randomized", "試験", "介入試験", "実験"}
 _TARGET = {"target", "population", "external", "real world", "対象", "対象集団", "母集団"}
@@ -155,17 +155,26 @@ def _policy(frame: Rows, roles: RoleMapping) -> Matrix:
     return policy
 
 
+def source_level(series: pl.Series) -> object | None:
+    """Return the level that names the source population; None where no known word says which."""
+    distinct = series.drop_nulls().unique().sort().to_list()
+    if len(distinct) != 2 or series.dtype.is_numeric():
+        return None
+    words = [folded(level) for level in distinct]
+    source = [level for level, word in zip(distinct, words, strict=True) if word in _SOURCE]
+    target = [level for level, word in zip(distinct, words, strict=True) if word in _TARGET]
+    if len(source) == 1:
+        found: object = source[0]
+        return found
+    return next(level for level in distinct if level != target[0]) if len(target) == 1 else None
+
+
 def _population(series: pl.Series, notes: list[Message]) -> Vector:
     """Return 1 for rows of the source population and 0 otherwise, by known words or the larger of two numbers."""
-    distinct = series.drop_nulls().unique().sort().to_list()
-    if len(distinct) == 2 and not series.dtype.is_numeric():
-        words = [folded(level) for level in distinct]
-        source = [level for level, word in zip(distinct, words, strict=True) if word in _SOURCE]
-        target = [level for level, word in zip(distinct, words, strict=True) if word in _TARGET]
-        if len(source) == 1 or len(target) == 1:
-            chosen = source[0] if len(source) == 1 else next(level for level in distinct if level != target[0])
-            notes.append(Message("analysis.source-population", column=series.name, level=str(chosen)))
-            return floats(series == chosen)
+    chosen = source_level(series)
+    if chosen is not None:
+        notes.append(Message("analysis.source-population", column=series.name, level=str(chosen)))
+        return floats(series == chosen)
     return binary(series, role="sample", notes=notes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cqox.analysis.categories import with_categories
+from cqox.analysis.designs import source_level
 from cqox.analysis.levels import choose_reference
 from cqox.analysis.mapping import names_in
 from cqox.analysis.roles import Columns, is_category
@@ -78,6 +79,7 @@ def encoded(
         running=made.one("running"),
         action=made.action(),
         target_policy=tuple(Column(name) for name in names_in(roles.get("target_policy", ()))),
+        in_source=made.population(),
         row_key=None if fold_key is None else Column(fold_key),
         units_repeat=units_repeat,
         stored=stored,
@@ -103,6 +105,14 @@ class _Encoding:
     def post(self) -> Expr | None:
         """Return 1 in the periods after the intervention, where a column says so."""
         return self._of_two(str(self.roles["post"])) if "post" in self.roles else None
+
+    def population(self) -> Expr | None:
+        """Return 1 in the source population and 0 in the target, where a column says so."""
+        if "sample" not in self.roles:
+            return None
+        name = str(self.roles["sample"])
+        chosen = source_level(self.frame[name])
+        return self._of_two(name) if chosen is None else _indicator(name, chosen)
 
     def period(self) -> Expr | None:
         """Return the period: its number, or of words the place in their order from 1; 0 for a word that the sample has

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cqox.analysis.designs import source_level
 from cqox.analysis.mapping import check_mapping
 from cqox.analysis.prepare import prepare
 from cqox.contract import AnalyzeRequest, Options
@@ -84,6 +85,23 @@ def test_the_source_population_is_known_by_its_name():
     data, notes = prepared(PEOPLE, {"y": "y", "treatment": "w", "sample": "where"})
     assert data.in_source.tolist() == [1.0, 0.0, 1.0, 0.0]
     assert any("'study' is the source" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("levels", "source"),
+    [
+        (["trial", "others"], "trial"),
+        (["clinic", "Target"], "clinic"),
+        (["試験", "対象"], "試験"),
+        (["a", "b"], None),
+        (["target", "population"], None),
+        (["trial", "study"], None),
+        (["trial", "target", "c"], None),
+        ([0, 1], None),
+    ],
+)
+def test_the_level_of_the_source_is_the_one_that_words_name(levels: list[object], source: str | None):
+    assert source_level(pl.Series("where", [*levels, None, *levels])) == source
 
 
 def test_a_score_and_a_cutoff_need_no_outcome():

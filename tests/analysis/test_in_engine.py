@@ -58,10 +58,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "score": np.floor(40 * x[:, 0]),
             "passed": (np.floor(40 * x[:, 0]) >= 7).astype(int),
             "asked": np.where(rng.random(ROWS) < 0.8, np.floor(40 * x[:, 0]) >= 7, rng.random(ROWS) < 0.5).astype(int),
+            "population": np.where(x[:, 0] + rng.logistic(size=ROWS) > -0.5, "trial", "target"),
             "on": ((np.arange(ROWS) % 3 == 2) & (np.arange(ROWS) // 6 % 2 == 1)).astype(int),
         }
     )
     folder = tmp_path_factory.mktemp("in-engine")
+    # Of the target neither is known, as is usual.
+    in_trial = pl.when(pl.col("population") == "trial")
+    frame = frame.with_columns(given=in_trial.then(pl.col("t")), seen=in_trial.then(pl.col("y")))
     frame.write_csv(folder / "t.csv")
     read = read_table(folder / "t.csv", name="t", limits=Limits(), options=ReadOptions())
     write_parquet(read, folder / "t.parquet")
@@ -102,6 +106,15 @@ MAPPINGS = {
         "covariates": ["x0"],
         "weights": "w",
         "target_policy": ["to_1", "to_2", "to_5"],
+    },
+    "two populations": {"y": "y", "treatment": "t", "covariates": ["x0", "x1"], "sample": "z", "unit_id": "unit"},
+    "a target without outcomes": {
+        "y": "seen",
+        "treatment": "given",
+        "covariates": COVARIATES,
+        "sample": "population",
+        "pscore": "chance",
+        "weights": "w",
     },
     "an amount": {"y": "y", "treatment": "dose", "covariates": ["x0", "x1"], "unit_id": "unit"},
 }

@@ -14,6 +14,7 @@ from tests.estimators.by_moments.tables_of import (
     AT_CUTOFF,
     ESTIMATORS,
     OF_LOGS,
+    OF_POPULATIONS,
     OVER_TIME,
     STAGGERED,
     SYNTHETIC,
@@ -23,6 +24,7 @@ from tests.estimators.by_moments.tables_of import (
     log_of_actions,
     over_time,
     panel,
+    populations,
     series,
     study,
     tables,
@@ -41,7 +43,9 @@ _DESIGNS: tuple[dict[str, int], ...] = ({}, {"clusters": 300, "weights": True})
 def _studies() -> Iterable[tuple[Data, list[str]]]:
     """Yield rows, and the estimates to make of them: those of one table share its passes."""
     for design in _DESIGNS:
-        others = [name for name in BY_MOMENTS if name not in ("iv_wald", *OVER_TIME, *AT_CUTOFF, *OF_LOGS)]
+        others = [
+            name for name in BY_MOMENTS if name not in ("iv_wald", *OVER_TIME, *AT_CUTOFF, *OF_LOGS, *OF_POPULATIONS)
+        ]
         yield over_time(study(**design, instruments=2)), others
         yield panel(**design), ["twfe", *STAGGERED]
         yield series(**design), ["interrupted_series"]
@@ -49,6 +53,7 @@ def _studies() -> Iterable[tuple[Data, list[str]]]:
         yield around_cutoff(**design), ["rd_local_linear", "rd_density_test"]
         yield around_cutoff(**design, fuzzy=True), ["rd_fuzzy"]
         yield log_of_actions(**design), list(OF_LOGS)
+        yield populations(**design), list(OF_POPULATIONS)
     for units in (1, 11):
         yield block(treated=units), list(SYNTHETIC)
 

@@ -17,11 +17,13 @@ from tests.engines.stored import stored
 from tests.estimators.by_moments.tables_of import (
     AT_CUTOFF,
     OF_LOGS,
+    OF_POPULATIONS,
     OVER_TIME,
     around_cutoff,
     both,
     log_of_actions,
     panel_for,
+    populations,
     same,
     study,
 )
@@ -34,7 +36,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BY_MOMENTS if name not in ("iv_wald", "did_2x2", *OVER_TIME, *AT_CUTOFF, *OF_LOGS)]
+    "name",
+    [
+        name
+        for name in BY_MOMENTS
+        if name not in ("iv_wald", "did_2x2", *OVER_TIME, *AT_CUTOFF, *OF_LOGS, *OF_POPULATIONS)
+    ],
 )
 @pytest.mark.parametrize("design", [{}, {"clusters": 300, "weights": True}])
 def test_estimates_are_those_of_the_rows_in_memory(
@@ -76,6 +83,17 @@ def test_estimates_of_logs_are_those_of_the_rows_in_memory(
         return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
 
     same(*both(name, log_of_actions(policy=policy, weights=True, clusters=300), Settings(), source))
+
+
+@pytest.mark.parametrize("name", OF_POPULATIONS)
+@pytest.mark.parametrize("design", [{}, {"clusters": 300, "weights": True}])
+def test_estimates_of_a_target_are_those_of_the_rows_in_memory(
+    engine: DuckDBEngine, tmp_path: Path, design: dict[str, int], name: str
+) -> None:
+    def source(columns: dict[str, np.ndarray]) -> Moments:
+        return stored(pl.DataFrame(columns), tmp_path / "rows.parquet", engine)
+
+    same(*both(name, populations(**design), Settings(), source))
 
 
 def test_the_same_statement_gives_the_same_bytes_on_two_threads(engine: DuckDBEngine, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ model of membership in the source (a logit), g-computation one of the outcome (l
 estimate needs one of the two.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.errors import UnusableData
+from cqox.estimators.adjustment.represented import Represented
 from cqox.estimators.data import Matrix, Vector
-from cqox.estimators.estimate import Estimate, Json
+from cqox.estimators.estimate import Estimate
 from cqox.estimators.estimator import CROSS_SECTION_LAWS, Estimator
+from cqox.estimators.inference.arm_sizes import allowing_for_clusters
 from cqox.estimators.inference.cluster_arms import clusters_by_arm
 from cqox.estimators.inference.make_estimate import (
     EstimateId,
@@ -28,7 +30,7 @@ from cqox.estimators.inference.make_estimate import (
     no_absorbing,
     pooled_periods,
 )
-from cqox.estimators.inference.standard_errors import Uncertainty, influence_se
+from cqox.estimators.inference.standard_errors import influence_se
 from cqox.estimators.nuisance.propensity import Propensity, fitted_propensity, score_correction
 from cqox.estimators.numerics.frame import Frame, build_frame
 from cqox.estimators.numerics.gram import grouped_gram, solve
@@ -36,14 +38,11 @@ from cqox.estimators.numerics.logit import fit_logit
 from cqox.estimators.plan import Plan
 from cqox.estimators.sample import ARMS, Sample, listed
 
-__all__ = ["ESTIMATORS"]
+__all__ = ["ESTIMATORS", "population_rows"]
 
 _FAMILY = "transport"
 _ESTIMAND = "target ATE"
 _METHOD = "M-estimation"
-_FEW = 0.2
-_FAR_APART = 0.1
-_ROWS_PER_COEFFICIENT = 10
 _ROUNDING = 1e-12
 """A standard deviation in the target, of columns standardised over both populations, below which it counts as 0."""
 
@@ -120,29 +119,24 @@ def _transported(plan: Plan, *, use: Use) -> Estimate:
             contributions[inside] += score_correction(found.treatment, t, moved * np.where(t > 0, e - 1.0, e))
     scale = float(frame.scale[frame.column("y")])
     uncertainty = influence_se(contributions * scale, plan.clusters(found.sample), plan.settings, name=_METHOD)
-    uncertainty = _with_clusters_of_arms(plan, found, uncertainty)
-    effective, diagnostics, warnings = _described(plan, found, inverse_odds, use)
-    warnings += [*control.warnings, *treated.warnings]
+    arms = np.full(found.sample.n, -1.0)
+    arms[inside] = t
+    by_arm = clusters_by_arm(plan.clusters(found.sample).codes, arms)
+    uncertainty = allowing_for_clusters(uncertainty, by_arm, plan.settings)
+    represented = _represented(plan, found, inverse_odds)
+    warnings = represented.warnings(
+        coefficients=frame.at["x"].stop,
+        clustered=plan.has("cluster"),
+        weighted=use != "outcomes",
+        unseen=[label for label in frame.dropped if label not in found.everybody.dropped],
+        fits=(*found.belonging.warnings, *found.treatment.warnings),
+    )
     return make_estimate(
         EstimateId(_NAMES[use], _FAMILY, _ESTIMAND), plan, found.sample, (treated.value - control.value + mean) * scale,
-        contributions * scale, uncertainty, n_effective=None if use == "outcomes" else effective,
-        diagnostics=diagnostics, notes=frame.notes, warnings=(*warnings, *pooled_periods(plan)),
+        contributions * scale, uncertainty, n_effective=None if use == "outcomes" else represented.effective,
+        diagnostics=represented.details(), notes=frame.notes,
+        warnings=(*warnings, *control.warnings, *treated.warnings, *pooled_periods(plan)),
     )  # fmt: skip
-
-
-def _with_clusters_of_arms(plan: Plan, found: _Populations, uncertainty: Uncertainty) -> Uncertainty:
-    """Return the uncertainty with the warnings about clusters by arm in the source; without an error if one has only
-    1."""
-    arm_codes = np.full(found.sample.n, -1.0)
-    arm_codes[found.source] = found.within.sample.take(_mapped(plan.data.treatment))
-    by_arm = clusters_by_arm(plan.clusters(found.sample).codes, arm_codes)
-    if by_arm is None:
-        return uncertainty
-    details = replace(uncertainty, by_arm=by_arm)
-    doubt, refusal = by_arm.doubt(), None if plan.settings.se == "CRV1" else by_arm.refusal()
-    if doubt is None or not details.clustered or details.standard_error is None:
-        return details
-    return replace(details, warnings=(doubt, *details.warnings)) if refusal is None else details.without_error(refusal)
 
 
 def _arm(found: _Populations, own: NDArray[np.bool_], arm: int, use: Use, goal: Vector) -> _Arm:
@@ -195,43 +189,21 @@ def _target_columns(found: _Populations) -> Matrix:
     return standardised
 
 
-def _described(
-    plan: Plan, found: _Populations, inverse_odds: Vector, use: Use
-) -> tuple[float, dict[str, Json], list[Message]]:
-    """Return the effective number of source rows, the balance of the populations, and warnings."""
-    inside, weights = found.source, found.weights
-    weighting = weights[inside] * inverse_odds
+def _represented(plan: Plan, found: _Populations, inverse_odds: Vector) -> Represented:
+    """Return the balance of the populations, and the effective number of source rows."""
+    inside = found.source
+    weighting = found.weights[inside] * inverse_odds
     rows = int(np.count_nonzero(inside))
-    effective = effective_rows(weighting, rows)
-    differences = _differences(found, weighting)
-    details: dict[str, Json] = {
-        "source_rows": rows,
-        "target_rows": found.sample.n - rows,
-        "ess_source": effective,
-        "largest_weight_share": float(weighting.max() / weighting.sum()),
-        "standardised_differences": {label: list(pair) for label, pair in differences.items()},
-        "propensity": "given" if found.treatment.known else "logit",
-    }
-    warnings: list[Message] = []
-    unseen = [label for label in found.within.dropped if label not in found.everybody.dropped]
-    if unseen:
-        warnings.append(Message("adjustment.constant-in-source", covariates=listed(unseen, 3)))
-    if use != "outcomes":
-        warnings += [*found.belonging.warnings, *found.treatment.warnings]
     arms = np.bincount(found.within.sample.take(_mapped(plan.data.treatment)).astype(np.intp), minlength=2)
-    details["source_rows_by_arm"] = {"untreated": int(arms[0]), "treated": int(arms[1])}
-    coefficients = found.within.at["x"].stop
-    if not plan.has("cluster") and arms.min() < _ROWS_PER_COEFFICIENT * coefficients:
-        smaller = ARMS[int(arms[1] <= arms[0])]
-        warnings.append(
-            Message("adjustment.few-rows-in-source", arm=smaller, rows=arms.min(), coefficients=coefficients)
-        )
-    if effective < _FEW * rows:
-        warnings.append(Message("adjustment.poor-overlap-of-source", rows=rows, effective=effective))
-    apart = [label for label, (_, after) in differences.items() if after is not None and abs(after) > _FAR_APART]
-    if apart and use != "outcomes":
-        warnings.append(Message("adjustment.populations-differ", covariates=listed(apart, 3), deviations=_FAR_APART))
-    return effective, details, warnings
+    return Represented(
+        source_rows=rows,
+        target_rows=found.sample.n - rows,
+        by_arm=(int(arms[0]), int(arms[1])),
+        effective=effective_rows(weighting, rows),
+        largest_share=float(weighting.max() / weighting.sum()),
+        differences=_differences(found, weighting),
+        propensity_known=found.treatment.known,
+    )
 
 
 def _differences(found: _Populations, weighting: Vector) -> dict[str, tuple[float | None, float | None]]:
@@ -258,7 +230,7 @@ def _populations(plan: Plan) -> _Populations:
     return plan.share("transport", lambda: _fitted(plan))
 
 
-def _rows(plan: Plan) -> tuple[Sample, Sample]:
+def population_rows(plan: Plan) -> tuple[Sample, Sample]:
     """Return the complete cases of both populations, and those of the source."""
 
     def make() -> tuple[Sample, Sample]:
@@ -282,7 +254,7 @@ def _complete_source(plan: Plan) -> NDArray[np.intp]:
 
 def _fitted(plan: Plan) -> _Populations:
     data, settings = plan.data, plan.settings
-    both, source = _rows(plan)
+    both, source = population_rows(plan)
     columns = (data.covariates, plan.labels("covariates"))
     member, treated = _mapped(data.in_source)[:, None], _mapped(data.treatment)[:, None]
     everybody = build_frame(
@@ -321,7 +293,7 @@ def _rule(plan: Plan) -> Message | None:
     reason = no_absorbing(plan)
     if reason is not None:
         return reason
-    both, source = _rows(plan)
+    both, source = population_rows(plan)
     name = plan.label("sample")
     if both.n - source.n < 2:
         return Message("adjustment.target-too-small", rows=both.n - source.n, column=name)

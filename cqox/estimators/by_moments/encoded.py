@@ -60,6 +60,7 @@ class Encoded:
         action: the logged action, by its place from 0 on among the labels of the sample's actions; None where none is
             mapped, or there are too many.
         target_policy: one probability of the logged action, or one of each action.
+        in_source: 1 where the row belongs to the source population, 0 where to the target.
         row_key: a whole number of at least 0 by which folds are made, equal for rows of a cluster or a unit; None
             where the table has none.
         units_repeat: whether some unit has several rows; None if the rows must be asked.
@@ -81,6 +82,7 @@ class Encoded:
     running: Expr | None = None
     action: Expr | None = None
     target_policy: tuple[Expr, ...] = ()
+    in_source: Expr | None = None
     row_key: Column | None = None
     units_repeat: bool | None = None
     stored: StoredRows | None = None
@@ -89,7 +91,8 @@ class Encoded:
         """Return the expressions of a role; none where it is not mapped."""
         one = {"y": self.y, "treatment": self.treatment, "pscore": self.pscore, "post": self.post,
                "weights": self.weights, "unit_id": self.unit, "time": self.time,
-               "running": self.running, "action": self.action}  # fmt: skip
+               "running": self.running, "action": self.action,
+               "sample": self.in_source}  # fmt: skip
         many = {
             "covariates": self.covariates,
             "propensity_covariates": self.propensity_covariates,

@@ -18,7 +18,7 @@ from cqox.estimators.numerics.logit import carried_over, discriminant
 from cqox.estimators.numerics.moments import Constant, Exp, Expr, Is, Quotient, case, linear, times
 from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, QuasiNewton, reach
 
-__all__ = ["Scores", "clipped", "correction", "out_of_fold", "propensity"]
+__all__ = ["Scores", "clipped", "correction", "fitted_logit", "out_of_fold", "propensity"]
 
 _GRADIENT = 1e-12
 _FOLD_GRADIENT = 1e-12
@@ -81,11 +81,25 @@ def _propensity(tables: Tables, rows: Complete) -> Scores:
     return _Logit(tables, frame).fitted()
 
 
-class _Logit:
-    """The logit of the treatment on the columns `x` of a frame."""
+def fitted_logit(tables: Tables, frame: SummedFrame, response: Expr, event: Message) -> Scores:
+    """Return the probabilities of a response, the column `t` of a frame, from a logit on the columns `x`.
 
-    def __init__(self, tables: Tables, frame: SummedFrame) -> None:
+    Raises:
+        UnusableData: the covariates separate the values of the response.
+    """
+    return _Logit(tables, frame, response, event).fitted()
+
+
+class _Logit:
+    """The logit of the treatment, or another response `t`, on the columns `x` of a frame."""
+
+    def __init__(
+        self, tables: Tables, frame: SummedFrame, response: Expr | None = None, event: Message | None = None
+    ) -> None:
         self.tables, self.frame = tables, frame
+        self.response = tables.treated() if response is None else response
+        self.event = Message("nuisance.treatment") if event is None else event
+        self.sampled = response is None
         self.k = frame.at["x"].stop
         self.z = frame.columns[: self.k]
         self.pairs = list(combinations_with_replacement(range(self.k), 2))
@@ -107,8 +121,7 @@ class _Logit:
     def _closed(self, coefficients: Vector, nearly: Matrix) -> Scores:
         """Return the scores with the exact information, the gradients by fold, and what is said of extreme ones."""
         e, miss = self.miss(coefficients)
-        t = self.tables.treated()
-        off = linear([(1.0, t), (-1.0, e)])
+        off = linear([(1.0, self.response), (-1.0, e)])
         extreme = (Is(e, "<", _EXTREME), Is(e, ">", 1 - _EXTREME))
         apart = (Is(off, ">=", _SEPARATED), Is(off, "<=", -_SEPARATED))
         curvature = times(self.frame.weight, e, linear([(-1.0, e)], 1.0))
@@ -123,7 +136,7 @@ class _Logit:
             raise UnusableData(Message("numerics.arms-separated"))
         warnings: tuple[Message, ...] = ()
         if low + high:
-            event, rows = Message("nuisance.treatment"), int(low + high)
+            event, rows = self.event, int(low + high)
             warnings = (Message("nuisance.extreme-probabilities", rows=rows, event=event, distance=_EXTREME),)
         information = self.filled(by_fold[:, 4 + self.k :].sum(axis=0))
         return Scores(
@@ -137,7 +150,7 @@ class _Logit:
         which the steps refine.
         """
         try:
-            logit = self.tables.pilot.propensity(self.frame.rows.pilot).logit
+            logit = self.tables.pilot.propensity(self.frame.rows.pilot).logit if self.sampled else None
         except UnusableData:
             logit = None
         products, t = self.frame.products[: self.k, : self.k], self.frame.column("t")
@@ -155,7 +168,7 @@ class _Logit:
     def miss(self, coefficients: Vector) -> tuple[Expr, Expr]:
         """Return the probabilities at some coefficients, and the weighted misses of the treatment."""
         e = logistic(self.frame.combined(coefficients))
-        return e, times(self.frame.weight, linear([(1.0, self.tables.treated()), (-1.0, e)]))
+        return e, times(self.frame.weight, linear([(1.0, self.response), (-1.0, e)]))
 
     def _gradient(self, coefficients: Vector) -> Vector:
         _, miss = self.miss(coefficients)
@@ -208,15 +221,17 @@ def _inverted(information: NDArray[np.float64], used: NDArray[np.bool_]) -> NDAr
     return result
 
 
-def correction(tables: Tables, scores: Scores, slope: Vector) -> Expr:
+def correction(tables: Tables, scores: Scores, slope: Vector, response: Expr | None = None) -> Expr:
     """Return each row's contribution to an estimate through the fitted logit, as `score_correction` does.
 
     Args:
         tables: the request's shared computations.
         scores: fitted ones.
         slope: (k,) the derivative of the estimate by the coefficients.
+        response: of the logit; the treatment where None.
     """
-    miss = times(scores.frame.weight, linear([(1.0, tables.treated()), (-1.0, scores.e)]))
+    own = tables.treated() if response is None else response
+    miss = times(scores.frame.weight, linear([(1.0, own), (-1.0, scores.e)]))
     return times(scores.frame.combined(scores.inverse @ slope), miss)
 
 

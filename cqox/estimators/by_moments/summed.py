@@ -25,11 +25,13 @@ class Complete:
         known: the expressions with gaps that have none here.
         source: their rows.
         pilot: the complete cases of the sample in memory.
+        compared: those of them in which arms are compared; None for all.
     """
 
     known: frozenset[Expr]
     source: Moments
     pilot: Sample
+    compared: Moments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,14 @@ class Clustering:
         within: one tuple of columns for each set of clusters of the inclusion and exclusion, with its sign.
         counts: number of clusters of each single dimension.
         mapped: True if the mapping names them; else they are the units, each of several rows.
+        whole_arms: False where some rows belong to no arm, so that there are no sums by cluster and arm.
         by_arm: clusters of each arm in the dimension with the fewest; None where there are no arms.
     """
 
     within: tuple[tuple[float, tuple[Column, ...]], ...] = ()
     counts: tuple[int, ...] = ()
     mapped: bool = True
+    whole_arms: bool = True
     by_arm: ClustersByArm | None = None
 
     @property
@@ -83,4 +87,4 @@ class Clustering:
     def needs_cells(self) -> bool:
         """True if an error needs the sums by cluster and arm: one dimension, and few clusters in all or in an arm."""
         doubt = self.by_arm is not None and self.by_arm.doubt() is not None
-        return len(self.counts) == 1 and (0 < self.fewest < FEW_CLUSTERS or doubt)
+        return self.whole_arms and len(self.counts) == 1 and (0 < self.fewest < FEW_CLUSTERS or doubt)

@@ -89,7 +89,7 @@ class Tables:
     def _with_gaps(self) -> frozenset[Expr]:
         """The expressions of roles, and the clusters, that are missing in some row."""
         roles = ("y", "treatment", *_COVARIATES, "pscore", "post", "time", "running", "action", "target_policy",
-                 "weights", "cluster", "unit_id")  # fmt: skip
+                 "sample", "weights", "cluster", "unit_id")  # fmt: skip
         every = list(dict.fromkeys(each for role in roles for each in self.encoded.of(role)))
         counts = self.encoded.source.sums([ONE, *(Known((each,)) for each in every)]).sums
         return frozenset(each for each, count in zip(every, counts[1:].tolist(), strict=True) if count < counts[0])
@@ -244,7 +244,12 @@ class Tables:
                 ("instrument", data.instruments),
             ):
                 found.update(zip(self.encoded.of(role), matrix.T, strict=True))
-            for role, column in (("y", data.y), ("treatment", data.treatment), ("post", data.post)):
+            for role, column in (
+                ("y", data.y),
+                ("treatment", data.treatment),
+                ("post", data.post),
+                ("sample", data.in_source),
+            ):
                 if column is not None:
                     found.update((each, column) for each in self.encoded.of(role))
             return found
@@ -325,11 +330,18 @@ class Tables:
         )
         by_arm = None
         if self.binary:
-            inside = [rows.source.where(Is(self.encoded.treatment, "=", float(arm))) for arm in (0, 1)]
+            compared = rows.source if rows.compared is None else rows.compared
+            inside = [compared.where(Is(self.encoded.treatment, "=", float(arm))) for arm in (0, 1)]
             pairs = [[each.squares([ONE], [column])[1] for each in inside] for column in columns]
             counted = [ClustersByArm(untreated=pair[0], treated=pair[1]) for pair in pairs]
             by_arm = min(counted, key=lambda each: each.fewer)
-        return Clustering(within=within, counts=counts, mapped=bool(self.encoded.clusters), by_arm=by_arm)
+        return Clustering(
+            within=within,
+            counts=counts,
+            mapped=bool(self.encoded.clusters),
+            by_arm=by_arm,
+            whole_arms=rows.compared is None,
+        )
 
     def effective(self, frame: SummedFrame) -> float:
         """Return Kish's effective number of rows under the sampling weights."""

@@ -24,6 +24,8 @@ OVER_TIME = ("twfe", "interrupted_series", *OF_WHOLE_PANELS)
 """Estimates of units in periods."""
 OF_LOGS = ("ope_ips", "ope_snips", "ope_dm", "ope_dr")
 """Estimates of a log of actions."""
+OF_POPULATIONS = ("transport_weighting", "transport_g_computation", "transport_dr")
+"""Estimates of a target population from a source."""
 AT_CUTOFF = ("rd_local_linear", "rd_fuzzy", "rd_density_test")
 """Estimates of rows around a cutoff."""
 
@@ -82,6 +84,15 @@ def study(
         instruments=np.asfortranarray(offered),
         names=labels,
     )
+
+
+def populations(**design: object) -> Data:
+    """A study whose target has no treatment and no outcome."""
+    data = study(**design)  # type: ignore[arg-type]
+    line = 0.3 + 0.5 * np.nan_to_num(data.covariates[:, 0]) - 0.4 * data.covariates[:, 2]
+    member = (np.random.default_rng(8).random(data.n) < 1 / (1 + np.exp(-line))).astype(np.float64)
+    y, t = (np.where(member > 0, each, np.nan) for each in (data.y, data.treatment))
+    return replaced(data, in_source=member, y=y, treatment=t, names={**data.names, "sample": ("s",)})
 
 
 def over_time(data: Data) -> Data:
@@ -292,8 +303,11 @@ def columns_of(data: Data) -> dict[str, np.ndarray]:
         columns["r"] = data.running
     if data.action is not None:
         columns["a"] = np.where(data.action < 0, np.nan, data.action)
-        columns["e"] = data.pscore
         columns |= {f"p{column}": values for column, values in enumerate(data.target_policy.T)}
+    if data.pscore is not None:
+        columns["e"] = data.pscore
+    if data.in_source is not None:
+        columns["s"] = data.in_source
     if data.unit is not None:
         columns["u"] = data.unit
     if data.time is not None:
@@ -323,9 +337,10 @@ def encoded(data: Data, source: Source = in_arrays) -> Encoded:
         unit=Column("u") if data.unit is not None else None,
         time=Column("when") if data.time is not None else None,
         running=Column("r") if data.running is not None else None,
-        pscore=Column("e") if data.action is not None else None,
+        pscore=Column("e") if data.pscore is not None else None,
         action=Column("a") if data.action is not None else None,
         target_policy=tuple(Column(f"p{number}") for number in range(data.target_policy.shape[1])),
+        in_source=Column("s") if data.in_source is not None else None,
         row_key=Column("key"),
         stored=StoredRows(number=Column("row"), read=lambda numbers, _: data.rows(numbers)),
     )

@@ -49,7 +49,7 @@ def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
             name
             for name in BY_MOMENTS
             if not name.startswith(
-                ("entropy", "iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd", "ope")
+                ("entropy", "iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd", "ope", "transport")
             )
         )
     )
