@@ -15,6 +15,7 @@ from cqox.datasets.headers import Header
 from cqox.datasets.interpret import interpret, needs_decimal_comma
 from cqox.datasets.kinds import describe_column
 from cqox.datasets.missing import ALWAYS_MISSING, MARKS, PLUS_SIGNS, WORDS_AMONG_NUMBERS, marks_are_missing
+from cqox.engines.csv_texts import MOST_TEXTS, different_texts, listed, literal, proves_words, texts_beyond
 from cqox.engines.duckdb_engine import DuckDBEngine
 from cqox.engines.place_table import NOTATION, TYPES, Kind
 
@@ -23,12 +24,14 @@ __all__ = ["FAULT", "SEPARATOR", "CsvKinds", "csv_kinds", "tidy_text"]
 FAULT = "cqox-fault"
 """Begins the error of a value that is not of its column's kind."""
 SEPARATOR = "\x1f"
+_SHOWN = 60
+"""Characters of such a value in its error."""
 _SAMPLE_ROWS = 20_000
 _AT_ONCE = 100
-_MOST_TEXTS = 100_000
-"""Different texts of a column that are looked up."""
-_SURELY_TOO_MANY = 2
-"""Times that number above which an estimate leaves no doubt."""
+_MOST_TEXTS = MOST_TEXTS
+_ROUNDS = 5
+"""Times that texts which contradict those before are read."""
+_NO_TEXT = "false"
 _SPACE = "".join(
     map(chr, (*range(9, 14), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
 )
@@ -108,8 +111,8 @@ def csv_kinds(
 
 def _rows(engine: DuckDBEngine, raw: str, values: Mapping[str, str]) -> pl.DataFrame:
     """Return values of the first rows."""
-    listed = ", ".join(f"{value} as v{place}" for place, value in enumerate(values.values()))
-    found = pl.DataFrame(engine.connection.sql(f"select {listed} from (select * from {raw} limit {_SAMPLE_ROWS}) s"))
+    asked = ", ".join(f"{value} as v{place}" for place, value in enumerate(values.values()))
+    found = pl.DataFrame(engine.connection.sql(f"select {asked} from (select * from {raw} limit {_SAMPLE_ROWS}) s"))
     return pl.DataFrame([found[f"v{place}"].alias(name) for place, name in enumerate(values)])
 
 
@@ -127,6 +130,41 @@ class _Read:
         return self.column.dtype in ("enum", "string")
 
 
+@dataclass(slots=True, kw_only=True)
+class _Column:
+    """A column, as far as it is known.
+
+    Attributes:
+        text: of its cell in a statement.
+        texts: different ones, if not all that are known have its notation.
+        read: they by the rules of files that are read.
+        value: its kind and the text of its value; None for words, and where no notation is known.
+        condition: true of texts that change nothing of this; None where there are no others.
+        is_other: whether it cannot be used.
+    """
+
+    text: str
+    texts: pl.Series | None
+    read: _Read
+    value: tuple[Kind, str] | None = None
+    condition: str | None = None
+    is_other: bool = False
+
+
+def _condition(column: _Column) -> str:
+    """Return what is true of texts that change neither the kind nor the notation of a column."""
+    if column.value is not None:
+        return f"({column.value[1]} is not null or {_missing(column.text)})"
+    if column.texts is None or not column.read.is_word:
+        return _NO_TEXT
+    if column.read.is_code:
+        return f"(regexp_full_match({column.text}, '[+-]?[0-9]+') or {_missing(column.text)})"
+    if proves_words(column.texts):
+        # Next to a plus sign a mark is a level.
+        return "true" if column.texts.is_in(PLUS_SIGNS).any() else f"({column.text} not in ({listed(PLUS_SIGNS)}))"
+    return _NO_TEXT
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     engine: DuckDBEngine
@@ -135,36 +173,87 @@ class _Reader:
     file: str
 
     def add(self, found: CsvKinds, sample: pl.DataFrame, texts: Mapping[str, str], stated: Mapping[str, Kind]) -> None:
-        """Add columns by their first cells."""
-        is_whole = sample.height < _SAMPLE_ROWS
+        """Add columns by their first cells, and by the texts of all rows that are not like those."""
         read = {series.name: self._described(series) for series in sample}
         unknown = [name for name, each in read.items() if name not in stated and not each.is_word]
         values = self._notations({name: read[name] for name in unknown}, texts)
-        # Empty in the first rows: all rows are looked at.
-        empty = [name for name, each in read.items() if name not in stated and not each.column.count and not is_whole]
-        some = self._with_values(empty, texts)
-        odd = [*some, *(name for name in unknown if name not in values)]
-        for name, different in self._different({name: texts[name] for name in odd}).items():
-            if different is None:
-                found.others[name] = NOTATION
-                continue
-            read[name] = self._described(different)
-            if not read[name].is_word:
-                values[name] = self._looked_up(different, read[name], texts[name])
-        values |= {name: (kind, _VALUES[kind][0].format(texts[name])) for name, kind in stated.items()
-                   if name in texts and kind != "word"}  # fmt: skip
+        levels = {name: different_texts(sample[name]) for name in texts if name not in values}
+        columns = {
+            name: _Column(text=texts[name], texts=levels.get(name), read=each, value=values.get(name))
+            for name, each in read.items()
+            if name not in stated
+        }
+        if sample.height < _SAMPLE_ROWS:
+            for column in columns.values():
+                column.condition = None
+                self._look_up(column)
+        else:
+            self._settle(columns, sample)
+        values = {name: (kind, _VALUES[kind][0].format(texts[name])) for name, kind in stated.items()
+                  if name in texts and kind != "word"}  # fmt: skip
+        values |= {name: column.value for name, column in columns.items() if column.value is not None}
+        found.others.update({name: NOTATION for name, column in columns.items() if column.is_other})
+        levels |= {name: column.texts for name, column in columns.items() if column.texts is not None}
         words = [name for name in texts if name not in values and name not in found.others]
-        levels = {name: _different(sample[name]) for name in words}
-        if not is_whole:
+        if sample.height >= _SAMPLE_ROWS:
             levels |= self._of_all_rows([name for name in words if _rest(levels[name]).len() < 2], texts)
         for name in texts:
             if name in values:
                 kind, value = values[name]
                 found.kinds[name], found.casts[name] = kind, self._checked(name, kind, texts[name], value)
-            elif name in levels:
-                is_code = read[name].is_code and name not in stated
+            elif name in words:
+                is_code = name in columns and columns[name].read.is_code
                 found.kinds[name], found.casts[name] = "word", _word(texts[name], levels[name], is_code=is_code)
                 found.codes.update([name] if is_code else [])
+
+    def _settle(self, columns: Mapping[str, "_Column"], sample: pl.DataFrame) -> None:
+        """Read the texts of all rows that the columns' conditions are not true of, until there are none."""
+        texts = {name: column.text for name, column in columns.items()}
+        for column in columns.values():
+            column.condition = _condition(column)
+        for _ in range(_ROUNDS):
+            left = {name: column.condition for name, column in columns.items() if column.condition is not None}
+            beyond = texts_beyond(self.engine, self.raw, texts, left, most=_MOST_TEXTS)
+            for name, condition in left.items():
+                column = columns[name]
+                column.condition = None
+                if name not in beyond:
+                    continue
+                more, are_all = beyond[name]
+                first = different_texts(sample[name]) if column.texts is None else column.texts
+                column.texts = pl.concat([first, more]).unique(maintain_order=True).alias(name)
+                column.read, column.value = self._described(column.texts), None
+                if not column.read.is_word:
+                    column.value = self._notation(column)
+                if condition == _NO_TEXT and are_all:
+                    self._look_up(column)
+                elif condition == _NO_TEXT and _condition(column) == _NO_TEXT:
+                    column.is_other = True
+                elif condition != _condition(column) or not are_all:
+                    column.condition = _condition(column)
+        for column in columns.values():
+            column.is_other |= column.condition is not None
+
+    def _notation(self, column: "_Column") -> tuple[Kind, str] | None:
+        """Return the kind and the value of the notation that makes the values of the texts of a column, if any does."""
+        assert column.texts is not None
+        rows = f"(select unnest([{listed(column.texts.to_list())}]) as t) u"
+        for (kind, tried), (_, value) in zip(
+            _candidates(column.read.column.dtype, "t"), _candidates(column.read.column.dtype, column.text), strict=True
+        ):
+            made = pl.DataFrame(self.engine.connection.sql(f"select {tried} as v, {_missing('t')} as m from {rows}"))
+            lost = (made["v"].is_null() & ~made["m"]).any()
+            if not lost and _equal(made["v"].cast(TYPES[kind]), column.read.values):
+                return kind, value
+        return None
+
+    def _look_up(self, column: "_Column") -> None:
+        """Have the values of a column looked up by its texts, all of which are known, where no notation makes them."""
+        if column.texts is None or column.value is not None:
+            return
+        column.read = self._described(column.texts)
+        if not column.read.is_word:
+            column.value = self._looked_up(column.texts, column.read, column.text)
 
     def _described(self, cells: pl.Series) -> _Read:
         interpreted = interpret(cells.cast(pl.String), decimal=self.decimal)
@@ -187,48 +276,18 @@ class _Reader:
                     found[name] = kind, value
         return found
 
-    def _with_values(self, names: Sequence[str], texts: Mapping[str, str]) -> list[str]:
-        """Return the columns that have a text in some row."""
-        if not names:
-            return []
-        counts = self.engine.read(f"select {', '.join(f'count({texts[name]})' for name in names)} from {self.raw}")
-        return [name for name, (count,) in zip(names, counts, strict=True) if count]
-
-    def _different(self, texts: Mapping[str, str]) -> dict[str, pl.Series | None]:
-        """Return the different texts of columns, of all rows, in order; None where they are too many to look up."""
-        # Estimated first, so that the pass that reads the texts of all columns takes little memory.
-        some = [name for name, count in self._estimated(texts).items() if count <= _SURELY_TOO_MANY * _MOST_TEXTS]
-        found: dict[str, pl.Series | None] = dict.fromkeys(texts)
-        if some:
-            listed = ", ".join(texts[name] for name in some)
-            pairs = f"select unnest(range({len(some)})) as place, unnest([{listed}]) as t from {self.raw}"
-            asked = f"select distinct place, t from ({pairs}) p where t is not null"
-            read = pl.DataFrame(self.engine.connection.sql(asked)).sort("place", "t")
-            for place, name in enumerate(some):
-                different = read.filter(pl.col("place") == place)["t"].cast(pl.String)
-                found[name] = None if different.len() > _MOST_TEXTS else different.alias(name)
-        return found
-
-    def _estimated(self, texts: Mapping[str, str]) -> dict[str, int]:
-        """Return about how many different texts columns have."""
-        if not texts:
-            return {}
-        counts = ", ".join(f"approx_count_distinct({text})" for text in texts.values())
-        [row] = self.engine.connection.execute(f"select {counts} from {self.raw}").fetchall()
-        return dict(zip(texts, row, strict=True))
-
     def _of_all_rows(self, names: Sequence[str], texts: Mapping[str, str]) -> dict[str, pl.Series]:
         """Return the different texts of columns that decide whether a mark is a level."""
         if not names:
             return {}
-        marks = _listed((*MARKS, *PLUS_SIGNS))
+        marks = listed((*MARKS, *PLUS_SIGNS))
         asked = [
             f"{least}({texts[name]}) filter (where {condition})"
             for name in names
             for condition in (
-                f"{texts[name]} in ({_listed(PLUS_SIGNS)})",
-                f"{texts[name]} in ({_listed(MARKS)})",
-                f"{texts[name]} not in ({marks}) and lower({texts[name]}) not in ({_listed(ALWAYS_MISSING)})",
+                f"{texts[name]} in ({listed(PLUS_SIGNS)})",
+                f"{texts[name]} in ({listed(MARKS)})",
+                f"{texts[name]} not in ({marks}) and lower({texts[name]}) not in ({listed(ALWAYS_MISSING)})",
             )
             for least in ("min", "max")
         ]
@@ -248,15 +307,16 @@ class _Reader:
             if value is not None or place in read.infinite
         ]
         name = f"cqox_texts_of_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        self.engine.connection.execute(f"create type {name} as enum ({_listed([one for one, _ in pairs])})")
+        self.engine.connection.execute(f"create type {name} as enum ({listed([one for one, _ in pairs])})")
         sql = {"whole": "bigint", "real": "double", "day": "date", "moment": "timestamp"}[kind]
-        listed = _listed([value for _, value in pairs])
-        return kind, f"list_extract(cast([{listed}] as {sql}[]), enum_code(try_cast({text} as {name})) + 1)"
+        numbers = listed([value for _, value in pairs])
+        return kind, f"list_extract(cast([{numbers}] as {sql}[]), enum_code(try_cast({text} as {name})) + 1)"
 
     def _checked(self, name: str, kind: Kind, text: str, value: str) -> str:
-        parts = [_literal(part) for part in (FAULT, kind, name)]
-        listed = ", ".join((_literal(SEPARATOR), parts[0], self.engine.dialect.quoted(self.file), *parts[1:]))
-        return f"coalesce({value}, case when not {_missing(text)} then error(concat_ws({listed})) end)"
+        shown = f"replace(left({text}, {_SHOWN}), {literal(SEPARATOR)}, ' ')"
+        parts = [literal(FAULT), self.engine.dialect.quoted(self.file), literal(kind), shown, literal(name)]
+        said = ", ".join((literal(SEPARATOR), *parts))
+        return f"coalesce({value}, case when not {_missing(text)} then error(concat_ws({said})) end)"
 
 
 def _candidates(dtype: str, text: str) -> list[tuple[Kind, str]]:
@@ -272,25 +332,20 @@ def _equal(made: pl.Series, values: pl.Series) -> bool:
     return made.eq_missing(values.cast(made.dtype)).all()
 
 
-def _different(cells: pl.Series) -> pl.Series:
-    """Return the different texts of cells as the rules of missing values take them."""
-    texts = cells.drop_nulls().cast(pl.String).str.strip_chars().str.normalize("NFC").unique(maintain_order=True)
-    return texts.filter(texts != "")
-
-
 def _rest(distinct: pl.Series) -> pl.Series:
     """Return the texts that are neither missing nor marks."""
     return distinct.filter(~distinct.str.to_lowercase().is_in(ALWAYS_MISSING) & ~distinct.is_in(MARKS))
 
 
 def _word(text: str, distinct: pl.Series, *, is_code: bool) -> str:
-    missing = [f"lower({text}) in ({_listed(ALWAYS_MISSING)})"]
+    missing = [f"lower({text}) in ({listed(ALWAYS_MISSING)})"]
     if marks_are_missing(distinct):
-        missing.append(f"{text} in ({_listed(MARKS)})")
+        missing.append(f"{text} in ({listed(MARKS)})")
     if is_code:
-        missing.append(f"lower({text}) in ({_listed(WORDS_AMONG_NUMBERS)})")
+        missing.append(f"lower({text}) in ({listed(WORDS_AMONG_NUMBERS)})")
     rest = _rest(distinct)
-    is_truth = rest.len() > 0 and rest.str.to_lowercase().is_in(["true", "false"]).all()
+    has_levels = not marks_are_missing(distinct) and distinct.is_in(MARKS).any()
+    is_truth = rest.len() > 0 and not has_levels and rest.str.to_lowercase().is_in(["true", "false"]).all()
     return f"(case when not ({' or '.join(missing)}) then {f'lower({text})' if is_truth else text} end)"
 
 
@@ -299,19 +354,11 @@ def tidy_text(cell: str) -> str:
     plain = (
         f"({end} between 33 and 126 or {end} > {_LAST_SPACE})" for end in (f"ascii({cell})", f"ascii(right({cell}, 1))")
     )
-    trimmed = f"(case when {' and '.join(plain)} then {cell} else trim({cell}, {_literal(_SPACE)}) end)"
+    trimmed = f"(case when {' and '.join(plain)} then {cell} else trim({cell}, {literal(_SPACE)}) end)"
     return f"nullif(nfc_normalize({trimmed}), '')"
 
 
 def _missing(text: str) -> str:
     """Return what is true of texts that are missing among numbers or dates."""
-    words = _listed((*ALWAYS_MISSING, *WORDS_AMONG_NUMBERS))
-    return f"({text} is null or lower({text}) in ({words}) or {text} in ({_listed(MARKS)}))"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(map(_literal, texts))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    words = listed((*ALWAYS_MISSING, *WORDS_AMONG_NUMBERS))
+    return f"({text} is null or lower({text}) in ({words}) or {text} in ({listed(MARKS)}))"

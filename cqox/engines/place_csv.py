@@ -1,7 +1,7 @@
 """A table in CSV files that stay where they are.
 
 Every cell is read as text and cast in each pass, so that a value that is not of its column's kind ends the pass and
-says where it is. Kinds are stated by the operator, or those of the first rows.
+says where it is. Kinds are stated by the operator, or those of all rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,10 +116,9 @@ def _faults_named(paths: Sequence[Path], engine: DuckDBEngine) -> Iterator[None]
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         _, found, said = str(error).partition(FAULT)
         if found:
-            _, file, kind, column = said.split(SEPARATOR, 3)
-            raise UnusableData(
-                Message("sources.csv-value", file=Path(file).name, column=column, kind=kind), field="mapping"
-            ) from error
+            _, file, kind, value, column = said.split(SEPARATOR, 4)
+            message = Message("sources.csv-value", file=Path(file).name, column=column, kind=kind, value=value)
+            raise UnusableData(message, field="mapping") from error
         for path in paths:
             _check_file(path, engine)
         raise

@@ -51,6 +51,25 @@ CONTENTS = {
     "long": ("9007199254740993", "9007199254740994", "9007199254740995", "1", "2"),
     "huge": ("99999999999999999999", "99999999999999999998", "1", "2", "3"),
 }  # fmt: skip
+LATER = {
+    "maybe": ("true", "Maybe"),
+    "odd codes": ("x1", "01"),
+    "long code": ("1234567890123456", "12345678901234567"),
+    "real and code": ("1.5", "01"),
+    "one moment": ("2024-01-05", "2024-01-05 09:00:01"),
+    "late american": ("1/31/2024", "1/31/2024"),
+    "late european": ("31/1/2024", "1/2/2024"),
+    "compact": ("20240105", "20240106"),
+    "plus and mark": ("+", "-"),
+    "marked word": ("ab1", "-"),
+}
+
+
+def _some(names: Sequence[str], *, every: int) -> list[object]:
+    """Return parameters of which most are of the slow suite."""
+    return [
+        pytest.param(name, marks=() if place % every == 0 else pytest.mark.slow) for place, name in enumerate(names)
+    ]
 
 
 def _quoted(cell: str) -> str:
@@ -73,8 +92,14 @@ def _described(columns: Sequence[Column]) -> list[dict[str, object]]:
     return [{name: getattr(column, name) for name in ATTRIBUTES} for column in columns]
 
 
-@pytest.mark.parametrize("quoted", [False, True], ids=["bare", "quoted"])
-@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize(
+    ("content", "quoted"),
+    [
+        pytest.param(content, quoted, marks=pytest.mark.slow if quoted and place % 3 else (), id=f"{content}-{way}")
+        for place, content in enumerate(CONTENTS)
+        for quoted, way in ((False, "bare"), (True, "quoted"))
+    ],
+)
 def test_every_word_among_every_content_is_what_a_file_that_is_read_makes_of_it(
     tmp_path: Path, content: str, quoted: bool
 ) -> None:
@@ -117,5 +142,64 @@ def test_a_mark_next_to_one_word_is_a_level_by_all_rows(tmp_path: Path, monkeypa
     path.write_text("row,a,b\n1,○,○\n2,○,-\n3,-,△\n4,○,-\n5,○,△\n")
     (read, described), (placed, of_place) = _compared(path, tmp_path)
     assert [column["levels"] for column in of_place[1:]] == [("-", "○"), ("△", "○")]
+    assert described == of_place
+    assert placed.equals(read)
+
+
+@pytest.mark.parametrize("first", _some(list(CONTENTS), every=5))
+def test_texts_below_the_first_rows_count_as_in_a_file_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    # A file that is read looks at as many cells for a decimal comma.
+    monkeypatch.setattr(csv_kinds, "_SAMPLE_ROWS", 1000)
+    some = ("-", "NA", "none", "+", "inf", "01", "1.0", "1e3", "9007199254740993", "TRUE")
+    later = {**CONTENTS, **{f"word {word}": (word, word) for word in some}, **LATER}
+    above, below = CONTENTS[first], max(map(len, later.values()))
+    rows = [[str(row), *[above[row % len(above)]] * len(later)] for row in range(1000)]
+    rows += [[str(row), *(cells[row % len(cells)] for cells in later.values())] for row in range(1000, 1000 + below)]
+    names = "\t".join(["row", *(f"w{place}" for place in range(len(later)))])
+    path = tmp_path / "t.csv"
+    path.write_text(names + "\n" + "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    (read, described), (placed, of_place) = _compared(path, tmp_path)
+    wrong = [
+        (list(later)[int(str(one["name"])[1:])], one, other)
+        for one, other in zip(described[1:], of_place[1:], strict=True)
+        if one != other
+    ]
+    assert not wrong
+    assert placed.equals(read)
+
+
+@pytest.mark.parametrize("first", _some(["none", "", "-", "01", "1/2/2024"], every=5))
+def test_what_proves_nothing_in_the_first_rows_waits_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    later = {**CONTENTS, **{f"word {word}": (word, word) for word in WORDS}, **LATER}
+    # A decimal comma in one column is that of all.
+    later.pop("decimal comma")
+    # Without any value, no kind of number is another one.
+    later.pop("word ∞")
+    monkeypatch.setattr(csv_kinds, "_SAMPLE_ROWS", 2)
+    rows = [[str(row), *[first] * len(later)] for row in range(2)]
+    rows += [[str(row), *(cells[row % len(cells)] for cells in later.values())] for row in range(2, 14)]
+    path = tmp_path / "t.csv"
+    names = "\t".join(["row", *(f"w{place}" for place in range(len(later)))])
+    path.write_text(names + "\n" + "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    (read, described), (placed, of_place) = _compared(path, tmp_path)
+    for name, one, other in zip(["row", *later], described, of_place, strict=True):
+        assert one == other, name
+    assert placed.equals(read)
+
+
+def test_more_different_texts_than_are_looked_up_may_contradict_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_kinds, "_SAMPLE_ROWS", 10)
+    monkeypatch.setattr(csv_kinds, "_MOST_TEXTS", 20)
+    rows = ["none,none,7,none,01,7,2024-01-01"] * 10
+    rows += [f"{row},{row}.5,{row}.5,w{row},{row:04},w{row},2024-01-{row % 28 + 1:02} 10:{row:02}" for row in range(60)]
+    path = tmp_path / "t.csv"
+    path.write_text("whole,real,late,word,code,text,moment\n" + "".join(f"{row}\n" for row in rows))
+    (read, described), (placed, of_place) = _compared(path, tmp_path)
     assert described == of_place
     assert placed.equals(read)

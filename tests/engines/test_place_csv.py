@@ -106,20 +106,20 @@ def test_a_million_rows_of_several_files_have_one_order(tmp_path: Path) -> None:
     [("1.5", "id", "whole"), ("99999999999999999999", "id", "whole"), ("1_000", "x", "real"), ("1,000", "x", "real")],
 )
 def test_a_value_that_is_not_of_its_kind_is_named_with_file_and_column(
-    tmp_path: Path, value: str, column: str, kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, value: str, column: str, kind: str
 ) -> None:
-    monkeypatch.setattr(csv_kinds, "_SAMPLE_ROWS", 2)
     cells = {"id": "3", "x": "1", column: f'"{value}"'}
     files = {"0.csv": "id,x\n1,1.5\n2,2\n", "bad 'one'.csv": f"id,x\n{cells['id']},{cells['x']}\n"}
 
     def summed() -> None:
-        with opened(tmp_path, files) as table:
+        with opened(tmp_path, files, {column: kind}) as table:
             assert table.kinds[column] == kind
             rows, aliases = table.columns(["id", "x"])
             table.engine.read(f"select sum({aliases['id']}), sum({aliases['x']}) from {rows}")
 
-    with pytest.raises(UnusableData, match=f"The file 'bad 'one'.csv' has a value in the column '{column}'") as caught:
+    with pytest.raises(UnusableData, match=f"the value '{value}' in the column '{column}'") as caught:
         summed()
+    assert "The file 'bad 'one'.csv'" in str(caught.value)
     assert f"of the kind '{kind}'" in str(caught.value)
     with opened(tmp_path, files, {column: "word"}) as table:
         assert table.read(None, [column]).to_series().to_list()[-1] == value

@@ -56,7 +56,7 @@ def clients(start, server: Postgres, folder: Path, tmp_path: Path) -> Iterator[C
         f'[shop]\nkind = "postgres"\naddress = "{server.url}"\ntables = ["public.sales"]\nkey = "id"\n'
         f'[stated]\nkind = "postgres"\naddress = "{server.url}"\ntables = ["public.sales"]\nas_of = "2026-11-30"\n'
         f'[lake]\nkind = "parquet"\nfolder = "{folder}"\nmeaning = "All sales"\n'
-        f'[drop]\nkind = "csv"\nfolder = "{folder}"\ntypes = {{ region = "word" }}\n'
+        f'[drop]\nkind = "csv"\nfolder = "{folder}"\ntypes = {{ region = "word", x = "real" }}\n'
         f'[theirs]\nkind = "parquet"\nfolder = "{folder}"\ntenants = ["acme"]\n'
         f'[warehouse]\nkind = "iceberg"\nfolder = "{tmp_path}/warehouse/db"\ntables = ["visits"]\n'
         '[away]\nkind = "postgres"\ntables = ["t"]\n'
@@ -162,7 +162,9 @@ def test_a_file_that_breaks_the_kind_of_a_column_is_named_and_closes_no_circuit(
     for _ in range(4):
         answer = analyzed(client, asked("drop", "drop"))
         assert (answer.status_code, answer.json()["type"]) == (422, "unusable-data")
-        assert "'2.csv' has a value in the column 'x' that is not of the kind 'real'" in answer.json()["detail"]
+        assert (
+            "'2.csv' has the value 'many' in the column 'x', which is not of the kind 'real'" in answer.json()["detail"]
+        )
     (folder / "2.csv").unlink()
     assert analyzed(client, asked("drop", "drop")).status_code == 200
 
