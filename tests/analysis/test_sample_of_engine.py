@@ -52,7 +52,7 @@ def test_a_sample_of_few_clusters_is_of_rows_of_all(tmp_path: Path, clusters: in
 def test_a_unit_of_most_rows_does_not_make_the_sample_large_or_empty(tmp_path: Path) -> None:
     for first in range(4):
         path = stored(tmp_path, name=[f"{first}-{row if row % 5 == 0 else 1}" for row in range(ROWS)])
-        engine = run(path, {**STORED, "unit_id": "name"}, engine="duckdb", estimators=["t_learner"])
+        engine = run(path, {**STORED, "unit_id": "name"}, engine="duckdb", estimators=["causal_forest"])
         assert 2_500 < engine.report["estimates"][0]["n"] < 3_500
 
 
