@@ -19,7 +19,7 @@ _FIRST_ROWS = 100_000
 def distinct_and_bounds(values: pl.Series) -> tuple[int, object, object]:
     """Return how many different values a column has, the least and the greatest of them; null is none.
 
-    0.0 and -0.0 are one value. Texts have no bounds, which are None.
+    0.0 and -0.0 are one value, as a bound 0.0. Texts have no bounds, which are None.
 
     Args:
         values: numbers without NaN, dates, moments or texts.
@@ -29,9 +29,8 @@ def distinct_and_bounds(values: pl.Series) -> tuple[int, object, object]:
         return 0, None, None
     if known.dtype == pl.Float64:
         ordered = np.sort(known.to_numpy())
-        low, high = float(ordered[0]), float(ordered[-1])
-        # The order of 0.0 and -0.0 is not defined.
-        return _changes(ordered), low or known.min(), high or known.max()
+        # The order of 0.0 and -0.0 is not defined: a sum with 0.0 is never -0.0.
+        return _changes(ordered), float(ordered[0]) + 0.0, float(ordered[-1]) + 0.0
     if known.dtype == pl.Int64:
         bounds = _bounds(known)
         return _of_whole(known, *bounds), *bounds

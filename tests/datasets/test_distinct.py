@@ -27,6 +27,9 @@ def test_different_values_are_counted_as_groups_are_and_bounds_are_those_of_the_
     assert distinct == values.drop_nulls().n_unique()
     has_bounds = values.dtype not in (pl.String, pl.Enum)
     expected = (values.min(), values.max()) if has_bounds else (None, None)
+    if values.dtype == pl.Float64 and distinct:
+        # Of 0.0 and -0.0 polars returns either, with nulls another one than without.
+        expected = (values.min() + 0.0, values.max() + 0.0)
     assert repr((low, high)) == repr(expected)
 
 
