@@ -15,7 +15,7 @@ from cqox.estimators.data import Matrix, Vector
 from cqox.estimators.nuisance.orthogonal_scores import CLIP
 from cqox.estimators.numerics.gram import independent_each
 from cqox.estimators.numerics.logit import carried_over, discriminant
-from cqox.estimators.numerics.moments import Constant, Exp, Expr, Is, Quotient, case, linear, times
+from cqox.estimators.numerics.moments import Constant, Exp, Expr, Is, Moments, Quotient, case, linear, times
 from cqox.estimators.numerics.quasi_newton import ITERATIONS, LONGEST_STEP, QuasiNewton, reach
 
 __all__ = ["Scores", "clipped", "correction", "fitted_logit", "out_of_fold", "propensity"]
@@ -62,7 +62,7 @@ def propensity(tables: Tables, rows: Complete) -> Scores:
     """Return the propensity scores of some rows: the given ones, else those of a logit.
 
     Raises:
-        UnusableData: the covariates separate the arms.
+        UnusableData: the covariates separate the arms, or given probabilities are 0 or 1.
     """
     return tables.once(("propensity", rows.known), lambda: _propensity(tables, rows))
 
@@ -70,6 +70,7 @@ def propensity(tables: Tables, rows: Complete) -> Scores:
 def _propensity(tables: Tables, rows: Complete) -> Scores:
     encoded = tables.encoded
     if encoded.pscore is not None:
+        _check_given(rows.source, encoded.pscore)
         frame = tables.frame("ty", rows)
         none = np.empty((0, 0))
         return Scores(
@@ -79,6 +80,12 @@ def _propensity(tables: Tables, rows: Complete) -> Scores:
     same = encoded.propensity_covariates == encoded.covariates
     frame = tables.frame("xty" if same else "wty", rows)
     return _Logit(tables, frame).fitted()
+
+
+def _check_given(source: Moments, e: Expr) -> None:
+    outside = int(source.sums([Is(e, "<=", 0.0), Is(e, ">=", 1.0)]).sums.sum())
+    if outside:
+        raise UnusableData(Message("nuisance.given-outside", rows=outside))
 
 
 def fitted_logit(tables: Tables, frame: SummedFrame, response: Expr, event: Message) -> Scores:
