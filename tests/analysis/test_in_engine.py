@@ -143,7 +143,7 @@ def test_a_report_has_the_numbers_of_the_one_in_memory(table: Path, name: str) -
 def test_what_sums_cannot_give_says_that_it_is_of_a_sample_and_why(table: Path) -> None:
     found = run(table, {"y": "y", "treatment": "t", "covariates": ["x0", "x1"]}, engine="duckdb")
     rest = {each["name"]: sampled(each) for each in found.report["estimates"] if sampled(each)}
-    assert {"psm_ate", "propensity_strata"} <= rest.keys()
+    assert {"psm_ate", "psm_att"} <= rest.keys()
     assert "needs the values of single rows" in rest["psm_ate"][0]
     (note,) = [note for note in found.report["notes"] if note.startswith("Estimates of all")]
     assert f"all {ROWS:,} rows" in note
@@ -302,18 +302,18 @@ def test_a_reason_that_no_row_could_change_names_no_sample(
 
 def test_an_estimate_by_sums_has_no_time_of_its_own(table: Path) -> None:
     steps: list[dict[str, object]] = []
-    options = {"engine": "duckdb", "estimators": ["ols_adjustment", "propensity_strata"]}
+    options = {"engine": "duckdb", "estimators": ["ols_adjustment", "psm_ate"]}
     asked = parse_model(AnalyzeRequest, {"dataset_id": "d", "mapping": MAPPINGS["rows"], "options": options})
     found = analyze(table, asked, threads=1, on_step=lambda step: steps.append(dict(step)))
     summed, in_memory = found.report["estimates"]
     assert not sampled(summed)
     assert summed["seconds"] is None
     assert in_memory["seconds"] > 0
-    assert {"sums", "estimate.propensity_strata"} < found.seconds.keys()
+    assert {"sums", "estimate.psm_ate"} < found.seconds.keys()
     assert "estimate.ols_adjustment" not in found.seconds
     times = {step["step"]: step["seconds"] for step in steps}
     assert times["estimate.ols_adjustment"] is None
-    assert times["estimate.propensity_strata"] > 0
+    assert times["estimate.psm_ate"] > 0
 
 
 @pytest.mark.parametrize("roles", [{}, {"covariates": ["x0", "region"]}, {"propensity_covariates": ["x0"]}])
