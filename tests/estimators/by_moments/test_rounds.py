@@ -51,9 +51,13 @@ def test_more_estimates_of_the_same_rows_need_hardly_more_passes() -> None:
             if not name.startswith(
                 ("entropy", "iv", "did", "dml_pliv", "twfe", "interrupted", "synthetic", "rd", "ope", "transport")
             )
+            and name != "propensity_strata"
         )
     )
     assert len(every) <= 26, every
+    # Between which scores, how many rows have each, and which arms they are of.
+    weights = passes_of("ipw_ate")
+    assert len(passes_of("ipw_ate", "propensity_strata")) <= len(weights) + 3
     # Newton steps of their own, those of both arms in one pass.
     balancing = passes_of("entropy_balancing_ate", "entropy_balancing_att")
     assert len(balancing) <= 12, balancing
