@@ -5,7 +5,6 @@ where an even number of quotes stands before it, which is RFC 4180 as long as no
 Such a quote is reported, and the slower reader, which takes it literally, has to be used.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,15 +19,14 @@ from cqox.errors import LimitExceeded
 __all__ = ["Ragged", "Shape", "scan"]
 
 _QUOTE, _NEWLINE, _RETURN, _BLANK, _TAB = 0x22, 0x0A, 0x0D, 0x20, 0x09
-_PLUS, _MINUS, _ZERO = 0x2B, 0x2D, 0x30
+_PLUS, _MINUS, _ZERO, _LETTER = 0x2B, 0x2D, 0x30, 0x41
 _SHOWN = 8
 
 type _Bytes = NDArray[np.uint8]
 type _Positions = NDArray[np.intp]
 type _Flags = NDArray[np.bool_]
 
-_FIRST: _Positions = np.full(1, -1, dtype=np.intp)
-"""The place before the first byte of a block."""
+_NONE: _Positions = np.zeros(0, dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def _lines(source: Source, limits: Limits) -> Iterator[bytes]:
     longest = limits.max_columns * 64 + limits.max_field_bytes + 64 * BLOCK_BYTES
     rest = b""
     # Arrays of larger blocks are beyond what the allocator keeps, and each would be new pages of the system.
-    for block in source.blocks(block_bytes=BLOCK_BYTES // 4):
+    for block in source.blocks(block_bytes=BLOCK_BYTES // 8):
         cut = block.rfind(b"\n") + 1
         if cut:
             yield rest + block[:cut]
@@ -138,14 +136,6 @@ class _Scanner:
     fields: int = 0
     record_bytes: int = 0
     field_bytes: int = 0
-    odd_start: re.Pattern[bytes] = field(init=False)
-    empty_start: re.Pattern[bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        separator = bytes([self.delimiter])
-        tab = rb'|"\t' if separator == b"\t" else rb'|"?\t'
-        self.odd_start = re.compile(rb'"?(?: |[-+]?0[0-9])' + tab)
-        self.empty_start = re.compile(rb'(?:"")?(?:\r?\n|' + re.escape(separator) + rb")")
 
     def feed(self, block: bytes) -> int:
         """Take a block; the length of the longest field that ends or is open in it, in bytes.
@@ -165,13 +155,10 @@ class _Scanner:
             self.shape.odd_quotes |= _odd_quotes(data, np.flatnonzero(quotes), parity, self.delimiter)
             self.inside = int(parity[-1])
         at = np.flatnonzero(ends)
-        if self.cells:
-            empty, odd = self._beginnings(block, data, ends, lines, quotes, opened=opened)
-        else:
-            empty = odd = np.zeros(0, dtype=np.intp)
+        empty, odd = self._beginnings(data, at, opened=opened) if self.cells else (_NONE, _NONE)
         longest = None if opened or self.fields or self.inside else self._regular(at, lines)
         if longest is not None:
-            self._note(np.searchsorted(at, empty) % self.width, np.searchsorted(at, odd) % self.width)
+            self._note(empty % self.width, odd % self.width)
             return longest
         if self.cells:
             self._note(self._columns(at, lines, empty), self._columns(at, lines, odd))
@@ -215,42 +202,54 @@ class _Scanner:
             self.shape.empty += np.bincount(empty, minlength=self.width)
         self.shape.odd[odd] = True
 
-    def _columns(self, at: _Positions, lines: _Flags, positions: _Positions) -> _Positions:
-        """The columns of the fields at some positions, without those of blank and ragged records."""
-        places = np.searchsorted(at, positions)
+    def _columns(self, at: _Positions, lines: _Flags, fields: _Positions) -> _Positions:
+        """The columns of some fields of the block, without those of blank and ragged records."""
         firsts = np.concatenate(([-self.fields], np.flatnonzero(lines[at]) + 1))
-        record = np.searchsorted(firsts, places, side="right") - 1
+        record = np.searchsorted(firsts, fields, side="right") - 1
         whole = np.append(np.diff(firsts) == self.width, True)
-        column = places - firsts[record]
+        column = fields - firsts[record]
         return column[whole[record] & (column < self.width)]
 
-    def _beginnings(
-        self, block: bytes, data: _Bytes, ends: _Flags, lines: _Flags, quotes: _Flags | None, *, opened: bool
-    ) -> tuple[_Positions, _Positions]:
-        """Positions in the fields that are empty, and in those that begin oddly for a number.
+    def _beginnings(self, data: _Bytes, at: _Positions, *, opened: bool) -> tuple[_Positions, _Positions]:
+        """The fields of the block that are empty, and those that begin oddly for a number.
 
-        Fields begin behind an end or a quote; that of the first one in the block is looked at by itself.
+        Only few bytes that a field begins with take a second look.
         """
-        begins = ends if quotes is None else ends | quotes
-        zeros = (data[:-1] == _ZERO) & (data[1:] - np.uint8(_ZERO) < 10)
-        signs = (data == _PLUS) | (data == _MINUS)
-        odd = [_found(begins[:-2] & zeros[1:]), _found(begins[:-3] & signs[1:-2] & zeros[2:])]
-        if b" " in block:
-            odd.append(_found(begins[:-1] & (data[1:] == _BLANK)))
-        if b"\t" in block and self.delimiter != _TAB:
-            odd.append(_found(begins[:-1] & (data[1:] == _TAB)))
-        elif quotes is not None and self.delimiter == _TAB:
-            odd.append(_found(ends[:-2] & quotes[1:-1] & (data[2:] == _TAB) & ~ends[2:]))
-        empty = [_found(ends[:-1] & ends[1:])]
-        if b"\r" in block:
-            empty.append(_found(ends[:-2] & (data[1:-1] == _RETURN) & lines[2:]))
-        if quotes is not None:
-            pairs = ends[:-3] & quotes[1:-2] & quotes[2:-1]
-            empty += [_found(pairs & ends[3:]), _found(pairs[:-1] & (data[3:-1] == _RETURN) & lines[4:])]
-        if not opened:
-            odd += [_FIRST] if self.odd_start.match(block) else []
-            empty += [_FIRST] if self.empty_start.match(block) else []
-        return np.concatenate(empty) + 1, np.concatenate(odd) + 1
+        ends = at if at.size and at[-1] < data.size - 1 else at[:-1]
+        first = np.empty(ends.size + 1, dtype=np.uint8)
+        first[0] = _LETTER if opened else data[0]
+        np.take(data[1:], ends, out=first[1:], mode="clip")
+        looked_at = first <= _ZERO
+        if self.delimiter > _ZERO:
+            looked_at |= first == self.delimiter
+        fields = np.flatnonzero(looked_at)
+        begin = np.where(fields > 0, ends[fields - 1] + 1, 0) if ends.size else fields
+        empty, odd = self._looked_at(data, first[fields], begin)
+        quoted = np.flatnonzero(first[fields] == _QUOTE) if self.shape.quoted else _NONE
+        if quoted.size:
+            inside = begin[quoted] + 1
+            starts = _taken(data, inside)
+            _, odd[quoted] = self._looked_at(data, starts, inside)
+            odd[quoted] |= starts == _TAB
+            empty[quoted] = (starts == _QUOTE) & self._looked_at(data, _taken(data, inside + 1), inside + 1)[0]
+        return fields[empty], fields[odd]
+
+    def _looked_at(self, data: _Bytes, first: _Bytes, begin: _Positions) -> tuple[_Flags, _Flags]:
+        """Whether a field ends where it begins, and whether it begins oddly for a number.
+
+        Args:
+            data: the block.
+            first: (m,) the first byte of each field.
+            begin: (m,) its position.
+        """
+        second = _taken(data, begin + 1)
+        empty = (first == self.delimiter) | (first == _NEWLINE) | ((first == _RETURN) & (second == _NEWLINE))
+        odd = (first == _BLANK) | ((first == _ZERO) & _is_digit(second))
+        signed = np.flatnonzero(((first == _PLUS) | (first == _MINUS)) & (second == _ZERO))
+        odd[signed] = _is_digit(_taken(data, begin[signed] + 2))
+        if self.delimiter != _TAB:
+            odd |= first == _TAB
+        return empty, odd
 
     def _records(self, data: _Bytes, at: _Positions, lines: _Positions) -> None:
         shape = self.shape
@@ -267,8 +266,13 @@ class _Scanner:
         shape.records += lines.size
 
 
-def _found(flags: _Flags) -> _Positions:
-    return np.flatnonzero(flags) if flags.any() else np.zeros(0, dtype=np.intp)
+def _taken(data: _Bytes, at: _Positions) -> _Bytes:
+    """The bytes at some positions; the last one, a line end, for positions behind it."""
+    return data.take(at, mode="clip")
+
+
+def _is_digit(data: _Bytes) -> _Flags:
+    return data - np.uint8(_ZERO) < 10
 
 
 def _odd_quotes(data: _Bytes, at: _Positions, parity: _Bytes, delimiter: int) -> bool:

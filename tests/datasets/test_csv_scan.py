@@ -98,3 +98,16 @@ def test_empty_cells_are_counted_and_odd_beginnings_noted_by_column(
     assert shape.odd.tolist() == [any(re.match(r"[ \t]|[-+]?0\d", cell) for cell in column) for column in columns]
     assert shape.records == len(lines)
     assert not shape.ragged_count
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_lines_within_a_cell_are_no_cells(piece: int) -> None:
+    shape = scan(Pieces(b'a,b\n"x\n\n01",1\n"y\n,\n 1",2\n', piece), ",", 2, Limits(), cells=True)  # type: ignore[arg-type]
+    assert shape.empty.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_an_empty_cell_between_tabs_begins_with_no_tab(piece: int) -> None:
+    shape = scan(Pieces(b"a\tb\tc\n1\t\t2\n\t3\t\n", piece), "\t", 3, Limits(), cells=True)  # type: ignore[arg-type]
+    assert shape.empty.tolist() == [1, 1, 1]
+    assert shape.odd.tolist() == [False, False, False]
