@@ -61,10 +61,13 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
     Args:
         texts: distinct, stripped, without null and without tokens for missing values.
     """
-    numbered = texts.head(_SAMPLE).str.contains(r"[0-9０-９元]")
+    head = texts.head(_SAMPLE)
+    numbered = head.str.contains(r"[0-9０-９元]")
     if texts.is_empty() or int(numbered.sum()) < _NEARLY_ALL * numbered.len():
         return None, None
-    narrow = texts.str.replace_many(list(_NARROW), list(_NARROW.values()))
+    if texts.len() > _SAMPLE and _has_no_date(head):
+        return None, None
+    narrow = _narrow(texts)
     if not numbered.all():
         return None, _why_none(texts, narrow)
     for read in (_iso, _months, _eras, _english):
@@ -73,6 +76,18 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
             return dates, None
     dates, why = _year_last(narrow)
     return dates, why if why or dates is not None else _why_none(texts, narrow)
+
+
+def _has_no_date(texts: pl.Series) -> bool:
+    """Return whether none of some texts is a date in any notation."""
+    narrow = _narrow(texts)
+    return not any(narrow.str.contains(style).any() for style in (_ISO, _MONTH, _ERA, _LAST)) and all(
+        narrow.str.to_date(format_, strict=False).null_count() == narrow.len() for format_ in _ENGLISH
+    )
+
+
+def _narrow(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_many(list(_NARROW), list(_NARROW.values()))
 
 
 def _why_none(texts: pl.Series, narrow: pl.Series) -> Message | None:

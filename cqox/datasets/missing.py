@@ -36,6 +36,9 @@ WORDS_AMONG_NUMBERS = (
 PLUS_SIGNS = ("+", "＋", "++", "±")
 """Texts next to which a mark is a level."""
 
+_LONGEST = 4 * max(len(word.encode()) for word in (*ALWAYS_MISSING, *MARKS, *WORDS_AMONG_NUMBERS, *PLUS_SIGNS))
+"""Bytes of the longest text that may be a token: in lower case no text is four times as short."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
@@ -60,11 +63,12 @@ def tokens_for(distinct: pl.Series, given: Sequence[str] | None) -> Tokens:
     if given is not None:
         asked = [token.strip() for token in given]
         return Tokens(always=_among(distinct, asked), among_numbers=())
-    folded = distinct.str.to_lowercase()
-    marks = _among(distinct, MARKS) if marks_are_missing(distinct) else ()
+    short = _short(distinct)
+    folded = short.str.to_lowercase()
+    marks = _among(short, MARKS) if marks_are_missing(distinct) else ()
     return Tokens(
-        always=(*distinct.filter(folded.is_in(ALWAYS_MISSING)).to_list(), *marks),
-        among_numbers=tuple(distinct.filter(folded.is_in(WORDS_AMONG_NUMBERS)).to_list()),
+        always=(*short.filter(folded.is_in(ALWAYS_MISSING)).to_list(), *marks),
+        among_numbers=tuple(short.filter(folded.is_in(WORDS_AMONG_NUMBERS)).to_list()),
     )
 
 
@@ -74,10 +78,16 @@ def marks_are_missing(distinct: pl.Series) -> bool:
     Args:
         distinct: stripped texts without null.
     """
-    if distinct.is_in(PLUS_SIGNS).any():
+    short = _short(distinct)
+    if short.is_in(PLUS_SIGNS).any():
         return False
-    marks = _among(distinct, MARKS)
+    marks = _among(short, MARKS)
     return len(marks) != 1 or not _is_one_word(distinct, marks)
+
+
+def _short(distinct: pl.Series) -> pl.Series:
+    """Return the texts that are short enough to be a token."""
+    return distinct.filter(distinct.str.len_bytes() <= _LONGEST)
 
 
 def _is_one_word(distinct: pl.Series, marks: Sequence[str]) -> bool:

@@ -94,12 +94,12 @@ def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
         texts: distinct, stripped, without null and without tokens for missing values.
         decimal: the decimal mark of the file.
     """
-    if texts.is_empty():
+    if texts.is_empty() or (texts.len() > _SAMPLE and _has_no_number(texts.head(_SAMPLE), decimal)):
         return Reading()
     plain = _plain(texts) if decimal == "." or not texts.str.contains(".", literal=True).any() else None
     if plain is not None:
         return plain
-    narrow = texts.str.replace_many(list(_WIDTH), list(_WIDTH.values()))
+    narrow = _narrow(texts)
     parsed, swapped = _parsed(narrow, decimal)
     good = parsed["digits"].is_not_null() | narrow.str.contains(_INFINITE)
     if not good.all():
@@ -117,6 +117,23 @@ def decimal_comma_only(texts: pl.Series) -> bool:
         and not all(_THOUSANDS.fullmatch(text) or text.lstrip("+-").isdecimal() for text in sample)
         and texts.str.contains(f"^(?:{_DECIMAL_COMMA.pattern}|[-+]?\\d+)$").all()
     )
+
+
+def _has_no_number(texts: pl.Series, decimal: str) -> bool:
+    """Return whether none of some texts is a number in any notation."""
+    narrow = _narrow(texts)
+    notations = [narrow, _swapped(narrow)] if decimal == "," else [narrow]
+    return not any(each.str.contains(f"{_PATTERN}|{_INFINITE}").any() for each in notations) and (
+        texts.cast(pl.Float64, strict=False).null_count() == texts.len()
+    )
+
+
+def _narrow(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_many(list(_WIDTH), list(_WIDTH.values()))
+
+
+def _swapped(narrow: pl.Series) -> pl.Series:
+    return narrow.str.replace_many([",", "."], [".", ","])
 
 
 def _plain(texts: pl.Series) -> Reading | None:
@@ -142,19 +159,13 @@ def _plain(texts: pl.Series) -> Reading | None:
 
 def _parsed(narrow: pl.Series, decimal: str) -> tuple[pl.DataFrame, bool]:
     if decimal == ",":
-        swapped = narrow.str.replace_many([",", "."], [".", ","])
-        parsed = _groups(swapped)
+        parsed = _groups(_swapped(narrow))
         if parsed["digits"].null_count() == 0:
             return parsed, True
     return _groups(narrow), False
 
 
 def _groups(narrow: pl.Series) -> pl.DataFrame:
-    head = narrow.head(_SAMPLE).str.contains(_PATTERN)
-    if narrow.len() > _SAMPLE and head.mean() == 0:
-        # Not one of the first hundreds is a number: there is no need to look at the rest.
-        empty = pl.Series([None], dtype=pl.String).new_from_index(0, narrow.len())
-        return pl.DataFrame(dict.fromkeys(re.compile(_PATTERN).groupindex, empty))
     return narrow.str.extract_groups(_PATTERN).struct.unnest()
 
 

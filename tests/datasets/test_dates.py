@@ -1,12 +1,14 @@
 """Texts that are dates, in the orders and the calendars that people use."""
 
 from datetime import date, datetime
+from unittest import mock
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cqox.datasets import dates
 from cqox.datasets.dates import compact_dates, compact_months, first_days, read_dates
 from tests.datasets.conftest import Read
 
@@ -14,39 +16,45 @@ DAY = date(2024, 1, 5)
 
 
 def _read(*texts: str) -> list[object] | None:
-    dates, _ = read_dates(pl.Series(texts, dtype=pl.String))
-    return None if dates is None else dates.values.to_list()
+    found, _ = read_dates(pl.Series(texts, dtype=pl.String))
+    return None if found is None else found.values.to_list()
 
 
-@pytest.mark.parametrize(
-    ("texts", "values"),
-    [
-        (("2024-01-05",), [DAY]),
-        (("2024/1/5", "2024/11/25"), [DAY, date(2024, 11, 25)]),
-        (("2024.1.5", "2024.12.31"), [DAY, date(2024, 12, 31)]),
-        (("2024年1月5日", "２０２４年１２月３１日"), [DAY, date(2024, 12, 31)]),
-        (("2024/1/5(金)", "2024/1/6（土）"), [DAY, date(2024, 1, 6)]),
-        (("令和6年1月5日", "平成元年1月8日", "昭和64年1月7日"), [DAY, date(1989, 1, 8), date(1989, 1, 7)]),
-        (("R6.1.5", "H1/1/8"), [DAY, date(1989, 1, 8)]),
-        (("2024-01", "2024-12"), [date(2024, 1, 1), date(2024, 12, 1)]),
-        (("2024年1月",), [date(2024, 1, 1)]),
-        (("05.01.2024",), [DAY]),
-        (("13/05/2024", "01/05/2024"), [date(2024, 5, 13), date(2024, 5, 1)]),
-        (("05/13/2024", "01/05/2024"), [date(2024, 5, 13), date(2024, 1, 5)]),
-        (("5 Jan 2024",), [DAY]),
-        (("Jan 5, 2024",), [DAY]),
-        (("2024-01-05 00:00:00",), [DAY]),
-        (("2024-01-05 12:30", "2024-01-06"), [datetime(2024, 1, 5, 12, 30), datetime(2024, 1, 6)]),
-        (("2024-01-05T12:30:05.5",), [datetime(2024, 1, 5, 12, 30, 5, 500000)]),
-        (("2024年1月5日 12時30分",), [datetime(2024, 1, 5, 12, 30)]),
-        (
-            ("2024-01-05T12:30:00+09:00", "2024-01-05T12:30:00Z"),
-            [datetime(2024, 1, 5, 3, 30), datetime(2024, 1, 5, 12, 30)],
-        ),
-    ],
+_NOTATIONS: tuple[tuple[tuple[str, ...], list[object]], ...] = (
+    (("2024-01-05",), [DAY]),
+    (("2024/1/5", "2024/11/25"), [DAY, date(2024, 11, 25)]),
+    (("2024.1.5", "2024.12.31"), [DAY, date(2024, 12, 31)]),
+    (("2024年1月5日", "２０２４年１２月３１日"), [DAY, date(2024, 12, 31)]),
+    (("2024/1/5(金)", "2024/1/6（土）"), [DAY, date(2024, 1, 6)]),
+    (("令和6年1月5日", "平成元年1月8日", "昭和64年1月7日"), [DAY, date(1989, 1, 8), date(1989, 1, 7)]),
+    (("R6.1.5", "H1/1/8"), [DAY, date(1989, 1, 8)]),
+    (("2024-01", "2024-12"), [date(2024, 1, 1), date(2024, 12, 1)]),
+    (("2024年1月",), [date(2024, 1, 1)]),
+    (("05.01.2024",), [DAY]),
+    (("13/05/2024", "01/05/2024"), [date(2024, 5, 13), date(2024, 5, 1)]),
+    (("05/13/2024", "01/05/2024"), [date(2024, 5, 13), date(2024, 1, 5)]),
+    (("5 Jan 2024",), [DAY]),
+    (("Jan 5, 2024",), [DAY]),
+    (("2024-01-05 00:00:00",), [DAY]),
+    (("2024-01-05 12:30", "2024-01-06"), [datetime(2024, 1, 5, 12, 30), datetime(2024, 1, 6)]),
+    (("2024-01-05T12:30:05.5",), [datetime(2024, 1, 5, 12, 30, 5, 500000)]),
+    (("2024年1月5日 12時30分",), [datetime(2024, 1, 5, 12, 30)]),
+    (
+        ("2024-01-05T12:30:00+09:00", "2024-01-05T12:30:00Z"),
+        [datetime(2024, 1, 5, 3, 30), datetime(2024, 1, 5, 12, 30)],
+    ),
 )
+
+
+@pytest.mark.parametrize(("texts", "values"), _NOTATIONS)
 def test_dates_of_people_are_dates(texts: tuple[str, ...], values: list[object]) -> None:
     assert _read(*texts) == values
+
+
+@pytest.mark.parametrize(("texts", "values"), _NOTATIONS)
+def test_they_are_so_in_columns_whose_first_texts_alone_tell(texts: tuple[str, ...], values: list[object]) -> None:
+    with mock.patch.object(dates, "_SAMPLE", 1):
+        assert _read(*texts, *texts) == [*values, *values]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +79,8 @@ def test_what_is_not_a_date_in_every_cell_is_no_column_of_dates(texts: tuple[str
 
 
 def test_a_day_and_a_month_that_cannot_be_distinguished_are_left_with_a_reason() -> None:
-    dates, why = read_dates(pl.Series(["01/05/2024", "02/06/2024"]))
-    assert dates is None
+    found, why = read_dates(pl.Series(["01/05/2024", "02/06/2024"]))
+    assert found is None
     assert "year-month-day" in why
 
 

@@ -43,5 +43,13 @@ def test_the_tokens_of_a_client_replace_all_others_and_match_exactly() -> None:
     assert tokens("NA", "-", given=[]) == Tokens(always=(), among_numbers=())
 
 
+def test_a_token_is_found_whatever_its_case_takes_in_bytes_and_whatever_is_beside_it() -> None:
+    kelvin = "un\u212anown"
+    found = tokens("nan", kelvin, "-", *(f"{number} " + "長い語" * 30 for number in range(5)))
+    assert found == Tokens(always=("nan", "-"), among_numbers=(kelvin,))
+    assert tokens("-", "長い語" * 30).always == ()
+    assert tokens("-", "長い語" * 30, "長い文" * 30).always == ("-",)
+
+
 def test_a_column_without_texts_has_no_tokens() -> None:
     assert tokens() == tokens(given=["NA"]) == Tokens(always=(), among_numbers=())

@@ -1,10 +1,13 @@
 """Texts that are numbers, and texts that only look like them."""
 
+from unittest import mock
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cqox.datasets import numbers
 from cqox.datasets.numbers import decimal_comma_only, read_numbers
 
 
@@ -13,31 +16,45 @@ def _read(*texts: str, decimal: str = ".") -> list[float | None] | None:
     return None if reading.numbers is None else reading.numbers.values.to_list()
 
 
-@pytest.mark.parametrize(
-    ("texts", "values"),
-    [
-        (("1", "-2", "+3"), [1, -2, 3]),
-        (("1.5", ".5", "2.", "-0.25"), [1.5, 0.5, 2.0, -0.25]),
-        (("1e5", "2E-3"), [1e5, 2e-3]),
-        (("1,300", "250", "1,234,567.5"), [1300, 250, 1234567.5]),
-        (("１２", "３．５", "－４"), [12, 3.5, -4]),
-        (("１，３００", "２５０"), [1300, 250]),
-        (("300円", "¥1,200", "￥３００", "\\500", "7"), [300, 1200, 300, 500, 7]),
-        (("5%", "12.5％"), [0.05, 0.125]),
-        (("25歳", "30 歳"), [25, 30]),
-        (("2024年", "2025年"), [2024, 2025]),
-        (("(1,200)", "300"), [-1200, 300]),
-        (("▲5", "△1,000", "3"), [-5, -1000, 3]),
-        (("−5", "3"), [-5, 3]),
-        (("3万", "1.1万", "500"), [30000, 11000, 500]),
-        (("1億", "2,500万円"), [1e8, 2.5e7]),
-        (("$1,200.50", "$3"), [1200.5, 3]),
-        (("1 300", "2 000"), [1300, 2000]),
-        (("1\u00a0300", "2"), [1300, 2]),
-    ],
+_NOTATIONS: tuple[tuple[tuple[str, ...], list[float]], ...] = (
+    (("1", "-2", "+3"), [1, -2, 3]),
+    (("1.5", ".5", "2.", "-0.25"), [1.5, 0.5, 2.0, -0.25]),
+    (("1e5", "2E-3"), [1e5, 2e-3]),
+    (("1,300", "250", "1,234,567.5"), [1300, 250, 1234567.5]),
+    (("１２", "３．５", "－４"), [12, 3.5, -4]),
+    (("１，３００", "２５０"), [1300, 250]),
+    (("300円", "¥1,200", "￥３００", "\\500", "7"), [300, 1200, 300, 500, 7]),
+    (("5%", "12.5％"), [0.05, 0.125]),
+    (("25歳", "30 歳"), [25, 30]),
+    (("2024年", "2025年"), [2024, 2025]),
+    (("(1,200)", "300"), [-1200, 300]),
+    (("▲5", "△1,000", "3"), [-5, -1000, 3]),
+    (("−5", "3"), [-5, 3]),
+    (("3万", "1.1万", "500"), [30000, 11000, 500]),
+    (("1億", "2,500万円"), [1e8, 2.5e7]),
+    (("$1,200.50", "$3"), [1200.5, 3]),
+    (("1 300", "2 000"), [1300, 2000]),
+    (("1\u00a0300", "2"), [1300, 2]),
 )
+
+
+@pytest.mark.parametrize(("texts", "values"), _NOTATIONS)
 def test_notations_of_people_are_numbers(texts: tuple[str, ...], values: list[float]) -> None:
     assert _read(*texts) == values
+
+
+@pytest.mark.parametrize(("texts", "values"), _NOTATIONS)
+def test_they_are_so_in_columns_whose_first_texts_alone_tell(texts: tuple[str, ...], values: list[float]) -> None:
+    with mock.patch.object(numbers, "_SAMPLE", 1):
+        assert _read(*texts, *texts) == [*values, *values]
+
+
+def test_a_first_text_in_a_notation_of_its_own_tells_as_well() -> None:
+    with mock.patch.object(numbers, "_SAMPLE", 1):
+        assert _read("∞", "3") == [None, 3]
+        assert _read("1.234,5", "2,0", decimal=",") == [1234.5, 2.0]
+        assert _read("1e3", "2,0", decimal=",") == [1000, 2.0]
+        assert _read("word", "3") is None
 
 
 @pytest.mark.parametrize(
@@ -160,6 +177,10 @@ def test_the_answer_does_not_depend_on_how_far_down_the_odd_cell_stands() -> Non
     for position in (0, 399, 400, 5000):
         texts = [f"{number:,}円" for number in range(6000)]
         texts[position] = "abc"
+        assert _read(*texts) is None
+    for first in (0, 399, 5999):
+        texts = ["abc"] * 6000
+        texts[first] = "1,300"
         assert _read(*texts) is None
     for position in (0, 399, 400, 5000):
         texts = [f"word{number}" for number in range(6000)]
