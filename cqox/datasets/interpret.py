@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import dates_at_midnight, read_dates
@@ -23,6 +24,8 @@ _SPELLINGS = 8
 _LOOKED_AT = 50_000
 """Rows that show whether texts repeat."""
 
+_COUNTED_ROWS = 1 << 16
+
 _REPEATS = 4
 """Rows for each different text from which on a column is understood by its different texts."""
 
@@ -36,6 +39,7 @@ class Interpreted:
         infinite: positions of the cells that said infinity; they are null in `values`.
         is_code: text that is made of digits but is no number.
         notes: what was understood, for people.
+        distinct: number of different texts, where it is known; null is none.
         has_levels: whether `values` are an Enum of the texts that occur, in the order of their code points.
     """
 
@@ -43,6 +47,7 @@ class Interpreted:
     infinite: tuple[int, ...] = ()
     is_code: bool = False
     notes: tuple[Message, ...] = ()
+    distinct: int | None = None
     has_levels: bool = False
 
 
@@ -100,7 +105,7 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
     if repeated is None:
         return _texts(cells, decimal, na_tokens)
     keys, codes = repeated
-    rows = pl.Series(np.bincount(codes.drop_nulls().to_numpy(), minlength=keys.len()))
+    rows = pl.Series(_rows_of_each(codes, keys.len()))
     found = _texts(keys.alias(cells.name), decimal, na_tokens, rows=rows)
     infinite = tuple(codes.is_in(list(found.infinite)).fill_null(value=False).arg_true()) if found.infinite else ()
     if found.values.dtype != pl.String or found.values.null_count() == keys.len():
@@ -108,6 +113,16 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
     levels = pl.Enum(found.values.drop_nulls().unique().sort())
     places = found.values.cast(levels).to_physical()
     return replace(found, values=places.gather(codes).cat.to(levels), has_levels=True)
+
+
+def _rows_of_each(codes: pl.Series, keys: int) -> NDArray[np.int64]:
+    """Return (keys,) how many rows have each code."""
+    counts = np.zeros(keys, dtype=np.int64)
+    # Slices: counting makes a copy of twice the size.
+    rows = max(_COUNTED_ROWS, keys)
+    for start in range(0, codes.len(), rows):
+        counts += np.bincount(codes.slice(start, rows).drop_nulls().to_numpy(), minlength=keys)
+    return counts
 
 
 def _repeated(cells: pl.Series) -> tuple[pl.Series, pl.Series] | None:
@@ -174,11 +189,13 @@ def _texts(
         return Interpreted(values=moments, notes=(*notes, *among, *dates.notes))
     if reading.is_code:
         codes = _without(cells, tokens.among_numbers)
-        return Interpreted(values=codes, is_code=True, notes=(*notes, *among, *_given(reading.note)))
+        return Interpreted(
+            values=codes, is_code=True, notes=(*notes, *among, *_given(reading.note)), distinct=candidates.len()
+        )
     notes += _given(reading.note, why)
     if distinct.len() <= _SPELLINGS and all(text.lower() in ("true", "false") for text in distinct.to_list()):
-        cells = cells.str.to_lowercase()
-    return Interpreted(values=cells, notes=tuple(notes))
+        return Interpreted(values=cells.str.to_lowercase(), notes=tuple(notes))
+    return Interpreted(values=cells, notes=tuple(notes), distinct=distinct.len())
 
 
 def _plain(cells: pl.Series, decimal: str) -> Interpreted | None:

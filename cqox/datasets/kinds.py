@@ -65,7 +65,8 @@ def describe_column(
             notes.append(Message("datasets.note-compact-dates"))
     count = values.len() - values.null_count()
     words = values.dtype.categories if interpreted.has_levels else values  # type: ignore[attr-defined]
-    distinct, low, high = (words.len(), None, None) if interpreted.has_levels else distinct_and_bounds(values)
+    different = words.len() if interpreted.has_levels else interpreted.distinct
+    distinct, low, high = distinct_and_bounds(values) if different is None else (different, None, None)
     kind = (
         _number_kind(header.name, count, distinct, low, high)
         if values.dtype.is_numeric()

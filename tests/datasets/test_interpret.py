@@ -197,6 +197,25 @@ def test_texts_that_repeat_are_understood_as_if_each_cell_were_looked_at(
     assert described(different) == described(lambda cells: None)
 
 
+@settings(max_examples=100, deadline=None)
+@given(cells=st.lists(_CELLS, min_size=1, max_size=6), na_tokens=st.sampled_from([None, ("2.5", "x"), ()]))
+def test_the_different_texts_that_are_known_are_those_that_remain(
+    cells: list[str], na_tokens: tuple[str, ...] | None
+) -> None:
+    interpreted = interpret_module.interpret(pl.Series("v", [cell or None for cell in cells]), na_tokens=na_tokens)
+    assert interpreted.distinct in (None, interpreted.values.drop_nulls().n_unique())
+    codes = interpret_module.interpret(pl.Series("v", ["007", "なし", "010"]))
+    assert (codes.is_code, codes.distinct) == (True, 2)
+
+
+def test_rows_of_each_text_are_counted_in_slices() -> None:
+    cells = pl.Series("v", ["NA", "a", None, "-", "b"] * 7)
+    with mock.patch.object(interpret_module, "_COUNTED_ROWS", 4):
+        notes = " ".join(interpret_module.interpret(cells).notes)
+    assert "'NA' (7)" in notes
+    assert "'-' (7)" in notes
+
+
 @pytest.mark.parametrize("last", ["late", "a", None])
 @pytest.mark.parametrize("late", [10, 100_000, 199_990])
 def test_texts_have_one_form_wherever_the_last_of_them_first_occurs(last: str | None, late: int) -> None:
