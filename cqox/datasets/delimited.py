@@ -6,7 +6,6 @@ first row) is read by the standard library's csv module, slower and literally. R
 
 import csv
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -18,8 +17,8 @@ from cqox.datasets.dialect import Dialect, find_dialect
 from cqox.datasets.header_guess import proposed_header_row, split_lines
 from cqox.datasets.headers import name_columns, title_note
 from cqox.datasets.limits import Limits, exceeded
+from cqox.datasets.parsed_cells import parsed_cells
 from cqox.datasets.raw import Raw
-from cqox.datasets.sampled_types import SAMPLE_ROWS, sampled_types, wrongly_typed
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.temp_files import Scratch, Source
 from cqox.errors import LimitExceeded, UnreadableFile
@@ -29,18 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_delimited"]
 
-type _Types = dict[str, type[pl.DataType]]
-
 _CHUNK_ROWS = 50_000
 _SHOWN = 8
 _MAX_TITLES = 10
 _SPOOLED_BYTES = 1 << 26
 """Size of a text from which on its cells are on disk, and a column at a time is in memory."""
-
-_HELD_BYTES = 1 << 28
-"""Size of the parsed cells up to which they are in memory after all: numbers take less than their texts."""
-
-_NUMBER_BYTES, _TEXT_BYTES = 8, 32
 
 _LEAST_TITLED = 3
 """Columns from which on a first record of one cell is a title, and no header without names."""
@@ -155,61 +147,15 @@ def _quickly(
         raise _ragged(shape.ragged, shape.ragged_count, width, dialect)
     rows = shape.records - 1
     if rows == len(shape.blank):
-        return pl.DataFrame(schema=_schema(width)), ()
+        return pl.DataFrame(schema=dict.fromkeys(_names(width), pl.String)), ()
     try:
-        frame = _parsed(source, dialect, shape, scratch if is_large else None, typed=typed)
+        frame = parsed_cells(source, dialect, shape, scratch if is_large else None, typed=typed)
     except pl.exceptions.PolarsError:
         return _slowly(source, dialect, limits)
     if frame.height != rows:
         # The scan and the parser disagree on where records end; the csv module has the last word.
         return _slowly(source, dialect, limits)
     return _without_blank(frame, shape), _blank_note(len(shape.blank) - _at_the_end(shape))
-
-
-def _parsed(
-    source: Source, dialect: Dialect, shape: Shape, scratch: Scratch | None, *, typed: bool
-) -> pl.DataFrame | SpooledCells:
-    """The records below the header, blank ones included; on disk where there is a scratch that has room for them."""
-    texts: _Types = _schema(len(dialect.header))
-    if scratch is not None:
-        # Without room for it, it is read into memory; what cannot be parsed fails there again.
-        with suppress(pl.exceptions.PolarsError, OSError):
-            sample = _lazy(source, dialect, shape, texts, rows=SAMPLE_ROWS).collect() if typed else None
-            types = texts if sample is None else sampled_types(sample, shape)
-            parsed = _lazy(source, dialect, shape, types)
-            held = parsed.collect() if typed and _bytes_of(types) * shape.records <= _HELD_BYTES else None
-            cells = _spooled(parsed, scratch) if held is None else held
-            wrong = wrongly_typed(cells, types, shape, dialect.header)
-            again = _lazy(source, dialect, shape, texts).select(wrong)
-            if isinstance(cells, pl.DataFrame):
-                return cells.with_columns(again.collect()) if wrong else cells
-            return cells.replaced(_spooled(again, scratch)) if wrong else cells
-    return _lazy(source, dialect, shape, texts).collect()
-
-
-def _lazy(source: Source, dialect: Dialect, shape: Shape, types: _Types, *, rows: int | None = None) -> pl.LazyFrame:
-    return pl.scan_csv(
-        source.path,
-        has_header=False,
-        skip_rows=1,
-        n_rows=rows,
-        schema=types,
-        separator=dialect.delimiter,
-        quote_char='"' if shape.quoted else None,
-        # Without this a cell of two quotes is an empty text, and a cell of nothing is null.
-        null_values=[""] if shape.quoted else None,
-        # What is no number is null, and found by the number of nulls.
-        ignore_errors=any(dtype != pl.String for dtype in types.values()),
-        glob=False,
-    )
-
-
-def _bytes_of(types: _Types) -> int:
-    return sum(_TEXT_BYTES if dtype == pl.String else _NUMBER_BYTES for dtype in types.values())
-
-
-def _spooled(cells: pl.LazyFrame, scratch: Scratch) -> SpooledCells:
-    return SpooledCells.written(cells, f"/dev/fd/{scratch.open().fileno()}")
 
 
 def _without_blank(frame: pl.DataFrame | SpooledCells, shape: Shape) -> pl.DataFrame | SpooledCells:
@@ -320,13 +266,13 @@ def _columns(records: Sequence[Sequence[str]], width: int) -> pl.DataFrame:
     return pl.DataFrame(
         [
             pl.Series(name, [cell or None for cell in cells], dtype=pl.String)
-            for name, cells in zip(_schema(width), columns, strict=True)
+            for name, cells in zip(_names(width), columns, strict=True)
         ]
     )
 
 
-def _schema(width: int) -> _Types:
-    return {f"{position}": pl.String for position in range(width)}
+def _names(width: int) -> list[str]:
+    return [f"{position}" for position in range(width)]
 
 
 def _ragged(ragged: Sequence[Ragged], count: int, width: int, dialect: Dialect) -> _RaggedRows:

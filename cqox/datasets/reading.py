@@ -15,7 +15,7 @@ from cqox.datasets.delimited import read_delimited
 from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
 from cqox.datasets.expansion import expand
 from cqox.datasets.findings import detect
-from cqox.datasets.headers import unnamed_note
+from cqox.datasets.headers import Header, unnamed_note
 from cqox.datasets.interpret import COMMAS_LOOKED_AT, interpret, needs_decimal_comma
 from cqox.datasets.json_rows import looks_like_json, read_json
 from cqox.datasets.kinds import describe_column
@@ -232,8 +232,9 @@ def _typed(
     # The frame of raw cells is let go of column by column, so that it and the typed one never exist whole together.
     del raw
     typed = TypedColumns(files, rows)
-    columns: list[Column] = []
-    for header in headers:
+
+    def described(header: Header) -> Column:
+        # A function, so that no column is held while the next one is read.
         cells = take(header.name)
         if spooled is not None and not spooled.is_checked:
             texts.check(cells)
@@ -244,7 +245,9 @@ def _typed(
             typed.add(series)
         else:
             typed.refer(series, place)
-        columns.append(column)
+        return column
+
+    columns = [described(header) for header in headers]
     description = Description(
         name=name,
         rows=rows,

@@ -28,7 +28,7 @@ class TypedColumns:
         MOST_BYTES: size of the columns that are kept in memory.
     """
 
-    MOST_BYTES: ClassVar[int] = 256 * 2**20
+    MOST_BYTES: ClassVar[int] = 384 * 2**20
 
     def __init__(self, scratch: Scratch, height: int) -> None:
         self._scratch = scratch

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cqox.datasets import Table, csv_scan, delimited, reading
+from cqox.datasets import Table, csv_scan, delimited, parsed_cells, reading
 from cqox.datasets.read_options import ReadOptions
 from cqox.errors import CqoxError
 from tests.datasets.conftest import MESSY_CELLS, Read
@@ -57,7 +57,7 @@ def _quoted(cell: str) -> str:
 def _outcome(read: Read, content: str, *, typed: bool, held: bool = True, **options: object) -> tuple[object, ...]:
     with (
         mock.patch.object(delimited, "_SPOOLED_BYTES", 0 if typed else 1 << 40),
-        mock.patch.object(delimited, "_HELD_BYTES", 1 << 40 if held else 0),
+        mock.patch.object(parsed_cells, "_HELD_BYTES", 1 << 40 if held else 0),
     ):
         try:
             table = read(content, **options)
@@ -73,7 +73,7 @@ def test_a_table_is_the_same_parsed_and_from_text(
     read: Read, file: tuple[str, str], sample: int, block: int, held: bool
 ) -> None:
     content, delimiter = file
-    with mock.patch.object(delimited, "SAMPLE_ROWS", sample), mock.patch.object(csv_scan, "BLOCK_BYTES", 4 * block):
+    with mock.patch.object(parsed_cells, "SAMPLE_ROWS", sample), mock.patch.object(csv_scan, "BLOCK_BYTES", 4 * block):
         parsed = _outcome(read, content, typed=True, held=held, delimiter=delimiter)
     assert parsed == _outcome(read, content, typed=False, delimiter=delimiter)
 
@@ -82,7 +82,7 @@ def test_a_table_is_the_same_parsed_and_from_text(
 @pytest.mark.parametrize("plain", ["7", "7.25"])
 def test_one_odd_cell_in_the_last_row_is_read_as_from_text(read: Read, cell: str, plain: str) -> None:
     content = "番,値,語\n" + "".join(f"{row},{plain},語\n" for row in range(40)) + f"40,{cell},語\n"
-    with mock.patch.object(delimited, "SAMPLE_ROWS", 10):
+    with mock.patch.object(parsed_cells, "SAMPLE_ROWS", 10):
         parsed = _outcome(read, content, typed=True)
     assert parsed == _outcome(read, content, typed=False)
 

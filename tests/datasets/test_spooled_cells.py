@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cqox.analysis.workers.environment import worker_environment
-from cqox.datasets import Table, delimited
+from cqox.datasets import Table, delimited, parsed_cells
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.errors import CqoxError
 from tests.datasets.conftest import Read
@@ -42,7 +42,10 @@ print(answer["rows"])
 
 
 def _outcome(read: Read, content: str, spooled_bytes: int, **options: object) -> tuple[object, ...]:
-    with mock.patch.object(delimited, "_SPOOLED_BYTES", spooled_bytes), mock.patch.object(delimited, "_HELD_BYTES", 0):
+    with (
+        mock.patch.object(delimited, "_SPOOLED_BYTES", spooled_bytes),
+        mock.patch.object(parsed_cells, "_HELD_BYTES", 0),
+    ):
         try:
             table = read(content, **options)
         except CqoxError as error:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from cqox.analysis.work import perform
-from cqox.datasets import Limits, columnar, delimited, open_table, read_table, write_parquet
+from cqox.datasets import Limits, columnar, delimited, open_table, parsed_cells, read_table, write_parquet
 from cqox.datasets.temp_files import Scratch
 from cqox.datasets.typed_columns import TypedColumns
 
@@ -101,7 +101,7 @@ def test_an_upload_is_answered_and_stored_alike_from_disk_and_from_memory(format
         with (
             mock.patch.object(TypedColumns, "MOST_BYTES", most),
             mock.patch.object(delimited, "_SPOOLED_BYTES", most),
-            mock.patch.object(delimited, "_HELD_BYTES", 0),
+            mock.patch.object(parsed_cells, "_HELD_BYTES", 0),
             mock.patch.object(columnar, "_SPOOLED_CELLS", most),
         ):
             answer, _ = perform("ingest", {"path": str(path), "name": "t", "folder": str(folder)}, lambda step: None)
