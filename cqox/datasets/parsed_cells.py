@@ -110,21 +110,27 @@ class _File:
 
     def _bytes(self, sample: pl.DataFrame, types: _Types) -> float:
         """About the size that the records take in memory, from the first ones as texts and the size of the file."""
-        rows = max(sample.height, 1)
-        fixed, long, all_ = 0, 0, 0
+        rows, records = max(sample.height, 1), self._shape.records
+        fixed, long, read = 0, 0, 0.0
         for name, dtype in types.items():
             lengths = sample[name].str.len_bytes()
-            all_ += int(lengths.sum()) + rows
+            length = int(lengths.sum()) / rows
             if dtype == pl.String:
                 fixed += _TEXT_BYTES
                 long += int(lengths.filter(lengths > _WITHIN_BYTES).sum())
             else:
                 fixed += _NUMBER_BYTES
-        records = self._shape.records
+                length = max(length, len(f"{records}")) if _counts_up(sample[name], dtype) else length
+            read += length + 1
         # What the records are longer than the first ones on average may be long texts.
-        longer = max(self._source.size - records * all_ / rows, 0) if pl.String in types.values() else 0
+        longer = max(self._source.size - records * read, 0) if pl.String in types.values() else 0
         # Twice, for long texts are copied when their column is interpreted.
         return records * fixed + 2 * (records * long / rows + longer)
+
+
+def _counts_up(texts: pl.Series, dtype: type[pl.DataType]) -> bool:
+    """Say if whole numbers rise, as ids do, which later take as many digits as the number of the records."""
+    return dtype == pl.Int64 and texts.n_unique() > 1 and texts.cast(pl.Int64, strict=False).is_sorted()
 
 
 def _path(scratch: Scratch) -> str:

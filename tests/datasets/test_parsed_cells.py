@@ -55,6 +55,12 @@ def test_long_texts_behind_the_first_rows_count_too(read: Read) -> None:
     assert _on_disk(read, content, 2 * _PLAIN_BYTES + 2 * 850 * _ROWS) == [["0", "1"]]
 
 
+@pytest.mark.parametrize(("step", "on_disk"), [(1, []), (100, [["0", "1"]])])
+def test_ids_that_count_up_are_no_long_texts(read: Read, step: int, on_disk: list[list[str]]) -> None:
+    content = "number,word\n" + "".join(f"{row // step * step},{row % 7}w\n" for row in range(_ROWS))
+    assert _on_disk(read, content, _PLAIN_BYTES + 100) == on_disk
+
+
 def test_what_turns_out_to_be_text_is_in_memory_if_there_is_room(read: Read) -> None:
     content = _PLAIN + "none of them,w0\n"
     assert _on_disk(read, content, 2 * _PLAIN_BYTES) == []
