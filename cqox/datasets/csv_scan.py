@@ -235,7 +235,7 @@ class _Scanner:
         return fields[empty], fields[odd]
 
     def _looked_at(self, data: _Bytes, first: _Bytes, begin: _Positions) -> tuple[_Flags, _Flags]:
-        """Whether a field ends where it begins, and whether it begins oddly for a number.
+        """Look at where fields begin: the flags of those that end there, and of those odd for a number.
 
         Args:
             data: the block.

@@ -52,7 +52,7 @@ def test_dates_of_people_are_dates(texts: tuple[str, ...], values: list[object])
 
 
 @pytest.mark.parametrize(("texts", "values"), _NOTATIONS)
-def test_they_are_so_in_columns_whose_first_texts_alone_tell(texts: tuple[str, ...], values: list[object]) -> None:
+def test_they_are_so_in_columns_judged_by_their_first_texts_alone(texts: tuple[str, ...], values: list[object]) -> None:
     with mock.patch.object(dates, "_SAMPLE", 1):
         assert _read(*texts, *texts) == [*values, *values]
 

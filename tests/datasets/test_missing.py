@@ -43,7 +43,7 @@ def test_the_tokens_of_a_client_replace_all_others_and_match_exactly() -> None:
     assert tokens("NA", "-", given=[]) == Tokens(always=(), among_numbers=())
 
 
-def test_a_token_is_found_whatever_its_case_takes_in_bytes_and_whatever_is_beside_it() -> None:
+def test_a_token_is_found_whatever_its_case_takes_in_bytes_and_whatever_other_texts_are() -> None:
     kelvin = "un\u212anown"
     found = tokens("nan", kelvin, "-", *(f"{number} " + "長い語" * 30 for number in range(5)))
     assert found == Tokens(always=("nan", "-"), among_numbers=(kelvin,))

@@ -44,12 +44,12 @@ def test_notations_of_people_are_numbers(texts: tuple[str, ...], values: list[fl
 
 
 @pytest.mark.parametrize(("texts", "values"), _NOTATIONS)
-def test_they_are_so_in_columns_whose_first_texts_alone_tell(texts: tuple[str, ...], values: list[float]) -> None:
+def test_they_are_so_in_columns_judged_by_their_first_texts_alone(texts: tuple[str, ...], values: list[float]) -> None:
     with mock.patch.object(numbers, "_SAMPLE", 1):
         assert _read(*texts, *texts) == [*values, *values]
 
 
-def test_a_first_text_in_a_notation_of_its_own_tells_as_well() -> None:
+def test_a_first_text_in_a_notation_of_its_own_is_judged_as_well() -> None:
     with mock.patch.object(numbers, "_SAMPLE", 1):
         assert _read("∞", "3") == [None, 3]
         assert _read("1.234,5", "2,0", decimal=",") == [1234.5, 2.0]
