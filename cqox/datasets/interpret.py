@@ -26,6 +26,13 @@ _LOOKED_AT = 50_000
 
 _COUNTED_ROWS = 1 << 16
 
+_MAY_COMPOSE = (
+    # Latin and Cyrillic letters, punctuation and currencies, Chinese, kana, Hangul syllables, wide and narrow forms.
+    r"[^\x{0}-\x{2ff}\x{400}-\x{482}\x{48a}-\x{52f}\x{2010}-\x{205e}\x{20a0}-\x{20c0}\x{3000}-\x{3029}"
+    r"\x{3041}-\x{3096}\x{309b}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{ac00}-\x{d7a3}\x{ff01}-\x{ffef}]"
+)
+"""A character without which a text is in NFC for sure, which is found sooner than its normal form is made."""
+
 _REPEATS = 4
 """Rows for each different text from which on a column is understood by its different texts."""
 
@@ -226,7 +233,7 @@ def _tidy(cells: pl.Series) -> tuple[pl.Series, list[Message]]:
     stripped = stripped.to_frame("t").select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
     if changed and stripped.null_count() - cells.null_count() < changed:
         notes.append(Message("datasets.note-space-removed"))
-    if stripped.str.len_bytes().sum() != stripped.str.len_chars().sum():
+    if stripped.str.len_bytes().sum() != stripped.str.len_chars().sum() and stripped.str.contains(_MAY_COMPOSE).any():
         composed = stripped.str.normalize("NFC")
         if (composed != stripped).any():
             notes.append(Message("datasets.note-unicode-form"))

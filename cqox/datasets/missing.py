@@ -36,8 +36,8 @@ WORDS_AMONG_NUMBERS = (
 PLUS_SIGNS = ("+", "＋", "++", "±")
 """Texts next to which a mark is a level."""
 
-_LONGEST = 4 * max(len(word.encode()) for word in (*ALWAYS_MISSING, *MARKS, *WORDS_AMONG_NUMBERS, *PLUS_SIGNS))
-"""Bytes of the longest text that may be a token: in lower case no text is four times as short."""
+_LONGEST = max(len(word) for word in (*ALWAYS_MISSING, *MARKS, *WORDS_AMONG_NUMBERS, *PLUS_SIGNS))
+"""Characters of the longest text that may be a token: no text has fewer of them in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +87,12 @@ def marks_are_missing(distinct: pl.Series) -> bool:
 
 def _short(distinct: pl.Series) -> pl.Series:
     """Return the texts that are short enough to be a token."""
-    return distinct.filter(distinct.str.len_bytes() <= _LONGEST)
+    return distinct.filter(distinct.str.len_chars() <= _LONGEST)
 
 
 def _is_one_word(distinct: pl.Series, marks: Sequence[str]) -> bool:
+    if distinct.len() - _short(distinct).len() > 1:
+        return False
     rest = distinct.filter(~distinct.str.to_lowercase().is_in(ALWAYS_MISSING) & ~distinct.is_in(list(marks)))
     return rest.len() == 1 and not rest.str.contains("[0-9０-９]").any()
 

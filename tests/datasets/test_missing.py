@@ -16,6 +16,7 @@ def test_what_programs_write_is_always_missing_in_any_case() -> None:
 def test_a_word_for_missing_is_so_among_numbers_only() -> None:
     found = tokens("なし", "None", "UNKNOWN", "3")
     assert found == Tokens(always=(), among_numbers=("なし", "None", "UNKNOWN"))
+    assert tokens("Not Available", "3").among_numbers == ("Not Available",)
 
 
 @pytest.mark.parametrize(
