@@ -56,7 +56,7 @@ def main() -> None:
     """Print a line for each file, and the memory that a CSV of 1 GB takes."""
     print(f"\nReading a file and storing it: CPU seconds, medians of {_ROUNDS}; {_THREADS} threads on both sides")
     with tempfile.TemporaryDirectory() as folder:
-        for kind, size_mib in (("numbers", 250), ("mixed", 250)):
+        for kind, size_mib in (("numbers", 250), ("mixed", 250), ("texts", 250)):
             path = _csv(Path(folder) / f"{kind}.csv", kind, size_mib * _MIB)
             _compare(f"CSV, {kind}", path, target=2.0)
             parquet = path.with_suffix(".parquet")
@@ -115,13 +115,13 @@ def _csv(path: Path, kind: str, size_bytes: int) -> Path:
     rng, rows = np.random.default_rng(1), 0
     with path.open("wb") as file:
         while file.tell() < size_bytes:
-            frame = _numbers(rng) if kind == "numbers" else _mixed(rng, rows)
+            frame = _TABLES[kind](rng, rows)
             frame.write_csv(file, include_header=not rows)
             rows += _CHUNK
     return path
 
 
-def _numbers(rng: np.random.Generator) -> pl.DataFrame:
+def _numbers(rng: np.random.Generator, _rows: int) -> pl.DataFrame:
     return pl.DataFrame(
         {"treated": rng.integers(0, 2, _CHUNK), **{f"x{place}": rng.normal(size=_CHUNK) for place in range(4)}}
     )
@@ -150,3 +150,18 @@ def _mixed(rng: np.random.Generator, rows: int) -> pl.DataFrame:
 
 def _words(rng: np.random.Generator, words: Sequence[str]) -> pl.Series:
     return pl.Series(words).gather(rng.integers(0, len(words), _CHUNK))
+
+
+def _texts(rng: np.random.Generator, rows: int) -> pl.DataFrame:
+    """Numbers next to remarks that are long, and different in every row."""
+    orders = pl.Series(np.arange(rows, rows + _CHUNK))
+    return pl.DataFrame(
+        {"treated": rng.integers(0, 2, _CHUNK), "score": rng.normal(size=_CHUNK), "order": orders}
+    ).with_columns(
+        pl.format("注文番号 {} の お客様からの ご意見 (担当 {})", "order", pl.col("order") * 7919 % 1000003).alias(
+            "remark"
+        )
+    )
+
+
+_TABLES = {"numbers": _numbers, "mixed": _mixed, "texts": _texts}
