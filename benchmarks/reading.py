@@ -56,15 +56,15 @@ def main() -> None:
     """Print a line for each file, and the memory that a CSV of 1 GB takes."""
     print(f"\nReading a file and storing it: CPU seconds, medians of {_ROUNDS}; {_THREADS} threads on both sides")
     with tempfile.TemporaryDirectory() as folder:
-        for kind, size_mib in (("numbers", 250), ("mixed", 250), ("texts", 250)):
-            path = _csv(Path(folder) / f"{kind}.csv", kind, size_mib * _MIB)
+        for kind in _TABLES:
+            path = _csv(Path(folder) / f"{kind}.csv", kind, 250 * _MIB)
             _compare(f"CSV, {kind}", path, target=2.0)
             parquet = path.with_suffix(".parquet")
             pl.scan_csv(path, try_parse_dates=True).sink_parquet(parquet)
             path.unlink()
             _compare(f"Parquet, {kind}", parquet, target=1.5)
             parquet.unlink()
-        for kind in ("numbers", "mixed"):
+        for kind in _TABLES:
             path = _csv(Path(folder) / "large.csv", kind, 1000 * 1000 * 1000)
             cpu, peak = _run(_OURS, path)
             size = path.stat().st_size / 1e9
