@@ -85,8 +85,8 @@ class _ParquetCells(SpooledCells):
     def __getitem__(self, name: str) -> pl.Series:
         return _inside(self.decoded(name))
 
-    def unchanged(self, name: str, cells: pl.Series, typed: pl.Series) -> None:
-        """Say that no column may be left where it is: decoding it again takes longer than a copy."""
+    def place(self, name: str) -> None:
+        """Say that no column can stay where it is: decoding it again takes longer than a copy."""
 
     def _slice(self, start: int, rows: int) -> pl.DataFrame:
         def read() -> pl.DataFrame:

@@ -13,7 +13,8 @@ import polars as pl
 from cqox.contract.messages import Message
 
 __all__ = [
-    "Dates", "compact_dates", "compact_months", "dates_at_midnight", "first_days", "read_dates", "within_calendar",
+    "Dates", "compact_dates", "compact_months", "dates_at_midnight", "first_days", "may_be_dates", "read_dates",
+    "within_calendar",
 ]  # fmt: skip
 
 _SAMPLE = 200
@@ -65,7 +66,7 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
     numbered = head.str.contains(r"[0-9０-９元]")
     if texts.is_empty() or int(numbered.sum()) < _NEARLY_ALL * numbered.len():
         return None, None
-    if texts.len() > _SAMPLE and _has_no_date(head):
+    if texts.len() > _SAMPLE and not may_be_dates(head).any():
         return None, None
     narrow = _narrow(texts)
     if not numbered.all():
@@ -78,12 +79,15 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
     return dates, why if why or dates is not None else _why_none(texts, narrow)
 
 
-def _has_no_date(texts: pl.Series) -> bool:
-    """Return whether none of some texts is a date in any notation."""
+def may_be_dates(texts: pl.Series) -> pl.Series:
+    """Return whether each text is a date in any notation; a column with a text that is none is no column of dates.
+
+    Args:
+        texts: stripped, without null.
+    """
     narrow = _narrow(texts)
-    return not any(narrow.str.contains(style).any() for style in (_ISO, _MONTH, _ERA, _LAST)) and all(
-        narrow.str.to_date(format_, strict=False).null_count() == narrow.len() for format_ in _ENGLISH
-    )
+    styles = [narrow.str.contains(style) for style in (_ISO, _MONTH, _ERA, _LAST)]
+    return reduce(or_, [*styles, *(narrow.str.to_date(format_, strict=False).is_not_null() for format_ in _ENGLISH)])
 
 
 def _narrow(texts: pl.Series) -> pl.Series:

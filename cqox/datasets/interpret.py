@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import dates_at_midnight, read_dates
-from cqox.datasets.missing import tokens_for
+from cqox.datasets.missing import missing_note, tokens_for, without
 from cqox.datasets.numbers import Numbers, decimal_comma_only, read_numbers
+from cqox.datasets.tidy import notes_on_tidying, tidy
 
 __all__ = ["COMMAS_LOOKED_AT", "Interpreted", "interpret", "needs_decimal_comma"]
 
@@ -25,13 +26,6 @@ _LOOKED_AT = 50_000
 """Rows that show whether texts repeat."""
 
 _COUNTED_ROWS = 1 << 16
-
-_MAY_COMPOSE = (
-    # Latin and Cyrillic letters, punctuation and currencies, Chinese, kana, Hangul syllables, wide and narrow forms.
-    r"[^\x{0}-\x{2ff}\x{400}-\x{482}\x{48a}-\x{52f}\x{2010}-\x{205e}\x{20a0}-\x{20c0}\x{3000}-\x{3029}"
-    r"\x{3041}-\x{3096}\x{309b}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{ac00}-\x{d7a3}\x{ff01}-\x{ffef}]"
-)
-"""A character without which a text is in NFC for sure, which is found sooner than its normal form is made."""
 
 _REPEATS = 4
 """Rows for each different text from which on a column is understood by its different texts."""
@@ -174,14 +168,16 @@ def _texts(
         plain = _plain(cells, decimal)
         if plain is not None:
             return plain
-    cells, notes = _tidy(cells)
+    tidied = tidy(cells)
+    cells = tidied.texts.alias(cells.name)
+    notes = notes_on_tidying(spaced=tidied.spaced, emptied=tidied.emptied, is_composed=tidied.is_composed)
     distinct = cells.drop_nulls().unique(maintain_order=True)
     if distinct.is_empty():
         return Interpreted(values=cells, notes=(*notes, Message("datasets.note-all-empty")))
     tokens = tokens_for(distinct, na_tokens)
     if tokens.always:
         notes.append(_missing_note(cells, tokens.always, rows))
-        cells = _without(cells, tokens.always)
+        cells = without(cells, tokens.always)
         distinct = distinct.filter(~distinct.is_in(list(tokens.always)))
     if distinct.is_empty():
         return Interpreted(values=cells, notes=(*notes, Message("datasets.note-all-missing")))
@@ -195,7 +191,7 @@ def _texts(
         moments = cells.replace_strict(candidates, dates.values, default=None, return_dtype=dates.values.dtype)
         return Interpreted(values=moments, notes=(*notes, *among, *dates.notes))
     if reading.is_code:
-        codes = _without(cells, tokens.among_numbers)
+        codes = without(cells, tokens.among_numbers)
         return Interpreted(
             values=codes, is_code=True, notes=(*notes, *among, *_given(reading.note)), distinct=candidates.len()
         )
@@ -223,22 +219,6 @@ def _plain(cells: pl.Series, decimal: str) -> Interpreted | None:
     if cells.str.contains(r"^[-+]?(?:0\d+|\d{16,})$").any():
         return None
     return Interpreted(values=_whole_if_exact(real))
-
-
-def _tidy(cells: pl.Series) -> tuple[pl.Series, list[Message]]:
-    """Texts without space around them, in NFC, with empty ones as null."""
-    notes = []
-    stripped = cells.str.strip_chars()
-    changed = (stripped != cells).sum()
-    stripped = stripped.to_frame("t").select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
-    if changed and stripped.null_count() - cells.null_count() < changed:
-        notes.append(Message("datasets.note-space-removed"))
-    if stripped.str.len_bytes().sum() != stripped.str.len_chars().sum() and stripped.str.contains(_MAY_COMPOSE).any():
-        composed = stripped.str.normalize("NFC")
-        if (composed != stripped).any():
-            notes.append(Message("datasets.note-unicode-form"))
-            stripped = composed
-    return stripped.alias(cells.name), notes
 
 
 def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[Message]) -> Interpreted:
@@ -305,13 +285,6 @@ def _whole_if_exact(real: pl.Series) -> pl.Series:
     return real.cast(pl.Int64)
 
 
-def _without(cells: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
-    if not tokens:
-        return cells
-    frame = cells.to_frame("t").select(pl.when(~pl.col("t").is_in(list(tokens))).then(pl.col("t")))
-    return frame.to_series().alias(cells.name)
-
-
 def _without_numbers(cells: pl.Series, na_tokens: Sequence[str] | None) -> tuple[pl.Series, list[Message]]:
     """Numbers of a format that has them as such, without those that the client's texts for missing values spell."""
     if not na_tokens:
@@ -332,16 +305,8 @@ def _given(*notes: Message | None) -> list[Message]:
 
 
 def _missing_note(cells: pl.Series, tokens: tuple[str, ...], rows: pl.Series | None) -> Message:
-    shown = [
-        Message("datasets.token-count", count=_rows_with(cells, token, rows), token=token)
-        for token in sorted(tokens)[:_SHOWN]
-    ]
-    more = len(tokens) - _SHOWN
-    if more > 0:
-        return Message("datasets.note-read-as-missing-and-more", more=more, tokens=shown)
-    return Message("datasets.note-read-as-missing", tokens=shown)
+    def rows_with(token: str) -> int:
+        found = cells == token
+        return int(found.sum() if rows is None else rows.filter(found).sum())
 
-
-def _rows_with(cells: pl.Series, token: str, rows: pl.Series | None) -> int:
-    found = cells == token
-    return int(found.sum() if rows is None else rows.filter(found).sum())
+    return missing_note(tokens, rows_with)

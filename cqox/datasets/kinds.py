@@ -14,10 +14,11 @@ from cqox.datasets.distinct import distinct_and_bounds
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted, interpret
 from cqox.datasets.limits import Limits
+from cqox.datasets.long_texts import LongTexts
 from cqox.datasets.sentinels import sentinel_note
 from cqox.datasets.table import Column, Dtype, Kind
 
-__all__ = ["describe_column", "names_an_id", "redescribed"]
+__all__ = ["describe_column", "describe_long_texts", "names_an_id", "redescribed"]
 
 _ID_NAME = re.compile(
     r"(?:^|[\s_.\-/])(?:id|ids|uuid|guid|key|code|no|number|seq|seqn|idx|rownames?|rowid)\.?$"
@@ -105,6 +106,29 @@ def describe_column(
     )
 
 
+def describe_long_texts(header: Header, texts: LongTexts, limits: Limits) -> Column | None:
+    """Return what is known of a column of long texts; None for a category, whose levels have to be sorted.
+
+    Args:
+        header: its names.
+        texts: the column.
+        limits: `max_levels` bounds the levels of a category.
+    """
+    kind = _kind_of_texts(header.name, texts.count, texts.distinct, texts.longest, limits, texts.first)
+    if kind not in ("id", "text"):
+        return None
+    return Column(
+        name=header.name,
+        original_name=header.original,
+        kind=kind,
+        dtype="string",
+        count=texts.count,
+        missing=texts.missing,
+        distinct=texts.distinct,
+        notes=texts.notes,
+    )
+
+
 def redescribed(values: pl.Series, column: Column, *, again: bool = False) -> tuple[pl.Series, Column]:
     """Return a column whose cells have changed since it was described, and its new description.
 
@@ -126,20 +150,22 @@ def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limit
     if is_code:
         # A treatment coded 01 and 02 has two levels like any other; two stores of a short list are still ids.
         return "binary" if distinct == 2 and count > 2 and not names_an_id(name) else "id"
-    if distinct == 2:
-        return "binary"
     if count == 0:
         return "text"
-    length = values.str.len_chars().max()
-    short = isinstance(length, int) and length <= _MAX_LEVEL_CHARACTERS
-    if names_an_id(name) and short:
+    return _kind_of_texts(name, count, distinct, values.str.len_chars().max(), limits, values.drop_nulls().head(1000))
+
+
+def _kind_of_texts(name: str, count: int, distinct: int, longest: object, limits: Limits, first: pl.Series) -> Kind:
+    if distinct == 2:
+        return "binary"
+    if not isinstance(longest, int) or longest > _MAX_LEVEL_CHARACTERS:
+        return "text"
+    if names_an_id(name):
         return "id"
-    if short and (distinct == 1 or (distinct < count and distinct <= limits.max_levels)):
+    if distinct == 1 or (distinct < count and distinct <= limits.max_levels) or count >= _MIN_REPEATS * distinct:
         return "category"
-    if short and count >= _MIN_REPEATS * distinct:
-        return "category"
-    spaced = values.drop_nulls().head(1000).str.contains(r"\s").mean()
-    return "id" if short and distinct == count and isinstance(spaced, float) and spaced < 0.5 else "text"
+    spaced = first.str.contains(r"\s").mean()
+    return "id" if distinct == count and isinstance(spaced, float) and spaced < 0.5 else "text"
 
 
 def _number_kind(name: str, count: int, distinct: int, low: object, high: object) -> Kind:

@@ -8,12 +8,17 @@ Three tiers, because the same word is missing in one column and a level in anoth
   are levels, as なし is in a column with あり.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["ALWAYS_MISSING", "MARKS", "PLUS_SIGNS", "WORDS_AMONG_NUMBERS", "Tokens", "marks_are_missing", "tokens_for"]
+from cqox.contract.messages import Message
+
+__all__ = [
+    "ALWAYS_MISSING", "LONGEST_TOKEN", "MARKS", "PLUS_SIGNS", "WORDS_AMONG_NUMBERS", "Tokens", "deciding_texts",
+    "marks_are_missing", "missing_note", "tokens_for", "without",
+]  # fmt: skip
 
 ALWAYS_MISSING = (
     "na", "n/a", "n.a.", "<na>", "nan", "null", "#n/a", "#na", "#null!", "#div/0!", "#value!", "#ref!", "#name?",
@@ -36,8 +41,10 @@ WORDS_AMONG_NUMBERS = (
 PLUS_SIGNS = ("+", "＋", "++", "±")
 """Texts next to which a mark is a level."""
 
-_LONGEST = max(len(word) for word in (*ALWAYS_MISSING, *MARKS, *WORDS_AMONG_NUMBERS, *PLUS_SIGNS))
+LONGEST_TOKEN = max(len(word) for word in (*ALWAYS_MISSING, *MARKS, *WORDS_AMONG_NUMBERS, *PLUS_SIGNS))
 """Characters of the longest text that may be a token: no text has fewer of them in lower case."""
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,20 @@ def tokens_for(distinct: pl.Series, given: Sequence[str] | None) -> Tokens:
     )
 
 
+def deciding_texts(texts: pl.Series, given: Sequence[str] | None) -> pl.Series:
+    """Return those texts that `tokens_for` gives back, or that decide what it gives back for longer ones.
+
+    Args:
+        texts: stripped texts.
+        given: the client's tokens.
+    """
+    if given is not None:
+        return texts.filter(texts.is_in([token.strip() for token in given]))
+    short = _short(texts)
+    words = short.str.to_lowercase().is_in([*ALWAYS_MISSING, *WORDS_AMONG_NUMBERS])
+    return short.filter(words | short.is_in([*MARKS, *PLUS_SIGNS]))
+
+
 def marks_are_missing(distinct: pl.Series) -> bool:
     """Return whether a lone mark in a column is missing there; it is a level next to a plus sign or to one word.
 
@@ -85,9 +106,31 @@ def marks_are_missing(distinct: pl.Series) -> bool:
     return len(marks) != 1 or not _is_one_word(distinct, marks)
 
 
+def without(texts: pl.Series, tokens: Sequence[str]) -> pl.Series:
+    """Return texts with null in place of some tokens."""
+    if not tokens:
+        return texts
+    frame = texts.to_frame("t").select(pl.when(~pl.col("t").is_in(list(tokens))).then(pl.col("t")))
+    return frame.to_series().alias(texts.name)
+
+
+def missing_note(tokens: Sequence[str], rows_with: Callable[[str], int]) -> Message:
+    """Return the note that tokens were read as missing values.
+
+    Args:
+        tokens: the tokens, at least one.
+        rows_with: returns how many rows have a token.
+    """
+    shown = [Message("datasets.token-count", count=rows_with(token), token=token) for token in sorted(tokens)[:_SHOWN]]
+    more = len(tokens) - _SHOWN
+    if more > 0:
+        return Message("datasets.note-read-as-missing-and-more", more=more, tokens=shown)
+    return Message("datasets.note-read-as-missing", tokens=shown)
+
+
 def _short(distinct: pl.Series) -> pl.Series:
     """Return the texts that are short enough to be a token."""
-    return distinct.filter(distinct.str.len_chars() <= _LONGEST)
+    return distinct.filter(distinct.str.len_chars() <= LONGEST_TOKEN)
 
 
 def _is_one_word(distinct: pl.Series, marks: Sequence[str]) -> bool:

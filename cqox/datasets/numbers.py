@@ -11,7 +11,7 @@ import polars as pl
 
 from cqox.contract.messages import Message
 
-__all__ = ["Numbers", "Reading", "decimal_comma_only", "read_numbers"]
+__all__ = ["Numbers", "Reading", "decimal_comma_only", "may_be_numbers", "read_numbers"]
 
 _MAX_EXACT = 2**53
 _LEADING_ZEROS_NOTE = Message("datasets.note-leading-zeros")
@@ -94,7 +94,7 @@ def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
         texts: distinct, stripped, without null and without tokens for missing values.
         decimal: the decimal mark of the file.
     """
-    if texts.is_empty() or (texts.len() > _SAMPLE and _has_no_number(texts.head(_SAMPLE), decimal)):
+    if texts.is_empty() or (texts.len() > _SAMPLE and not may_be_numbers(texts.head(_SAMPLE), decimal).any()):
         return Reading()
     plain = _plain(texts) if decimal == "." or not texts.str.contains(".", literal=True).any() else None
     if plain is not None:
@@ -119,13 +119,16 @@ def decimal_comma_only(texts: pl.Series) -> bool:
     )
 
 
-def _has_no_number(texts: pl.Series, decimal: str) -> bool:
-    """Return whether none of some texts is a number in any notation."""
+def may_be_numbers(texts: pl.Series, decimal: str) -> pl.Series:
+    """Return whether each text is a number in any notation; a column with a text that is none is no column of numbers.
+
+    Args:
+        texts: stripped, without null.
+        decimal: the decimal mark of the file.
+    """
     narrow = _narrow(texts)
-    notations = [narrow, _swapped(narrow)] if decimal == "," else [narrow]
-    return not any(each.str.contains(f"{_PATTERN}|{_INFINITE}").any() for each in notations) and (
-        texts.cast(pl.Float64, strict=False).null_count() == texts.len()
-    )
+    found = texts.cast(pl.Float64, strict=False).is_not_null() | narrow.str.contains(f"{_PATTERN}|{_INFINITE}")
+    return found | _swapped(narrow).str.contains(f"{_PATTERN}|{_INFINITE}") if decimal == "," else found
 
 
 def _narrow(texts: pl.Series) -> pl.Series:

@@ -1,7 +1,7 @@
 """From a file of unknown make to a typed table, or to an error that says what to change."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -15,10 +15,9 @@ from cqox.datasets.delimited import read_delimited
 from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
 from cqox.datasets.expansion import expand
 from cqox.datasets.findings import detect
-from cqox.datasets.headers import Header, unnamed_note
-from cqox.datasets.interpret import COMMAS_LOOKED_AT, interpret, needs_decimal_comma
+from cqox.datasets.headers import unnamed_note
+from cqox.datasets.interpret import COMMAS_LOOKED_AT, needs_decimal_comma
 from cqox.datasets.json_rows import looks_like_json, read_json
-from cqox.datasets.kinds import describe_column
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
 from cqox.datasets.read_options import ReadOptions
@@ -26,9 +25,10 @@ from cqox.datasets.reshaping import reshaped, with_header_rows
 from cqox.datasets.signatures import container
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.spreadsheet import read_spreadsheet
-from cqox.datasets.table import Column, Description, Table
+from cqox.datasets.table import Description, Table
 from cqox.datasets.temp_files import Scratch, Source
 from cqox.datasets.typed_columns import OpenTable, TypedColumns
+from cqox.datasets.typed_reading import ColumnReader, TextSizes
 from cqox.errors import InvalidRequest, LimitExceeded, NotFound, UnreadableFile, UnusableData
 
 __all__ = ["SEPARATOR_LINE", "open_table", "read_table"]
@@ -218,36 +218,20 @@ def _typed(
         raise UnusableData(
             Message("datasets.header-without-rows", columns=names) if names else Message("datasets.no-columns-no-rows")
         )
-    texts = _TextSizes(limits)
+    sizes = TextSizes(limits)
     if raw.spooled is None:
         for series in raw.frame:
-            texts.check(series)
+            sizes.check(series)
     decimal = options.decimal or _decimal(raw)
     if parsed and decimal == "," and encoding is not None and set(raw.frame.dtypes) != {pl.String}:
         # A column whose first rows are empty: the points of the numbers that were parsed mean thousands.
         raw, encoding = _shaped(source, files, limits, options, typed=False)
-    spooled, take = raw.spooled, _in_memory(raw) if raw.spooled is None else raw.spooled.__getitem__
-    headers, rows, format_, first_row = raw.headers, raw.height, raw.format, raw.first_row
-    notes, proposed = raw.notes, None if options.header_rows else raw.proposed_header_row
-    # The frame of raw cells is let go of column by column, so that it and the typed one never exist whole together.
-    del raw
+    headers, rows, format_, notes = raw.headers, raw.height, raw.format, raw.notes
+    proposed = None if options.header_rows else raw.proposed_header_row
     typed = TypedColumns(files, rows)
-
-    def described(header: Header) -> Column:
-        # A function, so that no column is held while the next one is read.
-        cells = take(header.name)
-        if spooled is not None and not spooled.is_checked:
-            texts.check(cells)
-        interpreted = interpret(cells, decimal=decimal, na_tokens=options.na)
-        series, column = describe_column(header, interpreted, limits, first_row=first_row)
-        place = None if spooled is None else spooled.unchanged(header.name, cells, series)
-        if place is None:
-            typed.add(series)
-        else:
-            typed.refer(series, place)
-        return column
-
-    columns = [described(header) for header in headers]
+    reader = ColumnReader(raw, typed, limits, decimal=decimal, na_tokens=options.na, sizes=sizes)
+    del raw
+    columns = [reader.read(header) for header in headers]
     description = Description(
         name=name,
         rows=rows,
@@ -259,33 +243,6 @@ def _typed(
         findings=detect(typed, columns, proposed_header_row=proposed),
     )
     return OpenTable(cells=typed, description=description)
-
-
-class _TextSizes:
-    """Refuses texts that only a dictionary makes small: their sizes are known without expanding them."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._total = 0
-
-    def check(self, series: pl.Series) -> None:
-        """Add a column; raise LimitExceeded if a cell of it is too long, or all columns so far are."""
-        if series.dtype != pl.String:
-            return
-        sizes = series.str.len_bytes()
-        longest, most = sizes.max(), self._limits.max_field_bytes
-        if isinstance(longest, int) and longest > most:
-            raise LimitExceeded(Message("datasets.cell-too-large", column=series.name, most=most, size=longest))
-        self._total += int(sizes.sum() or 0)
-        if self._total > self._limits.max_expanded_bytes:
-            raise LimitExceeded(
-                Message("datasets.texts-too-large", most=self._limits.max_expanded_bytes, size=self._total)
-            )
-
-
-def _in_memory(raw: Raw) -> Callable[[str], pl.Series]:
-    """Return a function that gives a column of cells and lets go of it."""
-    return dict(zip((header.name for header in raw.headers), raw.frame.get_columns(), strict=True)).pop
 
 
 def _decimal(raw: Raw) -> str:

@@ -10,6 +10,8 @@ from typing import Self
 
 import polars as pl
 
+from cqox.datasets.slices import read_in_slices
+
 __all__ = ["SpooledCells"]
 
 
@@ -52,6 +54,14 @@ class SpooledCells:
         cells = pl.read_ipc(path, columns=[place]).to_series().alias(name)
         return cells if self.kept is None else cells.filter(self.kept)
 
+    def slices(self, name: str) -> Iterator[pl.Series]:
+        """Yield all rows of a column in slices, some of which may be empty."""
+        column = replace(self, places={name: self.places[name]}, kept=None)
+        start = 0
+        for part in read_in_slices(lambda start, rows: column._slice(start, rows).to_series(), self.rows):
+            yield part if self.kept is None else part.filter(self.kept.slice(start, part.len()))
+            start += part.len()
+
     def __iter__(self) -> Iterator[pl.Series]:
         """Yield all columns, one after the other."""
         return (self[name] for name in self.places)
@@ -77,10 +87,9 @@ class SpooledCells:
         rows = replace(self, kept=None)._slice(last, 1)
         return all(column[0] is None for column in rows)
 
-    def unchanged(self, name: str, cells: pl.Series, typed: pl.Series) -> tuple[str, int] | None:
-        """Return where a column of numbers is, if its interpretation is what is there already."""
-        same = cells.dtype == typed.dtype and cells.dtype in (pl.Int64, pl.Float64) and self.kept is None
-        return self.places[name] if same else None
+    def place(self, name: str) -> tuple[str, int] | None:
+        """Return where all rows of a column can stay, with the path of the Arrow file; None if they cannot."""
+        return self.places[name] if self.kept is None else None
 
     def named(self, names: Sequence[str]) -> Self:
         """Return the table under other names, in the same order."""

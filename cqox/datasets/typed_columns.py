@@ -1,6 +1,6 @@
 """The columns of a table that is being read: in memory as long as they are small, and on disk from there on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,14 @@ from typing import ClassVar, overload
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from cqox.datasets.slices import Slices, slices_of
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.table import Description
 from cqox.datasets.temp_files import Scratch
 
-__all__ = ["Cells", "OpenTable", "TypedColumns"]
+__all__ = [
+    "Cells", "OpenTable", "TypedColumns", "comparable_rows", "different_rows", "rows_of_column", "slices_of_column",
+]  # fmt: skip
 
 type Cells = pl.DataFrame | TypedColumns
 """The typed columns of a table, in memory or partly on disk."""
@@ -29,6 +32,7 @@ class TypedColumns:
     """
 
     MOST_BYTES: ClassVar[int] = 384 * 2**20
+    _MOST_TOGETHER: ClassVar[int] = 128 * 2**20
 
     def __init__(self, scratch: Scratch, height: int) -> None:
         self._scratch = scratch
@@ -59,15 +63,44 @@ class TypedColumns:
             self._places |= {name: (path, place) for place, name in enumerate(self._kept)}
             self._kept, self._bytes, self._has_room = {}, 0, True
 
-    def refer(self, column: pl.Series, place: tuple[str, int]) -> None:
+    def add_in_slices(self, name: str, values: Slices, size: int) -> None:
+        """Take a column of texts as the last one, which goes to the disk if it is large and there is room.
+
+        Args:
+            name: of the column.
+            values: its rows.
+            size: bytes of its texts.
+        """
+        if size <= self._MOST_TOGETHER:
+            self.add(pl.concat(list(values())).alias(name))
+            return
+
+        def batches(
+            columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
+        ) -> Iterator[pl.DataFrame]:
+            return (part.alias(name).to_frame() for part in values())
+
+        with suppress(pl.exceptions.PolarsError, OSError):
+            path = f"/dev/fd/{self._scratch.open().fileno()}"
+            register_io_source(batches, schema={name: pl.String}).sink_ipc(path)
+            self.refer(name, pl.String(), (path, 0))
+            return
+        self.add(pl.concat(list(values())).alias(name))
+
+    def refer(self, name: str, dtype: pl.DataType, place: tuple[str, int]) -> None:
         """Take a column that is in an Arrow file already, with the path of the file and its place there."""
-        self._schema[column.name] = column.dtype
-        self._places[column.name] = place
+        self._schema[name] = dtype
+        self._places[name] = place
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
         return list(self._schema)
+
+    @property
+    def schema(self) -> Mapping[str, pl.DataType]:
+        """Types of the columns."""
+        return self._schema
 
     @property
     def width(self) -> int:
@@ -79,12 +112,29 @@ class TypedColumns:
     @overload
     def __getitem__(self, key: pl.Series) -> pl.DataFrame: ...
     def __getitem__(self, key: str | pl.Series) -> pl.Series | pl.DataFrame:
-        """All rows of a column, or the rows of some positions."""
+        """All rows of a column, or the rows of some positions, which rise."""
         if isinstance(key, pl.Series):
-            return pl.DataFrame([self[name].gather(key) for name in self._schema])
-        if key in self._kept:
-            return self._kept[key]
-        return SpooledCells(places={key: self._places[key]}, rows=self.height)[key]
+            return pl.DataFrame([self.gather(name, key) for name in self._schema])
+        return self._kept[key] if key in self._kept else self._spooled(key)[key]
+
+    def slices(self, name: str) -> Iterator[pl.Series]:
+        """Yield all rows of a column in slices."""
+        return slices_of(self._kept[name]) if name in self._kept else self._spooled(name).slices(name)
+
+    def gather(self, name: str, positions: pl.Series) -> pl.Series:
+        """The rows of a column at some positions, which rise."""
+        if name in self._kept:
+            return self._kept[name].gather(positions)
+        found, start = [], 0
+        for part in self.slices(name):
+            first, end = (int(positions.search_sorted(row)) for row in (start, start + part.len()))
+            # Other than what `filter` returns, this shares no memory with the slice.
+            found.append(part.gather(positions.slice(first, end - first) - start))
+            start += part.len()
+        return pl.concat(found)
+
+    def _spooled(self, name: str) -> SpooledCells:
+        return SpooledCells(places={name: self._places[name]}, rows=self.height)
 
     def get_column(self, name: str) -> pl.Series:
         """All rows of a column."""
@@ -101,7 +151,7 @@ class TypedColumns:
 
     def filter(self, kept: pl.Series) -> pl.DataFrame:
         """The rows that are marked, in memory."""
-        return pl.DataFrame([self[name].filter(kept) for name in self._schema])
+        return self[kept.arg_true()]
 
     def select(self, names: Sequence[str]) -> pl.DataFrame:
         """Some columns, in memory."""
@@ -144,6 +194,31 @@ class TypedColumns:
             columns = pl.scan_ipc(path).select(pl.nth(self._places[name][1]).alias(name) for name in names)
             found |= {column.name: column for column in columns.slice(start, rows).collect()}
         return pl.DataFrame([found[name] for name in self._schema])
+
+
+def slices_of_column(cells: Cells, name: str) -> Iterator[pl.Series]:
+    """Yield all rows of a column of a table in slices."""
+    return slices_of(cells[name]) if isinstance(cells, pl.DataFrame) else cells.slices(name)
+
+
+def rows_of_column(cells: Cells, name: str, positions: pl.Series) -> pl.Series:
+    """Return the rows of a column of a table at some positions, which rise."""
+    return cells[name].gather(positions) if isinstance(cells, pl.DataFrame) else cells.gather(name, positions)
+
+
+def comparable_rows(cells: Cells, name: str) -> pl.Series:
+    """Return a column of a table with a 64-bit hash in place of each text, that of null included."""
+    if cells.schema[name] != pl.String:
+        return cells[name]
+    return pl.concat(part.hash(seed=1) for part in slices_of_column(cells, name)).alias(name)
+
+
+def different_rows(cells: Cells, name: str) -> pl.Series:
+    """Return the different values of a column of a table in the order of their first rows, without null."""
+    found = pl.Series(name, [], dtype=cells.schema[name])
+    for part in slices_of_column(cells, name):
+        found = pl.concat([found, part.drop_nulls().unique(maintain_order=True)]).unique(maintain_order=True)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Missing values, infinities, codes and words: what a whole column is taken to mean."""
 
 import io
-import sys
 import unicodedata
 from collections.abc import Callable
 from unittest import mock
@@ -135,30 +134,6 @@ def test_words_of_any_script_are_composed(read: Read, word: str) -> None:
     values, _, notes = _column(read, [word, "語", "word"])
     assert values == [unicodedata.normalize("NFC", word), "語", "word"]
     assert "NFC" in notes
-
-
-def test_every_character_that_a_normal_form_changes_is_looked_for() -> None:
-    every = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
-    seconds = {unicodedata.decomposition(each).split()[-1] for each in every if _is_composed_of_two(each)}
-    changing = [
-        each for each in every
-        if unicodedata.combining(each)
-        or not unicodedata.is_normalized("NFC", each)
-        or f"{ord(each):04X}" in seconds
-        or "\u1161" <= each <= "\u11ff"
-    ]  # fmt: skip
-    assert len(changing) > 1_000
-    assert pl.Series(changing).str.contains(interpret_module._MAY_COMPOSE).all()
-    assert (
-        not pl.Series(["Größe, Ярость € ﾃﾞｰﾀ", "各務原市の ー・。々 각 １２", "ǅ…"])
-        .str.contains(interpret_module._MAY_COMPOSE)
-        .any()
-    )
-
-
-def _is_composed_of_two(character: str) -> bool:
-    parts = unicodedata.decomposition(character).split()
-    return len(parts) == 2 and not parts[0].startswith("<")
 
 
 def test_one_column_with_a_decimal_comma_decides_for_the_file(read: Read) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cqox.datasets import Table, csv_scan, delimited, parsed_cells, reading
+from cqox.datasets import Table, csv_scan, delimited, parsed_cells, typed_reading
 from cqox.datasets.read_options import ReadOptions
 from cqox.errors import CqoxError
 from tests.datasets.conftest import MESSY_CELLS, Read
@@ -115,12 +115,12 @@ def test_a_decimal_comma_that_shows_only_behind_the_sample_holds_for_all_columns
 def test_plain_numbers_are_never_text(read: Read) -> None:
     content = "a,b,c\n" + "".join(f"{row},{row / 8},{'' if row % 3 else row}\n" for row in range(1, 40))
     seen: list[pl.DataType] = []
-    interpret = reading.interpret
+    interpret = typed_reading.interpret
 
     def noted(cells: pl.Series, **options: object) -> object:
         seen.append(cells.dtype)
         return interpret(cells, **options)  # type: ignore[arg-type]
 
-    with mock.patch.object(delimited, "_SPOOLED_BYTES", 0), mock.patch.object(reading, "interpret", noted):
+    with mock.patch.object(delimited, "_SPOOLED_BYTES", 0), mock.patch.object(typed_reading, "interpret", noted):
         read(content, **{field: getattr(ReadOptions(), field) for field in ("na", "decimal")})
     assert seen == [pl.Int64, pl.Float64, pl.Int64]

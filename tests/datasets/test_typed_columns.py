@@ -10,9 +10,15 @@ import polars as pl
 import pytest
 
 from cqox.analysis.work import perform
-from cqox.datasets import Limits, columnar, delimited, open_table, parsed_cells, read_table, write_parquet
+from cqox.datasets import Limits, columnar, delimited, open_table, parsed_cells, read_table, slices, write_parquet
 from cqox.datasets.temp_files import Scratch
-from cqox.datasets.typed_columns import TypedColumns
+from cqox.datasets.typed_columns import (
+    TypedColumns,
+    comparable_rows,
+    different_rows,
+    rows_of_column,
+    slices_of_column,
+)  # fmt: skip
 
 _ROWS = 300
 _FRAME = pl.DataFrame(
@@ -41,7 +47,7 @@ def columns(request: pytest.FixtureRequest) -> Iterator[TypedColumns]:
 
 
 def test_columns_on_disk_are_read_as_they_were(columns: TypedColumns) -> None:
-    positions = pl.Series([3, 0, 299], dtype=pl.UInt32)
+    positions = pl.Series([0, 3, 299], dtype=pl.UInt32)
     kept = pl.Series([row % 7 == 0 for row in range(_ROWS)])
     assert columns.columns == _FRAME.columns
     assert (columns.height, columns.width) == _FRAME.shape
@@ -51,6 +57,33 @@ def test_columns_on_disk_are_read_as_they_were(columns: TypedColumns) -> None:
     assert columns[positions].equals(_FRAME[positions])
     assert columns.filter(kept).equals(_FRAME.filter(kept))
     assert columns.row(-1, named=True) == _FRAME.row(-1, named=True)
+
+
+@pytest.mark.parametrize("rows", [7, 1 << 16])
+@pytest.mark.parametrize("name", _FRAME.columns)
+def test_slices_of_columns_on_disk_are_those_of_columns_in_memory(columns: TypedColumns, name: str, rows: int) -> None:
+    positions = pl.Series([0, 5, 6, 7, 299], dtype=pl.UInt32)
+    with mock.patch.object(slices, "_ROWS", rows), mock.patch.object(slices, "_FIRST_ROWS", rows):
+        for cells in (columns, _FRAME):
+            assert pl.concat(list(slices_of_column(cells, name))).equals(_FRAME[name], check_dtypes=True)
+            assert rows_of_column(cells, name, positions).equals(_FRAME[name].gather(positions), check_dtypes=True)
+            known = _FRAME[name].drop_nulls()
+            assert different_rows(cells, name).equals(known.unique(maintain_order=True), check_dtypes=True)
+            comparable = comparable_rows(cells, name)
+            assert comparable.dtype == (pl.UInt64 if _FRAME.schema[name] == pl.String else _FRAME.schema[name])
+            assert comparable.is_duplicated().equals(_FRAME[name].is_duplicated())
+    assert columns.schema[name] == _FRAME.schema[name]
+
+
+@pytest.mark.parametrize("most", [0, 1 << 40])
+def test_a_column_that_comes_in_slices_is_all_of_them(most: int) -> None:
+    parts = [pl.Series(["a", None]), pl.Series(["b" * 40])]
+    with Scratch() as scratch, mock.patch.object(TypedColumns, "_MOST_TOGETHER", most):
+        typed = TypedColumns(scratch, 3)
+        typed.add_in_slices("note", lambda: iter(parts), 41)
+        with mock.patch.object(Scratch, "open", side_effect=OSError(28, "No space left on device")):
+            typed.add_in_slices("more", lambda: iter(parts), 41)
+        assert typed.in_memory().to_dict(as_series=False) == {name: ["a", None, "b" * 40] for name in ("note", "more")}
 
 
 def test_a_table_from_disk_is_stored_as_one_from_memory(columns: TypedColumns, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.row_drops import repeated_rows
 from cqox.datasets.table import Column
-from cqox.datasets.typed_columns import Cells
+from cqox.datasets.typed_columns import Cells, comparable_rows, rows_of_column
 
 __all__ = ["duplicate_rows"]
 
@@ -49,8 +49,7 @@ def duplicate_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]
     copies = copies.filter(_is_measured(frame, copies, original, measured))
     if copies.is_empty():
         return []
-    different = frame.filter(original)
-    expected = _expected(frame, different, measured, names)
+    expected = _expected(frame, original, measured, names)
     if len(copies) <= _BEYOND * expected + 2 * math.sqrt(expected):
         return []
     return [
@@ -67,16 +66,13 @@ def duplicate_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]
 def _copies(frame: Cells, names: Sequence[str]) -> pl.Series:
     """Return the positions of the rows that are equal to an earlier one in all columns."""
     rows = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
-    rows = rows.filter(frame[names[0]].is_duplicated())
-    if rows.is_empty():
-        return rows
-    some = _Some(frame, rows) if len(rows) < frame.height else frame
-    return rows.filter(repeated_rows(some, names))
+    rows = rows.filter(comparable_rows(frame, names[0]).is_duplicated())
+    return rows if rows.is_empty() else rows.filter(repeated_rows(_Some(frame, rows), names))
 
 
 @dataclass(frozen=True, slots=True)
 class _Some:
-    """Some rows of a table, of which one column at a time is in memory."""
+    """Some rows of a table, of which one column at a time is in memory, and a hash stands for each text."""
 
     frame: Cells
     rows: pl.Series
@@ -86,12 +82,14 @@ class _Some:
         return self.rows.len()
 
     def __getitem__(self, name: str) -> pl.Series:
-        return self.frame[name].gather(self.rows)
+        cells = comparable_rows(self.frame, name)
+        return cells if self.height == self.frame.height else cells.gather(self.rows)
 
 
 def _is_measured(frame: Cells, copies: pl.Series, original: pl.Series, measured: Sequence[str]) -> pl.Series:
     """Return whether each copy has a number that is not whole, and measurements that no row but its original has."""
-    fractional = frame[copies].select(pl.any_horizontal(pl.col(measured) != pl.col(measured).floor())).to_series()
+    some = pl.DataFrame([rows_of_column(frame, name, copies) for name in measured])
+    fractional = some.select(pl.any_horizontal(pl.col(measured) != pl.col(measured).floor())).to_series()
     hashes = frame.select(measured).hash_rows(seed=1)
     wanted = hashes[copies]
     holders = hashes.filter(original & hashes.is_in(wanted.implode())).to_frame("hash").group_by("hash").len("rows")
@@ -99,7 +97,7 @@ def _is_measured(frame: Cells, copies: pl.Series, original: pl.Series, measured:
     return fractional.fill_null(value=False) & (shared.fill_null(0) <= 1)
 
 
-def _expected(frame: Cells, different: pl.DataFrame, measured: Sequence[str], names: Sequence[str]) -> float:
+def _expected(frame: Cells, original: pl.Series, measured: Sequence[str], names: Sequence[str]) -> float:
     """Return how many pairs of rows the rounding of the finest measurement makes equal.
 
     They are about as many as the pairs whose values are next to each other, and whose other columns are equal.
@@ -114,7 +112,8 @@ def _expected(frame: Cells, different: pl.DataFrame, measured: Sequence[str], na
     others = [name for name in names if name != finest]
     if not others:
         return close
-    hashes = different.select(others).hash_rows(seed=1)
+    kept = original.arg_true()
+    hashes = pl.DataFrame([comparable_rows(frame, name).gather(kept) for name in others]).hash_rows(seed=1)
     rows = len(hashes)
     shifts = [rows // stride for stride in _STRIDES if rows // stride]
     equal = [(hashes.slice(shift) == hashes.head(rows - shift)).mean() for shift in shifts]

@@ -9,7 +9,7 @@ from cqox.contract.messages import Message
 from cqox.datasets.findings.labels import without_totals
 from cqox.datasets.mixed_dates import date_styles, mixed_format
 from cqox.datasets.table import Column
-from cqox.datasets.typed_columns import Cells
+from cqox.datasets.typed_columns import Cells, different_rows, slices_of_column
 
 __all__ = ["mixed_dates"]
 
@@ -23,10 +23,10 @@ def mixed_dates(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     for column in columns:
         if column.dtype not in ("string", "enum") or column.distinct > _MOST_DAYS:
             continue
-        head = without_totals(frame[column.name].head(_LOOKED_AT))
+        head = without_totals(next(slices_of_column(frame, column.name)).head(_LOOKED_AT))
         if not head or not date_styles(pl.Series(head)):
             continue
-        texts = pl.Series(without_totals(frame[column.name]))
+        texts = pl.Series(without_totals(different_rows(frame, column.name)))
         styles = date_styles(texts)
         if len(styles) > 1:
             found.append(_finding(column.name, texts, styles))

@@ -9,7 +9,7 @@ from cqox.contract.messages import Message
 from cqox.datasets.findings.labels import without_totals
 from cqox.datasets.periods import MOST_PERIODS, Recognised, recognise
 from cqox.datasets.table import Column
-from cqox.datasets.typed_columns import Cells
+from cqox.datasets.typed_columns import Cells, different_rows
 from cqox.datasets.vocabulary import match_role
 
 __all__ = ["period_of_role", "periods"]
@@ -23,9 +23,10 @@ def periods(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     for column in columns:
         if column.dtype not in ("string", "enum") or column.distinct > MOST_PERIODS:
             continue
-        recognised = recognise(without_totals(frame[column.name]))
+        texts = without_totals(different_rows(frame, column.name))
+        recognised = recognise(texts)
         if recognised is not None and recognised.sorts_wrong and _says_so(column, recognised):
-            found.append(_finding(column.name, recognised, frame[column.name]))
+            found.append(_finding(column.name, recognised, texts))
     return found
 
 
@@ -33,14 +34,15 @@ def period_of_role(series: pl.Series) -> DataFinding | None:
     """Return the finding on a column that plays a role of time, whatever its name and texts say."""
     if series.dtype not in (pl.String, pl.Enum):
         return None
-    recognised = recognise(without_totals(series))
-    return _finding(series.name, recognised, series) if recognised is not None and recognised.sorts_wrong else None
+    texts = without_totals(series)
+    recognised = recognise(texts)
+    return _finding(series.name, recognised, texts) if recognised is not None and recognised.sorts_wrong else None
 
 
-def _finding(name: str, recognised: Recognised, series: pl.Series) -> DataFinding:
+def _finding(name: str, recognised: Recognised, texts: Sequence[str]) -> DataFinding:
     # A format that can be read in one way only is applied to the role `time` unasked, so it caps nothing.
     code = "ordered-periods" if recognised.is_safe else "ambiguous-periods"
-    examples = without_totals(series)[:3]
+    examples = list(texts[:3])
     message = (
         Message("findings.ordered-periods", column=name, examples=examples, format=recognised.format)
         if recognised.is_safe

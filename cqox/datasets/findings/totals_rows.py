@@ -5,7 +5,7 @@ A label that can mean something else (a company called Total) is one only if the
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.table import Column
-from cqox.datasets.typed_columns import Cells
+from cqox.datasets.typed_columns import Cells, rows_of_column, slices_of_column
 
 __all__ = ["totals_rows"]
 
-_HINTS = ["計", "otal", "OTAL", "ｏｔａｌ", "ＯＴＡＬ"]
+_HINTS = "計|otal|OTAL|ｏｔａｌ|ＯＴＡＬ"
 _SURE = re.compile(r"(?:総?合計|総計|小計|grandtotal|sub-?total)(?:値|額)?")
 _LIKELY = re.compile(r".*(?:計|total)s?|total.*|合計.*|総計.*|小計.*")
 _SHOWN = 5
@@ -36,7 +36,7 @@ def totals_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     for column in columns:
         if column.dtype not in ("string", "enum"):
             continue
-        values = _labels(frame[column.name])
+        values = _labels(frame, column.name)
         totals = _totals(frame, columns, column.name, values) if values else []
         if totals:
             found.append(_finding(frame, column.name, totals))
@@ -44,7 +44,7 @@ def totals_rows(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
 
 
 def _finding(frame: Cells, name: str, totals: Sequence[str]) -> DataFinding:
-    rows = frame[name].cast(pl.String).is_in(list(totals)).fill_null(value=False).arg_true()
+    rows = _places(frame, name, totals).is_not_null().arg_true()
     return DataFinding(
         code="totals-rows",
         severity="caps",
@@ -55,14 +55,24 @@ def _finding(frame: Cells, name: str, totals: Sequence[str]) -> DataFinding:
     )
 
 
-def _labels(series: pl.Series) -> dict[str, bool]:
+def _labels(frame: Cells, name: str) -> dict[str, bool]:
     """Return the labels that may name totals, with whether they can mean nothing else."""
-    known = series.dtype.categories if isinstance(series.dtype, pl.Enum) else series.drop_nulls()
-    hinted = known.filter(known.str.contains_any(_HINTS)).unique(maintain_order=True)
-    if hinted.len() > _MOST_VALUES:
-        return {}
+    hinted = pl.Series([], dtype=pl.String)
+    dtype = frame.schema[name]
+    for part in [dtype.categories] if isinstance(dtype, pl.Enum) else slices_of_column(frame, name):
+        known = part.drop_nulls()
+        hinted = pl.concat([hinted, known.filter(known.str.contains(_HINTS))]).unique(maintain_order=True)
+        if hinted.len() > _MOST_VALUES:
+            return {}
     plain = {label: _plain(label) for label in hinted.to_list()}
     return {label: bool(_SURE.fullmatch(word)) for label, word in plain.items() if _LIKELY.fullmatch(word)}
+
+
+def _places(frame: Cells, name: str, values: Collection[str]) -> pl.Series:
+    """Return for each row the place of its label among some; null if it is not among them."""
+    labels = pl.Enum(list(values))
+    parts = (part.cast(pl.String).cast(labels, strict=False) for part in slices_of_column(frame, name))
+    return pl.concat(part.to_physical().cast(pl.UInt32) for part in parts)
 
 
 def _plain(label: str) -> str:
@@ -71,8 +81,8 @@ def _plain(label: str) -> str:
 
 def _totals(frame: Cells, columns: Sequence[Column], name: str, values: dict[str, bool]) -> list[str]:
     """Return those labels whose rows are totals."""
-    label = frame[name].cast(pl.String)
-    flagged = label.is_in(list(values)).fill_null(value=False)
+    places = _places(frame, name, values)
+    flagged = places.is_not_null()
     if flagged.sum() > frame.height / 2:
         return []
     numbers = [column.name for column in columns if column.is_number and column.kind != "id" and column.distinct > 1]
@@ -80,8 +90,8 @@ def _totals(frame: Cells, columns: Sequence[Column], name: str, values: dict[str
     marks = flagged.to_numpy()
     return [
         value
-        for value, sure in values.items()
-        if sure or _is_sum(frame, (label == value).fill_null(value=False), marks, numbers, groups)
+        for place, (value, sure) in enumerate(values.items())
+        if sure or _is_sum(frame, (places == place).fill_null(value=False), marks, numbers, groups)
     ]
 
 
@@ -140,14 +150,17 @@ def _by_group(
     groups: Sequence[str],
 ) -> Iterator[list[bool]]:
     """Yield for each grouping column whether each number is the sum of the other rows of its group."""
-    others = frame.filter(pl.Series(~flagged))
-    totals = frame.filter(rows)
+    chosen = rows.arg_true()
+    totals = {name: rows_of_column(frame, name, chosen) for name in {*groups, *numbers}}
     for group in groups:
-        if totals[group].null_count() or totals[group].n_unique() < totals.height:
+        if totals[group].null_count() or totals[group].n_unique() < len(chosen):
             continue
         summed = [name for name in numbers if name != group]
+        others = pl.DataFrame([frame[name].filter(pl.Series(~flagged)) for name in (group, *summed)])
         sums = others.group_by(group).agg(pl.col(summed).cast(pl.Float64).sum(), pl.len().alias("\0rows"))
-        both = totals.select(group, *summed).join(sums, on=group, how="left", suffix="\0sum")
+        both = pl.DataFrame([totals[name] for name in (group, *summed)]).join(
+            sums, on=group, how="left", suffix="\0sum"
+        )
         if (both["\0rows"].fill_null(0) < 2).any():
             continue
         yield [

@@ -6,7 +6,7 @@ from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
 from cqox.datasets.marks import is_mark
 from cqox.datasets.table import Column
-from cqox.datasets.typed_columns import Cells
+from cqox.datasets.typed_columns import Cells, different_rows
 
 __all__ = ["yes_or_blank"]
 
@@ -17,7 +17,7 @@ def yes_or_blank(frame: Cells, columns: Sequence[Column]) -> list[DataFinding]:
     for column in columns:
         if column.dtype not in ("string", "enum") or column.distinct != 1 or not column.missing:
             continue
-        mark = str(frame[column.name].drop_nulls()[0])
+        mark = str(different_rows(frame, column.name)[0])
         if is_mark(mark):
             found.append(
                 DataFinding(

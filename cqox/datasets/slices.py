@@ -1,0 +1,43 @@
+"""A column of a table in slices of its rows, so that long texts need not be in memory together."""
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+__all__ = ["Slices", "read_in_slices", "slices_of"]
+
+type Slices = Callable[[], Iterator[pl.Series]]
+"""Returns all rows of a column in slices, from the first one at each call."""
+
+_ROWS = 1 << 16
+"""Rows of a slice of a column in memory: what is made of them stays in the caches of a processor."""
+
+_FIRST_ROWS, _MOST_ROWS, _GROWTH = 1 << 12, 1 << 18, 16
+_BYTES = 24 << 20
+"""Size of a slice of a column on disk, about: parts of a file are read more than once if slices are much smaller."""
+
+
+def slices_of(cells: pl.Series) -> Iterator[pl.Series]:
+    """Yield slices of a column in memory; one without rows for a column without any."""
+    return (cells.slice(start, _ROWS) for start in range(0, max(cells.len(), 1), _ROWS))
+
+
+def read_in_slices(read: Callable[[int, int], pl.Series], height: int) -> Iterator[pl.Series]:
+    """Yield slices of a column on disk, of as many rows as their texts allow.
+
+    Args:
+        read: returns rows from a position on, at most as many as asked for.
+        height: rows of the column.
+    """
+    start, rows = 0, _FIRST_ROWS
+    while start < height:
+        part = read(start, rows)
+        size = _size(part)
+        yield part
+        start += rows
+        rows = max(1, min(_MOST_ROWS, rows * _GROWTH, int(rows * _BYTES / max(size, 1))))
+
+
+def _size(part: pl.Series) -> int:
+    fixed = 16 * part.len()
+    return fixed + int(part.str.len_bytes().sum()) if part.dtype == pl.String else fixed
