@@ -125,7 +125,7 @@ class _File:
         # What the records are longer than the first ones on average may be long texts.
         longer = max(self._source.size - records * read, 0) if pl.String in types.values() else 0
         # Twice, for long texts are copied when their column is interpreted.
-        return records * fixed + 2 * (records * long / rows + longer)
+        return records * fixed + records * long / rows + longer
 
 
 def _counts_up(texts: pl.Series, dtype: type[pl.DataType]) -> bool:

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from cqox.contract.messages import Message
+from cqox.datasets.normal_form import may_change
 
 __all__ = ["Tidied", "notes_on_tidying", "tidy"]
-
-_MAY_COMPOSE = (
-    # Latin and Cyrillic letters, punctuation and currencies, Chinese, kana, Hangul syllables, wide and narrow forms.
-    r"[^\x{0}-\x{2ff}\x{400}-\x{482}\x{48a}-\x{52f}\x{2010}-\x{205e}\x{20a0}-\x{20c0}\x{3000}-\x{3029}"
-    r"\x{3041}-\x{3096}\x{309b}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{ac00}-\x{d7a3}\x{ff01}-\x{ffef}]"
-)
-"""A character without which a text is in NFC for sure, which is found sooner than its normal form is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +43,7 @@ def tidy(cells: pl.Series) -> Tidied:
     if not lengths.min():
         texts = texts.to_frame("t").select(pl.when(pl.col("t") != "").then(pl.col("t"))).to_series()
         emptied = texts.null_count() - cells.null_count()
-    # In ASCII a character is a byte.
-    if lengths.sum() != texts.str.len_chars().sum() and texts.str.contains(_MAY_COMPOSE).any():
+    if may_change(texts):
         composed = texts.str.normalize("NFC")
         if (composed != texts).any():
             return Tidied(texts=composed, spaced=spaced, emptied=emptied, is_composed=True)
