@@ -45,14 +45,14 @@ def test_cells_are_in_memory_up_to_a_size_when_parsed(read: Read) -> None:
 
 def test_long_texts_count_with_their_length(read: Read) -> None:
     content = "number,word\n" + "".join(f"{100 + row / 4:.2f},{row:<90}.\n" for row in range(_ROWS))
-    assert _on_disk(read, content, _PLAIN_BYTES + 2 * 95 * _ROWS) == []
-    assert _on_disk(read, content, _PLAIN_BYTES + 2 * 85 * _ROWS) == [["0", "1"]]
+    assert _on_disk(read, content, _PLAIN_BYTES + 95 * _ROWS) == []
+    assert _on_disk(read, content, _PLAIN_BYTES + 85 * _ROWS) == [["0", "1"]]
 
 
 def test_long_texts_behind_the_first_rows_count_too(read: Read) -> None:
     content = _PLAIN + "".join(f"{100 + row / 4:.2f},{row:<900}.\n" for row in range(_ROWS))
-    assert _on_disk(read, content, 2 * _PLAIN_BYTES + 2 * 950 * _ROWS) == []
-    assert _on_disk(read, content, 2 * _PLAIN_BYTES + 2 * 850 * _ROWS) == [["0", "1"]]
+    assert _on_disk(read, content, 2 * _PLAIN_BYTES + 950 * _ROWS) == []
+    assert _on_disk(read, content, 2 * _PLAIN_BYTES + 850 * _ROWS) == [["0", "1"]]
 
 
 @pytest.mark.parametrize(("step", "on_disk"), [(1, []), (100, [["0", "1"]])])
