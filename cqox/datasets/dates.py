@@ -13,8 +13,8 @@ import polars as pl
 from cqox.contract.messages import Message
 
 __all__ = [
-    "Dates", "compact_dates", "compact_months", "dates_at_midnight", "first_days", "may_be_dates", "read_dates",
-    "within_calendar",
+    "Dates", "compact_dates", "compact_months", "dates_at_midnight", "first_days", "is_ambiguous", "may_be_dates",
+    "read_dates", "read_in_order", "within_calendar",
 ]  # fmt: skip
 
 _SAMPLE = 200
@@ -36,6 +36,7 @@ _ERA = (
     rf"{_WEEKDAY}$"
 )
 _LAST = rf"^(?P<a>\d{{1,2}})(?P<sep>[/.-])(?P<b>\d{{1,2}})[/.-](?P<y>\d{{4}}){_TIME}"
+_AMBIGUOUS = Message("datasets.note-ambiguous-dates")
 _ENGLISH = ("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y")
 _ERA_START = {
     "明治": 1867, "大正": 1911, "昭和": 1925, "S": 1925, "平成": 1988, "H": 1988, "令和": 2018, "R": 2018,
@@ -50,10 +51,12 @@ class Dates:
     Attributes:
         values: Date, or Datetime in microseconds where some text has a time of day; aligned with the texts.
         notes: what had to be understood.
+        style: how they are written; of those with the year last "dotted" or, where a number is no month, the order.
     """
 
     values: pl.Series
     notes: tuple[Message, ...] = ()
+    style: str
 
 
 def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
@@ -77,6 +80,21 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
             return dates, None
     dates, why = _year_last(narrow)
     return dates, why if why or dates is not None else _why_none(texts, narrow)
+
+
+def is_ambiguous(note: Message | None) -> bool:
+    """Return whether texts are no dates only because nothing in them shows which part is the day."""
+    return note == _AMBIGUOUS
+
+
+def read_in_order(texts: pl.Series, style: str) -> Dates | None:
+    """The texts as dates with the year last in an order that others show.
+
+    Args:
+        texts: for which `read_dates` returns that they are ambiguous.
+        style: of the others.
+    """
+    return _in_order(_narrow(texts).str.extract_groups(_LAST).struct.unnest(), style)
 
 
 def may_be_dates(texts: pl.Series) -> pl.Series:
@@ -189,7 +207,7 @@ def _moments(parts: pl.DataFrame) -> Dates | None:
     if day is None:
         return None
     if parts["h"].null_count() == parts.height:
-        return Dates(values=day)
+        return Dates(values=day, style="iso")
     zoned = parts["zone"].is_not_null()
     if zoned.any() and not zoned.all():
         return None
@@ -209,7 +227,7 @@ def _moments(parts: pl.DataFrame) -> Dates | None:
         if within_calendar(moments)[1]:
             return None
         notes = (Message("datasets.note-utc"),)
-    return Dates(values=dates_at_midnight(moments), notes=notes)
+    return Dates(values=dates_at_midnight(moments), notes=notes, style="iso")
 
 
 def _offsets(zone: pl.Series) -> pl.Series:
@@ -224,7 +242,7 @@ def _months(texts: pl.Series) -> Dates | None:
         return None
     parts = texts.str.extract_groups(_MONTH).struct.unnest()
     day = _day(parts["y"], parts["m"], pl.Series(["1"]).new_from_index(0, texts.len()))
-    return None if day is None else Dates(values=day, notes=(Message("datasets.note-months"),))
+    return None if day is None else Dates(values=day, notes=(Message("datasets.note-months"),), style="months")
 
 
 def _eras(texts: pl.Series) -> Dates | None:
@@ -234,7 +252,7 @@ def _eras(texts: pl.Series) -> Dates | None:
     start = parts["era"].replace_strict(_ERA_START, return_dtype=pl.Int64)
     year = start + parts["ey"].replace({"元": "1"}).cast(pl.Int64)
     day = _day(year.cast(pl.String), parts["m"], parts["d"])
-    return None if day is None else Dates(values=day, notes=(Message("datasets.note-eras"),))
+    return None if day is None else Dates(values=day, notes=(Message("datasets.note-eras"),), style="eras")
 
 
 def _english(texts: pl.Series) -> Dates | None:
@@ -243,7 +261,7 @@ def _english(texts: pl.Series) -> Dates | None:
             continue
         day = texts.str.to_date(format_, strict=False)
         if not day.null_count():
-            return Dates(values=day)
+            return Dates(values=day, style=format_)
     return None
 
 
@@ -255,17 +273,25 @@ def _year_last(texts: pl.Series) -> tuple[Dates | None, Message | None]:
         return None, None
     first, second = parts["a"].cast(pl.Int64), parts["b"].cast(pl.Int64)
     dotted = (parts["sep"] == ".").all()
-    if (first > 12).any() or dotted:
-        order, note = ("b", "a"), Message("datasets.note-day-month-year")
+    if (first > 12).any():
+        style = "day first"
+    elif dotted:
+        style = "dotted"
     elif (second > 12).any():
-        order, note = ("a", "b"), Message("datasets.note-month-day-year")
+        style = "month first"
     else:
-        return None, Message("datasets.note-ambiguous-dates")
-    month, day = order
+        return None, _AMBIGUOUS
+    return _in_order(parts, style), None
+
+
+def _in_order(parts: pl.DataFrame, style: str) -> Dates | None:
+    month_first = style == "month first"
+    month, day = ("a", "b") if month_first else ("b", "a")
     dates = _moments(parts.with_columns(parts[month].alias("m"), parts[day].alias("d")))
     if dates is None:
-        return None, None
-    return Dates(values=dates.values, notes=(note, *dates.notes)), None
+        return None
+    note = Message("datasets.note-month-day-year") if month_first else Message("datasets.note-day-month-year")
+    return Dates(values=dates.values, notes=(note, *dates.notes), style=style)
 
 
 def _day(year: pl.Series, month: pl.Series, day: pl.Series) -> pl.Series | None:

@@ -13,7 +13,9 @@ from cqox.datasets.missing import missing_note, tokens_for, without
 from cqox.datasets.numbers import Numbers, decimal_comma_only, read_numbers
 from cqox.datasets.tidy import notes_on_tidying, tidy
 
-__all__ = ["COMMAS_LOOKED_AT", "Interpreted", "interpret", "needs_decimal_comma"]
+__all__ = [
+    "COMMAS_LOOKED_AT", "Interpreted", "interpret", "may_need_decimal_comma", "needs_decimal_comma", "whole_if_exact",
+]  # fmt: skip
 
 COMMAS_LOOKED_AT = 1000
 """Cells of a column that show whether it may have a decimal comma."""
@@ -90,9 +92,12 @@ def needs_decimal_comma(cells: pl.Series) -> bool:
     if sample.len() < min(COMMAS_LOOKED_AT, cells.len()):
         sample = cells.drop_nulls().head(COMMAS_LOOKED_AT)
     # Of most columns one look is enough, which of thousands is most of the time that a file takes to be read.
-    if not sample.str.contains(",", literal=True).any() or not decimal_comma_only(_words(sample)):
-        return False
-    return decimal_comma_only(_words(cells.drop_nulls()))
+    return may_need_decimal_comma(sample) and decimal_comma_only(_words(cells.drop_nulls()))
+
+
+def may_need_decimal_comma(sample: pl.Series) -> bool:
+    """Return whether a column of text may show that the file's decimal mark is the comma, by its first texts."""
+    return bool(sample.str.contains(",", literal=True).any()) and decimal_comma_only(_words(sample))
 
 
 def _words(cells: pl.Series) -> pl.Series:
@@ -218,7 +223,7 @@ def _plain(cells: pl.Series, decimal: str) -> Interpreted | None:
     # Leading zeros and long whole numbers are codes; a point or an exponent makes them numbers.
     if cells.str.contains(r"^[-+]?(?:0\d+|\d{16,})$").any():
         return None
-    return Interpreted(values=_whole_if_exact(real))
+    return Interpreted(values=whole_if_exact(real))
 
 
 def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[Message]) -> Interpreted:
@@ -229,7 +234,7 @@ def _mapped(cells: pl.Series, texts: pl.Series, numbers: Numbers, notes: list[Me
             cells.is_in(texts.filter(numbers.infinite).to_list()).fill_null(value=False).arg_true().to_list()
         )
     if values.dtype == pl.Float64:
-        values = _whole_if_exact(values)
+        values = whole_if_exact(values)
     return Interpreted(values=values, infinite=infinite, notes=(*notes, *numbers.notes))
 
 
@@ -243,11 +248,11 @@ def _whole(cells: pl.Series, *notes: Message) -> Interpreted:
 
 def _real(cells: pl.Series, *notes: Message) -> Interpreted:
     if cells.is_finite().all():
-        return Interpreted(values=_whole_if_exact(cells), notes=notes)
+        return Interpreted(values=whole_if_exact(cells), notes=notes)
     infinite = cells.is_infinite().fill_null(value=False)
     odd = (~cells.is_finite()).fill_null(value=False)
     cells = cells.to_frame("v").select(pl.when(~odd).then(pl.col("v"))).to_series().alias(cells.name)
-    return Interpreted(values=_whole_if_exact(cells), infinite=tuple(infinite.arg_true().to_list()), notes=notes)
+    return Interpreted(values=whole_if_exact(cells), infinite=tuple(infinite.arg_true().to_list()), notes=notes)
 
 
 def _moment(cells: pl.Series) -> Interpreted:
@@ -275,7 +280,7 @@ def _is_exact(whole: pl.Series) -> bool:
     return not (isinstance(low, int) and isinstance(high, int)) or (low >= -_MAX_EXACT and high <= _MAX_EXACT)
 
 
-def _whole_if_exact(real: pl.Series) -> pl.Series:
+def whole_if_exact(real: pl.Series) -> pl.Series:
     """Int64 where every number is whole, so that 1 and 1.0 are one value whatever the format."""
     sample = real.drop_nulls().head(_SAMPLE)
     if sample.is_empty() or not (sample == sample.floor()).all():

@@ -14,8 +14,8 @@ from cqox.datasets.distinct import distinct_and_bounds
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted, interpret
 from cqox.datasets.limits import Limits
-from cqox.datasets.long_texts import LongTexts
 from cqox.datasets.sentinels import sentinel_note
+from cqox.datasets.sliced_texts import FIRST_TEXTS, LongTexts
 from cqox.datasets.table import Column, Dtype, Kind
 
 __all__ = ["describe_column", "describe_long_texts", "names_an_id", "redescribed"]
@@ -114,7 +114,9 @@ def describe_long_texts(header: Header, texts: LongTexts, limits: Limits) -> Col
         texts: the column.
         limits: `max_levels` bounds the levels of a category.
     """
-    kind = _kind_of_texts(header.name, texts.count, texts.distinct, texts.longest, limits, texts.first)
+    kind: Kind = "id"
+    if not texts.is_code:
+        kind = _kind_of_texts(header.name, texts.count, texts.distinct, texts.longest, limits, texts.first)
     if kind not in ("id", "text"):
         return None
     return Column(
@@ -152,7 +154,8 @@ def _kind(values: pl.Series, name: str, count: int, distinct: int, limits: Limit
         return "binary" if distinct == 2 and count > 2 and not names_an_id(name) else "id"
     if count == 0:
         return "text"
-    return _kind_of_texts(name, count, distinct, values.str.len_chars().max(), limits, values.drop_nulls().head(1000))
+    first = values.drop_nulls().head(FIRST_TEXTS)
+    return _kind_of_texts(name, count, distinct, values.str.len_chars().max(), limits, first)
 
 
 def _kind_of_texts(name: str, count: int, distinct: int, longest: object, limits: Limits, first: pl.Series) -> Kind:

@@ -5,16 +5,26 @@ column of digits with leading zeros, or with more digits than a float holds, is 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from cqox.contract.messages import Message
 
-__all__ = ["Numbers", "Reading", "decimal_comma_only", "may_be_numbers", "read_numbers"]
+__all__ = [
+    "LEADING_ZEROS",
+    "Numbers",
+    "Reading",
+    "are_in_notation",
+    "decimal_comma_only",
+    "may_be_numbers",
+    "read_numbers",
+]
 
 _MAX_EXACT = 2**53
-_LEADING_ZEROS_NOTE = Message("datasets.note-leading-zeros")
+LEADING_ZEROS = Message("datasets.note-leading-zeros")
+"""Why digits are codes, which goes before any other reason."""
+
 _SAMPLE = 400
 _MOSTLY = 0.8
 _FULL_WIDTH = {chr(0xFF01 + i): chr(0x21 + i) for i in range(94)}
@@ -80,11 +90,13 @@ class Reading:
         numbers: None where the texts are no numbers.
         is_code: digits that are a code, by leading zeros or by their length.
         note: why a column that is mostly numbers, or all digits, is none.
+        is_plain: whether all texts are in the notation of programs.
     """
 
     numbers: Numbers | None = None
     is_code: bool = False
     note: Message | None = None
+    is_plain: bool = False
 
 
 def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
@@ -98,7 +110,7 @@ def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
         return Reading()
     plain = _plain(texts) if decimal == "." or not texts.str.contains(".", literal=True).any() else None
     if plain is not None:
-        return plain
+        return replace(plain, is_plain=True)
     narrow = _narrow(texts)
     parsed, swapped = _parsed(narrow, decimal)
     good = parsed["digits"].is_not_null() | narrow.str.contains(_INFINITE)
@@ -131,6 +143,17 @@ def may_be_numbers(texts: pl.Series, decimal: str) -> pl.Series:
     return found | _swapped(narrow).str.contains(f"{_PATTERN}|{_INFINITE}") if decimal == "," else found
 
 
+def are_in_notation(texts: pl.Series, *, swapped: bool) -> bool:
+    """Return whether all texts are numbers in the notation of people, in which 1,300 is one.
+
+    Args:
+        texts: stripped, without null.
+        swapped: whether a comma is the decimal mark.
+    """
+    narrow = _swapped(_narrow(texts)) if swapped else _narrow(texts)
+    return bool(narrow.str.contains(f"{_PATTERN}|{_INFINITE}").all())
+
+
 def _narrow(texts: pl.Series) -> pl.Series:
     return texts.str.replace_many(list(_WIDTH), list(_WIDTH.values()))
 
@@ -144,7 +167,7 @@ def _plain(texts: pl.Series) -> Reading | None:
     whole = texts.cast(pl.Int64, strict=False)
     if whole.null_count() == 0:
         if texts.str.contains(_LEADING_ZERO).any():
-            return Reading(is_code=True, note=_LEADING_ZEROS_NOTE)
+            return Reading(is_code=True, note=LEADING_ZEROS)
         if _inexact(whole):
             return Reading(is_code=True, note=Message("datasets.note-long-numbers"))
         return Reading(numbers=Numbers(values=whole, infinite=_none(texts)))
@@ -152,7 +175,7 @@ def _plain(texts: pl.Series) -> Reading | None:
     if real.null_count() or real.is_nan().any():
         return None
     if texts.str.contains(_LEADING_ZERO).any():
-        return Reading(is_code=True, note=_LEADING_ZEROS_NOTE)
+        return Reading(is_code=True, note=LEADING_ZEROS)
     digits = texts.str.contains(r"^[-+]?\d{16,}$")
     if digits.any() and _long(texts.filter(digits)):
         return Reading(is_code=True, note=Message("datasets.note-long-numbers"))
@@ -188,7 +211,7 @@ def _numbers(texts: pl.Series, narrow: pl.Series, parsed: pl.DataFrame, *, swapp
         several = Message("datasets.note-different-units", units=sorted(kinds))
         return Reading(note=several if len(kinds) > 1 else Message("datasets.note-some-percentages"))
     if known["unit"].null_count() == known.height and known["digits"].str.contains(_LEADING_ZERO).any():
-        return Reading(is_code=True, note=_LEADING_ZEROS_NOTE)
+        return Reading(is_code=True, note=LEADING_ZEROS)
     exponent = _exponents(parsed)
     canonical = (
         _signs(parsed)

@@ -16,13 +16,14 @@ from cqox.datasets.encodings import TextEncoding, as_utf8, find_encoding
 from cqox.datasets.expansion import expand
 from cqox.datasets.findings import detect
 from cqox.datasets.headers import unnamed_note
-from cqox.datasets.interpret import COMMAS_LOOKED_AT, needs_decimal_comma
+from cqox.datasets.interpret import COMMAS_LOOKED_AT, may_need_decimal_comma, needs_decimal_comma
 from cqox.datasets.json_rows import looks_like_json, read_json
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
 from cqox.datasets.read_options import ReadOptions
 from cqox.datasets.reshaping import reshaped, with_header_rows
 from cqox.datasets.signatures import container
+from cqox.datasets.slices import first_known
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.spreadsheet import read_spreadsheet
 from cqox.datasets.table import Description, Table
@@ -254,4 +255,6 @@ def _with_commas(spooled: SpooledCells) -> Iterator[pl.Series]:
     """Yield the columns of text that may have a decimal comma; a look at the first rows is enough for most."""
     for first in spooled.head(COMMAS_LOOKED_AT):
         if first.dtype == pl.String and (first.null_count() or first.str.contains(",", literal=True).any()):
-            yield spooled[first.name]
+            known = first_known(spooled.slices(first.name), COMMAS_LOOKED_AT)
+            if may_need_decimal_comma(known):
+                yield spooled[first.name]

@@ -1,10 +1,10 @@
 """A column of a table in slices of its rows, so that long texts need not be in memory together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
-__all__ = ["Slices", "read_in_slices", "slices_of"]
+__all__ = ["Slices", "first_known", "read_in_slices", "slices_of"]
 
 type Slices = Callable[[], Iterator[pl.Series]]
 """Returns all rows of a column in slices, from the first one at each call."""
@@ -36,6 +36,16 @@ def read_in_slices(read: Callable[[int, int], pl.Series], height: int) -> Iterat
         yield part
         start += rows
         rows = max(1, min(_MOST_ROWS, rows * _GROWTH, int(rows * _BYTES / max(size, 1))))
+
+
+def first_known(slices: Iterable[pl.Series], most: int) -> pl.Series:
+    """Return the first cells of a column that are not null."""
+    found: list[pl.Series] = []
+    for part in slices:
+        found.append(part.drop_nulls().head(most))
+        if sum(each.len() for each in found) >= most:
+            break
+    return pl.concat(found).head(most)
 
 
 def _size(part: pl.Series) -> int:

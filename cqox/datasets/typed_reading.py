@@ -6,11 +6,11 @@ import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.headers import Header
-from cqox.datasets.interpret import interpret
+from cqox.datasets.interpret import Interpreted, interpret
 from cqox.datasets.kinds import describe_column, describe_long_texts
 from cqox.datasets.limits import Limits
-from cqox.datasets.long_texts import read_long_texts
 from cqox.datasets.raw import Raw
+from cqox.datasets.sliced_texts import read_sliced
 from cqox.datasets.slices import Slices, slices_of
 from cqox.datasets.table import Column
 from cqox.datasets.typed_columns import TypedColumns
@@ -68,7 +68,7 @@ class ColumnReader:
             if not spooled.is_checked:
                 for part in spooled.slices(header.name):
                     self._sizes.check(part)
-            column = self._long_texts(header, lambda: spooled.slices(header.name), spooled.place(header.name))
+            column = self._rare_texts(header, lambda: spooled.slices(header.name), spooled.place(header.name))
             if column is not None:
                 return column
         cells = spooled[header.name]
@@ -82,7 +82,7 @@ class ColumnReader:
 
     def _in_memory(self, header: Header, cells: pl.Series) -> Column:
         if cells.dtype == pl.String and int(cells.str.len_bytes().sum()) > _LEAST_BYTES:
-            column = self._long_texts(header, lambda: slices_of(cells), cells)
+            column = self._rare_texts(header, lambda: slices_of(cells), cells)
             if column is not None:
                 return column
         series, column = self._described(header, cells)
@@ -93,15 +93,19 @@ class ColumnReader:
         interpreted = interpret(cells, decimal=self._decimal, na_tokens=self._na_tokens)
         return describe_column(header, interpreted, self._limits, first_row=self._first_row)
 
-    def _long_texts(self, header: Header, cells: Slices, place: pl.Series | tuple[str, int] | None) -> Column | None:
-        """Read a column as one of long texts; return None, with nothing done, if it is another one.
+    def _rare_texts(self, header: Header, cells: Slices, place: pl.Series | tuple[str, int] | None) -> Column | None:
+        """Read a column as one of texts that rarely repeat; return None, with nothing done, if it is another one.
 
         Args:
             header: its names.
             cells: its cells.
             place: the same cells in memory or in an Arrow file, where they can stay; None if they cannot.
         """
-        texts = read_long_texts(cells, decimal=self._decimal, na_tokens=self._na_tokens)
+        texts = read_sliced(cells, decimal=self._decimal, na_tokens=self._na_tokens)
+        if isinstance(texts, Interpreted):
+            series, described = describe_column(header, texts, self._limits, first_row=self._first_row)
+            self._typed.add(series)
+            return described
         column = None if texts is None else describe_long_texts(header, texts, self._limits)
         if texts is None or column is None:
             return None

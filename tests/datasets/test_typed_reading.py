@@ -16,9 +16,9 @@ from cqox.datasets import (
     columnar,
     dates,
     delimited,
-    long_texts,
     numbers,
     parsed_cells,
+    sliced_texts,
     slices,
     typed_reading,
 )  # fmt: skip
@@ -42,11 +42,11 @@ def _in_slices(*, on_disk: bool, together: int) -> Iterator[None]:
     """Read columns of texts in slices of a few rows, in memory or on the disk, whatever their size."""
     stack = ExitStack()
     for owner, name, value in (
-        (typed_reading, "_LEAST_BYTES", -1), (long_texts, "_FIRST", 3), (long_texts, "_LOOKED_AT", 8),
+        (typed_reading, "_LEAST_BYTES", -1), (sliced_texts, "_FIRST", 3), (sliced_texts, "_LOOKED_AT", 8),
         (slices, "_ROWS", 3), (slices, "_FIRST_ROWS", 2), (slices, "_MOST_ROWS", 3),
         (delimited, "_SPOOLED_BYTES", 0), (columnar, "_SPOOLED_CELLS", 0 if on_disk else 1 << 40),
         (parsed_cells, "_HELD_BYTES", 0 if on_disk else 1 << 40), (TypedColumns, "_MOST_TOGETHER", together),
-        (long_texts, "_FIRST_DIFFERENT", 4),
+        (sliced_texts, "_FIRST_DIFFERENT", 4),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(owner, name, value))
     with stack:

@@ -1,12 +1,12 @@
-"""Columns of long texts that rarely repeat, understood from one slice of their rows at a time.
+"""Columns of texts that rarely repeat, understood from one slice of their rows at a time.
 
-Remarks and answers in people's own words take most of the memory of a table that has them. Such a column is text
-whatever else is in it, so all that `interpret` says of it is found without its texts being in memory together.
+Remarks, names and moments take most of the memory of a table that has them. What `interpret` says of such a column is
+found without its texts being in memory together.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import may_be_dates
-from cqox.datasets.missing import LONGEST_TOKEN, deciding_texts, missing_note, tokens_for, without
+from cqox.datasets.interpret import Interpreted
+from cqox.datasets.missing import deciding_texts, missing_note, tokens_for, without
 from cqox.datasets.numbers import may_be_numbers
-from cqox.datasets.slices import Slices
+from cqox.datasets.sliced_values import read_values
+from cqox.datasets.slices import Slices, first_known
 from cqox.datasets.tidy import notes_on_tidying, tidy
 
-__all__ = ["LongTexts", "read_long_texts"]
+__all__ = ["FIRST_TEXTS", "LongTexts", "read_sliced"]
+
+FIRST_TEXTS = 1000
+"""Texts by whose spaces sentences and ids are told apart."""
 
 _FIRST = 1000
 """Texts that show what a column is."""
@@ -36,7 +41,7 @@ _MOSTLY = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongTexts:
-    """A column of long texts.
+    """A column of texts that stays one.
 
     Attributes:
         values: the texts, tidy and null where missing, in slices.
@@ -48,6 +53,7 @@ class LongTexts:
         first: the first thousand.
         notes: what was understood, for people.
         is_changed: whether the cells were any different.
+        is_code: whether they are made of digits but are no numbers.
     """
 
     values: Slices
@@ -59,10 +65,13 @@ class LongTexts:
     first: pl.Series
     notes: tuple[Message, ...]
     is_changed: bool
+    is_code: bool
 
 
-def read_long_texts(cells: Slices, *, decimal: str, na_tokens: Sequence[str] | None) -> LongTexts | None:
-    """Return a column of long texts; None for a column that may be anything else.
+def read_sliced(cells: Slices, *, decimal: str, na_tokens: Sequence[str] | None) -> LongTexts | Interpreted | None:
+    """Return a column of texts that rarely repeat: as texts, or with the meaning that `interpret` finds.
+
+    None for a column whose texts may repeat, or have to be together.
 
     Args:
         cells: texts and null.
@@ -70,34 +79,46 @@ def read_long_texts(cells: Slices, *, decimal: str, na_tokens: Sequence[str] | N
         na_tokens: the client's texts for missing values.
     """
     look = _Look(decimal, na_tokens)
-    if not all(look.add(part) for part in cells()) or not look.long:
+    if not all(look.add(part) for part in cells()) or not look.others:
         return None
-    tokens = tokens_for(pl.Series([*look.deciding, *look.long]), na_tokens)
-    absent = sum(look.deciding[token] for token in tokens.always)
+    tokens = tokens_for(pl.Series([*look.deciding, *look.others]), na_tokens)
     is_tidy = not (look.spaced or look.emptied or look.is_composed)
 
     def texts() -> Iterator[pl.Series]:
         return cells() if is_tidy else (tidy(part).texts for part in cells())
 
-    def values() -> Iterator[pl.Series]:
-        return (without(part, tokens.always) for part in texts())
+    def values(absent: Sequence[str] = tokens.always) -> Iterator[pl.Series]:
+        return (without(part, absent) for part in texts())
 
-    distinct = _count_different(look.hashes, texts) - len(tokens.always)
-    if not _is_text(values, decimal, tokens.among_numbers, distinct - len(tokens.among_numbers)):
-        return None
     notes = notes_on_tidying(spaced=look.spaced, emptied=look.emptied, is_composed=look.is_composed)
     if tokens.always:
         notes.append(missing_note(tokens.always, look.deciding.__getitem__))
+    among = [missing_note(tokens.among_numbers, look.deciding.__getitem__)] if tokens.among_numbers else []
+    read = None if look.has_word else read_values(values, decimal=decimal, tokens=tokens.among_numbers)
+    if isinstance(read, Interpreted):
+        return replace(read, notes=(*notes, *among, *read.notes))
+    if read is None and not look.has_word:
+        return None
+    hashes = look.hashes or [part.hash(1).to_numpy() for part in map(look.others_of, texts())]
+    distinct = _count_different(hashes, lambda: map(look.others_of, texts())) + len(look.deciding) - len(tokens.always)
+    if read is None and not _is_text(values, decimal, tokens.among_numbers, distinct - len(tokens.among_numbers)):
+        return None
+    absent = tokens.always
+    if read is not None:
+        absent, distinct = (*tokens.always, *tokens.among_numbers), distinct - len(tokens.among_numbers)
+        notes += [*among, read.note]
+    missing = sum(look.deciding[token] for token in absent)
     return LongTexts(
-        values=values,
-        count=look.known - absent,
-        missing=look.rows - look.known + absent,
+        values=lambda: values(absent),
+        count=look.known - missing,
+        missing=look.rows - look.known + missing,
         distinct=distinct,
         longest=look.longest,
         size=look.size,
-        first=_first(values, _FIRST),
+        first=first_known(values(absent), FIRST_TEXTS),
         notes=tuple(notes),
-        is_changed=not is_tidy or bool(absent),
+        is_changed=not is_tidy or bool(missing),
+        is_code=read is not None,
     )
 
 
@@ -112,18 +133,20 @@ class _Look:
         self.rows = self.known = self.spaced = self.emptied = self.longest = self.size = 0
         self.is_composed = False
         self.deciding: Counter[str] = Counter()
-        self.long: list[str] = []
+        self.others: list[str] = []
+        self.has_word = False
         self.hashes: list[NDArray[np.uint64]] = []
 
     def add(self, cells: pl.Series) -> bool:
-        """Return whether the column may still be one of long texts."""
+        """Return whether the texts may still be ones that rarely repeat."""
         tidied = tidy(cells)
         texts = tidied.texts.drop_nulls()
         if self._head is not None and texts.len():
             self._head = pl.concat([self._head, texts.head(_FIRST - self._head.len())])
             if self._head.len() == _FIRST:
-                self.long, self._head = self._long_ones(self._head), None
-                if not self.long:
+                self._judge(self._head)
+                self._head = None
+                if not self.others:
                     return False
         self.rows += cells.len()
         self.known += texts.len()
@@ -133,20 +156,28 @@ class _Look:
         self.longest = max(self.longest, int(texts.str.len_chars().max() or 0))  # type: ignore[arg-type]
         self.size += int(texts.str.len_bytes().sum())
         self.deciding.update(deciding_texts(texts, self._given).to_list())
-        self.hashes.append(texts.hash(1).to_numpy())
+        if not self._are_different or self.has_word:
+            self.hashes.append(self.others_of(texts).hash(1).to_numpy())
         if self._are_different or self.known < _LOOKED_AT:
             return True
         self._are_different = 2 * len(np.unique(np.concatenate(self.hashes))) > self.known
+        if not self.has_word:
+            # Numbers and dates are counted as such.
+            self.hashes = []
         return self._are_different
 
-    def _long_ones(self, head: pl.Series) -> list[str]:
-        """Return two texts that make the column one of text; none where its first texts do not."""
+    def others_of(self, texts: pl.Series) -> pl.Series:
+        """Return the texts that decide nothing; the others are few, and may be in many rows."""
+        known = texts.drop_nulls()
+        return known.filter(~known.is_in([*self.deciding])) if self.deciding else known
+
+    def _judge(self, head: pl.Series) -> None:
+        """Find two texts that are not missing whatever else there is, and a word if there is one."""
         texts = head.unique(maintain_order=True)
-        long = texts.filter(
-            (texts.str.len_chars() > LONGEST_TOKEN) & ~texts.is_in([token.strip() for token in self._given or ()])
-        )
-        words = long.filter(~may_be_numbers(long, self._decimal) & ~may_be_dates(long))
-        return long.head(2).to_list() if 2 * texts.len() > head.len() and long.len() > 1 and words.len() else []
+        others = texts.filter(~texts.is_in(deciding_texts(texts, self._given).to_list()))
+        if 2 * texts.len() > head.len() and others.len() > 1:
+            self.others = others.head(2).to_list()
+            self.has_word = not (may_be_numbers(others, self._decimal) | may_be_dates(others)).all()
 
 
 def _count_different(hashes: Sequence[NDArray[np.uint64]], texts: Slices) -> int:
@@ -158,18 +189,17 @@ def _count_different(hashes: Sequence[NDArray[np.uint64]], texts: Slices) -> int
         return len(ordered)
     alone, pairs = len(ordered), pl.DataFrame(schema={"first": pl.UInt64, "second": pl.UInt64})
     for part in texts():
-        known = part.drop_nulls()
-        first = known.hash(1)
+        first = part.hash(1)
         is_shared = first.is_in(pl.Series(shared).implode())
         alone -= int(is_shared.sum())
-        second = known.filter(is_shared).hash(2)
+        second = part.filter(is_shared).hash(2)
         pairs = pl.concat([pairs, pl.DataFrame({"first": first.filter(is_shared), "second": second})]).unique()
     return alone + pairs.height
 
 
 def _is_text(values: Slices, decimal: str, tokens: Sequence[str], distinct: int) -> bool:
     """Return whether so few texts are numbers or dates that nothing is said of them."""
-    first = _first(values, _FIRST_DIFFERENT, different=True, tokens=tokens)
+    first = _first_different(values, tokens)
     if first.len() < _FIRST_DIFFERENT or distinct == _FIRST_DIFFERENT:
         return False
     # Rows stand in for different texts, of which there are no more.
@@ -179,13 +209,12 @@ def _is_text(values: Slices, decimal: str, tokens: Sequence[str], distinct: int)
     return not dates or _MOSTLY * distinct > sum(may_be_dates(part.drop_nulls()).sum() for part in values())
 
 
-def _first(values: Slices, most: int, *, different: bool = False, tokens: Sequence[str] = ()) -> pl.Series:
-    """Return the first texts of a column, or the first different ones but for some tokens."""
+def _first_different(values: Slices, tokens: Sequence[str]) -> pl.Series:
+    """Return the first different texts of a column but for some tokens."""
     found = pl.Series([], dtype=pl.String)
     for part in values():
-        found = pl.concat([found, part.drop_nulls()])
-        if different:
-            found = found.filter(~found.is_in(list(tokens))).unique(maintain_order=True)
-        if found.len() >= most:
+        known = pl.concat([found, part.drop_nulls()])
+        found = known.filter(~known.is_in(list(tokens))).unique(maintain_order=True)
+        if found.len() >= _FIRST_DIFFERENT:
             break
-    return found.head(most)
+    return found.head(_FIRST_DIFFERENT)

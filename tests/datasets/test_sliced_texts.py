@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cqox.datasets import Limits, dates, long_texts, numbers
+from cqox.datasets import Limits, dates, numbers, sliced_texts
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import interpret
 from cqox.datasets.kinds import describe_column, describe_long_texts
-from cqox.datasets.long_texts import LongTexts, read_long_texts
+from cqox.datasets.sliced_texts import LongTexts, read_sliced
 from cqox.datasets.table import Column
 from tests.datasets.conftest import MESSY_CELLS
 
@@ -60,7 +60,7 @@ def _few(first: int) -> ExitStack:
     """Let a few texts decide what hundreds do otherwise."""
     stack = ExitStack()
     for module, name, value in (
-        (long_texts, "_FIRST", first), (long_texts, "_LOOKED_AT", 2 * first), (long_texts, "_FIRST_DIFFERENT", 4),
+        (sliced_texts, "_FIRST", first), (sliced_texts, "_LOOKED_AT", 2 * first), (sliced_texts, "_FIRST_DIFFERENT", 4),
         (numbers, "_SAMPLE", 4), (dates, "_SAMPLE", 2),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(module, name, value))
@@ -90,7 +90,7 @@ def test_slices_say_what_the_whole_column_says(
 ) -> None:
     series = pl.Series("感想", cells, dtype=pl.String)
     with _few(first):
-        found = read_long_texts(lambda: _slices(series, rows), decimal=decimal, na_tokens=na)
+        found = read_sliced(lambda: _slices(series, rows), decimal=decimal, na_tokens=na)
         if found is None:
             return
         values, column = _in_slices(found)
@@ -104,7 +104,7 @@ def test_slices_say_what_the_whole_column_says(
 def _found(cells: list[str | None], **options: object) -> LongTexts | None:
     series = pl.Series(cells, dtype=pl.String)
     given: dict[str, object] = {"decimal": ".", "na_tokens": None, **options}
-    return read_long_texts(lambda: _slices(series, 300), **given)  # type: ignore[arg-type]
+    return read_sliced(lambda: _slices(series, 300), **given)  # type: ignore[arg-type]
 
 
 _LONG: list[str | None] = [f"{row} 番目の感想は短くない" for row in range(2000)]
@@ -154,7 +154,7 @@ def test_texts_most_of_which_are_numbers_or_dates_are_left_to_the_whole(other: s
 def test_texts_that_repeat_are_left_to_the_whole() -> None:
     assert _found([f"{row % 400} 番目の感想は短くない" for row in range(2000)]) is None
     assert _found(_LONG[:900]) is None
-    with mock.patch.object(long_texts, "_LOOKED_AT", 2500):
+    with mock.patch.object(sliced_texts, "_LOOKED_AT", 2500):
         assert _found(_LONG[:1001] + _LONG[:10] * 200) is None
 
 
@@ -164,7 +164,7 @@ def test_texts_that_share_a_hash_differ_by_another_one() -> None:
     def coarse(series: pl.Series, seed: int = 0) -> pl.Series:
         return real(series, seed) % 700 if seed == 1 else real(series, seed)
 
-    with mock.patch.object(pl.Series, "hash", coarse), mock.patch.object(long_texts, "_LOOKED_AT", 1 << 40):
+    with mock.patch.object(pl.Series, "hash", coarse), mock.patch.object(sliced_texts, "_LOOKED_AT", 1 << 40):
         found = _found([*_LONG, *_LONG[:30], "NA", "NA"])
     assert found is not None
     assert found.distinct == 2000
