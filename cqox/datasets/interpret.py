@@ -14,7 +14,8 @@ from cqox.datasets.numbers import Numbers, decimal_comma_only, read_numbers
 from cqox.datasets.tidy import notes_on_tidying, tidy
 
 __all__ = [
-    "COMMAS_LOOKED_AT", "Interpreted", "interpret", "may_need_decimal_comma", "needs_decimal_comma", "whole_if_exact",
+    "COMMAS_LOOKED_AT", "REPEATS", "Interpreted", "interpret", "interpret_repeated", "may_need_decimal_comma",
+    "needs_decimal_comma", "whole_if_exact",
 ]  # fmt: skip
 
 COMMAS_LOOKED_AT = 1000
@@ -29,7 +30,7 @@ _LOOKED_AT = 50_000
 
 _COUNTED_ROWS = 1 << 16
 
-_REPEATS = 4
+REPEATS = 4
 """Rows for each different text from which on a column is understood by its different texts."""
 
 
@@ -110,9 +111,22 @@ def _text(cells: pl.Series, decimal: str, na_tokens: Sequence[str] | None) -> In
     repeated = _repeated(cells)
     if repeated is None:
         return _texts(cells, decimal, na_tokens)
-    keys, codes = repeated
+    return interpret_repeated(*repeated, decimal=decimal, na_tokens=na_tokens)
+
+
+def interpret_repeated(
+    keys: pl.Series, codes: pl.Series, *, decimal: str, na_tokens: Sequence[str] | None
+) -> Interpreted:
+    """The meaning of a column of texts that repeat.
+
+    Args:
+        keys: its different texts in the order of their first rows, under its name.
+        codes: (n,) the place of each row's text among them, null for null.
+        decimal: the decimal mark of the file.
+        na_tokens: the client's texts for missing values.
+    """
     rows = pl.Series(_rows_of_each(codes, keys.len()))
-    found = _texts(keys.alias(cells.name), decimal, na_tokens, rows=rows)
+    found = _texts(keys, decimal, na_tokens, rows=rows)
     infinite = tuple(codes.is_in(list(found.infinite)).fill_null(value=False).arg_true()) if found.infinite else ()
     if found.values.dtype != pl.String or found.values.null_count() == keys.len():
         return replace(found, values=found.values.gather(codes), infinite=infinite)
@@ -145,7 +159,7 @@ def _repeated(cells: pl.Series) -> tuple[pl.Series, pl.Series] | None:
     codes = _codes(cells, keys) if _codes(cells.tail(_LOOKED_AT), keys) is not None else None
     if codes is None:
         keys = cells.drop_nulls().unique(maintain_order=True)
-    if not keys.len() or _REPEATS * keys.len() > known:
+    if not keys.len() or REPEATS * keys.len() > known:
         return None
     codes = cells.cast(pl.Enum(keys)).to_physical() if codes is None else codes
     return keys, codes.cast(pl.UInt32)

@@ -18,7 +18,7 @@ from cqox.datasets.sentinels import sentinel_note
 from cqox.datasets.sliced_texts import FIRST_TEXTS, LongTexts
 from cqox.datasets.table import Column, Dtype, Kind
 
-__all__ = ["describe_column", "describe_long_texts", "names_an_id", "redescribed"]
+__all__ = ["describe_column", "describe_long_texts", "has_kept_levels", "names_an_id", "redescribed"]
 
 _ID_NAME = re.compile(
     r"(?:^|[\s_.\-/])(?:id|ids|uuid|guid|key|code|no|number|seq|seqn|idx|rownames?|rowid)\.?$"
@@ -104,6 +104,17 @@ def describe_column(
         level_counts=level_counts,
         notes=tuple(notes),
     )
+
+
+def has_kept_levels(header: Header, interpreted: Interpreted, limits: Limits) -> bool:
+    """Return whether `describe_column` keeps the levels of a column, and makes no texts of them again."""
+    if not interpreted.has_levels:
+        return False
+    values = interpreted.values
+    words = values.dtype.categories  # type: ignore[attr-defined]
+    count = values.len() - values.null_count()
+    kind = _kind(words, header.name, count, words.len(), limits, is_code=interpreted.is_code)
+    return kind in ("binary", "category")
 
 
 def describe_long_texts(header: Header, texts: LongTexts, limits: Limits) -> Column | None:

@@ -68,17 +68,20 @@ class LongTexts:
     is_code: bool
 
 
-def read_sliced(cells: Slices, *, decimal: str, na_tokens: Sequence[str] | None) -> LongTexts | Interpreted | None:
+def read_sliced(
+    cells: Slices, *, decimal: str, na_tokens: Sequence[str] | None, may_repeat: bool = False
+) -> LongTexts | Interpreted | None:
     """Return a column of texts that rarely repeat: as texts, or with the meaning that `interpret` finds.
 
-    None for a column whose texts may repeat, or have to be together.
+    None for a column whose texts repeat, or have to be together.
 
     Args:
         cells: texts and null.
         decimal: the decimal mark of the file.
         na_tokens: the client's texts for missing values.
+        may_repeat: whether the texts may repeat.
     """
-    look = _Look(decimal, na_tokens)
+    look = _Look(decimal, na_tokens, are_different=may_repeat)
     if not all(look.add(part) for part in cells()) or not look.others:
         return None
     tokens = tokens_for(pl.Series([*look.deciding, *look.others]), na_tokens)
@@ -125,11 +128,11 @@ def read_sliced(cells: Slices, *, decimal: str, na_tokens: Sequence[str] | None)
 class _Look:
     """Facts about the slices so far."""
 
-    def __init__(self, decimal: str, given: Sequence[str] | None) -> None:
+    def __init__(self, decimal: str, given: Sequence[str] | None, *, are_different: bool) -> None:
         self._decimal = decimal
         self._given = given
         self._head: pl.Series | None = pl.Series([], dtype=pl.String)
-        self._are_different = False
+        self._are_different = are_different
         self.rows = self.known = self.spaced = self.emptied = self.longest = self.size = 0
         self.is_composed = False
         self.deciding: Counter[str] = Counter()
@@ -175,7 +178,7 @@ class _Look:
         """Find two texts that are not missing whatever else there is, and a word if there is one."""
         texts = head.unique(maintain_order=True)
         others = texts.filter(~texts.is_in(deciding_texts(texts, self._given).to_list()))
-        if 2 * texts.len() > head.len() and others.len() > 1:
+        if (self._are_different or 2 * texts.len() > head.len()) and others.len() > 1:
             self.others = others.head(2).to_list()
             self.has_word = not (may_be_numbers(others, self._decimal) | may_be_dates(others)).all()
 

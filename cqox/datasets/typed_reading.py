@@ -1,17 +1,19 @@
 """Raw columns become typed ones, one after another, so that a table is never in memory as both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from cqox.contract.messages import Message
 from cqox.datasets.headers import Header
 from cqox.datasets.interpret import Interpreted, interpret
-from cqox.datasets.kinds import describe_column, describe_long_texts
+from cqox.datasets.kinds import describe_column, describe_long_texts, has_kept_levels
 from cqox.datasets.limits import Limits
 from cqox.datasets.raw import Raw
+from cqox.datasets.sliced_repeats import read_repeated
 from cqox.datasets.sliced_texts import read_sliced
 from cqox.datasets.slices import Slices, slices_of
+from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.table import Column
 from cqox.datasets.typed_columns import TypedColumns
 from cqox.errors import LimitExceeded
@@ -68,44 +70,73 @@ class ColumnReader:
             if not spooled.is_checked:
                 for part in spooled.slices(header.name):
                     self._sizes.check(part)
-            column = self._rare_texts(header, lambda: spooled.slices(header.name), spooled.place(header.name))
+            column = self._texts_on_disk(header, spooled)
             if column is not None:
                 return column
         cells = spooled[header.name]
-        series, column = self._described(header, cells)
+        interpreted = interpret(cells, decimal=self._decimal, na_tokens=self._na_tokens)
+        return self._add(header, interpreted, spooled.place(header.name), cells.dtype)
+
+    def _texts_on_disk(self, header: Header, spooled: SpooledCells) -> Column | None:
+        """Read a column of texts in slices; return None, with nothing done, if all of it has to be in memory."""
         place = spooled.place(header.name)
-        if place is not None and cells.dtype == series.dtype and cells.dtype in (pl.Int64, pl.Float64):
-            self._typed.refer(header.name, cells.dtype, place)
-        else:
-            self._typed.add(series)
-        return column
+
+        def cells() -> Iterator[pl.Series]:
+            return spooled.slices(header.name)
+
+        column = self._rare_texts(header, cells, place)
+        if column is not None:
+            return column
+        repeated = read_repeated(cells, decimal=self._decimal, na_tokens=self._na_tokens)
+        has_texts = repeated is None or repeated.values.dtype in (pl.Enum, pl.String)
+        if has_texts and not (repeated and has_kept_levels(header, repeated, self._limits)):
+            # Texts again, which would not fit memory together.
+            column = self._rare_texts(header, cells, place, may_repeat=True)
+        return self._add(header, repeated) if column is None and repeated is not None else column
 
     def _in_memory(self, header: Header, cells: pl.Series) -> Column:
         if cells.dtype == pl.String and int(cells.str.len_bytes().sum()) > _LEAST_BYTES:
             column = self._rare_texts(header, lambda: slices_of(cells), cells)
             if column is not None:
                 return column
-        series, column = self._described(header, cells)
-        self._typed.add(series)
+        return self._add(header, interpret(cells, decimal=self._decimal, na_tokens=self._na_tokens))
+
+    def _add(
+        self,
+        header: Header,
+        interpreted: Interpreted,
+        place: tuple[str, int] | None = None,
+        dtype: pl.DataType | None = None,
+    ) -> Column:
+        """Describe and keep a column; numbers that are in an Arrow file as they are stay there.
+
+        Args:
+            header: its names.
+            interpreted: its values.
+            place: where its cells are.
+            dtype: of these.
+        """
+        series, column = describe_column(header, interpreted, self._limits, first_row=self._first_row)
+        if place is not None and series.dtype == dtype and dtype in (pl.Int64, pl.Float64):
+            self._typed.refer(header.name, series.dtype, place)
+        else:
+            self._typed.add(series)
         return column
 
-    def _described(self, header: Header, cells: pl.Series) -> tuple[pl.Series, Column]:
-        interpreted = interpret(cells, decimal=self._decimal, na_tokens=self._na_tokens)
-        return describe_column(header, interpreted, self._limits, first_row=self._first_row)
-
-    def _rare_texts(self, header: Header, cells: Slices, place: pl.Series | tuple[str, int] | None) -> Column | None:
+    def _rare_texts(
+        self, header: Header, cells: Slices, place: pl.Series | tuple[str, int] | None, *, may_repeat: bool = False
+    ) -> Column | None:
         """Read a column as one of texts that rarely repeat; return None, with nothing done, if it is another one.
 
         Args:
             header: its names.
             cells: its cells.
             place: the same cells in memory or in an Arrow file, where they can stay; None if they cannot.
+            may_repeat: whether to read texts that repeat as well.
         """
-        texts = read_sliced(cells, decimal=self._decimal, na_tokens=self._na_tokens)
+        texts = read_sliced(cells, decimal=self._decimal, na_tokens=self._na_tokens, may_repeat=may_repeat)
         if isinstance(texts, Interpreted):
-            series, described = describe_column(header, texts, self._limits, first_row=self._first_row)
-            self._typed.add(series)
-            return described
+            return self._add(header, texts)
         column = None if texts is None else describe_long_texts(header, texts, self._limits)
         if texts is None or column is None:
             return None
