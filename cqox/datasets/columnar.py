@@ -20,10 +20,17 @@ __all__ = ["read_arrow_file", "read_arrow_stream", "read_parquet"]
 _SPOOLED_CELLS = 1 << 24
 """Cells from which on one column of a Parquet file at a time is decoded."""
 
+_SPOOLED_BYTES = 256 << 20
+"""Size of texts, by the first rows, from which on that is done as well."""
+
+_LARGE_FILE = 96 << 20
+"""Size of a file with texts from which on that is done whatever the first rows are."""
+
 _MOST_COLUMNS = 500
 """Columns up to which that is done: the description of all columns is read for each."""
 
 _FIRST_ROWS = 10
+_LOOKED_AT = 1000
 
 # polars reports damage by its own errors, and some kinds of it by a panic of its Rust side.
 _DAMAGE = (pl.exceptions.PolarsError, OSError, ValueError)
@@ -46,10 +53,19 @@ def read_parquet(source: Source, limits: Limits) -> Raw:
         return rows, width
 
     rows, width = _guarded(size, "Parquet")
-    if width > _MOST_COLUMNS or rows * width < _SPOOLED_CELLS:
+    is_large = rows * width >= _SPOOLED_CELLS or _guarded(lambda: _has_large_texts(source, rows), "Parquet")
+    if width > _MOST_COLUMNS or not is_large:
         read = partial(pl.read_parquet, source.path, glob=False, hive_partitioning=False)
         return _raw(_guarded(read, "Parquet"), "Parquet")
     return _by_column(source, rows)
+
+
+def _has_large_texts(source: Source, rows: int) -> bool:
+    first = _scanned(source.path).select(pl.col(pl.String)).head(_LOOKED_AT).collect()
+    if not first.width:
+        return False
+    size = sum(int(series.str.len_bytes().sum()) for series in first) / max(first.height, 1) * rows
+    return size > _SPOOLED_BYTES or source.size > _LARGE_FILE
 
 
 def _by_column(source: Source, rows: int) -> Raw:

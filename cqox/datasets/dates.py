@@ -19,7 +19,9 @@ __all__ = [
 
 _SAMPLE = 200
 _SHOWN = 5
-_NEARLY_ALL = 0.9
+NEARLY_ALL = 0.9
+"""The least share of dates in a column of texts that a note is about."""
+
 # 0001-01-01 and 10000-01-01 in days since 1970-01-01.
 _FIRST_DAY, _END = -719_162, 2_932_897
 # Nanoseconds in 64 bits reach from 1677 to 2262 only.
@@ -65,14 +67,10 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
     Args:
         texts: distinct, stripped, without null and without tokens for missing values.
     """
-    head = texts.head(_SAMPLE)
-    numbered = head.str.contains(r"[0-9０-９元]")
-    if texts.is_empty() or int(numbered.sum()) < _NEARLY_ALL * numbered.len():
-        return None, None
-    if texts.len() > _SAMPLE and not may_be_dates(head).any():
+    if not may_have_dates(texts, texts.len()):
         return None, None
     narrow = _narrow(texts)
-    if not numbered.all():
+    if not _numbered(texts.head(_SAMPLE)).all():
         return None, _why_none(texts, narrow)
     for read in (_iso, _months, _eras, _english):
         dates = read(narrow)
@@ -80,6 +78,46 @@ def read_dates(texts: pl.Series) -> tuple[Dates | None, Message | None]:
             return dates, None
     dates, why = _year_last(narrow)
     return dates, why if why or dates is not None else _why_none(texts, narrow)
+
+
+def may_have_dates(first: pl.Series, count: int) -> bool:
+    """Return whether dates are looked for in texts: not in many of which the first are none.
+
+    Args:
+        first: the first different texts, some hundreds at least if there are as many.
+        count: how many there are.
+    """
+    head = first.head(_SAMPLE)
+    if not count or int(_numbered(head).sum()) < NEARLY_ALL * head.len():
+        return False
+    return count <= _SAMPLE or bool(may_be_dates(head).any())
+
+
+def _numbered(texts: pl.Series) -> pl.Series:
+    return texts.str.contains(r"[0-9０-９元]")
+
+
+def are_in_a_style(texts: pl.Series) -> pl.Series:
+    """Return whether each text is a date in numbers, whether or not the calendar has it.
+
+    Args:
+        texts: stripped, without null.
+    """
+    narrow = _narrow(texts)
+    return reduce(or_, [narrow.str.contains(style) for style in (_ISO, _MONTH, _ERA, _LAST)])
+
+
+def almost_dates_note(strays: pl.Series, stray: int, count: int) -> Message | None:
+    """Return the note on different texts of which all but some are dates; None where too many are none.
+
+    Args:
+        strays: the first of those that are none, at least one.
+        stray: how many of them there are.
+        count: different texts.
+    """
+    if count - stray < NEARLY_ALL * count:
+        return None
+    return Message("datasets.note-almost-dates", values=strays.head(_SHOWN).to_list())
 
 
 def is_ambiguous(note: Message | None) -> bool:
@@ -116,11 +154,11 @@ def _why_none(texts: pl.Series, narrow: pl.Series) -> Message | None:
     """Explain why texts that are nearly all dates are kept as text, with examples; None for other texts."""
     styles = [narrow.str.contains(style) for style in (_ISO, _MONTH, _ERA, _LAST)]
     dated = reduce(or_, styles)
-    if int(dated.sum()) < _NEARLY_ALL * dated.len():
+    if int(dated.sum()) < NEARLY_ALL * dated.len():
         return None
-    strays = texts.filter(~dated).head(_SHOWN).to_list()
-    if strays:
-        return Message("datasets.note-almost-dates", values=strays)
+    strays = texts.filter(~dated)
+    if strays.len():
+        return almost_dates_note(strays, strays.len(), texts.len())
     used = [texts.filter(style)[0] for style in styles if style.any()]
     if len(used) > 1:
         return Message("datasets.note-dates-in-several-styles", values=used)

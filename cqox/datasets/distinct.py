@@ -1,10 +1,12 @@
 """The number of different values in a column and of rows of one value, without a hash table where a sort is cheaper."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["count_largest", "distinct_and_bounds", "first_distinct"]
+__all__ = ["count_different", "count_largest", "distinct_and_bounds", "first_distinct"]
 
 _FLAGS = 1 << 24
 """Whole numbers in a range up to this are counted by one flag each."""
@@ -42,6 +44,31 @@ def distinct_and_bounds(values: pl.Series) -> tuple[int, object, object]:
     if known.dtype in (pl.String, pl.Enum):
         return distinct, None, None
     return distinct, known.min(), known.max()
+
+
+def count_different(hashes: Sequence[NDArray[np.uint64]], texts: Callable[[], Iterable[pl.Series]]) -> int:
+    """Return how many different texts a column has, whose texts are not in memory together.
+
+    Texts that share a hash are told apart by a second one: two different texts have both in common once in 10^24 pairs
+    of columns of ten million.
+
+    Args:
+        hashes: `texts` as `Series.hash(1)` gives them, in slices.
+        texts: returns the texts in slices, without null, from the first one at each call.
+    """
+    ordered = np.concatenate(hashes)
+    ordered.sort()
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(shared):
+        return len(ordered)
+    alone, pairs = len(ordered), pl.DataFrame(schema={"first": pl.UInt64, "second": pl.UInt64})
+    for part in texts():
+        first = part.hash(1)
+        is_shared = first.is_in(pl.Series(shared).implode())
+        alone -= int(is_shared.sum())
+        second = part.filter(is_shared).hash(2)
+        pairs = pl.concat([pairs, pl.DataFrame({"first": first.filter(is_shared), "second": second})]).unique()
+    return alone + pairs.height
 
 
 def count_largest(values: pl.Series) -> int:

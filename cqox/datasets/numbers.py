@@ -12,21 +12,20 @@ import polars as pl
 from cqox.contract.messages import Message
 
 __all__ = [
-    "LEADING_ZEROS",
-    "Numbers",
-    "Reading",
-    "are_in_notation",
-    "decimal_comma_only",
-    "may_be_numbers",
-    "read_numbers",
-]
+    "LEADING_ZEROS", "MOSTLY", "SHOWN_STRAYS", "Numbers", "Reading", "almost_numbers_note", "are_in_notation",
+    "are_worth_a_look", "decimal_comma_only", "may_be_numbers", "read_numbers",
+]  # fmt: skip
 
 _MAX_EXACT = 2**53
 LEADING_ZEROS = Message("datasets.note-leading-zeros")
 """Why digits are codes, which goes before any other reason."""
 
 _SAMPLE = 400
-_MOSTLY = 0.8
+MOSTLY = 0.8
+"""The least share of numbers in a column of texts that a note is about."""
+
+SHOWN_STRAYS = 5
+"""Texts that a note shows of those that are no numbers."""
 _FULL_WIDTH = {chr(0xFF01 + i): chr(0x21 + i) for i in range(94)}
 _WIDTH = {
     **{mark: _FULL_WIDTH[mark] for mark in "０１２３４５６７８９．，－＋％（）＄ｅＥ"},
@@ -106,7 +105,7 @@ def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
         texts: distinct, stripped, without null and without tokens for missing values.
         decimal: the decimal mark of the file.
     """
-    if texts.is_empty() or (texts.len() > _SAMPLE and not may_be_numbers(texts.head(_SAMPLE), decimal).any()):
+    if not are_worth_a_look(texts, texts.len(), decimal):
         return Reading()
     plain = _plain(texts) if decimal == "." or not texts.str.contains(".", literal=True).any() else None
     if plain is not None:
@@ -115,7 +114,8 @@ def read_numbers(texts: pl.Series, *, decimal: str = ".") -> Reading:
     parsed, swapped = _parsed(narrow, decimal)
     good = parsed["digits"].is_not_null() | narrow.str.contains(_INFINITE)
     if not good.all():
-        return Reading(note=_almost(texts, good))
+        strays = texts.filter(~good)
+        return Reading(note=almost_numbers_note(strays.sort(), strays.len(), texts.len()))
     return _numbers(texts, narrow, parsed, swapped=swapped)
 
 
@@ -143,15 +143,26 @@ def may_be_numbers(texts: pl.Series, decimal: str) -> pl.Series:
     return found | _swapped(narrow).str.contains(f"{_PATTERN}|{_INFINITE}") if decimal == "," else found
 
 
-def are_in_notation(texts: pl.Series, *, swapped: bool) -> bool:
-    """Return whether all texts are numbers in the notation of people, in which 1,300 is one.
+def are_worth_a_look(first: pl.Series, count: int, decimal: str) -> bool:
+    """Return whether numbers are looked for in texts: not in many of which the first are none.
+
+    Args:
+        first: the first different texts, some hundreds at least if there are as many.
+        count: how many there are.
+        decimal: the decimal mark of the file.
+    """
+    return count > 0 and (count <= _SAMPLE or bool(may_be_numbers(first.head(_SAMPLE), decimal).any()))
+
+
+def are_in_notation(texts: pl.Series, *, swapped: bool) -> pl.Series:
+    """Return whether each text is a number in the notation of people, in which 1,300 is one.
 
     Args:
         texts: stripped, without null.
         swapped: whether a comma is the decimal mark.
     """
     narrow = _swapped(_narrow(texts)) if swapped else _narrow(texts)
-    return bool(narrow.str.contains(f"{_PATTERN}|{_INFINITE}").all())
+    return narrow.str.contains(f"{_PATTERN}|{_INFINITE}")
 
 
 def _narrow(texts: pl.Series) -> pl.Series:
@@ -269,12 +280,17 @@ def _notes(
     return tuple(notes)
 
 
-def _almost(texts: pl.Series, good: pl.Series) -> Message | None:
-    share = good.mean()
-    if not isinstance(share, float) or share < _MOSTLY or texts.len() < 3:
+def almost_numbers_note(strays: pl.Series, stray: int, count: int) -> Message | None:
+    """Return the note on different texts of which all but some are numbers; None where too many are none.
+
+    Args:
+        strays: the first of those that are none, in order.
+        stray: how many of them there are.
+        count: different texts.
+    """
+    if count < 3 or (count - stray) / count < MOSTLY:
         return None
-    shown = [text[:40] for text in texts.filter(~good).sort().head(5).to_list()]
-    return Message("datasets.note-almost-numbers", values=shown)
+    return Message("datasets.note-almost-numbers", values=[text[:40] for text in strays.head(SHOWN_STRAYS).to_list()])
 
 
 def _inexact(whole: pl.Series) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from cqox.datasets.interpret import REPEATS, Interpreted, interpret_repeated
-from cqox.datasets.slices import Slices
+from cqox.datasets.slices import Slices, compact
 
 __all__ = ["read_repeated"]
 
@@ -38,7 +38,7 @@ def _different(cells: Slices) -> pl.Series | None:
     for part in cells():
         texts = part.drop_nulls()
         known += texts.len()
-        pending.append(texts.unique(maintain_order=True))
+        pending.append(compact(texts.unique(maintain_order=True)))
         if sum(each.len() for each in pending) > max(_PENDING, keys.len()):
             keys, pending = _together(keys, pending), []
             if int(keys.str.len_bytes().sum()) > _MOST_BYTES:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from cqox.contract.messages import Message
 from cqox.datasets.dates import may_be_dates
+from cqox.datasets.distinct import count_different
 from cqox.datasets.interpret import Interpreted
 from cqox.datasets.missing import deciding_texts, missing_note, tokens_for, without
 from cqox.datasets.numbers import may_be_numbers
+from cqox.datasets.sliced_notes import notes_on_strays
 from cqox.datasets.sliced_values import read_values
 from cqox.datasets.slices import Slices, first_known
 from cqox.datasets.tidy import notes_on_tidying, tidy
@@ -32,11 +34,8 @@ _FIRST = 1000
 _LOOKED_AT = 50_000
 """Texts that show whether they repeat."""
 
-_FIRST_DIFFERENT = 400
-"""Different texts among which a number or a date has to be for one to be looked for in all."""
-
-_MOSTLY = 0.8
-"""Share of numbers or dates below which no note is made of them."""
+_FEWEST = 8
+"""Different texts up to which they may be spellings of true and false."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +99,18 @@ def read_sliced(
     read = None if look.has_word else read_values(values, decimal=decimal, tokens=tokens.among_numbers)
     if isinstance(read, Interpreted):
         return replace(read, notes=(*notes, *among, *read.notes))
-    if read is None and not look.has_word:
+    if read is None and not look.has_word and not _has_word(values, tokens.among_numbers, decimal):
         return None
     hashes = look.hashes or [part.hash(1).to_numpy() for part in map(look.others_of, texts())]
-    distinct = _count_different(hashes, lambda: map(look.others_of, texts())) + len(look.deciding) - len(tokens.always)
-    if read is None and not _is_text(values, decimal, tokens.among_numbers, distinct - len(tokens.among_numbers)):
-        return None
-    absent = tokens.always
+    distinct = count_different(hashes, lambda: map(look.others_of, texts())) + len(look.deciding) - len(tokens.always)
+    absent, candidates = tokens.always, distinct - len(tokens.among_numbers)
     if read is not None:
-        absent, distinct = (*tokens.always, *tokens.among_numbers), distinct - len(tokens.among_numbers)
+        absent, distinct = (*tokens.always, *tokens.among_numbers), candidates
         notes += [*among, read.note]
+    elif candidates <= _FEWEST:
+        return None
+    else:
+        notes += notes_on_strays(values, decimal=decimal, tokens=tokens.among_numbers, distinct=candidates)
     missing = sum(look.deciding[token] for token in absent)
     return LongTexts(
         values=lambda: values(absent),
@@ -183,41 +184,10 @@ class _Look:
             self.has_word = not (may_be_numbers(others, self._decimal) | may_be_dates(others)).all()
 
 
-def _count_different(hashes: Sequence[NDArray[np.uint64]], texts: Slices) -> int:
-    """Return how many different texts there are: different are two hashes, the second of which few texts need."""
-    ordered = np.concatenate(hashes)
-    ordered.sort()
-    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not len(shared):
-        return len(ordered)
-    alone, pairs = len(ordered), pl.DataFrame(schema={"first": pl.UInt64, "second": pl.UInt64})
-    for part in texts():
-        first = part.hash(1)
-        is_shared = first.is_in(pl.Series(shared).implode())
-        alone -= int(is_shared.sum())
-        second = part.filter(is_shared).hash(2)
-        pairs = pl.concat([pairs, pl.DataFrame({"first": first.filter(is_shared), "second": second})]).unique()
-    return alone + pairs.height
-
-
-def _is_text(values: Slices, decimal: str, tokens: Sequence[str], distinct: int) -> bool:
-    """Return whether so few texts are numbers or dates that nothing is said of them."""
-    first = _first_different(values, tokens)
-    if first.len() < _FIRST_DIFFERENT or distinct == _FIRST_DIFFERENT:
-        return False
-    # Rows stand in for different texts, of which there are no more.
-    numbers, dates = may_be_numbers(first, decimal).any(), may_be_dates(first).any()
-    if numbers and _MOSTLY * distinct <= sum(may_be_numbers(part.drop_nulls(), decimal).sum() for part in values()):
-        return False
-    return not dates or _MOSTLY * distinct > sum(may_be_dates(part.drop_nulls()).sum() for part in values())
-
-
-def _first_different(values: Slices, tokens: Sequence[str]) -> pl.Series:
-    """Return the first different texts of a column but for some tokens."""
-    found = pl.Series([], dtype=pl.String)
+def _has_word(values: Slices, tokens: Sequence[str], decimal: str) -> bool:
+    """Return whether a text is neither a number nor a date nor missing."""
     for part in values():
-        known = pl.concat([found, part.drop_nulls()])
-        found = known.filter(~known.is_in(list(tokens))).unique(maintain_order=True)
-        if found.len() >= _FIRST_DIFFERENT:
-            break
-    return found.head(_FIRST_DIFFERENT)
+        known = without(part, tokens).drop_nulls()
+        if not (may_be_numbers(known, decimal) | may_be_dates(known)).all():
+            return True
+    return False

@@ -98,7 +98,7 @@ class _Numbers:
         if written and any(self._plain):
             # What programs write may be no number among numbers that people write.
             swapped = _COMMA in notes
-            if not all(are_in_notation(part.drop_nulls(), swapped=swapped) for part in texts()):
+            if not all(are_in_notation(part.drop_nulls(), swapped=swapped).all() for part in texts()):
                 return None
         if _SCALES in notes:
             listed = (each[_SCALES].params["scales"] for each in written if _SCALES in each)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
-__all__ = ["Slices", "first_known", "read_in_slices", "slices_of"]
+__all__ = ["Slices", "compact", "first_known", "read_in_slices", "slices_of"]
 
 type Slices = Callable[[], Iterator[pl.Series]]
 """Returns all rows of a column in slices, from the first one at each call."""
@@ -38,11 +38,16 @@ def read_in_slices(read: Callable[[int, int], pl.Series], height: int) -> Iterat
         rows = max(1, min(_MOST_ROWS, rows * _GROWTH, int(rows * _BYTES / max(size, 1))))
 
 
+def compact(cells: pl.Series) -> pl.Series:
+    """Return some cells in memory of their own; texts keep all of the slice that they come from otherwise."""
+    return cells + "" if cells.dtype == pl.String else cells
+
+
 def first_known(slices: Iterable[pl.Series], most: int) -> pl.Series:
     """Return the first cells of a column that are not null."""
     found: list[pl.Series] = []
     for part in slices:
-        found.append(part.drop_nulls().head(most))
+        found.append(compact(part.drop_nulls().head(most)))
         if sum(each.len() for each in found) >= most:
             break
     return pl.concat(found).head(most)

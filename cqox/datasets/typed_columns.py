@@ -9,7 +9,7 @@ from typing import ClassVar, overload
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from cqox.datasets.slices import Slices, slices_of
+from cqox.datasets.slices import Slices, compact, slices_of
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.table import Description
 from cqox.datasets.temp_files import Scratch
@@ -72,7 +72,7 @@ class TypedColumns:
             size: bytes of its texts.
         """
         if size <= self._MOST_TOGETHER:
-            self.add(pl.concat(list(values())).alias(name))
+            self.add(pl.concat(map(compact, values())).alias(name))
             return
 
         def batches(
@@ -128,8 +128,7 @@ class TypedColumns:
         found, start = [], 0
         for part in self.slices(name):
             first, end = (int(positions.search_sorted(row)) for row in (start, start + part.len()))
-            # Other than what `filter` returns, this shares no memory with the slice.
-            found.append(part.gather(positions.slice(first, end - first) - start))
+            found.append(compact(part.gather(positions.slice(first, end - first) - start)))
             start += part.len()
         return pl.concat(found)
 
@@ -217,7 +216,8 @@ def different_rows(cells: Cells, name: str) -> pl.Series:
     """Return the different values of a column of a table in the order of their first rows, without null."""
     found = pl.Series(name, [], dtype=cells.schema[name])
     for part in slices_of_column(cells, name):
-        found = pl.concat([found, part.drop_nulls().unique(maintain_order=True)]).unique(maintain_order=True)
+        new = compact(part.drop_nulls().unique(maintain_order=True))
+        found = pl.concat([found, new]).unique(maintain_order=True)
     return found
 
 

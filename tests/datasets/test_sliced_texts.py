@@ -60,7 +60,7 @@ def _few(first: int) -> ExitStack:
     """Let a few texts decide what hundreds do otherwise."""
     stack = ExitStack()
     for module, name, value in (
-        (sliced_texts, "_FIRST", first), (sliced_texts, "_LOOKED_AT", 2 * first), (sliced_texts, "_FIRST_DIFFERENT", 4),
+        (sliced_texts, "_FIRST", first), (sliced_texts, "_LOOKED_AT", 2 * first), (sliced_texts, "_FEWEST", 0),
         (numbers, "_SAMPLE", 4), (dates, "_SAMPLE", 2),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(module, name, value))
@@ -135,20 +135,18 @@ def test_texts_with_some_others_are_long_texts(others: list[str | None], missing
         assert _in_slices(found) == _whole(pl.Series(cells, dtype=pl.String), ".", None)
 
 
-def test_a_thousand_numbers_in_slices_that_come_first_are_no_long_texts() -> None:
-    assert _found([str(row) for row in range(1000)] + _LONG) is None
-    assert _found([f"2024-01-{row % 28 + 1:02d} 10:{row % 60:02d}" for row in range(1000)] + _LONG) is None
-
-
-@pytest.mark.parametrize("other", ["{}", "{:04d}-01-01"])
-def test_texts_most_of_which_are_numbers_or_dates_are_left_to_the_whole(other: str) -> None:
-    others: list[str | None] = [other.format(row) for row in range(1, 9000)]
-    assert _found([others[0], *_LONG[:1500], *others[1:]]) is None
-    assert _found([others[0], *_LONG[:1500], *others[1:3000]]) is not None
-    # The first texts decide whether the rest is looked at.
-    found = _found([*_LONG[:1500], *others])
+@pytest.mark.parametrize("other", ["{}", "{:04d}-01-01", "{:04d}-01-01 10:00", "{}円"])
+@pytest.mark.parametrize("strays", [1, 4, 900, 1500])
+@pytest.mark.parametrize("first", [0, 1, 500, 4000])
+def test_strays_among_numbers_and_dates_are_noted(other: str, strays: int, first: int) -> None:
+    others: list[str | None] = [other.format(row) for row in range(1, 8101)]
+    cells = [*others[:first], *_LONG[:strays][::-1], *others[first:], *_LONG[:strays]]
+    found = _found(cells)
     assert found is not None
-    assert found.notes == () == _whole(pl.Series([*_LONG[:1500], *others]), ".", None)[1].notes
+    values, column = _in_slices(found)
+    assert (values, column) == _whole(pl.Series(cells), ".", None)
+    assert column is not None
+    assert column.notes or strays > 4 or not first
 
 
 def test_texts_that_repeat_are_left_to_the_whole() -> None:

@@ -46,7 +46,6 @@ def _in_slices(*, on_disk: bool, together: int) -> Iterator[None]:
         (slices, "_ROWS", 3), (slices, "_FIRST_ROWS", 2), (slices, "_MOST_ROWS", 3),
         (delimited, "_SPOOLED_BYTES", 0), (columnar, "_SPOOLED_CELLS", 0 if on_disk else 1 << 40),
         (parsed_cells, "_HELD_BYTES", 0 if on_disk else 1 << 40), (TypedColumns, "_MOST_TOGETHER", together),
-        (sliced_texts, "_FIRST_DIFFERENT", 4),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(owner, name, value))
     with stack:

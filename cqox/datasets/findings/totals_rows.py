@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cqox.contract import DataFinding, Remedy
 from cqox.contract.messages import Message
+from cqox.datasets.slices import compact
 from cqox.datasets.table import Column
 from cqox.datasets.typed_columns import Cells, rows_of_column, slices_of_column
 
@@ -61,7 +62,8 @@ def _labels(frame: Cells, name: str) -> dict[str, bool]:
     dtype = frame.schema[name]
     for part in [dtype.categories] if isinstance(dtype, pl.Enum) else slices_of_column(frame, name):
         known = part.drop_nulls()
-        hinted = pl.concat([hinted, known.filter(known.str.contains(_HINTS))]).unique(maintain_order=True)
+        new = known.filter(known.str.contains(_HINTS)).unique(maintain_order=True)
+        hinted = pl.concat([hinted, compact(new)]).unique(maintain_order=True)
         if hinted.len() > _MOST_VALUES:
             return {}
     plain = {label: _plain(label) for label in hinted.to_list()}
