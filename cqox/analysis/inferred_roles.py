@@ -12,6 +12,8 @@ from cqox.datasets import (
     Description,
     Inference,
     OpenTable,
+    TypedColumns,
+    comparable_rows,
     infer_roles,
     rows_to_look_at,
     structure_of,
@@ -24,8 +26,17 @@ def inferred_as_read(table: OpenTable) -> Inference:
     """Return the likeliest roles of a table that has just been read."""
     cells, columns = table.cells, table.description.columns
     kept = rows_to_look_at(cells.get_column, columns)
-    rows = cells.in_memory() if kept is None else cells[kept.arg_true()]
+    chosen = None if kept is None else kept.arg_true()
+    rows = pl.DataFrame([_rows(cells, column, chosen) for column in columns])
     return infer_roles(columns, structure_of(rows, columns))
+
+
+def _rows(cells: TypedColumns, column: Column, chosen: pl.Series | None) -> pl.Series:
+    """Return some rows of a column, or all; of texts, whose cells are only compared, hashes."""
+    if column.kind == "text":
+        hashes = comparable_rows(cells, column.name)
+        return hashes if chosen is None else hashes.gather(chosen)
+    return cells[column.name] if chosen is None else cells.gather(column.name, chosen)
 
 
 def inferred_on_disk(path: Path, description: Description) -> Inference:

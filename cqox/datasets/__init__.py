@@ -20,7 +20,7 @@ from cqox.datasets.samples import sample_names, sample_path
 from cqox.datasets.sheets import FileLook, look
 from cqox.datasets.structure import LOOKED_AT, Structure, may_be_units, rows_to_look_at, structure_of, units_of
 from cqox.datasets.table import Column, Description, Kind, Table, preview
-from cqox.datasets.typed_columns import OpenTable
+from cqox.datasets.typed_columns import OpenTable, TypedColumns, comparable_rows
 from cqox.datasets.vocabulary import names_codes, said_after_treatment
 
 __all__ = [
@@ -38,8 +38,10 @@ __all__ = [
     "RoleCandidate",
     "Structure",
     "Table",
+    "TypedColumns",
     "as_periods",
     "capping",
+    "comparable_rows",
     "dataset_id",
     "describe",
     "detect_rows",

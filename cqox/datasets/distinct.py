@@ -49,7 +49,7 @@ def distinct_and_bounds(values: pl.Series) -> tuple[int, object, object]:
 def count_different(hashes: Sequence[NDArray[np.uint64]], texts: Callable[[], Iterable[pl.Series]]) -> int:
     """Return how many different texts a column has, whose texts are not in memory together.
 
-    Texts that share a hash are told apart by a second one: two different texts have both in common once in 10^24 pairs
+    Texts that share a hash are distinguished by a second one: two different texts have both in common once in 10^24 pairs
     of columns of ten million.
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether texts may have another Unicode normal form C, found by their bytes, which takes a tenth of making it."""
+"""A test of texts for another Unicode normal form C, by their bytes, which takes a tenth of making it."""
 
 import numpy as np
 import polars as pl

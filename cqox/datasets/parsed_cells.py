@@ -55,6 +55,7 @@ class _File:
         self._source = source
         self._dialect = dialect
         self._shape = shape
+        self._row_bytes = source.size / max(shape.records, 1)
 
     def typed(self, texts: _Types, scratch: Scratch) -> pl.DataFrame | SpooledCells:
         """Numbers where all cells of a column are some, and texts."""
@@ -78,7 +79,7 @@ class _File:
 
         def parsed(*, lenient: bool) -> pl.DataFrame | SpooledCells:
             cells = self.scanned(types, lenient=lenient)
-            return cells.collect() if scratch is None else SpooledCells.written(cells, _path(scratch))
+            return cells.collect() if scratch is None else SpooledCells.written(cells, _path(scratch), self._row_bytes)
 
         if all(dtype == pl.String for dtype in types.values()):
             return parsed(lenient=False)
@@ -89,7 +90,9 @@ class _File:
 
     def written(self, texts: _Types, scratch: Scratch, columns: list[str] | None = None) -> SpooledCells:
         cells = self.scanned(texts)
-        return SpooledCells.written(cells if columns is None else cells.select(columns), _path(scratch))
+        return SpooledCells.written(
+            cells if columns is None else cells.select(columns), _path(scratch), self._row_bytes
+        )
 
     def scanned(self, types: _Types, *, rows: int | None = None, lenient: bool = False) -> pl.LazyFrame:
         quoted = self._shape.quoted

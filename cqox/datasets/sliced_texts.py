@@ -26,7 +26,7 @@ from cqox.datasets.tidy import notes_on_tidying, tidy
 __all__ = ["FIRST_TEXTS", "LongTexts", "read_sliced"]
 
 FIRST_TEXTS = 1000
-"""Texts by whose spaces sentences and ids are told apart."""
+"""Texts by whose spaces sentences and ids are distinguished."""
 
 _FIRST = 1000
 """Texts that show what a column is."""

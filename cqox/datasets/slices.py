@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
-__all__ = ["Slices", "compact", "first_known", "read_in_slices", "slices_of"]
+__all__ = ["Slices", "compact", "first_known", "read_in_slices", "rows_at_once", "slices_of"]
 
 type Slices = Callable[[], Iterator[pl.Series]]
 """Returns all rows of a column in slices, from the first one at each call."""
@@ -12,7 +12,7 @@ type Slices = Callable[[], Iterator[pl.Series]]
 _ROWS = 1 << 16
 """Rows of a slice of a column in memory: what is made of them stays in the caches of a processor."""
 
-_FIRST_ROWS, _MOST_ROWS, _GROWTH = 1 << 12, 1 << 18, 16
+_FIRST_ROWS, _MOST_ROWS, _GROWTH = 1 << 8, 1 << 18, 16
 _BYTES = 24 << 20
 """Size of a slice of a column on disk, about: parts of a file are read more than once if slices are much smaller."""
 
@@ -35,7 +35,7 @@ def read_in_slices(read: Callable[[int, int], pl.Series], height: int) -> Iterat
         size = _size(part)
         yield part
         start += rows
-        rows = max(1, min(_MOST_ROWS, rows * _GROWTH, int(rows * _BYTES / max(size, 1))))
+        rows = rows_at_once(size / max(part.len(), 1), min(_MOST_ROWS, rows * _GROWTH))
 
 
 def compact(cells: pl.Series) -> pl.Series:
@@ -51,6 +51,16 @@ def first_known(slices: Iterable[pl.Series], most: int) -> pl.Series:
         if sum(each.len() for each in found) >= most:
             break
     return pl.concat(found).head(most)
+
+
+def rows_at_once(row_bytes: float, most: int = _MOST_ROWS) -> int:
+    """Return how many rows of a table are written or read at a time.
+
+    Args:
+        row_bytes: size of a row, about.
+        most: rows at most.
+    """
+    return max(1, min(most, int(_BYTES / max(row_bytes, 1))))
 
 
 def _size(part: pl.Series) -> int:

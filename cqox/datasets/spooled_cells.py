@@ -10,9 +10,12 @@ from typing import Self
 
 import polars as pl
 
-from cqox.datasets.slices import read_in_slices
+from cqox.datasets.slices import read_in_slices, rows_at_once
 
 __all__ = ["SpooledCells"]
+
+_LONG_ROWS = 1 << 16
+"""Rows at once from which on batches have the size that the writer chooses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +36,19 @@ class SpooledCells:
     is_checked: bool = True
 
     @classmethod
-    def written(cls, cells: pl.LazyFrame, path: str) -> Self:
+    def written(cls, cells: pl.LazyFrame, path: str, row_bytes: float = 0.0) -> Self:
         """Write a table to `path`, a batch of rows at a time, and return it.
+
+        Args:
+            cells: the table.
+            path: of the file.
+            row_bytes: size of a row, about; a part of a batch is not read without the rest.
 
         Raises:
             PolarsError, OSError: the text cannot be parsed, or there is no room for it.
         """
-        cells.sink_ipc(path)
+        rows = rows_at_once(row_bytes)
+        cells.sink_ipc(path, record_batch_size=rows if rows < _LONG_ROWS else None)
         places = {name: (path, place) for place, name in enumerate(cells.collect_schema())}
         return cls(places=places, rows=int(pl.scan_ipc(path).select(pl.len()).collect().item()))
 

@@ -9,7 +9,7 @@ from typing import ClassVar, overload
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from cqox.datasets.slices import Slices, compact, slices_of
+from cqox.datasets.slices import Slices, compact, rows_at_once, slices_of
 from cqox.datasets.spooled_cells import SpooledCells
 from cqox.datasets.table import Description
 from cqox.datasets.temp_files import Scratch
@@ -39,7 +39,7 @@ class TypedColumns:
         self._schema: dict[str, pl.DataType] = {}
         self._kept: dict[str, pl.Series] = {}
         self._places: dict[str, tuple[str, int]] = {}
-        self._bytes = 0
+        self._bytes = self._text_bytes = 0
         self._has_room = True
         self.height = height
 
@@ -51,6 +51,7 @@ class TypedColumns:
         self._schema[column.name] = column.dtype
         self._kept[column.name] = column
         self._bytes += int(column.estimated_size())
+        self._text_bytes += int(column.str.len_bytes().sum()) if column.dtype == pl.String else 0
         if self._bytes > self.MOST_BYTES and self._has_room:
             self._spill()
 
@@ -82,13 +83,22 @@ class TypedColumns:
 
         with suppress(pl.exceptions.PolarsError, OSError):
             path = f"/dev/fd/{self._scratch.open().fileno()}"
-            register_io_source(batches, schema={name: pl.String}).sink_ipc(path)
-            self.refer(name, pl.String(), (path, 0))
+            rows = rows_at_once(size / max(self.height, 1))
+            register_io_source(batches, schema={name: pl.String}).sink_ipc(path, record_batch_size=rows)
+            self.refer(name, pl.String(), (path, 0), size)
             return
         self.add(pl.concat(list(values())).alias(name))
 
-    def refer(self, name: str, dtype: pl.DataType, place: tuple[str, int]) -> None:
-        """Take a column that is in an Arrow file already, with the path of the file and its place there."""
+    def refer(self, name: str, dtype: pl.DataType, place: tuple[str, int], size: int = 0) -> None:
+        """Take a column that is in an Arrow file already.
+
+        Args:
+            name: of the column.
+            dtype: its type.
+            place: path of the file, and the column's place there.
+            size: bytes of its texts.
+        """
+        self._text_bytes += size
         self._schema[name] = dtype
         self._places[name] = place
 
@@ -161,14 +171,16 @@ class TypedColumns:
         return self.select(self.columns)
 
     def write_parquet(self, path: Path, *, compression_level: int, row_group_size: int) -> None:
-        """Write the table to a file, compressed by zstd.
+        """Write the table to a file, compressed by zstd, with fewer rows in a group where texts are long.
 
         Raises:
             PolarsError: there is no room for it, or the folder cannot be written to.
         """
+        # A group is in memory as a whole when it is written.
+        group = rows_at_once(self._text_bytes / max(self.height, 1), row_group_size)
         if not self._places:
             self.in_memory().write_parquet(
-                path, compression="zstd", compression_level=compression_level, row_group_size=row_group_size
+                path, compression="zstd", compression_level=compression_level, row_group_size=group
             )
             return
 
@@ -176,11 +188,11 @@ class TypedColumns:
             columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
         ) -> Iterator[pl.DataFrame]:
             # A file that is written whole asks for no part of the table.
-            for start in range(0, self.height, 2 * row_group_size):
-                yield self._slice(start, 2 * row_group_size)
+            for start in range(0, self.height, 2 * group):
+                yield self._slice(start, 2 * group)
 
         register_io_source(batches, schema=self._schema).sink_parquet(
-            path, compression="zstd", compression_level=compression_level, row_group_size=row_group_size
+            path, compression="zstd", compression_level=compression_level, row_group_size=group
         )
 
     def _slice(self, start: int, rows: int) -> pl.DataFrame:
@@ -206,10 +218,11 @@ def rows_of_column(cells: Cells, name: str, positions: pl.Series) -> pl.Series:
 
 
 def comparable_rows(cells: Cells, name: str) -> pl.Series:
-    """Return a column of a table with a 64-bit hash in place of each text, that of null included."""
+    """Return a column of a table with a 64-bit hash in place of each text."""
     if cells.schema[name] != pl.String:
         return cells[name]
-    return pl.concat(part.hash(seed=1) for part in slices_of_column(cells, name)).alias(name)
+    hashed = pl.when(pl.col(name).is_not_null()).then(pl.col(name).hash(seed=1))
+    return pl.concat(part.alias(name).to_frame().select(hashed).to_series() for part in slices_of_column(cells, name))
 
 
 def different_rows(cells: Cells, name: str) -> pl.Series:

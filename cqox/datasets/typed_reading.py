@@ -145,7 +145,7 @@ class ColumnReader:
         elif isinstance(place, pl.Series):
             self._typed.add(place.alias(header.name))
         else:
-            self._typed.refer(header.name, pl.String(), place)
+            self._typed.refer(header.name, pl.String(), place, texts.size)
         return column
 
 

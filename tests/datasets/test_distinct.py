@@ -1,13 +1,15 @@
 """Counts of different values are those of polars' groups."""
 
 import datetime
+from collections.abc import Callable
+from unittest import mock
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cqox.datasets.distinct import count_largest, distinct_and_bounds, first_distinct
+from cqox.datasets.distinct import count_different, count_largest, distinct_and_bounds, first_distinct
 
 _VALUES = st.one_of(
     st.lists(st.none() | st.integers(-5, 5)).map(lambda cells: pl.Series(cells, dtype=pl.Int64)),
@@ -63,3 +65,19 @@ def test_a_number_that_first_occurs_in_the_last_row_is_counted(dtype: type[pl.Da
 def test_of_numbers_in_a_narrow_range_the_most_frequent_is_counted() -> None:
     assert count_largest(pl.Series([5, -3, 5, None, 7, -3, 5])) == 3
     assert count_largest(pl.Series([2**53, -(2**53), 2**53])) == 2
+
+
+@given(
+    st.lists(st.lists(st.text("ab", max_size=3), max_size=6), min_size=1, max_size=5), st.sampled_from([2, 5, 1 << 63])
+)
+def test_different_texts_are_counted_across_slices(slices: list[list[str]], hashes: int) -> None:
+    parts = [pl.Series(texts, dtype=pl.String) for texts in slices]
+    # Few hashes, so that texts share them.
+    first = [(part.hash(1) % hashes).to_numpy() for part in parts]
+    with mock.patch.object(pl.Series, "hash", _coarse(hashes)):
+        assert count_different(first, lambda: iter(parts)) == pl.concat(parts).n_unique()
+
+
+def _coarse(hashes: int) -> Callable[[pl.Series, int], pl.Series]:
+    exact = pl.Series.hash
+    return lambda series, seed: exact(series, seed) % hashes if seed == 1 else exact(series, seed)

@@ -26,9 +26,9 @@ def _on_disk(read: Read, content: str, held_bytes: int) -> list[list[str]]:
     written: list[list[str]] = []
     write = SpooledCells.written
 
-    def noted(cells: pl.LazyFrame, path: str) -> SpooledCells:
+    def noted(cells: pl.LazyFrame, path: str, row_bytes: float) -> SpooledCells:
         written.append(cells.collect_schema().names())
-        return write(cells, path)
+        return write(cells, path, row_bytes)
 
     with mock.patch.object(parsed_cells, "_HELD_BYTES", held_bytes):
         with mock.patch.object(SpooledCells, "written", noted):

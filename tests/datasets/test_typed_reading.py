@@ -95,6 +95,26 @@ def test_remarks_are_read_in_slices(read: Read, on_disk: bool, together: int) ->
     assert [call.args[0].name for call in whole.call_args_list] == ["番"]
 
 
+@pytest.mark.parametrize(
+    ("label", "kind", "different"),
+    [("分類 {}", "category", 5), ("分類 {}", "binary", 2), ("とても長い説明 " * 9 + "{}", "text", 5),
+     ("2024-01-1{}", "date", 5), ("{}円", "count", 5), ("00{}", "id", 5), ("  {} 番目 ", "category", 5)],
+)  # fmt: skip
+def test_texts_that_repeat_are_read_from_disk_by_the_different_ones(
+    read: Read, label: str, kind: str, different: int
+) -> None:
+    content = "番,語\n" + "".join(f"{row},{label.format(row % different)}\n" for row in range(100))
+    expected = _outcome(read, content)
+    with (
+        _in_slices(on_disk=True, together=-1),
+        mock.patch.object(typed_reading, "interpret", wraps=interpret) as whole,
+    ):
+        found = read(content)
+    assert found.columns[1].kind == kind
+    assert (found.frame.to_dict(as_series=False), found.frame.schema, found.description) == expected
+    assert [call.args[0].name for call in whole.call_args_list] == ["番"]
+
+
 @pytest.mark.parametrize("on_disk", [False, True])
 @pytest.mark.parametrize("limits", [Limits(max_field_bytes=30), Limits(max_expanded_bytes=5000)])
 def test_texts_of_parquet_are_within_limits(read: Read, limits: Limits, on_disk: bool) -> None:
