@@ -49,8 +49,8 @@ def distinct_and_bounds(values: pl.Series) -> tuple[int, object, object]:
 def count_different(hashes: Sequence[NDArray[np.uint64]], texts: Callable[[], Iterable[pl.Series]]) -> int:
     """Return how many different texts a column has, whose texts are not in memory together.
 
-    Texts that share a hash are distinguished by a second one: two different texts have both in common once in 10^24 pairs
-    of columns of ten million.
+    Texts that share a hash are distinguished by a second one: by chance, two different texts of ten million have both
+    in common once in 10^24 columns.
 
     Args:
         hashes: `texts` as `Series.hash(1)` gives them, in slices.
