@@ -9,6 +9,9 @@ from cqox.datasets.slices import Slices, compact
 
 __all__ = ["read_repeated"]
 
+_FEW = 1 << 14
+"""Different texts up to which they are put in a table of hashes anew where a slice has others."""
+
 _PENDING = 1 << 18
 """Texts that are gathered from slices before those that are there already are left out."""
 
@@ -24,12 +27,38 @@ def read_repeated(cells: Slices, *, decimal: str, na_tokens: Sequence[str] | Non
         decimal: the decimal mark of the file.
         na_tokens: the client's texts for missing values.
     """
+    found = _few(cells) or _many(cells)
+    return None if found is None else interpret_repeated(*found, decimal=decimal, na_tokens=na_tokens)
+
+
+def _few(cells: Slices) -> tuple[pl.Series, pl.Series] | None:
+    """Return the different texts and each row's place among them, in one pass; None if they are many or alone."""
+    keys, codes, known = pl.Series([], dtype=pl.String), [], 0
+    places = pl.Enum(keys)
+    for part in cells():
+        found = part.cast(places, strict=False)
+        if found.null_count() > part.null_count():
+            new = part.filter(found.is_null() & part.is_not_null()).unique(maintain_order=True)
+            keys = pl.concat([keys, compact(new)])
+            if keys.len() > _FEW:
+                return None
+            # Those that were there keep their places.
+            places = pl.Enum(keys)
+            found = part.cast(places)
+        codes.append(found.to_physical().cast(pl.UInt32))
+        known += part.len() - part.null_count()
+    if not keys.len() or REPEATS * keys.len() > known:
+        return None
+    return keys.alias(part.name), pl.concat(codes)
+
+
+def _many(cells: Slices) -> tuple[pl.Series, pl.Series] | None:
+    """Return what `_few` does, for which texts are found first."""
     keys = _different(cells)
     if keys is None:
         return None
     places = pl.Enum(keys)
-    codes = pl.concat(part.cast(places).to_physical().cast(pl.UInt32) for part in cells())
-    return interpret_repeated(keys, codes, decimal=decimal, na_tokens=na_tokens)
+    return keys, pl.concat(part.cast(places).to_physical().cast(pl.UInt32) for part in cells())
 
 
 def _different(cells: Slices) -> pl.Series | None:

@@ -67,9 +67,6 @@ class ColumnReader:
         if spooled is None:
             return self._in_memory(header, self._held.pop(header.name))
         if header.name in self._texts:
-            if not spooled.is_checked:
-                for part in spooled.slices(header.name):
-                    self._sizes.check(part)
             column = self._texts_on_disk(header, spooled)
             if column is not None:
                 return column
@@ -81,8 +78,17 @@ class ColumnReader:
         """Read a column of texts in slices; return None, with nothing done, if all of it has to be in memory."""
         place = spooled.place(header.name)
 
+        checked = spooled.height if spooled.is_checked else 0
+
         def cells() -> Iterator[pl.Series]:
-            return spooled.slices(header.name)
+            nonlocal checked
+            start = 0
+            for part in spooled.slices(header.name):
+                if start >= checked:
+                    self._sizes.check(part)
+                    checked = start + part.len()
+                start += part.len()
+                yield part
 
         column = self._rare_texts(header, cells, place)
         if column is not None:
@@ -92,6 +98,9 @@ class ColumnReader:
         if has_texts and not (repeated and has_kept_levels(header, repeated, self._limits)):
             # Texts again, which would not fit memory together.
             column = self._rare_texts(header, cells, place, may_repeat=True)
+        for _ in cells() if checked < spooled.height else ():
+            # A text that is too long is found before all are in memory.
+            pass
         return self._add(header, repeated) if column is None and repeated is not None else column
 
     def _in_memory(self, header: Header, cells: pl.Series) -> Column:

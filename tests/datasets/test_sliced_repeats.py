@@ -27,13 +27,14 @@ def _slices(cells: pl.Series, rows: int) -> Iterator[pl.Series]:
     order=st.lists(st.integers(0, 8), min_size=1, max_size=60),
     rows=st.sampled_from([1, 4, 100]),
     pending=st.sampled_from([1, 3, 1 << 18]),
+    few=st.sampled_from([0, 3, 1 << 14]),
     na=st.sampled_from([None, ["1", "東京"]]),
 )
 def test_slices_say_what_the_whole_column_says(
-    keys: list[str | None], order: list[int], rows: int, pending: int, na: list[str] | None
+    keys: list[str | None], order: list[int], rows: int, pending: int, na: list[str] | None, few: int
 ) -> None:
     cells = pl.Series("値", [keys[place % len(keys)] for place in order], dtype=pl.String)
-    with mock.patch.object(sliced_repeats, "_PENDING", pending):
+    with mock.patch.object(sliced_repeats, "_PENDING", pending), mock.patch.object(sliced_repeats, "_FEW", few):
         found = read_repeated(lambda: _slices(cells, rows), decimal=".", na_tokens=na)
     # The first rows of the whole column may not show that texts repeat.
     with mock.patch.object(interpret_module, "_LOOKED_AT", 0):
@@ -51,6 +52,7 @@ def test_slices_say_what_the_whole_column_says(
 def test_many_long_texts_are_not_brought_together(most: int) -> None:
     cells = pl.Series([f"長い説明 {row % 50}" for row in range(400)])
     with (
+        mock.patch.object(sliced_repeats, "_FEW", 0),
         mock.patch.object(sliced_repeats, "_PENDING", 10),
         mock.patch.object(sliced_repeats, "_MOST_BYTES", most),
     ):
