@@ -10,7 +10,7 @@ from cqox.datasets.slices import Slices, compact
 __all__ = ["read_repeated"]
 
 _FEW = 1 << 14
-"""Different texts up to which they are put in a table of hashes anew where a slice has others."""
+"""Different texts up to which they are put in another table of hashes where a slice has others."""
 
 _PENDING = 1 << 18
 """Texts that are gathered from slices before those that are there already are left out."""
