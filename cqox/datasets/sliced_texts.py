@@ -80,7 +80,7 @@ def read_sliced(
         na_tokens: the client's texts for missing values.
         may_repeat: whether the texts may repeat.
     """
-    look = _Look(decimal, na_tokens, are_different=may_repeat)
+    look = _Look(decimal, na_tokens, may_repeat=may_repeat)
     if not all(look.add(part) for part in cells()) or not look.others:
         return None
     tokens = tokens_for(pl.Series([*look.deciding, *look.others]), na_tokens)
@@ -101,7 +101,9 @@ def read_sliced(
         return replace(read, notes=(*notes, *among, *read.notes))
     if read is None and not look.has_word and not _has_word(values, tokens.among_numbers, decimal):
         return None
-    hashes = look.hashes or [part.hash(1).to_numpy() for part in map(look.others_of, texts())]
+    hashes = look.hashes
+    if hashes is None:
+        hashes = [part.hash(1).to_numpy() for part in map(look.others_of, texts())]
     distinct = count_different(hashes, lambda: map(look.others_of, texts())) + len(look.deciding) - len(tokens.always)
     absent, candidates = tokens.always, distinct - len(tokens.among_numbers)
     if read is not None:
@@ -129,17 +131,18 @@ def read_sliced(
 class _Look:
     """Facts about the slices so far."""
 
-    def __init__(self, decimal: str, given: Sequence[str] | None, *, are_different: bool) -> None:
+    def __init__(self, decimal: str, given: Sequence[str] | None, *, may_repeat: bool) -> None:
         self._decimal = decimal
         self._given = given
         self._head: pl.Series | None = pl.Series([], dtype=pl.String)
-        self._are_different = are_different
+        # None until enough texts have been seen.
+        self._are_different = True if may_repeat else None
         self.rows = self.known = self.spaced = self.emptied = self.longest = self.size = 0
         self.is_composed = False
         self.deciding: Counter[str] = Counter()
         self.others: list[str] = []
         self.has_word = False
-        self.hashes: list[NDArray[np.uint64]] = []
+        self.hashes: list[NDArray[np.uint64]] | None = []
 
     def add(self, cells: pl.Series) -> bool:
         """Return whether the texts may still be ones that rarely repeat."""
@@ -160,15 +163,15 @@ class _Look:
         self.longest = max(self.longest, int(texts.str.len_chars().max() or 0))  # type: ignore[arg-type]
         self.size += int(texts.str.len_bytes().sum())
         self.deciding.update(deciding_texts(texts, self._given).to_list())
-        if not self._are_different or self.has_word:
+        if self.hashes is not None:
             self.hashes.append(self.others_of(texts).hash(1).to_numpy())
-        if self._are_different or self.known < _LOOKED_AT:
-            return True
-        self._are_different = 2 * len(np.unique(np.concatenate(self.hashes))) > self.known
-        if not self.has_word:
+        if self._are_different is None and self.known >= _LOOKED_AT:
+            assert self.hashes is not None
+            self._are_different = 2 * len(np.unique(np.concatenate(self.hashes))) > self.known
+        if self._are_different and self._head is None and not self.has_word:
             # Numbers and dates are counted as such.
-            self.hashes = []
-        return self._are_different
+            self.hashes = None
+        return self._are_different is not False
 
     def others_of(self, texts: pl.Series) -> pl.Series:
         """Return the texts that decide nothing; the others are few, and may be in many rows."""

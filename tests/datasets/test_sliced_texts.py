@@ -84,13 +84,14 @@ def _in_slices(found: LongTexts) -> tuple[list[object], Column | None]:
     first=st.sampled_from([3, 6, 12]),
     decimal=st.sampled_from([".", ","]),
     na=st.sampled_from([None, None, [], ["NA", " 3人"], ["0 番目の感想は短くない", "-"]]),
+    may_repeat=st.booleans(),
 )
 def test_slices_say_what_the_whole_column_says(
-    cells: list[str | None], rows: int, first: int, decimal: str, na: list[str] | None
+    cells: list[str | None], rows: int, first: int, decimal: str, na: list[str] | None, may_repeat: bool
 ) -> None:
     series = pl.Series("感想", cells, dtype=pl.String)
     with _few(first):
-        found = read_sliced(lambda: _slices(series, rows), decimal=decimal, na_tokens=na)
+        found = read_sliced(lambda: _slices(series, rows), decimal=decimal, na_tokens=na, may_repeat=may_repeat)
         if found is None:
             return
         values, column = _in_slices(found)
